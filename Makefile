@@ -1,0 +1,49 @@
+# Everything a fresh machine needs: `make demo`, `make test`.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+TORCH := 2.13.0
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALLED := $(VENV)/.installed
+
+# A bare `torch` brings gigabytes of CUDA packages. Without a GPU the CPU build is taken: from the
+# index that pip is set up with, else from PyTorch's own, and only without either the big one.
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+install_torch = \
+	if command -v nvidia-smi >/dev/null; then $(PIP) torch==$(TORCH); \
+	else $(PIP) torch==$(TORCH)+cpu 2>/dev/null \
+		|| $(PIP) --extra-index-url $(TORCH_CPU_INDEX) torch==$(TORCH)+cpu 2>/dev/null \
+		|| $(PIP) torch==$(TORCH); fi
+
+.PHONY: help install demo test lint protos clean
+
+help:  ## Show what there is to make.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## Make the virtual environment, once.
+
+$(INSTALLED): pyproject.toml constraints.txt Makefile
+	@echo "Setting up $(VENV): a few minutes the first time."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "  torch" && $(install_torch)
+	@echo "  everything else" && $(PIP) --editable '.[server,trainer,dev]'
+	@touch $@
+
+demo: install  ## Train an evaluator on the example data, serve it, score with it.
+	@$(BIN)/python -m examples.demo
+
+test: install  ## Lint, type-check and run every test.
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet
+
+lint: install  ## Mend what ruff can mend.
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+protos: install  ## Generate the stubs under client/tipstaff/v1.
+	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=client --pyi_out=client \
+		--grpc_python_out=client protos/tipstaff/v1/scoring.proto
+
+clean:  ## Remove what make has made.
+	rm -rf $(VENV) demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

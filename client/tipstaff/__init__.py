@@ -1,0 +1,75 @@
+"""What an LLM app installs to have its answers checked.
+
+The names in `__all__` are the public surface; everything else may change without notice.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from tipstaff.errors import (
+    AccessError,
+    DeadlineError,
+    InvalidRequestError,
+    NoAnswerError,
+    NotFoundError,
+    OverloadedError,
+    ScoringError,
+    ServerFaultError,
+    TipstaffError,
+    UnavailableError,
+    UsageError,
+)
+from tipstaff.types import (
+    Certificate,
+    Coverage,
+    EvaluatorInfo,
+    Interaction,
+    OnFailure,
+    Reason,
+    Score,
+    Timing,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from tipstaff.aio import AsyncClient
+    from tipstaff.client import Client
+else:
+    # The server, the trainer and every command import this package for its types; only a client
+    # needs grpc, which takes longer to import than all the rest.
+    def __getattr__(name: str) -> object:
+        homes = {"Client": "tipstaff.client", "AsyncClient": "tipstaff.aio"}
+        if name in homes:
+            return getattr(importlib.import_module(homes[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "AccessError",
+    "AsyncClient",
+    "Certificate",
+    "Client",
+    "Coverage",
+    "DeadlineError",
+    "EvaluatorInfo",
+    "Interaction",
+    "InvalidRequestError",
+    "NoAnswerError",
+    "NotFoundError",
+    "OnFailure",
+    "OverloadedError",
+    "Reason",
+    "Score",
+    "ScoringError",
+    "ServerFaultError",
+    "Timing",
+    "TipstaffError",
+    "UnavailableError",
+    "UsageError",
+    "Verdict",
+]

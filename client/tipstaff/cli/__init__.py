@@ -1,0 +1,210 @@
+"""The command `tipstaff`: finds the command asked for, runs it, and turns errors into one line.
+
+Exit codes: 0 done, 1 an error, 2 a mistake in the command's words or a missing extra, 130 stopped
+by Ctrl-C, 141 nobody reads the output any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from tipstaff.errors import TipstaffError, UsageError
+
+_OURS = ("tipstaff", "tipstaff_server", "tipstaff_trainer")
+
+
+class CommandModule(Protocol):
+    """What the module behind a command offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declares the command's arguments."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Does the work and returns the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command; its module is imported only when it is the one asked for.
+
+    Attributes:
+        name: As typed.
+        summary: One line for `tipstaff --help`.
+        module: Where its `add_arguments` and `run` are.
+        extra: What `pip install 'tipstaff[…]'` must name for it to work; empty for nothing.
+    """
+
+    name: str
+    summary: str
+    module: str
+    extra: str = ""
+
+
+# In the order of a first run.
+COMMANDS = (
+    Command(
+        "train",
+        "train an evaluator on labelled interactions and write a bundle",
+        "tipstaff_trainer.cli.train",
+        "server,trainer",
+    ),
+    Command(
+        "evaluate",
+        "measure a bundle on labelled interactions",
+        "tipstaff_trainer.cli.evaluate",
+        "server,trainer",
+    ),
+    Command("inspect", "show what a bundle holds", "tipstaff_server.cli.inspect", "server"),
+    Command("publish", "add a bundle to a repository", "tipstaff_server.cli.publish", "server"),
+    Command(
+        "promote",
+        "choose the version that a repository serves",
+        "tipstaff_server.cli.promote",
+        "server",
+    ),
+    Command(
+        "serve", "serve bundles or a repository over gRPC", "tipstaff_server.cli.serve", "server"
+    ),
+    Command("score", "score one interaction on a running server", "tipstaff.cli.score"),
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # One line; argparse would print the whole usage before it.
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        # Whoever left before reading the help is met in main, not in the interpreter's shutdown.
+        sys.stdout.flush()
+        super().exit(status, message)
+
+
+class _ShowVersion(argparse.Action):
+    """Looks the version up only when asked, since that reads files."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"tipstaff {version('tipstaff')}")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: The words after `tipstaff`; those of the process when None.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: After `--help` and `--version`, or for a mistake in the words.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except TipstaffError as error:
+        print(f"tipstaff: error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        return 141
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    command = _find(words)
+    try:
+        return _run(command, words)
+    except ModuleNotFoundError as error:
+        if command and (advice := _advice(command, error)):
+            raise advice from error
+        raise
+
+
+def _run(command: Command | None, words: Sequence[str]) -> int:
+    module: CommandModule | None = importlib.import_module(command.module) if command else None
+    parser = _parser(command, module)
+    args = parser.parse_args(words)
+    if module is None:
+        parser.print_help()
+        return 2
+    return module.run(args)
+
+
+def _find(words: Sequence[str]) -> Command | None:
+    """The command among the words; None when there is none.
+
+    Raises:
+        UsageError: There is a word, and no command of that name.
+    """
+    # Nothing before the command takes a value, so it is the first word without a dash.
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name is None:
+        return None
+    commands = {command.name: command for command in COMMANDS}
+    if name in commands:
+        return commands[name]
+    near = difflib.get_close_matches(name, commands, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(commands)}"
+    raise UsageError(f"no command {name!r}: {hint}")
+
+
+def _advice(command: Command, error: ModuleNotFoundError) -> UsageError | None:
+    """What to install for a module that isn't there; None when that can't help."""
+    module = (error.name or "").partition(".")[0]
+    if module in _OURS or not command.extra:
+        return None
+    return UsageError(
+        f"`tipstaff {command.name}` needs the module {module!r}: "
+        f"pip install 'tipstaff[{command.extra}]'"
+    )
+
+
+def _parser(chosen: Command | None, module: CommandModule | None) -> argparse.ArgumentParser:
+    """The parser of all commands, with the arguments of the chosen one only."""
+    parser = _Parser(
+        prog="tipstaff",
+        description="Distil an LLM judge into a small evaluator, and serve it in milliseconds.",
+        epilog="`tipstaff COMMAND --help` explains a command.",
+    )
+    parser.add_argument("--version", action=_ShowVersion, help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    for command in COMMANDS:
+        subparser = commands.add_parser(
+            command.name,
+            help=command.summary,
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+        )
+        if module is not None and command is chosen:
+            module.add_arguments(subparser)
+    return parser
+
+
+def _output_is_closed() -> bool:
+    """Whether it is our own output that nobody reads; if so, silences it for good."""
+    try:
+        # Something must be written to find out; after it, if this was not the cause, comes a
+        # traceback anyway.
+        print(flush=True)
+    except BrokenPipeError:
+        # Or Python itself would complain while shutting down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

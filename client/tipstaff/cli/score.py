@@ -1,0 +1,165 @@
+"""`tipstaff score`: one interaction, scored by a running server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from tipstaff.channel import checked_target
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS, Interaction, Reason, Score
+
+_REASONS_IN_WORDS = {
+    Reason.PARTIAL: "not all of the text was scored",
+    Reason.OUT_OF_DISTRIBUTION: "the interaction is unlike the training data",
+    Reason.UNCERTIFIED: "the cuts carry no statistical guarantee",
+    Reason.DEGRADED: "the server runs in a mode other than the measured one",
+    Reason.MISSING_FIELD: "a field the evaluator was trained on is absent",
+    Reason.IGNORED_FIELD: "a field was given that the evaluator doesn't read",
+    Reason.NOT_EXPLAINED: "this evaluator can't explain its scores",
+    Reason.UNKNOWN: "the server says more than this client understands: update tipstaff",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `tipstaff score`."""
+    parser.epilog = (
+        "Give at least one of the three texts. @FILE reads one from a file and - from standard "
+        "input; a text that itself begins with @ is written @@. The exit code is 0 whatever the "
+        "verdict."
+    )
+    parser.add_argument(
+        "--target",
+        required=True,
+        type=_target,
+        metavar="HOST:PORT",
+        help="address of the server; also unix:/path/to.sock",
+    )
+    parser.add_argument(
+        "--evaluator",
+        default="",
+        metavar="NAME",
+        help="evaluator to ask; may be left out when the server has only one",
+    )
+    parser.add_argument(
+        "--evaluator-version",
+        default=0,
+        type=_version,
+        metavar="N",
+        help="version of the evaluator (default: the serving one)",
+    )
+    parser.add_argument("--input", metavar="TEXT", help="what the application was asked")
+    parser.add_argument("--output", metavar="TEXT", help="what it answered: the text to judge")
+    parser.add_argument("--ground-truth", metavar="TEXT", help="what is known to be true")
+    parser.add_argument(
+        "--timeout",
+        default=1.0,
+        type=_seconds,
+        metavar="SECONDS",
+        help="deadline of the call (default: 1)",
+    )
+    parser.add_argument("--explain", action="store_true", help="ask which words lowered the score")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scores the interaction and prints what came back."""
+    interaction = _read(args)
+
+    # Only now, so that `--help` and mistakes don't wait for grpc.
+    from tipstaff import Client
+
+    with Client(args.target, evaluator=args.evaluator, timeout=args.timeout) as client:
+        score = client.score(
+            input=interaction.input,
+            output=interaction.output,
+            ground_truth=interaction.ground_truth,
+            version=args.evaluator_version,
+            explain=args.explain,
+        )
+    print(_as_json(score) if args.json else _as_text(score))
+    return 0
+
+
+def _read(args: argparse.Namespace) -> Interaction:
+    texts: dict[str, str | None] = {name: getattr(args, name) for name in FIELDS}
+    if all(text is None for text in texts.values()):
+        raise UsageError("nothing to score: give --input, --output or --ground-truth")
+    if sum(text == "-" for text in texts.values()) > 1:
+        raise UsageError("only one text can be read from standard input")
+    return Interaction(**{name: text and _read_text(name, text) for name, text in texts.items()})
+
+
+def _read_text(name: str, text: str) -> str:
+    if text.startswith("@@"):
+        return text[1:]
+    if text != "-" and not text.startswith("@"):
+        return text
+    try:
+        return sys.stdin.read() if text == "-" else Path(text[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{_flag(name)}: can't read {text[1:]}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        source = "standard input" if text == "-" else text[1:]
+        raise UsageError(f"{_flag(name)}: {source} is not UTF-8 text") from error
+
+
+def _as_json(score: Score) -> str:
+    return json.dumps(asdict(score), ensure_ascii=False)
+
+
+def _as_text(score: Score) -> str:
+    version = f" version {score.version}" if score.version else ""
+    lines = [
+        f"{score.verdict}  {score.score:.3f}",
+        f"  evaluator  {score.evaluator}{version} on {score.engine}",
+        f"  cuts       PASS from {score.pass_at:g}, BLOCK below {score.block_below:g}",
+    ]
+    if promise := score.certificate:
+        lines.append(
+            f"  certified  at most {promise.max_false_pass:.1%} of bad answers PASS and "
+            f"{promise.max_false_block:.1%} of good ones BLOCK, with {promise.confidence:.0%} "
+            f"confidence ({promise.n} labels, {promise.date})"
+        )
+    for reason in score.reasons:
+        lines.append(f"  note       {reason}: {_REASONS_IN_WORDS[reason]}")
+    if score.coverage:
+        parts = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
+        lines.append(f"  tokens     {', '.join(parts)}")
+    if timing := score.timing:
+        lines.append(
+            f"  server     {timing.total * 1000:.1f} ms: encode {timing.encode * 1000:.1f}, "
+            f"queue {timing.queue * 1000:.1f}, inference {timing.inference * 1000:.1f}"
+        )
+    lines.append(f"  request    {score.request_id}")
+    return "\n".join(lines)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _target(text: str) -> str:
+    try:
+        return checked_target(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _version(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no version: give 1, 2, …")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+    return seconds

@@ -1,0 +1,126 @@
+"""Messages of the wire to values of `tipstaff.types`, and back."""
+
+from __future__ import annotations
+
+from tipstaff.errors import InvalidRequestError
+from tipstaff.types import (
+    FIELDS,
+    Certificate,
+    Coverage,
+    EvaluatorInfo,
+    Interaction,
+    Reason,
+    Score,
+    Timing,
+    Verdict,
+)
+from tipstaff.v1 import scoring_pb2 as pb
+
+_VERDICTS = {
+    pb.VERDICT_PASS: Verdict.PASS,
+    pb.VERDICT_REVIEW: Verdict.REVIEW,
+    pb.VERDICT_BLOCK: Verdict.BLOCK,
+}
+_REASONS = {
+    number: Reason(name.removeprefix("REASON_"))
+    for name, number in pb.Reason.items()
+    if number != pb.REASON_UNSPECIFIED
+}
+
+
+def to_request(
+    interaction: Interaction, *, evaluator: str, version: int, request_id: str, explain: bool
+) -> pb.ScoreRequest:
+    """The message that asks for one score.
+
+    Raises:
+        InvalidRequestError: All three fields are absent, or one can't be written as UTF-8.
+        TypeError: A field is neither a str nor None.
+    """
+    texts = {name: interaction.get(name) for name in FIELDS}
+    for name, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name} must be a str or None, not {type(text).__name__}")
+        # A lone surrogate: JSON with a broken escape decodes to one.
+        if text is not None and not _is_unicode(text):
+            raise _invalid(f"{name}: not valid Unicode text", request_id)
+    if all(text is None for text in texts.values()):
+        raise _invalid("input, output, ground_truth: all absent, give at least one", request_id)
+    return pb.ScoreRequest(
+        **texts, evaluator=evaluator, version=version, request_id=request_id, explain=explain
+    )
+
+
+def to_score(message: pb.ScoreResponse) -> Score:
+    """What a server said of one interaction, also a server newer than this client."""
+    reasons = [_REASONS.get(number, Reason.UNKNOWN) for number in message.reasons]
+    verdict = _VERDICTS.get(message.verdict)
+    if verdict is None:
+        # Neither a PASS nor a BLOCK can be read into it.
+        verdict = Verdict.REVIEW
+        reasons.append(Reason.UNKNOWN)
+    return Score(
+        verdict=verdict,
+        score=message.score,
+        request_id=message.request_id,
+        evaluator=message.evaluator,
+        version=message.version,
+        engine=message.engine,
+        pass_at=message.pass_at,
+        block_below=message.block_below,
+        certificate=_to_certificate(message),
+        reasons=tuple(dict.fromkeys(reasons)),
+        coverage={
+            part.field: Coverage(part.tokens_scored, part.tokens_total) for part in message.coverage
+        },
+        timing=_to_timing(message.timing) if message.HasField("timing") else None,
+    )
+
+
+def to_evaluator_info(message: pb.EvaluatorInfo) -> EvaluatorInfo:
+    """One entry of a server's list."""
+    return EvaluatorInfo(
+        name=message.name,
+        version=message.version,
+        engine=message.engine,
+        criterion=message.criterion,
+        fields=tuple(message.fields),
+        pass_at=message.pass_at,
+        block_below=message.block_below,
+        certificate=_to_certificate(message),
+        max_tokens=message.max_tokens,
+    )
+
+
+def _to_certificate(holder: pb.ScoreResponse | pb.EvaluatorInfo) -> Certificate | None:
+    if not holder.HasField("certificate"):
+        return None
+    message = holder.certificate
+    return Certificate(
+        max_false_pass=message.max_false_pass,
+        max_false_block=message.max_false_block,
+        confidence=message.confidence,
+        n=message.n,
+        date=message.date,
+    )
+
+
+def _to_timing(message: pb.Timing) -> Timing:
+    return Timing(
+        encode=message.encode_seconds,
+        queue=message.queue_seconds,
+        inference=message.inference_seconds,
+        total=message.total_seconds,
+    )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _invalid(message: str, request_id: str) -> InvalidRequestError:
+    return InvalidRequestError(message, code="INVALID_ARGUMENT", request_id=request_id)

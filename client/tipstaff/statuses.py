@@ -1,0 +1,105 @@
+"""gRPC statuses to named errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+from tipstaff.errors import (
+    AccessError,
+    DeadlineError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    ScoringError,
+    ServerFaultError,
+    UnavailableError,
+)
+from tipstaff.v1 import scoring_pb2 as pb
+
+PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
+
+# gRPC's own refusal, before any server code sees the request. Its status is that of overload, but
+# the size is the caller's doing: taken for overload, `on_failure="open"` would let it pass.
+_TOO_LARGE = "message larger than max"
+_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Why a call, or one item of a batch, has no answer.
+
+    Attributes:
+        code: Name of the gRPC status code.
+        details: In words, by whoever gave the status: the server, or gRPC on this side.
+        retry_after: Seconds after which to try again; None when the server didn't say.
+    """
+
+    code: str
+    details: str
+    retry_after: float | None = None
+
+    @classmethod
+    def of_call(cls, error: grpc.RpcError) -> Status:
+        """The status that a call ended with; for both of gRPC's flavours, blocking and asyncio."""
+        pushback = dict(error.trailing_metadata() or ()).get(PUSHBACK_TRAILER)
+        return cls(error.code().name, _one_line(error.details()), _seconds(pushback))
+
+    @classmethod
+    def of_item(cls, error: pb.ItemError) -> Status:
+        """The status of one item of a batch."""
+        waits = error.HasField("retry_after_ms")
+        retry_after = error.retry_after_ms / 1000 if waits else None
+        return cls(_NAMES.get(error.code, "UNKNOWN"), _one_line(error.message), retry_after)
+
+
+def to_error(status: Status, *, target: str, timeout: float, request_id: str) -> ScoringError:
+    """The named error for a status; its message says what to do where that isn't plain."""
+    code, details = status.code, status.details
+    match code:
+        case "INVALID_ARGUMENT":
+            return InvalidRequestError(details, code=code, request_id=request_id)
+        case "NOT_FOUND":
+            return NotFoundError(details, code=code, request_id=request_id)
+        case "UNIMPLEMENTED":
+            message = f"no Tipstaff server, or too old a one, at {target} ({details})"
+            return NotFoundError(message, code=code, request_id=request_id)
+        case "UNAUTHENTICATED" | "PERMISSION_DENIED":
+            message = f"{target} wants other credentials: {details}"
+            return AccessError(message, code=code, request_id=request_id)
+        case "RESOURCE_EXHAUSTED" if _TOO_LARGE in details:
+            message = f"the request is larger than {target} takes, send less at a time ({details})"
+            return InvalidRequestError(message, code=code, request_id=request_id)
+        case "RESOURCE_EXHAUSTED":
+            return OverloadedError(
+                f"{target} is overloaded: {details}",
+                code=code,
+                request_id=request_id,
+                retry_after=status.retry_after,
+            )
+        case "DEADLINE_EXCEEDED":
+            message = f"no answer from {target} within {timeout:g} s ({details})"
+            return DeadlineError(message, code=code, request_id=request_id)
+        case "FAILED_PRECONDITION":
+            message = f"{target} can't answer within {timeout:g} s: {details}"
+            return DeadlineError(message, code=code, request_id=request_id)
+        case "UNAVAILABLE":
+            message = f"no server ready at {target}, start one with `tipstaff serve` ({details})"
+            return UnavailableError(message, code=code, request_id=request_id)
+        case _:
+            message = f"{target} failed with {code}: {details}"
+            return ServerFaultError(message, code=code, request_id=request_id)
+
+
+def _one_line(details: str | None) -> str:
+    return " ".join((details or "no details").split())
+
+
+def _seconds(pushback: str | bytes | None) -> float | None:
+    """The trailer's milliseconds in seconds; by gRPC's rules a negative one says not to retry."""
+    try:
+        milliseconds = int(pushback or "")
+    except ValueError:
+        return None
+    return milliseconds / 1000 if milliseconds >= 0 else None

@@ -1,0 +1,158 @@
+"""The words of Tipstaff as values: what is scored, and what comes back.
+
+Plain dataclasses without protobuf, so that an application can build, log and compare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from tipstaff.errors import ScoringError
+
+Field = Literal["input", "output", "ground_truth"]
+FIELDS: tuple[Field, ...] = ("input", "output", "ground_truth")
+OnFailure = Literal["raise", "open", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One exchange to judge. Any field may be absent, but not all three.
+
+    Attributes:
+        input: What the application was asked.
+        output: What it answered: the text being judged.
+        ground_truth: What is known to be true: a reference answer, passages, a policy.
+    """
+
+    input: str | None = None
+    output: str | None = None
+    ground_truth: str | None = None
+
+    def get(self, name: Field) -> str | None:
+        """The text of one field by its name."""
+        return getattr(self, name)  # type: ignore[no-any-return]
+
+
+class Verdict(StrEnum):
+    """What to do with the output."""
+
+    PASS = "PASS"
+    REVIEW = "REVIEW"
+    BLOCK = "BLOCK"
+
+
+class Reason(StrEnum):
+    """What a reader of a score should know about it; `scoring.proto` explains each."""
+
+    PARTIAL = "PARTIAL"
+    OUT_OF_DISTRIBUTION = "OUT_OF_DISTRIBUTION"
+    UNCERTIFIED = "UNCERTIFIED"
+    DEGRADED = "DEGRADED"
+    MISSING_FIELD = "MISSING_FIELD"
+    IGNORED_FIELD = "IGNORED_FIELD"
+    NOT_EXPLAINED = "NOT_EXPLAINED"
+    # Never on the wire: a newer server said something that this client has no word for.
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of one field was scored, in tokens."""
+
+    scored: int
+    total: int
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of the field was left out."""
+        return self.scored < self.total
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A statistical guarantee on the cuts.
+
+    Attributes:
+        max_false_pass: With `confidence`, P(PASS | bad) is at most this.
+        max_false_block: With `confidence`, P(BLOCK | good) is at most this.
+        confidence: In (0, 1).
+        n: Human-labelled interactions it rests on.
+        date: Day it was made, as YYYY-MM-DD.
+    """
+
+    max_false_pass: float
+    max_false_block: float
+    confidence: float
+    n: int
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the server's time went, in seconds."""
+
+    encode: float
+    queue: float
+    inference: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The answer for one interaction.
+
+    Attributes:
+        verdict: PASS, REVIEW or BLOCK. A verdict that this client is too old to know reads REVIEW,
+            with `Reason.UNKNOWN`.
+        score: Calibrated probability in [0, 1] that the output meets the criterion; None when the
+            server could not answer and the client was told to fail open or closed.
+        request_id: The request's id, as in the server's log.
+        evaluator: Name of the evaluator that answered; empty when none did.
+        version: Its version; 0 when served from outside a repository.
+        engine: The graph and where it ran, as in `int8/cpu`.
+        pass_at: PASS from this score on.
+        block_below: BLOCK under this score.
+        certificate: The guarantee on the cuts, if there is one.
+        reasons: What to know about this score.
+        coverage: Tokens scored and total, for each field the evaluator reads.
+        timing: Where the server's time went.
+        failure: Why the server could not answer; then `verdict` is the client's choice
+            (`on_failure`), not an evaluator's.
+    """
+
+    verdict: Verdict
+    score: float | None
+    request_id: str = ""
+    evaluator: str = ""
+    version: int = 0
+    engine: str = ""
+    pass_at: float | None = None
+    block_below: float | None = None
+    certificate: Certificate | None = None
+    reasons: tuple[Reason, ...] = ()
+    coverage: Mapping[str, Coverage] = field(default_factory=dict, hash=False)
+    timing: Timing | None = None
+    failure: ScoringError | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is PASS."""
+        return self.verdict is Verdict.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatorInfo:
+    """One evaluator that a server offers; fields as in `EvaluatorInfo` of `scoring.proto`."""
+
+    name: str
+    version: int
+    engine: str
+    criterion: str
+    fields: tuple[str, ...]
+    pass_at: float
+    block_below: float
+    certificate: Certificate | None
+    max_tokens: int

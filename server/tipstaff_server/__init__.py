@@ -1,0 +1,1 @@
+"""Serves evaluators over gRPC."""

@@ -1,0 +1,206 @@
+"""The server as a whole: its parts, its start and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tipstaff_server.batching import Dispatcher
+from tipstaff_server.cpus import default_lanes, usable_cpus
+from tipstaff_server.errors import BundleError
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.session import Device, available_devices
+from tipstaff_server.metrics import Metrics, MetricsServer
+from tipstaff_server.registry import Registry
+from tipstaff_server.rpc.health import HealthServicer
+from tipstaff_server.rpc.server import RpcServer
+from tipstaff_server.rpc.servicer import ScoringServicer
+from tipstaff_server.scorer import Scorer
+from tipstaff_server.settings import OFF, Settings
+
+log = logging.getLogger("tipstaff_server")
+
+# More batches at a time don't make a GPU quicker; two hide the way to it and back.
+_CUDA_LANES = 2
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what was accepted.
+
+    Raises:
+        TipstaffError: It can't start; the message says why.
+    """
+    _configure_logging(settings)
+    asyncio.run(App(settings).run())
+
+
+class App:
+    """One server, put together from its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._devices: tuple[Device, ...] = (
+            available_devices() if settings.device == "auto" else (settings.device,)
+        )
+        cpus = usable_cpus()
+        self._lanes = settings.lanes or (
+            _CUDA_LANES if self._devices[0] == "cuda" else default_lanes(cpus / settings.threads)
+        )
+        self._encoders = ThreadPoolExecutor(
+            max_workers=math.ceil(cpus), thread_name_prefix="encode"
+        )
+        self._metrics = Metrics()
+        self._dispatcher = Dispatcher(
+            lanes=self._lanes, max_queue=settings.max_queue, observe=self._metrics.observe
+        )
+        self._registry = Registry(self._load, self._dispatcher.forget, self._metrics)
+        self._scorer = Scorer(
+            self._registry,
+            self._dispatcher,
+            self._metrics,
+            self._encoders,
+            default_deadline_seconds=settings.default_deadline_seconds,
+            max_request_bytes=settings.max_request_bytes,
+            max_queue=settings.max_queue,
+        )
+
+    async def run(self) -> None:
+        """Starts, serves, drains.
+
+        Raises:
+            TipstaffError: It can't start.
+        """
+        settings, started = self._settings, time.monotonic()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        health = HealthServicer()
+        servicer = ScoringServicer(
+            self._scorer, self._registry, self._metrics, max_batch_items=settings.max_batch_items
+        )
+        server = RpcServer(
+            servicer,
+            health,
+            max_message_bytes=settings.max_request_bytes * settings.max_batch_items,
+        )
+        self._metrics.watch(
+            lanes=self._lanes,
+            depth=lambda: self._dispatcher.depth,
+            healthy=lambda: self._dispatcher.healthy,
+        )
+        metrics_server: MetricsServer | None = None
+        try:
+            if settings.metrics_listen != OFF:
+                metrics_server = MetricsServer(self._metrics, settings.metrics_listen)
+            self._dispatcher.start()
+            for address in await server.start(settings.listen):
+                log.info("gRPC on %s", address)
+            if metrics_server:
+                log.info("metrics on %s", metrics_server.url)
+            await self._until(stop, asyncio.create_task(self._keep_serving(health, started)))
+            log.info("draining: no new requests, %.0f s for the rest", settings.drain_seconds)
+        finally:
+            health.close()
+            self._scorer.close()
+            await server.stop(settings.drain_seconds)
+            self._dispatcher.stop()
+            self._encoders.shutdown(wait=False, cancel_futures=True)
+            if metrics_server:
+                metrics_server.stop()
+        log.info("stopped")
+
+    async def _until(self, stop: asyncio.Event, keeper: asyncio.Task[None]) -> None:
+        """Waits for `stop`; raises what `keeper` raises before."""
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait({waiting, keeper}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if keeper.done():
+            keeper.result()
+        keeper.cancel()
+
+    async def _keep_serving(self, health: HealthServicer, started: float) -> None:
+        """Loads what is to be served, follows promotions, and shows how things stand."""
+        settings, announced = self._settings, False
+        if settings.bundles:
+            await asyncio.to_thread(self._registry.load_bundles, settings.bundles)
+        while True:
+            if settings.repository:
+                await asyncio.to_thread(self._registry.follow, settings.repository)
+            ready = self._registry.readiness()
+            health.show(ready if self._dispatcher.healthy else dict.fromkeys(ready, False))
+            if not announced:
+                announced = True
+                self._announce(time.monotonic() - started)
+            await asyncio.sleep(settings.poll_seconds)
+
+    def _announce(self, seconds: float) -> None:
+        threads = self._settings.threads
+        log.info(
+            "%s after %.1f s, with %d %s of %d %s",
+            "ready" if self._registry.all() else "started",
+            seconds,
+            self._lanes,
+            "lane" if self._lanes == 1 else "lanes",
+            threads,
+            "thread" if threads == 1 else "threads",
+        )
+        if not self._registry.all():
+            repository = self._settings.repository
+            log.warning(
+                "nothing serves yet: waiting for `tipstaff promote %s NAME VERSION`", repository
+            )
+
+    def _load(self, path: Path) -> Evaluator:
+        """Loads, verifies and warms one bundle, and measures what its runs cost."""
+        evaluator = self._load_on_best_device(path)
+        evaluator.warm_up()
+        self._dispatcher.learn(evaluator, evaluator.filler)
+        return evaluator
+
+    def _load_on_best_device(self, path: Path) -> Evaluator:
+        *preferred, last = self._devices
+        for device in preferred:
+            try:
+                return self._load_on(path, device)
+            except BundleError as error:
+                log.warning("%s; trying %s instead", error, last)
+        return self._load_on(path, last)
+
+    def _load_on(self, path: Path, device: Device) -> Evaluator:
+        settings = self._settings
+        return Evaluator.load(
+            path, device=device, precision=settings.precision, threads=settings.threads
+        )
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _configure_logging(settings: Settings) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        _JsonFormatter()
+        if settings.log_format == "json"
+        else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("tipstaff_server").setLevel(settings.log_level.upper())

@@ -1,0 +1,26 @@
+"""Which requests run together, when, and which are refused; knows neither grpc nor onnxruntime.
+
+The way of a request: `Dispatcher.submit` asks `admission` whether it would be answered in time and
+puts it into the `queue`; a free lane has the `scheduler` form the next batch, runs it and answers.
+`cost` predicts how long a run takes.
+"""
+
+from tipstaff_server.batching.answer import Answer
+from tipstaff_server.batching.cost import Measurement
+from tipstaff_server.batching.dispatcher import Dispatcher
+from tipstaff_server.batching.events import BatchRan, Event, LaneReplaced, RequestLeft
+from tipstaff_server.batching.model import Model, Outputs
+from tipstaff_server.batching.scheduler import BatchLimits
+
+__all__ = [
+    "Answer",
+    "BatchLimits",
+    "BatchRan",
+    "Dispatcher",
+    "Event",
+    "LaneReplaced",
+    "Measurement",
+    "Model",
+    "Outputs",
+    "RequestLeft",
+]

@@ -1,0 +1,277 @@
+"""The one door to batching: requests go in, futures come out."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from tipstaff_server.batching.admission import admit
+from tipstaff_server.batching.answer import Answer
+from tipstaff_server.batching.cost import CostModel, Measurement, measure
+from tipstaff_server.batching.events import LaneReplaced, Observe
+from tipstaff_server.batching.lanes import Lane, Worker
+from tipstaff_server.batching.model import Item, Model
+from tipstaff_server.batching.outcome import claim, expire, notify, turn_away
+from tipstaff_server.batching.queue import Entry
+from tipstaff_server.batching.scheduler import DEFAULT_LIMITS, Batch, BatchLimits, Scheduler
+from tipstaff_server.errors import ShuttingDown
+
+WARM_UP_LENGTHS = (16, 32, 64, 128, 256, 512)
+
+# Seconds; waits are cut at this, since a deadline may be further off than a lock can wait.
+_LONGEST_WAIT = 3600.0
+
+
+class Dispatcher:
+    """Admits requests, has lanes run them, and resolves every future it gave out.
+
+    A future resolves with an `Answer`, or with `DeadlineExpired`, `InferenceFailed` or
+    `ShuttingDown`. Cancelling one takes its request out of the queue at once; a request that a lane
+    has already taken runs to its end.
+
+    Expiry is prompt though nothing polls: the sweeper thread sleeps until the earliest deadline in
+    the queue. It is woken only when no lane is idle and a deadline comes up earlier than the one it
+    sleeps for, so that with steady traffic it wakes about once a deadline's length.
+
+    All methods are safe to call from any thread. Everything that is shared is behind one lock, held
+    for microseconds; futures are resolved, and the observer is told, outside it.
+
+    Args:
+        lanes: Batches that run at a time, each on a thread of its own; at least 1.
+        max_queue: Requests that may wait; at least 1.
+        limits: On a run of a batchable model.
+        observe: Is told what happens, from many threads; must be quick.
+        clock: Seconds, steadily growing at the rate of real time.
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: int,
+        max_queue: int,
+        limits: BatchLimits = DEFAULT_LIMITS,
+        observe: Observe = lambda event: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_queue = max_queue
+        self._limits = limits
+        self._observe = observe
+        self._clock = clock
+        self._costs = CostModel()
+
+        self._lock = threading.Lock()
+        self._work_came = threading.Condition(self._lock)
+        self._deadline_came = threading.Condition(self._lock)
+        self._all_answered = threading.Condition(self._lock)
+        # Behind the lock:
+        self._scheduler = Scheduler(self._costs, limits)
+        self._busy_until = [-math.inf] * lanes
+        self._idle = 0
+        self._sweep_at = -math.inf
+        self._unanswered = 0
+        self._closed = False
+        self._stopped = False
+
+        self._lanes = [
+            Lane(partial(self._take, number), self._costs, observe, clock)
+            for number in range(lanes)
+        ]
+        self._workers = [
+            Worker(f"tipstaff-lane-{number}", lane.serve, lane.fail)
+            for number, lane in enumerate(self._lanes)
+        ]
+        self._workers.append(Worker("tipstaff-sweeper", self._sweep, self._note_fault))
+
+    def start(self) -> None:
+        """Starts the threads; to be called once."""
+        for worker in self._workers:
+            worker.start()
+
+    def submit(
+        self,
+        model: Model[Item],
+        encoded: Item,
+        deadline: float,
+        *,
+        arrived: float | None = None,
+    ) -> Future[Answer]:
+        """Queues a request.
+
+        Args:
+            model: What is to run it.
+            encoded: What it is to run; `len()` is its tokens.
+            deadline: When its answer must be there, on the dispatcher's clock.
+            arrived: When the request reached the server, on the same clock; by default now. It
+                tells a deadline that was too short from one that other work used up.
+
+        Returns:
+            The future answer; cancel it when the caller has gone.
+
+        Raises:
+            DeadlineUnreachable: It would have been late even with the server to itself.
+            Overloaded: It can't be answered in time now, or the queue is full.
+            ShuttingDown: Nothing is admitted any more.
+        """
+        now = self._clock()
+        entry = Entry(model, encoded, deadline, now)
+        self._scheduler.estimate(entry, now)
+        with self._lock:
+            if self._closed:
+                raise ShuttingDown("the server is shutting down: try another one")
+            admit(
+                entry,
+                self._scheduler.queue,
+                self._busy_until,
+                arrived=now if arrived is None else arrived,
+                now=now,
+                capacity=self._max_queue,
+            )
+            self._scheduler.push(entry)
+            self._unanswered += 1
+            if self._idle:
+                self._work_came.notify()
+            else:
+                self._set_alarm()
+        entry.future.add_done_callback(partial(self._close, entry))
+        return entry.future
+
+    def learn(
+        self,
+        model: Model[Item],
+        make: Callable[[int], Item],
+        lengths: Sequence[int] = WARM_UP_LENGTHS,
+    ) -> None:
+        """Measures what a model's runs take, in this thread, before the model serves.
+
+        Args:
+            model: What to measure.
+            make: An item of about so many tokens; it may be shorter where the model takes no more.
+            lengths: Tokens to try.
+
+        Raises:
+            Exception: Whatever the model raises.
+        """
+        measurements = measure(
+            model,
+            make,
+            lengths,
+            max_size=self._limits.size,
+            max_tokens=self._limits.tokens,
+            clock=self._clock,
+        )
+        self._costs.learn(model, list(measurements))
+
+    def profile(self, model: Model[Any]) -> tuple[Measurement, ...]:
+        """What runs of a model take, by batch and length; empty if it was never measured."""
+        return self._costs.profile(model, self._clock())
+
+    def forget(self, model: Model[Any]) -> None:
+        """Drops what is known of a model that will get no more requests."""
+        self._costs.forget(model)
+
+    def drain(self, timeout: float) -> bool:
+        """Admits nothing more and waits for what was admitted.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether all was answered.
+        """
+        with self._lock:
+            self._closed = True
+            return self._all_answered.wait_for(lambda: not self._unanswered, timeout)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Ends the threads; what is left resolves with `ShuttingDown`.
+
+        Args:
+            timeout: Seconds to wait for runs that are under way.
+        """
+        with self._lock:
+            self._closed = self._stopped = True
+            left = self._scheduler.clear()
+            self._work_came.notify_all()
+            self._deadline_came.notify_all()
+        for entry in left:
+            if claim(entry, self._observe):
+                turn_away(entry, self._observe)
+        give_up_at = time.monotonic() + timeout
+        for worker in self._workers:
+            if worker.is_alive():
+                worker.join(max(0.0, give_up_at - time.monotonic()))
+        for lane in self._lanes:
+            for entry in lane.entries:
+                turn_away(entry, self._observe)
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait."""
+        return len(self._scheduler)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all threads are alive."""
+        return all(worker.is_alive() for worker in self._workers)
+
+    def _take(self, lane: int) -> Batch | None:
+        """Waits for the next batch; None once the dispatcher is stopped."""
+        while not self._stopped:
+            with self._lock:
+                self._busy_until[lane] = -math.inf
+                self._wait_for_work()
+                now = self._clock()
+                batch, late = self._scheduler.take(now)
+                if batch:
+                    self._busy_until[lane] = now + batch.seconds
+                self._set_alarm()
+            self._expire(late)
+            if batch:
+                return batch
+        return None
+
+    def _wait_for_work(self) -> None:
+        self._idle += 1
+        try:
+            self._work_came.wait_for(lambda: len(self._scheduler) or self._stopped)
+        finally:
+            self._idle -= 1
+
+    def _sweep(self) -> None:
+        """Takes out what has expired, whenever something has."""
+        while not self._stopped:
+            with self._lock:
+                expired = self._scheduler.expire(self._clock())
+                if not expired and not self._stopped:
+                    self._sweep_at = self._scheduler.queue.earliest
+                    wait = min(self._sweep_at - self._clock(), _LONGEST_WAIT)
+                    self._deadline_came.wait(max(0.0, wait))
+                    self._sweep_at = -math.inf
+            self._expire(expired)
+
+    def _set_alarm(self) -> None:
+        if self._scheduler.queue.earliest < self._sweep_at:
+            self._deadline_came.notify()
+
+    def _expire(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if claim(entry, self._observe):
+                expire(entry, self._observe)
+
+    def _close(self, entry: Entry, future: Future[Answer]) -> None:
+        """Runs when a future resolves, however it did."""
+        with self._lock:
+            cancelled = future.cancelled() and self._scheduler.cancel(entry)
+            self._unanswered -= 1
+            if not self._unanswered:
+                self._all_answered.notify_all()
+        if cancelled:
+            claim(entry, self._observe)
+
+    def _note_fault(self, error: BaseException) -> None:
+        notify(self._observe, LaneReplaced(error))

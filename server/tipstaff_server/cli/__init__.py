@@ -1,0 +1,1 @@
+"""The server's commands; `tipstaff.cli` is the shell that calls them."""

@@ -1,0 +1,158 @@
+"""`tipstaff inspect`: verify a bundle and say what it is, or list a repository."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tipstaff_server.evaluator.bundle import Bundle
+    from tipstaff_server.evaluator.manifest import Graph, Manifest
+
+Line = tuple[str, str]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument(
+        "path", type=Path, metavar="BUNDLE_OR_REPO", help="folder of a bundle or of a repository"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what is there.
+
+    Raises:
+        TipstaffError: It is neither bundle nor repository, or is damaged.
+    """
+    from tipstaff_server.evaluator.bundle import Bundle
+    from tipstaff_server.evaluator.manifest import MANIFEST_FILE
+
+    path: Path = args.path
+    if path.is_dir() and not (path / MANIFEST_FILE).exists() and _holds_evaluators(path):
+        _show_repository(path, as_json=args.json)
+    else:
+        _show_bundle(Bundle.open(path), as_json=args.json)
+    return 0
+
+
+def _holds_evaluators(path: Path) -> bool:
+    from tipstaff_server.repository import names
+
+    # An empty folder is a repository that nothing was published to.
+    return bool(names(path)) or not any(path.iterdir())
+
+
+def _show_repository(path: Path, *, as_json: bool) -> None:
+    import dataclasses
+    import json
+
+    from tipstaff_server.repository import contents
+
+    found = contents(path)
+    if as_json:
+        evaluators = [dataclasses.asdict(published) for published in found]
+        print(json.dumps({"repository": str(path), "evaluators": evaluators}))
+        return
+    print(f"{path}: repository of {len(found)} evaluator{'s' * (len(found) != 1)}")
+    for published in found:
+        versions = ", ".join(
+            f"{version} (serves)" if version == published.serving else str(version)
+            for version in published.versions
+        )
+        none = "" if published.serving else "; none serves yet"
+        print(f"  {published.name:<20} {versions}{none}")
+
+
+def _show_bundle(bundle: Bundle, *, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        manifest = bundle.manifest.model_dump(mode="json")
+        print(json.dumps({"bundle": str(bundle.path), "verified": True, "manifest": manifest}))
+        return
+    print(f"{bundle.manifest.name}: bundle in {bundle.path}")
+    _print(_overview(bundle))
+    for graph in bundle.manifest.graphs:
+        print(f"graph {graph.engine}: {graph.file}")
+        _print(_measured(graph))
+    if bundle.manifest.metrics:
+        print("metrics")
+        _print(_metrics(bundle.manifest))
+
+
+def _overview(bundle: Bundle) -> Iterator[Line]:
+    manifest = bundle.manifest
+    encoding, training = manifest.encoding, manifest.training
+    yield "criterion", manifest.criterion or "not said"
+    yield (
+        "fields",
+        f"{', '.join(manifest.fields)}; up to {encoding.max_length} tokens, marks {encoding.marks}",
+    )
+    yield "base", f"{manifest.base.name} ({manifest.base.architecture})"
+    sources = ", ".join(f"{count} {source}" for source, count in training.label_sources.items())
+    labels = f"; labels: {sources}" if sources else ""
+    yield (
+        "trained on",
+        f"{training.rows} rows, validated on {training.validation_rows}{labels}; "
+        f"fingerprint {training.fingerprint[:12]}",
+    )
+    yield "made", f"{manifest.created_at} by tipstaff {manifest.tipstaff_version}"
+    size = sum((bundle.path / file).stat().st_size for file in manifest.checksums)
+    yield "files", f"{len(manifest.checksums)}, {size / 1e6:.1f} MB, checksums match"
+
+
+def _measured(graph: Graph) -> Iterator[Line]:
+    policy, calibration, parity = graph.policy, graph.calibration, graph.parity
+    partial = ", partial coverage may pass" if policy.pass_on_partial else ""
+    yield "cuts", f"pass at {policy.pass_at:.3g}, block below {policy.block_below:.3g}{partial}"
+    if (held := policy.certificate) is None:
+        yield "certificate", "none: the cuts are uncertified"
+    else:
+        yield (
+            "certificate",
+            f"P(PASS | bad) at most {held.max_false_pass:.3g}, P(BLOCK | good) at most "
+            f"{held.max_false_block:.3g}, with confidence {held.confidence:.3g}, on {held.n} "
+            f"human-labelled rows, {held.date}",
+        )
+    yield (
+        "calibration",
+        f"{calibration.method}: slope {calibration.slope:.4g}, intercept "
+        f"{calibration.intercept:.4g}, on {calibration.n} rows",
+    )
+    if parity is None:
+        yield "parity", "not measured"
+    else:
+        auroc = (
+            f"; AUROC {parity.auroc_torch:.4f} in torch, {parity.auroc_graph:.4f} here"
+            if parity.auroc_torch is not None and parity.auroc_graph is not None
+            else ""
+        )
+        yield (
+            "parity",
+            f"{parity.changed:.2%} of {parity.n} decisions changed against torch (at least "
+            f"{parity.changed_low:.2%}), largest logit difference "
+            f"{parity.largest_logit_difference:.3g}{auroc}",
+        )
+    yield "a run takes", "any number of requests" if graph.batch_invariant else "one request"
+    yield "golden", f"{len(graph.golden)} interactions, may differ by {graph.golden_bound:.3g}"
+
+
+def _metrics(manifest: Manifest) -> Iterator[Line]:
+    for data, metrics in manifest.metrics.items():
+        yield (
+            data,
+            ", ".join(
+                f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in metrics.items()
+                if value is not None
+            ),
+        )
+
+
+def _print(lines: Iterator[Line]) -> None:
+    for label, text in lines:
+        print(f"  {label:<12} {text}")

@@ -1,0 +1,102 @@
+"""Errors of the server, with where each arises.
+
+TipstaffError
+├── BundleError               evaluator/bundle: a file of a bundle is damaged, missing, foreign
+├── RepositoryError           repository: no such evaluator or version, unreadable serving.json
+├── ListenError               rpc, metrics: an address is taken or not this machine's
+├── UsageError
+│   └── SettingsError         settings: a value is off; names flag, variable or file
+└── RequestError              one request can't be answered; rpc/ turns it into a status
+    ├── InvalidRequest        evaluator/encoding, rpc: names the field        INVALID_ARGUMENT
+    ├── EvaluatorNotFound     registry: nothing served by that name           NOT_FOUND
+    ├── NotReady              registry: it is still loading                   UNAVAILABLE
+    ├── Overloaded            batching/admission: full, or too long a queue   RESOURCE_EXHAUSTED
+    ├── DeadlineUnreachable   batching/admission: not even when idle          FAILED_PRECONDITION
+    ├── DeadlineExpired       batching/scheduler: ran out while waiting       DEADLINE_EXCEEDED
+    ├── ShuttingDown          batching: draining                              UNAVAILABLE
+    └── InferenceFailed       batching/lanes: the graph raised                INTERNAL
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tipstaff.errors import TipstaffError, UsageError
+
+
+class BundleError(TipstaffError):
+    """A bundle can't be used.
+
+    Attributes:
+        path: The file at fault.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+
+
+class RepositoryError(TipstaffError):
+    """A repository has no such evaluator or version, or can't be read."""
+
+
+class ListenError(TipstaffError):
+    """An address can't be listened on."""
+
+
+class SettingsError(UsageError):
+    """A setting's value is off."""
+
+
+class RequestError(TipstaffError):
+    """One request can't be answered."""
+
+
+class InvalidRequest(RequestError):  # noqa: N818  named for the status it becomes
+    """The request can't be scored as it stands.
+
+    Attributes:
+        field: The field at fault.
+    """
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+
+
+class EvaluatorNotFound(RequestError):  # noqa: N818
+    """Nothing is served by that name or version."""
+
+
+class NotReady(RequestError):  # noqa: N818
+    """Nothing serves yet that could answer."""
+
+
+class Overloaded(RequestError):  # noqa: N818
+    """The queue is full, or too long for the deadline.
+
+    Attributes:
+        reason: `queue_full` or `deadline`, the label of the refusals metric.
+        retry_after: Seconds after which to try again.
+    """
+
+    def __init__(self, message: str, *, reason: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class DeadlineUnreachable(RequestError):  # noqa: N818
+    """Not even an idle server could have met the deadline."""
+
+
+class DeadlineExpired(RequestError):  # noqa: N818
+    """The deadline passed while the request waited; it was not run."""
+
+
+class ShuttingDown(RequestError):  # noqa: N818
+    """The server takes no more requests."""
+
+
+class InferenceFailed(RequestError):  # noqa: N818
+    """The graph raised for this request."""

@@ -1,0 +1,161 @@
+"""A bundle on disk: one evaluator version, verified before anything of it is used.
+
+`write` puts the manifest last and moves the finished folder into place in one step, so that a
+reader sees a whole bundle or none.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tipstaff_server.errors import BundleError
+from tipstaff_server.evaluator.manifest import (
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    TOKENIZER_FILE,
+    Graph,
+    Manifest,
+)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose manifest has been read and whose files match their checksums."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Bundle:
+        """Reads the manifest and verifies every file it lists.
+
+        Raises:
+            BundleError: A file is missing, damaged or of a foreign schema version.
+        """
+        manifest = read_manifest(path)
+        for name, expected in manifest.checksums.items():
+            file = path / name
+            if not file.is_file():
+                raise BundleError(file, "missing, but in the manifest: copy the bundle again")
+            if (found := sha256_of(file)) != expected:
+                raise BundleError(
+                    file,
+                    f"checksum {found[:12]}… is not the manifest's {expected[:12]}…: "
+                    "the file was damaged or changed, copy the bundle again",
+                )
+        return cls(path, manifest)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one listed file, verified once more as they are read.
+
+        Raises:
+            BundleError: The file changed since the bundle was opened.
+        """
+        file = self.path / name
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise BundleError(file, f"can't be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != self.manifest.checksums[name]:
+            raise BundleError(file, "changed since the bundle was opened")
+        return data
+
+    def tokenizer_json(self) -> str:
+        """The tokenizer, as `tokenizers.Tokenizer.from_str` takes it."""
+        return self.read(TOKENIZER_FILE).decode("utf-8")
+
+    def graph_bytes(self, graph: Graph) -> bytes:
+        """One graph, as onnxruntime takes it."""
+        return self.read(graph.file)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads the manifest of the bundle in folder `path`, without looking at its other files.
+
+    Raises:
+        BundleError: There is none, or it can't be understood.
+    """
+    file = path / MANIFEST_FILE
+    try:
+        raw = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise BundleError(
+            file, "missing: this folder is no bundle, or one whose writing was interrupted"
+        ) from None
+    except NotADirectoryError:
+        raise BundleError(path, "a bundle is a folder, and this is a file") from None
+    except OSError as error:
+        raise BundleError(file, f"can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BundleError(file, f"not JSON: {error}") from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            file,
+            f"schema_version is {version!r} and this tipstaff reads {SCHEMA_VERSION}: "
+            "upgrade tipstaff, or train the evaluator again",
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        raise BundleError(file, f"{where}: {first['msg']}") from error
+
+
+def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:
+    """Makes folder `target` appear whole: `fill` writes a hidden neighbour, which is renamed.
+
+    Raises:
+        FileExistsError: `target` is there already and is not an empty folder.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        fill(staging)
+        for file in staging.iterdir():
+            _sync(file)
+        _sync(staging)
+        staging.chmod(0o755)
+        try:
+            staging.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            raise FileExistsError(f"{target} is there already") from error
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Writes the manifest into folder `path`, by way of a temporary neighbour."""
+    temporary = path / f".{MANIFEST_FILE}"
+    temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _sync(temporary)
+    temporary.replace(path / MANIFEST_FILE)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,137 @@
+"""Text to token ids: the one place that does so, in training and in serving.
+
+The layout is `[CLS] output [SEP] ground_truth [SEP] input [SEP]`, over the fields that the manifest
+names, in its order. An absent field leaves its place empty, so that the others keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from tipstaff.types import FIELDS, Coverage, Field, Interaction
+from tipstaff_server.errors import InvalidRequest
+from tipstaff_server.evaluator import marks
+from tipstaff_server.evaluator.manifest import Encoding
+
+# What an over-long interaction loses first, and the share of the room it keeps: the ground truth
+# down to a quarter, then the input down to an eighth, and the output only when both are at theirs.
+_CUT_ORDER: tuple[tuple[Field, int], ...] = (("ground_truth", 4), ("input", 8), ("output", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One interaction as the graph takes it.
+
+    Attributes:
+        ids: Token ids, shape (length,).
+        marks: 1 where a token's word is shared between output and ground truth, shape (length,).
+        coverage: For each field the evaluator reads: tokens scored and total.
+        missing: Fields the evaluator reads and the interaction lacks.
+        ignored: Fields the interaction has and the evaluator doesn't read.
+    """
+
+    ids: npt.NDArray[np.int64]
+    marks: npt.NDArray[np.int64]
+    coverage: Mapping[Field, Coverage]
+    missing: tuple[Field, ...] = ()
+    ignored: tuple[Field, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of the text was left out."""
+        return any(coverage.partial for coverage in self.coverage.values())
+
+
+class Encoder:
+    """Encodes interactions for one evaluator. Safe to call from several threads."""
+
+    def __init__(self, tokenizer_json: str, encoding: Encoding) -> None:
+        self._tokenizer = Tokenizer.from_str(tokenizer_json)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.encoding = encoding
+
+    def encode(self, interaction: Interaction) -> Encoded:
+        """Lays the interaction out as token ids.
+
+        Raises:
+            InvalidRequest: It has none of the fields that the evaluator reads.
+        """
+        order = self.encoding.order
+        texts = {name: interaction.get(name) for name in order}
+        missing = tuple(name for name in order if texts[name] is None)
+        if len(missing) == len(order):
+            raise InvalidRequest(
+                order[0], f"absent; this evaluator reads {', '.join(sorted(order))} and got none"
+            )
+        # The batch form lets other threads run meanwhile; `encode` holds the interpreter's lock.
+        encodings = self._tokenizer.encode_batch(
+            [text or "" for text in texts.values()], add_special_tokens=False
+        )
+        tokens = dict(zip(order, encodings, strict=True))
+        lengths = {name: len(encoding.ids) for name, encoding in tokens.items()}
+        kept = fit(lengths, self.encoding.max_length - 1 - len(order))
+        marked = self._marks(texts, {name: tokens[name].offsets for name in order})
+
+        ids: list[int] = [self.encoding.cls_id]
+        flags = [np.zeros(1, dtype=np.int64)]
+        for name in order:
+            ids += tokens[name].ids[: kept[name]]
+            ids.append(self.encoding.sep_id)
+            flags += [marked[name][: kept[name]], np.zeros(1, dtype=np.int64)]
+        return Encoded(
+            ids=np.asarray(ids, dtype=np.int64),
+            marks=np.concatenate(flags),
+            coverage={name: Coverage(kept[name], lengths[name]) for name in order},
+            missing=missing,
+            ignored=tuple(
+                name for name in FIELDS if name not in order and interaction.get(name) is not None
+            ),
+        )
+
+    def filler(self, length: int) -> Encoded:
+        """An input of `length` tokens that says nothing, to time a run with."""
+        length = min(length, self.encoding.max_length)
+        return Encoded(
+            ids=np.full(length, self.encoding.sep_id, dtype=np.int64),
+            marks=np.zeros(length, dtype=np.int64),
+            coverage={},
+        )
+
+    def _marks(
+        self,
+        texts: Mapping[Field, str | None],
+        offsets: Mapping[Field, Sequence[tuple[int, int]]],
+    ) -> dict[Field, npt.NDArray[np.int64]]:
+        marked = {name: np.zeros(len(spans), dtype=np.int64) for name, spans in offsets.items()}
+        output, truth = texts.get("output"), texts.get("ground_truth")
+        if self.encoding.marks == "overlap" and output and truth:
+            words = {"output": marks.words_of(output), "ground_truth": marks.words_of(truth)}
+            shared = marks.shared_words(words["output"], words["ground_truth"])
+            for name in ("output", "ground_truth"):
+                marked[name] = marks.mark(offsets[name], words[name], shared)
+        return marked
+
+
+def fit(lengths: Mapping[Field, int], room: int) -> dict[Field, int]:
+    """How many tokens each field keeps so that all fit into `room`.
+
+    The ground truth is cut first, the output last; see `_CUT_ORDER`.
+    """
+    kept = dict(lengths)
+    for name, share in _CUT_ORDER:
+        excess = sum(kept.values()) - room
+        if excess <= 0:
+            break
+        if name in kept:
+            floor = 0 if name == "output" else min(kept[name], room // share)
+            kept[name] = max(floor, kept[name] - excess)
+    return kept

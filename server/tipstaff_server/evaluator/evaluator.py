@@ -1,0 +1,193 @@
+"""An evaluator ready to run: encode, run, rule.
+
+The server calls the three steps one by one, on different threads; `score` calls them in a row, for
+the trainer's measurements and for tests. Both are the same code, so what was measured is served.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tipstaff.types import Interaction, Reason, Verdict
+from tipstaff_server.errors import BundleError, InferenceFailed
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.calibration import calibrate
+from tipstaff_server.evaluator.encoding import Encoded, Encoder
+from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
+from tipstaff_server.evaluator.policy import decide
+from tipstaff_server.evaluator.session import Device, Outputs, Session
+
+# What a device runs, the best first. CUDA has no fast kernels for dynamic int8.
+_PRECISIONS: dict[Device, tuple[str, ...]] = {
+    "cpu": ("int8", "fp32", "fp16"),
+    "cuda": ("fp16", "fp32"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What an evaluator says of one interaction.
+
+    Attributes:
+        score: Calibrated probability in [0, 1] that the output meets the criterion.
+        verdict: By the bundle's policy.
+        reasons: What to know about this score.
+        logit: As the graph gave it.
+        embedding: The pooled encoder output, shape (hidden,).
+    """
+
+    score: float
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+    logit: float
+    embedding: npt.NDArray[np.float32]
+
+
+class Evaluator:
+    """One bundle, loaded for one device. Safe to use from several threads.
+
+    Attributes:
+        manifest: The bundle's.
+        graph: The one that serves here, with its calibration and policy.
+        engine: The graph and where it runs, as in `int8/cpu`.
+        degraded: Why this evaluator does not run as it was measured; empty when it does.
+    """
+
+    def __init__(
+        self, manifest: Manifest, graph: Graph, encoder: Encoder, session: Session
+    ) -> None:
+        self.manifest = manifest
+        self.graph = graph
+        self.engine = f"{graph.precision}/{session.device}"
+        self.degraded = ""
+        self._encoder = encoder
+        self._session = session
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        device: Device = "cpu",
+        precision: str | None = None,
+        threads: int = 1,
+    ) -> Evaluator:
+        """Opens and verifies the bundle in folder `path` and loads one of its graphs.
+
+        Args:
+            path: The bundle's folder.
+            device: Where to run it.
+            precision: Which graph; None for the best that the bundle has for the device.
+            threads: Threads of one run.
+
+        Raises:
+            BundleError: The bundle is damaged, or has no graph for the device.
+        """
+        bundle = Bundle.open(path)
+        graph = _choose(bundle, device, precision)
+        try:
+            encoder = Encoder(bundle.tokenizer_json(), bundle.manifest.encoding)
+        except BundleError:
+            raise
+        except Exception as error:  # tokenizers raises plain exceptions
+            file = path / TOKENIZER_FILE
+            raise BundleError(file, f"tokenizers can't load it: {error}") from error
+        try:
+            session = Session(
+                bundle.graph_bytes(graph),
+                pad_id=bundle.manifest.encoding.pad_id,
+                device=device,
+                threads=threads,
+            )
+        except BundleError:
+            raise
+        except Exception as error:  # onnxruntime has no root error of its own
+            raise BundleError(path / graph.file, f"onnxruntime can't load it: {error}") from error
+        return cls(bundle.manifest, graph, encoder, session)
+
+    @property
+    def batchable(self) -> bool:
+        """Whether several interactions may share a run without touching each other's scores."""
+        return self.graph.batch_invariant
+
+    def encode(self, interaction: Interaction) -> Encoded:
+        """Lays an interaction out as token ids.
+
+        Raises:
+            InvalidRequest: It has none of the fields that this evaluator reads.
+        """
+        return self._encoder.encode(interaction)
+
+    def filler(self, length: int) -> Encoded:
+        """An input of `length` tokens, at most the evaluator's own limit, to time a run with."""
+        return self._encoder.filler(length)
+
+    def run(self, batch: Sequence[Encoded]) -> Outputs:
+        """Runs the graph once; more than one at a time only where `batchable`."""
+        return self._session.run(batch)
+
+    def rule(self, encoded: Encoded, logit: float, embedding: npt.NDArray[np.float32]) -> Ruling:
+        """From the graph's outputs for one interaction to its score, verdict and reasons.
+
+        Raises:
+            InferenceFailed: The logit is not a finite number.
+        """
+        if not math.isfinite(logit):
+            raise InferenceFailed(f"the graph of {self.manifest.name} gave {logit} as its logit")
+        score = calibrate(logit, self.graph.calibration)
+        reasons = self._reasons(encoded)
+        verdict = decide(score, reasons, self.graph.policy)
+        return Ruling(score, verdict, reasons, logit, embedding)
+
+    def score(self, interaction: Interaction) -> Ruling:
+        """Encode, run, rule: one interaction, here and now."""
+        encoded = self.encode(interaction)
+        outputs = self.run([encoded])
+        return self.rule(encoded, float(outputs.logits[0]), outputs.embeddings[0])
+
+    def warm_up(self) -> None:
+        """Re-scores the golden interactions, and notes in `degraded` when they come out otherwise.
+
+        Processors round differently; a difference beyond the bundle's bound means that what was
+        measured is not what runs here.
+        """
+        differences = []
+        for item in self.graph.golden:
+            ruling = self.score(Interaction(item.input, item.output, item.ground_truth))
+            differences.append(abs(ruling.score - item.score))
+        if differences and max(differences) > self.graph.golden_bound:
+            self.degraded = (
+                f"golden scores differ by {max(differences):.4f} from where the bundle was made, "
+                f"more than its bound of {self.graph.golden_bound:.4f}"
+            )
+        elif self.engine != self.graph.engine:
+            self.degraded = f"measured on {self.graph.engine}, running on {self.engine}"
+
+    def _reasons(self, encoded: Encoded) -> tuple[Reason, ...]:
+        holds = (
+            (Reason.PARTIAL, encoded.partial),
+            (Reason.MISSING_FIELD, bool(encoded.missing)),
+            (Reason.IGNORED_FIELD, bool(encoded.ignored)),
+            (Reason.UNCERTIFIED, self.graph.policy.certificate is None or bool(self.degraded)),
+            (Reason.DEGRADED, bool(self.degraded)),
+        )
+        return tuple(reason for reason, applies in holds if applies)
+
+
+def _choose(bundle: Bundle, device: Device, precision: str | None) -> Graph:
+    graphs = {graph.precision: graph for graph in bundle.manifest.graphs}
+    for candidate in (precision,) if precision else _PRECISIONS[device]:
+        if candidate in graphs:
+            return graphs[candidate]
+    wanted = precision or " or ".join(_PRECISIONS[device])
+    raise BundleError(
+        bundle.path,
+        f"has no {wanted} graph for {device}, only {', '.join(graphs)}: "
+        "train it with the precision you want to serve",
+    )

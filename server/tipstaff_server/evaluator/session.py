@@ -1,0 +1,97 @@
+"""Runs an ONNX graph: the only place that knows onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from tipstaff_server.evaluator.encoding import Encoded
+
+INPUTS = ("input_ids", "attention_mask", "marks")
+OUTPUTS = ("logit", "embedding")
+
+Device = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a graph says of a batch.
+
+    Attributes:
+        logits: Shape (batch,); above zero is good.
+        embeddings: Shape (batch, hidden): the pooled encoder output.
+    """
+
+    logits: npt.NDArray[np.float32]
+    embeddings: npt.NDArray[np.float32]
+
+
+class Session:
+    """One loaded graph. Several threads may run it at once; each run uses `threads` threads."""
+
+    def __init__(
+        self, graph: bytes, *, pad_id: int, device: Device = "cpu", threads: int = 1
+    ) -> None:
+        if _PROVIDERS[device] not in onnxruntime.get_available_providers():
+            raise RuntimeError(f"the installed onnxruntime can't use {device}")
+        options = onnxruntime.SessionOptions()
+        # onnxruntime's own default counts the host's cores, whatever this process may use of them.
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning workers would take the cores from the other containers of a pod.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._pad_id = pad_id
+        self._session = onnxruntime.InferenceSession(graph, options, providers=[_PROVIDERS[device]])
+        if _PROVIDERS[device] not in self._session.get_providers():
+            # onnxruntime would run it on the CPU and say nothing.
+            raise RuntimeError(f"{device} is not usable on this machine")
+        self.device = device
+        wanted = {item.name for item in self._session.get_inputs()}
+        if unknown := wanted - set(INPUTS):
+            raise ValueError(f"the graph wants inputs unknown here: {', '.join(sorted(unknown))}")
+        if absent := set(OUTPUTS) - {item.name for item in self._session.get_outputs()}:
+            raise ValueError(f"the graph lacks the outputs {', '.join(sorted(absent))}")
+        self._inputs = [name for name in INPUTS if name in wanted]
+
+    def run(self, batch: Sequence[Encoded]) -> Outputs:
+        """Runs one batch, padded to its longest member.
+
+        Raises:
+            Exception: Whatever onnxruntime raises; it has no root of its own.
+        """
+        feeds = collate(batch, self._pad_id)
+        logits, embeddings = self._session.run(
+            OUTPUTS, {name: feeds[name] for name in self._inputs}
+        )
+        return Outputs(logits.reshape(-1), embeddings)
+
+
+def collate(batch: Sequence[Encoded], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+    """A batch as the arrays a model takes, each of shape (batch, longest)."""
+    shape = (len(batch), max(len(encoded) for encoded in batch))
+    arrays = {
+        "input_ids": np.full(shape, pad_id, dtype=np.int64),
+        "attention_mask": np.zeros(shape, dtype=np.int64),
+        "marks": np.zeros(shape, dtype=np.int64),
+    }
+    for row, encoded in enumerate(batch):
+        arrays["input_ids"][row, : len(encoded)] = encoded.ids
+        arrays["attention_mask"][row, : len(encoded)] = 1
+        arrays["marks"][row, : len(encoded)] = encoded.marks
+    return arrays
+
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def available_devices() -> tuple[Device, ...]:
+    """The devices that the installed onnxruntime can use, the fastest first."""
+    installed = set(onnxruntime.get_available_providers())
+    devices: tuple[Device, ...] = ("cuda", "cpu")
+    return tuple(device for device in devices if _PROVIDERS[device] in installed)

@@ -1,0 +1,219 @@
+"""What the server tells Prometheus.
+
+Every label's values are bounded: evaluators are those in service (a name that a request made up
+counts as the empty one), codes are gRPC's, reasons and verdicts are the wire's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from wsgiref.simple_server import WSGIServer
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from tipstaff.types import Reason, Score
+from tipstaff_server.batching import BatchRan, Event, LaneReplaced
+from tipstaff_server.errors import ListenError
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.registry import Served
+from tipstaff_server.settings import split_address
+
+# 1 to 500 ms is where a guardrail lives; a little beyond both ends shows what is out of hand.
+_LATENCY = (
+    *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
+    *(0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0, 2.5, 5.0),
+)
+_PART = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03,
+         0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # fmt: skip
+_BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
+_SHARE = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5,
+          0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)  # fmt: skip
+_PADDING = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
+_COVERAGE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.999, 1.0)
+
+# They double the series, and no panel reads them.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The server's metrics, in a registry of their own. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        one = ("evaluator",)
+        self._requests = self._histogram(
+            "tipstaff_request_duration_seconds",
+            "From an interaction's arrival to its answer or refusal, by gRPC code.",
+            ("evaluator", "code"),
+            _LATENCY,
+        )
+        self._encode = self._histogram(
+            "tipstaff_encode_duration_seconds",
+            "Turning text into token ids, with the wait for a thread to do so.",
+            one,
+            _PART,
+        )
+        self._queue = self._histogram(
+            "tipstaff_queue_duration_seconds", "Waiting for a lane.", one, _PART
+        )
+        self._inference = self._histogram(
+            "tipstaff_inference_duration_seconds", "One run of the graph.", one, _PART
+        )
+        self._batch_size = self._histogram(
+            "tipstaff_batch_size", "Interactions in one run.", one, _BATCH
+        )
+        self._padding = self._histogram(
+            "tipstaff_padding_ratio", "Share of padding among one run's tokens.", one, _PADDING
+        )
+        self._score = self._histogram(
+            "tipstaff_score", "Calibrated scores: a shift means other traffic.", one, _SHARE
+        )
+        self._coverage = self._histogram(
+            "tipstaff_coverage_ratio",
+            "Share of a field's tokens that was scored.",
+            ("evaluator", "field"),
+            _COVERAGE,
+        )
+        self._verdicts = self._counter(
+            "tipstaff_verdicts", "Verdicts given.", ("evaluator", "verdict")
+        )
+        self._reasons = self._counter(
+            "tipstaff_reasons", "Reasons given beside a score.", ("evaluator", "reason")
+        )
+        self._partial = self._counter(
+            "tipstaff_partial", "Interactions of which not all was scored.", one
+        )
+        self._refusals = self._counter(
+            "tipstaff_refusals", "Interactions refused, by why.", ("reason",)
+        )
+        self._lane_faults = Counter(
+            "tipstaff_lane_faults",
+            "Lanes that were replaced because their own code failed.",
+            registry=self.registry,
+        )
+        self._reload_failures = self._counter(
+            "tipstaff_reload_failures", "Promotions that could not be followed.", one
+        )
+        self._info = Gauge(
+            "tipstaff_evaluator_info",
+            "One for each evaluator in service.",
+            ("evaluator", "version", "engine"),
+            registry=self.registry,
+        )
+        self._degraded = Gauge(
+            "tipstaff_evaluator_degraded",
+            "One where an evaluator doesn't run as it was measured.",
+            one,
+            registry=self.registry,
+        )
+
+    def watch(self, *, lanes: int, depth: Callable[[], int], healthy: Callable[[], bool]) -> None:
+        """Shows the dispatcher's state, read anew at each scrape."""
+        Gauge(
+            "tipstaff_lanes", "Batches that can run at the same time.", registry=self.registry
+        ).set(lanes)
+        Gauge(
+            "tipstaff_queue_depth", "Interactions waiting for a lane.", registry=self.registry
+        ).set_function(depth)
+        Gauge(
+            "tipstaff_lanes_healthy", "One while all lanes are at work.", registry=self.registry
+        ).set_function(lambda: float(healthy()))
+
+    def observe(self, event: Event) -> None:
+        """Counts what the dispatcher tells."""
+        if isinstance(event, LaneReplaced):
+            self._lane_faults.inc()
+        elif isinstance(event, BatchRan) and isinstance(event.model, Evaluator):
+            name = event.model.manifest.name
+            self._batch_size.labels(name).observe(event.size)
+            self._padding.labels(name).observe(event.padding)
+            self._inference.labels(name).observe(event.inference_seconds)
+            queue = self._queue.labels(name)
+            for seconds in event.queue_seconds:
+                queue.observe(seconds)
+
+    def scored(self, score: Score) -> None:
+        """Counts what an answer says, as it goes to the client."""
+        name = score.evaluator
+        if score.timing is not None:
+            self._encode.labels(name).observe(score.timing.encode)
+        if score.score is not None:
+            self._score.labels(name).observe(score.score)
+        self._verdicts.labels(name, score.verdict.value).inc()
+        for reason in score.reasons:
+            self._reasons.labels(name, reason.value).inc()
+        for field, coverage in score.coverage.items():
+            share = coverage.scored / coverage.total if coverage.total else 1.0
+            self._coverage.labels(name, field).observe(share)
+        if Reason.PARTIAL in score.reasons:
+            self._partial.labels(name).inc()
+
+    def refused(self, reason: str) -> None:
+        """Counts one refusal; `reason` is one of a few fixed words."""
+        self._refusals.labels(reason).inc()
+
+    def answered(self, evaluator: str, code: str, seconds: float) -> None:
+        """Counts one interaction's way through the server.
+
+        Args:
+            evaluator: Name of an evaluator in service, or empty.
+            code: Name of the gRPC status code.
+            seconds: From arrival to answer.
+        """
+        self._requests.labels(evaluator, code).observe(seconds)
+
+    def swapped(self, old: Served | None, new: Served) -> None:
+        """Shows which version is in service."""
+        if old is not None:
+            self._info.remove(old.name, str(old.version), old.evaluator.engine)
+        self._info.labels(new.name, str(new.version), new.evaluator.engine).set(1)
+        self._degraded.labels(new.name).set(bool(new.evaluator.degraded))
+        self._reload_failures.labels(new.name)  # so that a rate exists before the first failure
+
+    def failed(self, name: str) -> None:
+        """Counts a promotion that could not be followed."""
+        self._reload_failures.labels(name).inc()
+
+    def _histogram(
+        self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+
+class MetricsServer:
+    """Answers scrapes over HTTP, on a thread of its own.
+
+    Attributes:
+        url: Where, with the port that was taken.
+    """
+
+    def __init__(self, metrics: Metrics, address: str) -> None:
+        """Starts to listen.
+
+        Raises:
+            ListenError: The address is taken or isn't this machine's.
+        """
+        host, port = split_address(address)
+        try:
+            server, self._thread = prometheus_client.start_http_server(
+                port, host, registry=metrics.registry
+            )
+        except OSError as error:
+            raise ListenError(
+                f"--metrics-listen {address}: {error.strerror}: choose another, 0 for any free "
+                "port, or off"
+            ) from error
+        self._server: WSGIServer = server
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{server.server_port}/metrics"
+
+    def stop(self) -> None:
+        """Stops listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

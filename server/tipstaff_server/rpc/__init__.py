@@ -1,0 +1,1 @@
+"""The wire: the only code of the server that knows protobuf and grpc."""

@@ -1,0 +1,82 @@
+"""Between the wire's messages and Tipstaff's values."""
+
+from __future__ import annotations
+
+import uuid
+
+from tipstaff.types import Certificate, Interaction, Reason, Score, Verdict
+from tipstaff.v1 import scoring_pb2 as pb
+from tipstaff_server.registry import Served
+from tipstaff_server.scorer import Task, certificate_of
+
+_VERDICTS = {verdict: f"VERDICT_{verdict.name}" for verdict in Verdict}
+_REASONS = {reason: f"REASON_{reason.name}" for reason in Reason}
+
+
+def to_task(request: pb.ScoreRequest) -> Task:
+    """What a request asks for, with an id made where it brings none."""
+    return Task(
+        interaction=Interaction(
+            input=request.input if request.HasField("input") else None,
+            output=request.output if request.HasField("output") else None,
+            ground_truth=request.ground_truth if request.HasField("ground_truth") else None,
+        ),
+        evaluator=request.evaluator,
+        version=request.version,
+        request_id=request.request_id or uuid.uuid4().hex,
+        explain=request.explain,
+    )
+
+
+def from_score(score: Score) -> pb.ScoreResponse:
+    """The reply for one scored interaction."""
+    response = pb.ScoreResponse(
+        request_id=score.request_id,
+        evaluator=score.evaluator,
+        version=score.version,
+        engine=score.engine,
+        score=score.score,
+        verdict=_VERDICTS[score.verdict],
+        pass_at=score.pass_at,
+        block_below=score.block_below,
+        certificate=_from_certificate(score.certificate),
+        reasons=[_REASONS[reason] for reason in score.reasons],
+    )
+    for field, coverage in score.coverage.items():
+        response.coverage.add(
+            field=field, tokens_scored=coverage.scored, tokens_total=coverage.total
+        )
+    if (timing := score.timing) is not None:
+        response.timing.encode_seconds = timing.encode
+        response.timing.queue_seconds = timing.queue
+        response.timing.inference_seconds = timing.inference
+        response.timing.total_seconds = timing.total
+    return response
+
+
+def from_served(served: Served) -> pb.EvaluatorInfo:
+    """How one evaluator in service presents itself."""
+    manifest, policy = served.evaluator.manifest, served.evaluator.graph.policy
+    return pb.EvaluatorInfo(
+        name=served.name,
+        version=served.version,
+        engine=served.evaluator.engine,
+        criterion=manifest.criterion,
+        fields=manifest.fields,
+        pass_at=policy.pass_at,
+        block_below=policy.block_below,
+        certificate=_from_certificate(certificate_of(served)),
+        max_tokens=manifest.encoding.max_length,
+    )
+
+
+def _from_certificate(certificate: Certificate | None) -> pb.Certificate | None:
+    if certificate is None:
+        return None
+    return pb.Certificate(
+        max_false_pass=certificate.max_false_pass,
+        max_false_block=certificate.max_false_block,
+        confidence=certificate.confidence,
+        n=certificate.n,
+        date=certificate.date,
+    )

@@ -1,0 +1,73 @@
+"""The standard gRPC health service: evaluator names, and the empty name for all of them.
+
+grpcio-health-checking brings a servicer too, but one leaving watcher of its asyncio form takes the
+others' notices away, and open watches keep a draining server waiting until its grace is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+_Response = health_pb2.HealthCheckResponse
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """Answers with what `show` was last told. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._serving: Mapping[str, bool] = {"": False}
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    def show(self, evaluators: Mapping[str, bool]) -> None:
+        """Takes over whether each evaluator serves; all do when there is one and none does not."""
+        serving = {**evaluators, "": bool(evaluators) and all(evaluators.values())}
+        if self._closed or serving == self._serving:
+            return
+        self._serving = serving
+        self._notify()
+
+    def close(self) -> None:
+        """Says NOT_SERVING from now on, and ends the watches after telling them."""
+        self._serving = dict.fromkeys(self._serving, False)
+        self._closed = True
+        self._notify()
+
+    async def Check(  # noqa: N802
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext
+    ) -> health_pb2.HealthCheckResponse:
+        """Says whether an evaluator serves now."""
+        status = self._status(request.service)
+        if status == _Response.SERVICE_UNKNOWN:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such evaluator")
+        return _Response(status=status)
+
+    async def Watch(  # noqa: N802
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """Says so now and after each change."""
+        told: int | None = None
+        while True:
+            changed = self._changed
+            status = self._status(request.service)
+            if status != told:
+                told = status
+                yield _Response(status=status)
+            elif self._closed:
+                return
+            else:
+                await changed.wait()
+
+    def _status(self, service: str) -> int:
+        serving = self._serving.get(service)
+        if serving is None:
+            return int(_Response.SERVICE_UNKNOWN)
+        return int(_Response.SERVING if serving else _Response.NOT_SERVING)
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

@@ -1,0 +1,93 @@
+"""The gRPC server: its services, its limits and its addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from tipstaff.v1 import scoring_pb2, scoring_pb2_grpc
+from tipstaff_server.errors import ListenError
+from tipstaff_server.rpc.health import HealthServicer
+from tipstaff_server.rpc.servicer import ScoringServicer
+from tipstaff_server.settings import split_address
+
+# What a message has beside its texts.
+_ENVELOPE_BYTES = 65536
+
+
+class RpcServer:
+    """Answers gRPC on one or several addresses. Belongs to one event loop."""
+
+    def __init__(
+        self, scoring: ScoringServicer, health: HealthServicer, *, max_message_bytes: int
+    ) -> None:
+        self._server = grpc.aio.server(
+            options=[
+                # Without this two servers share a port, and each gets some of the requests.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", max_message_bytes + _ENVELOPE_BYTES),
+                ("grpc.max_send_message_length", -1),
+            ]
+        )
+        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            scoring, self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
+        services = (
+            scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
+            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            reflection.SERVICE_NAME,
+        )
+        reflection.enable_server_reflection(services, self._server)
+
+    async def start(self, addresses: Sequence[str]) -> tuple[str, ...]:
+        """Listens.
+
+        Args:
+            addresses: `HOST:PORT`, where port 0 is any free one, or `unix:PATH`.
+
+        Returns:
+            The addresses, with the ports that were taken.
+
+        Raises:
+            ListenError: One is taken already, or isn't this machine's.
+        """
+        taken = tuple([await self._bind(address) for address in addresses])
+        await self._server.start()
+        return taken
+
+    async def stop(self, grace: float) -> None:
+        """Takes no more calls, waits `grace` seconds for those under way, then cancels them."""
+        await self._server.stop(grace)
+
+    async def _bind(self, address: str) -> str:
+        if address.startswith("unix:"):
+            await _refuse_if_answered(address)
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise ListenError(f"--listen {address}: taken already, or not an address of this host")
+        if address.startswith("unix:"):
+            return address
+        host, _ = split_address(address)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _refuse_if_answered(address: str) -> None:
+    """Raises where another server answers; gRPC would take its socket away without a word."""
+    path = Path(address.removeprefix("unix:").removeprefix("//"))
+    if not path.exists():
+        return
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return  # a leftover of a server that is gone; gRPC replaces it
+    writer.close()
+    raise ListenError(f"--listen {address}: another server answers there")

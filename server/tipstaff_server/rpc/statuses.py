@@ -1,0 +1,78 @@
+"""From the server's errors to gRPC's statuses; `scoring.proto` tells callers what each means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import grpc
+
+from tipstaff_server.errors import (
+    DeadlineExpired,
+    DeadlineUnreachable,
+    EvaluatorNotFound,
+    InferenceFailed,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    RequestError,
+    ShuttingDown,
+)
+
+PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
+REQUEST_ID_TRAILER = "tipstaff-request-id"
+
+# The status and the word in the refusals metric.
+_STATUSES: dict[type[RequestError], tuple[grpc.StatusCode, str]] = {
+    InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, "invalid"),
+    EvaluatorNotFound: (grpc.StatusCode.NOT_FOUND, "not_found"),
+    NotReady: (grpc.StatusCode.UNAVAILABLE, "not_ready"),
+    Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, "queue_full"),
+    DeadlineUnreachable: (grpc.StatusCode.FAILED_PRECONDITION, "deadline_unreachable"),
+    DeadlineExpired: (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_expired"),
+    ShuttingDown: (grpc.StatusCode.UNAVAILABLE, "shutting_down"),
+    InferenceFailed: (grpc.StatusCode.INTERNAL, "inference_failed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a caller is told when there is no score.
+
+    Attributes:
+        code: gRPC's.
+        message: One line.
+        reason: The word in the refusals metric.
+        retry_after_ms: Milliseconds after which to try again; None where that makes no sense.
+    """
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    retry_after_ms: int | None = None
+
+    def trailers(self, request_id: str) -> tuple[tuple[str, str], ...]:
+        """The trailing metadata that goes with it."""
+        trailers = ((REQUEST_ID_TRAILER, printable(request_id)),)
+        if self.retry_after_ms is None:
+            return trailers
+        return (*trailers, (PUSHBACK_TRAILER, str(self.retry_after_ms)))
+
+
+def printable(request_id: str) -> str:
+    """A caller's id as metadata and log lines can carry it: short, one line, ASCII."""
+    return "".join(char if " " <= char <= "~" else "?" for char in request_id[:128])
+
+
+def status_of(error: RequestError) -> Status:
+    """The status for an error."""
+    code, reason = _STATUSES.get(type(error), (grpc.StatusCode.INTERNAL, "internal"))
+    if isinstance(error, Overloaded):
+        after = max(1, math.ceil(error.retry_after * 1000))
+        return Status(code, str(error), error.reason, after)
+    return Status(code, str(error), reason)
+
+
+def fault() -> Status:
+    """The status for an error that nobody foresaw; its own words stay in the server's log."""
+    return Status(grpc.StatusCode.INTERNAL, "the server failed; its log says how", "internal")

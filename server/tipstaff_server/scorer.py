@@ -1,0 +1,176 @@
+"""The way of one interaction through the server: find, encode, queue, rule.
+
+Knows neither protobuf nor grpc, so `rpc/` only converts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import cast
+
+from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Reason, Score, Timing
+from tipstaff_server.batching import Dispatcher
+from tipstaff_server.errors import DeadlineExpired, InvalidRequest, Overloaded, ShuttingDown
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.manifest import Policy
+from tipstaff_server.metrics import Metrics
+from tipstaff_server.registry import Registry, Served
+
+# What a reply needs from the server's memory to the client's: an answer that is ready only at the
+# deadline comes too late.
+_REPLY_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One interaction and what is asked about it.
+
+    Attributes:
+        interaction: The texts.
+        evaluator: A name, or empty for the only one.
+        version: 0 for the one that serves.
+        request_id: The caller's, or the server's.
+        explain: Ask which words lowered the score.
+    """
+
+    interaction: Interaction
+    evaluator: str
+    version: int
+    request_id: str
+    explain: bool = False
+
+
+class Scorer:
+    """Scores interactions. Belongs to the event loop that calls it."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        metrics: Metrics,
+        encoders: Executor,
+        *,
+        default_deadline_seconds: float,
+        max_request_bytes: int,
+        max_queue: int,
+    ) -> None:
+        """Takes the parts it connects.
+
+        Args:
+            registry: What is being served.
+            dispatcher: Runs what is encoded.
+            metrics: Told of every score.
+            encoders: Threads that turn text into token ids.
+            default_deadline_seconds: For callers that name none.
+            max_request_bytes: Of text in one interaction, as UTF-8.
+            max_queue: Requests that may wait to be encoded.
+        """
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+        self._encoders = encoders
+        self._default_deadline_seconds = default_deadline_seconds
+        self._max_request_bytes = max_request_bytes
+        self._max_queue = max_queue
+        self._encoding = 0  # requests whose text waits to be encoded
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuses everything from now on; what was accepted is still answered."""
+        self._closed = True
+
+    async def score(self, task: Task, arrival: float, seconds: float | None) -> Score:
+        """Scores one interaction.
+
+        Args:
+            task: What to score.
+            arrival: When it came in, by `time.monotonic`.
+            seconds: Until its deadline, counted from the arrival; None when it named none.
+
+        Raises:
+            RequestError: It can't be answered; its subclass says why.
+        """
+        if self._closed:
+            raise ShuttingDown("the server is shutting down: ask another")
+        served = self._registry.find(task.evaluator, task.version)
+        self._check_size(task.interaction)
+        deadline = arrival + (
+            self._default_deadline_seconds if seconds is None else seconds - _REPLY_SECONDS
+        )
+        evaluator = served.evaluator
+        encoded = await self._encode(evaluator, task.interaction, deadline)
+        encode_seconds = time.monotonic() - arrival
+        answer = await asyncio.wrap_future(
+            self._dispatcher.submit(evaluator, encoded, deadline, arrived=arrival)
+        )
+        ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
+        policy = evaluator.graph.policy
+        score = Score(
+            verdict=ruling.verdict,
+            score=ruling.score,
+            request_id=task.request_id,
+            evaluator=served.name,
+            version=served.version,
+            engine=evaluator.engine,
+            pass_at=policy.pass_at,
+            block_below=policy.block_below,
+            certificate=certificate_of(served),
+            reasons=(*ruling.reasons, Reason.NOT_EXPLAINED) if task.explain else ruling.reasons,
+            coverage=cast(Mapping[str, Coverage], encoded.coverage),
+            timing=Timing(
+                encode=encode_seconds,
+                queue=answer.queue_seconds,
+                inference=answer.inference_seconds,
+                total=time.monotonic() - arrival,
+            ),
+        )
+        self._metrics.scored(score)
+        return score
+
+    async def _encode(
+        self, evaluator: Evaluator, interaction: Interaction, deadline: float
+    ) -> Encoded:
+        if self._encoding >= self._max_queue:
+            raise Overloaded(
+                "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
+            )
+
+        def encode() -> Encoded:
+            if time.monotonic() >= deadline:
+                raise DeadlineExpired("the deadline passed before the text was encoded")
+            return evaluator.encode(interaction)
+
+        self._encoding += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._encoders, encode)
+        finally:
+            self._encoding -= 1
+
+    def _check_size(self, interaction: Interaction) -> None:
+        sizes = {name: len((interaction.get(name) or "").encode()) for name in FIELDS}
+        if (total := sum(sizes.values())) > self._max_request_bytes:
+            raise InvalidRequest(
+                max(FIELDS, key=lambda name: sizes[name]),
+                f"too long: the interaction has {total} bytes of text and this server takes "
+                f"{self._max_request_bytes} (its setting max_request_bytes)",
+            )
+
+
+def certificate_of(served: Served) -> Certificate | None:
+    """The guarantee on an evaluator's cuts, which holds only where it runs as it was measured."""
+    policy: Policy = served.evaluator.graph.policy
+    if policy.certificate is None or served.evaluator.degraded:
+        return None
+    found = policy.certificate
+    return Certificate(
+        max_false_pass=found.max_false_pass,
+        max_false_block=found.max_false_block,
+        confidence=found.confidence,
+        n=found.n,
+        date=found.date,
+    )

@@ -1,0 +1,124 @@
+"""`tipstaff score` against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+def test_a_score_for_people(tipstaff, server):
+    result = tipstaff("score", "--target", server.target, "--input", "Q", "--output", "A")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "PASS  0.875"
+    assert [" ".join(line.split()) for line in lines[1:-1]] == [
+        "evaluator faithful version 3 on int8/cpu",
+        "cuts PASS from 0.75, BLOCK below 0.25",
+        "note UNCERTIFIED: the cuts carry no statistical guarantee",
+        "tokens ground_truth 30/31",
+        "server 6.0 ms: encode 1.0, queue 2.0, inference 3.0",
+    ]
+    assert server.service.requests[0].request_id in lines[-1]
+
+
+def test_a_score_for_programs(tipstaff, server):
+    result = tipstaff("score", "--target", server.target, "--output", "A", "--json")
+
+    score = json.loads(result.stdout)
+    assert (score["verdict"], score["score"], score["version"]) == ("PASS", 0.875, 3)
+    assert score["coverage"] == {"ground_truth": {"scored": 30, "total": 31}}
+    assert score["reasons"] == ["UNCERTIFIED"]
+
+
+def test_texts_come_as_words_from_files_and_from_standard_input(tipstaff, server, tmp_path):
+    (tmp_path / "answer.txt").write_text("from a file: naïve", encoding="utf-8")
+    result = tipstaff(
+        *("score", "--target", server.target, "--evaluator", "faithful", "--explain"),
+        *("--evaluator-version", "2", "--timeout", "5"),
+        *("--input", "@@me", "--output", f"@{tmp_path}/answer.txt", "--ground-truth", "-"),
+        input="from\nstandard input",
+    )
+
+    assert result.returncode == 0, result.stderr
+    [request] = server.service.requests
+    assert request.input == "@me"
+    assert request.output == "from a file: naïve"
+    assert request.ground_truth == "from\nstandard input"
+    assert (request.evaluator, request.version, request.explain) == ("faithful", 2, True)
+    assert 4 < server.service.remaining[0] < 5.1
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "nothing to score: give --input, --output or --ground-truth"),
+        (["--input", "-", "--output", "-"], "only one text can be read from standard input"),
+        (["--output", "@no-such-file"], "--output: can't read no-such-file: No such file"),
+        (["--ground-truth", "@binary"], "--ground-truth: binary is not UTF-8 text"),
+        (["--output", "A", "--timeout", "0"], "'0' is no positive number of seconds"),
+        (["--output", "A", "--evaluator-version", "0"], "'0' is no version"),
+        (["--output", "A", "--target", "localhost"], "'localhost' is no address of a server"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exits_2(tipstaff, tmp_path, words, line):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    result = tipstaff("score", "--target", "localhost:1", *words, cwd=tmp_path)
+    assert result.returncode == 2
+    assert line in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_no_server_is_one_line_that_names_it_and_exits_1(tipstaff):
+    result = tipstaff("score", "--target", "127.0.0.1:1", "--output", "A", "--timeout", "10")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("tipstaff: error: no server ready at 127.0.0.1:1, start one")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_refusal_is_the_servers_own_words(tipstaff, server, refuse):
+    refuse("NOT_FOUND", details="no evaluator 'polite', there are: faithful")
+    result = tipstaff("score", "--target", server.target, "--output", "A", "--evaluator", "polite")
+    assert result.returncode == 1
+    assert result.stderr == "tipstaff: error: no evaluator 'polite', there are: faithful\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_leaves_before_reading_the_score_sees_no_error(server, command_path, unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    result = subprocess.run(
+        [command_path, "score", "--target", server.target, "--output", "A"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(write)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_ctrl_c_leaves_without_a_traceback(server, command_path):
+    server.service.delay = 60
+    words = ["score", "--target", server.target, "--output", "A", "--timeout", "60"]
+    process = subprocess.Popen([command_path, *words], stderr=subprocess.PIPE, text=True)
+    assert server.service.arrived.wait(20)
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=20)
+    assert (process.returncode, complaints) == (130, "")
+
+
+def test_help_and_mistakes_do_not_wait_for_grpc():
+    script = (
+        "import sys; from tipstaff.cli import main\n"
+        "try: main(['score', '--help'])\n"
+        "except SystemExit: assert 'grpc' not in sys.modules and 'asyncio' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

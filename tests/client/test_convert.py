@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from tipstaff.convert import to_evaluator_info, to_request, to_score
+from tipstaff.types import Certificate, Interaction, Reason, Verdict
+from tipstaff.v1 import scoring_pb2 as pb
+
+
+@pytest.mark.parametrize(
+    "interaction",
+    [
+        Interaction(input="Q"),
+        Interaction(output=""),
+        Interaction(ground_truth="naïve 漢字 🦊"),
+        Interaction("Q", "A", "T"),
+    ],
+)
+def test_absent_and_empty_fields_stay_apart(interaction):
+    sent = to_request(interaction, evaluator="e", version=1, request_id="r", explain=False)
+    read = pb.ScoreRequest.FromString(sent.SerializeToString())
+    for name in ("input", "output", "ground_truth"):
+        text = getattr(read, name) if read.HasField(name) else None
+        assert text == interaction.get(name)
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict"),
+    [(name, Verdict(name.removeprefix("VERDICT_"))) for name in pb.Verdict.keys()[1:]],
+)
+def test_every_verdict_has_its_word(number, verdict):
+    score = to_score(pb.ScoreResponse(verdict=number))
+    assert score.verdict is verdict
+    assert score.reasons == ()
+
+
+@pytest.mark.parametrize("name", pb.Reason.keys()[1:])
+def test_every_reason_has_its_word(name):
+    score = to_score(pb.ScoreResponse(verdict=pb.VERDICT_BLOCK, reasons=[name]))
+    assert score.reasons == (Reason(name.removeprefix("REASON_")),)
+
+
+def test_what_a_newer_server_says_is_neither_lost_nor_fatal():
+    message = pb.ScoreResponse(score=0.9, verdict=77, reasons=[1, 78, 79])  # type: ignore[arg-type]
+    score = to_score(pb.ScoreResponse.FromString(message.SerializeToString()))
+    assert score.verdict is Verdict.REVIEW
+    assert score.reasons == (Reason.PARTIAL, Reason.UNKNOWN)
+    assert score.score == 0.9
+
+
+def test_a_response_without_a_verdict_is_no_pass():
+    score = to_score(pb.ScoreResponse())
+    assert score.verdict is Verdict.REVIEW
+    assert score.reasons == (Reason.UNKNOWN,)
+    assert score.timing is None
+    assert score.coverage == {}
+
+
+def test_certificates():
+    message = pb.Certificate(
+        max_false_pass=0.05, max_false_block=0.1, confidence=0.95, n=300, date="2026-01-31"
+    )
+    expected = Certificate(0.05, 0.1, 0.95, 300, "2026-01-31")
+    assert to_score(pb.ScoreResponse(certificate=message)).certificate == expected
+    assert to_evaluator_info(pb.EvaluatorInfo(certificate=message)).certificate == expected
+    assert to_evaluator_info(pb.EvaluatorInfo()).certificate is None

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_bundle import make_bundle
+
+from tipstaff_server.errors import BundleError
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import Bundle, write_atomically
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A bundle to damage."""
+    return make_bundle(tmp_path / "bundle")
+
+
+def change_manifest(bundle: Path, **changes: object) -> None:
+    file = bundle / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize("name", ["model.fp32.onnx", "tokenizer.json", "card.md"])
+def test_a_changed_or_missing_file_is_named(own, name):
+    file = own / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BundleError, match="checksum") as raised:
+        Bundle.open(own)
+    assert raised.value.path == file
+    file.unlink()
+    with pytest.raises(BundleError, match="missing") as raised:
+        Bundle.open(own)
+    assert str(raised.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schema_version": 2}, "schema_version is 2 and this tipstaff reads 1: upgrade"),
+        ({"schema_version": None}, "schema_version is None"),
+        ({"name": "Not A Name"}, "name: "),
+        ({"graphs": []}, "graphs: "),
+        ({"checksums": {"../outside": "0" * 64}}, "checksums"),
+        ({"checksums": {"card.md": "0" * 64}}, r"no checksum for tokenizer\.json"),
+    ],
+)
+def test_a_manifest_that_is_foreign_or_wrong(own, change, words):
+    change_manifest(own, **change)
+    with pytest.raises(BundleError, match=words) as raised:
+        Bundle.open(own)
+    assert raised.value.path == own / "manifest.json"
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_a_manifest_that_is_no_manifest(own, content):
+    (own / "manifest.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"manifest\.json: "):
+        Bundle.open(own)
+
+
+def test_a_manifest_that_has_grown_is_read(own):
+    change_manifest(own, something_new=[1, 2, 3])
+    assert Bundle.open(own).manifest.name == "tiny"
+
+
+def test_a_file_where_a_bundle_should_be(own):
+    with pytest.raises(BundleError, match="a bundle is a folder"):
+        Bundle.open(own / "card.md")
+
+
+def test_what_is_loaded_is_what_was_verified(own):
+    bundle = Bundle.open(own)
+    (own / "tokenizer.json").write_text("{}")
+    with pytest.raises(BundleError, match="changed since the bundle was opened"):
+        bundle.tokenizer_json()
+
+
+@pytest.mark.parametrize("name", ["model.fp32.onnx", "tokenizer.json"])
+def test_a_file_that_matches_its_checksum_and_still_is_none_of_its_kind(own, name):
+    import hashlib
+
+    (own / name).write_bytes(b"nonsense")
+    checksums = json.loads((own / "manifest.json").read_text())["checksums"]
+    change_manifest(own, checksums=checksums | {name: hashlib.sha256(b"nonsense").hexdigest()})
+    with pytest.raises(BundleError, match="can't load it") as raised:
+        Evaluator.load(own)
+    assert raised.value.path == own / name
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "made"
+
+    def interrupted(staging: Path) -> None:
+        (staging / "half").touch()
+        assert not target.exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(target, interrupted)
+    assert list(tmp_path.iterdir()) == []
+    write_atomically(target, lambda staging: (staging / "whole").touch())
+    assert [file.name for file in target.iterdir()] == ["whole"]
+    with pytest.raises(FileExistsError):
+        write_atomically(target, lambda staging: (staging / "other").touch())
+    assert [file.name for file in tmp_path.iterdir()] == ["made"]

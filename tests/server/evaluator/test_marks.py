@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tipstaff_server.evaluator.marks import mark, shared_words, words_of
+
+
+def shared(one: str, other: str) -> set[str]:
+    return set(shared_words(words_of(one), words_of(other)))
+
+
+def test_words_are_compared_without_case_and_accents():
+    assert shared("Café in PARIS", "the cafe, Paris!") == {"cafe", "paris"}
+
+
+def test_words_of_nearly_every_text_do_not_count():
+    assert shared("the order is in the post", "the refund is in the bank") == set()
+
+
+def test_every_token_of_a_shared_word_is_marked():
+    words = words_of("un-refundable")
+    assert [word for word, _, _ in words] == ["un", "refundable"]
+    offsets = [(0, 2), (2, 3), (3, 9), (9, 13)]
+    assert mark(offsets, words, frozenset({"refundable"})).tolist() == [0, 0, 1, 1]
+
+
+def test_tokens_that_stand_for_nothing_are_not_marked():
+    words = words_of("paris")
+    assert mark([(0, 0), (0, 5), (5, 5)], words, frozenset({"paris"})).tolist() == [0, 1, 0]
+
+
+@given(st.lists(st.sampled_from(["paris", "the", "city", " ", ", "]), max_size=12).map("".join))
+def test_marks_agree_with_looking_at_every_pair(text):
+    words = words_of(text)
+    chosen = frozenset({"paris", "city"})
+    offsets = [(start, start + 1) for start in range(len(text))]
+    expected = [
+        int(any(w in chosen and start < end_ and end > start_ for w, start_, end_ in words))
+        for start, end in offsets
+    ]
+    assert mark(offsets, words, chosen).tolist() == expected

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import grpc
+import pytest
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+from tipstaff.types import Interaction
+from tipstaff.v1 import scoring_pb2 as pb
+from tipstaff_server.evaluator import Evaluator
+
+REQUEST = pb.ScoreRequest(
+    evaluator="tiny", input="capital of france", output="paris is it", ground_truth="paris"
+)
+
+
+def refusal(call, *args, **kwargs) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as raised:
+        call(*args, **kwargs)
+    return raised.value
+
+
+def test_a_reply_says_what_the_evaluator_says_in_process(server, bundle):
+    reply = server.stub().Score(REQUEST, timeout=5)
+    evaluator = Evaluator.load(bundle)
+    ruling = evaluator.score(Interaction("capital of france", "paris is it", "paris"))
+    assert reply.score == ruling.score
+    assert pb.Verdict.Name(reply.verdict) == f"VERDICT_{ruling.verdict.name}"
+    assert (reply.evaluator, reply.version, reply.engine) == ("tiny", 0, "fp32/cpu")
+    assert (reply.pass_at, reply.block_below) == (0.5, 0.5)
+    assert not reply.HasField("certificate")
+    assert list(reply.reasons) == [pb.REASON_UNCERTIFIED]
+    coverage = {part.field: (part.tokens_scored, part.tokens_total) for part in reply.coverage}
+    assert coverage == {"output": (3, 3), "ground_truth": (1, 1), "input": (3, 3)}
+    timing = reply.timing
+    assert 0 < timing.inference_seconds < timing.total_seconds
+    assert timing.encode_seconds + timing.queue_seconds < timing.total_seconds
+
+
+def test_the_request_id_is_repeated_or_made(server):
+    stub = server.stub()
+    assert (
+        stub.Score(pb.ScoreRequest(evaluator="tiny", output="a", request_id="x-1")).request_id
+        == "x-1"
+    )
+    made = {stub.Score(REQUEST).request_id for _ in range(2)}
+    assert len(made) == 2
+    assert "" not in made
+    error = refusal(stub.Score, pb.ScoreRequest(evaluator="nobody", output="a", request_id="x-2"))
+    assert ("tipstaff-request-id", "x-2") in error.trailing_metadata()
+
+
+def test_a_field_that_is_missing_or_not_read_is_said(server):
+    stub = server.stub()
+    # Biased so that all else would be a PASS.
+    full = stub.Score(pb.ScoreRequest(evaluator="pair", output="paris", input="capital"))
+    assert full.verdict == pb.VERDICT_PASS
+    missing = stub.Score(pb.ScoreRequest(evaluator="pair", output="paris"))
+    assert missing.verdict == pb.VERDICT_REVIEW
+    assert pb.REASON_MISSING_FIELD in missing.reasons
+    ignored = stub.Score(
+        pb.ScoreRequest(evaluator="pair", output="paris", input="capital", ground_truth="paris")
+    )
+    assert pb.REASON_IGNORED_FIELD in ignored.reasons
+    assert ignored.score == full.score
+
+
+def test_what_does_not_fit_is_said_and_does_not_pass(server):
+    reply = server.stub().Score(
+        pb.ScoreRequest(evaluator="pair", output="paris " * 100, input="capital")
+    )
+    assert reply.score > reply.pass_at
+    assert reply.verdict == pb.VERDICT_REVIEW
+    assert pb.REASON_PARTIAL in reply.reasons
+    (output,) = [part for part in reply.coverage if part.field == "output"]
+    assert output.tokens_scored < output.tokens_total == 100
+
+
+def test_explaining_is_not_offered(server):
+    request = pb.ScoreRequest(evaluator="tiny", output="a", explain=True)
+    assert pb.REASON_NOT_EXPLAINED in server.stub().Score(request).reasons
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "words"),
+    [
+        (pb.ScoreRequest(evaluator="tiny"), "INVALID_ARGUMENT", ["output", "got none"]),
+        (pb.ScoreRequest(output="a"), "INVALID_ARGUMENT", ["evaluator: empty", "pair, tiny"]),
+        (pb.ScoreRequest(evaluator="nobody", output="a"), "NOT_FOUND", ["nobody", "pair, tiny"]),
+        (pb.ScoreRequest(evaluator="tiny", version=7, output="a"), "NOT_FOUND", ["version 0", "7"]),
+        (
+            pb.ScoreRequest(evaluator="tiny", output="a", ground_truth="é" * 1001),
+            "INVALID_ARGUMENT",
+            ["ground_truth: ", "2003 bytes", "2000"],
+        ),
+    ],
+)
+def test_a_refusal_has_its_status_and_says_why(server, request_, code, words):
+    error = refusal(server.stub().Score, request_, timeout=5)
+    assert error.code().name == code
+    assert all(word in error.details() for word in words), error.details()
+    assert "\n" not in error.details()
+
+
+def test_a_batch_answers_in_order_and_its_items_fail_singly(server):
+    stub = server.stub()
+    items = [
+        REQUEST,
+        pb.ScoreRequest(evaluator="nobody", output="a"),
+        pb.ScoreRequest(evaluator="pair", output="paris", input="capital", request_id="third"),
+        pb.ScoreRequest(evaluator="tiny"),
+    ]
+    reply = stub.ScoreBatch(pb.ScoreBatchRequest(requests=items), timeout=5)
+    kinds = [item.WhichOneof("result") for item in reply.items]
+    assert kinds == ["response", "error", "response", "error"]
+    assert reply.items[0].response.score == stub.Score(REQUEST).score
+    assert reply.items[2].response.request_id == "third"
+    assert reply.items[1].error.code == grpc.StatusCode.NOT_FOUND.value[0]
+    assert "nobody" in reply.items[1].error.message
+    assert reply.items[3].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
+def test_a_batch_is_bounded(server):
+    stub = server.stub()
+    assert len(stub.ScoreBatch(pb.ScoreBatchRequest(requests=[REQUEST] * 8)).items) == 8
+    error = refusal(stub.ScoreBatch, pb.ScoreBatchRequest(requests=[REQUEST] * 9))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "requests: 9 items" in error.details()
+    assert not stub.ScoreBatch(pb.ScoreBatchRequest()).items
+
+
+def test_what_is_served_is_listed(server):
+    listed = server.stub().ListEvaluators(pb.ListEvaluatorsRequest()).evaluators
+    assert [info.name for info in listed] == ["pair", "tiny"]
+    assert list(listed[0].fields) == ["input", "output"]
+    assert listed[1].criterion == "The answer is right."
+    assert (listed[1].max_tokens, listed[1].engine) == (64, "fp32/cpu")
+
+
+def test_a_deadline_that_has_passed_is_not_run(server):
+    runs = server.metric("tipstaff_batch_size_count")
+    error = refusal(server.stub().Score, REQUEST, timeout=1e-6)
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert server.metric("tipstaff_batch_size_count") == runs
+
+
+def test_reflection_describes_the_service(server):
+    database = ProtoReflectionDescriptorDatabase(server.channel())
+    services = database.get_services()
+    assert "tipstaff.v1.ScoringService" in services
+    assert "grpc.health.v1.Health" in services
+    found = database.FindFileContainingSymbol("tipstaff.v1.ScoringService")
+    assert found.message_type
+
+
+def test_each_evaluator_has_its_health(server):
+    assert [server.health(name) for name in ("", "tiny", "pair")] == [1, 1, 1]
+    error = refusal(server.health, "nobody")
+    assert error.code() is grpc.StatusCode.NOT_FOUND

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+import random
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+from running_server import SERVING, Server, command, wait_until
+from tiny_bundle import WORDS, make_bundle
+
+from tipstaff.types import Interaction
+from tipstaff.v1 import scoring_pb2 as pb
+from tipstaff_server import repository
+from tipstaff_server.evaluator import Evaluator
+
+REQUEST = pb.ScoreRequest(input="capital of france", output="paris is it", ground_truth="paris")
+INTERACTION = Interaction("capital of france", "paris is it", "paris")
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory) -> Path:
+    """A bundle whose runs take some ten milliseconds and one request each."""
+    folder = tmp_path_factory.mktemp("slow") / "slow"
+    return make_bundle(folder, name="slow", run_cost=400, batch_invariant=False)
+
+
+def send(server: Server, count: int, timeout: float = 20) -> list[grpc.Future]:
+    stub = server.stub()
+    return [stub.Score.future(REQUEST, timeout=timeout) for _ in range(count)]
+
+
+def codes(calls: list[grpc.Future]) -> list[str]:
+    return [call.code().name for call in calls]
+
+
+def test_scores_are_the_same_alone_and_in_batches(start, tmp_path):
+    bundle = make_bundle(tmp_path / "batchable", run_cost=50)
+    server = start(bundle, "--lanes", 1, "--default-deadline-seconds", 30)
+    stub, dice = server.stub(), random.Random(0)
+
+    def text(longest: int) -> str:
+        return " ".join(dice.choices(WORDS, k=dice.randint(1, longest)))
+
+    requests = [
+        pb.ScoreRequest(input=text(5), output=text(12), ground_truth=text(8)) for _ in range(150)
+    ]
+    alone = [stub.Score(request).score for request in requests]
+    assert server.metric("tipstaff_batch_size_sum") == len(requests)
+    assert len(set(alone)) > 100
+    for _ in range(2):
+        dice.shuffle(order := list(range(len(requests))))
+        with ThreadPoolExecutor(64) as pool:
+            scores = list(pool.map(lambda index: stub.Score(requests[index]).score, order))
+        assert scores == [alone[index] for index in order]
+    runs, answers = (server.metric(f"tipstaff_batch_size_{what}") for what in ("count", "sum"))
+    assert answers == 3 * len(requests)
+    assert runs - len(requests) < len(requests), "hardly any requests shared a run"
+    assert 0 < server.metric("tipstaff_padding_ratio_sum") < 0.2 * runs
+
+
+def test_a_swap_under_load_drops_nothing(start, tmp_path):
+    repo = tmp_path / "repo"
+    scores = {}
+    for version in (1, 2):
+        bundle = make_bundle(tmp_path / str(version), seed=version)
+        assert repository.publish(bundle, repo) == version
+        scores[version] = Evaluator.load(bundle).score(INTERACTION).score
+    repository.promote(repo, "tiny", 1)
+    server = start("--repository", repo, "--poll-seconds", 0.1, "--default-deadline-seconds", 10)
+    stub, seen, over = server.stub(), [], threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            reply = stub.Score(REQUEST)
+            seen.append((reply.version, reply.score))
+
+    with ThreadPoolExecutor(8) as pool:
+        askers = [pool.submit(ask) for _ in range(8)]
+        try:
+            for version in (2, 1, 2):
+                repository.promote(repo, "tiny", version)
+                wait_until(lambda version=version: seen[-1:] == [(version, scores[version])])
+        finally:
+            over.set()
+        for asker in askers:
+            asker.result()
+    assert set(seen) == set(scores.items())
+    metric = "tipstaff_request_duration_seconds_count"
+    assert server.metric(metric) == server.metric(metric, code="OK") == len(seen)
+    assert server.metric("tipstaff_evaluator_info") == 1
+    assert server.metric("tipstaff_evaluator_info", version="2", engine="fp32/cpu") == 1
+
+
+def test_a_damaged_promotion_leaves_the_old_version_serving(start, tmp_path, bundle):
+    repo = tmp_path / "repo"
+    for version in (1, 2):
+        repository.publish(bundle, repo, promote=version == 1)
+    server = start("--repository", repo, "--poll-seconds", 0.1)
+    graph = repo / "tiny" / "2" / "model.fp32.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+    # Verified by hand or not at all: `promote` itself refuses a damaged version.
+    repository.set_serving(repo, "tiny", 2)
+    server.wait_for_log("goes on serving")
+    assert str(graph) in server.log
+    assert "Traceback" not in server.log
+    assert server.stub().Score(REQUEST, timeout=5).version == 1
+    assert server.health("tiny") == SERVING
+    assert server.metric("tipstaff_reload_failures_total", evaluator="tiny") == 1
+
+
+def test_an_empty_repository_waits_for_the_first_promotion(start, tmp_path, bundle):
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    server = start("--repository", repo, "--poll-seconds", 0.1, wait_for="nothing serves yet")
+    assert server.health() != SERVING
+    call = send(server, 1)[0]
+    assert call.code() is grpc.StatusCode.UNAVAILABLE
+    assert "promoted" in call.details()
+    repository.publish(bundle, repo, promote=True)
+    wait_until(lambda: server.health() == SERVING)
+    assert server.stub().Score(REQUEST, timeout=5).version == 1
+
+
+def test_it_serves_only_once_warm(start, slow):
+    server = start(slow, wait_for="gRPC on")
+    seen = []
+    wait_until(lambda: seen.append(server.health()) or seen[-1] == SERVING)
+    assert seen[0] != SERVING
+    assert "slow version 0 serves" in server.log
+
+
+def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(start, slow):
+    server = start(slow, "--lanes", 1)
+    calls = send(server, 12)
+    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 6)
+    server.process.terminate()
+    server.wait_for_log("draining")
+    late = send(server, 1)[0]
+    assert late.code() is grpc.StatusCode.UNAVAILABLE
+    assert server.process.wait(timeout=20) == 0
+    assert codes(calls) == ["OK"] * 12
+    assert "stopped" in server.log
+
+
+def test_overload_is_refused_at_once_with_a_time_to_come_back(start, slow):
+    server = start(slow, "--lanes", 1, "--max-queue", 2)
+    calls = send(server, 20)
+    refused = [call for call in calls if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
+    assert refused
+    assert set(codes(calls)) == {"OK", "RESOURCE_EXHAUSTED"}
+    for call in refused:
+        assert int(dict(call.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+    assert server.metric("tipstaff_refusals_total", reason="queue_full") == len(refused)
+
+
+def test_whether_the_deadline_or_the_queue_is_at_fault_is_told_apart(start, slow):
+    server = start(slow, "--lanes", 1)
+    waiting = send(server, 12)
+    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 8)
+    # Some 30 ms a run: enough for one, not for those that wait before it.
+    (short,) = send(server, 1, timeout=0.2)
+    assert short.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, short.details()
+    assert codes(waiting) == ["OK"] * 12
+
+    def too_short() -> bool:
+        # It may also be over before the refusal is back.
+        (call,) = send(server, 1, timeout=0.01)
+        return call.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+    wait_until(too_short)
+    assert server.metric("tipstaff_refusals_total", reason="deadline_unreachable") >= 1
+
+
+def test_cancelled_requests_leave_the_queue_unrun(start, slow):
+    server = start(slow, "--lanes", 1)
+    calls = send(server, 12)
+    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 6)
+    for call in calls[2:]:
+        call.cancel()
+    wait_until(lambda: server.metric("tipstaff_queue_depth") == 0)
+    assert codes(calls[:2]) == ["OK", "OK"]
+    done = "tipstaff_request_duration_seconds_count"
+    wait_until(lambda: server.metric(done) == 12)
+    cancelled = server.metric(done, code="CANCELLED")
+    assert cancelled >= 6
+    assert server.metric("tipstaff_batch_size_sum") <= 12 - cancelled + 1
+
+
+def test_unix_sockets_and_several_addresses(start, tmp_path, bundle):
+    socket_path = tmp_path / "tipstaff.sock"
+    server = start(bundle, "--listen", "[::1]:0", address=f"unix:{socket_path}")
+    assert f"gRPC on unix:{socket_path}" in server.log
+    assert "gRPC on [::1]:" in server.log
+    ask = server.channel(f"unix:{socket_path}").unary_unary(
+        "/tipstaff.v1.ScoringService/Score",
+        pb.ScoreRequest.SerializeToString,
+        pb.ScoreResponse.FromString,
+    )
+    assert ask(REQUEST, timeout=5).evaluator == "tiny"
+    second = serve_in_vain(bundle, "--listen", f"unix:{socket_path}", "--metrics-listen", "off")
+    assert "another server answers there" in second.stderr
+    assert ask(REQUEST, timeout=5).evaluator == "tiny"
+    assert server.stop() == 0
+    assert not socket_path.exists()
+
+
+def serve_in_vain(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command("serve", *words), capture_output=True, text=True, timeout=20)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("flag", ["--listen", "--metrics-listen"])
+def test_a_taken_port_is_a_one_line_error(bundle, flag):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        words = {"--listen": "127.0.0.1:0", "--metrics-listen": "off", flag: address}
+        done = serve_in_vain(bundle, *(part for pair in words.items() for part in pair))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [last_line(done)]
+    assert f"{flag} {address}" in last_line(done)
+
+
+def test_a_damaged_bundle_is_a_one_line_error_naming_the_file(tmp_path):
+    bundle = make_bundle(tmp_path / "damaged")
+    (bundle / "tokenizer.json").write_text("{}")
+    done = serve_in_vain(bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
+    assert done.returncode == 1
+    assert last_line(done).startswith(f"tipstaff: error: {bundle / 'tokenizer.json'}: checksum")
+    assert "Traceback" not in done.stderr
+
+
+def test_golden_scores_that_come_out_otherwise_are_said(start, tmp_path):
+    server = start(make_bundle(tmp_path / "shifted", golden_shift=0.1))
+    reply = server.stub().Score(REQUEST, timeout=5)
+    assert pb.REASON_DEGRADED in reply.reasons
+    assert "golden scores differ by 0.1" in server.log
+    assert server.metric("tipstaff_evaluator_degraded", evaluator="tiny") == 1
+
+
+def test_log_lines_as_json_and_never_the_text(start, bundle):
+    server = start(bundle, "--log-format", "json", "--log-level", "debug")
+    request = pb.ScoreRequest(output="something secret", request_id="find-me\n")
+    server.stub().Score(request, timeout=5)
+    server.wait_for_log("find-me?")
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    assert {"time", "level", "logger", "message"} == set(lines[0])
+    assert "secret" not in server.log
+
+
+def test_idling_takes_next_to_no_processor_time(start, bundle):
+    server = start(bundle)
+    process = psutil.Process(server.process.pid)
+    time.sleep(0.5)
+    before = process.cpu_times()
+    time.sleep(3)
+    after = process.cpu_times()
+    assert after.user + after.system - before.user - before.system < 0.06

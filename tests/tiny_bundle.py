@@ -1,0 +1,187 @@
+"""Makes a bundle in milliseconds, without torch: random weights, real files, the real graph form.
+
+The weights are multiples of 1/64 and are summed before anything is divided, so every sum is exact
+in fp32 whatever its order: two scores of one interaction that differ are the server's doing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from tipstaff.types import FIELDS, Field, Interaction
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import write_manifest
+from tipstaff_server.evaluator.manifest import (
+    BaseEncoder,
+    Encoding,
+    GoldenInteraction,
+    Graph,
+    Manifest,
+    Policy,
+    Training,
+)
+
+WORDS = """the a of to and in is it you we refund order parcel shipping card payment account
+password reset email phone late lost broken return days week money back free paris london
+capital france england city yes no please thanks sorry help support agent human water boils at
+degrees 100 90 14 30 can not will must may open closed monday sunday hours price costs euro
+""".split()  # noqa: SIM905
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+HIDDEN = 16
+GOLDEN = (
+    Interaction("capital of france", "paris is the capital", "paris"),
+    Interaction("refund my order", "no refund", "refund in 14 days"),
+)
+
+
+def make_bundle(
+    path: Path,
+    *,
+    name: str = "tiny",
+    seed: int = 0,
+    order: tuple[Field, ...] = ("output", "ground_truth", "input"),
+    max_length: int = 64,
+    precision: str = "fp32",
+    batch_invariant: bool = True,
+    policy: Policy | None = None,
+    bias: float = 0.0,
+    run_cost: int = 0,
+    golden_shift: float = 0.0,
+) -> Path:
+    """Writes a bundle into folder `path`.
+
+    Args:
+        path: Made if absent.
+        name: The evaluator's.
+        seed: Of the weights.
+        order: The fields it reads.
+        max_length: Tokens in one run.
+        precision: What the manifest says of the graph.
+        batch_invariant: Likewise.
+        policy: The cuts; both 0.5 when None.
+        bias: Added to every logit; NaN makes a graph whose every logit is NaN.
+        run_cost: Products with a 512 × 512 matrix, per run whatever its size, that only take time.
+        golden_shift: Added to the golden scores, to make them come out otherwise.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    graph_file = f"model.{precision}.onnx"
+    (path / "tokenizer.json").write_text(_tokenizer().to_str())
+    onnx.save(_model(seed, bias, run_cost), str(path / graph_file))
+    (path / "card.md").write_text(f"# {name}\n")
+    files = ("tokenizer.json", graph_file, "card.md")
+    graph = Graph.model_validate(
+        {
+            "file": graph_file,
+            "precision": precision,
+            "batch_invariant": batch_invariant,
+            "policy": policy or Policy(),
+        }
+    )
+    manifest = Manifest(
+        name=name,
+        criterion="The answer is right.",
+        created_at="2026-01-01T00:00:00+00:00",
+        tipstaff_version="0.1.0",
+        base=BaseEncoder(name="random", architecture="tiny"),
+        encoding=Encoding(
+            order=order, marks="overlap", max_length=max_length, cls_id=2, sep_id=3, pad_id=0
+        ),
+        graphs=(graph,),
+        training=Training(rows=1, validation_rows=0, fingerprint="0" * 64),
+        metrics={"test": {"n": 100, "accuracy": 0.9, "roc_auc": 0.95}},
+        checksums={file: hashlib.sha256((path / file).read_bytes()).hexdigest() for file in files},
+    )
+    write_manifest(path, manifest)
+    if np.isfinite(bias):
+        evaluator = Evaluator.load(path)
+        golden = tuple(
+            GoldenInteraction(
+                **{field: item.get(field) for field in FIELDS},
+                score=min(1.0, evaluator.score(item).score + golden_shift),
+            )
+            for item in GOLDEN
+        )
+        graph = graph.model_copy(update={"golden": golden})
+        write_manifest(path, manifest.model_copy(update={"graphs": (graph,)}))
+    return path
+
+
+def _tokenizer() -> Tokenizer:
+    vocabulary = {word: index for index, word in enumerate((*SPECIAL, *dict.fromkeys(WORDS)))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def _model(seed: int, bias: float, run_cost: int) -> onnx.ModelProto:
+    random = np.random.default_rng(seed)
+    words = len(SPECIAL) + len(set(WORDS))
+
+    def coarse(*shape: int) -> np.ndarray:
+        return (random.integers(-64, 65, shape) / 64).astype(np.float32)
+
+    constants = {
+        "word_embeddings": coarse(words, HIDDEN),
+        "mark_embeddings": coarse(2, HIDDEN),
+        "weight": coarse(HIDDEN, 1),
+        "bias": np.asarray([bias], dtype=np.float32),
+        "axis_1": np.asarray([1], dtype=np.int64),
+        "axis_2": np.asarray([2], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", ["word_embeddings", "input_ids"], ["words"]),
+        helper.make_node("Gather", ["mark_embeddings", "marks"], ["marked"]),
+        helper.make_node("Add", ["words", "marked"], ["tokens"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "axis_2"], ["mask_3d"]),
+        helper.make_node("Mul", ["tokens", "mask_3d"], ["seen"]),
+        helper.make_node("ReduceSum", ["seen", "axis_1"], ["sum"], keepdims=0),
+        helper.make_node("ReduceSum", ["mask", "axis_1"], ["count"], keepdims=1),
+        helper.make_node("Div", ["sum", "count"], ["embedding"]),
+        helper.make_node("MatMul", ["sum", "weight"], ["weighed"]),
+        helper.make_node("Div", ["weighed", "count"], ["mean"]),
+        helper.make_node("Add", ["mean", "bias"], ["raw"]),
+    ]
+    last = "raw"
+    if run_cost:
+        constants["ones"] = np.ones((1, 512), dtype=np.float32)
+        constants["slow_weight"] = np.full((512, 512), 1 / 512, dtype=np.float32)
+        constants["zero"] = np.zeros(1, dtype=np.float32)
+        nodes += [
+            helper.make_node("ReduceMax", ["mask"], ["one"], keepdims=0),
+            helper.make_node("Mul", ["ones", "one"], ["slow_0"]),
+            *(
+                helper.make_node("MatMul", [f"slow_{step}", "slow_weight"], [f"slow_{step + 1}"])
+                for step in range(run_cost)
+            ),
+            helper.make_node("ReduceMax", [f"slow_{run_cost}"], ["largest"], keepdims=0),
+            helper.make_node("Mul", ["largest", "zero"], ["nothing"]),
+            helper.make_node("Add", ["raw", "nothing"], ["slow"]),
+        ]
+        last = "slow"
+    nodes.append(helper.make_node("Squeeze", [last, "axis_1"], ["logit"]))
+    tokens = ["batch", "length"]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, tokens)
+            for name in ("input_ids", "attention_mask", "marks")
+        ],
+        [
+            helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["batch"]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", HIDDEN]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    onnx.checker.check_model(model)
+    return model

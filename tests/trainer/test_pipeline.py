@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_training import tiny_rows
+
+from tipstaff import Interaction
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.errors import TrainingError
+from tipstaff_trainer.pipeline import train_evaluator
+
+ALL = ("input", "output", "ground_truth")
+
+
+def settings(base, **changes):
+    return TrainSettings(
+        **{"base": str(base), "epochs": 2, "max_length": 64, "learning_rate": 1e-3} | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(bert, tmp_path_factory):
+    rows = tiny_rows(120)
+    out = tmp_path_factory.mktemp("trained") / "bundle"
+    train_evaluator(
+        rows[:100],
+        name="colours",
+        out=out,
+        fields=ALL,
+        settings=settings(bert),
+        test_rows=rows[100:],
+        criterion="The colour is right.",
+        precisions=("int8", "fp32"),
+    )
+    return out
+
+
+def test_the_manifest_says_what_was_done(trained):
+    manifest = Bundle.open(trained).manifest
+    assert manifest.name == "colours"
+    assert manifest.criterion == "The colour is right."
+    assert manifest.fields == ALL
+    assert manifest.encoding.order == ("output", "ground_truth", "input")
+    assert manifest.base.architecture == "bert"
+    assert manifest.training.rows + manifest.training.validation_rows == 100
+    assert manifest.training.label_sources == {"judge": 100}
+    assert manifest.training.settings["epochs"] == 2
+    assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp32/cpu"]
+    assert [graph.parity.n for graph in manifest.graphs] == [120, 120]
+    assert manifest.metrics["test"]["n"] == 20
+    assert not manifest.graphs[0].batch_invariant
+    assert manifest.graphs[0].calibration.method == "platt"
+
+
+def test_the_golden_interactions_come_out_as_written(trained):
+    evaluator = Evaluator.load(trained)
+    golden = evaluator.graph.golden
+    assert len(golden) == 8
+    for item in golden:
+        again = evaluator.score(Interaction(item.input, item.output, item.ground_truth))
+        assert again.score == item.score
+    evaluator.warm_up()
+    assert evaluator.degraded == ""
+
+
+def test_the_run_leaves_its_curves_and_no_checkpoints(trained):
+    lines = [json.loads(line) for line in (trained / "training" / "metrics.jsonl").open()]
+    steps = [line["step"] for line in lines if "loss" in line]
+    assert steps == sorted(set(steps))
+    assert steps[0] == 1
+    assert any("eval_loss" in line and "eval_roc_auc" in line for line in lines)
+    assert not (trained / "training" / "checkpoints").exists()
+
+
+def test_the_card_shows_the_metrics_of_the_int8_graph(trained):
+    card = (trained / "card.md").read_text()
+    assert "| metric | validation | test |" in card
+    assert "The colour is right." in card
+    assert "not certified" in card
+
+
+def test_a_folder_with_a_bundle_is_not_written_over(trained):
+    before = (trained / "manifest.json").read_bytes()
+    with pytest.raises(TrainingError, match="holds a bundle already"):
+        train_evaluator(tiny_rows(40), name="other", out=trained, fields=ALL)
+    assert (trained / "manifest.json").read_bytes() == before
+
+
+def test_a_seed_repeats_a_run_bit_by_bit(bert, tmp_path):
+    def logits(name, seed):
+        train_evaluator(
+            tiny_rows(60),
+            name="colours",
+            out=tmp_path / name,
+            fields=ALL,
+            settings=settings(bert, seed=seed),
+        )
+        evaluator = Evaluator.load(tmp_path / name)
+        return [evaluator.score(row.interaction).logit for row in tiny_rows(60)]
+
+    one, same, other = logits("one", 1), logits("same", 1), logits("other", 2)
+    assert one == same
+    assert one != other
+
+
+def test_weights_count(bert, tmp_path):
+    """Rows of one class weighed down to nothing leave an evaluator that says the other class."""
+    rows = [replace(row, weight=1.0 if row.good else 1e-6) for row in tiny_rows(80)]
+    train_evaluator(
+        rows,
+        name="colours",
+        out=tmp_path / "b",
+        fields=ALL,
+        settings=settings(bert, epochs=6, patience=50, learning_rate=1e-2),
+    )
+    evaluator = Evaluator.load(tmp_path / "b")
+    assert np.mean([evaluator.score(row.interaction).logit for row in rows]) > 0.5
+
+
+RUN = """
+import sys
+sys.path.insert(0, sys.argv[4])
+from pathlib import Path
+from tiny_training import tiny_rows
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.pipeline import train_evaluator
+train_evaluator(
+    tiny_rows(400), name="colours", out=Path(sys.argv[1]),
+    fields=("input", "output", "ground_truth"),
+    settings=TrainSettings(
+        base=sys.argv[2], epochs=float(sys.argv[3]), patience=100, batch_size=8, max_length=64
+    ),
+)
+"""
+
+
+def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(
+    bert, tmp_path, pytestconfig
+):
+    helpers = str(pytestconfig.rootpath / "tests")
+
+    def command(out):
+        return [sys.executable, "-c", RUN, str(tmp_path / out), str(bert), "8", helpers]
+
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    process = subprocess.Popen(command("cut"), stderr=subprocess.DEVNULL)
+    checkpoints = tmp_path / "cut" / "training" / "checkpoints"
+    until = time.monotonic() + 60
+    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "cut" / "manifest.json").exists()
+    done = subprocess.run(command("cut"), check=True, capture_output=True, text=True)
+    lines = [json.loads(line) for line in (tmp_path / "cut/training/metrics.jsonl").open()]
+    steps = [line["step"] for line in lines if "loss" in line]
+    assert max(steps) == 8 * 40
+    assert len(steps) < 2 * 8 * 40, done.stderr
+
+    whole, cut = Evaluator.load(tmp_path / "whole"), Evaluator.load(tmp_path / "cut")
+    interaction = Interaction("what colour is the cat", "it is red", "the cat is blue")
+    assert cut.score(interaction).logit == pytest.approx(whole.score(interaction).logit, abs=1e-4)
+
+
+def test_other_rows_do_not_go_on_with_an_interrupted_run(bert, tmp_path):
+    run = tmp_path / "b" / "training"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"identity": "of another run"}')
+    arguments = {
+        "name": "colours",
+        "out": tmp_path / "b",
+        "fields": ALL,
+        "settings": settings(bert),
+    }
+    with pytest.raises(TrainingError, match="--restart"):
+        train_evaluator(tiny_rows(40), **arguments)
+    train_evaluator(tiny_rows(40), restart=True, **arguments)
+    assert (tmp_path / "b" / "manifest.json").exists()

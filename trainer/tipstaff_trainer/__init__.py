@@ -1,0 +1,1 @@
+"""Distils labelled interactions into evaluators."""

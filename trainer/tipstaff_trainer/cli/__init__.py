@@ -1,0 +1,1 @@
+"""The trainer's commands; each module has `add_arguments` and `run`."""

@@ -1,0 +1,86 @@
+"""Arguments that say where rows are and how to read them, shared by the commands that do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS
+
+if TYPE_CHECKING:
+    from tipstaff_trainer.data import Data
+
+LABEL_SOURCES = ("human", "judge", "other")
+SELECTIONS = ("random", "pilot", "uncertain", "disputed", "unknown")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the positional DATA and the options that explain its columns."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="rows: .csv, .jsonl or .parquet")
+    group = parser.add_argument_group("columns")
+    group.add_argument(
+        "--columns",
+        type=_fields,
+        metavar="A,B",
+        help=f"the fields to use, of {', '.join(FIELDS)} (default: all that the file has)",
+    )
+    group.add_argument(
+        "--map",
+        action="append",
+        type=_assignment,
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="which column holds a field or the label, as in label=is_correct; may be repeated",
+    )
+    group.add_argument(
+        "--label-source",
+        choices=LABEL_SOURCES,
+        help="who labelled the rows, where no column says so",
+    )
+    group.add_argument(
+        "--selection",
+        choices=SELECTIONS,
+        help="how the rows came to be labelled, where no column says so",
+    )
+
+
+def read_data(path: Path, args: argparse.Namespace) -> Data:
+    """Reads labelled rows from `path` as the arguments say."""
+    from tipstaff_trainer.data import read_rows
+
+    return read_rows(
+        path,
+        columns=args.columns,
+        mapping=dict(args.map),
+        label_source=args.label_source,
+        selection=args.selection,
+    )
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [name for name in names if name not in FIELDS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: take one or more of {', '.join(FIELDS)}, separated by commas"
+        )
+    return names
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, column = text.partition("=")
+    if not (name and equals and column):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=COLUMN, as in label=is_correct")
+    return name.strip(), column.strip()
+
+
+def check_exists(path: Path) -> None:
+    """Says so early when a file isn't there.
+
+    Raises:
+        UsageError: It isn't.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")

@@ -1,0 +1,148 @@
+"""`tipstaff train DATA --name NAME --out DIR`: from labelled rows to a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tipstaff.errors import UsageError
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+
+if TYPE_CHECKING:
+    from tipstaff_server.evaluator.bundle import Bundle
+    from tipstaff_trainer.data import Row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments; the training settings come from `TrainSettings`."""
+    from tipstaff_trainer.distil.settings import TrainSettings
+
+    add_data_arguments(parser)
+    parser.add_argument("--name", required=True, help="the evaluator's name: a-z, 0-9 and -")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder that becomes the bundle"
+    )
+    parser.add_argument("--criterion", default="", help="what it judges, in words")
+    test = parser.add_mutually_exclusive_group()
+    test.add_argument(
+        "--test-size", type=float, metavar="SHARE", help="keep this share of the rows for testing"
+    )
+    test.add_argument("--test-file", type=Path, metavar="FILE", help="rows for testing")
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        default=["int8"],
+        choices=["int8", "fp32"],
+        help="graphs to export; int8 is for CPUs, fp32 can be batched (default: int8)",
+    )
+    parser.add_argument(
+        "--golden",
+        type=int,
+        default=8,
+        metavar="N",
+        help="rows copied into the bundle, for servers to check themselves by (default: 8)",
+    )
+    parser.add_argument(
+        "--restart", action="store_true", help="throw away an interrupted run in --out"
+    )
+    group = parser.add_argument_group("training")
+    for name, field in TrainSettings.model_fields.items():
+        shown = "by the data" if field.default is None else field.default
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="VALUE",
+            default=argparse.SUPPRESS,
+            help=f"{field.description} (default: {shown})",
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, writes the bundle and says how good it is and what comes next."""
+    for path in (args.data, args.test_file):
+        if path is not None:
+            check_exists(path)
+    settings = _settings(args)
+    _quiet_libraries()
+
+    from tipstaff_trainer.data import check_trainable, split_rows
+    from tipstaff_trainer.pipeline import train_evaluator
+
+    data = read_data(args.data, args)
+    warnings = [*data.warnings, *check_trainable(data.rows)]
+    rows, test_rows = data.rows, _test_file(args)
+    if args.test_size is not None:
+        if not 0 < args.test_size < 1:
+            raise UsageError(f"--test-size {args.test_size}: a share between 0 and 1")
+        rows, test_rows = split_rows(rows, args.test_size, seed=settings.seed)
+    for warning in warnings:
+        print(f"warning: {warning}", flush=True)
+    bundle = train_evaluator(
+        rows,
+        name=args.name,
+        out=args.out,
+        fields=data.columns,
+        settings=settings,
+        test_rows=test_rows,
+        criterion=args.criterion,
+        precisions=args.precision,
+        golden=args.golden,
+        restart=args.restart,
+    )
+    _report(bundle)
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> Any:
+    from pydantic import ValidationError
+
+    from tipstaff_server.evaluator.manifest import EvaluatorName
+    from tipstaff_trainer.distil.settings import TrainSettings
+
+    given = {name: value for name, value in vars(args).items() if name in TrainSettings.model_fields}
+    try:
+        from pydantic import TypeAdapter
+
+        TypeAdapter(EvaluatorName).validate_python(args.name)
+    except ValidationError:
+        raise UsageError(
+            f"--name {args.name!r}: lower-case letters, digits and -, at most 63, "
+            "the first a letter or digit"
+        ) from None
+    try:
+        return TrainSettings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = "--" + str(first["loc"][0]).replace("_", "-")
+        raise UsageError(f"{flag} {first['input']}: {first['msg']}") from None
+
+
+def _test_file(args: argparse.Namespace) -> list[Row]:
+    return read_data(args.test_file, args).rows if args.test_file else []
+
+
+def _quiet_libraries() -> None:
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    for noisy in ("optimum", "accelerate", "torch.onnx", "onnxruntime"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def _report(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    graph = manifest.graphs[0]
+    for part, metrics in manifest.metrics.items():
+        shown = ", ".join(
+            f"{label} {metrics[name]:.3f}"
+            for name, label in (("accuracy", "accuracy"), ("roc_auc", "AUROC"), ("ece", "ECE"))
+            if metrics[name] is not None
+        )
+        print(f"{part}: {shown} on {metrics['n']} rows, {graph.precision} graph as served")
+    if graph.parity:
+        print(
+            f"against torch: {graph.parity.changed:.2%} of {graph.parity.n} decisions changed"
+        )
+    print(f"bundle: {bundle.path}")
+    print(f"next:   tipstaff serve {bundle.path}")

@@ -1,0 +1,167 @@
+"""Which column of a file is what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS, Field
+from tipstaff_trainer.errors import DataError
+
+Role = Literal[
+    "input",
+    "output",
+    "ground_truth",
+    "label",
+    "id",
+    "weight",
+    "group",
+    "label_source",
+    "selection",
+]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+# Names other tools give to the same thing; a role's own name comes before them.
+ALIASES: Mapping[Role, tuple[str, ...]] = {
+    "input": ("model_input", "question", "query", "prompt"),
+    "output": ("model_output", "answer", "response", "completion"),
+    "ground_truth": ("context", "reference", "documents"),
+    "label": ("good",),
+}
+_MOST_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of a file is what.
+
+    Attributes:
+        names: The column of each role that the file has.
+        extra: The columns that have no role.
+        notes: What a user should know about the choice.
+    """
+
+    names: Mapping[Role, str]
+    extra: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def resolve(
+    columns: Sequence[str], mapping: Mapping[str, str], *, labelled: bool, file: str
+) -> Columns:
+    """Finds the column of each role.
+
+    An explicit mapping comes first, then the role's own name, then its aliases. Names are compared
+    without case and surrounding space, and with a space or hyphen for an underscore. A column that
+    is mapped has that role only, but one mapped to group or id may also be a text field.
+
+    Args:
+        columns: The file's column names.
+        mapping: From role to column name, as in `{"label": "correct"}`.
+        labelled: Whether there must be a label.
+        file: The file's name, for messages.
+
+    Raises:
+        UsageError: The mapping names a role that there is not.
+        DataError: A mapped or needed column is not in the file, or several could be the same role.
+    """
+    names: dict[Role, str] = {
+        _role(role, mapping, columns): _mapped(role, name, columns, file)
+        for role, name in mapping.items()
+    }
+    explicit = dict(names)
+    notes: list[str] = []
+    for role in ROLES:
+        if role in explicit:
+            continue
+        free = [name for name in columns if not _taken(name, role, explicit)]
+        own = [name for name in free if _normal(name) == role]
+        aliases = [name for name in free if _normal(name) in ALIASES.get(role, ())]
+        candidates = own or aliases
+        if len(candidates) > 1:
+            raise DataError(
+                f"{file}: {_listed(candidates)} could each be {role}; "
+                f"say which with --map {role}=COLUMN"
+            )
+        if candidates:
+            names[role] = candidates[0]
+        if own and aliases:
+            notes.append(
+                f"{file}: {_listed(aliases)} {'is' if len(aliases) == 1 else 'are'} not read as "
+                f'{role}, since there is "{own[0]}"'
+            )
+    if not any(name in names for name in FIELDS):
+        raise DataError(
+            _missing("input, output or ground_truth", "input", columns, file)
+            + (" (in CSV, the first line must name the columns)" if file.endswith(".csv") else "")
+        )
+    if labelled and "label" not in names:
+        raise DataError(_missing("label", "label", columns, file))
+    used = set(names.values())
+    return Columns(names, tuple(name for name in columns if name not in used), tuple(notes))
+
+
+def check_fields(selected: Sequence[Field], columns: Columns, *, file: str) -> None:
+    """Checks a choice of fields to train on.
+
+    Raises:
+        UsageError: None is chosen, or one that there is not.
+        DataError: The file has no column for one.
+    """
+    if not selected:
+        raise UsageError(f"no column to train on is chosen: choose one or more of {_words(FIELDS)}")
+    for name in selected:
+        if name not in FIELDS:
+            raise UsageError(f'"{name}" is no field to train on: choose of {_words(FIELDS)}')
+        if name not in columns.names:
+            every = (*columns.names.values(), *columns.extra)
+            raise DataError(_missing(name, name, every, file))
+
+
+def _role(role: str, mapping: Mapping[str, str], columns: Sequence[str]) -> Role:
+    for known in ROLES:
+        if _normal(role) == known:
+            return known
+    turned = _normal(mapping[role]) in ROLES and role in columns
+    hint = f": did you mean --map {mapping[role]}={role}?" if turned else f", only {_words(ROLES)}"
+    raise UsageError(f'nothing can be mapped to "{role}"{hint}')
+
+
+def _mapped(role: str, name: str, columns: Sequence[str], file: str) -> str:
+    found = [name] if name in columns else [c for c in columns if _normal(c) == _normal(name)]
+    if len(found) == 1:
+        return found[0]
+    raise DataError(
+        f'{file}: there is no column "{name}" to map to {role}; its columns are {_listed(columns)}'
+        if not found
+        else f"{file}: {_listed(found)} are both meant by --map {role}={name}; rename one"
+    )
+
+
+def _taken(name: str, role: Role, explicit: Mapping[Role, str]) -> bool:
+    others = {other for other, column in explicit.items() if column == name}
+    return bool(others - {"group", "id"} if role in FIELDS else others)
+
+
+def _missing(what: str, role: str, columns: Sequence[str], file: str) -> str:
+    return (
+        f"{file}: no column for {what}; its columns are {_listed(columns)}; "
+        f"name one with --map {role}=COLUMN"
+    )
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip()).casefold()
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [f'"{name[:40]}"' for name in names[:_MOST_SHOWN]]
+    rest = len(names) - len(shown)
+    return _words(shown) if not rest else f"{', '.join(shown)} and {rest} more"
+
+
+def _words(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,173 @@
+"""A file of interactions, read, checked and joined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from tipstaff.types import FIELDS, Field, Interaction
+from tipstaff_trainer.data import cells
+from tipstaff_trainer.data.columns import Columns, Role, check_fields, resolve
+from tipstaff_trainer.data.reading import Record, read_table
+from tipstaff_trainer.data.rows import (
+    LABEL_SOURCES,
+    SELECTIONS,
+    LabelSource,
+    Row,
+    Selection,
+    content_id,
+    join_labels,
+)
+from tipstaff_trainer.data.splits import derive_groups
+from tipstaff_trainer.errors import DataError
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a file holds.
+
+    Attributes:
+        rows: One for each interaction, in the file's order.
+        columns: The fields that its interactions have, in the wire's order: those to train on.
+        warnings: What a user should know, one line each.
+    """
+
+    rows: list[Row]
+    columns: tuple[Field, ...]
+    warnings: tuple[str, ...]
+
+
+def read_rows(
+    path: Path,
+    *,
+    columns: Sequence[Field] | None = None,
+    mapping: Mapping[str, str] | None = None,
+    label_source: LabelSource | None = None,
+    selection: Selection | None = None,
+    labelled: bool = True,
+) -> Data:
+    """Reads a file of interactions: .csv, .jsonl (also .ndjson, .json) or .parquet.
+
+    Columns: input, output and ground_truth, at least one of them; label; optionally id, weight,
+    group, label_source and selection. Common other names are known (`columns.ALIASES`). All other
+    columns go to each row's `extra`.
+
+    Several rows of one id are several labels of one interaction and become one row
+    (`rows.join_labels`); without an id, so do rows of the same texts. Rows without a group get one
+    from what they share (`splits.derive_groups`); both look at all fields, selected or not.
+
+    Args:
+        path: The file.
+        columns: The fields to keep; None for all that the file has. Others become None.
+        mapping: From column's meaning to column name, as in `{"label": "correct"}`.
+        label_source: Who labelled the rows that don't say.
+        selection: How the rows that don't say came to be labelled.
+        labelled: Leave rows without a label out, and demand a label column. If False, such rows
+            are kept with NaN as their label.
+
+    Raises:
+        UsageError: `columns` or `mapping` name something that there is not.
+        DataError: The file, a column or a row can't be used as it stands.
+    """
+    file = str(path)
+    table = read_table(path)
+    found = resolve(table.columns, mapping or {}, labelled=labelled, file=file)
+    if columns is not None:
+        check_fields(columns, found, file=file)
+    given = [_row(record, found, label_source, selection) for record in table.records]
+    known, skipped = _with_labels(given, file) if labelled else (given, [])
+    fields, absent = _present(known, found, columns, file)
+    joined, repeated = join_labels(known)
+    grouped, ungrouped = derive_groups(joined)
+    return Data(
+        rows=[_narrow(row, fields) for row in grouped],
+        columns=fields,
+        warnings=(
+            *table.notes,
+            *found.notes,
+            *skipped,
+            *absent,
+            *(f"{file}: {note}" for note in (*repeated, *ungrouped)),
+        ),
+    )
+
+
+def _row(
+    record: Record,
+    columns: Columns,
+    label_source: LabelSource | None,
+    selection: Selection | None,
+) -> Row:
+    def cell(role: Role, parse: Callable[[object], Value]) -> Value:
+        name = columns.names.get(role)
+        try:
+            return parse(None if name is None else record.values.get(name))
+        except ValueError as error:
+            raise DataError(f'{record.place}, column "{name}": {error}') from None
+
+    interaction = Interaction(*(cell(name, cells.text) for name in FIELDS))
+    label = cell("label", cells.label)
+    source = cell("label_source", lambda value: cells.choice(value, LABEL_SOURCES))
+    selected = cell("selection", lambda value: cells.choice(value, SELECTIONS))
+    extra = {name: cells.anything(record.values.get(name)) for name in columns.extra}
+    return Row(
+        interaction=interaction,
+        label=math.nan if label is None else label,
+        id=(cell("id", cells.text) or "").strip() or content_id(interaction),
+        weight=cell("weight", cells.weight),
+        group=(cell("group", cells.text) or "").strip(),
+        label_source=source or label_source or "other",
+        selection=selected or selection or "unknown",
+        extra={name: text for name, text in extra.items() if text},
+        place=record.place,
+    )
+
+
+def _with_labels(rows: Sequence[Row], file: str) -> tuple[list[Row], list[str]]:
+    known = [row for row in rows if row.labelled]
+    unlabelled = [row for row in rows if not row.labelled]
+    if not known:
+        raise DataError(f"{file}: none of its {len(rows)} rows has a label; fill the label column")
+    if not unlabelled:
+        return known, []
+    first = unlabelled[0].place
+    return known, [
+        f"{file}: left out {len(unlabelled)} of {len(rows)} rows, without a label; the first is "
+        f"{first}"
+    ]
+
+
+def _present(
+    rows: Sequence[Row], found: Columns, selected: Sequence[Field] | None, file: str
+) -> tuple[tuple[Field, ...], list[str]]:
+    """The fields that some row has, of those selected, with notes on the others."""
+    wanted = [name for name in FIELDS if name in (selected or found.names)]
+    present = tuple(name for name in wanted if any(row.interaction.get(name) for row in rows))
+    absent = [name for name in wanted if name not in present]
+    if selected is not None and absent:
+        raise DataError(
+            f'{file}: column "{found.names[absent[0]]}" was chosen to train on as {absent[0]} and '
+            "is empty in every row; fill it, or choose other columns"
+        )
+    for row in rows:
+        if not any((row.interaction.get(name) or "").strip() for name in present):
+            raise DataError(
+                f"{row.place}: there is no text in {' or '.join(wanted)}; fill one, or remove "
+                "the row"
+            )
+    return present, [
+        f'{file}: column "{found.names[name]}" is empty in every row, so {name} is not trained on'
+        for name in absent
+    ]
+
+
+def _narrow(row: Row, fields: Sequence[Field]) -> Row:
+    if len(fields) == len(FIELDS):
+        return row
+    kept = {name: row.interaction.get(name) for name in fields}
+    return replace(row, interaction=Interaction(**kept))

@@ -1,0 +1,227 @@
+"""CSV, JSON lines and Parquet as records: named cells, and where they stand."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tipstaff_trainer.data.cells import shown
+from tipstaff_trainer.errors import DataError
+
+# An escaped half of a surrogate pair, if only perhaps a lone one.
+_SURROGATE_ESCAPE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a file as it stands there.
+
+    Attributes:
+        values: Cells by column name; a column that is not there is absent.
+        place: As in `train.csv, row 12 (line 13)`. Rows count from 1, a header aside.
+    """
+
+    values: Mapping[str, object]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file's records and column names, with notes for the user."""
+
+    columns: tuple[str, ...]
+    records: Sequence[Record]
+    notes: tuple[str, ...] = ()
+
+
+def read_table(path: Path) -> Table:
+    """Reads a file by its extension: .csv, .jsonl, .ndjson, .json or .parquet.
+
+    Text is UTF-8, with or without a byte order mark. In CSV an empty cell is absent, as CSV has no
+    other way to say so. A .json file holds one array of objects, or JSON lines. Half a surrogate
+    pair, left where text was cut through an emoji, becomes U+FFFD: no UTF-8 can hold it.
+
+    Raises:
+        DataError: The file, or a row of it, can't be read, or there is no row.
+    """
+    read = _READERS.get(path.suffix.casefold())
+    if read is None:
+        raise DataError(f"{path}: is none of {', '.join(_READERS)}; convert it to one of them")
+    try:
+        table = read(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder; give one file") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror or _one_line(error)}") from error
+    if not table.records:
+        raise DataError(f"{path}: has no rows; check how it was written")
+    return table
+
+
+def _read_csv(path: Path) -> Table:
+    lines = io.StringIO(_text_of(path), newline="")
+    header: list[str] = []
+    records: list[Record] = []
+    line = 1
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        reader = csv.reader(lines, strict=True)
+        for cells in reader:
+            start, line = line, reader.line_num + 1
+            if not cells:
+                continue
+            if not header:
+                header = _header([cell.strip() for cell in cells], path)
+                continue
+            place = f"{path}, row {len(records) + 1} (line {start})"
+            if len(cells) != len(header):
+                raise DataError(
+                    f"{place}: has {len(cells)} cells and the header has {len(header)}; put cells "
+                    "that contain a comma in double quotes, with no space before them"
+                )
+            values = {name: cell or None for name, cell in zip(header, cells, strict=True) if name}
+            records.append(Record(values, place))
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, row {len(records) + 1} (line {line}): the quotes don't match ({error}); a "
+            'cell in double quotes ends with one, and a double quote inside it is written ""'
+        ) from None
+    finally:
+        csv.field_size_limit(limit)
+    names = tuple(name for name in header if name)
+    unnamed = len(header) - len(names)
+    note = f"{path}: left out {unnamed} of {len(header)} columns, without a name in the header"
+    return Table(names, records, (note,) if unnamed else ())
+
+
+def _header(names: list[str], path: Path) -> list[str]:
+    if len(names) == 1:
+        for delimiter, name in _OTHER_DELIMITERS.items():
+            if delimiter in names[0]:
+                raise DataError(f"{path}: its cells are separated by {name}; save it with commas")
+    _no_duplicates([name for name in names if name], path)
+    return names
+
+
+def _read_json(path: Path) -> Table:
+    text = _text_of(path)
+    items: list[tuple[str, Any]] = []
+    if text.lstrip()[:1] == "[":
+        array = _parse(text, f"{path}", "a JSON array of objects")
+        items = [(f"{path}, row {row}", item) for row, item in enumerate(array, start=1)]
+    else:
+        # Split at line feeds only: JSON may hold the other line ends of Unicode as they are.
+        for number, line in enumerate(io.StringIO(text), start=1):
+            if not line.isspace():
+                row = len(items) + 1
+                place = f"{path}, row {row} (line {number})"
+                items.append((place, _parse(line.rstrip(), place, "a JSON object on one line")))
+    for place, item in items:
+        if not isinstance(item, dict):
+            raise DataError(f"{place}: {shown(item)} is not a JSON object with named columns")
+    records = [Record(item, place) for place, item in items]
+    notes: tuple[str, ...] = ()
+    if _SURROGATE_ESCAPE.search(text):
+        records, notes = _mend_surrogates(records, path)
+    columns = tuple(dict.fromkeys(name for record in records for name in record.values))
+    return Table(columns, records, notes)
+
+
+def _mend_surrogates(records: Sequence[Record], path: Path) -> tuple[list[Record], tuple[str, ...]]:
+    mended = [Record(_without_surrogates(record.values), record.place) for record in records]
+    changed = [new.place for old, new in zip(records, mended, strict=True) if old != new]
+    if not changed:
+        return mended, ()
+    return mended, (
+        f"{path}: half a surrogate pair (a cut emoji) became U+FFFD in {len(changed)} of "
+        f"{len(records)} rows; the first is {changed[0]}",
+    )
+
+
+def _parse(text: str, place: str, expected: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        within = f"line {error.lineno}, " if error.lineno > 1 else ""
+        raise DataError(
+            f"{place}: not {expected}: {error.msg.removesuffix(' at')} at {within}character "
+            f"{error.colno}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: not {expected}: {error}") from None
+
+
+def _without_surrogates(value: object) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(part) for part in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(v) for name, v in value.items()}
+    return value
+
+
+def _read_parquet(path: Path) -> Table:
+    # Imported late: CSV and JSON lines do without it, and it takes a while.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as file:
+            table = pq.ParquetFile(file).read()
+        _no_duplicates(table.column_names, path)
+        for index, field in enumerate(table.schema):
+            # Python's datetime has no nanoseconds, which pandas writes by default.
+            if pa.types.is_temporal(field.type):
+                plain = pa.int64() if pa.types.is_duration(field.type) else pa.string()
+                table = table.set_column(index, field.name, table.column(index).cast(plain))
+        rows = table.to_pylist()
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(f"{path}: can't be read as Parquet: {_one_line(error)}") from error
+    records = [Record(values, f"{path}, row {row}") for row, values in enumerate(rows, start=1)]
+    return Table(tuple(table.column_names), records)
+
+
+def _text_of(path: Path) -> str:
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        raise DataError(f"{path}: is UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}); save the file as "
+            'UTF-8 (in Excel: "CSV UTF-8")'
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _no_duplicates(names: Sequence[str], path: Path) -> None:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise DataError(f'{path}: two columns are named "{name[:40]}"; rename one')
+
+
+_READERS = {
+    ".csv": _read_csv,
+    ".jsonl": _read_json,
+    ".ndjson": _read_json,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+}

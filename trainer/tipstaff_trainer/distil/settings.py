@@ -1,0 +1,53 @@
+"""The settings of a training run: flat, typed, validated once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Precision = Literal["int8", "fp32"]
+
+
+class TrainSettings(BaseModel):
+    """How an evaluator is trained. None means: chosen by the data or the encoder, see `resolve`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: str = Field("all-MiniLM-L6-v2", description="base encoder: a folder or a hub id")
+    epochs: float | None = Field(None, gt=0, le=200, description="passes over the data at most")
+    learning_rate: float | None = Field(None, gt=0, lt=1, description="peak learning rate")
+    batch_size: int = Field(32, ge=1, le=4096, description="rows a step")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay")
+    patience: int = Field(
+        3, ge=1, description="evaluations without improvement after which training stops"
+    )
+    max_length: int = Field(512, ge=16, le=8192, description="tokens an interaction may have")
+    marks: Literal["overlap", "off"] = Field(
+        "overlap", description="mark the words that output and ground truth share"
+    )
+    validation_size: float | None = Field(
+        None, gt=0, lt=0.9, description="share of the rows that stop and calibrate the training"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="of the split, the head and the row order")
+    bf16: bool | None = Field(None, description="train in bfloat16 where the machine is quick at it")
+
+    def resolve(self, *, rows: int, hidden_size: int) -> TrainSettings:
+        """Fills what was left open.
+
+        Small data needs more passes for the same number of steps, and wide encoders break at
+        learning rates that narrow ones need.
+
+        Args:
+            rows: Labelled rows at hand, validation included.
+            hidden_size: Of the base encoder.
+        """
+        return self.model_copy(
+            update={
+                "epochs": self.epochs or min(10.0, max(3.0, round(5000 / rows, 1))),
+                "learning_rate": self.learning_rate
+                or (1e-4 if hidden_size <= 384 else 4e-5 if hidden_size <= 768 else 2e-5),
+                "validation_size": self.validation_size or (0.1 if rows >= 2000 else 0.2),
+            }
+        )

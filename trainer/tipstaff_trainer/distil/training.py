@@ -1,0 +1,195 @@
+"""The training loop: the transformers Trainer, told what to minimise, log and keep."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tqdm.auto import tqdm
+from transformers import (
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
+
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.distil.dataset import Collator, EncodedRows
+from tipstaff_trainer.distil.encoders import Base
+from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.report.metrics import classification_metrics
+
+METRICS_FILE = "metrics.jsonl"
+_CHECKPOINTS = "checkpoints"
+_EVALUATIONS_PER_EPOCH = 2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run leaves.
+
+    Attributes:
+        model: The best by validation loss, in evaluation mode on the CPU.
+        steps: Optimiser steps taken.
+    """
+
+    model: EvaluatorModel
+    steps: int
+
+
+def train_model(
+    base: Base,
+    encoder: Encoder,
+    train_rows: Sequence[Row],
+    validation_rows: Sequence[Row],
+    settings: TrainSettings,
+    folder: Path,
+) -> Trained:
+    """Fits an evaluator, or goes on with a run that was interrupted in `folder`.
+
+    Args:
+        base: Where the weights start from.
+        encoder: That the evaluator will be served with.
+        train_rows: What the weights are fitted to.
+        validation_rows: What stops the training early.
+        settings: Resolved (nothing left at None).
+        folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
+    """
+    transformers.set_seed(settings.seed)
+    model = EvaluatorModel(base.load(), marks=settings.marks == "overlap")
+    steps_per_epoch = math.ceil(len(train_rows) / settings.batch_size)
+    trainer = Trainer(
+        model=model,
+        args=_arguments(settings, folder / _CHECKPOINTS, steps_per_epoch),
+        train_dataset=EncodedRows(train_rows, encoder),
+        eval_dataset=EncodedRows(validation_rows, encoder),
+        data_collator=Collator(base.special.pad),
+        compute_metrics=_validation_metrics,
+        callbacks=[
+            EarlyStoppingCallback(early_stopping_patience=settings.patience),
+            _Progress(folder / METRICS_FILE),
+        ],
+    )
+    # Ours shows loss and validation in one line, where the library's prints dictionaries.
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    trainer.train(resume_from_checkpoint=_interrupted(folder / _CHECKPOINTS))
+    return Trained(model.cpu().eval(), trainer.state.global_step)
+
+
+def discard_checkpoints(folder: Path) -> None:
+    """Removes the run's resume files, once there is a bundle."""
+    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
+
+
+def bf16_is_quick() -> bool:
+    """Whether this machine multiplies bfloat16 in hardware, rather than by emulation."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _arguments(settings: TrainSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
+    every = max(1, steps_per_epoch // _EVALUATIONS_PER_EPOCH)
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs or 0,
+        learning_rate=settings.learning_rate or 0,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=max(settings.batch_size, 32),
+        warmup_ratio=settings.warmup_ratio,
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="linear",
+        group_by_length=True,
+        bf16=bf16_is_quick() if settings.bf16 is None else settings.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        seed=settings.seed,
+        data_seed=settings.seed,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="loss",
+        greater_is_better=False,
+        logging_steps=1,
+        logging_first_step=True,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        report_to=[],
+        disable_tqdm=True,
+    )
+
+
+def _interrupted(folder: Path) -> str | None:
+    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if checkpoint:
+        log.info("going on from %s", checkpoint)
+    return checkpoint
+
+
+def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else None
+    scores = torch.sigmoid(torch.as_tensor(logits)).double().numpy()
+    metrics = classification_metrics(prediction.label_ids, scores)
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name in ("accuracy", "roc_auc") and value is not None
+    }
+
+
+class _Progress(TrainerCallback):
+    """A progress bar for people and a line of JSON a step for programs."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._bar: tqdm[Any] | None = None
+        self._shown: dict[str, str] = {}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc="training", unit="step"
+        )
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        logs = logs or {}
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+        names = {"loss": "loss", "eval_loss": "validation loss", "eval_roc_auc": "AUROC"}
+        self._shown |= {names[key]: f"{logs[key]:.3f}" for key in names if key in logs}
+        if self._bar is not None:
+            self._bar.set_postfix(self._shown, refresh=False)
+            self._bar.update(state.global_step - self._bar.n)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

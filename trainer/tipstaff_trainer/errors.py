@@ -1,0 +1,33 @@
+"""Errors of the trainer, with where each arises.
+
+    TipstaffError
+    └── TrainerError
+        ├── DataError        data/: a row, a column or a file; names which and what to do
+        ├── TrainingError    distil/: a setting or a base encoder that can't be trained
+        └── ExportError      export/: the model can't be exported
+            └── ParityError  export/parity: the exported graph decides otherwise than the model
+"""
+
+from __future__ import annotations
+
+from tipstaff.errors import TipstaffError
+
+
+class TrainerError(TipstaffError):
+    """Everything the trainer raises on purpose."""
+
+
+class DataError(TrainerError):
+    """Rows that can't be used as they stand; names the row, the column and what to do."""
+
+
+class TrainingError(TrainerError):
+    """A setting or a base encoder that can't be trained."""
+
+
+class ExportError(TrainerError):
+    """The model can't be exported."""
+
+
+class ParityError(ExportError):
+    """The exported graph decides otherwise than the trained model."""

@@ -1,0 +1,123 @@
+"""One graph of a bundle: written, compared with torch, calibrated, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tipstaff_server.evaluator.calibration import calibrate
+from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph
+from tipstaff_server.evaluator.session import Session
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.distil.settings import Precision
+from tipstaff_trainer.export import parity
+from tipstaff_trainer.export.calibrate import fit_platt
+from tipstaff_trainer.export.quantise import quantise_int8
+from tipstaff_trainer.measure import Logits, graph_logits
+from tipstaff_trainer.report.metrics import Metrics, classification_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet:
+    """Rows with their encodings and what the trained model says of them in torch."""
+
+    rows: Sequence[Row]
+    encoded: Sequence[Encoded]
+    torch: Logits
+
+    @property
+    def labels(self) -> npt.NDArray[np.float64]:
+        """Probabilities in [0, 1], shape (n,)."""
+        return np.array([row.label for row in self.rows], dtype=float)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredGraph:
+    """A graph's entry in the manifest, and its metrics by row set."""
+
+    graph: Graph
+    metrics: dict[str, Metrics]
+
+
+def build_graph(
+    precision: Precision,
+    *,
+    fp32_file: Path,
+    folder: Path,
+    pad_id: int,
+    row_sets: dict[str, RowSet],
+    golden: int,
+) -> MeasuredGraph:
+    """Writes a graph into `folder` and measures it through the server's session.
+
+    Args:
+        precision: Of its linear layers.
+        fp32_file: The exported model.
+        folder: The bundle's.
+        pad_id: As in the manifest's encoding.
+        row_sets: By name; `train` and `validation` are there, `test` may be.
+        golden: Validation rows that go into the manifest, for servers to re-score.
+
+    Raises:
+        ParityError: It decides otherwise than the trained model.
+    """
+    file = folder / f"model.{precision}.onnx"
+    if precision == "int8":
+        quantise_int8(fp32_file, file)
+    else:
+        file.write_bytes(fp32_file.read_bytes())
+    session = Session(file.read_bytes(), pad_id=pad_id)
+    logits = {
+        name: graph_logits(session, part.encoded, what=f"{precision} graph, {name} rows")
+        for name, part in row_sets.items()
+    }
+    validation = row_sets["validation"]
+    found = parity.compare(
+        np.concatenate([part.torch for part in row_sets.values()]),
+        np.concatenate(list(logits.values())),
+        parity.LabelledLogits(validation.labels, validation.torch, logits["validation"]),
+    )
+    parity.gate(found, precision)
+    calibration = fit_platt(logits["validation"], validation.labels)
+    scores = {
+        name: np.array([calibrate(logit, calibration) for logit in part])
+        for name, part in logits.items()
+    }
+    graph = Graph(
+        file=file.name,
+        precision=precision,
+        batch_invariant=precision != "int8",
+        calibration=calibration,
+        parity=found,
+        golden=_golden(validation.rows, scores["validation"], golden),
+    )
+    return MeasuredGraph(
+        graph,
+        {
+            name: classification_metrics(row_sets[name].labels, scores[name])
+            for name in row_sets
+            if name != "train"
+        },
+    )
+
+
+def _golden(
+    rows: Sequence[Row], scores: npt.NDArray[np.float64], count: int
+) -> tuple[GoldenInteraction, ...]:
+    """Rows spread evenly over the scores, so that a drift at any of them shows."""
+    ranked = np.argsort(scores)
+    places = np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))
+    return tuple(
+        GoldenInteraction(
+            input=rows[index].interaction.input,
+            output=rows[index].interaction.output,
+            ground_truth=rows[index].interaction.ground_truth,
+            score=float(scores[index]),
+        )
+        for index in ranked[places]
+    )

@@ -1,0 +1,125 @@
+"""The trained model as an ONNX graph: exported by optimum, fused by onnxruntime."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.transformers import optimizer
+from optimum.exporters.onnx import export
+from optimum.exporters.onnx.config import TextEncoderOnnxConfig
+from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
+from transformers import AutoModel
+
+from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.session import INPUTS, OUTPUTS, Session
+from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.errors import ExportError
+
+_OPSET = 18
+# Fusions reorder sums; a graph further than this from its original is another graph.
+_FUSION_TOLERANCE = 1e-3
+
+log = logging.getLogger(__name__)
+
+
+class _DummyInputs(DummyTextInputGenerator):  # type: ignore[misc]
+    SUPPORTED_INPUT_NAMES = INPUTS
+
+    def generate(self, input_name: str, framework: str = "pt", **_: Any) -> torch.Tensor:
+        shape = (self.batch_size, self.sequence_length)
+        if input_name == "input_ids":
+            return torch.randint(0, self.vocab_size, shape)
+        return torch.ones(shape, dtype=torch.int64)
+
+
+class _EvaluatorOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
+    """Tells optimum what goes into an evaluator and what comes out."""
+
+    NORMALIZED_CONFIG_CLASS = NormalizedTextConfig
+    DUMMY_INPUT_GENERATOR_CLASSES = (_DummyInputs,)
+
+    @property
+    def inputs(self) -> dict[str, dict[int, str]]:
+        return {name: {0: "batch", 1: "length"} for name in INPUTS}
+
+    @property
+    def outputs(self) -> dict[str, dict[int, str]]:
+        return OrderedDict((name, {0: "batch"}) for name in OUTPUTS)
+
+
+def export_fp32(model: EvaluatorModel, file: Path) -> None:
+    """Writes the model to `file` as a fused fp32 graph with outputs `logit` and `embedding`.
+
+    Where the fusions change the graph's answers, the unfused graph is written.
+
+    Raises:
+        ExportError: The architecture can't be traced.
+    """
+    architecture = model.config.model_type
+    try:
+        with warnings.catch_warnings():
+            # The tracer warns of every Python branch in transformers; parity is measured below.
+            warnings.simplefilter("ignore")
+            export(_traceable(model), _EvaluatorOnnxConfig(model.config), file, opset=_OPSET)
+    except Exception as error:
+        raise ExportError(
+            f"the architecture {architecture!r} can't be exported to ONNX: "
+            f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}"
+        ) from error
+    onnx.checker.check_model(str(file))
+    _fuse(file, model)
+
+
+def _traceable(model: EvaluatorModel) -> EvaluatorModel:
+    """A copy with eager attention, which can be traced everywhere and which the fusions know."""
+    encoder = AutoModel.from_config(model.config, attn_implementation="eager")
+    copy = EvaluatorModel(encoder, marks=model.mark_input != "off")
+    copy.load_state_dict(model.state_dict())
+    return copy.eval()
+
+
+def _fuse(file: Path, model: EvaluatorModel) -> None:
+    fused_file = file.with_suffix(".fused.onnx")
+    try:
+        fused = optimizer.optimize_model(
+            str(file),
+            model_type="bert",
+            num_heads=model.config.num_attention_heads,
+            hidden_size=model.config.hidden_size,
+            opt_level=0,
+        )
+        fused.save_model_to_file(str(fused_file))
+        difference = _largest_difference(file, fused_file, model.config.vocab_size)
+    except Exception as error:  # the fusions are written for the architectures they know
+        log.warning("onnxruntime's fusions fail for this architecture, left out: %s", error)
+    else:
+        if difference <= _FUSION_TOLERANCE:
+            fused_file.replace(file)
+            return
+        log.warning("onnxruntime's fusions change the logits by %.4f, left out", difference)
+    fused_file.unlink(missing_ok=True)
+
+
+def _largest_difference(one: Path, other: Path, vocabulary: int) -> float:
+    generator = np.random.default_rng(0)
+    batch = [
+        Encoded(
+            ids=generator.integers(0, vocabulary, length),
+            marks=generator.integers(0, 2, length),
+            coverage={},
+        )
+        for length in (5, 32, 17)
+    ]
+    # Padded and alone, since a fusion may lose the attention mask.
+    sessions = [Session(file.read_bytes(), pad_id=0) for file in (one, other)]
+    return max(
+        float(np.abs(sessions[0].run(part).logits - sessions[1].run(part).logits).max())
+        for part in (batch, batch[:1])
+    )

@@ -1,0 +1,44 @@
+"""From fp32 to int8.
+
+Dynamic quantisation: weights are int8, one scale for each output channel; activations are
+quantised as they come, by the range of the whole run. A run of one unpadded request therefore has
+an exact, repeatable answer, and a batch would not: see `Graph.batch_invariant`.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+
+def quantise_int8(source: Path, target: Path) -> None:
+    """Writes the fp32 graph `source` to `target` with its linear layers in int8."""
+    root = logging.getLogger()
+    level = root.level
+    # The quantiser advises on the root logger to preprocess what has been preprocessed.
+    root.setLevel(logging.ERROR)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            prepared = Path(folder) / "prepared.onnx"
+            # Fusions are done; onnxruntime's own would bake in this machine's instruction set.
+            quant_pre_process(str(source), str(prepared), skip_optimization=True, skip_symbolic_shape=True)
+            quantize_dynamic(
+                prepared,
+                target,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                # Not the embedding tables: they cost no time, and int8 would cost accuracy.
+                op_types_to_quantize=["MatMul", "Attention", "Gemm"],
+                extra_options={
+                    "MatMulConstBOnly": True,
+                    # Shape inference stops at onnxruntime's own fused operators.
+                    "DefaultTensorType": onnx.TensorProto.FLOAT,
+                },
+            )
+    finally:
+        root.setLevel(level)

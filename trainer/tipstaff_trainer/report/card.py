@@ -1,0 +1,73 @@
+"""The model card: what a bundle is, for a person who finds it in a folder."""
+
+from __future__ import annotations
+
+from tipstaff_server.evaluator.manifest import Graph, Manifest
+
+
+def model_card(manifest: Manifest) -> str:
+    """The card in Markdown."""
+    graph = manifest.graphs[0]
+    training = manifest.training
+    sources = ", ".join(f"{count} {name}" for name, count in training.label_sources.items())
+    lines = [
+        f"# {manifest.name}",
+        "",
+        manifest.criterion or "*Nobody wrote down what this evaluator judges.*",
+        "",
+        f"A {manifest.base.architecture} classifier grown from {manifest.base.name} by "
+        f"tipstaff {manifest.tipstaff_version}, {manifest.created_at[:10]}. "
+        f"Its score is the probability that the output is good.",
+        "",
+        "## Data",
+        "",
+        f"Trained on {training.rows} rows, stopped and calibrated on {training.validation_rows} "
+        f"others (labels: {sources}). Reads {', '.join(manifest.fields)}, at most "
+        f"{manifest.encoding.max_length} tokens.",
+        "",
+        f"## Quality of the {graph.precision} graph, as served",
+        "",
+        *_metrics_table(manifest),
+        "",
+        *_parity(graph),
+        "",
+        "## Verdicts",
+        "",
+        f"PASS from {graph.policy.pass_at:.3f}, BLOCK under {graph.policy.block_below:.3f}, REVIEW "
+        "between. "
+        + (
+            "Certified; see the manifest."
+            if graph.policy.certificate
+            else "These cuts are not certified: no promise is made on how often they err."
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _metrics_table(manifest: Manifest) -> list[str]:
+    sets = list(manifest.metrics)
+    names = list(next(iter(manifest.metrics.values()), {}))
+    return [
+        f"| metric | {' | '.join(sets)} |",
+        f"| --- |{' --- |' * len(sets)}",
+        *(
+            f"| {name} | " + " | ".join(_shown(manifest.metrics[part][name]) for part in sets) + " |"
+            for name in names
+        ),
+    ]
+
+
+def _parity(graph: Graph) -> list[str]:
+    if graph.parity is None:
+        return []
+    return [
+        f"Against the trained model in torch it changes {graph.parity.changed:.2%} of the decisions "
+        f"over {graph.parity.n} rows."
+    ]
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "not defined"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

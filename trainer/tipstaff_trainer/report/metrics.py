@@ -1,0 +1,74 @@
+"""Metrics of a binary evaluator.
+
+Decisions are taken at 0.5 of the score; a soft label counts as good from 0.5 on.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import metrics
+
+Metrics = dict[str, float | int | None]
+_ECE_BINS = 15
+# Log loss is infinite for a certain score that is wrong; scikit-learn clips likewise.
+_EPSILON = 1e-15
+
+
+def classification_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Metrics:
+    """All metrics that `tipstaff evaluate` prints.
+
+    Args:
+        labels: Probabilities in [0, 1], shape (n,).
+        scores: Probabilities in [0, 1], shape (n,).
+
+    Returns:
+        n, accuracy, balanced_accuracy, precision, recall, f1, roc_auc, pr_auc, log_loss, brier and
+        ece, each in [0, 1] but n and log_loss; None where it is not defined, as the AUROC of one
+        class is not.
+    """
+    truth = np.asarray(labels, dtype=float) >= 0.5
+    probability = np.asarray(scores, dtype=float)
+    decision = probability >= 0.5
+    both_classes = 0 < truth.sum() < len(truth)
+    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
+    values: dict[str, float | None] = {
+        "accuracy": metrics.accuracy_score(truth, decision),
+        "balanced_accuracy": (
+            metrics.balanced_accuracy_score(truth, decision) if both_classes else None
+        ),
+        "precision": metrics.precision_score(truth, decision, zero_division=np.nan),
+        "recall": metrics.recall_score(truth, decision, zero_division=np.nan),
+        "f1": metrics.f1_score(truth, decision, zero_division=np.nan),
+        "roc_auc": metrics.roc_auc_score(truth, probability) if both_classes else None,
+        "pr_auc": metrics.average_precision_score(truth, probability) if truth.any() else None,
+        "log_loss": metrics.log_loss(truth, clipped, labels=[False, True]),
+        "brier": float(np.mean((probability - truth) ** 2)),
+        "ece": expected_calibration_error(truth, probability),
+    }
+    defined = {
+        name: None if value is None or math.isnan(value) else float(value)
+        for name, value in values.items()
+    }
+    return {"n": len(truth), **defined}
+
+
+def expected_calibration_error(
+    truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]
+) -> float:
+    """The mean distance between score and share of good, over 15 equal-width bins of the score.
+
+    Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian binning".
+
+    Args:
+        truth: Shape (n,).
+        scores: In [0, 1], shape (n,).
+    """
+    bins = np.minimum((scores * _ECE_BINS).astype(int), _ECE_BINS - 1)
+    error = 0.0
+    for index in np.unique(bins):
+        inside = bins == index
+        error += inside.mean() * abs(scores[inside].mean() - truth[inside].mean())
+    return float(error)
