@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tipstaff import Client, Interaction
+from tipstaff import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "examples" / "support"
@@ -122,8 +122,9 @@ def score_some(address: str) -> None:
     with Client(address, evaluator=NAME, timeout=1.0) as client:
         for pair in zip(good[::stride], bad[::stride], strict=False):
             for row in pair:
-                interaction = Interaction(row["input"], row["output"], row["ground_truth"])
-                score = client.score(interaction.input, interaction.output, interaction.ground_truth)
+                score = client.score(
+                    input=row["input"], output=row["output"], ground_truth=row["ground_truth"]
+                )
                 print(f"""
   question      {row["input"]}
   ground truth  {row["ground_truth"]}

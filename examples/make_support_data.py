@@ -1,11 +1,18 @@
-"""Prototype."""
+"""Proto 2."""
 from __future__ import annotations
 import argparse, json, random, sys
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
+sys.path.insert(0,str(Path(__file__).parent))
 from support_topics import RULES, TOPICS, Rule, Topic, Value
 
-MIX = {"entry": 150, "swap": 150, "topic": 150, "value": 80, "rule": 100}
+OPENERS = ("Hello!", "Good morning.", "Quick question.", "Hi there.")
+CLOSERS = ("Have a good day!", "Thank you for asking.", "Anything else?", "Happy to help.")
+GREET = ("Hello!", "Thanks for your message.", "Good question.")
+
+@dataclass
+class Claim:
+    question: str; answer: str; fact: str
 
 def cap(s): return s[:1].upper()+s[1:]
 def fill(t, thing="", value=""):
@@ -14,74 +21,63 @@ def fill(t, thing="", value=""):
 class W:
     def __init__(self, rng, split): self.rng, self.split = rng, split
     def pick(self, ts): return self.rng.choice(ts if self.split=="test" else ts[:-1])
-    def two(self, ts): return self.rng.sample(ts if self.split=="test" else ts[:-1], 2)
-    def things(self, topic, n): return self.rng.sample(getattr(topic.things, self.split), n)
+    def thing(self, m): return self.rng.choice(getattr(m.things, self.split))
+    def chat(self, text, before, after, p):
+        r=self.rng.random()
+        if r<p: return f"{self.rng.choice(before)} {text}"
+        if r>1-p and after: return f"{text} {self.rng.choice(after)}"
+        return text
 
-def facts(w, topic, pairs, style):
-    pairs = list(pairs)
-    if style == 0:
-        return " ".join(fill(topic.fact, t, v) for t, v in pairs)
-    if style == 1:
-        return f"{topic.heading}: " + ", ".join(f"{t} {v}" for t, v in pairs) + "."
-    return f"{topic.heading}: " + "; ".join(f"{v} ({t})" if False else f"{t}: {v}" for t, v in pairs) + "."
+def values(w,m,n):
+    return w.rng.sample((True,False),n) if isinstance(m,Rule) else w.rng.sample(m.values,n)
 
-def rows4(questions, outputs, truths):
-    """2x2 of (q, gt) situations by outputs; situation i goes with output i."""
-    out=[]
-    for i,(q,g) in enumerate(zip(questions,truths)):
-        for j,o in enumerate(outputs):
-            out.append((q,o,g,int(i==j)))
-    return out
+def claim(w,m,thing,value,exact,named=False):
+    q=fill(w.pick(m.questions),thing)
+    if isinstance(m,Rule):
+        return Claim(q,fill(w.pick(m.yes if value else m.no),thing),fill(w.rng.choice(m.allowed if value else m.refused),thing))
+    a=w.rng.choice(m.named) if named else w.pick(m.answers)
+    return Claim(q,fill(a,thing,value.fact if exact else value.same),fill(m.fact,thing,value.fact))
 
-def says(w, topic, value, exact, named=None, tpl=None):
-    text = value.fact if exact else value.same
-    return fill(tpl, named or "", text)
+def matters(w, rule_share=.35):
+    return w.rng.choice(RULES) if w.rng.random()<rule_share else w.rng.choice(TOPICS)
 
-def entry(w):
-    t=w.rng.choice(TOPICS); n=w.rng.choice((2,2,3)); th=w.things(t,n); vs=w.rng.sample(t.values,n)
-    exact=w.rng.random()<.6; style=w.rng.randrange(3)
-    gt=facts(w,t,[(a,b.fact) for a,b in zip(th,vs)],style)
-    i,j=w.rng.sample(range(n),2)
-    qt=w.pick(t.questions); at=w.pick(t.answers)
-    return t.name, rows4([fill(qt,th[i]),fill(qt,th[j])],[fill(at,value=(v.fact if exact else v.same)) for v in (vs[i],vs[j])],[gt,gt])
+def rows4(w,questions, outputs, truths):
+    return [(q,o,g,int(i==j)) for i,(q,g) in enumerate(zip(questions,truths)) for j,o in enumerate(outputs)]
 
-def swap(w):
-    t=w.rng.choice(TOPICS); n=w.rng.choice((2,2,3)); th=w.things(t,n); vs=w.rng.sample(t.values,n)
-    exact=w.rng.random()<.6; style=w.rng.randrange(3)
-    i,j=w.rng.sample(range(n),2)
-    vs2=list(vs); vs2[i],vs2[j]=vs2[j],vs2[i]
-    g1=facts(w,t,[(a,b.fact) for a,b in zip(th,vs)],style); g2=facts(w,t,[(a,b.fact) for a,b in zip(th,vs2)],style)
-    q=fill(w.pick(t.questions),th[i]); nt=w.rng.choice(t.named)
-    return t.name, rows4([q,q],[fill(nt,th[i],(v.fact if exact else v.same)) for v in (vs[i],vs[j])],[g1,g2])
+def other(w, same_share):
+    m1=matters(w)
+    while True:
+        m2=matters(w)
+        if m2 is m1 or (isinstance(m1,Rule) and isinstance(m2,Rule)): continue
+        if (m2.things is m1.things)==(w.rng.random()<same_share): break
+    t1=w.thing(m1); t2=t1 if m2.things is m1.things else w.thing(m2)
+    v1=values(w,m1,1)[0]; v2=values(w,m2,1)[0]
+    while v2==v1: v2=values(w,m2,1)[0]
+    ex=w.rng.random()<.5
+    c=[claim(w,m1,t1,v1,ex),claim(w,m2,t2,v2,ex)]
+    f=[x.fact for x in c]; w.rng.shuffle(f); gt=" ".join(f)
+    return f"{m1.name}-{m2.name}",rows4(w,[w.chat(x.question,OPENERS,(),.2) for x in c],[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],[gt,gt])
 
-def topic(w):
-    things=w.rng.choice([t.things for t in TOPICS])
-    t1,t2=w.rng.sample([t for t in TOPICS if t.things is things],2)
-    th=w.things(t1,1)[0]; v1=w.rng.choice(t1.values); v2=w.rng.choice([v for v in t2.values if v!=v1])
-    f=[fill(t1.fact,th,v1.fact),fill(t2.fact,th,v2.fact)]; w.rng.shuffle(f); gt=" ".join(f)
-    exact=w.rng.random()<.6
-    return f"{t1.name}-{t2.name}", rows4([fill(w.pick(t1.questions),th),fill(w.pick(t2.questions),th)],
-       [fill(w.pick(t.answers),value=(v.fact if exact else v.same)) for t,v in ((t1,v1),(t2,v2))],[gt,gt])
-
-def value(w):
-    t=w.rng.choice(TOPICS); n=2; th=w.things(t,n); a,b,c=w.rng.sample(t.values,3)
-    exact=w.rng.random()<.3; style=w.rng.randrange(3)
-    pairs1=[(th[0],a.fact),(th[1],c.fact)]; pairs2=[(th[0],b.fact),(th[1],c.fact)]
-    if w.rng.random()<.5: pairs1.reverse(); pairs2.reverse()
-    q=fill(w.pick(t.questions),th[0]); at=w.pick(t.answers)
-    return t.name, rows4([q,q],[fill(at,value=(v.fact if exact else v.same)) for v in (a,b)],[facts(w,t,pairs1,style),facts(w,t,pairs2,style)])
-
-def rule(w):
-    r=w.rng.choice(RULES); th=w.things(r,2)
-    f=[fill(r.allowed,th[0]),fill(r.refused,th[1])]; 
-    flip=[fill(r.refused,th[0]),fill(r.allowed,th[1])]
-    if w.rng.random()<.5: f.reverse(); flip.reverse()
-    outs=[w.pick(r.yes),w.pick(r.no)]; qt=w.pick(r.questions)
-    if w.rng.random()<.5:
-        return r.name, rows4([fill(qt,th[0]),fill(qt,th[1])],outs,[" ".join(f)]*2)
-    q=fill(qt,th[0])
-    if w.rng.random()<.5: f=[fill(r.allowed,th[0])]; flip=[fill(r.refused,th[0])]
-    return r.name, rows4([q,q],outs,[" ".join(f)," ".join(flip)])
+def against(w, m, exact, filler=.5, named=.25):
+    t=w.thing(m); a,b=values(w,m,2)
+    c=[claim(w,m,t,v,exact,w.rng.random()<named) for v in (a,b)]
+    facts=[[x.fact] for x in c]
+    if w.rng.random()<filler:
+        while True:
+            o=matters(w)
+            if o is not m and not (isinstance(o,Topic) and isinstance(m,Topic) and o.values is m.values): break
+        f=claim(w,o,t if o.things is m.things else w.thing(o),values(w,o,1)[0],True).fact
+        k=w.rng.random()<.5
+        for x in facts: x.insert(k,f)
+    q=w.chat(c[0].question,OPENERS,(),.2)
+    return m.name, rows4(w,[q,q],[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],[" ".join(x) for x in facts])
+WORDY={"restock","colour","carrier","day-off","course-day","course-room"}
+def off(w): return other(w,0)
+def offsame(w): return other(w,1)
+def flip(w): return against(w,w.rng.choice(RULES),True)
+def wordy(w): return against(w,w.rng.choice([t for t in TOPICS if t.name in WORDY]),True)
+def numexact(w): return against(w,w.rng.choice([t for t in TOPICS if t.name not in WORDY]),True)
+def numpara(w): return against(w,w.rng.choice([t for t in TOPICS if t.name not in WORDY]),False)
 
 def make(split, scale, seed, mix):
     rng=random.Random(f"{split}-{seed}"); w=W(rng,split); out=[]
@@ -96,7 +92,7 @@ def make(split, scale, seed, mix):
 
 if __name__=="__main__":
     out=Path(sys.argv[1]); out.mkdir(exist_ok=True,parents=True)
-    mix=MIX if len(sys.argv)<3 else json.loads(sys.argv[2])
+    mix=json.loads(sys.argv[2])
     for split,scale in (("train",1),("test",.25)):
         rows=make(split,scale,7,mix)
         (out/f"{split}.jsonl").write_text("".join(json.dumps(r,ensure_ascii=False)+"\n" for r in rows))

@@ -139,7 +139,11 @@ COLOURS = _values("green; navy blue; orange; grey; dark red; yellow; black")
 
 TOPICS: tuple[Topic, ...] = (
     Topic(
-        "returns", GEAR, WEEKS, "Return windows", "{Thing} may be returned within {value}.",
+        "returns",
+        GEAR,
+        WEEKS,
+        "Return windows",
+        "{Thing} may be returned within {value}.",
         (
             "How long do I have to send back {thing}?",
             "I changed my mind about my {thing}. Until when can I return them?",
@@ -155,7 +159,11 @@ TOPICS: tuple[Topic, ...] = (
         ("{Thing} can come back to us within {value}.", "You have {value} to return {thing}."),
     ),
     Topic(
-        "warranty", GEAR, YEARS, "Warranty", "{Thing} carry a warranty of {value}.",
+        "warranty",
+        GEAR,
+        YEARS,
+        "Warranty",
+        "{Thing} carry a warranty of {value}.",
         (
             "How long is the warranty on {thing}?",
             "My {thing} broke. How long are they under guarantee?",
@@ -171,7 +179,11 @@ TOPICS: tuple[Topic, ...] = (
         ("{Thing} are covered for {value}.", "We guarantee {thing} for {value}."),
     ),
     Topic(
-        "repair-time", GEAR, WORKING_DAYS, "Workshop times", "Repairs of {thing} take {value}.",
+        "repair-time",
+        GEAR,
+        WORKING_DAYS,
+        "Workshop times",
+        "Repairs of {thing} take {value}.",
         (
             "How long does it take to repair {thing}?",
             "If I bring in my {thing} for mending, when are they ready?",
@@ -187,7 +199,11 @@ TOPICS: tuple[Topic, ...] = (
         ("Mending {thing} takes {value}.", "The workshop repairs {thing} in {value}."),
     ),
     Topic(
-        "hire-price", GEAR, POUNDS, "Hire per day", "Hiring {thing} costs {value} a day.",
+        "hire-price",
+        GEAR,
+        POUNDS,
+        "Hire per day",
+        "Hiring {thing} costs {value} a day.",
         (
             "What does it cost to hire {thing} for a day?",
             "I'd like to rent {thing}. What do you charge per day?",
@@ -203,7 +219,11 @@ TOPICS: tuple[Topic, ...] = (
         ("{Thing} can be hired for {value} a day.", "The daily rate for {thing} is {value}."),
     ),
     Topic(
-        "restock", GEAR, MONTHS, "Back in stock", "{Thing} are back in stock in {value}.",
+        "restock",
+        GEAR,
+        MONTHS,
+        "Back in stock",
+        "{Thing} are back in stock in {value}.",
         (
             "When will you have {thing} again?",
             "Your {thing} are sold out. When do you expect more?",
@@ -219,7 +239,11 @@ TOPICS: tuple[Topic, ...] = (
         ("{Thing} will be available again in {value}.", "New {thing} arrive in {value}."),
     ),
     Topic(
-        "member-discount", GEAR, PERCENT, "Member discounts", "Members get {value} off {thing}.",
+        "member-discount",
+        GEAR,
+        PERCENT,
+        "Member discounts",
+        "Members get {value} off {thing}.",
         (
             "As a member, what discount do I get on {thing}?",
             "How much cheaper are {thing} with a membership?",
@@ -235,7 +259,11 @@ TOPICS: tuple[Topic, ...] = (
         ("Members save {value} on {thing}.", "{Thing} are {value} cheaper for members."),
     ),
     Topic(
-        "colour", GEAR, COLOURS, "This season's colours", "{Thing} come in {value}.",
+        "colour",
+        GEAR,
+        COLOURS,
+        "This season's colours",
+        "{Thing} come in {value}.",
         (
             "Which colour do {thing} come in?",
             "What colour are your {thing} this season?",
@@ -251,7 +279,10 @@ TOPICS: tuple[Topic, ...] = (
         ("{Thing} are available in {value}.", "This season our {thing} are {value}."),
     ),
     Topic(
-        "delivery-time", COUNTRIES, WORKING_DAYS, "Delivery times",
+        "delivery-time",
+        COUNTRIES,
+        WORKING_DAYS,
+        "Delivery times",
         "Parcels to {thing} take {value}.",
         (
             "How long does delivery to {thing} take?",
@@ -268,7 +299,11 @@ TOPICS: tuple[Topic, ...] = (
         ("Orders reach {thing} in {value}.", "Delivery to {thing} takes {value}."),
     ),
     Topic(
-        "postage", COUNTRIES, POUNDS, "Postage", "Postage to {thing} is {value}.",
+        "postage",
+        COUNTRIES,
+        POUNDS,
+        "Postage",
+        "Postage to {thing} is {value}.",
         (
             "What does postage to {thing} cost?",
             "How much do you charge to ship to {thing}?",
@@ -284,7 +319,11 @@ TOPICS: tuple[Topic, ...] = (
         ("Shipping to {thing} costs {value}.", "Parcels to {thing} go for {value}."),
     ),
     Topic(
-        "carrier", COUNTRIES, CARRIERS, "Carriers", "Parcels to {thing} go with {value}.",
+        "carrier",
+        COUNTRIES,
+        CARRIERS,
+        "Carriers",
+        "Parcels to {thing} go with {value}.",
         (
             "Which carrier brings parcels to {thing}?",
             "Who delivers my order in {thing}?",
@@ -300,7 +339,11 @@ TOPICS: tuple[Topic, ...] = (
         ("In {thing} we deliver with {value}.", "{value} carries our parcels to {thing}."),
     ),
     Topic(
-        "plan-price", PLANS, POUNDS, "Monthly price", "The {thing} plan costs {value} a month.",
+        "plan-price",
+        PLANS,
+        POUNDS,
+        "Monthly price",
+        "The {thing} plan costs {value} a month.",
         (
             "What does the {thing} plan cost?",
             "How much is {thing} per month?",
@@ -316,7 +359,11 @@ TOPICS: tuple[Topic, ...] = (
         ("The {thing} plan is {value} a month.", "{Thing} members pay {value} monthly."),
     ),
     Topic(
-        "plan-loans", PLANS, COUNTS, "Items on loan", "The {thing} plan allows {value} items on loan.",
+        "plan-loans",
+        PLANS,
+        COUNTS,
+        "Items on loan",
+        "The {thing} plan allows {value} items on loan.",
         (
             "How many items can I borrow on the {thing} plan?",
             "With {thing}, how many loans may I have at once?",
@@ -332,7 +379,11 @@ TOPICS: tuple[Topic, ...] = (
         ("{Thing} members may borrow {value}.", "The {thing} plan lets you borrow {value}."),
     ),
     Topic(
-        "closing-time", SHOPS, CLOCK, "Closing times", "The {thing} shop closes at {value}.",
+        "closing-time",
+        SHOPS,
+        CLOCK,
+        "Closing times",
+        "The {thing} shop closes at {value}.",
         (
             "When does the {thing} shop close?",
             "How late is your {thing} branch open?",
@@ -348,7 +399,11 @@ TOPICS: tuple[Topic, ...] = (
         ("Our {thing} shop is open until {value}.", "In {thing} we close at {value}."),
     ),
     Topic(
-        "day-off", SHOPS, WEEKDAYS, "Closed all day", "The {thing} shop is closed on {value}.",
+        "day-off",
+        SHOPS,
+        WEEKDAYS,
+        "Closed all day",
+        "The {thing} shop is closed on {value}.",
         (
             "On which day is the {thing} shop closed?",
             "Which day does your {thing} branch stay shut?",
@@ -364,7 +419,11 @@ TOPICS: tuple[Topic, ...] = (
         ("Our {thing} shop is shut on {value}.", "In {thing} we rest on {value}."),
     ),
     Topic(
-        "course-price", COURSES, POUNDS, "Course fees", "The {thing} course costs {value}.",
+        "course-price",
+        COURSES,
+        POUNDS,
+        "Course fees",
+        "The {thing} course costs {value}.",
         (
             "How much is the {thing} course?",
             "What's the fee for {thing}?",
@@ -380,7 +439,11 @@ TOPICS: tuple[Topic, ...] = (
         ("The {thing} course is {value}.", "A place in {thing} costs {value}."),
     ),
     Topic(
-        "course-day", COURSES, WEEKDAYS, "Course days", "The {thing} course meets on {value}.",
+        "course-day",
+        COURSES,
+        WEEKDAYS,
+        "Course days",
+        "The {thing} course meets on {value}.",
         (
             "On which day is the {thing} course?",
             "When does the {thing} class meet?",
@@ -396,7 +459,11 @@ TOPICS: tuple[Topic, ...] = (
         ("The {thing} course is on {value}.", "We teach {thing} every {value}."),
     ),
     Topic(
-        "course-room", COURSES, ROOMS, "Where courses meet", "The {thing} course is held in {value}.",
+        "course-room",
+        COURSES,
+        ROOMS,
+        "Where courses meet",
+        "The {thing} course is held in {value}.",
         (
             "Where is the {thing} course held?",
             "In which room do you teach {thing}?",
@@ -421,7 +488,7 @@ class Rule:
     Attributes:
         name: For group names.
         things: What the rule is about.
-        allowed: The fact where it is allowed, as a sentence.
+        allowed: The fact where it is allowed, as sentences.
         refused: The fact where it is not.
         questions: The last one is for the test split only.
         yes: Answers where it is allowed; the last one is for the test split only.
@@ -430,8 +497,8 @@ class Rule:
 
     name: str
     things: Things
-    allowed: str
-    refused: str
+    allowed: tuple[str, ...]
+    refused: tuple[str, ...]
     questions: tuple[str, ...]
     yes: tuple[str, ...]
     no: tuple[str, ...]
@@ -440,7 +507,8 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         "used-returns", GEAR,
-        "{Thing} can be returned after use.", "{Thing} can't be returned after use.",
+        ("{Thing} can be returned after use.", "We take back used {thing}."),
+        ("{Thing} can't be returned after use.", "We don't take back used {thing}."),
         (
             "I've used my {thing} once. Can I still return them?",
             "Do you take back {thing} that were worn or used?",
@@ -462,7 +530,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "gift-wrap", GEAR,
-        "{Thing} can be gift-wrapped.", "{Thing} can't be gift-wrapped.",
+        ("{Thing} can be gift-wrapped.", "We offer gift-wrapping for {thing}."),
+        ("{Thing} can't be gift-wrapped.", "We don't offer gift-wrapping for {thing}."),
         (
             "Can you gift-wrap {thing}?",
             "The {thing} are a present. Do you wrap them?",
@@ -483,8 +552,32 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "washing", GEAR,
+        ("{Thing} may be machine washed.", "It is safe to machine wash {thing}."),
+        ("{Thing} must not be machine washed.", "It isn't safe to machine wash {thing}."),
+        (
+            "Can I put my {thing} in the washing machine?",
+            "Are {thing} machine washable?",
+            "My {thing} are dirty. Is the washing machine safe?",
+            "After a wet week my {thing} smell. Would a spin in the machine hurt?",
+        ),
+        (
+            "Yes, the machine is fine.",
+            "You can wash them in the machine.",
+            "Yes, machine washing is safe.",
+            "Go ahead, a gentle cycle does them good.",
+        ),
+        (
+            "No, please keep them out of the machine.",
+            "Sorry, machine washing would ruin them.",
+            "Please wash them by hand instead.",
+            "Better not: only a damp cloth, please.",
+        ),
+    ),
+    Rule(
         "home-delivery", COUNTRIES,
-        "We deliver to {thing}.", "We don't deliver to {thing}.",
+        ("We deliver to {thing}.", "{Thing} is on our list of destinations."),
+        ("We don't deliver to {thing}.", "{Thing} isn't on our list of destinations."),
         (
             "Do you deliver to {thing}?",
             "Can I have an order sent to {thing}?",
@@ -495,19 +588,45 @@ RULES: tuple[Rule, ...] = (
             "Yes, we deliver there.",
             "You can, we ship to that country.",
             "Yes, orders from there are welcome.",
-            "Happily, it is on our list of destinations.",
+            "Happily, we send parcels there every day.",
         ),
         (
             "No, we don't deliver there.",
             "Sorry, we can't ship to that country.",
             "I'm afraid orders from there aren't possible.",
-            "Regrettably it is not on our list of destinations.",
+            "Regrettably our parcels don't travel that far.",
+        ),
+    ),
+    Rule(
+        "invoice", COUNTRIES,
+        ("Customers in {thing} may pay by invoice.", "Invoices are accepted in {thing}."),
+        ("Customers in {thing} can't pay by invoice.", "Invoices aren't accepted in {thing}."),
+        (
+            "Can I pay by invoice in {thing}?",
+            "I live in {thing}. Do you send invoices?",
+            "Is paying on account possible from {thing}?",
+            "May I settle up after the parcel reaches me in {thing}?",
+        ),
+        (
+            "Yes, paying by invoice is possible.",
+            "You can choose invoice at the checkout.",
+            "Yes, pay once the goods have arrived.",
+            "Certainly, settle the bill within the usual time.",
+        ),
+        (
+            "No, an invoice isn't possible there.",
+            "Sorry, we need a card payment.",
+            "I'm afraid you have to pay in advance.",
+            "Regrettably the bill is due before we send anything.",
         ),
     ),
     Rule(
         "plan-sharing", PLANS,
-        "The {thing} plan can be shared with family.",
-        "The {thing} plan can't be shared with family.",
+        (
+            "The {thing} plan can be shared with family.",
+            "The {thing} plan covers the whole family.",
+        ),
+        ("The {thing} plan can't be shared with family.", "The {thing} plan covers one person."),
         (
             "Can I share the {thing} plan with my family?",
             "Does {thing} cover my children too?",
@@ -517,19 +636,49 @@ RULES: tuple[Rule, ...] = (
         (
             "Yes, your family can use it too.",
             "Yes, it may be shared at home.",
-            "It covers the whole family.",
+            "It covers everyone in the family.",
             "By all means, everyone at home is welcome on it.",
         ),
         (
             "No, it's for you alone.",
             "I'm afraid it can't be shared.",
-            "Sorry, it covers one person only.",
+            "Sorry, it's valid for one person only.",
             "Regrettably each of you needs one of your own.",
         ),
     ),
     Rule(
+        "plan-cancelling", PLANS,
+        (
+            "The {thing} plan can be cancelled at any time.",
+            "{Thing} members may leave whenever they like.",
+        ),
+        (
+            "The {thing} plan can't be cancelled during the year.",
+            "{Thing} members are bound for the year.",
+        ),
+        (
+            "Can I cancel the {thing} plan any time?",
+            "I'd like to leave {thing} early. Is that possible?",
+            "May I end my {thing} membership next month?",
+            "Money is tight: could I drop out of {thing} now?",
+        ),
+        (
+            "Yes, you can cancel whenever you like.",
+            "You may leave at any time.",
+            "Yes, ending it early is possible.",
+            "No strings attached, one click and you are out.",
+        ),
+        (
+            "No, it runs for the whole year.",
+            "Sorry, you can't cancel early.",
+            "I'm afraid you are bound until the year is over.",
+            "Regrettably we have to hold you to the full term.",
+        ),
+    ),
+    Rule(
         "dogs", SHOPS,
-        "Dogs are welcome in the {thing} shop.", "Dogs aren't allowed in the {thing} shop.",
+        ("Dogs are welcome in the {thing} shop.", "The {thing} shop lets dogs in."),
+        ("Dogs aren't allowed in the {thing} shop.", "The {thing} shop doesn't let dogs in."),
         (
             "Can I bring my dog to the {thing} shop?",
             "Are dogs allowed in your {thing} branch?",
@@ -550,9 +699,38 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "parking", SHOPS,
+        ("The {thing} shop has a car park.", "There is parking at the {thing} shop."),
+        ("The {thing} shop has no car park.", "There is no parking at the {thing} shop."),
+        (
+            "Can I park at the {thing} shop?",
+            "Does your {thing} branch have a car park?",
+            "Is there parking in {thing}?",
+            "I'm driving over to {thing}. Is there a space for my van?",
+        ),
+        (
+            "Yes, you can park right here.",
+            "There is parking behind the shop.",
+            "Yes, we have our own car park.",
+            "Plenty of room, just follow the signs.",
+        ),
+        (
+            "No, there's no parking here.",
+            "Sorry, we don't have a car park.",
+            "I'm afraid you can't park at the shop.",
+            "Better take the bus, the street is too narrow.",
+        ),
+    ),
+    Rule(
         "beginners", COURSES,
-        "The {thing} course is open to beginners.",
-        "The {thing} course isn't open to beginners.",
+        (
+            "The {thing} course is open to beginners.",
+            "No experience is needed for {thing}.",
+        ),
+        (
+            "The {thing} course isn't open to beginners.",
+            "Experience is required for {thing}.",
+        ),
         (
             "Can beginners join the {thing} course?",
             "I have no experience. May I sign up for {thing}?",
@@ -570,6 +748,35 @@ RULES: tuple[Rule, ...] = (
             "Sorry, it isn't meant for beginners.",
             "I'm afraid it assumes you know the basics.",
             "Better wait: the others have done this for years.",
+        ),
+    ),
+    Rule(
+        "equipment", COURSES,
+        (
+            "Equipment is provided on the {thing} course.",
+            "We lend out the kit for {thing}.",
+        ),
+        (
+            "Equipment isn't provided on the {thing} course.",
+            "We don't lend out the kit for {thing}.",
+        ),
+        (
+            "Do you provide the equipment for {thing}?",
+            "Is kit included in the {thing} course?",
+            "Can I borrow equipment for the {thing} class?",
+            "I own nothing for {thing}. Will you lend me what I need?",
+        ),
+        (
+            "Yes, all equipment is included.",
+            "We lend you the kit for the day.",
+            "Yes, everything you need is provided.",
+            "Just come as you are, it's all laid out for you.",
+        ),
+        (
+            "No, please bring your own equipment.",
+            "Sorry, kit isn't included.",
+            "I'm afraid we have none to lend.",
+            "You would have to buy or hire it beforehand.",
         ),
     ),
 )

@@ -7,6 +7,7 @@ counts as the empty one), codes are gRPC's, reasons and verdicts are the wire's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
@@ -41,6 +42,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # Looking a child up by its labels takes as long as all else about an observation.
+        self._child = cache(lambda metric, *labels: metric.labels(*labels))
         ProcessCollector(registry=self.registry)
         one = ("evaluator",)
         self._requests = self._histogram(
@@ -127,10 +130,10 @@ class Metrics:
             self._lane_faults.inc()
         elif isinstance(event, BatchRan) and isinstance(event.model, Evaluator):
             name = event.model.manifest.name
-            self._batch_size.labels(name).observe(event.size)
-            self._padding.labels(name).observe(event.padding)
-            self._inference.labels(name).observe(event.inference_seconds)
-            queue = self._queue.labels(name)
+            self._child(self._batch_size, name).observe(event.size)
+            self._child(self._padding, name).observe(event.padding)
+            self._child(self._inference, name).observe(event.inference_seconds)
+            queue = self._child(self._queue, name)
             for seconds in event.queue_seconds:
                 queue.observe(seconds)
 
@@ -138,21 +141,21 @@ class Metrics:
         """Counts what an answer says, as it goes to the client."""
         name = score.evaluator
         if score.timing is not None:
-            self._encode.labels(name).observe(score.timing.encode)
+            self._child(self._encode, name).observe(score.timing.encode)
         if score.score is not None:
-            self._score.labels(name).observe(score.score)
-        self._verdicts.labels(name, score.verdict.value).inc()
+            self._child(self._score, name).observe(score.score)
+        self._child(self._verdicts, name, score.verdict.value).inc()
         for reason in score.reasons:
-            self._reasons.labels(name, reason.value).inc()
+            self._child(self._reasons, name, reason.value).inc()
         for field, coverage in score.coverage.items():
             share = coverage.scored / coverage.total if coverage.total else 1.0
-            self._coverage.labels(name, field).observe(share)
+            self._child(self._coverage, name, field).observe(share)
         if Reason.PARTIAL in score.reasons:
-            self._partial.labels(name).inc()
+            self._child(self._partial, name).inc()
 
     def refused(self, reason: str) -> None:
         """Counts one refusal; `reason` is one of a few fixed words."""
-        self._refusals.labels(reason).inc()
+        self._child(self._refusals, reason).inc()
 
     def answered(self, evaluator: str, code: str, seconds: float) -> None:
         """Counts one interaction's way through the server.
@@ -162,7 +165,7 @@ class Metrics:
             code: Name of the gRPC status code.
             seconds: From arrival to answer.
         """
-        self._requests.labels(evaluator, code).observe(seconds)
+        self._child(self._requests, evaluator, code).observe(seconds)
 
     def swapped(self, old: Served | None, new: Served) -> None:
         """Shows which version is in service."""

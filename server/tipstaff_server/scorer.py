@@ -6,18 +6,25 @@ Knows neither protobuf nor grpc, so `rpc/` only converts.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Reason, Score, Timing
-from tipstaff_server.batching import Dispatcher
-from tipstaff_server.errors import DeadlineExpired, InvalidRequest, Overloaded, ShuttingDown
+from tipstaff_server.batching import Answer, Dispatcher
+from tipstaff_server.errors import (
+    DeadlineExpired,
+    InferenceFailed,
+    InvalidRequest,
+    Overloaded,
+    ShuttingDown,
+)
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.manifest import Policy
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry, Served
 
@@ -43,6 +50,61 @@ class Task:
     version: int
     request_id: str
     explain: bool = False
+
+
+class _Answered(NamedTuple):
+    encoded: Encoded
+    encode_seconds: float
+    answer: Answer
+
+
+class _Job(Future[_Answered]):
+    """An interaction's way from text to the graph's outputs, without a stop in the event loop.
+
+    Cancelling it leaves the text unencoded, or takes the request out of the queue.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, interaction: Interaction, arrival: float, deadline: float
+    ) -> None:
+        super().__init__()
+        self._evaluator = evaluator
+        self._interaction = interaction
+        self._arrival = arrival
+        self._deadline = deadline
+
+    def encode(self, dispatcher: Dispatcher) -> None:
+        """Encodes and queues, on an encoder's thread."""
+        if self.cancelled():
+            return
+        try:
+            if time.monotonic() >= self._deadline:
+                raise DeadlineExpired("the deadline passed before the text was encoded")
+            encoded = self._evaluator.encode(self._interaction)
+            seconds = time.monotonic() - self._arrival
+            queued = dispatcher.submit(
+                self._evaluator, encoded, self._deadline, arrived=self._arrival
+            )
+        except Exception as error:
+            self._fail(error)
+        except BaseException as error:  # a panic in a Rust extension isn't an Exception
+            self._fail(InferenceFailed(f"the text can't be encoded: {error}"))
+        else:
+            queued.add_done_callback(lambda done: self._finish(encoded, seconds, done))
+            self.add_done_callback(lambda job: job.cancelled() and queued.cancel())
+
+    def _finish(self, encoded: Encoded, seconds: float, queued: Future[Answer]) -> None:
+        if queued.cancelled():
+            return
+        if (error := queued.exception()) is not None:
+            self._fail(error)
+            return
+        with suppress(InvalidStateError):  # cancelled meanwhile
+            self.set_result(_Answered(encoded, seconds, queued.result()))
+
+    def _fail(self, error: BaseException) -> None:
+        with suppress(InvalidStateError):
+            self.set_exception(error)
 
 
 class Scorer:
@@ -76,8 +138,7 @@ class Scorer:
         self._encoders = encoders
         self._default_deadline_seconds = default_deadline_seconds
         self._max_request_bytes = max_request_bytes
-        self._max_queue = max_queue
-        self._encoding = 0  # requests whose text waits to be encoded
+        self._room = threading.Semaphore(max_queue)  # for those that wait to be encoded
         self._closed = False
 
     def close(self) -> None:
@@ -103,11 +164,9 @@ class Scorer:
             self._default_deadline_seconds if seconds is None else seconds - _REPLY_SECONDS
         )
         evaluator = served.evaluator
-        encoded = await self._encode(evaluator, task.interaction, deadline)
-        encode_seconds = time.monotonic() - arrival
-        answer = await asyncio.wrap_future(
-            self._dispatcher.submit(evaluator, encoded, deadline, arrived=arrival)
-        )
+        job = self._start(evaluator, task.interaction, arrival, deadline)
+        answered = await asyncio.wrap_future(job)
+        encoded, answer = answered.encoded, answered.answer
         ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
         policy = evaluator.graph.policy
         score = Score(
@@ -123,7 +182,7 @@ class Scorer:
             reasons=(*ruling.reasons, Reason.NOT_EXPLAINED) if task.explain else ruling.reasons,
             coverage=cast(Mapping[str, Coverage], encoded.coverage),
             timing=Timing(
-                encode=encode_seconds,
+                encode=answered.encode_seconds,
                 queue=answer.queue_seconds,
                 inference=answer.inference_seconds,
                 total=time.monotonic() - arrival,
@@ -132,24 +191,21 @@ class Scorer:
         self._metrics.scored(score)
         return score
 
-    async def _encode(
-        self, evaluator: Evaluator, interaction: Interaction, deadline: float
-    ) -> Encoded:
-        if self._encoding >= self._max_queue:
+    def _start(
+        self, evaluator: Evaluator, interaction: Interaction, arrival: float, deadline: float
+    ) -> _Job:
+        if not self._room.acquire(blocking=False):
             raise Overloaded(
                 "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
             )
+        job = _Job(evaluator, interaction, arrival, deadline)
 
-        def encode() -> Encoded:
-            if time.monotonic() >= deadline:
-                raise DeadlineExpired("the deadline passed before the text was encoded")
-            return evaluator.encode(interaction)
+        def encode() -> None:
+            self._room.release()
+            job.encode(self._dispatcher)
 
-        self._encoding += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._encoders, encode)
-        finally:
-            self._encoding -= 1
+        self._encoders.submit(encode)
+        return job
 
     def _check_size(self, interaction: Interaction) -> None:
         sizes = {name: len((interaction.get(name) or "").encode()) for name in FIELDS}
@@ -163,7 +219,7 @@ class Scorer:
 
 def certificate_of(served: Served) -> Certificate | None:
     """The guarantee on an evaluator's cuts, which holds only where it runs as it was measured."""
-    policy: Policy = served.evaluator.graph.policy
+    policy = served.evaluator.graph.policy
     if policy.certificate is None or served.evaluator.degraded:
         return None
     found = policy.certificate

@@ -16,23 +16,13 @@ from tipstaff_server.metrics import Metrics, MetricsServer
 REQUEST = pb.ScoreRequest(evaluator="tiny", input="paris", output="paris is it", ground_truth="a")
 
 
-@pytest.fixture
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        if os.environ.get("TIPSTAFF_REQUIRE_TOOLS"):
-            pytest.fail("promtool is missing: apt-get install prometheus")
-        pytest.skip("promtool is missing")
-    return found
-
-
-def test_promtool_has_nothing_to_say_against_them(server, promtool):
+def test_promtool_has_nothing_to_say_against_them(server):
     server.stub().Score(REQUEST)
     for failing in (pb.ScoreRequest(evaluator="nobody", output="a"), pb.ScoreRequest(output="a")):
         with pytest.raises(grpc.RpcError):
             server.stub().Score(failing)
     done = subprocess.run(
-        [promtool, "check", "metrics"], input=server.scrape(), capture_output=True, text=True
+        [require("promtool"), "check", "metrics"], input=server.scrape(), capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

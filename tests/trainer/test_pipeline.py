@@ -143,9 +143,7 @@ train_evaluator(
 """
 
 
-def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(
-    bert, tmp_path, pytestconfig
-):
+def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_path, pytestconfig):
     helpers = str(pytestconfig.rootpath / "tests")
 
     def command(out):

@@ -32,13 +32,13 @@ from tipstaff_server.evaluator.manifest import (
 )
 from tipstaff_trainer.data import Row, fingerprint, split_rows
 from tipstaff_trainer.distil.encoders import Base, find_base
+from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import Precision, TrainSettings
 from tipstaff_trainer.distil.training import discard_checkpoints, train_model
 from tipstaff_trainer.errors import TrainingError
 from tipstaff_trainer.export.graph import RowSet, build_graph
 from tipstaff_trainer.export.onnx_graph import export_fp32
-from tipstaff_trainer.measure import torch_logits
 from tipstaff_trainer.report.card import model_card
 
 # How the fields are laid out: what is judged stands first, next to what it is judged by.
@@ -85,9 +85,9 @@ def train_evaluator(
     """
     if (out / MANIFEST_FILE).exists():
         raise TrainingError(f"{out} holds a bundle already: choose another folder")
-    settings = settings or TrainSettings()
-    base = find_base(settings.base)
-    settings = settings.resolve(rows=len(rows), hidden_size=base.config.hidden_size)
+    wanted = settings or TrainSettings()
+    base = find_base(wanted.base)
+    settings = wanted.resolve(rows=len(rows), hidden_size=base.config.hidden_size)
     run = _open_run(out, rows, settings, fields, restart=restart)
 
     train_rows, validation_rows = split_rows(rows, settings.validation_size, seed=settings.seed)
@@ -144,7 +144,12 @@ def train_evaluator(
 
 
 def _open_run(
-    out: Path, rows: Sequence[Row], settings: TrainSettings, fields: Sequence[Field], *, restart: bool
+    out: Path,
+    rows: Sequence[Row],
+    settings: TrainSettings,
+    fields: Sequence[Field],
+    *,
+    restart: bool,
 ) -> Path:
     """The run's folder; empty, or with an interrupted run of the same rows and settings."""
     run = out / _RUN_FOLDER

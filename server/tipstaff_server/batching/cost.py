@@ -15,7 +15,7 @@ _WEIGHT = 0.1
 # One run moves the estimate no more than a run this many times slower or faster would: a page
 # fault or a descheduled thread says little about the next run.
 _OUTLIER = 2.0
-# Seconds for which a slow spell is remembered when nothing runs; each such time more leaves a third.
+# Seconds for which a slow spell is remembered when nothing runs; each further one leaves a third.
 # Without this a server that refuses everything for being slow would never find out that it isn't.
 _MEMORY = 1.0
 # The smallest batch whose cost a request is within this factor of the best is the one to aim for:

@@ -50,7 +50,7 @@ class RequestLeft:
 
 @dataclass(frozen=True, slots=True)
 class LaneReplaced:
-    """Our own code raised in a lane; its requests were failed and the lane began anew."""
+    """Our own code raised in a lane; its requests were failed and it began anew, on its thread."""
 
     error: BaseException
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sized
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class Entry:
         deadline: When its answer must be there.
         submitted: When it came.
         alone: Predicted seconds of a run of this item only.
-        run: Predicted seconds of the run it will be in; `alone`, unless it will have batch-mates.
+        run: Predicted seconds of the run it will be in, batch-mates included.
         work: Predicted seconds of a lane that it costs: its share of that run.
         future: Where its answer goes.
         length: Its tokens.
@@ -57,6 +58,10 @@ class DeadlineQueue:
 
     A sorted list: insertion and removal move eight bytes for each entry behind, which takes less
     time for ten thousand entries than the comparisons of a heap, and lets the order be walked.
+
+    Attributes:
+        work: Of all entries, in seconds of a lane.
+        waiting: How many entries there are for each model.
     """
 
     def __init__(self) -> None:
@@ -66,6 +71,7 @@ class DeadlineQueue:
         self._latest_starts = array("d")
         self._work = array("d")
         self.work = 0.0
+        self.waiting: Counter[Model[Any]] = Counter()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -98,6 +104,7 @@ class DeadlineQueue:
         self._latest_starts.insert(index, entry.latest_start)
         self._work.insert(index, entry.work)
         self.work += entry.work
+        self.waiting[entry.model] += 1
 
     def pop(self, index: int = 0) -> Entry:
         """Takes out the entry at an index, by default the earliest."""
@@ -107,6 +114,9 @@ class DeadlineQueue:
         self._work.pop(index)
         # Starts from zero again whenever it can, so that rounding errors don't add up.
         self.work = self.work - entry.work if self._entries else 0.0
+        self.waiting[entry.model] -= 1
+        if not self.waiting[entry.model]:
+            del self.waiting[entry.model]
         return entry
 
     def remove(self, entry: Entry) -> bool:

@@ -6,7 +6,9 @@ The policy, all of it:
 - A request joins that run when both are for one model that is batchable, the run stays within the
   limits on size, tokens and padding, it saves a good part of what it would cost alone, and the
   earliest deadline is still met. Every other member's is then met too, being later.
-- A request that would be late even if it ran at once is dropped, not run.
+- A request that would be late even if it ran at once is dropped, not run. So is one that has no
+  time left for the run that was reckoned with when it was admitted, while as many still wait: to
+  run it alone would make many of those late, each of which would then run alone and late too.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class BatchLimits:
 
     size: int = 32
     tokens: int = 4096
-    padding: float = 0.2
+    padding: float = 0.25
 
 
 DEFAULT_LIMITS = BatchLimits()
@@ -75,8 +77,7 @@ class Scheduler:
         entry.alone = entry.run = entry.work = costs.seconds(model, 1, length, now)
         best = costs.best_batch(model, length)
         if best > 1:
-            expected = min(best, len(self.queue) + 1)
-            entry.run = max(entry.alone, costs.seconds(model, expected, length, now))
+            entry.run = self._in_company(entry, self.queue.waiting[model] + 1, now)
             entry.work = costs.seconds(model, best, length, now) / best
 
     def push(self, entry: Entry) -> None:
@@ -108,11 +109,19 @@ class Scheduler:
         late: list[Entry] = []
         while self.queue:
             entry = self.queue[0]
-            seconds = self._costs.seconds(entry.model, 1, entry.length, now)
-            if now + seconds <= entry.deadline and now < entry.deadline:
-                return self._gather(now, seconds), late
+            alone = needed = self._costs.seconds(entry.model, 1, entry.length, now)
+            if entry.run > alone:
+                company = self._in_company(entry, self.queue.waiting[entry.model], now)
+                needed = max(alone, min(entry.run, company))
+            if now < entry.deadline and now + needed <= entry.deadline:
+                return self._gather(now, alone), late
             late.append(self.queue.pop())
         return None, late
+
+    def _in_company(self, entry: Entry, waiting: int, now: float) -> float:
+        """Seconds of the run an entry will be in when so many of its model wait, it included."""
+        size = min(waiting, self._costs.best_batch(entry.model, entry.length))
+        return self._costs.seconds(entry.model, size, entry.length, now)
 
     def _gather(self, now: float, seconds: float) -> Batch:
         """The earliest entry, which takes `seconds` alone, and those that join it."""

@@ -98,10 +98,12 @@ class Encoder:
         )
 
     def filler(self, length: int) -> Encoded:
-        """An input of `length` tokens that says nothing, to time a run with."""
+        """An input of `length` tokens that says nothing, to try a graph with."""
         length = min(length, self.encoding.max_length)
+        # All over the vocabulary, and always the same.
+        ids = np.arange(1, length + 1, dtype=np.int64) * 7919 % self._tokenizer.get_vocab_size()
         return Encoded(
-            ids=np.full(length, self.encoding.sep_id, dtype=np.int64),
+            ids=ids,
             marks=np.zeros(length, dtype=np.int64),
             coverage={},
         )

@@ -29,6 +29,9 @@ _PRECISIONS: dict[Device, tuple[str, ...]] = {
     "cuda": ("fp16", "fp32"),
 }
 
+# Odd ones among them, since kernels work on blocks of rows.
+_PROBE_LENGTHS = (7, 16, 24, 33, 41, 50, 58, 64)
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
@@ -57,6 +60,9 @@ class Evaluator:
         graph: The one that serves here, with its calibration and policy.
         engine: The graph and where it runs, as in `int8/cpu`.
         degraded: Why this evaluator does not run as it was measured; empty when it does.
+        batchable: Whether several interactions may share a run. On a CPU only where that leaves
+            every score alone, bit for bit, which `warm_up` checks; on CUDA, where libraries pick
+            kernels by shape, always.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Evaluator:
         self.graph = graph
         self.engine = f"{graph.precision}/{session.device}"
         self.degraded = ""
+        self.batchable = graph.batch_invariant or session.device == "cuda"
         self._encoder = encoder
         self._session = session
 
@@ -111,11 +118,6 @@ class Evaluator:
             raise BundleError(path / graph.file, f"onnxruntime can't load it: {error}") from error
         return cls(bundle.manifest, graph, encoder, session)
 
-    @property
-    def batchable(self) -> bool:
-        """Whether several interactions may share a run without touching each other's scores."""
-        return self.graph.batch_invariant
-
     def encode(self, interaction: Interaction) -> Encoded:
         """Lays an interaction out as token ids.
 
@@ -152,11 +154,14 @@ class Evaluator:
         return self.rule(encoded, float(outputs.logits[0]), outputs.embeddings[0])
 
     def warm_up(self) -> None:
-        """Re-scores the golden interactions, and notes in `degraded` when they come out otherwise.
+        """Finds out whether this machine runs the evaluator as it was measured.
 
-        Processors round differently; a difference beyond the bundle's bound means that what was
-        measured is not what runs here.
+        Processors round differently. Golden scores that differ by more than the bundle's bound are
+        noted in `degraded`; a graph whose scores move with their batch-mates here is not
+        `batchable` here, whatever it was where the bundle was made.
         """
+        if self.batchable and self._session.device == "cpu":
+            self.batchable = self._session.is_batch_invariant(self._probes())
         differences = []
         for item in self.graph.golden:
             ruling = self.score(Interaction(item.input, item.output, item.ground_truth))
@@ -168,6 +173,15 @@ class Evaluator:
             )
         elif self.engine != self.graph.engine:
             self.degraded = f"measured on {self.graph.engine}, running on {self.engine}"
+
+    def _probes(self) -> list[Encoded]:
+        golden = (
+            Interaction(item.input, item.output, item.ground_truth) for item in self.graph.golden
+        )
+        return [
+            *(self.encode(interaction) for interaction in golden),
+            *(self.filler(length) for length in _PROBE_LENGTHS),
+        ]
 
     def _reasons(self, encoded: Encoded) -> tuple[Reason, ...]:
         holds = (

@@ -140,8 +140,9 @@ class Graph(_Part):
         file: Name of the ONNX file.
         precision: Of the weights in the linear layers.
         device: Where it was measured.
-        batch_invariant: Whether batch-mates leave a score alone, bit for bit. False for dynamic
-            int8, which scales activations by the whole batch's range: it runs one request a run.
+        batch_invariant: Whether batch-mates left every score alone, bit for bit, where the bundle
+            was made; servers check it again. False for dynamic int8, which scales activations by
+            the whole batch's range: it runs one request a run.
         calibration: From its logit to a score.
         policy: From a score to a verdict.
         parity: Its distance from torch.

@@ -39,6 +39,9 @@ class Session:
     ) -> None:
         if _PROVIDERS[device] not in onnxruntime.get_available_providers():
             raise RuntimeError(f"the installed onnxruntime can't use {device}")
+        if device == "cuda":
+            # Finds the CUDA libraries that pip packages bring.
+            onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()
         # onnxruntime's own default counts the host's cores, whatever this process may use of them.
         options.intra_op_num_threads = threads
@@ -70,6 +73,19 @@ class Session:
             OUTPUTS, {name: feeds[name] for name in self._inputs}
         )
         return Outputs(logits.reshape(-1), embeddings)
+
+    def is_batch_invariant(self, probes: Sequence[Encoded]) -> bool:
+        """Whether each probe's logit is bit for bit the same alone and among all the others.
+
+        It depends on the graph and on this machine: kernels for fp32 products may sum in another
+        order when there are more rows.
+
+        Args:
+            probes: Of several lengths, so that most of them are padded.
+        """
+        together = self.run(probes).logits
+        alone = [self.run([probe]).logits[0] for probe in probes]
+        return bool(np.array_equal(together, np.array(alone)))
 
 
 def collate(batch: Sequence[Encoded], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:

@@ -28,11 +28,12 @@ class Rows:
 
 @dataclass(eq=False)
 class FakeModel:
-    """Answers each item with its length; sleeps, waits at its gate, and raises on poison."""
+    """Answers each item with its length; waits at its gate, sleeps, and chokes on poison."""
 
     batchable: bool = True
     seconds: float = 0.0
-    error: BaseException | None = None
+    error: BaseException | None = field(default_factory=lambda: ValueError("bad request"))
+    spoil: Callable[[Rows], object] | None = None
     gate: threading.Event = field(default_factory=threading.Event)
     started: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     batches: list[list[Any]] = field(default_factory=list)
@@ -46,10 +47,13 @@ class FakeModel:
         assert self.gate.wait(10)
         if self.seconds:
             time.sleep(self.seconds)
-        if POISON in batch:
-            raise self.error or ValueError("bad request")
+        if POISON in batch and self.error:
+            raise self.error
         lengths = np.array([len(item) for item in batch], dtype=np.float32)
-        return Rows(lengths, np.repeat(lengths[:, None], 4, axis=1))
+        rows = Rows(lengths, np.repeat(lengths[:, None], 4, axis=1))
+        if POISON in batch and self.spoil:
+            self.spoil(rows)
+        return rows
 
 
 class Arrival(NamedTuple):
@@ -147,7 +151,7 @@ def linear_costs() -> Callable[..., CostModel]:
                 [
                     Measurement(batch, length, fixed + batch * length * per_token)
                     for batch in batches
-                    for length in (1, 1024)
+                    for length in (1, 16, 64, 256, 1024)
                 ],
             )
         return costs

@@ -28,7 +28,7 @@ def check(
 
 def test_an_idle_server_admits_whatever_it_can_finish():
     check(entry(1.0), queue_of())
-    with pytest.raises(DeadlineUnreachable, match="needs about 1000.0 ms for 4 tokens"):
+    with pytest.raises(DeadlineUnreachable, match=r"needs about 1000\.0 ms for 4 tokens"):
         check(entry(0.9), queue_of())
 
 

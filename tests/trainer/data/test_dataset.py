@@ -20,7 +20,6 @@ from tipstaff_trainer.data import (
     Row,
     content_id,
     fingerprint,
-    join_labels,
     read_rows,
 )
 from tipstaff_trainer.errors import DataError
@@ -255,15 +254,3 @@ def test_rows_written_and_read_again_are_the_same_rows(suffix, rows):
 
 def _as_kept(text: str | None, suffix: str) -> str | None:
     return text or None if suffix == ".csv" else text
-
-
-def test_reading_joins_as_join_labels_does(write):
-    text = "id,output,label,weight\n1,a,1,1\n1,a,0,3\n"
-    row = read_rows(write("a.csv", text)).rows[0]
-    [joined], _ = join_labels(
-        [
-            Row(Interaction(output="a"), 1.0, "1", weight=1.0),
-            Row(Interaction(output="a"), 0.0, "1", weight=3.0),
-        ]
-    )
-    assert (row.label, row.weight) == (joined.label, joined.weight) == (0.5, 2.0)

@@ -144,7 +144,7 @@ def test_a_parquet_file_in_a_partitioned_folder_gains_no_column(tmp_path):
         ("a.csv", "input,output\na,caf\xe9\n".encode("latin-1"), "line 2: not UTF-8 (byte 0xe9)"),
         ("a.csv", "input\na\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
         ("a.csv", "input\na\n".encode("utf-16-le"), "is UTF-16; save it as UTF-8"),
-        ("a.jsonl", '{"a": 1}\n\n{"a": "b', "row 2 (line 3): not a JSON object on one line: Unt"),
+        ("a.jsonl", '{"a": 1}\n\n{"a": "b\n', "row 2 (line 3): not a JSON object on one line: Unt"),
         ("a.jsonl", "{'a': 1}\n", "row 1 (line 1): not a JSON object on one line"),
         ("a.jsonl", '{"a": 1}{"a": 2}\n', "Extra data at character 9"),
         ("a.jsonl", '{"a": ' + "[" * 100_000, "row 1 (line 1): not a JSON object"),

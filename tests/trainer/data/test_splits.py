@@ -163,6 +163,7 @@ def test_a_text_that_most_rows_share_is_passed_over():
     assert "the same input" in note
     same = [row(input="a", output="b", id=str(index)) for index in range(10)]
     assert len(set(groups_of(same))) == 10
+    assert derive_groups([row(input="a")])[1] == []
 
 
 def test_groups_are_the_same_from_file_to_file():

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
-
-if TYPE_CHECKING:
-    from tipstaff_trainer.data import Data
-
-LABEL_SOURCES = ("human", "judge", "other")
-SELECTIONS = ("random", "pilot", "uncertain", "disputed", "unknown")
+from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +42,6 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_data(path: Path, args: argparse.Namespace) -> Data:
     """Reads labelled rows from `path` as the arguments say."""
-    from tipstaff_trainer.data import read_rows
-
     return read_rows(
         path,
         columns=args.columns,

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from tipstaff.errors import UsageError
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.manifest import EvaluatorName
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
-
-if TYPE_CHECKING:
-    from tipstaff_server.evaluator.bundle import Bundle
-    from tipstaff_trainer.data import Row
+from tipstaff_trainer.data import Data, Row, check_trainable, split_rows, without_groups_of
+from tipstaff_trainer.distil.settings import TrainSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments; the training settings come from `TrainSettings`."""
-    from tipstaff_trainer.distil.settings import TrainSettings
-
     add_data_arguments(parser)
-    parser.add_argument("--name", required=True, help="the evaluator's name: a-z, 0-9 and -")
+    parser.add_argument(
+        "--name", required=True, type=_name, help="the evaluator's name: a-z, 0-9 and -"
+    )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder that becomes the bundle"
     )
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("training")
     for name, field in TrainSettings.model_fields.items():
-        shown = "by the data" if field.default is None else field.default
+        shown = "what suits data and machine" if field.default is None else field.default
         group.add_argument(
             f"--{name.replace('_', '-')}",
             metavar="VALUE",
@@ -64,20 +67,15 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             check_exists(path)
     settings = _settings(args)
-    _quiet_libraries()
+    data = read_data(args.data, args)
+    rows, test_rows, notes = _parted(data, args, settings.seed)
+    for warning in (*data.warnings, *notes, *check_trainable(rows)):
+        print(f"warning: {warning}", file=sys.stderr)
 
-    from tipstaff_trainer.data import check_trainable, split_rows
+    # Only now, since torch takes seconds to import.
+    _quiet_libraries()
     from tipstaff_trainer.pipeline import train_evaluator
 
-    data = read_data(args.data, args)
-    warnings = [*data.warnings, *check_trainable(data.rows)]
-    rows, test_rows = data.rows, _test_file(args)
-    if args.test_size is not None:
-        if not 0 < args.test_size < 1:
-            raise UsageError(f"--test-size {args.test_size}: a share between 0 and 1")
-        rows, test_rows = split_rows(rows, args.test_size, seed=settings.seed)
-    for warning in warnings:
-        print(f"warning: {warning}", flush=True)
     bundle = train_evaluator(
         rows,
         name=args.name,
@@ -94,39 +92,49 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace) -> Any:
-    from pydantic import ValidationError
+def _parted(
+    data: Data, args: argparse.Namespace, seed: int
+) -> tuple[list[Row], list[Row], Sequence[str]]:
+    """Rows to train on, rows to test on, and notes for the user."""
+    if args.test_size is not None:
+        return *split_rows(data.rows, args.test_size, seed=seed), ()
+    if args.test_file is None:
+        return data.rows, [], ()
+    test = read_data(args.test_file, args)
+    rows = without_groups_of(data.rows, test.rows)
+    shared = len(data.rows) - len(rows)
+    if not shared:
+        return rows, test.rows, test.warnings
+    note = f"left out {shared} of {len(data.rows)} rows, whose group is also in {args.test_file}"
+    return rows, test.rows, (*test.warnings, note)
 
-    from tipstaff_server.evaluator.manifest import EvaluatorName
-    from tipstaff_trainer.distil.settings import TrainSettings
 
-    given = {name: value for name, value in vars(args).items() if name in TrainSettings.model_fields}
+def _settings(args: argparse.Namespace) -> TrainSettings:
+    given = vars(args)
     try:
-        from pydantic import TypeAdapter
-
-        TypeAdapter(EvaluatorName).validate_python(args.name)
-    except ValidationError:
-        raise UsageError(
-            f"--name {args.name!r}: lower-case letters, digits and -, at most 63, "
-            "the first a letter or digit"
-        ) from None
-    try:
-        return TrainSettings.model_validate(given)
+        return TrainSettings.model_validate(
+            {name: given[name] for name in TrainSettings.model_fields if name in given}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         flag = "--" + str(first["loc"][0]).replace("_", "-")
         raise UsageError(f"{flag} {first['input']}: {first['msg']}") from None
 
 
-def _test_file(args: argparse.Namespace) -> list[Row]:
-    return read_data(args.test_file, args).rows if args.test_file else []
+def _name(text: str) -> str:
+    try:
+        return TypeAdapter(EvaluatorName).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: lower-case letters, digits and -, at most 63, not beginning with -"
+        ) from None
 
 
 def _quiet_libraries() -> None:
     import transformers
 
-    transformers.logging.set_verbosity_error()
-    for noisy in ("optimum", "accelerate", "torch.onnx", "onnxruntime"):
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    for noisy in ("optimum", "accelerate", "huggingface_hub", "torch.onnx", "onnxruntime"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
@@ -141,8 +149,6 @@ def _report(bundle: Bundle) -> None:
         )
         print(f"{part}: {shown} on {metrics['n']} rows, {graph.precision} graph as served")
     if graph.parity:
-        print(
-            f"against torch: {graph.parity.changed:.2%} of {graph.parity.n} decisions changed"
-        )
+        print(f"against torch: {graph.parity.changed:.2%} of {graph.parity.n} decisions changed")
     print(f"bundle: {bundle.path}")
     print(f"next:   tipstaff serve {bundle.path}")

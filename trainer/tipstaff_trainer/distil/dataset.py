@@ -44,6 +44,7 @@ class Collator:
         self._pad_id = pad_id
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Makes one batch."""
         arrays = collate([example["encoded"] for example in examples], self._pad_id)
         batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
         batch["labels"] = torch.tensor([example["label"] for example in examples])

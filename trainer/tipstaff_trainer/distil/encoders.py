@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
@@ -55,8 +56,14 @@ class Base:
 
     def load(self) -> PreTrainedModel:
         """Loads the pre-trained weights, in fp32."""
-        model = AutoModel.from_pretrained(self.source, config=self.config, dtype="float32")
-        return model  # type: ignore[no-any-return]
+        model = AutoModel.from_pretrained(
+            # Attention that the exporter can trace for every architecture and the fusions know.
+            self.source,
+            config=self.config,
+            attn_implementation="eager",
+            dtype="float32",
+        )
+        return cast(PreTrainedModel, model)
 
 
 def find_base(name: str) -> Base:
@@ -67,6 +74,8 @@ def find_base(name: str) -> Base:
             that can be trained here.
     """
     source = str(_default_folder()) if name == DEFAULT_BASE else name
+    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
+        raise TrainingError(f"base encoder {name!r}: no such folder")
     try:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
@@ -109,8 +118,8 @@ def _default_folder() -> Path:
 
 def _tokenizer(source: str, name: str) -> tuple[Tokenizer, SpecialTokens]:
     try:
-        fast = AutoTokenizer.from_pretrained(source, use_fast=True)
-    except (OSError, ValueError, ImportError) as error:
+        fast = AutoTokenizer.from_pretrained(source, use_fast=True)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
         raise TrainingError(
             f"base encoder {name!r} has no tokenizer to load: {_first_line(error)}"
         ) from error
@@ -135,7 +144,7 @@ def _tokenizer(source: str, name: str) -> tuple[Tokenizer, SpecialTokens]:
 def _positions(config: PretrainedConfig) -> int:
     positions = int(getattr(config, "max_position_embeddings", 512))
     # RoBERTa and its like number positions from padding_idx + 1 on.
-    offset = config.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
     return positions - offset
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,8 @@ class EvaluatorModel(nn.Module):
         self.config = encoder.config
         self.mark_input: MarkInput = _mark_input(encoder) if marks else "off"
         if self.mark_input == "embedding":
-            width = encoder.get_input_embeddings().embedding_dim
-            self.mark_embedding = nn.Embedding(2, width, padding_idx=0)
+            words = cast(nn.Embedding, encoder.get_input_embeddings())
+            self.mark_embedding = nn.Embedding(2, words.embedding_dim, padding_idx=0)
             nn.init.zeros_(self.mark_embedding.weight)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, 1)

@@ -31,9 +31,9 @@ class TrainSettings(BaseModel):
         None, gt=0, lt=0.9, description="share of the rows that stop and calibrate the training"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of the split, the head and the row order")
-    bf16: bool | None = Field(None, description="train in bfloat16 where the machine is quick at it")
+    bf16: bool | None = Field(None, description="train in bfloat16")
 
-    def resolve(self, *, rows: int, hidden_size: int) -> TrainSettings:
+    def resolve(self, *, rows: int, hidden_size: int) -> ResolvedSettings:
         """Fills what was left open.
 
         Small data needs more passes for the same number of steps, and wide encoders break at
@@ -43,11 +43,17 @@ class TrainSettings(BaseModel):
             rows: Labelled rows at hand, validation included.
             hidden_size: Of the base encoder.
         """
-        return self.model_copy(
-            update={
-                "epochs": self.epochs or min(10.0, max(3.0, round(5000 / rows, 1))),
-                "learning_rate": self.learning_rate
-                or (1e-4 if hidden_size <= 384 else 4e-5 if hidden_size <= 768 else 2e-5),
-                "validation_size": self.validation_size or (0.1 if rows >= 2000 else 0.2),
-            }
-        )
+        open_ones = {
+            "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),
+            "learning_rate": 1e-4 if hidden_size <= 384 else 4e-5 if hidden_size <= 768 else 2e-5,
+            "validation_size": 0.1 if rows >= 2000 else 0.2,
+        }
+        return ResolvedSettings.model_validate(open_ones | self.model_dump(exclude_none=True))
+
+
+class ResolvedSettings(TrainSettings):
+    """Settings with nothing left to the data or the encoder."""
+
+    epochs: float
+    learning_rate: float
+    validation_size: float

@@ -29,7 +29,7 @@ from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.report.metrics import classification_metrics
 
 METRICS_FILE = "metrics.jsonl"
@@ -57,7 +57,7 @@ def train_model(
     encoder: Encoder,
     train_rows: Sequence[Row],
     validation_rows: Sequence[Row],
-    settings: TrainSettings,
+    settings: ResolvedSettings,
     folder: Path,
 ) -> Trained:
     """Fits an evaluator, or goes on with a run that was interrupted in `folder`.
@@ -67,7 +67,7 @@ def train_model(
         encoder: That the evaluator will be served with.
         train_rows: What the weights are fitted to.
         validation_rows: What stops the training early.
-        settings: Resolved (nothing left at None).
+        settings: How.
         folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
     """
     transformers.set_seed(settings.seed)
@@ -100,16 +100,16 @@ def discard_checkpoints(folder: Path) -> None:
 def bf16_is_quick() -> bool:
     """Whether this machine multiplies bfloat16 in hardware, rather than by emulation."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _arguments(settings: TrainSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
+def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
     every = max(1, steps_per_epoch // _EVALUATIONS_PER_EPOCH)
     return TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=settings.epochs or 0,
-        learning_rate=settings.learning_rate or 0,
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=max(settings.batch_size, 32),
         warmup_ratio=settings.warmup_ratio,
@@ -139,7 +139,9 @@ def _arguments(settings: TrainSettings, folder: Path, steps_per_epoch: int) -> T
 
 
 def _interrupted(folder: Path) -> str | None:
-    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if not folder.is_dir():
+        return None
+    checkpoint: str | None = get_last_checkpoint(folder)  # type: ignore[no-untyped-call]
     if checkpoint:
         log.info("going on from %s", checkpoint)
     return checkpoint

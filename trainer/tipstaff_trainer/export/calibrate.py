@@ -18,9 +18,7 @@ _FEWEST_ROWS = 20
 _SMALLEST_SLOPE = 0.05
 
 
-def fit_platt(
-    logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]
-) -> Calibration:
+def fit_platt(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]) -> Calibration:
     """Fits Platt scaling; none on too few rows, or on rows of one class.
 
     Args:

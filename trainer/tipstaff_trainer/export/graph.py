@@ -21,6 +21,8 @@ from tipstaff_trainer.export.quantise import quantise_int8
 from tipstaff_trainer.measure import Logits, graph_logits
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
 
+_PROBES = 64
+
 
 @dataclass(frozen=True, slots=True)
 class RowSet:
@@ -91,7 +93,9 @@ def build_graph(
     graph = Graph(
         file=file.name,
         precision=precision,
-        batch_invariant=precision != "int8",
+        # Dynamic int8 scales activations by the whole run, so its batch-mates always count.
+        batch_invariant=precision != "int8"
+        and session.is_batch_invariant(validation.encoded[:_PROBES]),
         calibration=calibration,
         parity=found,
         golden=_golden(validation.rows, scores["validation"], golden),

@@ -15,7 +15,6 @@ from onnxruntime.transformers import optimizer
 from optimum.exporters.onnx import export
 from optimum.exporters.onnx.config import TextEncoderOnnxConfig
 from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
-from transformers import AutoModel
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import INPUTS, OUTPUTS, Session
@@ -67,7 +66,7 @@ def export_fp32(model: EvaluatorModel, file: Path) -> None:
         with warnings.catch_warnings():
             # The tracer warns of every Python branch in transformers; parity is measured below.
             warnings.simplefilter("ignore")
-            export(_traceable(model), _EvaluatorOnnxConfig(model.config), file, opset=_OPSET)
+            export(model, _EvaluatorOnnxConfig(model.config), file, opset=_OPSET)
     except Exception as error:
         raise ExportError(
             f"the architecture {architecture!r} can't be exported to ONNX: "
@@ -75,14 +74,6 @@ def export_fp32(model: EvaluatorModel, file: Path) -> None:
         ) from error
     onnx.checker.check_model(str(file))
     _fuse(file, model)
-
-
-def _traceable(model: EvaluatorModel) -> EvaluatorModel:
-    """A copy with eager attention, which can be traced everywhere and which the fusions know."""
-    encoder = AutoModel.from_config(model.config, attn_implementation="eager")
-    copy = EvaluatorModel(encoder, marks=model.mark_input != "off")
-    copy.load_state_dict(model.state_dict())
-    return copy.eval()
 
 
 def _fuse(file: Path, model: EvaluatorModel) -> None:

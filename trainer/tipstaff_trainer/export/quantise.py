@@ -26,7 +26,9 @@ def quantise_int8(source: Path, target: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             prepared = Path(folder) / "prepared.onnx"
             # Fusions are done; onnxruntime's own would bake in this machine's instruction set.
-            quant_pre_process(str(source), str(prepared), skip_optimization=True, skip_symbolic_shape=True)
+            quant_pre_process(
+                str(source), str(prepared), skip_optimization=True, skip_symbolic_shape=True
+            )
             quantize_dynamic(
                 prepared,
                 target,

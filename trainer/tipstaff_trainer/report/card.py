@@ -52,7 +52,9 @@ def _metrics_table(manifest: Manifest) -> list[str]:
         f"| metric | {' | '.join(sets)} |",
         f"| --- |{' --- |' * len(sets)}",
         *(
-            f"| {name} | " + " | ".join(_shown(manifest.metrics[part][name]) for part in sets) + " |"
+            f"| {name} | "
+            + " | ".join(_shown(manifest.metrics[part][name]) for part in sets)
+            + " |"
             for name in names
         ),
     ]
@@ -62,8 +64,8 @@ def _parity(graph: Graph) -> list[str]:
     if graph.parity is None:
         return []
     return [
-        f"Against the trained model in torch it changes {graph.parity.changed:.2%} of the decisions "
-        f"over {graph.parity.n} rows."
+        f"Against the trained model in torch it changes {graph.parity.changed:.2%} of the "
+        f"decisions over {graph.parity.n} rows."
     ]
 
 

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import transformers
+from tiny_training import tiny_base, tiny_tokenizer
+
+from tipstaff_trainer.distil import encoders
+from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
+from tipstaff_trainer.errors import TrainingError
+
+
+def test_the_default_is_the_official_minilm():
+    base = find_base(DEFAULT_BASE)
+    assert base.info.architecture == "bert"
+    assert base.info.sha256.startswith("53aa51172d142c89")
+    assert base.max_length == 512
+    assert (base.special.cls, base.special.sep, base.special.pad) == (101, 102, 0)
+
+
+def test_other_weights_under_the_default_name_are_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    shutil.copytree(encoders._default_folder(), folder)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"!")
+    monkeypatch.setattr(encoders, "_default_folder", lambda: folder)
+    with pytest.raises(TrainingError, match="SHA-256"):
+        find_base(DEFAULT_BASE)
+
+
+def test_a_folder_that_is_not_there_says_so():
+    with pytest.raises(TrainingError, match="no such folder"):
+        find_base("./nowhere")
+
+
+def test_a_name_that_is_nowhere_says_so(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(TrainingError, match=r"'no/such-model' is neither a folder"):
+        find_base("no/such-model")
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "t5"])
+def test_models_that_are_no_encoders_are_refused(kind, tmp_path):
+    config = {
+        "gpt2": transformers.GPT2Config(architectures=["GPT2LMHeadModel"]),
+        "t5": transformers.T5Config(),
+    }[kind]
+    config.save_pretrained(tmp_path)
+    with pytest.raises(TrainingError, match="not an encoder"):
+        find_base(str(tmp_path))
+
+
+def test_a_model_without_a_tokenizer_is_refused(tmp_path):
+    folder = tiny_base("bert", tmp_path / "bert")
+    for file in folder.glob("*token*"):
+        file.unlink()
+    with pytest.raises(TrainingError, match="tokenizer"):
+        find_base(str(folder))
+
+
+def test_a_tokenizer_without_framing_tokens_is_refused(tmp_path):
+    folder = tiny_base("bert", tmp_path / "bert")
+    tokenizer = tiny_tokenizer()
+    tokenizer.cls_token = tokenizer.sep_token = None
+    tokenizer.save_pretrained(folder)
+    (folder / "special_tokens_map.json").write_text(json.dumps({"pad_token": "[PAD]"}))
+    with pytest.raises(TrainingError, match="open and close"):
+        find_base(str(folder))
+
+
+def test_roberta_keeps_the_positions_it_starts_from_for_itself(tmp_path):
+    base = find_base(str(tiny_base("roberta", tmp_path / "roberta")))
+    assert base.config.max_position_embeddings == 130
+    assert base.max_length == 129

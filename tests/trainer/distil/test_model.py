@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import transformers
+from tiny_training import configurations
+
+from tipstaff_trainer.distil.model import EvaluatorModel
+
+
+def model(architecture="bert", *, marks=True):
+    torch.manual_seed(0)
+    encoder = transformers.AutoModel.from_config(
+        configurations()[architecture], attn_implementation="eager"
+    )
+    return EvaluatorModel(encoder, marks=marks).eval()
+
+
+def batch(*lengths):
+    torch.manual_seed(1)
+    shape = (len(lengths), max(lengths))
+    mask = torch.tensor([[int(place < length) for place in range(shape[1])] for length in lengths])
+    return {
+        "input_ids": torch.randint(5, 40, shape) * mask,
+        "attention_mask": mask,
+        "marks": torch.randint(0, 2, shape) * mask,
+    }
+
+
+@pytest.mark.parametrize(
+    ("architecture", "mark_input"),
+    [
+        ("bert", "token_types"),
+        ("albert", "token_types"),
+        ("distilbert", "embedding"),
+        ("roberta", "embedding"),
+        ("deberta-v2", "embedding"),
+        ("modernbert", "embedding"),
+    ],
+)
+def test_marks_go_in_by_the_way_the_encoder_has(architecture, mark_input):
+    assert model(architecture).mark_input == mark_input
+
+
+def test_an_added_mark_embedding_starts_by_changing_nothing_and_can_learn():
+    evaluator = model("distilbert")
+    given = batch(9, 9)
+    unmarked = given | {"marks": torch.zeros_like(given["marks"])}
+    assert torch.equal(evaluator(**given)["logit"], evaluator(**unmarked)["logit"])
+    evaluator(**given, labels=torch.tensor([1.0, 0.0]))["loss"].backward()
+    assert evaluator.mark_embedding.weight.grad[1].abs().sum() > 0
+    assert evaluator.mark_embedding.weight.grad[0].abs().sum() == 0
+
+
+def test_without_marks_they_are_not_read():
+    evaluator = model("bert", marks=False)
+    given = batch(9)
+    assert torch.equal(
+        evaluator(**given)["logit"], evaluator(**given | {"marks": 1 - given["marks"]})["logit"]
+    )
+
+
+def test_padding_does_not_reach_the_embedding():
+    evaluator = model()
+    given = batch(4, 12)
+    alone = {name: tensor[:1, :4] for name, tensor in given.items()}
+    torch.testing.assert_close(
+        evaluator(**given)["embedding"][:1], evaluator(**alone)["embedding"], atol=1e-5, rtol=0
+    )
+
+
+def test_the_loss_is_the_weighted_mean_of_soft_cross_entropies():
+    evaluator = model()
+    given = batch(5, 7, 9)
+    labels, weights = torch.tensor([0.8, 0.0, 1.0]), torch.tensor([2.0, 1.0, 0.0])
+    found = evaluator(**given, labels=labels, weights=weights)
+    probability = torch.sigmoid(found["logit"])
+    entropy = -(labels * probability.log() + (1 - labels) * (1 - probability).log())
+    expected = (2 * entropy[0] + entropy[1]) / 3
+    torch.testing.assert_close(found["loss"], expected)
