@@ -20,7 +20,7 @@ def fill(t, thing="", value=""):
 
 class W:
     def __init__(self, rng, split): self.rng, self.split = rng, split
-    def pick(self, ts): return self.rng.choice(ts if self.split=="test" else ts[:-1])
+    def pick(self, ts): return ts[-1] if self.split=="test" and self.rng.random()<.15 else self.rng.choice(ts[:-1])
     def thing(self, m): return self.rng.choice(getattr(m.things, self.split))
     def chat(self, text, before, after, p):
         r=self.rng.random()
@@ -71,6 +71,20 @@ def against(w, m, exact, filler=.5, named=.25):
         for x in facts: x.insert(k,f)
     q=w.chat(c[0].question,OPENERS,(),.2)
     return m.name, rows4(w,[q,q],[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],[" ".join(x) for x in facts])
+def entry(w):
+    m=matters(w); t=w.rng.sample(getattr(m.things,w.split),2); v=values(w,m,2); ex=w.rng.random()<.5
+    c=[claim(w,m,a,b,ex) for a,b in zip(t,v)]
+    f=[x.fact for x in c]; w.rng.shuffle(f); gt=" ".join(f)
+    q=w.pick(m.questions)
+    return m.name,rows4(w,[fill(q,a) for a in t],[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],[gt,gt])
+def swap(w):
+    m=w.rng.choice(TOPICS); t=w.rng.sample(getattr(m.things,w.split),2); v=values(w,m,2); ex=w.rng.random()<.5; k=w.rng.random()<.5
+    g=[]
+    for x,y in (v,v[::-1]):
+        f=[fill(m.fact,t[0],x.fact),fill(m.fact,t[1],y.fact)]
+        g.append(" ".join(f[::-1] if k else f))
+    c=[claim(w,m,t[0],x,ex,True) for x in v]
+    return m.name,rows4(w,[c[0].question]*2,[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],g)
 WORDY={"restock","colour","carrier","day-off","course-day","course-room"}
 def off(w): return other(w,0)
 def offsame(w): return other(w,1)

@@ -506,7 +506,8 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        "used-returns", GEAR,
+        "used-returns",
+        GEAR,
         ("{Thing} can be returned after use.", "We take back used {thing}."),
         ("{Thing} can't be returned after use.", "We don't take back used {thing}."),
         (
@@ -529,7 +530,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "gift-wrap", GEAR,
+        "gift-wrap",
+        GEAR,
         ("{Thing} can be gift-wrapped.", "We offer gift-wrapping for {thing}."),
         ("{Thing} can't be gift-wrapped.", "We don't offer gift-wrapping for {thing}."),
         (
@@ -552,7 +554,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "washing", GEAR,
+        "washing",
+        GEAR,
         ("{Thing} may be machine washed.", "It is safe to machine wash {thing}."),
         ("{Thing} must not be machine washed.", "It isn't safe to machine wash {thing}."),
         (
@@ -575,7 +578,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "home-delivery", COUNTRIES,
+        "home-delivery",
+        COUNTRIES,
         ("We deliver to {thing}.", "{Thing} is on our list of destinations."),
         ("We don't deliver to {thing}.", "{Thing} isn't on our list of destinations."),
         (
@@ -598,7 +602,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "invoice", COUNTRIES,
+        "invoice",
+        COUNTRIES,
         ("Customers in {thing} may pay by invoice.", "Invoices are accepted in {thing}."),
         ("Customers in {thing} can't pay by invoice.", "Invoices aren't accepted in {thing}."),
         (
@@ -621,7 +626,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "plan-sharing", PLANS,
+        "plan-sharing",
+        PLANS,
         (
             "The {thing} plan can be shared with family.",
             "The {thing} plan covers the whole family.",
@@ -647,7 +653,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "plan-cancelling", PLANS,
+        "plan-cancelling",
+        PLANS,
         (
             "The {thing} plan can be cancelled at any time.",
             "{Thing} members may leave whenever they like.",
@@ -676,7 +683,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "dogs", SHOPS,
+        "dogs",
+        SHOPS,
         ("Dogs are welcome in the {thing} shop.", "The {thing} shop lets dogs in."),
         ("Dogs aren't allowed in the {thing} shop.", "The {thing} shop doesn't let dogs in."),
         (
@@ -699,7 +707,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "parking", SHOPS,
+        "parking",
+        SHOPS,
         ("The {thing} shop has a car park.", "There is parking at the {thing} shop."),
         ("The {thing} shop has no car park.", "There is no parking at the {thing} shop."),
         (
@@ -722,7 +731,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "beginners", COURSES,
+        "beginners",
+        COURSES,
         (
             "The {thing} course is open to beginners.",
             "No experience is needed for {thing}.",
@@ -751,7 +761,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "equipment", COURSES,
+        "equipment",
+        COURSES,
         (
             "Equipment is provided on the {thing} course.",
             "We lend out the kit for {thing}.",

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from itertools import pairwise
 
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tools import require
 
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_server.errors import ListenError
@@ -22,7 +21,10 @@ def test_promtool_has_nothing_to_say_against_them(server):
         with pytest.raises(grpc.RpcError):
             server.stub().Score(failing)
     done = subprocess.run(
-        [require("promtool"), "check", "metrics"], input=server.scrape(), capture_output=True, text=True
+        [require("promtool"), "check", "metrics"],
+        input=server.scrape(),
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
+from scipy.special import expit
 from tqdm.auto import tqdm
 from transformers import (
     EarlyStoppingCallback,
@@ -25,6 +27,7 @@ from transformers import (
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
 from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_trainer.calibration import calibrated_loss
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.encoders import Base
@@ -44,7 +47,8 @@ class Trained:
     """What a run leaves.
 
     Attributes:
-        model: The best by validation loss, in evaluation mode on the CPU.
+        model: The best on the validation rows by its loss once calibrated, in evaluation mode on
+            the CPU.
         steps: Optimiser steps taken.
     """
 
@@ -126,7 +130,7 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         save_steps=every,
         save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model="loss",
+        metric_for_best_model="calibrated_loss",
         greater_is_better=False,
         logging_steps=1,
         logging_first_step=True,
@@ -148,13 +152,14 @@ def _interrupted(folder: Path) -> str | None:
 
 
 def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else None
-    scores = torch.sigmoid(torch.as_tensor(logits)).double().numpy()
-    metrics = classification_metrics(prediction.label_ids, scores)
+    # The model's outputs in its order, after the loss: logit and embedding.
+    logits = np.asarray(prediction.predictions[0], dtype=float)
+    labels = np.asarray(prediction.label_ids, dtype=float)
+    metrics = classification_metrics(labels, expit(logits))
+    shown = {name: metrics[name] for name in ("accuracy", "roc_auc")}
     return {
-        name: value
-        for name, value in metrics.items()
-        if name in ("accuracy", "roc_auc") and value is not None
+        "calibrated_loss": calibrated_loss(logits, labels),
+        **{name: value for name, value in shown.items() if value is not None},
     }
 
 
@@ -184,7 +189,11 @@ class _Progress(TrainerCallback):
         logs = logs or {}
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
-        names = {"loss": "loss", "eval_loss": "validation loss", "eval_roc_auc": "AUROC"}
+        names = {
+            "loss": "loss",
+            "eval_calibrated_loss": "validation loss",
+            "eval_roc_auc": "AUROC",
+        }
         self._shown |= {names[key]: f"{logs[key]:.3f}" for key in names if key in logs}
         if self._bar is not None:
             self._bar.set_postfix(self._shown, refresh=False)

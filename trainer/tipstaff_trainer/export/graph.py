@@ -13,10 +13,10 @@ from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph
 from tipstaff_server.evaluator.session import Session
+from tipstaff_trainer.calibration import fit_platt
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.settings import Precision
 from tipstaff_trainer.export import parity
-from tipstaff_trainer.export.calibrate import fit_platt
 from tipstaff_trainer.export.quantise import quantise_int8
 from tipstaff_trainer.measure import Logits, graph_logits
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics

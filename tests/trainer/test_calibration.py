@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tipstaff_server.evaluator.calibration import calibrate
-from tipstaff_trainer.export.calibrate import fit_platt
+from tipstaff_trainer.calibration import calibrated_loss, fit_platt
 
 
 def drawn(slope: float, intercept: float, n: int = 20_000):
@@ -42,3 +42,11 @@ def test_logits_that_point_the_wrong_way_are_not_turned_round():
 def test_too_few_rows_or_one_class_leave_the_logit_as_it_is(labels):
     found = fit_platt(np.arange(len(labels), dtype=float), np.array(labels))
     assert (found.slope, found.intercept, found.method) == (1.0, 0.0, "none")
+
+
+def test_overconfidence_does_not_count_in_the_calibrated_loss():
+    logits, labels = drawn(1.0, 0.0)
+    modest, loud = calibrated_loss(logits, labels), calibrated_loss(5 * logits, labels)
+    assert loud == pytest.approx(modest, abs=1e-3)
+    noise = np.random.default_rng(1).normal(0, 3, len(logits))
+    assert calibrated_loss(logits + noise, labels) > modest + 0.01

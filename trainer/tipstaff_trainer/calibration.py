@@ -1,4 +1,4 @@
-"""Finds the slope and intercept that turn a graph's logits into probabilities.
+"""Finds the slope and intercept that turn logits into probabilities.
 
 Platt 1999, "Probabilistic outputs for support vector machines", section 2.2: the log loss is
 minimised against targets drawn in from 0 and 1 by how many rows there are, so that a handful of
@@ -30,14 +30,31 @@ def fit_platt(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]) 
         return Calibration()
     targets = labels * (good + 1) / (good + 2) + (1 - labels) / (bad + 2)
 
-    def log_loss(parameters: npt.NDArray[np.float64]) -> float:
-        z = parameters[0] * logits + parameters[1]
-        return float(np.mean(np.logaddexp(0, z) - targets * z))
-
     found = minimize(
-        log_loss, x0=[1.0, 0.0], method="L-BFGS-B", bounds=[(_SMALLEST_SLOPE, None), (None, None)]
+        lambda parameters: _log_loss(parameters[0] * logits + parameters[1], targets),
+        x0=[1.0, 0.0],
+        method="L-BFGS-B",
+        bounds=[(_SMALLEST_SLOPE, None), (None, None)],
     )
     slope, intercept = found.x
     return Calibration(
         slope=float(slope), intercept=float(intercept), method="platt", n=len(labels)
     )
+
+
+def calibrated_loss(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]) -> float:
+    """Log loss against soft labels once the logits are calibrated on the same rows.
+
+    What a model is worth that will be calibrated: overconfidence, which calibration takes away,
+    doesn't count against it.
+
+    Args:
+        logits: Shape (n,).
+        labels: Probabilities in [0, 1], shape (n,).
+    """
+    found = fit_platt(logits, labels)
+    return _log_loss(found.slope * logits + found.intercept, labels)
+
+
+def _log_loss(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]) -> float:
+    return float(np.mean(np.logaddexp(0, logits) - targets * logits))
