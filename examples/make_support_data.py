@@ -1,113 +1,340 @@
-"""Proto 2."""
+"""Writes the example data: interactions of a support assistant, good and bad.
+
+    python examples/make_support_data.py [--out DIR] [--seed N]
+
+Every scenario is a group of four rows. Two situations (a question and a ground truth each) are
+crossed with two answers, each of which is right in one of them and wrong in the other. So every
+text is as often good as bad, and only the fields read together give the label away.
+
+The wording is in `support_wording.toml`. The same seed gives the same bytes.
+"""
+
 from __future__ import annotations
-import argparse, json, random, sys
+
+import argparse
+import json
+import random
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-sys.path.insert(0,str(Path(__file__).parent))
-from support_topics import RULES, TOPICS, Rule, Topic, Value
+from typing import Any, Literal
 
-OPENERS = ("Hello!", "Good morning.", "Quick question.", "Hi there.")
-CLOSERS = ("Have a good day!", "Thank you for asking.", "Anything else?", "Happy to help.")
-GREET = ("Hello!", "Thanks for your message.", "Good question.")
+Split = Literal["train", "test"]
+Row = dict[str, str | int]
+Triple = tuple[str, str, str]
 
-@dataclass
-class Claim:
-    question: str; answer: str; fact: str
+HERE = Path(__file__).parent
+WORDING = HERE / "support_wording.toml"
+SEED = 11
 
-def cap(s): return s[:1].upper()+s[1:]
-def fill(t, thing="", value=""):
-    return cap(t.replace("{Thing}", thing[:1].upper()+thing[1:]).replace("{thing}", thing).replace("{value}", value))
+# Scenarios by kind; see the methods of `Writer` for what each kind's bad answers do.
+PLANS: dict[Split, dict[str, int]] = {
+    "train": {"elsewhere": 200, "beside": 100, "rule": 190, "value": 110},
+    "test": {"elsewhere": 50, "beside": 25, "rule": 47, "value": 28},
+}
 
-class W:
-    def __init__(self, rng, split): self.rng, self.split = rng, split
-    def pick(self, ts): return ts[-1] if self.split=="test" and self.rng.random()<.15 else self.rng.choice(ts[:-1])
-    def thing(self, m): return self.rng.choice(getattr(m.things, self.split))
-    def chat(self, text, before, after, p):
-        r=self.rng.random()
-        if r<p: return f"{self.rng.choice(before)} {text}"
-        if r>1-p and after: return f"{text} {self.rng.choice(after)}"
-        return text
+GREETINGS = ("Hello!", "Good morning.", "Quick question.", "Hi there.")
+REPLIES = ("Hello!", "Thanks for your message.", "Good question.")
+CLOSINGS = ("Have a good day!", "Thank you for asking.", "Anything else?", "Happy to help.")
+# How often the test split takes a wording that the train split never has.
+UNSEEN_SHARE = 0.15
 
-def values(w,m,n):
-    return w.rng.sample((True,False),n) if isinstance(m,Rule) else w.rng.sample(m.values,n)
 
-def claim(w,m,thing,value,exact,named=False):
-    q=fill(w.pick(m.questions),thing)
-    if isinstance(m,Rule):
-        return Claim(q,fill(w.pick(m.yes if value else m.no),thing),fill(w.rng.choice(m.allowed if value else m.refused),thing))
-    a=w.rng.choice(m.named) if named else w.pick(m.answers)
-    return Claim(q,fill(a,thing,value.fact if exact else value.same),fill(m.fact,thing,value.fact))
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a matter may be for a thing.
 
-def matters(w, rule_share=.35):
-    return w.rng.choice(RULES) if w.rng.random()<rule_share else w.rng.choice(TOPICS)
+    Attributes:
+        written: As the facts have it.
+        spoken: As an answer may word it too; equal to `written` where there is but one way.
+    """
 
-def rows4(w,questions, outputs, truths):
-    return [(q,o,g,int(i==j)) for i,(q,g) in enumerate(zip(questions,truths)) for j,o in enumerate(outputs)]
+    written: str
+    spoken: str
 
-def other(w, same_share):
-    m1=matters(w)
-    while True:
-        m2=matters(w)
-        if m2 is m1 or (isinstance(m1,Rule) and isinstance(m2,Rule)): continue
-        if (m2.things is m1.things)==(w.rng.random()<same_share): break
-    t1=w.thing(m1); t2=t1 if m2.things is m1.things else w.thing(m2)
-    v1=values(w,m1,1)[0]; v2=values(w,m2,1)[0]
-    while v2==v1: v2=values(w,m2,1)[0]
-    ex=w.rng.random()<.5
-    c=[claim(w,m1,t1,v1,ex),claim(w,m2,t2,v2,ex)]
-    f=[x.fact for x in c]; w.rng.shuffle(f); gt=" ".join(f)
-    return f"{m1.name}-{m2.name}",rows4(w,[w.chat(x.question,OPENERS,(),.2) for x in c],[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],[gt,gt])
 
-def against(w, m, exact, filler=.5, named=.25):
-    t=w.thing(m); a,b=values(w,m,2)
-    c=[claim(w,m,t,v,exact,w.rng.random()<named) for v in (a,b)]
-    facts=[[x.fact] for x in c]
-    if w.rng.random()<filler:
-        while True:
-            o=matters(w)
-            if o is not m and not (isinstance(o,Topic) and isinstance(m,Topic) and o.values is m.values): break
-        f=claim(w,o,t if o.things is m.things else w.thing(o),values(w,o,1)[0],True).fact
-        k=w.rng.random()<.5
-        for x in facts: x.insert(k,f)
-    q=w.chat(c[0].question,OPENERS,(),.2)
-    return m.name, rows4(w,[q,q],[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],[" ".join(x) for x in facts])
-def entry(w):
-    m=matters(w); t=w.rng.sample(getattr(m.things,w.split),2); v=values(w,m,2); ex=w.rng.random()<.5
-    c=[claim(w,m,a,b,ex) for a,b in zip(t,v)]
-    f=[x.fact for x in c]; w.rng.shuffle(f); gt=" ".join(f)
-    q=w.pick(m.questions)
-    return m.name,rows4(w,[fill(q,a) for a in t],[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],[gt,gt])
-def swap(w):
-    m=w.rng.choice(TOPICS); t=w.rng.sample(getattr(m.things,w.split),2); v=values(w,m,2); ex=w.rng.random()<.5; k=w.rng.random()<.5
-    g=[]
-    for x,y in (v,v[::-1]):
-        f=[fill(m.fact,t[0],x.fact),fill(m.fact,t[1],y.fact)]
-        g.append(" ".join(f[::-1] if k else f))
-    c=[claim(w,m,t[0],x,ex,True) for x in v]
-    return m.name,rows4(w,[c[0].question]*2,[w.chat(x.answer,GREET,CLOSERS,.15) for x in c],g)
-WORDY={"restock","colour","carrier","day-off","course-day","course-room"}
-def off(w): return other(w,0)
-def offsame(w): return other(w,1)
-def flip(w): return against(w,w.rng.choice(RULES),True)
-def wordy(w): return against(w,w.rng.choice([t for t in TOPICS if t.name in WORDY]),True)
-def numexact(w): return against(w,w.rng.choice([t for t in TOPICS if t.name not in WORDY]),True)
-def numpara(w): return against(w,w.rng.choice([t for t in TOPICS if t.name not in WORDY]),False)
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Ways to say something; the test split alone has the unseen one."""
 
-def make(split, scale, seed, mix):
-    rng=random.Random(f"{split}-{seed}"); w=W(rng,split); out=[]
-    kinds=[globals()[k] for k,n in mix.items() for _ in range(round(n*scale))]
-    rng.shuffle(kinds)
-    for k,kind in enumerate(kinds):
-        name,rows=kind(w)
-        for m,(q,o,g,l) in enumerate(rows):
-            out.append(dict(id=f"{split}-{k:03}-{m}",group=f"{split}-{k:03}-{kind.__name__}-{name}",kind=kind.__name__,input=q,output=o,ground_truth=g,label=l))
-    rng.shuffle(out)
-    return out
+    common: tuple[str, ...]
+    unseen: str
 
-if __name__=="__main__":
-    out=Path(sys.argv[1]); out.mkdir(exist_ok=True,parents=True)
-    mix=json.loads(sys.argv[2])
-    for split,scale in (("train",1),("test",.25)):
-        rows=make(split,scale,7,mix)
-        (out/f"{split}.jsonl").write_text("".join(json.dumps(r,ensure_ascii=False)+"\n" for r in rows))
-        print(split,len(rows),(out/f"{split}.jsonl").stat().st_size)
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """Something that customers ask about.
+
+    Attributes:
+        name: For group names.
+        things: What it may be asked of, by split.
+        values: What the facts may say.
+        questions: How customers ask.
+        facts: How the ground truth puts it, by value as written.
+        answers: How the assistant puts it without naming the thing, by value as written.
+        named_answers: How it does so naming the thing; may be empty.
+    """
+
+    name: str
+    things: Mapping[Split, tuple[str, ...]]
+    values: tuple[Value, ...]
+    questions: Templates
+    facts: Mapping[str, tuple[str, ...]]
+    answers: Mapping[str, Templates]
+    named_answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Two situations and the right answer to each."""
+
+    name: str
+    questions: tuple[str, str]
+    truths: tuple[str, str]
+    answers: tuple[str, str]
+
+    def labelled(self) -> list[tuple[Triple, int]]:
+        """Each situation with each answer, as (input, output, ground truth) and its label."""
+        return [
+            ((question, answer, truth), int(situation == index))
+            for situation, (question, truth) in enumerate(
+                zip(self.questions, self.truths, strict=True)
+            )
+            for index, answer in enumerate(self.answers)
+        ]
+
+
+def read_wording(path: Path) -> tuple[list[Matter], list[Matter]]:
+    """Reads the topics, on which the facts give a value, and the rules, which allow or refuse."""
+    wording = tomllib.loads(path.read_text(encoding="utf-8"))
+    things = {
+        name: {split: tuple(names) for split, names in splits.items()}
+        for name, splits in wording["things"].items()
+    }
+    values = {
+        name: tuple(Value(forms[0], forms[-1]) for forms in listed)
+        for name, listed in wording["values"].items()
+    }
+    topics = [
+        Matter(
+            name=name,
+            things=things[entry["things"]],
+            values=values[entry["values"]],
+            questions=_templates(entry, "questions", "test_question"),
+            facts={value.written: (entry["fact"],) for value in values[entry["values"]]},
+            answers={
+                value.written: _templates(entry, "answers", "test_answer")
+                for value in values[entry["values"]]
+            },
+            named_answers=tuple(entry["named_answers"]),
+        )
+        for name, entry in wording["topics"].items()
+    ]
+    rules = [
+        Matter(
+            name=name,
+            things=things[entry["things"]],
+            values=(Value("allowed", "allowed"), Value("refused", "refused")),
+            questions=_templates(entry, "questions", "test_question"),
+            facts={"allowed": tuple(entry["allowed"]), "refused": tuple(entry["refused"])},
+            answers={
+                "allowed": _templates(entry, "yes", "test_yes"),
+                "refused": _templates(entry, "no", "test_no"),
+            },
+            named_answers=(),
+        )
+        for name, entry in wording["rules"].items()
+    ]
+    return topics, rules
+
+
+def _templates(entry: Mapping[str, Any], common: str, unseen: str) -> Templates:
+    return Templates(tuple(entry[common]), entry[unseen])
+
+
+class Writer:
+    """Writes the scenarios of one split, from one random source."""
+
+    def __init__(
+        self, topics: Sequence[Matter], rules: Sequence[Matter], split: Split, seed: int
+    ) -> None:
+        self._topics, self._rules = topics, rules
+        self._split: Split = split
+        self._random = random.Random(f"{split} {seed}")
+
+    def write(self, plan: Mapping[str, int]) -> list[Row]:
+        """Writes as many scenarios of each kind as planned; their rows, in random order."""
+        kinds: dict[str, Callable[[], Scenario]] = {
+            "elsewhere": self._elsewhere,
+            "beside": self._beside,
+            "rule": self._rule,
+            "value": self._value,
+        }
+        drawn = [kind for kind, count in plan.items() for _ in range(count)]
+        self._random.shuffle(drawn)
+        rows: list[Row] = []
+        seen: set[Triple] = set()
+        for number, kind in enumerate(drawn):
+            labelled: list[tuple[Triple, int]] = []
+            while not labelled or any(triple in seen for triple, _ in labelled):
+                scenario = kinds[kind]()
+                labelled = scenario.labelled()
+            seen.update(triple for triple, _ in labelled)
+            name = f"{self._split}-{number:03}"
+            rows += [
+                {
+                    "id": f"{name}-{index}",
+                    "group": f"{name}-{kind}-{scenario.name}",
+                    "input": question,
+                    "output": answer,
+                    "ground_truth": truth,
+                    "label": label,
+                    "label_source": "judge" if self._split == "train" else "other",
+                    "selection": "random",
+                }
+                for index, ((question, answer, truth), label) in enumerate(labelled)
+            ]
+        self._random.shuffle(rows)
+        return rows
+
+    def _elsewhere(self) -> Scenario:
+        """Bad answers state a fact about something else altogether."""
+        one = self._matter()
+        other = self._matter(lambda matter: not self._common_things(one, matter))
+        return self._two_questions(one, self._thing(one), other, self._thing(other))
+
+    def _beside(self) -> Scenario:
+        """Bad answers state a fact about the right thing, but not the one asked for."""
+        one = self._matter()
+        other = self._matter(
+            lambda matter: matter is not one and bool(self._common_things(one, matter))
+        )
+        thing = self._random.choice(self._common_things(one, other))
+        return self._two_questions(one, thing, other, thing)
+
+    def _rule(self) -> Scenario:
+        """Bad answers allow what is refused, or refuse what is allowed."""
+        return self._two_truths(self._random.choice(self._rules), reworded=False)
+
+    def _value(self) -> Scenario:
+        """Bad answers give a value that the facts don't have."""
+        return self._two_truths(self._random.choice(self._topics), reworded=self._chance(0.5))
+
+    def _two_questions(self, one: Matter, thing: str, other: Matter, other_thing: str) -> Scenario:
+        reworded = self._chance(0.5)
+        value = self._random.choice(one.values)
+        other_value = self._random.choice([v for v in other.values if v != value])
+        truth = " ".join(
+            self._shuffled(
+                self._fact(one, thing, value), self._fact(other, other_thing, other_value)
+            )
+        )
+        return Scenario(
+            f"{one.name}-{other.name}",
+            questions=(self._question(one, thing), self._question(other, other_thing)),
+            truths=(truth, truth),
+            answers=(
+                self._answer(one, thing, value, reworded),
+                self._answer(other, other_thing, other_value, reworded),
+            ),
+        )
+
+    def _two_truths(self, matter: Matter, *, reworded: bool) -> Scenario:
+        thing = self._thing(matter)
+        right, wrong = self._random.sample(matter.values, 2)
+        template = "{}"
+        if self._chance(0.5):
+            # Beside the point: a ground truth seldom holds one fact alone.
+            other = self._matter(lambda one: not self._common_things(one, matter))
+            aside = self._fact(other, self._thing(other), self._random.choice(other.values))
+            template = " ".join(self._shuffled("{}", aside))
+        question = self._question(matter, thing)
+        return Scenario(
+            matter.name,
+            questions=(question, question),
+            truths=(
+                template.format(self._fact(matter, thing, right)),
+                template.format(self._fact(matter, thing, wrong)),
+            ),
+            answers=(
+                self._answer(matter, thing, right, reworded, named=self._chance(0.25)),
+                self._answer(matter, thing, wrong, reworded, named=self._chance(0.25)),
+            ),
+        )
+
+    def _question(self, matter: Matter, thing: str) -> str:
+        text = _fill(self._template(matter.questions), thing)
+        return f"{self._random.choice(GREETINGS)} {text}" if self._chance(0.2) else text
+
+    def _fact(self, matter: Matter, thing: str, value: Value) -> str:
+        return _fill(self._random.choice(matter.facts[value.written]), thing, value.written)
+
+    def _answer(
+        self, matter: Matter, thing: str, value: Value, reworded: bool, *, named: bool = False
+    ) -> str:
+        if named and matter.named_answers:
+            template = self._random.choice(matter.named_answers)
+        else:
+            template = self._template(matter.answers[value.written])
+        text = _fill(template, thing, value.spoken if reworded else value.written)
+        if self._chance(0.15):
+            return f"{self._random.choice(REPLIES)} {text}"
+        return f"{text} {self._random.choice(CLOSINGS)}" if self._chance(0.15) else text
+
+    def _template(self, templates: Templates) -> str:
+        if self._split == "test" and self._chance(UNSEEN_SHARE):
+            return templates.unseen
+        return self._random.choice(templates.common)
+
+    def _matter(self, fits: Callable[[Matter], bool] = lambda _: True) -> Matter:
+        """A topic twice as often as a rule, since rules have scenarios of their own."""
+        topics, rules = ([one for one in some if fits(one)] for some in (self._topics, self._rules))
+        return self._random.choice(topics if self._chance(2 / 3) and topics else rules or topics)
+
+    def _thing(self, matter: Matter) -> str:
+        return self._random.choice(matter.things[self._split])
+
+    def _common_things(self, one: Matter, other: Matter) -> list[str]:
+        return [thing for thing in one.things[self._split] if thing in other.things[self._split]]
+
+    def _shuffled(self, *texts: str) -> list[str]:
+        return self._random.sample(texts, len(texts))
+
+    def _chance(self, share: float) -> bool:
+        return self._random.random() < share
+
+
+def _fill(template: str, thing: str, value: str = "") -> str:
+    text = template.format(thing=thing, Thing=thing[0].upper() + thing[1:], value=value)
+    return text[0].upper() + text[1:]
+
+
+def make(split: Split, seed: int = SEED) -> bytes:
+    """Writes one split.
+
+    Args:
+        split: Which; the two share no thing asked about, and no scenario.
+        seed: Of the random source.
+
+    Returns:
+        JSON lines in UTF-8: id, group, input, output, ground_truth, label, label_source, selection.
+    """
+    topics, rules = read_wording(WORDING)
+    rows = Writer(topics, rules, split, seed).write(PLANS[split])
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def main() -> None:
+    """Writes both splits into a folder."""
+    parser = argparse.ArgumentParser(description="Write the example data.")
+    parser.add_argument("--out", type=Path, default=HERE / "support", help="folder to write into")
+    parser.add_argument("--seed", type=int, default=SEED, help="seed of the random source")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for split in PLANS:
+        (arguments.out / f"{split}.jsonl").write_bytes(make(split, arguments.seed))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["int8", "fp32"]
 
+_SMALL = 4000
+
 
 class TrainSettings(BaseModel):
     """How an evaluator is trained. None means: chosen by the data or the encoder, see `resolve`."""
@@ -36,7 +38,7 @@ class TrainSettings(BaseModel):
     def resolve(self, *, rows: int, hidden_size: int) -> ResolvedSettings:
         """Fills what was left open.
 
-        Small data needs more passes for the same number of steps, and wide encoders break at
+        Small data needs more passes and larger steps to get as far, and wide encoders break at
         learning rates that narrow ones need.
 
         Args:
@@ -44,9 +46,10 @@ class TrainSettings(BaseModel):
             hidden_size: Of the base encoder.
         """
         open_ones = {
-            "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),
-            "learning_rate": 1e-4 if hidden_size <= 384 else 4e-5 if hidden_size <= 768 else 2e-5,
-            "validation_size": 0.1 if rows >= 2000 else 0.2,
+            "epochs": min(10.0, max(3.0, round(8000 / rows, 1))),
+            "learning_rate": (2 if rows < _SMALL else 1)
+            * (1e-4 if hidden_size <= 384 else 3e-5 if hidden_size <= 768 else 1e-5),
+            "validation_size": 0.2 if rows < _SMALL else 0.1,
         }
         return ResolvedSettings.model_validate(open_ones | self.model_dump(exclude_none=True))
 
