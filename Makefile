@@ -16,6 +16,11 @@ install_torch = \
 		|| $(PIP) --extra-index-url $(TORCH_CPU_INDEX) torch==$(TORCH)+cpu 2>/dev/null \
 		|| $(PIP) torch==$(TORCH); fi
 
+# Debian's python3 has no ensurepip unless python3-venv is installed, but its pip can fill in.
+venv_without_ensurepip = { \
+	$(PYTHON) -m venv --clear --without-pip $(VENV) \
+	&& $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+
 .PHONY: help install demo test lint protos clean
 
 help:  ## Show what there is to make.
@@ -25,13 +30,13 @@ install: $(INSTALLED)  ## Make the virtual environment, once.
 
 $(INSTALLED): pyproject.toml constraints.txt Makefile
 	@echo "Setting up $(VENV): a few minutes the first time."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(venv_without_ensurepip)
 	@echo "  torch" && $(install_torch)
 	@echo "  everything else" && $(PIP) --editable '.[server,trainer,dev]'
 	@touch $@
 
 demo: install  ## Train an evaluator on the example data, serve it, score with it.
-	@$(BIN)/python -m examples.demo
+	@$(BIN)/python examples/demo.py
 
 test: install  ## Lint, type-check and run every test.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .

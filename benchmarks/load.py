@@ -82,14 +82,19 @@ class Load:
             self._latencies.append(time.perf_counter() - due)
 
     def _summary(self, seconds: float) -> dict[str, object]:
-        latencies = np.array(self._latencies or [np.nan]) * 1000
         return {
             "answered": len(self._latencies),
             "per_second": round(len(self._latencies) / seconds, 1),
-            "p50_ms": round(float(np.percentile(latencies, 50)), 2),
-            "p99_ms": round(float(np.percentile(latencies, 99)), 2),
+            "p50_ms": self._percentile(50),
+            "p99_ms": self._percentile(99),
             "errors": dict(self._errors),
         }
+
+    def _percentile(self, percent: float) -> float | None:
+        """Of the latencies of what was answered, in milliseconds."""
+        if not self._latencies:
+            return None
+        return round(float(np.percentile(self._latencies, percent)) * 1000, 2)
 
 
 async def drive(args: argparse.Namespace) -> None:

@@ -32,8 +32,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="made anew each time")
     parser.add_argument("train_options", nargs="*", help="passed on to `tipstaff train`")
     args = parser.parse_args()
-    shutil.rmtree(args.out, ignore_errors=True)
     bundle, repository = args.out / "bundle", args.out / "repository"
+    if args.out.exists() and any(args.out.iterdir()) and not bundle.exists():
+        sys.exit(f"{args.out} is not empty and not of an earlier demo: choose another --out")
+    shutil.rmtree(args.out, ignore_errors=True)
 
     step(1, "Train an evaluator on the example data, and measure it on rows it never saw")
     tipstaff(
@@ -99,6 +101,8 @@ def server(repository: Path, log: Path) -> Iterator[tuple[str, str]]:
         process.terminate()
         code = process.wait(timeout=60)
     print(f"  stopped, exit code {code}")
+    if code:
+        sys.exit(f"the server failed while stopping:\n{log.read_text()}")
 
 
 def wait_for(log: Path, pattern: str, process: subprocess.Popen[bytes], seconds: float = 60) -> str:

@@ -31,7 +31,7 @@ WORDS = """the a of to and in is it you we refund order parcel shipping card pay
 password reset email phone late lost broken return days week money back free paris london
 capital france england city yes no please thanks sorry help support agent human water boils at
 degrees 100 90 14 30 can not will must may open closed monday sunday hours price costs euro
-""".split()  # noqa: SIM905
+""".split()
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 HIDDEN = 16
 GOLDEN = (
@@ -117,6 +117,8 @@ def _tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    # As real tokenizers have them: found in any text, unless the encoder says otherwise.
+    tokenizer.add_special_tokens(list(SPECIAL))
     return tokenizer
 
 

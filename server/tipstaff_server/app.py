@@ -50,7 +50,8 @@ class App:
         )
         cpus = usable_cpus()
         self._lanes = settings.lanes or (
-            _CUDA_LANES if self._devices[0] == "cuda" else default_lanes(cpus / settings.threads)
+            # With `auto` a bundle may turn out to run on the CPU, which needs its lanes.
+            _CUDA_LANES if settings.device == "cuda" else default_lanes(cpus / settings.threads)
         )
         self._encoders = ThreadPoolExecutor(
             max_workers=math.ceil(cpus), thread_name_prefix="encode"

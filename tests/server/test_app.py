@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -198,6 +199,7 @@ def test_unix_sockets_and_several_addresses(start, tmp_path, bundle):
     socket_path = tmp_path / "tipstaff.sock"
     server = start(bundle, "--listen", "[::1]:0", address=f"unix:{socket_path}")
     assert f"gRPC on unix:{socket_path}" in server.log
+    assert stat.S_IMODE(socket_path.stat().st_mode) == 0o660
     assert "gRPC on [::1]:" in server.log
     ask = server.channel(f"unix:{socket_path}").unary_unary(
         "/tipstaff.v1.ScoringService/Score",

@@ -39,7 +39,7 @@ def trained(bert, tmp_path_factory):
         settings=settings(bert),
         test_rows=rows[100:],
         criterion="The colour is right.",
-        precisions=("int8", "fp32"),
+        precisions=("fp32", "int8", "fp32"),
     )
     return out
 
@@ -143,6 +143,11 @@ train_evaluator(
 """
 
 
+def steps_of(folder):
+    lines = [json.loads(line) for line in (folder / "training" / "metrics.jsonl").open()]
+    return [line["step"] for line in lines if "loss" in line]
+
+
 def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_path, pytestconfig):
     helpers = str(pytestconfig.rootpath / "tests")
 
@@ -160,21 +165,54 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_pat
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "cut" / "manifest.json").exists()
-    done = subprocess.run(command("cut"), check=True, capture_output=True, text=True)
-    lines = [json.loads(line) for line in (tmp_path / "cut/training/metrics.jsonl").open()]
-    steps = [line["step"] for line in lines if "loss" in line]
-    assert max(steps) == 8 * 40
-    assert len(steps) < 2 * 8 * 40, done.stderr
+    before = len(steps_of(tmp_path / "cut"))
+    # As a kill in the middle of writing the next checkpoint leaves it.
+    (checkpoints / "checkpoint-9999").mkdir()
 
+    subprocess.run(command("cut"), check=True, capture_output=True)
+    assert steps_of(tmp_path / "whole") == list(range(1, 8 * 40 + 1))
+    resumed = steps_of(tmp_path / "cut")[before:]
+    assert resumed[0] > 1
+    assert resumed == list(range(resumed[0], 8 * 40 + 1))
     whole, cut = Evaluator.load(tmp_path / "whole"), Evaluator.load(tmp_path / "cut")
     interaction = Interaction("what colour is the cat", "it is red", "the cat is blue")
     assert cut.score(interaction).logit == pytest.approx(whole.score(interaction).logit, abs=1e-4)
 
 
+def test_the_last_step_is_evaluated(bert, tmp_path):
+    out = tmp_path / "b"
+    train_evaluator(
+        tiny_rows(90), name="colours", out=out, fields=ALL, settings=settings(bert, epochs=2.4)
+    )
+    lines = [json.loads(line) for line in (out / "training" / "metrics.jsonl").open()]
+    assert max(line["step"] for line in lines if "eval_loss" in line) == max(steps_of(out))
+
+
+def test_rows_that_weigh_nothing_are_left_out(bert, tmp_path):
+    rows = [replace(row, weight=float(index < 40)) for index, row in enumerate(tiny_rows(120))]
+    bundle = train_evaluator(
+        rows,
+        name="colours",
+        out=tmp_path / "b",
+        fields=ALL,
+        settings=settings(bert, batch_size=4),
+    )
+    training = bundle.manifest.training
+    assert training.rows + training.validation_rows == 40
+
+
+def test_an_out_that_cannot_be_written_says_so(bert, tmp_path):
+    (tmp_path / "b").write_text("a file")
+    with pytest.raises(TrainingError, match="can't be written"):
+        train_evaluator(
+            tiny_rows(40), name="colours", out=tmp_path / "b", fields=ALL, settings=settings(bert)
+        )
+
+
 def test_other_rows_do_not_go_on_with_an_interrupted_run(bert, tmp_path):
     run = tmp_path / "b" / "training"
     run.mkdir(parents=True)
-    (run / "run.json").write_text('{"identity": "of another run"}')
+    (run / "run.sha256").write_text("of another run")
     arguments = {
         "name": "colours",
         "out": tmp_path / "b",

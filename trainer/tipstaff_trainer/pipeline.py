@@ -11,13 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 from tipstaff.types import Field
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
@@ -30,8 +32,9 @@ from tipstaff_server.evaluator.manifest import (
     Manifest,
     Training,
 )
-from tipstaff_trainer.data import Row, fingerprint, split_rows
-from tipstaff_trainer.distil.encoders import Base, find_base
+from tipstaff_trainer.data import Row, check_trainable, fingerprint, split_rows
+from tipstaff_trainer.distil.dataset import EncodedRows
+from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import Precision, TrainSettings
@@ -44,7 +47,8 @@ from tipstaff_trainer.report.card import model_card
 # How the fields are laid out: what is judged stands first, next to what it is judged by.
 _ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
 _RUN_FOLDER = "training"
-_RUN_FILE = "run.json"
+_RUN_FILE = "run.sha256"
+_PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +79,7 @@ def train_evaluator(
         settings: How to train; None for the defaults.
         test_rows: Rows kept out of everything but the final measurement.
         criterion: What the evaluator judges, in words.
-        precisions: One graph each; the first that a server's device can run serves there.
+        precisions: One graph each; the manifest's metrics are int8's where it is among them.
         golden: Validation rows copied into the manifest, for servers to re-score at start.
         restart: Throw away an interrupted run in `out/training`.
 
@@ -85,6 +89,13 @@ def train_evaluator(
     """
     if (out / MANIFEST_FILE).exists():
         raise TrainingError(f"{out} holds a bundle already: choose another folder")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError(
+            "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
+        )
+    # Rows that weigh nothing would be measured and calibrated on as if they counted.
+    rows = [row for row in rows if row.weight > 0]
+    check_trainable(rows)
     wanted = settings or TrainSettings()
     base = find_base(wanted.base)
     settings = wanted.resolve(rows=len(rows), hidden_size=base.config.hidden_size)
@@ -93,18 +104,24 @@ def train_evaluator(
     train_rows, validation_rows = split_rows(rows, settings.validation_size, seed=settings.seed)
     encoding = _encoding(base, fields, settings)
     encoder = Encoder(base.tokenizer.to_str(), encoding)
-    trained = train_model(base, encoder, train_rows, validation_rows, settings, run)
-
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
+    encoded = {part: EncodedRows(rows, encoder) for part, rows in parts.items() if rows}
+    _warn_of_partial(encoded)
+    if base.info.name != DEFAULT_BASE:
+        _check_exportable(base, settings)
+    model = train_model(base, encoded["train"], encoded["validation"], settings, run)
+
     row_sets = {
-        part: _row_set(trained.model, encoder, part_rows)
-        for part, part_rows in parts.items()
-        if part_rows
+        part: RowSet(
+            dataset.rows,
+            dataset.encoded,
+            torch_logits(model, dataset.encoded, pad_id=encoding.pad_id),
+        )
+        for part, dataset in encoded.items()
     }
-    _warn_of_partial(row_sets)
     with tempfile.TemporaryDirectory(dir=run) as folder:
         fp32_file = Path(folder) / "model.onnx"
-        export_fp32(trained.model, fp32_file)
+        export_fp32(model, fp32_file)
         measured = [
             build_graph(
                 precision,
@@ -114,7 +131,8 @@ def train_evaluator(
                 row_sets=row_sets,
                 golden=golden,
             )
-            for precision in precisions
+            # Once each, the quickest on a CPU first.
+            for precision in sorted(set(precisions), key=_PRECISIONS.index)
         ]
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
     manifest = Manifest(
@@ -159,20 +177,23 @@ def _open_run(
     file = run / _RUN_FILE
     if restart:
         shutil.rmtree(run, ignore_errors=True)
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["identity"] != identity:
+    if file.is_file() and file.read_text(encoding="utf-8").strip() not in ("", identity):
         raise TrainingError(
             f"{run} holds an interrupted run with other rows or settings: repeat its command to go "
             "on with it, or add --restart to throw it away"
         )
-    run.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"identity": identity}) + "\n", encoding="utf-8")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        file.write_text(identity + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"--out {out}: can't be written: {error.strerror}") from error
     return run
 
 
 def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> Encoding:
     max_length = min(settings.max_length, base.max_length)
     if max_length < settings.max_length:
-        log.info("%s has positions for %d tokens", base.info.name, max_length)
+        log.warning("%s reads %d tokens at most, so max_length is that", base.info.name, max_length)
     return Encoding(
         order=tuple(name for name in _ORDER if name in fields),
         marks=settings.marks,
@@ -183,17 +204,18 @@ def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> E
     )
 
 
-def _row_set(model: EvaluatorModel, encoder: Encoder, rows: Sequence[Row]) -> RowSet:
-    encoded = [encoder.encode(row.interaction) for row in rows]
-    return RowSet(rows, encoded, torch_logits(model, encoded, pad_id=encoder.encoding.pad_id))
+def _check_exportable(base: Base, settings: TrainSettings) -> None:
+    """Exports the untrained model, so that one that can't be is known before hours of training."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = EvaluatorModel(base.load(), marks=settings.marks == "overlap").eval()
+        export_fp32(model, Path(folder) / "model.onnx")
 
 
-def _warn_of_partial(row_sets: dict[str, RowSet]) -> None:
-    encoded = [item for part in row_sets.values() for item in part.encoded]
-    partial = sum(item.partial for item in encoded)
-    if partial:
+def _warn_of_partial(encoded: Mapping[str, EncodedRows]) -> None:
+    items = [item for dataset in encoded.values() for item in dataset.encoded]
+    if partial := sum(item.partial for item in items):
         log.warning(
-            "%d of %d rows are longer than max_length and were cut: the ground truth first",
+            "%d of %d rows are longer than max_length and are cut, the ground truth first",
             partial,
-            len(encoded),
+            len(items),
         )

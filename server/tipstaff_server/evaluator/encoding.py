@@ -55,6 +55,8 @@ class Encoder:
 
     def __init__(self, tokenizer_json: str, encoding: Encoding) -> None:
         self._tokenizer = Tokenizer.from_str(tokenizer_json)
+        # Texts are data: "[SEP]" in one of them must not become the token that parts the fields.
+        self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.encoding = encoding

@@ -109,7 +109,7 @@ class Parity(_Part):
 
     Attributes:
         n: Rows compared.
-        changed: Share of them on the other side of 0.5.
+        changed: Share of them whose calibrated score is on the other side of 0.5.
         changed_low: Lower end of that share's 95 % interval (Wilson), what the gate looks at.
         largest_logit_difference: Over all rows.
         auroc_torch: AUROC of the torch model on labelled validation rows; None under 200 of them.
@@ -209,9 +209,10 @@ class Manifest(_Part):
         tipstaff_version: That wrote it.
         base: What it grew from.
         encoding: How an interaction becomes token ids.
-        graphs: One for each precision; the first that the server's device can run serves.
+        graphs: One for each precision, the quickest on a CPU first; a server runs the one that
+            suits its device.
         training: What it was trained on.
-        metrics: Through the int8 graph and the server's code, by data set (`validation`, `test`).
+        metrics: Of the first graph through the server's code, by data set (`validation`, `test`).
         checksums: SHA-256 of every file of the bundle but this one.
     """
 

@@ -21,7 +21,7 @@ _STOP_WORDS = frozenset(
     its just me more most my no nor not of on only or other our ours out over own s same she should
     so some such t than that the their theirs them then there these they this those through to too
     under until up very was we were what when where which while who whom why will with would you
-    your yours""".split()  # noqa: SIM905  a literal list would be 120 lines
+    your yours""".split()
 )
 
 Words = list[tuple[str, int, int]]

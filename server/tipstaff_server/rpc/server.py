@@ -75,6 +75,8 @@ class RpcServer:
         if not port:
             raise ListenError(f"--listen {address}: taken already, or not an address of this host")
         if address.startswith("unix:"):
+            # Whoever connects needs to write to it: the group, as in a pod with an fsGroup.
+            _socket_path(address).chmod(0o660)
             return address
         host, _ = split_address(address)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -82,7 +84,7 @@ class RpcServer:
 
 async def _refuse_if_answered(address: str) -> None:
     """Raises where another server answers; gRPC would take its socket away without a word."""
-    path = Path(address.removeprefix("unix:").removeprefix("//"))
+    path = _socket_path(address)
     if not path.exists():
         return
     try:
@@ -91,3 +93,7 @@ async def _refuse_if_answered(address: str) -> None:
         return  # a leftover of a server that is gone; gRPC replaces it
     writer.close()
     raise ListenError(f"--listen {address}: another server answers there")
+
+
+def _socket_path(address: str) -> Path:
+    return Path(address.removeprefix("unix:").removeprefix("//"))

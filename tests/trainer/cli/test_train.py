@@ -89,6 +89,28 @@ def test_an_interaction_can_be_trained_on_part_of_its_fields(bert, data, tmp_pat
     assert manifest["encoding"]["order"] == ["output", "ground_truth"]
 
 
+def test_evaluate_says_what_the_rows_lack(bundle, data, tmp_path):
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    for row in rows:
+        del row["ground_truth"]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    done = tipstaff("evaluate", bundle, file, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "rows lack a field that the evaluator was trained on" in done.stderr
+    json.loads(done.stdout)
+
+
+def test_a_test_file_without_a_trained_column_is_refused_before_training(data, tmp_path):
+    file = tmp_path / "test.jsonl"
+    file.write_text('{"input": "a", "output": "b", "label": 1}')
+    done = tipstaff(
+        "train", data, "--name", "colours", "--out", tmp_path / "b", "--test-file", file
+    )
+    assert done.returncode == 1
+    assert "has no column ground_truth" in done.stderr
+
+
 MISTAKES = [
     (["--name", "My Evaluator"], 2, "--name: 'My Evaluator': lower-case letters"),
     (["--epochs", "many"], 2, "--epochs many:"),
@@ -96,6 +118,7 @@ MISTAKES = [
     (["--base", "no/such-model"], 1, "neither a folder with a model nor to be had from the hub"),
     (["--columns", "answer"], 2, "input, output, ground_truth"),
     (["--map", "label"], 2, "FIELD=COLUMN"),
+    (["--golden", "-3"], 2, "--golden"),
     (["--test-file", "nowhere.csv"], 2, "nowhere.csv: no such file"),
 ]
 

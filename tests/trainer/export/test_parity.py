@@ -20,6 +20,13 @@ def test_counts_changed_decisions_over_all_rows():
     assert parity.auroc_torch is None
 
 
+def test_decisions_are_taken_at_the_cut():
+    torch, graph = np.array([1.2, 0.8]), np.array([1.2, 1.1])
+    rows = labelled(torch, graph, [1, 0])
+    assert compare(torch, graph, rows).changed == 0
+    assert compare(torch, graph, rows, cut=1.0).changed == 0.5
+
+
 def test_auroc_is_compared_from_200_labelled_rows_on():
     labels = [0, 1] * 100
     torch = np.where(np.array(labels) == 1, 1.0, -1.0)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tipstaff.types import Reason
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 
 if TYPE_CHECKING:
+    from tipstaff_server.evaluator import Ruling
     from tipstaff_trainer.report.metrics import Metrics
 
 
@@ -30,13 +34,26 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_trainer.report.metrics import classification_metrics
 
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
-    rows = read_data(args.data, args).rows
-    scored = rulings(evaluator, [row.interaction for row in rows])
+    data = read_data(args.data, args)
+    scored = rulings(evaluator, [row.interaction for row in data.rows])
+    for warning in (*data.warnings, *_doubts(scored)):
+        print(f"warning: {warning}", file=sys.stderr)
     metrics = classification_metrics(
-        [row.label for row in rows], [ruling.score for ruling in scored]
+        [row.label for row in data.rows], [ruling.score for ruling in scored]
     )
     print(json.dumps(metrics) if args.json else _table(metrics))
     return 0
+
+
+def _doubts(scored: Sequence[Ruling]) -> Iterator[str]:
+    """What an engineer should know before believing the numbers."""
+    for reason, what in (
+        (Reason.MISSING_FIELD, "lack a field that the evaluator was trained on"),
+        (Reason.PARTIAL, "are longer than the evaluator reads, and were cut"),
+        (Reason.DEGRADED, "were scored in a mode other than the measured one"),
+    ):
+        if count := sum(reason in ruling.reasons for ruling in scored):
+            yield f"{count} of {len(scored)} rows {what}"
 
 
 def _table(metrics: Metrics) -> str:

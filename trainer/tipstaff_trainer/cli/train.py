@@ -16,6 +16,7 @@ from tipstaff_server.evaluator.manifest import EvaluatorName
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 from tipstaff_trainer.data import Data, Row, check_trainable, split_rows, without_groups_of
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.errors import DataError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["int8"],
         choices=["int8", "fp32"],
-        help="graphs to export; int8 is for CPUs, fp32 can be batched (default: int8)",
+        help="graphs to export; int8 for CPUs, fp32 for GPUs and to compare (default: int8)",
     )
     parser.add_argument(
         "--golden",
-        type=int,
+        type=_count,
         default=8,
         metavar="N",
         help="rows copied into the bundle, for servers to check themselves by (default: 8)",
@@ -101,6 +102,11 @@ def _parted(
     if args.test_file is None:
         return data.rows, [], ()
     test = read_data(args.test_file, args)
+    if absent := [name for name in data.columns if name not in test.columns]:
+        raise DataError(
+            f"{args.test_file}: has no column {' or '.join(absent)}, which the evaluator is to "
+            "read; map one with --map, or leave the field out with --columns"
+        )
     rows = without_groups_of(data.rows, test.rows)
     shared = len(data.rows) - len(rows)
     if not shared:
@@ -121,6 +127,12 @@ def _settings(args: argparse.Namespace) -> TrainSettings:
         raise UsageError(f"{flag} {first['input']}: {first['msg']}") from None
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
+    return int(text)
+
+
 def _name(text: str) -> str:
     try:
         return TypeAdapter(EvaluatorName).validate_python(text)
@@ -131,8 +143,10 @@ def _name(text: str) -> str:
 
 
 def _quiet_libraries() -> None:
+    """Leaves the log to what users can act on."""
     import transformers
 
+    logging.basicConfig(format="warning: %(message)s")
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     for noisy in ("optimum", "accelerate", "huggingface_hub", "torch.onnx", "onnxruntime"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -150,5 +164,11 @@ def _report(bundle: Bundle) -> None:
         print(f"{part}: {shown} on {metrics['n']} rows, {graph.precision} graph as served")
     if graph.parity:
         print(f"against torch: {graph.parity.changed:.2%} of {graph.parity.n} decisions changed")
+    if graph.calibration.method == "none":
+        print(
+            "warning: too few validation rows of both classes to calibrate on, so scores are not "
+            "probabilities yet: label more rows",
+            file=sys.stderr,
+        )
     print(f"bundle: {bundle.path}")
     print(f"next:   tipstaff serve {bundle.path}")

@@ -17,18 +17,23 @@ Example = dict[str, Any]
 
 
 class EncodedRows(Dataset[Example]):
-    """Rows with their encodings, made once."""
+    """Rows with their encodings, made once.
+
+    Attributes:
+        rows: As given.
+        encoded: Their encodings, in the same order.
+    """
 
     def __init__(self, rows: Sequence[Row], encoder: Encoder) -> None:
+        self.rows = rows
         self.encoded: list[Encoded] = [encoder.encode(row.interaction) for row in rows]
-        self._rows = rows
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> Example:
         # `input_ids` is what the Trainer buckets by length on.
-        encoded, row = self.encoded[index], self._rows[index]
+        encoded, row = self.encoded[index], self.rows[index]
         return {
             "input_ids": encoded.ids,
             "encoded": encoded,

@@ -6,8 +6,6 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,10 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import EvalPrediction
 
-from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_trainer.calibration import calibrated_loss
-from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.model import EvaluatorModel
@@ -42,46 +39,36 @@ _EVALUATIONS_PER_EPOCH = 2
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a run leaves.
-
-    Attributes:
-        model: The best on the validation rows by its loss once calibrated, in evaluation mode on
-            the CPU.
-        steps: Optimiser steps taken.
-    """
-
-    model: EvaluatorModel
-    steps: int
-
-
 def train_model(
     base: Base,
-    encoder: Encoder,
-    train_rows: Sequence[Row],
-    validation_rows: Sequence[Row],
+    training: EncodedRows,
+    validation: EncodedRows,
     settings: ResolvedSettings,
     folder: Path,
-) -> Trained:
+) -> EvaluatorModel:
     """Fits an evaluator, or goes on with a run that was interrupted in `folder`.
 
     Args:
         base: Where the weights start from.
-        encoder: That the evaluator will be served with.
-        train_rows: What the weights are fitted to.
-        validation_rows: What stops the training early.
+        training: What the weights are fitted to.
+        validation: What stops the training early.
         settings: How.
         folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
+
+    Returns:
+        The best model on the validation rows by its loss once calibrated, in evaluation mode on
+        the CPU.
     """
     transformers.set_seed(settings.seed)
     model = EvaluatorModel(base.load(), marks=settings.marks == "overlap")
-    steps_per_epoch = math.ceil(len(train_rows) / settings.batch_size)
+    # The Trainer gives each GPU a batch of its own.
+    rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
+    steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
     trainer = Trainer(
         model=model,
         args=_arguments(settings, folder / _CHECKPOINTS, steps_per_epoch),
-        train_dataset=EncodedRows(train_rows, encoder),
-        eval_dataset=EncodedRows(validation_rows, encoder),
+        train_dataset=training,
+        eval_dataset=validation,
         data_collator=Collator(base.special.pad),
         compute_metrics=_validation_metrics,
         callbacks=[
@@ -93,7 +80,7 @@ def train_model(
     trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     trainer.train(resume_from_checkpoint=_interrupted(folder / _CHECKPOINTS))
-    return Trained(model.cpu().eval(), trainer.state.global_step)
+    return model.cpu().eval()
 
 
 def discard_checkpoints(folder: Path) -> None:
@@ -105,7 +92,9 @@ def bf16_is_quick() -> bool:
     """Whether this machine multiplies bfloat16 in hardware, rather than by emulation."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    # Private, hence the care; there is no public way to ask.
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
 def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
@@ -130,6 +119,8 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         save_steps=every,
         save_total_limit=1,
         load_best_model_at_end=True,
+        # Else early stopping forgets, after an interruption, how long it has waited.
+        restore_callback_states_from_checkpoint=True,
         metric_for_best_model="calibrated_loss",
         greater_is_better=False,
         logging_steps=1,
@@ -143,12 +134,15 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
 
 
 def _interrupted(folder: Path) -> str | None:
-    if not folder.is_dir():
+    # The state is written last: a folder without it was cut off in the writing.
+    whole = [file.parent for file in folder.glob(f"checkpoint-*/{TRAINER_STATE_NAME}")]
+    for half in set(folder.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(half)
+    if not whole:
         return None
-    checkpoint: str | None = get_last_checkpoint(folder)  # type: ignore[no-untyped-call]
-    if checkpoint:
-        log.info("going on from %s", checkpoint)
-    return checkpoint
+    latest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
+    log.warning("going on from %s", latest)
+    return str(latest)
 
 
 def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -198,6 +192,13 @@ class _Progress(TrainerCallback):
         if self._bar is not None:
             self._bar.set_postfix(self._shown, refresh=False)
             self._bar.update(state.global_step - self._bar.n)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        # The last steps are the most settled, and seldom fall on an evaluation.
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = control.should_save = True
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

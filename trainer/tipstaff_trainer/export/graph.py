@@ -79,13 +79,15 @@ def build_graph(
         for name, part in row_sets.items()
     }
     validation = row_sets["validation"]
+    calibration = fit_platt(logits["validation"], validation.labels)
     found = parity.compare(
         np.concatenate([part.torch for part in row_sets.values()]),
         np.concatenate(list(logits.values())),
         parity.LabelledLogits(validation.labels, validation.torch, logits["validation"]),
+        # Where the calibrated score is one half.
+        cut=-calibration.intercept / calibration.slope,
     )
     parity.gate(found, precision)
-    calibration = fit_platt(logits["validation"], validation.labels)
     scores = {
         name: np.array([calibrate(logit, calibration) for logit in part])
         for name, part in logits.items()

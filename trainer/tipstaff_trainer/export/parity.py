@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from tipstaff_server.evaluator.manifest import Parity
 from tipstaff_trainer.errors import ParityError
+from tipstaff_trainer.measure import Logits
 
 # The gate: more decisions changed than this, with 97.5 % confidence, and the graph is not shipped.
 MAX_CHANGED = 0.02
 MAX_AUROC_DROP = 0.01
 _ROWS_FOR_AUROC = 200
-
-Logits = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +27,18 @@ class LabelledLogits:
     graph: Logits
 
 
-def compare(torch_logits: Logits, graph_logits: Logits, validation: LabelledLogits) -> Parity:
+def compare(
+    torch_logits: Logits, graph_logits: Logits, validation: LabelledLogits, *, cut: float = 0.0
+) -> Parity:
     """Compares two logits for each of the rows at hand.
 
     Args:
         torch_logits: Of the trained model in fp32, shape (n,).
         graph_logits: Of the graph, one request a run where it is not batch-invariant, shape (n,).
         validation: The rows among them that training didn't fit, with labels.
+        cut: The logit at which decisions are taken.
     """
-    changed = (torch_logits > 0) != (graph_logits > 0)
+    changed = (torch_logits >= cut) != (graph_logits >= cut)
     share = binomtest(int(changed.sum()), len(changed))
     truth = validation.labels >= 0.5
     both_classes = 0 < truth.sum() < len(truth)

@@ -30,6 +30,7 @@ def model_card(manifest: Manifest) -> str:
         *_metrics_table(manifest),
         "",
         *_parity(graph),
+        *_calibration(graph),
         "",
         "## Verdicts",
         "",
@@ -67,6 +68,12 @@ def _parity(graph: Graph) -> list[str]:
         f"Against the trained model in torch it changes {graph.parity.changed:.2%} of the "
         f"decisions over {graph.parity.n} rows."
     ]
+
+
+def _calibration(graph: Graph) -> list[str]:
+    if graph.calibration.method == "none":
+        return ["Its score is not calibrated: there were too few validation rows for that."]
+    return [f"Its score is calibrated on {graph.calibration.n} validation rows."]
 
 
 def _shown(value: float | None) -> str:
