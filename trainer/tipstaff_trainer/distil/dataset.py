@@ -32,14 +32,8 @@ class EncodedRows(Dataset[Example]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Example:
-        # `input_ids` is what the Trainer buckets by length on.
-        encoded, row = self.encoded[index], self.rows[index]
-        return {
-            "input_ids": encoded.ids,
-            "encoded": encoded,
-            "label": row.label,
-            "weight": row.weight,
-        }
+        row = self.rows[index]
+        return {"encoded": self.encoded[index], "label": row.label, "weight": row.weight}
 
 
 class Collator:

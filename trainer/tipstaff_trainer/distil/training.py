@@ -7,7 +7,7 @@ import logging
 import math
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from tipstaff_trainer.calibration import calibrated_loss
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.distil.sampling import GroupedSampler
 from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.report.metrics import classification_metrics
 
@@ -64,7 +65,7 @@ def train_model(
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
-    trainer = Trainer(
+    trainer = _GroupedTrainer(
         model=model,
         args=_arguments(settings, folder / _CHECKPOINTS, steps_per_epoch),
         train_dataset=training,
@@ -81,6 +82,19 @@ def train_model(
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     trainer.train(resume_from_checkpoint=_interrupted(folder / _CHECKPOINTS))
     return model.cpu().eval()
+
+
+class _GroupedTrainer(Trainer):
+    """The Trainer with batches that keep groups together."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> GroupedSampler:
+        rows = cast(EncodedRows, train_dataset or self.train_dataset)
+        return GroupedSampler(
+            [row.group or row.id for row in rows.rows],
+            [len(encoded) for encoded in rows.encoded],
+            batch_size=self.args.train_batch_size,
+            seed=self.args.seed,
+        )
 
 
 def discard_checkpoints(folder: Path) -> None:
@@ -108,11 +122,9 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         warmup_ratio=settings.warmup_ratio,
         weight_decay=settings.weight_decay,
         lr_scheduler_type="linear",
-        group_by_length=True,
         bf16=bf16_is_quick() if settings.bf16 is None else settings.bf16,
         use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
-        data_seed=settings.seed,
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",
