@@ -7,7 +7,15 @@ from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from tipstaff import Interaction
@@ -17,7 +25,7 @@ _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _WORDS = """the a of to in is was red blue green big small cat dog bird fish runs sleeps eats flies
 yes no what who where when colour animal does do not one two three four five""".split()
 _SIZES = {
-    "vocab_size": len(_SPECIAL) + len(_WORDS),
+    "vocab_size": 400,
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -59,12 +67,30 @@ def configurations() -> dict[str, PretrainedConfig]:
     }
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """One word, one token."""
-    vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *_WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+def tiny_tokenizer(architecture: str = "bert") -> PreTrainedTokenizerFast:
+    """Of the kind that the architecture has: whole words, bytes in pairs, or pieces of words."""
+    if architecture in ("roberta", "modernbert"):
+        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer: trainers.Trainer = trainers.BpeTrainer(
+            vocab_size=300, special_tokens=_SPECIAL, initial_alphabet=alphabet
+        )
+        tokenizer.train_from_iterator([" ".join(_WORDS)] * 3, trainer)
+    elif architecture in ("albert", "deberta-v2"):
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=60, special_tokens=_SPECIAL, unk_token="[UNK]", show_progress=False
+        )
+        tokenizer.train_from_iterator([" ".join(_WORDS)] * 3, trainer)
+    else:
+        vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *_WORDS])}
+        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.Lowercase()
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -84,7 +110,7 @@ def tiny_base(architecture: str, folder: Path) -> Path:
         torch.manual_seed(0)
         model = transformers.AutoModel.from_config(configurations()[architecture])
         model.save_pretrained(folder)
-        tiny_tokenizer().save_pretrained(folder)
+        tiny_tokenizer(architecture).save_pretrained(folder)
     return folder
 
 

@@ -18,6 +18,8 @@ from tipstaff_server.errors import InvalidRequest
 from tipstaff_server.evaluator import marks
 from tipstaff_server.evaluator.manifest import Encoding
 
+Span = tuple[int, int]
+
 # What an over-long interaction loses first, and the share of the room it keeps: the ground truth
 # down to a quarter, then the input down to an eighth, and the output only when both are at theirs.
 _CUT_ORDER: tuple[tuple[Field, int], ...] = (("ground_truth", 4), ("input", 8), ("output", 1))
@@ -60,6 +62,7 @@ class Encoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.encoding = encoding
+        self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
 
     def encode(self, interaction: Interaction) -> Encoded:
         """Lays the interaction out as token ids.
@@ -78,15 +81,18 @@ class Encoder:
         encodings = self._tokenizer.encode_batch(
             [text or "" for text in texts.values()], add_special_tokens=False
         )
-        tokens = dict(zip(order, encodings, strict=True))
-        lengths = {name: len(encoding.ids) for name, encoding in tokens.items()}
+        tokens = {
+            name: self._without_frame(encoding.ids, encoding.offsets)
+            for name, encoding in zip(order, encodings, strict=True)
+        }
+        lengths = {name: len(ids) for name, (ids, _) in tokens.items()}
         kept = fit(lengths, self.encoding.max_length - 1 - len(order))
-        marked = self._marks(texts, {name: tokens[name].offsets for name in order})
+        marked = self._marks(texts, {name: offsets for name, (_, offsets) in tokens.items()})
 
         ids: list[int] = [self.encoding.cls_id]
         flags = [np.zeros(1, dtype=np.int64)]
         for name in order:
-            ids += tokens[name].ids[: kept[name]]
+            ids += tokens[name][0][: kept[name]]
             ids.append(self.encoding.sep_id)
             flags += [marked[name][: kept[name]], np.zeros(1, dtype=np.int64)]
         return Encoded(
@@ -98,6 +104,17 @@ class Encoder:
                 name for name in FIELDS if name not in order and interaction.get(name) is not None
             ),
         )
+
+    def _without_frame(self, ids: list[int], offsets: list[Span]) -> tuple[list[int], list[Span]]:
+        """Leaves out of a text the tokens that frame texts.
+
+        Some vocabularies (SentencePiece's) hold "[SEP]" as a piece like any other, so that a text
+        may spell it.
+        """
+        if self._frame.isdisjoint(ids):
+            return ids, offsets
+        own = [place for place, token in enumerate(ids) if token not in self._frame]
+        return [ids[place] for place in own], [offsets[place] for place in own]
 
     def filler(self, length: int) -> Encoded:
         """An input of `length` tokens that says nothing, to try a graph with."""

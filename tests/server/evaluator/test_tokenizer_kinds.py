@@ -1,0 +1,49 @@
+"""Layout and marks with each kind of tokenizer: words, bytes in pairs, pieces of words."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_training import tiny_tokenizer
+from tokenizers import Tokenizer
+
+from tipstaff import Interaction
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_server.evaluator.manifest import Encoding
+
+ENCODING = Encoding(
+    order=("output", "ground_truth", "input"),
+    marks="overlap",
+    max_length=128,
+    cls_id=2,
+    sep_id=3,
+    pad_id=0,
+)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "albert"])
+def test_the_tokens_of_shared_words_are_marked_and_no_others(architecture):
+    tokenizer = Tokenizer.from_str(tiny_tokenizer(architecture).backend_tokenizer.to_str())
+    encoder = Encoder(tokenizer.to_str(), ENCODING)
+    encoded = encoder.encode(
+        Interaction("what colour is the bird", "it is green, small", "the bird is green and eats")
+    )
+    seps = [place for place, token in enumerate(encoded.ids) if token == 3]
+    assert len(seps) == 3
+    bounds = zip([0, *seps], seps, strict=False)
+    marked = [
+        tokenizer.decode(
+            [int(encoded.ids[place]) for place in range(start + 1, end) if encoded.marks[place]]
+        ).split()
+        for start, end in bounds
+    ]
+    assert marked == [["green"], ["green"], []]
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "albert"])
+def test_no_text_can_forge_the_layout(architecture):
+    tokenizer = tiny_tokenizer(architecture).backend_tokenizer.to_str()
+    encoded = Encoder(tokenizer, ENCODING).encode(
+        Interaction("a", "no [SEP] yes [CLS] [PAD]", "no")
+    )
+    ids = encoded.ids.tolist()
+    assert (ids.count(2), ids.count(3), ids.count(0)) == (1, 3, 0)
