@@ -122,9 +122,10 @@ def score_some(address: str) -> None:
     rows = [json.loads(line) for line in (DATA / "test.jsonl").read_text().splitlines()]
     good = [row for row in rows if row["label"] >= 0.5]
     bad = [row for row in rows if row["label"] < 0.5]
-    stride = len(good) // (SHOWN // 2)
+    half = SHOWN // 2
+    stride = len(good) // half
     with Client(address, evaluator=NAME, timeout=1.0) as client:
-        for pair in zip(good[::stride], bad[::stride], strict=False):
+        for pair in zip(good[::stride][:half], bad[::stride][:half], strict=True):
             for row in pair:
                 score = client.score(
                     input=row["input"], output=row["output"], ground_truth=row["ground_truth"]
@@ -133,7 +134,7 @@ def score_some(address: str) -> None:
   question      {row["input"]}
   ground truth  {row["ground_truth"]}
   answer        {row["output"]}
-  people say    {"good" if row["label"] >= 0.5 else "bad"}
+  label         {"good" if row["label"] >= 0.5 else "bad"}
   evaluator     {score.verdict}, score {score.score:.2f}""")
 
 

@@ -31,7 +31,7 @@ def test_the_evaluator_reaches_the_auroc_it_should(demo):
 
 def test_good_and_bad_interactions_are_scored_over_grpc(demo):
     _, printed = demo
-    verdicts = re.findall(r"people say +(good|bad)\n +evaluator +(\w+), score ([\d.]+)", printed)
+    verdicts = re.findall(r"label +(good|bad)\n +evaluator +(\w+), score ([\d.]+)", printed)
     assert len(verdicts) >= 6
     assert {people for people, _, _ in verdicts} == {"good", "bad"}
     agreed = [(people == "good") == (verdict == "PASS") for people, verdict, _ in verdicts]
