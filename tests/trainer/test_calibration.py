@@ -50,3 +50,17 @@ def test_overconfidence_does_not_count_in_the_calibrated_loss():
     assert loud == pytest.approx(modest, abs=1e-3)
     noise = np.random.default_rng(1).normal(0, 3, len(logits))
     assert calibrated_loss(logits + noise, labels) > modest + 0.01
+
+
+def test_a_row_of_weight_two_counts_as_two_rows():
+    logits, labels = drawn(0.8, 0.3, n=300)
+    weights = np.where(np.arange(300) < 50, 2.0, 1.0)
+    twice = np.repeat(np.arange(300), weights.astype(int))
+    weighted, repeated = fit_platt(logits, labels, weights), fit_platt(logits[twice], labels[twice])
+    # Not equal: how many rows there are says how far the targets are drawn in.
+    assert weighted.slope == pytest.approx(repeated.slope, rel=0.01)
+    assert weighted.intercept == pytest.approx(repeated.intercept, abs=0.01)
+    assert weighted.slope != pytest.approx(fit_platt(logits, labels).slope, rel=0.01)
+    assert calibrated_loss(logits, labels, weights) == pytest.approx(
+        calibrated_loss(logits[twice], labels[twice]), rel=1e-3
+    )

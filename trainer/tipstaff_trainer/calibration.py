@@ -13,25 +13,28 @@ from scipy.optimize import minimize
 
 from tipstaff_server.evaluator.manifest import Calibration
 
+Floats = npt.NDArray[np.float64]
 _FEWEST_ROWS = 20
 # A slope of zero would forget the logit; a negative one would turn it round.
 _SMALLEST_SLOPE = 0.05
 
 
-def fit_platt(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]) -> Calibration:
+def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> Calibration:
     """Fits Platt scaling; none on too few rows, or on rows of one class.
 
     Args:
         logits: As the graph gave them, shape (n,).
         labels: Probabilities in [0, 1], shape (n,).
+        weights: How much each row counts, positive, shape (n,); None for all alike.
     """
-    good, bad = labels.sum(), (1 - labels).sum()
+    shares = _shares(weights, len(labels))
+    good, bad = shares @ labels, shares @ (1 - labels)
     if len(labels) < _FEWEST_ROWS or min(good, bad) < 1:
         return Calibration()
     targets = labels * (good + 1) / (good + 2) + (1 - labels) / (bad + 2)
 
     found = minimize(
-        lambda parameters: _log_loss(parameters[0] * logits + parameters[1], targets),
+        lambda parameters: _log_loss(parameters[0] * logits + parameters[1], targets, shares),
         x0=[1.0, 0.0],
         method="L-BFGS-B",
         bounds=[(_SMALLEST_SLOPE, None), (None, None)],
@@ -42,7 +45,7 @@ def fit_platt(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]) 
     )
 
 
-def calibrated_loss(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]) -> float:
+def calibrated_loss(logits: Floats, labels: Floats, weights: Floats | None = None) -> float:
     """Log loss against soft labels once the logits are calibrated on the same rows.
 
     What a model is worth that will be calibrated: overconfidence, which calibration takes away,
@@ -51,10 +54,16 @@ def calibrated_loss(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.floa
     Args:
         logits: Shape (n,).
         labels: Probabilities in [0, 1], shape (n,).
+        weights: How much each row counts, positive, shape (n,); None for all alike.
     """
-    found = fit_platt(logits, labels)
-    return _log_loss(found.slope * logits + found.intercept, labels)
+    found = fit_platt(logits, labels, weights)
+    return _log_loss(found.slope * logits + found.intercept, labels, _shares(weights, len(labels)))
 
 
-def _log_loss(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]) -> float:
-    return float(np.mean(np.logaddexp(0, logits) - targets * logits))
+def _shares(weights: Floats | None, rows: int) -> Floats:
+    """The weights scaled to a mean of 1, so that they add up to a number of rows."""
+    return np.ones(rows) if weights is None else weights / weights.mean()
+
+
+def _log_loss(logits: Floats, targets: Floats, shares: Floats) -> float:
+    return float(np.mean(shares * (np.logaddexp(0, logits) - targets * logits)))

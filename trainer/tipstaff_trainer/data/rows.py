@@ -31,7 +31,8 @@ class Row:
         label: Probability in [0, 1] that the output meets the criterion. NaN: not labelled, which
             `read_rows` lets through only when asked to.
         id: Of the interaction: as given, or `content_id`.
-        weight: How much the row counts in training; finite, at least 0.
+        weight: How much the row counts in the training loss, the choice of the best step and the
+            calibration; finite, at least 0.
         group: Rows of one group are never split; as given, or from what they share (`splits`).
         label_source: Who labelled it. A human outranks a judge, a judge any other.
         selection: How the row came to be labelled. Only `random` rows speak for all.

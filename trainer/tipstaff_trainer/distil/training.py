@@ -6,10 +6,12 @@ import json
 import logging
 import math
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import transformers
 from scipy.special import expit
@@ -71,7 +73,9 @@ def train_model(
         train_dataset=training,
         eval_dataset=validation,
         data_collator=Collator(base.special.pad),
-        compute_metrics=_validation_metrics,
+        compute_metrics=partial(
+            _validation_metrics, np.array([row.weight for row in validation.rows])
+        ),
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=settings.patience),
             _Progress(folder / METRICS_FILE),
@@ -157,14 +161,16 @@ def _interrupted(folder: Path) -> str | None:
     return str(latest)
 
 
-def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
+def _validation_metrics(
+    weights: npt.NDArray[np.float64], prediction: EvalPrediction
+) -> dict[str, float]:
     # The model's outputs in its order, after the loss: logit and embedding.
     logits = np.asarray(prediction.predictions[0], dtype=float)
     labels = np.asarray(prediction.label_ids, dtype=float)
     metrics = classification_metrics(labels, expit(logits))
     shown = {name: metrics[name] for name in ("accuracy", "roc_auc")}
     return {
-        "calibrated_loss": calibrated_loss(logits, labels),
+        "calibrated_loss": calibrated_loss(logits, labels, weights),
         **{name: value for name, value in shown.items() if value is not None},
     }
 

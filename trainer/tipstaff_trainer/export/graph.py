@@ -37,6 +37,11 @@ class RowSet:
         """Probabilities in [0, 1], shape (n,)."""
         return np.array([row.label for row in self.rows], dtype=float)
 
+    @property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Positive, shape (n,)."""
+        return np.array([row.weight for row in self.rows], dtype=float)
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredGraph:
@@ -79,7 +84,7 @@ def build_graph(
         for name, part in row_sets.items()
     }
     validation = row_sets["validation"]
-    calibration = fit_platt(logits["validation"], validation.labels)
+    calibration = fit_platt(logits["validation"], validation.labels, validation.weights)
     found = parity.compare(
         np.concatenate([part.torch for part in row_sets.values()]),
         np.concatenate(list(logits.values())),
