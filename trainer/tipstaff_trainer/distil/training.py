@@ -28,6 +28,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalPrediction
 
 from tipstaff_trainer.calibration import calibrated_loss
+from tipstaff_trainer.distil.averaging import AveragingModel
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.model import EvaluatorModel
@@ -59,11 +60,11 @@ def train_model(
         folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
 
     Returns:
-        The best model on the validation rows by its loss once calibrated, in evaluation mode on
-        the CPU.
+        The average of the weights so far (`averaging`), as it stood when it was best on the
+        validation rows by its loss once calibrated; in evaluation mode on the CPU.
     """
     transformers.set_seed(settings.seed)
-    model = EvaluatorModel(base.load(), marks=settings.marks == "overlap")
+    model = AveragingModel(EvaluatorModel(base.load(), marks=settings.marks == "overlap"))
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
@@ -77,6 +78,7 @@ def train_model(
             _validation_metrics, np.array([row.weight for row in validation.rows])
         ),
         callbacks=[
+            _Averaging(),
             EarlyStoppingCallback(early_stopping_patience=settings.patience),
             _Progress(folder / METRICS_FILE),
         ],
@@ -85,7 +87,7 @@ def train_model(
     trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     trainer.train(resume_from_checkpoint=_interrupted(folder / _CHECKPOINTS))
-    return model.cpu().eval()
+    return model.average.cpu().eval()
 
 
 class _GroupedTrainer(Trainer):
@@ -173,6 +175,20 @@ def _validation_metrics(
         "calibrated_loss": calibrated_loss(logits, labels, weights),
         **{name: value for name, value in shown.items() if value is not None},
     }
+
+
+class _Averaging(TrainerCallback):
+    """Takes each step's weights into the average."""
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: AveragingModel | None = None,
+        **_: Any,
+    ) -> None:
+        cast(AveragingModel, model).update()
 
 
 class _Progress(TrainerCallback):

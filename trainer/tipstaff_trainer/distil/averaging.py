@@ -1,0 +1,58 @@
+"""Polynomial-decay averaging of the weights.
+
+Shamir & Zhang 2013, "Stochastic gradient descent for non-smooth optimization", section 4. The last
+steps of a small fine-tuning wander about; their average lies nearer to what they wander about. How
+fast old steps are forgotten depends on how many there are, so that short and long runs average a
+like share of their steps, and nothing needs to be tuned to a run's length.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from tipstaff_trainer.distil.model import EvaluatorModel
+
+# About the last (1 / _DECAY) of the steps count.
+_DECAY = 8
+
+
+class AveragingModel(nn.Module):
+    """An evaluator that learns as itself and is evaluated as the average of its steps so far.
+
+    Both are in its state, so that checkpoints keep them together.
+
+    Attributes:
+        current: What the optimiser moves.
+    """
+
+    def __init__(self, current: EvaluatorModel) -> None:
+        super().__init__()
+        self.current = current
+        self._averaged = AveragedModel(current, avg_fn=_polynomial_decay).requires_grad_(False)
+
+    @property
+    def average(self) -> EvaluatorModel:
+        """The average; the first weights before the first step."""
+        return self._averaged.module
+
+    # The arguments by name: the Trainer hands `**kwargs` more than an evaluator takes.
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        marks: Tensor,
+        labels: Tensor | None = None,
+        weights: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """What `EvaluatorModel` gives for a batch; in evaluation mode, the average's."""
+        model = self.current if self.training else self.average
+        return model(input_ids, attention_mask, marks, labels, weights)  # type: ignore[no-any-return]
+
+    def update(self) -> None:
+        """Takes the current weights into the average; to be called after each step."""
+        self._averaged.update_parameters(self.current)
+
+
+def _polynomial_decay(average: Tensor, current: Tensor, averaged: Tensor | int) -> Tensor:
+    return average.lerp(current, (_DECAY + 1) / (float(averaged) + 1 + _DECAY))
