@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_trainer.data import Row, read_rows, without_groups_of
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.measure import rulings
@@ -32,6 +33,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=float, help="as `tipstaff train` takes it")
     args = parser.parse_args()
+    if (args.out / MANIFEST_FILE).exists():
+        parser.error(f"{args.out} holds a bundle already: remove it, or choose another --out")
     logging.basicConfig(level=logging.WARNING)
 
     train = read_rows(args.data_dir / "train.jsonl", label_source="human")

@@ -9,19 +9,14 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 CONTRACT = Path("tipstaff/v1/scoring.proto")
 STUBS = ROOT / "client" / "tipstaff" / "v1"
 
 
 def test_stubs_are_not_stale(tmp_path):
-    pytest.importorskip("grpc_tools", reason="grpcio-tools is not installed: stubs not compared")
-    pinned = _pinned_generator()
-    installed = importlib.metadata.version("grpcio-tools")
-    if installed != pinned:
-        pytest.skip(f"stubs are made with grpcio-tools {pinned}, installed is {installed}")
+    # A dev dependency: without it, or with another version, this machine is not set up.
+    assert importlib.metadata.version("grpcio-tools") == _pinned_generator()
 
     subprocess.run(
         [

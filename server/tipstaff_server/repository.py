@@ -132,16 +132,6 @@ def set_serving(repository: Path, name: str, version: int) -> None:
         raise RepositoryError(f"{target}: can't be written: {error.strerror}") from error
 
 
-def serving(repository: Path) -> dict[str, int]:
-    """The version that serves, for each evaluator that has one.
-
-    Raises:
-        RepositoryError: The repository or one of its `serving.json` can't be read.
-    """
-    found = {name: serving_version(repository, name) for name in names(repository)}
-    return {name: version for name, version in found.items() if version is not None}
-
-
 def serving_version(repository: Path, name: str) -> int | None:
     """The version of one evaluator that serves, None when none was promoted.
 

@@ -19,7 +19,7 @@ def repo(tmp_path: Path) -> Path:
 
 def test_publishing_counts_versions_and_promotes_none(repo, bundle):
     assert [repository.publish(bundle, repo) for _ in range(3)] == [1, 2, 3]
-    assert repository.serving(repo) == {}
+    assert repository.serving_version(repo, "tiny") is None
     (published,) = repository.contents(repo)
     assert published == repository.Published("tiny", (1, 2, 3), None)
     assert Bundle.open(repo / "tiny" / "2").manifest == read_manifest(bundle)
@@ -51,9 +51,9 @@ def test_only_what_the_manifest_lists_is_copied_byte_for_byte(repo, tmp_path):
 def test_promoting_and_rolling_back(repo, bundle):
     repository.publish(bundle, repo)
     assert repository.publish(bundle, repo, promote=True) == 2
-    assert repository.serving(repo) == {"tiny": 2}
+    assert repository.serving_version(repo, "tiny") == 2
     assert repository.promote(repo, "tiny", 1) == 2
-    assert repository.serving(repo) == {"tiny": 1}
+    assert repository.serving_version(repo, "tiny") == 1
     assert {entry.name for entry in (repo / "tiny").iterdir()} == {"1", "2", "serving.json"}
 
 
@@ -69,7 +69,7 @@ def test_promoting_what_is_not_there(repo, bundle, name, version, words):
     repository.publish(bundle, repo)
     with pytest.raises(RepositoryError, match=words):
         repository.promote(repo, name, version)
-    assert repository.serving(repo) == {}
+    assert repository.serving_version(repo, "tiny") is None
 
 
 def test_a_damaged_bundle_is_neither_published_nor_promoted(repo, tmp_path):
@@ -104,14 +104,14 @@ def test_an_unreadable_serving_file_is_named_and_repaired_by_promoting(repo, bun
     repository.publish(bundle, repo)
     (repo / "tiny" / "serving.json").write_text(content)
     with pytest.raises(RepositoryError, match=r"tiny/serving\.json: .*promote"):
-        repository.serving(repo)
+        repository.serving_version(repo, "tiny")
     assert repository.promote(repo, "tiny", 1) is None
-    assert repository.serving(repo) == {"tiny": 1}
+    assert repository.serving_version(repo, "tiny") == 1
 
 
 def test_a_repository_that_is_not_there(repo, bundle, tmp_path):
     with pytest.raises(RepositoryError, match="no such folder"):
-        repository.serving(repo)
+        repository.names(repo)
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(RepositoryError, match="can't be written"):

@@ -2,10 +2,10 @@
 
 TipstaffError
 └── TrainerError
-├── DataError        data/: a row, a column or a file; names which and what to do
-├── TrainingError    distil/: a setting or a base encoder that can't be trained
-└── ExportError      export/: the model can't be exported
-└── ParityError  export/parity: the exported graph decides otherwise than the model
+    ├── DataError        data/: a row, a column or a file; names which and what to do
+    ├── TrainingError    distil/: a setting or a base encoder that can't be trained
+    └── ExportError      export/: the model can't be exported
+        └── ParityError  export/parity: the exported graph decides otherwise than the model
 """
 
 from __future__ import annotations

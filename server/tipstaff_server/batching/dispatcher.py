@@ -67,14 +67,11 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._work_came = threading.Condition(self._lock)
         self._deadline_came = threading.Condition(self._lock)
-        self._all_answered = threading.Condition(self._lock)
         # Behind the lock:
         self._scheduler = Scheduler(self._costs, limits)
         self._busy_until = [-math.inf] * lanes
         self._idle = 0
         self._sweep_at = -math.inf
-        self._unanswered = 0
-        self._closed = False
         self._stopped = False
 
         self._lanes = [
@@ -121,7 +118,7 @@ class Dispatcher:
         entry = Entry(model, encoded, deadline, now)
         self._scheduler.estimate(entry, now)
         with self._lock:
-            if self._closed:
+            if self._stopped:
                 raise ShuttingDown("the server is shutting down: try another one")
             admit(
                 entry,
@@ -132,7 +129,6 @@ class Dispatcher:
                 capacity=self._max_queue,
             )
             self._scheduler.push(entry)
-            self._unanswered += 1
             if self._idle:
                 self._work_came.notify()
             else:
@@ -174,19 +170,6 @@ class Dispatcher:
         """Drops what is known of a model that will get no more requests."""
         self._costs.forget(model)
 
-    def drain(self, timeout: float) -> bool:
-        """Admits nothing more and waits for what was admitted.
-
-        Args:
-            timeout: Seconds to wait at most.
-
-        Returns:
-            Whether all was answered.
-        """
-        with self._lock:
-            self._closed = True
-            return self._all_answered.wait_for(lambda: not self._unanswered, timeout)
-
     def stop(self, timeout: float = 5.0) -> None:
         """Ends the threads; what is left resolves with `ShuttingDown`.
 
@@ -194,7 +177,7 @@ class Dispatcher:
             timeout: Seconds to wait for runs that are under way.
         """
         with self._lock:
-            self._closed = self._stopped = True
+            self._stopped = True
             left = self._scheduler.clear()
             self._work_came.notify_all()
             self._deadline_came.notify_all()
@@ -267,9 +250,6 @@ class Dispatcher:
         """Runs when a future resolves, however it did."""
         with self._lock:
             cancelled = future.cancelled() and self._scheduler.cancel(entry)
-            self._unanswered -= 1
-            if not self._unanswered:
-                self._all_answered.notify_all()
         if cancelled:
             claim(entry, self._observe)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from tipstaff.statuses import PUSHBACK_TRAILER
 from tipstaff_server.errors import (
     DeadlineExpired,
     DeadlineUnreachable,
@@ -19,7 +20,6 @@ from tipstaff_server.errors import (
     ShuttingDown,
 )
 
-PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
 REQUEST_ID_TRAILER = "tipstaff-request-id"
 
 # The status and the word in the refusals metric.

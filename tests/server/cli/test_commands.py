@@ -8,7 +8,7 @@ from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
 from tipstaff_server.evaluator.manifest import Certificate, Policy
-from tipstaff_server.repository import serving
+from tipstaff_server.repository import serving_version
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -20,12 +20,12 @@ def test_publishing_says_how_to_promote_and_that_works(bundle, tmp_path, capsys)
     assert main(["publish", str(bundle), str(repo)]) == 0
     first, second = lines(capsys)
     assert first == f"published tiny version 1 to {repo / 'tiny' / '1'}"
-    assert serving(repo) == {}
+    assert serving_version(repo, "tiny") is None
     promote = second.partition("tipstaff ")[2].split()
     assert promote[0] == "promote"
     assert main(promote) == 0
     assert lines(capsys) == ["tiny version 1 serves now"]
-    assert serving(repo) == {"tiny": 1}
+    assert serving_version(repo, "tiny") == 1
 
 
 def test_publish_promote_and_roll_back(bundle, tmp_path, capsys):

@@ -111,6 +111,17 @@ def test_a_test_file_without_a_trained_column_is_refused_before_training(data, t
     assert "has no column ground_truth" in done.stderr
 
 
+def test_says_when_only_one_of_two_files_tells_groups(data, tmp_path):
+    file = tmp_path / "test.jsonl"
+    file.write_text('{"input": "a", "output": "b", "ground_truth": "c", "label": 1}')
+    done = tipstaff(
+        "train", data, "--name", "colours", "--out", tmp_path / "b", "--test-file", file,
+        "--base", "no/such-model",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"{data} has a group column and {file} has none" in done.stderr
+
+
 MISTAKES = [
     (["--name", "My Evaluator"], 2, "--name: 'My Evaluator': lower-case letters"),
     (["--epochs", "many"], 2, "--epochs many:"),

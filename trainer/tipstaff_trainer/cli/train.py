@@ -108,11 +108,19 @@ def _parted(
             "read; map one with --map, or leave the field out with --columns"
         )
     rows = without_groups_of(data.rows, test.rows)
-    shared = len(data.rows) - len(rows)
-    if not shared:
-        return rows, test.rows, test.warnings
-    note = f"left out {shared} of {len(data.rows)} rows, whose group is also in {args.test_file}"
-    return rows, test.rows, (*test.warnings, note)
+    notes = list(test.warnings)
+    if data.grouped != test.grouped:
+        has, lacks = (args.data, args.test_file) if data.grouped else (args.test_file, args.data)
+        notes.append(
+            f"{has} has a group column and {lacks} has none, so rows that belong together can't be "
+            "told across them: the test may flatter; add the column, or split one file with "
+            "--test-size"
+        )
+    if shared := len(data.rows) - len(rows):
+        notes.append(
+            f"left out {shared} of {len(data.rows)} rows, whose group is also in {args.test_file}"
+        )
+    return rows, test.rows, notes
 
 
 def _settings(args: argparse.Namespace) -> TrainSettings:

@@ -34,11 +34,13 @@ class Data:
     Attributes:
         rows: One for each interaction, in the file's order.
         columns: The fields that its interactions have, in the wire's order: those to train on.
+        grouped: Whether the file itself says what belongs together.
         warnings: What a user should know, one line each.
     """
 
     rows: list[Row]
     columns: tuple[Field, ...]
+    grouped: bool
     warnings: tuple[str, ...]
 
 
@@ -87,6 +89,7 @@ def read_rows(
     return Data(
         rows=[_narrow(row, fields) for row in grouped],
         columns=fields,
+        grouped="group" in found.names,
         warnings=(
             *table.notes,
             *found.notes,

@@ -8,6 +8,8 @@ like share of their steps, and nothing needs to be tuned to a run's length.
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -34,7 +36,7 @@ class AveragingModel(nn.Module):
     @property
     def average(self) -> EvaluatorModel:
         """The average; the first weights before the first step."""
-        return self._averaged.module
+        return cast(EvaluatorModel, self._averaged.module)
 
     # The arguments by name: the Trainer hands `**kwargs` more than an evaluator takes.
     def forward(
