@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -72,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
     # Only now, so that `--help` and mistakes don't wait for grpc.
     from tipstaff import Client
 
-    with Client(args.target, evaluator=args.evaluator, timeout=args.timeout) as client:
+    with (
+        _killed_by_ctrl_c(),
+        Client(args.target, evaluator=args.evaluator, timeout=args.timeout) as client,
+    ):
         score = client.score(
             input=interaction.input,
             output=interaction.output,
@@ -82,6 +88,19 @@ def run(args: argparse.Namespace) -> int:
         )
     print(_as_json(score) if args.json else _as_text(score))
     return 0
+
+
+@contextmanager
+def _killed_by_ctrl_c() -> Iterator[None]:
+    """Has Ctrl-C end the process at once, as there is nothing to clean up.
+
+    Inside grpc's blocking calls a KeyboardInterrupt now and then comes up where it gets lost.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _read(args: argparse.Namespace) -> Interaction:
