@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import math
@@ -133,6 +134,11 @@ class App:
         while True:
             if settings.repository:
                 await asyncio.to_thread(self._registry.follow, settings.repository)
+            if not announced:
+                # What start-up made stays for good: going over it again would stop all threads for
+                # tens of milliseconds whenever the collector does.
+                gc.collect()
+                gc.freeze()
             ready = self._registry.readiness()
             health.show(ready if self._dispatcher.healthy else dict.fromkeys(ready, False))
             if not announced:

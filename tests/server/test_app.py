@@ -27,14 +27,26 @@ INTERACTION = Interaction("capital of france", "paris is it", "paris")
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory) -> Path:
-    """A bundle whose runs take some ten milliseconds and one request each."""
+    """A bundle whose runs take some 30 to 100 milliseconds and one request each."""
     folder = tmp_path_factory.mktemp("slow") / "slow"
-    return make_bundle(folder, name="slow", run_cost=400, batch_invariant=False)
+    return make_bundle(folder, name="slow", run_cost=1500, batch_invariant=False)
 
 
 def send(server: Server, count: int, timeout: float = 20) -> list[grpc.Future]:
     stub = server.stub()
     return [stub.Score.future(REQUEST, timeout=timeout) for _ in range(count)]
+
+
+def seconds_alone(server: Server) -> float:
+    """What a call to an idle server takes, the least of a few."""
+    stub = server.stub()
+
+    def one() -> float:
+        started = time.monotonic()
+        stub.Score(REQUEST, timeout=20)
+        return time.monotonic() - started
+
+    return min(one() for _ in range(5))
 
 
 def codes(calls: list[grpc.Future]) -> list[str]:
@@ -139,14 +151,14 @@ def test_it_serves_only_once_warm(start, slow):
 
 def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(start, slow):
     server = start(slow, "--lanes", 1)
-    calls = send(server, 12)
-    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 6)
+    calls = send(server, 20)
+    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 15)
     server.process.terminate()
     server.wait_for_log("draining")
     late = send(server, 1)[0]
     assert late.code() is grpc.StatusCode.UNAVAILABLE
     assert server.process.wait(timeout=20) == 0
-    assert codes(calls) == ["OK"] * 12
+    assert codes(calls) == ["OK"] * 20
     assert "stopped" in server.log
 
 
@@ -163,17 +175,20 @@ def test_overload_is_refused_at_once_with_a_time_to_come_back(start, slow):
 
 def test_whether_the_deadline_or_the_queue_is_at_fault_is_told_apart(start, slow):
     server = start(slow, "--lanes", 1)
-    # Some 30 ms a run: time for one, not for all.
-    calls = send(server, 60, timeout=0.6)
+    seconds = seconds_alone(server)
+    # Time for some of them, not for all.
+    calls = send(server, 40, timeout=10 * seconds)
     refused = [call for call in calls if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
     assert refused
     assert "OK" in codes(calls)
     assert int(dict(refused[0].trailing_metadata())["grpc-retry-pushback-ms"]) > 0
     assert server.metric("tipstaff_refusals_total", reason="deadline") == len(refused)
 
+    stub = server.stub()
+
     def too_short() -> bool:
         # It may also be over before the refusal is back.
-        (call,) = send(server, 1, timeout=0.01)
+        call = stub.Score.future(REQUEST, timeout=seconds / 2)
         return call.code() is grpc.StatusCode.FAILED_PRECONDITION
 
     wait_until(too_short)
@@ -182,17 +197,17 @@ def test_whether_the_deadline_or_the_queue_is_at_fault_is_told_apart(start, slow
 
 def test_cancelled_requests_leave_the_queue_unrun(start, slow):
     server = start(slow, "--lanes", 1)
-    calls = send(server, 12)
-    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 6)
+    calls = send(server, 20)
+    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 15)
     for call in calls[2:]:
         call.cancel()
     wait_until(lambda: server.metric("tipstaff_queue_depth") == 0)
-    assert codes(calls[:2]) == ["OK", "OK"]
     done = "tipstaff_request_duration_seconds_count"
-    wait_until(lambda: server.metric(done) == 12)
+    wait_until(lambda: server.metric(done) == 20)
     cancelled = server.metric(done, code="CANCELLED")
-    assert cancelled >= 6
-    assert server.metric("tipstaff_batch_size_sum") <= 12 - cancelled + 1
+    assert cancelled >= 8
+    assert server.metric("tipstaff_batch_size_sum") <= 20 - cancelled + 1
+    assert set(codes(calls)) == {"OK", "CANCELLED"}
 
 
 def test_unix_sockets_and_several_addresses(start, tmp_path, bundle):

@@ -28,14 +28,14 @@ def walked(*weights: float) -> AveragingModel:
 
 
 def logit(model) -> float:
-    return float(model(None, None, None)["logit"])
+    return model(None, None, None)["logit"].item()
 
 
 def test_learns_as_itself_and_is_evaluated_as_the_average():
     model = walked(*[1.0] * 50, 2.0)
     assert logit(model.train()) == 2.0
     assert 1.0 < logit(model.eval()) < 1.5
-    assert float(model.average.weight) == logit(model)
+    assert model.average.weight.item() == logit(model)
     assert [name for name, each in model.named_parameters() if each.requires_grad] == [
         "current.weight"
     ]

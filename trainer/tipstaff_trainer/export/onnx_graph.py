@@ -83,6 +83,9 @@ def _fuse(file: Path, model: EvaluatorModel) -> None:
     # On CPUs its kernel takes two to three times as long as what it replaces; on CUDA onnxruntime
     # fuses it by itself.
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
+    # Left in its Add, the bias joins the int8 product before it, which then passes over its output
+    # once: a twentieth less time for the graph.
+    options.enable_bias_gelu = False
     try:
         fused = optimizer.optimize_model(
             str(file),
