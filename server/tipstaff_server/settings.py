@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from tipstaff_server.errors import SettingsError
+from tipstaff_server.evaluator.manifest import Precision
 
 ENVIRONMENT_PREFIX = "TIPSTAFF_"
 OFF = "off"
@@ -64,7 +65,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where to run the graphs; auto prefers CUDA where it works"
     )
-    precision: Literal["int8", "fp16", "fp32"] | None = Field(
+    precision: Precision | None = Field(
         default=None, description="which graph of a bundle to run (default: best for the device)"
     )
     lanes: int | None = Field(

@@ -39,7 +39,7 @@ def trained(bert, tmp_path_factory):
         settings=settings(bert),
         test_rows=rows[100:],
         criterion="The colour is right.",
-        precisions=("fp32", "int8", "fp32"),
+        precisions=("fp32", "int8", "fp16", "fp32"),
     )
     return out
 
@@ -54,8 +54,8 @@ def test_the_manifest_says_what_was_done(trained):
     assert manifest.training.rows + manifest.training.validation_rows == 100
     assert manifest.training.label_sources == {"judge": 100}
     assert manifest.training.settings["epochs"] == 2
-    assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp32/cpu"]
-    assert [graph.parity.n for graph in manifest.graphs] == [120, 120]
+    assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp16/cpu", "fp32/cpu"]
+    assert [graph.parity.n for graph in manifest.graphs] == [120, 120, 120]
     assert manifest.metrics["test"]["n"] == 20
     assert not manifest.graphs[0].batch_invariant
     assert manifest.graphs[0].calibration.method == "platt"

@@ -30,6 +30,7 @@ from tipstaff_server.evaluator.manifest import (
     TOKENIZER_FILE,
     Encoding,
     Manifest,
+    Precision,
     Training,
 )
 from tipstaff_trainer.data import Row, check_trainable, fingerprint, split_rows
@@ -37,7 +38,7 @@ from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.distil.settings import Precision, TrainSettings
+from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.training import discard_checkpoints, train_model
 from tipstaff_trainer.errors import TrainingError
 from tipstaff_trainer.export.graph import RowSet, build_graph

@@ -18,6 +18,7 @@ MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "card.md"
 
+Precision = Literal["int8", "fp16", "fp32"]
 EvaluatorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -151,7 +152,7 @@ class Graph(_Part):
     """
 
     file: FileName
-    precision: Literal["int8", "fp16", "fp32"]
+    precision: Precision
     device: Literal["cpu", "cuda"] = "cpu"
     batch_invariant: bool
     calibration: Calibration = Calibration()

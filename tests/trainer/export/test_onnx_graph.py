@@ -12,7 +12,7 @@ from tipstaff_server.evaluator.session import Session, collate
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import ExportError
 from tipstaff_trainer.export.onnx_graph import export_fp32
-from tipstaff_trainer.export.quantise import quantise_int8
+from tipstaff_trainer.export.precision import quantise_to_int8
 
 LENGTHS = (40, 7, 60, 33)
 
@@ -63,7 +63,7 @@ def test_int8_is_near(architecture, tmp_path):
     evaluator, batch = model(architecture), interactions()
     fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
     export_fp32(evaluator, fp32)
-    quantise_int8(fp32, int8)
+    quantise_to_int8(fp32, int8)
     session, exact = (Session(file.read_bytes(), pad_id=0) for file in (int8, fp32))
     for item in batch:
         assert abs(session.run([item]).logits[0] - exact.run([item]).logits[0]) < 0.15

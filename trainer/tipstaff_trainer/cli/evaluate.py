@@ -7,9 +7,10 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from tipstaff.types import Reason
+from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
     add_data_arguments(parser)
-    parser.add_argument("--precision", choices=["int8", "fp32"], help="which of its graphs")
+    parser.add_argument("--precision", choices=get_args(Precision), help="which of its graphs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -7,12 +7,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from tipstaff.errors import UsageError
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.manifest import EvaluatorName
+from tipstaff_server.evaluator.manifest import EvaluatorName, Precision
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 from tipstaff_trainer.data import Data, Row, check_trainable, split_rows, without_groups_of
 from tipstaff_trainer.distil.settings import TrainSettings
@@ -38,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         nargs="+",
         default=["int8"],
-        choices=["int8", "fp32"],
-        help="graphs to export; int8 for CPUs, fp32 for GPUs and to compare (default: int8)",
+        choices=get_args(Precision),
+        help="graphs to export; int8 for CPUs, fp16 for GPUs, fp32 to compare (default: int8)",
     )
     parser.add_argument(
         "--golden",

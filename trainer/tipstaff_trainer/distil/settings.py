@@ -6,8 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Precision = Literal["int8", "fp32"]
-
 _SMALL = 4000
 
 

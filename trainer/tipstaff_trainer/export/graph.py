@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +12,22 @@ import numpy.typing as npt
 
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph
+from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Precision
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.calibration import fit_platt
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.distil.settings import Precision
 from tipstaff_trainer.export import parity
-from tipstaff_trainer.export.quantise import quantise_int8
+from tipstaff_trainer.export.precision import convert_to_fp16, quantise_to_int8
 from tipstaff_trainer.measure import Logits, graph_logits
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
 
 _PROBES = 64
+
+_CONVERT: dict[Precision, Callable[[Path, Path], object]] = {
+    "int8": quantise_to_int8,
+    "fp16": convert_to_fp16,
+    "fp32": shutil.copyfile,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,7 @@ def build_graph(
         ParityError: It decides otherwise than the trained model.
     """
     file = folder / f"model.{precision}.onnx"
-    if precision == "int8":
-        quantise_int8(fp32_file, file)
-    else:
-        file.write_bytes(fp32_file.read_bytes())
+    _CONVERT[precision](fp32_file, file)
     session = Session(file.read_bytes(), pad_id=pad_id)
     logits = {
         name: graph_logits(session, part.encoded, what=f"{precision} graph, {name} rows")
