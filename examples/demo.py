@@ -33,9 +33,11 @@ def main() -> None:
     parser.add_argument("train_options", nargs="*", help="passed on to `tipstaff train`")
     args = parser.parse_args()
     bundle, repository = args.out / "bundle", args.out / "repository"
-    if args.out.exists() and any(args.out.iterdir()) and not bundle.exists():
-        sys.exit(f"{args.out} is not empty and not of an earlier demo: choose another --out")
-    shutil.rmtree(args.out, ignore_errors=True)
+    made = {"bundle", "repository", "server.log", "metrics.txt"}
+    if args.out.exists() and (foreign := {path.name for path in args.out.iterdir()} - made):
+        sys.exit(f"{args.out} holds {min(foreign)}, which is no demo's: choose another --out")
+    for name in ("bundle", "repository"):
+        shutil.rmtree(args.out / name, ignore_errors=True)
 
     step(1, "Train an evaluator on the example data, and measure it on rows it never saw")
     tipstaff(

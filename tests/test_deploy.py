@@ -48,3 +48,16 @@ def test_pods_outlive_the_drain(pytestconfig):
             if "containers" in pod:
                 drain = Settings.model_fields["drain_seconds"].default
                 assert pod["terminationGracePeriodSeconds"] > drain
+
+
+@pytest.mark.parametrize("file", MANIFESTS)
+def test_a_server_without_evaluators_is_not_ready_but_is_not_restarted(file, pytestconfig):
+    (server,) = (
+        container
+        for document in yaml.safe_load_all((pytestconfig.rootpath / file).read_text())
+        for container in containers(document)
+        if container["name"] == "tipstaff"
+    )
+    assert "grpc" in server["readinessProbe"]
+    for probe in ("startupProbe", "livenessProbe"):
+        assert "grpc" not in server.get(probe, {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterable
 from typing import get_args
@@ -10,7 +9,7 @@ from typing import get_args
 import grpc
 
 from tipstaff.calls import Batch, Call
-from tipstaff.channel import checked_target
+from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.convert import to_request
 from tipstaff.errors import InvalidRequestError
 from tipstaff.types import Interaction, OnFailure
@@ -95,8 +94,10 @@ class BaseClient:
 
 
 def _checked_timeout(timeout: float) -> float:
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    if not 0 < timeout <= LONGEST_TIMEOUT:
+        raise ValueError(
+            f"timeout must be a positive number of seconds, a day at most, not {timeout!r}"
+        )
     return timeout
 
 

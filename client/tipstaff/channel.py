@@ -27,6 +27,9 @@ _SERVICE_CONFIG = {
     ]
 }
 
+# Seconds. gRPC takes much longer timeouts to have passed already.
+LONGEST_TIMEOUT = 86400.0
+
 
 def channel_options() -> list[tuple[str, int | str]]:
     """Options of the channel between a client and its server.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import grpc
 
@@ -18,6 +18,8 @@ from tipstaff.statuses import Status
 from tipstaff.types import EvaluatorInfo, Interaction, OnFailure, Score
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
+
+Response = TypeVar("Response")
 
 
 class Client(BaseClient):
@@ -112,7 +114,7 @@ class Client(BaseClient):
             request_id=request_id,
         )
         try:
-            response = self._connected().Score(request, timeout=call.timeout)
+            response = self._ask(lambda stub: stub.Score(request, timeout=call.timeout))
         except grpc.RpcError as failure:
             error = call.error(self._status(failure), request.request_id)
             if not call.covers(error):
@@ -154,7 +156,9 @@ class Client(BaseClient):
         if not batch.sent:
             return batch.merged([])
         try:
-            response = self._connected().ScoreBatch(batch.message(), timeout=call.timeout)
+            response = self._ask(
+                lambda stub: stub.ScoreBatch(batch.message(), timeout=call.timeout)
+            )
         except grpc.RpcError as failure:
             error = call.error(self._status(failure))
             if not call.covers(error):
@@ -174,8 +178,8 @@ class Client(BaseClient):
         """
         call = self._call(timeout)
         try:
-            response = self._connected().ListEvaluators(
-                pb.ListEvaluatorsRequest(), timeout=call.timeout
+            response = self._ask(
+                lambda stub: stub.ListEvaluators(pb.ListEvaluatorsRequest(), timeout=call.timeout)
             )
         except grpc.RpcError as failure:
             raise call.error(self._status(failure)) from failure
@@ -183,8 +187,8 @@ class Client(BaseClient):
 
     def close(self) -> None:
         """Closes the connection; calls under way in other threads end with RuntimeError."""
+        self._closed = True
         with self._lock:
-            self._closed = True
             if self._channel is not None and self._pid == os.getpid():
                 self._channel.close()
 
@@ -199,12 +203,22 @@ class Client(BaseClient):
     ) -> None:
         self.close()
 
+    def _ask(self, call: Callable[[ScoringServiceStub], Response]) -> Response:
+        stub = self._connected()
+        try:
+            return call(stub)
+        except ValueError as error:
+            # What gRPC raises where another thread has closed the channel meanwhile.
+            if self._closed:
+                raise RuntimeError(CLOSED) from error
+            raise
+
     def _connected(self) -> ScoringServiceStub:
-        if self._closed:
-            raise RuntimeError(CLOSED)
         stub = self._stub
-        if stub is None:
+        if stub is None or self._closed:
             with self._lock:
+                if self._closed:
+                    raise RuntimeError(CLOSED)
                 stub = self._stub = self._stub or self._connect()
         if self._pid != os.getpid():
             raise RuntimeError(

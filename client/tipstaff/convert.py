@@ -34,7 +34,8 @@ def to_request(
     """The message that asks for one score.
 
     Raises:
-        InvalidRequestError: All three fields are absent, or one can't be written as UTF-8.
+        InvalidRequestError: All three fields are absent, a text can't be written as UTF-8, or the
+            version is out of range.
         TypeError: A field is neither a str nor None.
     """
     texts = {name: interaction.get(name) for name in FIELDS}
@@ -44,6 +45,10 @@ def to_request(
         # A lone surrogate: JSON with a broken escape decodes to one.
         if text is not None and not _is_unicode(text):
             raise _invalid(f"{name}: not valid Unicode text", request_id)
+    if not _is_unicode(evaluator + request_id):
+        raise _invalid("evaluator, request_id: not valid Unicode text", "")
+    if not 0 <= version < 2**32:
+        raise _invalid(f"version: {version} is none", request_id)
     if all(text is None for text in texts.values()):
         raise _invalid("input, output, ground_truth: all absent, give at least one", request_id)
     return pb.ScoreRequest(

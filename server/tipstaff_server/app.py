@@ -29,6 +29,8 @@ log = logging.getLogger("tipstaff_server")
 
 # More batches at a time don't make a GPU quicker; two hide the way to it and back.
 _CUDA_LANES = 2
+# Between looks at whether everything still serves.
+_HEALTH_SECONDS = 1.0
 
 
 def serve(settings: Settings) -> None:
@@ -127,50 +129,61 @@ class App:
         keeper.cancel()
 
     async def _keep_serving(self, health: HealthServicer, started: float) -> None:
-        """Loads what is to be served, follows promotions, and shows how things stand."""
-        settings, announced = self._settings, False
+        """Loads what is to be served, then follows promotions and shows how things stand."""
+        settings = self._settings
         if settings.bundles:
             await asyncio.to_thread(self._registry.load_bundles, settings.bundles)
-        while True:
+        if settings.repository:
+            await asyncio.to_thread(self._registry.follow, settings.repository)
+        # What start-up made stays for good: going over it again would stop all threads for tens of
+        # milliseconds whenever the collector does.
+        gc.collect()
+        gc.freeze()
+        self._show(health)
+        self._announce(time.monotonic() - started)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_showing(health))
             if settings.repository:
-                await asyncio.to_thread(self._registry.follow, settings.repository)
-            if not announced:
-                # What start-up made stays for good: going over it again would stop all threads for
-                # tens of milliseconds whenever the collector does.
-                gc.collect()
-                gc.freeze()
-            ready = self._registry.readiness()
-            health.show(ready if self._dispatcher.healthy else dict.fromkeys(ready, False))
-            if not announced:
-                announced = True
-                self._announce(time.monotonic() - started)
-            await asyncio.sleep(settings.poll_seconds)
+                tasks.create_task(self._keep_following(health, settings.repository))
+
+    async def _keep_following(self, health: HealthServicer, repository: Path) -> None:
+        while True:
+            await asyncio.sleep(self._settings.poll_seconds)
+            await asyncio.to_thread(self._registry.follow, repository)
+            self._show(health)
+
+    async def _keep_showing(self, health: HealthServicer) -> None:
+        while True:
+            await asyncio.sleep(_HEALTH_SECONDS)
+            self._show(health)
+
+    def _show(self, health: HealthServicer) -> None:
+        ready = self._registry.readiness()
+        health.show(ready if self._dispatcher.healthy else dict.fromkeys(ready, False))
 
     def _announce(self, seconds: float) -> None:
         threads = self._settings.threads
+        readiness = self._registry.readiness()
+        missing = [name for name, ready in readiness.items() if not ready]
         log.info(
             "%s after %.1f s, with %d %s of %d %s",
-            "ready" if self._registry.all() else "started",
+            "ready" if readiness and not missing else "started",
             seconds,
             self._lanes,
             "lane" if self._lanes == 1 else "lanes",
             threads,
             "thread" if threads == 1 else "threads",
         )
-        if not self._registry.all():
+        if not readiness:
             repository = self._settings.repository
             log.warning(
                 "nothing serves yet: waiting for `tipstaff promote %s NAME VERSION`", repository
             )
+        elif missing:
+            log.warning("health says NOT_SERVING until these serve too: %s", ", ".join(missing))
 
     def _load(self, path: Path) -> Evaluator:
         """Loads, verifies and warms one bundle, and measures what its runs cost."""
-        evaluator = self._load_on_best_device(path)
-        evaluator.warm_up()
-        self._dispatcher.learn(evaluator, evaluator.filler)
-        return evaluator
-
-    def _load_on_best_device(self, path: Path) -> Evaluator:
         *preferred, last = self._devices
         for device in preferred:
             try:
@@ -181,9 +194,15 @@ class App:
 
     def _load_on(self, path: Path, device: Device) -> Evaluator:
         settings = self._settings
-        return Evaluator.load(
+        evaluator = Evaluator.load(
             path, device=device, precision=settings.precision, threads=settings.threads
         )
+        try:
+            evaluator.warm_up()
+            self._dispatcher.learn(evaluator, evaluator.filler)
+        except Exception as error:  # onnxruntime has no root error of its own
+            raise BundleError(path / evaluator.graph.file, f"can't be run: {error}") from error
+        return evaluator
 
 
 class _JsonFormatter(logging.Formatter):

@@ -11,7 +11,7 @@ TipstaffError
     ├── EvaluatorNotFound     registry: nothing served by that name           NOT_FOUND
     ├── NotReady              registry: it is still loading                   UNAVAILABLE
     ├── Overloaded            batching/admission: full, or too long a queue   RESOURCE_EXHAUSTED
-    ├── DeadlineUnreachable   batching/admission: not even when idle          FAILED_PRECONDITION
+    ├── DeadlineUnreachable   scorer, batching/admission: not even when idle  FAILED_PRECONDITION
     ├── DeadlineExpired       batching/scheduler: ran out while waiting       DEADLINE_EXCEEDED
     ├── ShuttingDown          batching: draining                              UNAVAILABLE
     └── InferenceFailed       batching/lanes: the graph raised                INTERNAL

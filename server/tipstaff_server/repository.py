@@ -66,6 +66,8 @@ def publish(bundle: Path, repository: Path, *, promote: bool = False) -> int:
     opened = Bundle.open(bundle)
     name = opened.manifest.name
     try:
+        folder = repository / name
+        folder.mkdir(parents=True, exist_ok=True)
         version = max(versions(repository, name), default=0) + 1
         while True:
             try:
@@ -75,8 +77,11 @@ def publish(bundle: Path, repository: Path, *, promote: bool = False) -> int:
                 break
             except FileExistsError:
                 version += 1  # another publisher was quicker
+    except FileExistsError as error:
+        raise RepositoryError(f"{error.filename}: is not a folder") from error
     except OSError as error:
-        raise RepositoryError(f"{repository}: can't be written: {error.strerror}") from error
+        where = error.filename or repository
+        raise RepositoryError(f"{where}: can't be written: {error.strerror}") from error
     if promote:
         set_serving(repository, name, version)
     return version
@@ -165,17 +170,24 @@ def names(repository: Path) -> tuple[str, ...]:
 
 
 def versions(repository: Path, name: str) -> tuple[int, ...]:
-    """Versions of one evaluator in order; empty when there is no such evaluator."""
+    """Versions of one evaluator in order; empty when there is no such evaluator.
+
+    Raises:
+        RepositoryError: The evaluator's folder can't be read.
+    """
     folder = repository / name
     if not _named(name) or not folder.is_dir():
         return ()
-    return tuple(
-        sorted(
-            int(entry.name)
-            for entry in folder.iterdir()
-            if _VERSION.fullmatch(entry.name) and entry.is_dir()
+    try:
+        return tuple(
+            sorted(
+                int(entry.name)
+                for entry in folder.iterdir()
+                if _VERSION.fullmatch(entry.name) and entry.is_dir()
+            )
         )
-    )
+    except OSError as error:
+        raise RepositoryError(f"{folder}: can't be read: {error.strerror}") from error
 
 
 def contents(repository: Path) -> tuple[Published, ...]:
@@ -206,7 +218,10 @@ def _copy(bundle: Bundle, target: Path) -> None:
 
 
 def _is_evaluator(entry: Path) -> bool:
-    return _named(entry.name) and entry.is_dir() and bool(versions(entry.parent, entry.name))
+    try:
+        return _named(entry.name) and entry.is_dir() and bool(versions(entry.parent, entry.name))
+    except RepositoryError:
+        return True  # its own fault, not the other evaluators': told when it is followed
 
 
 def _named(name: str) -> bool:

@@ -8,19 +8,23 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, cast
 
 from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Reason, Score, Timing
 from tipstaff_server.batching import Answer, Dispatcher
 from tipstaff_server.errors import (
     DeadlineExpired,
+    DeadlineUnreachable,
     InferenceFailed,
     InvalidRequest,
     Overloaded,
+    RequestError,
     ShuttingDown,
 )
 from tipstaff_server.evaluator import Evaluator
@@ -31,6 +35,8 @@ from tipstaff_server.registry import Registry, Served
 # What a reply needs from the server's memory to the client's: an answer that is ready only at the
 # deadline comes too late.
 _REPLY_SECONDS = 0.001
+# From here on the time that encoding takes grows with the text.
+_TELLING_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +68,24 @@ class _Job(Future[_Answered]):
     """An interaction's way from text to the graph's outputs, without a stop in the event loop.
 
     Cancelling it leaves the text unencoded, or takes the request out of the queue.
+
+    Args:
+        evaluator: What is to run.
+        encode: Gives what it is to run, and the seconds of a processor that encoding it took.
+        arrival: When the request came in, by `time.monotonic`.
+        deadline: When its answer must be there.
     """
 
     def __init__(
-        self, evaluator: Evaluator, interaction: Interaction, arrival: float, deadline: float
+        self,
+        evaluator: Evaluator,
+        encode: Callable[[], tuple[Encoded, float]],
+        arrival: float,
+        deadline: float,
     ) -> None:
         super().__init__()
         self._evaluator = evaluator
-        self._interaction = interaction
+        self._encode = encode
         self._arrival = arrival
         self._deadline = deadline
 
@@ -80,18 +96,20 @@ class _Job(Future[_Answered]):
         try:
             if time.monotonic() >= self._deadline:
                 raise DeadlineExpired("the deadline passed before the text was encoded")
-            encoded = self._evaluator.encode(self._interaction)
+            encoded, spent = self._encode()
             seconds = time.monotonic() - self._arrival
-            queued = dispatcher.submit(
-                self._evaluator, encoded, self._deadline, arrived=self._arrival
-            )
+            # Without the wait for a thread, which an idle server would have spared it.
+            arrived = self._arrival + spent
+            queued = dispatcher.submit(self._evaluator, encoded, self._deadline, arrived=arrived)
         except Exception as error:
             self._fail(error)
         except BaseException as error:  # a panic in a Rust extension isn't an Exception
             self._fail(InferenceFailed(f"the text can't be encoded: {error}"))
         else:
             queued.add_done_callback(lambda done: self._finish(encoded, seconds, done))
-            self.add_done_callback(lambda job: job.cancelled() and queued.cancel())
+            # Weakly, since it leads back here: see `Dispatcher.submit`.
+            waiting = weakref.ref(queued)
+            self.add_done_callback(lambda job: _follow(job, waiting()))
 
     def _finish(self, encoded: Encoded, seconds: float, queued: Future[Answer]) -> None:
         if queued.cancelled():
@@ -103,8 +121,16 @@ class _Job(Future[_Answered]):
             self.set_result(_Answered(encoded, seconds, queued.result()))
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, RequestError):
+            # Its message says all; its frames lead back here.
+            error = error.with_traceback(None)
         with suppress(InvalidStateError):
             self.set_exception(error)
+
+
+def _follow(job: Future[_Answered], queued: Future[Answer] | None) -> None:
+    if queued is not None and job.cancelled():
+        queued.cancel()
 
 
 class Scorer:
@@ -140,6 +166,7 @@ class Scorer:
         self._max_request_bytes = max_request_bytes
         self._room = threading.Semaphore(max_queue)  # for those that wait to be encoded
         self._closed = False
+        self._seconds_per_byte = 0.0  # of encoding; 0 until a text was long enough to tell
 
     def close(self) -> None:
         """Refuses everything from now on; what was accepted is still answered."""
@@ -159,13 +186,20 @@ class Scorer:
         if self._closed:
             raise ShuttingDown("the server is shutting down: ask another")
         served = self._registry.find(task.evaluator, task.version)
-        self._check_size(task.interaction)
+        size = self._check_size(task.interaction)
         deadline = arrival + (
             self._default_deadline_seconds if seconds is None else seconds - _REPLY_SECONDS
         )
+        needed = size * self._seconds_per_byte
+        if 0 < deadline - arrival < needed:
+            raise DeadlineUnreachable(
+                f"reading {size} bytes of text takes about {needed * 1e3:.0f} ms, and the deadline "
+                f"left {(deadline - arrival) * 1e3:.1f} ms: allow more time"
+            )
         evaluator = served.evaluator
-        job = self._start(evaluator, task.interaction, arrival, deadline)
-        answered = await asyncio.wrap_future(job)
+        answered = await asyncio.wrap_future(
+            self._start(evaluator, task.interaction, arrival, deadline, size)
+        )
         encoded, answer = answered.encoded, answered.answer
         ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
         policy = evaluator.graph.policy
@@ -192,13 +226,20 @@ class Scorer:
         return score
 
     def _start(
-        self, evaluator: Evaluator, interaction: Interaction, arrival: float, deadline: float
+        self,
+        evaluator: Evaluator,
+        interaction: Interaction,
+        arrival: float,
+        deadline: float,
+        size: int,
     ) -> _Job:
         if not self._room.acquire(blocking=False):
             raise Overloaded(
                 "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
             )
-        job = _Job(evaluator, interaction, arrival, deadline)
+        job = _Job(
+            evaluator, partial(self._encode, evaluator, interaction, size), arrival, deadline
+        )
 
         def encode() -> None:
             self._room.release()
@@ -207,7 +248,20 @@ class Scorer:
         self._encoders.submit(encode)
         return job
 
-    def _check_size(self, interaction: Interaction) -> None:
+    def _encode(
+        self, evaluator: Evaluator, interaction: Interaction, size: int
+    ) -> tuple[Encoded, float]:
+        """Encodes; the seconds are a processor's, without the waiting for one."""
+        started = time.thread_time()
+        encoded = evaluator.encode(interaction)
+        spent = time.thread_time() - started
+        if size >= _TELLING_BYTES:
+            # The fastest yet, so that only what certainly can't be done is refused.
+            found = spent / size
+            self._seconds_per_byte = min(found, self._seconds_per_byte or found)
+        return encoded, spent
+
+    def _check_size(self, interaction: Interaction) -> int:
         sizes = {name: len((interaction.get(name) or "").encode()) for name in FIELDS}
         if (total := sum(sizes.values())) > self._max_request_bytes:
             raise InvalidRequest(
@@ -215,6 +269,7 @@ class Scorer:
                 f"too long: the interaction has {total} bytes of text and this server takes "
                 f"{self._max_request_bytes} (its setting max_request_bytes)",
             )
+        return total
 
 
 def certificate_of(served: Served) -> Certificate | None:

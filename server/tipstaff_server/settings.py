@@ -36,15 +36,24 @@ def _split(value: object) -> object:
     return value
 
 
+def _not_empty(value: object) -> object:
+    """A path of no characters would mean the current folder."""
+    if value == "":
+        raise ValueError("empty")
+    return value
+
+
 class Settings(BaseSettings):
     """What `tipstaff serve` runs with. The descriptions are the flags' help."""
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     bundles: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="folders of bundles to serve as they are; or use --repository"
     )
-    repository: Path | None = Field(
+    repository: Annotated[Path, BeforeValidator(_not_empty)] | None = Field(
         default=None, description="serve what is promoted in this repository, and follow it"
     )
     config: Path | None = Field(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -15,6 +16,32 @@ from tipstaff_server.evaluator.bundle import Bundle, read_manifest
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
     return tmp_path / "repo"
+
+
+@pytest.mark.parametrize("where", ["repo", "repo/tiny"])
+def test_a_file_where_a_folder_should_be(tmp_path, bundle, where):
+    (tmp_path / where).parent.mkdir(exist_ok=True)
+    (tmp_path / where).touch()
+    with pytest.raises(RepositoryError, match=r"not a folder|Not a directory"):
+        repository.publish(bundle, tmp_path / "repo")
+
+
+def test_an_evaluator_that_cannot_be_read_is_not_the_others_fault(repo, bundle, monkeypatch):
+    repository.publish(bundle, repo, promote=True)
+    (repo / "other").mkdir()
+    iterdir = Path.iterdir
+
+    def unreadable(folder: Path):
+        # Not by its mode: root, as whom tests may run, reads everything.
+        if folder.name == "other":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", unreadable)
+    assert repository.names(repo) == ("other", "tiny")
+    assert repository.serving_version(repo, "tiny") == 1
+    with pytest.raises(RepositoryError, match="other: can't be read: Permission denied"):
+        repository.versions(repo, "other")
 
 
 def test_publishing_counts_versions_and_promotes_none(repo, bundle):

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from running_server import wait_until
 
-from tipstaff.types import Interaction
+from tipstaff.types import Interaction, Score
+from tipstaff_server import repository
 from tipstaff_server.batching import Dispatcher
-from tipstaff_server.errors import DeadlineExpired, Overloaded, ShuttingDown
+from tipstaff_server.errors import DeadlineExpired, DeadlineUnreachable, Overloaded, ShuttingDown
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry
@@ -28,6 +33,7 @@ class Bench:
         self.encoders = ThreadPoolExecutor(1)
         self.dispatcher = Dispatcher(lanes=1, max_queue=4, observe=lambda event: None)
         self.encoded = 0
+        self.encode_seconds = 0.0
         metrics = Metrics()
         registry = Registry(Evaluator.load, self.dispatcher.forget, metrics)
         registry.load_bundles((bundle,))
@@ -36,6 +42,9 @@ class Bench:
 
         def counted(interaction: Interaction):
             self.encoded += 1
+            done = time.thread_time() + self.encode_seconds
+            while time.thread_time() < done:
+                pass
             return encode(interaction)
 
         evaluator.encode = counted  # type: ignore[method-assign]
@@ -45,12 +54,12 @@ class Bench:
             metrics,
             self.encoders,
             default_deadline_seconds=5,
-            max_request_bytes=1000,
+            max_request_bytes=20_000,
             max_queue=2,
         )
 
-    async def score(self, seconds: float | None = None):
-        return await self.scorer.score(TASK, time.monotonic(), seconds)
+    async def score(self, seconds: float | None = None, task: Task = TASK):
+        return await self.scorer.score(task, time.monotonic(), seconds)
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
@@ -119,6 +128,25 @@ def test_a_deadline_that_passes_before_encoding(bench):
     asyncio.run(main())
 
 
+def test_a_text_too_long_to_be_read_in_time_is_the_deadlines_fault(bench):
+    bench.encode_seconds = 0.2
+    long = replace(TASK, interaction=Interaction(output="paris " * 2000))
+
+    async def main() -> None:
+        with pytest.raises(DeadlineUnreachable):
+            await bench.score(0.1, long)
+        assert bench.encoded == 1
+        # Now it is known without trying.
+        with pytest.raises(DeadlineUnreachable, match="12000 bytes"):
+            await bench.score(0.1, long)
+        assert bench.encoded == 1
+        assert await bench.score(30, long)
+        bench.encode_seconds = 0.0
+        assert await bench.score(0.1)
+
+    asyncio.run(main())
+
+
 def test_closing_refuses_the_new_and_answers_the_accepted(bench):
     async def main() -> None:
         with bench.held_up():
@@ -142,3 +170,45 @@ def test_time_is_told_in_parts_that_add_up(bench):
         assert timing.encode + timing.queue + timing.inference <= timing.total
 
     asyncio.run(main())
+
+
+def test_a_retired_evaluator_leaves_memory_without_the_collector(bundle, tmp_path):
+    repo = tmp_path / "repo"
+    for _ in range(2):
+        repository.publish(bundle, repo)
+    encoders, metrics = ThreadPoolExecutor(1), Metrics()
+    dispatcher = Dispatcher(lanes=1, max_queue=4, observe=metrics.observe)
+    registry = Registry(Evaluator.load, dispatcher.forget, metrics)
+    scorer = Scorer(
+        registry,
+        dispatcher,
+        metrics,
+        encoders,
+        default_deadline_seconds=5,
+        max_request_bytes=1000,
+        max_queue=20,
+    )
+
+    async def main() -> None:
+        calls = [scorer.score(TASK, time.monotonic(), None) for _ in range(12)]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(each) for each in ended} == {Score, Overloaded}
+        late = scorer.score(TASK, time.monotonic() - 1, 0.5)
+        assert isinstance(*await asyncio.gather(late, return_exceptions=True), DeadlineExpired)
+
+    repository.promote(repo, "tiny", 1)
+    registry.follow(repo)
+    retired = weakref.ref(registry.find("tiny", 0).evaluator)
+    gc.disable()
+    try:
+        # The lane starts late, so that some are refused.
+        threading.Timer(0.2, dispatcher.start).start()
+        asyncio.run(main())
+        repository.promote(repo, "tiny", 2)
+        registry.follow(repo)
+        # The lane lets go of its last batch when it asks for the next one.
+        wait_until(lambda: retired() is None)
+    finally:
+        gc.enable()
+        dispatcher.stop()
+        encoders.shutdown()

@@ -14,8 +14,9 @@ from tiny_training import tiny_rows
 from tipstaff import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_trainer.data import split_rows
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.errors import TrainingError
+from tipstaff_trainer.errors import DataError, TrainingError
 from tipstaff_trainer.pipeline import train_evaluator
 
 ALL = ("input", "output", "ground_truth")
@@ -165,15 +166,19 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_pat
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "cut" / "manifest.json").exists()
-    before = len(steps_of(tmp_path / "cut"))
-    # As a kill in the middle of writing the next checkpoint leaves it.
+    reached = max(steps_of(tmp_path / "cut"))
+    # As a kill in the middle of writing the next checkpoint leaves it, sooner or later.
+    (checkpoints / "checkpoint-9998").mkdir()
     (checkpoints / "checkpoint-9999").mkdir()
+    (checkpoints / "checkpoint-9999" / "trainer_state.json").write_text('{"global_step": 99')
 
-    subprocess.run(command("cut"), check=True, capture_output=True)
-    assert steps_of(tmp_path / "whole") == list(range(1, 8 * 40 + 1))
-    resumed = steps_of(tmp_path / "cut")[before:]
-    assert resumed[0] > 1
-    assert resumed == list(range(resumed[0], 8 * 40 + 1))
+    done = subprocess.run(command("cut"), check=True, capture_output=True, text=True)
+    assert "going on from" in done.stderr
+    assert "checkpoint-999" not in done.stderr
+    assert reached < 8 * 40
+    # What came after the checkpoint was done twice, and is told once.
+    for run in ("whole", "cut"):
+        assert steps_of(tmp_path / run) == list(range(1, 8 * 40 + 1))
     whole, cut = Evaluator.load(tmp_path / "whole"), Evaluator.load(tmp_path / "cut")
     interaction = Interaction("what colour is the cat", "it is red", "the cat is blue")
     assert cut.score(interaction).logit == pytest.approx(whole.score(interaction).logit, abs=1e-4)
@@ -209,10 +214,20 @@ def test_an_out_that_cannot_be_written_says_so(bert, tmp_path):
         )
 
 
-def test_other_rows_do_not_go_on_with_an_interrupted_run(bert, tmp_path):
-    run = tmp_path / "b" / "training"
-    run.mkdir(parents=True)
+def leave_a_run(out, *, checkpoint):
+    """As an interrupted run with other rows leaves a folder."""
+    run = out / "training"
+    (run / "checkpoints").mkdir(parents=True)
     (run / "run.sha256").write_text("of another run")
+    (run / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
+    if checkpoint:
+        folder = run / "checkpoints" / "checkpoint-1"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text('{"global_step": 1}')
+
+
+def test_other_rows_do_not_go_on_with_an_interrupted_run(bert, tmp_path):
+    leave_a_run(tmp_path / "b", checkpoint=True)
     arguments = {
         "name": "colours",
         "out": tmp_path / "b",
@@ -223,3 +238,65 @@ def test_other_rows_do_not_go_on_with_an_interrupted_run(bert, tmp_path):
         train_evaluator(tiny_rows(40), **arguments)
     train_evaluator(tiny_rows(40), restart=True, **arguments)
     assert (tmp_path / "b" / "manifest.json").exists()
+
+
+def test_a_run_that_came_to_no_checkpoint_is_in_nobodys_way(bert, tmp_path):
+    out = tmp_path / "b"
+    leave_a_run(out, checkpoint=False)
+    train_evaluator(tiny_rows(40), name="colours", out=out, fields=ALL, settings=settings(bert))
+    steps = steps_of(out)
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_a_folder_with_other_files_is_not_written_into(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("mine")
+    with pytest.raises(TrainingError, match="no training run's"):
+        train_evaluator(tiny_rows(40), name="colours", out=tmp_path, fields=ALL)
+    assert [file.name for file in tmp_path.iterdir()] == ["tokenizer.json"]
+
+
+def unsplittable():
+    """Rows whose bad ones are all in one group, with seeds that put it on either side."""
+    rows = [
+        replace(row, label=float(index >= 3), group="bad" if index < 9 else str(index))
+        for index, row in enumerate(distinct(40))
+    ]
+    lost = {
+        seed: all(row.good for row in split_rows(rows, 0.2, seed=seed)[0]) for seed in range(50)
+    }
+    assert set(lost.values()) == {True, False}
+    return rows, lost
+
+
+def distinct(count):
+    """Rows of which no two have the same texts."""
+    return [
+        replace(row, interaction=replace(row.interaction, input=f"what {index}"))
+        for index, row in enumerate(tiny_rows(count))
+    ]
+
+
+def test_a_split_that_leaves_one_class_to_train_on_stops_the_run(bert, tmp_path):
+    rows, lost = unsplittable()
+    seed = next(seed for seed in lost if lost[seed])
+    with pytest.raises(DataError, match="left to train on is bad"):
+        train_evaluator(
+            rows,
+            name="colours",
+            out=tmp_path / "b",
+            fields=ALL,
+            settings=settings(bert, seed=seed, validation_size=0.2),
+        )
+
+
+def test_a_split_that_leaves_one_class_to_validate_on_is_told(bert, tmp_path, caplog):
+    rows, lost = unsplittable()
+    seed = next(seed for seed in lost if not lost[seed])
+    train_evaluator(
+        rows,
+        name="colours",
+        out=tmp_path / "b",
+        fields=ALL,
+        settings=settings(bert, seed=seed, validation_size=0.2, epochs=1),
+    )
+    assert "validation rows is bad" in caplog.text

@@ -8,11 +8,8 @@ will be served.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,29 +23,28 @@ from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
 from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.manifest import (
     CARD_FILE,
-    MANIFEST_FILE,
     TOKENIZER_FILE,
     Encoding,
     Manifest,
     Precision,
     Training,
 )
-from tipstaff_trainer.data import Row, check_trainable, fingerprint, split_rows
+from tipstaff_trainer.data import Row, check_split, check_trainable, fingerprint, split_rows
+from tipstaff_trainer.distil.checkpoints import discard_checkpoints
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.distil.training import discard_checkpoints, train_model
+from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.errors import TrainingError
 from tipstaff_trainer.export.graph import RowSet, build_graph
 from tipstaff_trainer.export.onnx_graph import export_fp32
 from tipstaff_trainer.report.card import model_card
+from tipstaff_trainer.run_folder import check_out, open_run
 
 # How the fields are laid out: what is judged stands first, next to what it is judged by.
 _ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
-_RUN_FOLDER = "training"
-_RUN_FILE = "run.sha256"
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 log = logging.getLogger(__name__)
@@ -75,7 +71,7 @@ def train_evaluator(
     Args:
         rows: Labelled rows; part of them becomes the validation split.
         name: The evaluator's name.
-        out: The bundle's folder; holds no bundle yet.
+        out: The bundle's folder: new, empty or an interrupted run's.
         fields: The fields that the evaluator reads.
         settings: How to train; None for the defaults.
         test_rows: Rows kept out of everything but the final measurement.
@@ -85,11 +81,11 @@ def train_evaluator(
         restart: Throw away an interrupted run in `out/training`.
 
     Raises:
+        DataError: The rows, or those left after the validation split, can't be trained on.
         TrainingError: `out` is taken, or the base encoder can't be trained.
         ExportError: The trained model can't be exported, or not faithfully.
     """
-    if (out / MANIFEST_FILE).exists():
-        raise TrainingError(f"{out} holds a bundle already: choose another folder")
+    check_out(out)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError(
             "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
@@ -100,9 +96,12 @@ def train_evaluator(
     wanted = settings or TrainSettings()
     base = find_base(wanted.base)
     settings = wanted.resolve(rows=len(rows), hidden_size=base.config.hidden_size)
-    run = _open_run(out, rows, settings, fields, restart=restart)
+    run = open_run(out, rows, settings, fields, restart=restart)
 
-    train_rows, validation_rows = split_rows(rows, settings.validation_size, seed=settings.seed)
+    size = settings.validation_size
+    train_rows, validation_rows = split_rows(rows, size, seed=settings.seed)
+    for warning in check_split(train_rows, validation_rows, size):
+        log.warning("%s", warning)
     encoding = _encoding(base, fields, settings)
     encoder = Encoder(base.tokenizer.to_str(), encoding)
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
@@ -160,35 +159,6 @@ def train_evaluator(
     write_manifest(out, manifest.model_copy(update={"checksums": checksums}))
     discard_checkpoints(run)
     return Bundle.open(out)
-
-
-def _open_run(
-    out: Path,
-    rows: Sequence[Row],
-    settings: TrainSettings,
-    fields: Sequence[Field],
-    *,
-    restart: bool,
-) -> Path:
-    """The run's folder; empty, or with an interrupted run of the same rows and settings."""
-    run = out / _RUN_FOLDER
-    identity = hashlib.sha256(
-        json.dumps([fingerprint(rows), settings.model_dump(), list(fields)]).encode()
-    ).hexdigest()
-    file = run / _RUN_FILE
-    if restart:
-        shutil.rmtree(run, ignore_errors=True)
-    if file.is_file() and file.read_text(encoding="utf-8").strip() not in ("", identity):
-        raise TrainingError(
-            f"{run} holds an interrupted run with other rows or settings: repeat its command to go "
-            "on with it, or add --restart to throw it away"
-        )
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        file.write_text(identity + "\n", encoding="utf-8")
-    except OSError as error:
-        raise TrainingError(f"--out {out}: can't be written: {error.strerror}") from error
-    return run
 
 
 def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> Encoding:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from tipstaff.channel import checked_target
+from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Interaction, Reason, Score
 
@@ -179,6 +179,8 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no positive number of seconds, a day at most"
+        )
     return seconds

@@ -44,7 +44,7 @@ def admit(
         entry: With its predicted times; not yet in the queue.
         queue: What is waiting.
         busy_until: For each lane, when its run is predicted to end; the past for an idle one.
-        arrived: When the request reached the server.
+        arrived: When the request would have come here on an idle server.
         now: The time.
         capacity: Entries that may wait, at most.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -103,8 +104,9 @@ class Dispatcher:
             model: What is to run it.
             encoded: What it is to run; `len()` is its tokens.
             deadline: When its answer must be there, on the dispatcher's clock.
-            arrived: When the request reached the server, on the same clock; by default now. It
-                tells a deadline that was too short from one that other work used up.
+            arrived: When the request would have come here on an idle server, on the same clock; by
+                default now. It tells a deadline that was too short from one that other work used
+                up.
 
         Returns:
             The future answer; cancel it when the caller has gone.
@@ -133,7 +135,9 @@ class Dispatcher:
                 self._work_came.notify()
             else:
                 self._set_alarm()
-        entry.future.add_done_callback(partial(self._close, entry))
+        # Weakly: a future that led back to its entry, which holds the model, would keep a retired
+        # model in memory until the collector comes by.
+        entry.future.add_done_callback(partial(self._close, weakref.ref(entry)))
         return entry.future
 
     def learn(
@@ -246,10 +250,13 @@ class Dispatcher:
             if claim(entry, self._observe):
                 expire(entry, self._observe)
 
-    def _close(self, entry: Entry, future: Future[Answer]) -> None:
+    def _close(self, queued: weakref.ref[Entry], future: Future[Answer]) -> None:
         """Runs when a future resolves, however it did."""
+        entry = queued()
+        if entry is None or not future.cancelled():
+            return
         with self._lock:
-            cancelled = future.cancelled() and self._scheduler.cancel(entry)
+            cancelled = self._scheduler.cancel(entry)
         if cancelled:
             claim(entry, self._observe)
 

@@ -18,7 +18,7 @@ from tipstaff_server.batching.answer import Answer
 from tipstaff_server.batching.model import Model
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Entry:
     """One request; all times are seconds on the dispatcher's clock.
 

@@ -51,9 +51,15 @@ class Bundle:
         manifest = read_manifest(path)
         for name, expected in manifest.checksums.items():
             file = path / name
-            if not file.is_file():
-                raise BundleError(file, "missing, but in the manifest: copy the bundle again")
-            if (found := sha256_of(file)) != expected:
+            try:
+                found = sha256_of(file)
+            except (FileNotFoundError, IsADirectoryError):
+                raise BundleError(
+                    file, "missing, but in the manifest: copy the bundle again"
+                ) from None
+            except OSError as error:
+                raise BundleError(file, f"can't be read: {error.strerror}") from error
+            if found != expected:
                 raise BundleError(
                     file,
                     f"checksum {found[:12]}… is not the manifest's {expected[:12]}…: "
@@ -124,8 +130,8 @@ def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:
 
     Raises:
         FileExistsError: `target` is there already and is not an empty folder.
+        OSError: It can't be written, or its parent is missing.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         fill(staging)

@@ -61,6 +61,10 @@ class Encoder:
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        vocabulary = self._tokenizer.get_vocab_size()
+        for name in ("cls_id", "sep_id", "pad_id"):
+            if getattr(encoding, name) >= vocabulary:
+                raise ValueError(f"it has {vocabulary} tokens, and {name} in the manifest is none")
         self.encoding = encoding
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
 

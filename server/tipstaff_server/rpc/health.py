@@ -24,8 +24,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._changed = asyncio.Event()
 
     def show(self, evaluators: Mapping[str, bool]) -> None:
-        """Takes over whether each evaluator serves; all do when there is one and none does not."""
-        serving = {**evaluators, "": bool(evaluators) and all(evaluators.values())}
+        """Takes over whether each evaluator serves.
+
+        The empty name serves once all do. From then on an evaluator that is promoted for the first
+        time and can't be loaded doesn't end it: those that serve must not leave with it.
+        """
+        ready = bool(evaluators) and all(evaluators.values())
+        serving = {**evaluators, "": ready or (self._serving[""] and any(evaluators.values()))}
         if self._closed or serving == self._serving:
             return
         self._serving = serving

@@ -18,6 +18,8 @@ from tipstaff_server.settings import split_address
 
 # What a message has beside its texts.
 _ENVELOPE_BYTES = 65536
+# gRPC counts in 32 bits.
+_MOST_BYTES = 2**31 - 1
 
 
 class RpcServer:
@@ -30,7 +32,10 @@ class RpcServer:
             options=[
                 # Without this two servers share a port, and each gets some of the requests.
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", max_message_bytes + _ENVELOPE_BYTES),
+                (
+                    "grpc.max_receive_message_length",
+                    min(max_message_bytes + _ENVELOPE_BYTES, _MOST_BYTES),
+                ),
                 ("grpc.max_send_message_length", -1),
             ]
         )
@@ -73,7 +78,9 @@ class RpcServer:
         except RuntimeError:
             port = 0
         if not port:
-            raise ListenError(f"--listen {address}: taken already, or not an address of this host")
+            raise ListenError(
+                f"--listen {address}: taken already, not of this host, or a name it doesn't know"
+            )
         if address.startswith("unix:"):
             # Whoever connects needs to write to it: the group, as in a pod with an fsGroup.
             _socket_path(address).chmod(0o660)
@@ -85,6 +92,8 @@ class RpcServer:
 async def _refuse_if_answered(address: str) -> None:
     """Raises where another server answers; gRPC would take its socket away without a word."""
     path = _socket_path(address)
+    if not path.parent.is_dir():
+        raise ListenError(f"--listen {address}: there is no folder {path.parent}")
     if not path.exists():
         return
     try:

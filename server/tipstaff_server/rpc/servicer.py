@@ -11,7 +11,7 @@ import grpc
 
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
-from tipstaff_server.errors import InvalidRequest, RequestError
+from tipstaff_server.errors import DeadlineExpired, InvalidRequest, RequestError
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry
 from tipstaff_server.rpc import convert
@@ -19,6 +19,12 @@ from tipstaff_server.rpc.statuses import Status, fault, printable, status_of
 from tipstaff_server.scorer import Scorer, Task
 
 log = logging.getLogger(__name__)
+
+# Of a batch's time, what is kept for writing and reading its reply; and what each item adds to it.
+_REPLY_SHARE = 0.05
+_ITEM_REPLY_SECONDS = 0.0002
+# gRPC's deadline and this clock may differ by so much.
+_EARLY_SECONDS = 0.005
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
@@ -59,8 +65,20 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             )
             self._metrics.refused(refusal.reason)
             await _abort(context, refusal)
-        tasks = [convert.to_task(item) for item in request.requests]
-        results = await asyncio.gather(*(self._result(task, arrival, seconds) for task in tasks))
+        # A reply that comes too late loses every item of it, also those that were scored in time.
+        budget = seconds and seconds * (1 - _REPLY_SHARE) - count * _ITEM_REPLY_SECONDS
+        calls = [
+            asyncio.create_task(self._result(convert.to_task(item), arrival, budget))
+            for item in request.requests
+        ]
+        try:
+            if calls:
+                left = None if budget is None else max(0.0, budget - (time.monotonic() - arrival))
+                await asyncio.wait(calls, timeout=left)
+        finally:
+            for call in calls:
+                call.cancel()
+        results = await asyncio.gather(*calls, return_exceptions=True)
         return pb.ScoreBatchResponse(items=[_item(result) for result in results])
 
     async def ListEvaluators(  # noqa: N802
@@ -81,8 +99,11 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         except RequestError as error:
             result = status_of(error)
         except asyncio.CancelledError:
-            self._note(task, arrival, grpc.StatusCode.CANCELLED)
-            raise
+            # gRPC cancels for both; the clock tells a caller who left from a missed deadline.
+            if seconds is None or time.monotonic() - arrival < seconds - _EARLY_SECONDS:
+                self._note(task, arrival, grpc.StatusCode.CANCELLED)
+                raise
+            result = status_of(DeadlineExpired("the answer was not there by the deadline"))
         except Exception:
             log.exception("request %s failed", printable(task.request_id))
             result = fault()
@@ -109,7 +130,11 @@ async def _abort(
     raise AssertionError("abort raises")
 
 
-def _item(result: pb.ScoreResponse | Status) -> pb.ScoreBatchItem:
+def _item(result: pb.ScoreResponse | Status | BaseException) -> pb.ScoreBatchItem:
+    if isinstance(result, asyncio.CancelledError):
+        result = status_of(DeadlineExpired("the deadline left no time to start"))
+    if isinstance(result, BaseException):
+        raise result
     if isinstance(result, Status):
         error = pb.ItemError(
             code=result.code.value[0], message=result.message, retry_after_ms=result.retry_after_ms

@@ -62,6 +62,7 @@ def test_texts_come_as_words_from_files_and_from_standard_input(tipstaff, server
         (["--output", "@no-such-file"], "--output: can't read no-such-file: No such file"),
         (["--ground-truth", "@binary"], "--ground-truth: binary is not UTF-8 text"),
         (["--output", "A", "--timeout", "0"], "'0' is no positive number of seconds"),
+        (["--output", "A", "--timeout", "1e30"], "'1e30' is no positive number of seconds"),
         (["--output", "A", "--evaluator-version", "0"], "'0' is no version"),
         (["--output", "A", "--target", "localhost"], "'localhost' is no address of a server"),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -90,6 +91,27 @@ def test_a_file_that_matches_its_checksum_and_still_is_none_of_its_kind(own, nam
     with pytest.raises(BundleError, match="can't load it") as raised:
         Evaluator.load(own)
     assert raised.value.path == own / name
+
+
+def test_a_manifest_that_does_not_go_with_its_tokenizer(own):
+    encoding = json.loads((own / "manifest.json").read_text())["encoding"]
+    change_manifest(own, encoding=encoding | {"cls_id": 9999999})
+    with pytest.raises(BundleError, match="cls_id in the manifest is none"):
+        Evaluator.load(own)
+
+
+def test_a_file_that_cannot_be_read(own, monkeypatch):
+    # Not by its mode: root, as whom tests may run, reads everything.
+    open_file = Path.open
+
+    def opened(path: Path, *args, **kwargs):
+        if path.suffix == ".onnx":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_file(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(BundleError, match=r"onnx: can't be read: Permission denied"):
+        Bundle.open(own)
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

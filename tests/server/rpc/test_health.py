@@ -33,8 +33,13 @@ def test_the_empty_name_serves_when_all_do():
             assert await check(stub) == NOT_SERVING
             for evaluators, all_serve in [
                 ({}, NOT_SERVING),
-                ({"a": True}, SERVING),
                 ({"a": True, "b": False}, NOT_SERVING),
+                ({"a": True, "b": True}, SERVING),
+                # All were ready once: a newcomer that isn't must not take the others with it.
+                ({"a": True, "b": True, "c": False}, SERVING),
+                # The lanes are dead.
+                ({"a": False, "b": False, "c": False}, NOT_SERVING),
+                ({"a": True, "b": False, "c": False}, NOT_SERVING),
             ]:
                 health.show(evaluators)
                 assert await check(stub) == all_serve

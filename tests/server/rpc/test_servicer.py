@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
-from tipstaff.types import Interaction
+from tipstaff.types import Interaction, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
+from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.metrics import Metrics
+from tipstaff_server.registry import Registry
+from tipstaff_server.rpc.health import HealthServicer
+from tipstaff_server.rpc.server import RpcServer
+from tipstaff_server.rpc.servicer import ScoringServicer
+from tipstaff_server.scorer import Task
 
 REQUEST = pb.ScoreRequest(
     evaluator="tiny", input="capital of france", output="paris is it", ground_truth="paris"
@@ -143,6 +152,64 @@ def test_a_deadline_that_has_passed_is_not_run(server):
     error = refusal(server.stub().Score, REQUEST, timeout=1e-6)
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert server.metric("tipstaff_batch_size_count") == runs
+
+
+class StuckScorer:
+    """Answers "quick" and never anything else."""
+
+    async def score(self, task: Task, arrival: float, seconds: float | None) -> Score:
+        if task.interaction.output != "quick":
+            await asyncio.sleep(60)
+        return Score(verdict=Verdict.PASS, score=0.9, request_id="", evaluator="e", version=1)
+
+
+def refused(metrics: Metrics, reason: str) -> float:
+    return metrics.registry.get_sample_value("tipstaff_refusals_total", {"reason": reason}) or 0.0
+
+
+async def missing(address: str, metrics: Metrics) -> None:
+    """Misses deadlines, in a batch and alone, then leaves."""
+    quick, stuck = pb.ScoreRequest(output="quick"), pb.ScoreRequest(output="stuck")
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = scoring_pb2_grpc.ScoringServiceStub(channel)
+        reply = await stub.ScoreBatch(
+            pb.ScoreBatchRequest(requests=[stuck, quick, stuck]), timeout=2
+        )
+        assert reply.items[1].response.score == pytest.approx(0.9)
+        codes = [item.error.code for item in reply.items]
+        late = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+        assert codes == [late, 0, late]
+        assert refused(metrics, "deadline_expired") == 2
+
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await stub.Score(stuck, timeout=0.3)
+        assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        while refused(metrics, "deadline_expired") < 3:
+            await asyncio.sleep(0.01)
+
+        left = stub.Score(stuck, timeout=20)
+        await asyncio.sleep(0.3)
+        left.cancel()
+        name = "tipstaff_request_duration_seconds_count"
+        labels = {"evaluator": "", "code": "CANCELLED"}
+        while metrics.registry.get_sample_value(name, labels) != 1:
+            await asyncio.sleep(0.01)
+        assert refused(metrics, "deadline_expired") == 3
+
+
+def test_a_missed_deadline_is_no_caller_who_left_and_loses_no_other_item():
+    async def main() -> None:
+        metrics = Metrics()
+        registry = Registry(Evaluator.load, lambda evaluator: None, metrics)
+        servicer = ScoringServicer(StuckScorer(), registry, metrics, max_batch_items=8)  # type: ignore[arg-type]
+        server = RpcServer(servicer, HealthServicer(), max_message_bytes=1000)
+        (address,) = await server.start(["127.0.0.1:0"])
+        try:
+            await asyncio.wait_for(missing(address, metrics), 20)
+        finally:
+            await server.stop(0)
+
+    asyncio.run(main())
 
 
 def test_reflection_describes_the_service(server):

@@ -50,7 +50,8 @@ def bundle(bert, data, tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert "60 rows" not in done.stderr
+    assert f'note: {data}: 60 rows; read input from "input", output from "output"' in done.stderr
+    assert f"warning: {data}" not in done.stderr
     assert "rows are few" in done.stderr
     assert "test: accuracy" in done.stdout
     assert f"tipstaff serve {out}" in done.stdout
@@ -97,7 +98,8 @@ def test_evaluate_says_what_the_rows_lack(bundle, data, tmp_path):
     file.write_text("\n".join(json.dumps(row) for row in rows))
     done = tipstaff("evaluate", bundle, file, "--json")
     assert done.returncode == 0, done.stderr
-    assert "rows lack a field that the evaluator was trained on" in done.stderr
+    assert "60 of 60 rows lack ground_truth, which the evaluator was trained on" in done.stderr
+    assert "--map ground_truth=COLUMN" in done.stderr
     json.loads(done.stdout)
 
 
@@ -122,6 +124,55 @@ def test_says_when_only_one_of_two_files_tells_groups(data, tmp_path):
     assert f"{data} has a group column and {file} has none" in done.stderr
 
 
+def errors_of(done):
+    return [line for line in done.stderr.splitlines() if not line.startswith(("warning:", "note:"))]
+
+
+def test_help_says_which_values_a_setting_takes():
+    done = tipstaff("train", "--help")
+    assert "--marks overlap|off" in done.stdout
+    assert "--bf16 true|false" in done.stdout
+    assert "--epochs VALUE" in done.stdout
+    assert ".json " in " ".join(done.stdout.split())
+
+
+def test_a_column_that_the_test_file_alone_has_lets_no_row_into_both(tmp_path):
+    train, test = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
+    rows = [{"output": f"answer {index}", "label": index % 2} for index in range(40)]
+    train.write_text("\n".join(map(json.dumps, rows)))
+    asked = [row | {"input": f"question {index}"} for index, row in enumerate(rows[:10])]
+    test.write_text("\n".join(map(json.dumps, asked)))
+    done = tipstaff(
+        "train", train, "--name", "colours", "--out", tmp_path / "b", "--test-file", test,
+        "--base", "no/such-model",
+    )  # fmt: skip
+    assert f"left out 10 of 40 rows, whose group or texts are also in {test}" in done.stderr
+
+
+def test_what_explains_an_error_is_said_before_it(data, tmp_path):
+    lines = data.read_text().splitlines()
+    file = tmp_path / "test.jsonl"
+    file.write_text("\n".join(lines[:-4]))
+    command = ("train", data, "--name", "colours", "--out", tmp_path / "b", "--test-file", file)
+    done = tipstaff(*command)
+    assert done.returncode == 1
+    assert "of 60 rows, whose group or texts are also in" in done.stderr
+    assert "too few to train on" in errors_of(done)[0]
+    # And where no row at all is left.
+    file.write_text("\n".join(lines))
+    done = tipstaff(*command)
+    assert done.returncode == 1
+    assert errors_of(done)[0].count("no row is left to train on, since each shares its group") == 1
+
+
+def test_an_out_with_other_files_is_refused_before_the_rows_are_read(tmp_path):
+    broken = tmp_path / "rows.csv"
+    broken.write_text("")
+    done = tipstaff("train", broken, "--name", "colours", "--out", tmp_path)
+    assert done.returncode == 1
+    assert "no training run's: choose a new or empty folder" in errors_of(done)[0]
+
+
 MISTAKES = [
     (["--name", "My Evaluator"], 2, "--name: 'My Evaluator': lower-case letters"),
     (["--epochs", "many"], 2, "--epochs many:"),
@@ -140,8 +191,7 @@ def test_mistakes_get_one_line_and_no_traceback(words, code, said, data, tmp_pat
     done = tipstaff("train", data, "--name", "colours", "--out", tmp_path / "b", *words)
     assert done.returncode == code, done.stderr
     assert said in done.stderr
-    errors = [line for line in done.stderr.splitlines() if not line.startswith("warning:")]
-    assert len(errors) == 1
+    assert len(errors_of(done)) == 1
 
 
 def test_a_bad_row_is_named(data, tmp_path):

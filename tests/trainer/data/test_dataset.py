@@ -112,6 +112,21 @@ def test_a_column_empty_in_every_row_is_not_trained_on_and_told(write):
         read_rows(path, columns=("input", "ground_truth"))
 
 
+def test_how_the_file_was_read_is_told(write):
+    path = write("train.csv", WORKED.replace("weight", "heaviness"))
+    assert read_rows(path, columns=("output", "ground_truth")).notes == (
+        f'{path}: 2 rows; read output from "answer", ground_truth from "context", label from '
+        '"good", id from "id", group from "group", label_source from "label_source", selection '
+        'from "selection"',
+        f'{path}: not used: "question", "heaviness" and "system"',
+        f"{path}: ground_truth is blank in 1 of 2 rows",
+    )
+    plain = write("a.csv", "input,label\na,1\nb,0\n")
+    assert read_rows(plain).notes == (
+        f'{plain}: 2 rows; read input from "input", label from "label"',
+    )
+
+
 def test_several_labels_of_one_id_become_one_row_and_are_told(write):
     text = "id,output,label,label_source\n1,a,1,judge\n2,b,1,judge\n1,a,0,human\n"
     path = write("a.csv", text)

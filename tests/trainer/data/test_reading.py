@@ -146,6 +146,8 @@ def test_a_parquet_file_in_a_partitioned_folder_gains_no_column(tmp_path):
         ("a.csv", "input\na\n".encode("utf-16-le"), "is UTF-16; save it as UTF-8"),
         ("a.jsonl", '{"a": 1}\n\n{"a": "b\n', "row 2 (line 3): not a JSON object on one line: Unt"),
         ("a.jsonl", "{'a': 1}\n", "row 1 (line 1): not a JSON object on one line"),
+        ("a.json", '{\n "data": [\n  {"a": 1}\n ]\n}', 'give the array under "data" itself, as [{'),
+        ("a.json", '{\n "a": 1\n}\n', "one line, or all rows as one array"),
         ("a.jsonl", '{"a": 1}{"a": 2}\n', "Extra data at character 9"),
         ("a.jsonl", '{"a": ' + "[" * 100_000, "row 1 (line 1): not a JSON object"),
         ("a.jsonl", '{"a": ' + "1" * 5_000 + "}", "row 1 (line 1): not a JSON object"),

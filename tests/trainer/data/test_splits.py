@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tipstaff.errors import UsageError
 from tipstaff.types import Interaction
-from tipstaff_trainer.data import Row, derive_groups, split_rows, without_groups_of
+from tipstaff_trainer.data import Row, check_split, split_rows
 from tipstaff_trainer.errors import DataError
 
 
@@ -120,59 +120,39 @@ def test_a_size_that_is_no_share_is_a_usage_error(size):
         split_rows(rows_of([("a", 0), ("b", 1)]), size, seed=0)
 
 
-def groups_of(rows):
-    return [row.group for row in derive_groups(rows)[0]]
-
-
-def test_rows_of_one_input_are_one_group_whatever_its_case_and_spaces():
-    filler = [row(input=str(index)) for index in range(9)]
-    first, second, other, *_ = groups_of(
-        [row(input="What is it?"), row(input=" what  is it?\n"), row(input="Who?"), *filler]
-    )
-    assert first == second != other
-
-
-def test_without_an_input_the_ground_truth_is_what_is_shared_then_the_output():
-    filler = [row(output=str(index)) for index in range(9)]
-    groups = groups_of(
-        [
-            row(ground_truth="reference", output="a"),
-            row(ground_truth="reference", output="b"),
-            row(input="  ", output="a"),
-            row(input="", output="a"),
-            *filler,
-        ]
-    )
-    assert groups[0] == groups[1] != groups[2] == groups[3]
-    assert len(set(groups)) == 2 + len(filler)
-
-
-def test_given_groups_are_kept_and_only_the_others_derived():
-    groups = groups_of([row("mine", input="a"), row(input="a"), row(input="b"), row(input="c")])
-    assert groups[0] == "mine"
-    assert len(set(groups)) == 4
-
-
-def test_a_text_that_most_rows_share_is_passed_over():
+def test_an_interaction_in_two_groups_takes_both_to_one_side():
+    # The even groups share a text each with the next one, which also has a text of its own.
     rows = [
-        row(input="Summarise.", ground_truth="The policy.", output=f"text {index // 2}")
-        for index in range(10)
+        row(f"g{index}", index % 4 < 2, f"{index} {part}", output=f"text {index // 2 * 2} {part}")
+        if part == 0
+        else row(f"g{index}", index % 4 < 2, f"{index} {part}", output=f"own {index}")
+        for index in range(40)
+        for part in range(2)
     ]
-    grouped, [note] = derive_groups(rows)
-    assert len({row.group for row in grouped}) == 5
-    assert "the same input" in note
-    same = [row(input="a", output="b", id=str(index)) for index in range(10)]
-    assert len(set(groups_of(same))) == 10
-    assert derive_groups([row(input="a")])[1] == []
+    for seed in range(10):
+        rest, part = split_rows(rows, 0.3, seed=seed)
+        assert len(part) == pytest.approx(24, abs=3)
+        assert not {r.interaction for r in rest} & {r.interaction for r in part}
+        assert not {r.group for r in rest} & {r.group for r in part}
 
 
-def test_groups_are_the_same_from_file_to_file():
-    train = [row(input=f"q{index}") for index in range(6)]
-    test = [row(input=f"q{index}", output="other") for index in (3, 8, 9)]
-    assert groups_of(train)[3] == groups_of(test)[0]
+def test_a_split_that_leaves_one_class_to_train_on_is_an_error():
+    good, bad = rows_of([("a", 1)] * 8), rows_of([("b", 0)] * 4)
+    with pytest.raises(DataError, match=r"none of the 8 rows left to train on is bad .* 4 of that"):
+        check_split(good, bad, 0.3)
+    with pytest.raises(DataError, match=r"is good .* went to test whole"):
+        check_split(bad, good, 0.3, name="test")
+    # Then it isn't the split's doing.
+    assert check_split(good, good[:4], 0.3) == []
 
 
-def test_rows_that_share_group_or_text_with_a_test_file_are_left_out_of_training():
-    train = [row("a", output="1"), row("b", output="2"), row("c", output="3"), row(output="4")]
-    test = [row("a", output="other"), row("z", output="3"), row(output="5")]
-    assert without_groups_of(train, test) == [train[1], train[3]]
+def test_a_split_without_a_class_to_measure_or_far_from_its_aim_is_told():
+    both = rows_of([("a", 1), ("a", 0)] * 10)
+    assert check_split(both, both[:5], 0.2) == []
+    [lacking] = check_split(both, rows_of([("b", 1)] * 5), 0.2)
+    assert "none of the 5 validation rows is bad" in lacking
+    [small] = check_split(both * 5, both[:2], 0.2)
+    assert "2 of 102 rows are for validation where 20 were aimed at" in small
+    [large] = check_split(both, both, 0.2)
+    assert "20 of 40 rows are for validation where 8 were aimed at" in large
+    assert check_split(both, both[:2], 0.01) == []

@@ -42,15 +42,36 @@ def test_a_name_that_is_nowhere_says_so(monkeypatch):
         find_base("no/such-model")
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "t5"])
+@pytest.mark.parametrize("kind", ["gpt2", "gpt2 without its head", "llama", "t5"])
 def test_models_that_are_no_encoders_are_refused(kind, tmp_path):
     config = {
         "gpt2": transformers.GPT2Config(architectures=["GPT2LMHeadModel"]),
+        "gpt2 without its head": transformers.GPT2Config(architectures=["GPT2Model"]),
+        "llama": transformers.LlamaConfig(),
         "t5": transformers.T5Config(),
     }[kind]
     config.save_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="not an encoder"):
         find_base(str(tmp_path))
+
+
+@pytest.mark.parametrize("broken", ["missing", "cut short", "not weights", "of another size"])
+def test_weights_that_cannot_be_loaded_are_one_line_that_names_the_folder(broken, tmp_path):
+    folder = tiny_base("bert", tmp_path / "bert")
+    weights = folder / "model.safetensors"
+    if broken == "missing":
+        weights.unlink()
+    elif broken == "cut short":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif broken == "not weights":
+        weights.write_text("version https://git-lfs.github.com/spec/v1")
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    with pytest.raises(TrainingError, match="weights can't be loaded") as error:
+        find_base(str(folder)).load()
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_model_without_a_tokenizer_is_refused(tmp_path):

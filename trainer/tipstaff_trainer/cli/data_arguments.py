@@ -12,7 +12,9 @@ from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the positional DATA and the options that explain its columns."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="rows: .csv, .jsonl or .parquet")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="rows: .csv, .jsonl, .ndjson, .json or .parquet"
+    )
     group = parser.add_argument_group("columns")
     group.add_argument(
         "--columns",

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from tipstaff.types import Reason
-from tipstaff_server.evaluator.manifest import Precision
+from tipstaff_server.evaluator.manifest import Manifest, Precision
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator import Ruling
+    from tipstaff_trainer.data import Data
     from tipstaff_trainer.report.metrics import Metrics
 
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
     data = read_data(args.data, args)
     scored = rulings(evaluator, [row.interaction for row in data.rows])
-    for warning in (*data.warnings, *_doubts(scored)):
+    for warning in (*data.warnings, *_absent(evaluator.manifest, data), *_doubts(scored)):
         print(f"warning: {warning}", file=sys.stderr)
     metrics = classification_metrics(
         [row.label for row in data.rows], [ruling.score for ruling in scored]
@@ -46,10 +47,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _absent(manifest: Manifest, data: Data) -> Iterator[str]:
+    for name in manifest.fields:
+        if count := sum(row.interaction.get(name) is None for row in data.rows):
+            yield (
+                f"{count} of {len(data.rows)} rows lack {name}, which the evaluator was trained "
+                f"on: where a column has it under another name, say --map {name}=COLUMN"
+            )
+
+
 def _doubts(scored: Sequence[Ruling]) -> Iterator[str]:
     """What an engineer should know before believing the numbers."""
     for reason, what in (
-        (Reason.MISSING_FIELD, "lack a field that the evaluator was trained on"),
         (Reason.PARTIAL, "are longer than the evaluator reads, and were cut"),
         (Reason.DEGRADED, "were scored in a mode other than the measured one"),
     ):

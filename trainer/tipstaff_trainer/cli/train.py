@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,9 +15,17 @@ from tipstaff.errors import UsageError
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import EvaluatorName, Precision
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
-from tipstaff_trainer.data import Data, Row, check_trainable, split_rows, without_groups_of
+from tipstaff_trainer.data import (
+    Data,
+    Row,
+    check_split,
+    check_trainable,
+    hold_out,
+    split_rows,
+)
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.run_folder import check_out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         shown = "what suits data and machine" if field.default is None else field.default
         group.add_argument(
             f"--{name.replace('_', '-')}",
-            metavar="VALUE",
+            metavar=_values(field.annotation),
             default=argparse.SUPPRESS,
             help=f"{field.description} (default: {shown})",
         )
@@ -68,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.data, args.test_file):
         if path is not None:
             check_exists(path)
+    check_out(args.out)
     settings = _settings(args)
     data = read_data(args.data, args)
-    rows, test_rows, notes = _parted(data, args, settings.seed)
-    for warning in (*data.warnings, *notes, *check_trainable(rows)):
-        print(f"warning: {warning}", file=sys.stderr)
+    _say(data)
+    rows, test_rows = _parted(data, args, settings.seed)
+    _warn(check_trainable(rows))
 
     # Only now, since torch takes seconds to import.
     _quiet_libraries()
@@ -94,34 +103,44 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _parted(
-    data: Data, args: argparse.Namespace, seed: int
-) -> tuple[list[Row], list[Row], Sequence[str]]:
-    """Rows to train on, rows to test on, and notes for the user."""
+def _parted(data: Data, args: argparse.Namespace, seed: int) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and rows to test on; tells the user what is to know about them."""
     if args.test_size is not None:
-        return *split_rows(data.rows, args.test_size, seed=seed), ()
+        rows, test_rows = split_rows(data.rows, args.test_size, seed=seed)
+        _warn(check_split(rows, test_rows, args.test_size, name="test"))
+        return rows, test_rows
     if args.test_file is None:
-        return data.rows, [], ()
+        return data.rows, []
     test = read_data(args.test_file, args)
-    if absent := [name for name in data.columns if name not in test.columns]:
+    _say(test)
+    rows, test_rows, notes = hold_out(data, test)
+    _warn(notes)
+    if not rows:
         raise DataError(
-            f"{args.test_file}: has no column {' or '.join(absent)}, which the evaluator is to "
-            "read; map one with --map, or leave the field out with --columns"
+            f"{args.data}: no row is left to train on, since each shares its group or its texts "
+            f"with a row of {args.test_file}; give other test rows, or --test-size in place of "
+            "--test-file"
         )
-    rows = without_groups_of(data.rows, test.rows)
-    notes = list(test.warnings)
-    if data.grouped != test.grouped:
-        has, lacks = (args.data, args.test_file) if data.grouped else (args.test_file, args.data)
-        notes.append(
-            f"{has} has a group column and {lacks} has none, so rows that belong together can't be "
-            "told across them: the test may flatter; add the column, or split one file with "
-            "--test-size"
-        )
-    if shared := len(data.rows) - len(rows):
-        notes.append(
-            f"left out {shared} of {len(data.rows)} rows, whose group is also in {args.test_file}"
-        )
-    return rows, test.rows, notes
+    return rows, test_rows
+
+
+def _say(data: Data) -> None:
+    # At once, since what comes next may fail for the very reason that a note gives.
+    for note in data.notes:
+        print(f"note: {note}", file=sys.stderr)
+    _warn(data.warnings)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _values(annotation: Any) -> str:
+    """What help shows for a setting's value: the choices, where there are few."""
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation))
+    return "true|false" if bool in (annotation, *get_args(annotation)) else "VALUE"
 
 
 def _settings(args: argparse.Namespace) -> TrainSettings:

@@ -2,6 +2,8 @@
 
 from tipstaff_trainer.data.columns import ALIASES
 from tipstaff_trainer.data.dataset import Data, read_rows
+from tipstaff_trainer.data.groups import derive_groups
+from tipstaff_trainer.data.held_out import hold_out, without_groups_of
 from tipstaff_trainer.data.rows import (
     LABEL_SOURCES,
     SELECTIONS,
@@ -13,7 +15,7 @@ from tipstaff_trainer.data.rows import (
     fingerprint,
     join_labels,
 )
-from tipstaff_trainer.data.splits import derive_groups, split_rows, without_groups_of
+from tipstaff_trainer.data.splits import check_split, split_rows
 
 __all__ = [
     "ALIASES",
@@ -23,10 +25,12 @@ __all__ = [
     "LabelSource",
     "Row",
     "Selection",
+    "check_split",
     "check_trainable",
     "content_id",
     "derive_groups",
     "fingerprint",
+    "hold_out",
     "join_labels",
     "read_rows",
     "split_rows",

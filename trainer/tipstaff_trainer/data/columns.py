@@ -83,14 +83,14 @@ def resolve(
         candidates = own or aliases
         if len(candidates) > 1:
             raise DataError(
-                f"{file}: {_listed(candidates)} could each be {role}; "
+                f"{file}: {listed(candidates)} could each be {role}; "
                 f"say which with --map {role}=COLUMN"
             )
         if candidates:
             names[role] = candidates[0]
         if own and aliases:
             notes.append(
-                f"{file}: {_listed(aliases)} {'is' if len(aliases) == 1 else 'are'} not read as "
+                f"{file}: {listed(aliases)} {'is' if len(aliases) == 1 else 'are'} not read as "
                 f'{role}, since there is "{own[0]}"'
             )
     if not any(name in names for name in FIELDS):
@@ -121,6 +121,13 @@ def check_fields(selected: Sequence[Field], columns: Columns, *, file: str) -> N
             raise DataError(_missing(name, name, every, file))
 
 
+def listed(names: Sequence[str]) -> str:
+    """Column names for a message, the first few of many."""
+    shown = [f'"{name[:40]}"' for name in names[:_MOST_SHOWN]]
+    rest = len(names) - len(shown)
+    return _words(shown) if not rest else f"{', '.join(shown)} and {rest} more"
+
+
 def _role(role: str, mapping: Mapping[str, str], columns: Sequence[str]) -> Role:
     for known in ROLES:
         if _normal(role) == known:
@@ -135,9 +142,9 @@ def _mapped(role: str, name: str, columns: Sequence[str], file: str) -> str:
     if len(found) == 1:
         return found[0]
     raise DataError(
-        f'{file}: there is no column "{name}" to map to {role}; its columns are {_listed(columns)}'
+        f'{file}: there is no column "{name}" to map to {role}; its columns are {listed(columns)}'
         if not found
-        else f"{file}: {_listed(found)} are both meant by --map {role}={name}; rename one"
+        else f"{file}: {listed(found)} are both meant by --map {role}={name}; rename one"
     )
 
 
@@ -148,19 +155,13 @@ def _taken(name: str, role: Role, explicit: Mapping[Role, str]) -> bool:
 
 def _missing(what: str, role: str, columns: Sequence[str], file: str) -> str:
     return (
-        f"{file}: no column for {what}; its columns are {_listed(columns)}; "
+        f"{file}: no column for {what}; its columns are {listed(columns)}; "
         f"name one with --map {role}=COLUMN"
     )
 
 
 def _normal(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip()).casefold()
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = [f'"{name[:40]}"' for name in names[:_MOST_SHOWN]]
-    rest = len(names) - len(shown)
-    return _words(shown) if not rest else f"{', '.join(shown)} and {rest} more"
 
 
 def _words(words: Sequence[str]) -> str:

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from tipstaff.types import FIELDS, Field, Interaction
 from tipstaff_trainer.data import cells
-from tipstaff_trainer.data.columns import Columns, Role, check_fields, resolve
+from tipstaff_trainer.data.columns import Columns, Role, check_fields, listed, resolve
+from tipstaff_trainer.data.groups import derive_groups
 from tipstaff_trainer.data.reading import Record, read_table
 from tipstaff_trainer.data.rows import (
     LABEL_SOURCES,
@@ -20,8 +21,8 @@ from tipstaff_trainer.data.rows import (
     Selection,
     content_id,
     join_labels,
+    narrow,
 )
-from tipstaff_trainer.data.splits import derive_groups
 from tipstaff_trainer.errors import DataError
 
 Value = TypeVar("Value")
@@ -32,16 +33,23 @@ class Data:
     """What a file holds.
 
     Attributes:
+        file: Its name, for messages.
         rows: One for each interaction, in the file's order.
         columns: The fields that its interactions have, in the wire's order: those to train on.
         grouped: Whether the file itself says what belongs together.
         warnings: What a user should know, one line each.
+        notes: How the file was read, for a user to check, one line each.
+        whole: The rows as joined: with all their fields, and with a group only where the file
+            gives one.
     """
 
+    file: str
     rows: list[Row]
     columns: tuple[Field, ...]
     grouped: bool
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    whole: tuple[Row, ...]
 
 
 def read_rows(
@@ -61,7 +69,7 @@ def read_rows(
 
     Several rows of one id are several labels of one interaction and become one row
     (`rows.join_labels`); without an id, so do rows of the same texts. Rows without a group get one
-    from what they share (`splits.derive_groups`); both look at all fields, selected or not.
+    from what they share (`groups.derive_groups`); both look at all fields, selected or not.
 
     Args:
         path: The file.
@@ -87,7 +95,8 @@ def read_rows(
     joined, repeated = join_labels(known)
     grouped, ungrouped = derive_groups(joined)
     return Data(
-        rows=[_narrow(row, fields) for row in grouped],
+        file=file,
+        rows=[replace(row, interaction=narrow(row.interaction, fields)) for row in grouped],
         columns=fields,
         grouped="group" in found.names,
         warnings=(
@@ -97,6 +106,8 @@ def read_rows(
             *absent,
             *(f"{file}: {note}" for note in (*repeated, *ungrouped)),
         ),
+        notes=_notes(joined, fields, found, file),
+        whole=tuple(joined),
     )
 
 
@@ -169,8 +180,21 @@ def _present(
     ]
 
 
-def _narrow(row: Row, fields: Sequence[Field]) -> Row:
-    if len(fields) == len(FIELDS):
-        return row
-    kept = {name: row.interaction.get(name) for name in fields}
-    return replace(row, interaction=Interaction(**kept))
+def _notes(
+    rows: Sequence[Row], fields: Sequence[Field], found: Columns, file: str
+) -> tuple[str, ...]:
+    """What was read from where, which columns were not, and how many cells are blank."""
+    read = [
+        f'{role} from "{name}"'
+        for role, name in found.names.items()
+        if role in fields or role not in FIELDS
+    ]
+    used = {name for role, name in found.names.items() if role in fields or role not in FIELDS}
+    unused = [name for name in (*found.names.values(), *found.extra) if name not in used]
+    notes = [f"{file}: {len(rows)} rows; read {', '.join(read)}"]
+    if unused:
+        notes.append(f"{file}: not used: {listed(tuple(dict.fromkeys(unused)))}")
+    for name in fields:
+        if blank := sum(not (row.interaction.get(name) or "").strip() for row in rows):
+            notes.append(f"{file}: {name} is blank in {blank} of {len(rows)} rows")
+    return tuple(notes)

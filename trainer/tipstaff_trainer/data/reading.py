@@ -127,7 +127,11 @@ def _read_json(path: Path) -> Table:
             if not line.isspace():
                 row = len(items) + 1
                 place = f"{path}, row {row} (line {number})"
-                items.append((place, _parse(line.rstrip(), place, "a JSON object on one line")))
+                try:
+                    item = _parse(line.rstrip(), place, "a JSON object on one line")
+                except DataError as error:
+                    raise DataError(f"{error}{_hint(text)}") from None
+                items.append((place, item))
     for place, item in items:
         if not isinstance(item, dict):
             raise DataError(f"{place}: {shown(item)} is not a JSON object with named columns")
@@ -161,6 +165,22 @@ def _parse(text: str, place: str, expected: str) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not {expected}: {error}") from None
+
+
+def _hint(text: str) -> str:
+    """What to do where lines make no sense for being parts of one object, as pretty-printed."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(whole, dict):
+        return ""
+    inside = next((name for name, value in whole.items() if isinstance(value, list)), None)
+    return "; the file is one object over several lines: " + (
+        "write each row as an object on one line, or all rows as one array"
+        if inside is None
+        else f"give the array under {shown(inside)} itself, as [{{…}}, {{…}}]"
+    )
 
 
 def _without_surrogates(value: object) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from tipstaff.types import FIELDS, Interaction
+from tipstaff.types import FIELDS, Field, Interaction
 from tipstaff_trainer.errors import DataError
 
 LabelSource = Literal["human", "judge", "other"]
@@ -20,6 +20,8 @@ SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 FEWEST_ROWS = 10
 ENOUGH_ROWS = 256
 _ENOUGH_OF_A_CLASS = 8
+# What a class is called in messages, and whether its rows are `good`.
+CLASSES = {"good (label 0.5 or more)": True, "bad (label under 0.5)": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Row:
         id: Of the interaction: as given, or `content_id`.
         weight: How much the row counts in the training loss, the choice of the best step and the
             calibration; finite, at least 0.
-        group: Rows of one group are never split; as given, or from what they share (`splits`).
+        group: Rows of one group are never split; as given, or from what they share (`groups`).
         label_source: Who labelled it. A human outranks a judge, a judge any other.
         selection: How the row came to be labelled. Only `random` rows speak for all.
         extra: The file's remaining columns as text, without the cells that are empty.
@@ -67,6 +69,11 @@ def content_id(interaction: Interaction) -> str:
     An absent field and an empty one give the same id, since CSV can't tell them apart.
     """
     return text_hash([interaction.get(name) or "" for name in FIELDS])
+
+
+def narrow(interaction: Interaction, fields: Sequence[Field]) -> Interaction:
+    """An interaction with some of its fields only."""
+    return Interaction(**{name: interaction.get(name) for name in fields})
 
 
 def text_hash(texts: Sequence[str]) -> str:
@@ -152,8 +159,7 @@ def check_trainable(rows: Sequence[Row]) -> list[str]:
             + (f" (and {unweighted} of weight 0)" if unweighted else "")
             + f" are too few to train on: label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}"
         )
-    good = sum(row.good for row in counted)
-    classes = {"good (label 0.5 or more)": good, "bad (label under 0.5)": len(counted) - good}
+    classes = {name: sum(row.good is good for row in counted) for name, good in CLASSES.items()}
     for name, count in classes.items():
         if count == 0:
             raise DataError(

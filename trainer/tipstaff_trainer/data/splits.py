@@ -1,59 +1,23 @@
-"""Which rows belong together, and how to part rows without parting those."""
+"""How to part rows without parting what belongs together."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tipstaff.errors import UsageError
-from tipstaff.types import Field
-from tipstaff_trainer.data.rows import Row, text_hash
+from tipstaff_trainer.data.groups import united_groups
+from tipstaff_trainer.data.rows import CLASSES, Row
 from tipstaff_trainer.errors import DataError
-
-# The output last: it is what is judged, and the others are what it is judged by.
-_SHARED_BY: tuple[Field, ...] = ("input", "ground_truth", "output")
 
 Counts = Counter[str]
 
 
-def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Gives a group to the rows that have none: those of one input belong together.
-
-    Where there is no input it is the ground truth, then the output. A text that more than half of
-    the rows share (an instruction, a policy) says nothing about what belongs together, so it is
-    passed over for the next field. Texts are compared without case and white space.
-
-    Returns:
-        The rows in their order, and notes for the user.
-    """
-    groups = {index: row.group for index, row in enumerate(rows) if row.group}
-    notes = []
-    for name in _SHARED_BY:
-        texts = {
-            index: text
-            for index, row in enumerate(rows)
-            if index not in groups and (text := _folded(row.interaction.get(name)))
-        }
-        counts = Counter(texts.values())
-        common = {text for text, count in counts.items() if count > 1 and 2 * count > len(rows)}
-        groups |= {
-            index: text_hash((name, text)) for index, text in texts.items() if text not in common
-        }
-        if common and name == "input":
-            notes.append(
-                "more than half of the rows have the same input, so those are not kept on one "
-                "side of a split; name what belongs together in a column group"
-            )
-    return [
-        row if row.group else replace(row, group=groups.get(index) or text_hash(("id", row.id)))
-        for index, row in enumerate(rows)
-    ], notes
-
-
 def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row], list[Row]]:
     """Splits rows at random, whole groups on one side, both sides with like shares of good rows.
+
+    Groups that share an interaction count as one (`groups.united_groups`).
 
     Groups are drawn in random order, and one is taken where that brings the second side closer to
     its aim in good and bad rows. Then, if a side lacks a class that the other can spare, the
@@ -73,9 +37,10 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
     """
     if not 0 < size < 1:
         raise UsageError(f"{size:g} is not a share to split off: give one between 0 and 1, as 0.2")
-    groups: dict[str, Counts] = {}
-    for row in rows:
-        groups.setdefault(_group(row), Counter())[_class(row)] += 1
+    group_of = united_groups(rows)
+    groups: dict[int, Counts] = {}
+    for row, group in zip(rows, group_of, strict=True):
+        groups.setdefault(group, Counter())[_class(row)] += 1
     if len(groups) < 2:
         raise DataError(
             f"the {len(rows)} rows are all in one group, so they can't be split: name what belongs "
@@ -85,7 +50,7 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
     random.Random(seed).shuffle(drawn)
     aim = {name: size * count for name, count in _total(groups).items()}
     taken: Counts = Counter()
-    part: dict[str, Counts] = {}
+    part: dict[int, Counts] = {}
     for group in drawn:
         if _distance(taken + groups[group], aim) < _distance(taken, aim):
             part[group] = groups[group]
@@ -94,22 +59,51 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
     _lend_classes(rest, part)
     _lend_classes(part, rest)
     return (
-        [row for row in rows if _group(row) in rest],
-        [row for row in rows if _group(row) in part],
+        [row for row, group in zip(rows, group_of, strict=True) if group in rest],
+        [row for row, group in zip(rows, group_of, strict=True) if group in part],
     )
 
 
-def without_groups_of(rows: Sequence[Row], held_out: Sequence[Row]) -> list[Row]:
-    """The rows that share neither group nor text with rows held out, as in a test file.
+def check_split(
+    rest: Sequence[Row], part: Sequence[Row], size: float, *, name: str = "validation"
+) -> list[str]:
+    """Checks that a split left both classes to train on, where there were both.
 
-    Training on the others would let the test measure memory.
+    Args:
+        rest: The rows left to train on.
+        part: The rows split off.
+        size: The share of the rows that was aimed at for `part`.
+        name: What `part` is for, for messages.
+
+    Returns:
+        Warnings for the user: `part` lacks a class, or is far from its aim.
+
+    Raises:
+        DataError: `rest` lacks a class that `part` has.
     """
-    groups = {row.group for row in held_out if row.group}
-    interactions = {row.interaction for row in held_out}
-    return [row for row in rows if row.group not in groups and row.interaction not in interactions]
+    warnings = []
+    for label, good in CLASSES.items():
+        in_rest, in_part = (sum(row.good is good for row in side) for side in (rest, part))
+        if in_part and not in_rest:
+            raise DataError(
+                f"none of the {len(rest)} rows left to train on is {label}: the {in_part} of that "
+                f"kind are in groups that went to {name} whole, so add such rows in other groups, "
+                "or try another --seed"
+            )
+        if in_rest and not in_part:
+            warnings.append(
+                f"none of the {len(part)} {name} rows is {label}: add such rows in other groups"
+            )
+    count = len(rest) + len(part)
+    if abs(len(part) - size * count) > max(2, min(size, 1 - size) * count / 2):
+        warnings.append(
+            f"{len(part)} of {count} rows are for {name} where {size * count:.0f} were aimed at, "
+            "since groups are not parted: make groups smaller, or add rows in other groups"
+        )
+    return warnings
 
 
-def _lend_classes(lender: dict[str, Counts], borrower: dict[str, Counts]) -> None:
+def _lend_classes(lender: dict[int, Counts], borrower: dict[int, Counts]) -> None:
     """Moves groups to `borrower` until it has every class that `lender` has and can spare.
 
     With two classes this is all that can be done: a class that only one group of the lender has
@@ -130,30 +124,22 @@ def _lend_classes(lender: dict[str, Counts], borrower: dict[str, Counts]) -> Non
 
 
 def _move_smallest(
-    candidates: Sequence[str], lender: dict[str, Counts], borrower: dict[str, Counts]
+    candidates: Sequence[int], lender: dict[int, Counts], borrower: dict[int, Counts]
 ) -> None:
     if candidates:
         smallest = min(candidates, key=lambda group: lender[group].total())
         borrower[smallest] = lender.pop(smallest)
 
 
-def _total(groups: dict[str, Counts]) -> Counts:
+def _total(groups: dict[int, Counts]) -> Counts:
     total: Counts = Counter()
     for counts in groups.values():
         total.update(counts)
     return total
 
 
-def _folded(text: str | None) -> str:
-    return " ".join((text or "").casefold().split())
-
-
 def _distance(counts: Counts, aim: dict[str, float]) -> float:
     return sum((counts[name] - wanted) ** 2 for name, wanted in aim.items())
-
-
-def _group(row: Row) -> str:
-    return row.group or f"id {row.id}"
 
 
 def _class(row: Row) -> str:

@@ -13,6 +13,10 @@ from typing import cast
 
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 
 from tipstaff_server.evaluator.bundle import sha256_of
 from tipstaff_server.evaluator.manifest import BaseEncoder
@@ -55,14 +59,25 @@ class Base:
     max_length: int
 
     def load(self) -> PreTrainedModel:
-        """Loads the pre-trained weights, in fp32."""
-        model = AutoModel.from_pretrained(
-            # Attention that the exporter can trace for every architecture and the fusions know.
-            self.source,
-            config=self.config,
-            attn_implementation="eager",
-            dtype="float32",
-        )
+        """Loads the pre-trained weights, in fp32.
+
+        Raises:
+            TrainingError: They are missing or broken.
+        """
+        try:
+            model = AutoModel.from_pretrained(
+                self.source,
+                config=self.config,
+                # What the exporter can trace for every architecture and the fusions know.
+                attn_implementation="eager",
+                dtype="float32",
+            )
+        # Each kind of file has a reader with errors of its own.
+        except Exception as error:
+            raise TrainingError(
+                f"base encoder {self.source}: its weights can't be loaded, copy or download it "
+                f"again: {_first_line(error)}"
+            ) from error
         return cast(PreTrainedModel, model)
 
 
@@ -152,6 +167,12 @@ _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "
 
 
 def _causal(config: PretrainedConfig) -> bool:
+    # BERT and its like are in both lists, for those who decode with them.
+    if (
+        config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    ):
+        return True
     names = config.architectures or []
     return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names)
 

@@ -4,11 +4,13 @@ Rows of a group differ in little more than what makes them good or bad (several 
 question, say), so side by side in a batch they show the difference, and what they have in common
 cancels out. In batches drawn at random that signal drowns: on the example data the loss begins to
 fall after 20 steps instead of 90. Like lengths keep the padding small, as `group_by_length` of the
-transformers Trainer would.
+transformers Trainer would. Large groups go in pieces, drawn anew in each epoch, so that one that is
+sorted in the file gives no batches of one class.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +18,9 @@ from torch.utils.data import Sampler
 
 # Batches that are sorted by length together: more pad less, fewer mix better.
 _SORTED_TOGETHER = 50
+# Rows of a group that stay side by side. More show no more of the difference, and a large group
+# would fill batches by itself.
+_KEPT_TOGETHER = 8
 
 
 class GroupedSampler(Sampler[int]):
@@ -54,7 +59,8 @@ class GroupedSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = random.Random(f"{self._seed} {self._epoch}")
-        groups = generator.sample(self._groups, len(self._groups))
+        groups = [piece for group in self._groups for piece in _pieces(group, generator)]
+        groups = generator.sample(groups, len(groups))
         order = [index for group in self._by_length(groups) for index in group]
         # The last batch may be short, and stays last: elsewhere it would shift all after it.
         whole = len(order) - len(order) % self._batch_size
@@ -80,3 +86,12 @@ class GroupedSampler(Sampler[int]):
 
     def _longest(self, group: list[int]) -> int:
         return max(self._lengths[index] for index in group)
+
+
+def _pieces(group: list[int], generator: random.Random) -> list[list[int]]:
+    """A group whole where it is small, else in pieces of like size."""
+    if len(group) <= _KEPT_TOGETHER:
+        return [group]
+    count = math.ceil(len(group) / _KEPT_TOGETHER)
+    mixed = generator.sample(group, len(group))
+    return [mixed[piece::count] for piece in range(count)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,11 +23,15 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalPrediction
 
 from tipstaff_trainer.calibration import calibrated_loss
 from tipstaff_trainer.distil.averaging import AveragingModel
+from tipstaff_trainer.distil.checkpoints import (
+    METRICS_FILE,
+    checkpoints_folder,
+    prepare_resuming,
+)
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.model import EvaluatorModel
@@ -36,8 +39,6 @@ from tipstaff_trainer.distil.sampling import GroupedSampler
 from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.report.metrics import classification_metrics
 
-METRICS_FILE = "metrics.jsonl"
-_CHECKPOINTS = "checkpoints"
 _EVALUATIONS_PER_EPOCH = 2
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def train_model(
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
     trainer = _GroupedTrainer(
         model=model,
-        args=_arguments(settings, folder / _CHECKPOINTS, steps_per_epoch),
+        args=_arguments(settings, checkpoints_folder(folder), steps_per_epoch),
         train_dataset=training,
         eval_dataset=validation,
         data_collator=Collator(base.special.pad),
@@ -86,7 +87,10 @@ def train_model(
     # Ours shows loss and validation in one line, where the library's prints dictionaries.
     trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    trainer.train(resume_from_checkpoint=_interrupted(folder / _CHECKPOINTS))
+    checkpoint = prepare_resuming(folder)
+    if checkpoint is not None:
+        log.warning("going on from %s", checkpoint)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return model.average.cpu().eval()
 
 
@@ -101,11 +105,6 @@ class _GroupedTrainer(Trainer):
             batch_size=self.args.train_batch_size,
             seed=self.args.seed,
         )
-
-
-def discard_checkpoints(folder: Path) -> None:
-    """Removes the run's resume files, once there is a bundle."""
-    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
 
 
 def bf16_is_quick() -> bool:
@@ -149,18 +148,6 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         report_to=[],
         disable_tqdm=True,
     )
-
-
-def _interrupted(folder: Path) -> str | None:
-    # The state is written last: a folder without it was cut off in the writing.
-    whole = [file.parent for file in folder.glob(f"checkpoint-*/{TRAINER_STATE_NAME}")]
-    for half in set(folder.glob("checkpoint-*")) - set(whole):
-        shutil.rmtree(half)
-    if not whole:
-        return None
-    latest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
-    log.warning("going on from %s", latest)
-    return str(latest)
 
 
 def _validation_metrics(

@@ -1,0 +1,102 @@
+"""Which rows belong together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from tipstaff.types import FIELDS, Field, Interaction
+from tipstaff_trainer.data.rows import Row, text_hash
+
+Text = TypeVar("Text", bound=Hashable)
+
+# The output last: it is what is judged, and the others are what it is judged by.
+_SHARED_BY: tuple[Field, ...] = ("input", "ground_truth", "output")
+
+
+def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Gives a group to the rows that have none: those of one input belong together.
+
+    Where there is no input it is the ground truth, then the output. A text that more than half of
+    the rows share (an instruction, a policy) says nothing about what belongs together, so it is
+    passed over for the next field. Texts are compared without case and white space.
+
+    Returns:
+        The rows in their order, and notes for the user.
+    """
+    groups = {index: row.group for index, row in enumerate(rows) if row.group}
+    notes = []
+    for name in _SHARED_BY:
+        texts = {
+            index: text
+            for index, row in enumerate(rows)
+            if index not in groups and (text := _folded(row.interaction.get(name)))
+        }
+        common = _common(texts.values(), len(rows))
+        groups |= {
+            index: text_hash((name, text)) for index, text in texts.items() if text not in common
+        }
+        if common and name == "input":
+            notes.append(
+                "more than half of the rows have the same input, so those are not kept on one "
+                "side of a split; name what belongs together in a column group"
+            )
+    return [
+        row if row.group else replace(row, group=groups.get(index) or text_hash(("id", row.id)))
+        for index, row in enumerate(rows)
+    ], notes
+
+
+def united_groups(rows: Sequence[Row]) -> list[int]:
+    """Each row's group as a number, where groups that share an interaction are one.
+
+    Else the same texts could be trained on and measured with. A row without a group is one by
+    itself. As in `derive_groups`, an interaction that more than half of the rows share says
+    nothing; and where uniting would put more than half of the rows into one group (answers of a
+    word or two, say, without their questions), groups stay as they are, since nothing could be
+    split.
+    """
+    numbers: dict[str, int] = {}
+    given = [
+        numbers.setdefault(row.group, index) if row.group else index
+        for index, row in enumerate(rows)
+    ]
+    texts = [folded_texts(row.interaction) for row in rows]
+    common = _common(texts, len(rows))
+    leader = list(range(len(rows)))
+
+    def find(group: int) -> int:
+        while leader[group] != group:
+            leader[group] = leader[leader[group]]
+            group = leader[group]
+        return group
+
+    first: dict[tuple[str, ...], int] = {}
+    for group, text in zip(given, texts, strict=True):
+        if text not in common and any(text):
+            one, other = find(group), find(first.setdefault(text, group))
+            # The lower number leads, so that numbers follow the order of the rows.
+            leader[max(one, other)] = min(one, other)
+    united = [find(group) for group in given]
+    largest = _largest(united)
+    return given if 2 * largest > len(rows) and largest > _largest(given) else united
+
+
+def folded_texts(interaction: Interaction) -> tuple[str, ...]:
+    """An interaction's texts without case and white space; an absent one is empty."""
+    return tuple(_folded(interaction.get(name)) for name in FIELDS)
+
+
+def _common(texts: Iterable[Text], rows: int) -> set[Text]:
+    """The texts that more than half of the rows share."""
+    return {text for text, count in Counter(texts).items() if count > 1 and 2 * count > rows}
+
+
+def _largest(groups: Sequence[int]) -> int:
+    return max(Counter(groups).values(), default=0)
+
+
+def _folded(text: str | None) -> str:
+    return " ".join((text or "").casefold().split())

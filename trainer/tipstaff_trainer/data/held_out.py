@@ -1,0 +1,84 @@
+"""Rows to train on and rows held out in a file of their own, told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data.dataset import Data
+from tipstaff_trainer.data.groups import derive_groups, folded_texts, united_groups
+from tipstaff_trainer.data.rows import Row, narrow
+from tipstaff_trainer.errors import DataError
+
+
+def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
+    """Keeps what belongs with the rows of a test file out of training.
+
+    What belongs together is found over both files, by the fields that both have, since one file
+    alone may group by another field or find another text common. The test rows keep the fields
+    that are trained on, and the texts of those are what is compared.
+
+    Returns:
+        Rows to train on, perhaps none; the test file's rows; and notes for the user.
+
+    Raises:
+        DataError: The test file lacks a field that `data` has, or a row of it has none of them.
+    """
+    if absent := [name for name in data.columns if name not in test.columns]:
+        raise DataError(
+            f"{test.file}: has no column {' or '.join(absent)}, which the evaluator is to "
+            "read; map one with --map, or leave the field out with --columns"
+        )
+    kept = [replace(row, interaction=narrow(row.interaction, data.columns)) for row in test.rows]
+    for row in kept:
+        if not any(text.strip() for text in folded_texts(row.interaction)):
+            raise DataError(
+                f"{row.place}: there is no text in {' or '.join(data.columns)}, which the "
+                "evaluator is to read; fill one, or remove the row"
+            )
+    both = [
+        name
+        for name in FIELDS
+        if all(any(row.interaction.get(name) for row in rows) for rows in (data.whole, test.whole))
+    ]
+    whole = [
+        replace(row, interaction=narrow(row.interaction, both))
+        for row in (*data.whole, *test.whole)
+    ]
+    grouped, _ = derive_groups(whole)
+    groups = [row.group for row in grouped]
+    rows = [replace(row, group=group) for row, group in zip(data.rows, groups, strict=False)]
+    held_out = [
+        replace(row, group=group) for row, group in zip(kept, groups[len(data.rows) :], strict=True)
+    ]
+    left = without_groups_of(rows, held_out)
+    notes = []
+    if data.grouped != test.grouped:
+        has, lacks = (data.file, test.file) if data.grouped else (test.file, data.file)
+        notes.append(
+            f"{has} has a group column and {lacks} has none, so rows that belong together can't be "
+            "told across them: the test may flatter; add the column, or split one file with "
+            "--test-size"
+        )
+    if shared := len(rows) - len(left):
+        notes.append(
+            f"left out {shared} of {len(rows)} rows, whose group or texts are also in {test.file}"
+        )
+    return left, held_out, notes
+
+
+def without_groups_of(rows: Sequence[Row], held_out: Sequence[Row]) -> list[Row]:
+    """The rows that share neither group nor texts with rows held out, as in a test file.
+
+    Training on the others would let the test measure memory. Texts are compared without case and
+    white space; groups that share an interaction are one.
+    """
+    groups = united_groups([*rows, *held_out])
+    held_groups = set(groups[len(rows) :])
+    held_texts = {folded_texts(row.interaction) for row in held_out}
+    return [
+        row
+        for row, group in zip(rows, groups, strict=False)
+        if group not in held_groups and folded_texts(row.interaction) not in held_texts
+    ]
