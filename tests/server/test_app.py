@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import socket
@@ -255,6 +256,32 @@ def test_a_damaged_bundle_is_a_one_line_error_naming_the_file(tmp_path):
     assert done.returncode == 1
     assert last_line(done).startswith(f"tipstaff: error: {bundle / 'tokenizer.json'}: checksum")
     assert "Traceback" not in done.stderr
+
+
+def test_a_bundle_that_loads_but_cannot_be_run_is_a_one_line_error_naming_the_file(tmp_path):
+    bundle = make_bundle(tmp_path / "foreign")
+    # A tokenizer of more tokens than the graph has embeddings for.
+    tokenizer = json.loads((bundle / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary |= {f"word{number}": len(vocabulary) + number for number in range(1000)}
+    text = json.dumps(tokenizer)
+    (bundle / "tokenizer.json").write_text(text)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["checksums"]["tokenizer.json"] = hashlib.sha256(text.encode()).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    done = serve_in_vain(bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
+    assert done.returncode == 1
+    expected = f"tipstaff: error: {bundle / 'model.fp32.onnx'}: can't be run: "
+    assert last_line(done).startswith(expected)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--max-request-bytes", 16777216), ("--max-batch-items", 4096)]
+)
+def test_settings_work_at_the_ends_of_their_ranges(start, bundle, flag, value):
+    server = start(bundle, flag, value)
+    assert server.stub().Score(REQUEST, timeout=5).evaluator == "tiny"
 
 
 def test_golden_scores_that_come_out_otherwise_are_said(start, tmp_path):
