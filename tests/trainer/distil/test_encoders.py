@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import transformers
+from safetensors.torch import load_file, save_file
 from tiny_training import tiny_base, tiny_tokenizer
 
 from tipstaff_trainer.distil import encoders
@@ -72,6 +73,28 @@ def test_weights_that_cannot_be_loaded_are_one_line_that_names_the_folder(broken
         find_base(str(folder)).load()
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("lacking", ["embeddings.word_embeddings.weight", "encoder.layer.0"])
+def test_weights_that_lack_a_part_of_the_encoder_are_refused(lacking, tmp_path):
+    folder = tiny_base("bert", tmp_path / "bert")
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: tensor for name, tensor in weights.items() if not name.startswith(lacking)},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    with pytest.raises(TrainingError, match=f"no weights for {lacking}"):
+        find_base(str(folder)).load()
+
+
+def test_an_encoder_without_its_pooler_is_whole(tmp_path):
+    folder = tiny_base("bert", tmp_path / "bert")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("pooler")}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    find_base(str(folder)).load()
 
 
 def test_a_model_without_a_tokenizer_is_refused(tmp_path):

@@ -62,15 +62,16 @@ class Base:
         """Loads the pre-trained weights, in fp32.
 
         Raises:
-            TrainingError: They are missing or broken.
+            TrainingError: They are missing, in part or whole, or broken.
         """
         try:
-            model = AutoModel.from_pretrained(
+            model, loaded = AutoModel.from_pretrained(
                 self.source,
                 config=self.config,
                 # What the exporter can trace for every architecture and the fusions know.
                 attn_implementation="eager",
                 dtype="float32",
+                output_loading_info=True,
             )
         # Each kind of file has a reader with errors of its own.
         except Exception as error:
@@ -78,6 +79,15 @@ class Base:
                 f"base encoder {self.source}: its weights can't be loaded, copy or download it "
                 f"again: {_first_line(error)}"
             ) from error
+        # transformers draws what a file lacks at random, and an evaluator would learn from noise.
+        # The pooler is not used, and checkpoints of masked language models come without one.
+        missing = sorted(key for key in loaded["missing_keys"] if not key.startswith("pooler."))
+        if missing:
+            raise TrainingError(
+                f"base encoder {self.source}: its file has no weights for {missing[0]}"
+                f"{f' and {len(missing) - 1} more' if missing[1:] else ''}: is it of another "
+                "model than config.json says?"
+            )
         return cast(PreTrainedModel, model)
 
 
