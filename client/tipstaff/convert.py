@@ -79,6 +79,7 @@ def to_score(message: pb.ScoreResponse) -> Score:
             part.field: Coverage(part.tokens_scored, part.tokens_total) for part in message.coverage
         },
         timing=_to_timing(message.timing) if message.HasField("timing") else None,
+        cached=message.cached,
     )
 
 

@@ -119,6 +119,8 @@ class Score:
         reasons: What to know about this score.
         coverage: Tokens scored and total, for each field the evaluator reads.
         timing: Where the server's time went.
+        cached: Whether this version scored the very same interaction before, and this is that
+            score.
         failure: Why the server could not answer; then `verdict` is the client's choice
             (`on_failure`), not an evaluator's.
     """
@@ -135,6 +137,7 @@ class Score:
     reasons: tuple[Reason, ...] = ()
     coverage: Mapping[str, Coverage] = field(default_factory=dict, hash=False)
     timing: Timing | None = None
+    cached: bool = False
     failure: ScoringError | None = None
 
     @property

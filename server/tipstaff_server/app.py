@@ -14,14 +14,16 @@ from pathlib import Path
 
 from tipstaff_server.batching import Dispatcher
 from tipstaff_server.cpus import default_lanes, usable_cpus
-from tipstaff_server.errors import BundleError
+from tipstaff_server.errors import BundleError, SettingsError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.session import Device, available_devices
 from tipstaff_server.metrics import Metrics, MetricsServer
+from tipstaff_server.profile import describe
 from tipstaff_server.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
 from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
+from tipstaff_server.score_cache import ScoreCache
 from tipstaff_server.scorer import Scorer
 from tipstaff_server.settings import OFF, Settings
 
@@ -34,13 +36,17 @@ _HEALTH_SECONDS = 1.0
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what was accepted.
+    """Serves until SIGTERM or SIGINT, then answers what was accepted; or prints the profile.
 
     Raises:
         TipstaffError: It can't start; the message says why.
     """
     _configure_logging(settings)
-    asyncio.run(App(settings).run())
+    app = App(settings)
+    if settings.profile:
+        print(app.profile())
+    else:
+        asyncio.run(app.run())
 
 
 class App:
@@ -72,6 +78,23 @@ class App:
             default_deadline_seconds=settings.default_deadline_seconds,
             max_request_bytes=settings.max_request_bytes,
             max_queue=settings.max_queue,
+            cache=ScoreCache(settings.cache_entries),
+        )
+
+    def profile(self) -> str:
+        """Loads what is to be served and says what its runs take.
+
+        Raises:
+            TipstaffError: It can't be loaded.
+        """
+        self._load_all()
+        if not self._registry.all():
+            raise SettingsError("there is nothing to profile: nothing promoted could be loaded")
+        return describe(
+            self._registry.all(),
+            self._dispatcher.profile,
+            lanes=self._lanes,
+            threads=self._settings.threads,
         )
 
     async def run(self) -> None:
@@ -131,10 +154,7 @@ class App:
     async def _keep_serving(self, health: HealthServicer, started: float) -> None:
         """Loads what is to be served, then follows promotions and shows how things stand."""
         settings = self._settings
-        if settings.bundles:
-            await asyncio.to_thread(self._registry.load_bundles, settings.bundles)
-        if settings.repository:
-            await asyncio.to_thread(self._registry.follow, settings.repository)
+        await asyncio.to_thread(self._load_all)
         # What start-up made stays for good: going over it again would stop all threads for tens of
         # milliseconds whenever the collector does.
         gc.collect()
@@ -181,6 +201,13 @@ class App:
             )
         elif missing:
             log.warning("health says NOT_SERVING until these serve too: %s", ", ".join(missing))
+
+    def _load_all(self) -> None:
+        """Takes into service what the settings name."""
+        if self._settings.bundles:
+            self._registry.load_bundles(self._settings.bundles)
+        if self._settings.repository:
+            self._registry.follow(self._settings.repository)
 
     def _load(self, path: Path) -> Evaluator:
         """Loads, verifies and warms one bundle, and measures what its runs cost."""

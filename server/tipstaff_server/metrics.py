@@ -88,6 +88,9 @@ class Metrics:
         self._partial = self._counter(
             "tipstaff_partial", "Interactions of which not all was scored.", one
         )
+        self._cache_hits = self._counter(
+            "tipstaff_cache_hits", "Scores that were remembered, not run.", one
+        )
         self._refusals = self._counter(
             "tipstaff_refusals", "Interactions refused, by why.", ("reason",)
         )
@@ -140,7 +143,9 @@ class Metrics:
     def scored(self, score: Score) -> None:
         """Counts what an answer says, as it goes to the client."""
         name = score.evaluator
-        if score.timing is not None:
+        if score.cached:
+            self._child(self._cache_hits, name).inc()
+        elif score.timing is not None:
             self._child(self._encode, name).observe(score.timing.encode)
         if score.score is not None:
             self._child(self._score, name).observe(score.score)

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -31,6 +31,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry, Served
+from tipstaff_server.score_cache import ScoreCache
 
 # What a reply needs from the server's memory to the client's: an answer that is ready only at the
 # deadline comes too late.
@@ -146,6 +147,7 @@ class Scorer:
         default_deadline_seconds: float,
         max_request_bytes: int,
         max_queue: int,
+        cache: ScoreCache,
     ) -> None:
         """Takes the parts it connects.
 
@@ -157,6 +159,7 @@ class Scorer:
             default_deadline_seconds: For callers that name none.
             max_request_bytes: Of text in one interaction, as UTF-8.
             max_queue: Requests that may wait to be encoded.
+            cache: Of the scores given; it belongs to this scorer from now on.
         """
         self._registry = registry
         self._dispatcher = dispatcher
@@ -164,6 +167,7 @@ class Scorer:
         self._encoders = encoders
         self._default_deadline_seconds = default_deadline_seconds
         self._max_request_bytes = max_request_bytes
+        self._cache = cache
         self._room = threading.Semaphore(max_queue)  # for those that wait to be encoded
         self._closed = False
         self._seconds_per_byte = 0.0  # of encoding; 0 until a text was long enough to tell
@@ -196,24 +200,43 @@ class Scorer:
                 f"reading {size} bytes of text takes about {needed * 1e3:.0f} ms, and the deadline "
                 f"left {(deadline - arrival) * 1e3:.1f} ms: allow more time"
             )
+        key = self._cache.key(served, task.interaction)
+        score = self._cache.get(key)
+        if score is None:
+            score = await self._run(served, task.interaction, arrival, deadline, size)
+            self._cache.put(key, score)
+        else:
+            score = replace(score, timing=Timing(0.0, 0.0, 0.0, time.monotonic() - arrival))
+        unexplained = (Reason.NOT_EXPLAINED,) if task.explain else ()
+        score = replace(score, request_id=task.request_id, reasons=(*score.reasons, *unexplained))
+        self._metrics.scored(score)
+        return score
+
+    async def _run(
+        self,
+        served: Served,
+        interaction: Interaction,
+        arrival: float,
+        deadline: float,
+        size: int,
+    ) -> Score:
         evaluator = served.evaluator
         answered = await asyncio.wrap_future(
-            self._start(evaluator, task.interaction, arrival, deadline, size)
+            self._start(evaluator, interaction, arrival, deadline, size)
         )
         encoded, answer = answered.encoded, answered.answer
         ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
         policy = evaluator.graph.policy
-        score = Score(
+        return Score(
             verdict=ruling.verdict,
             score=ruling.score,
-            request_id=task.request_id,
             evaluator=served.name,
             version=served.version,
             engine=evaluator.engine,
             pass_at=policy.pass_at,
             block_below=policy.block_below,
             certificate=certificate_of(served),
-            reasons=(*ruling.reasons, Reason.NOT_EXPLAINED) if task.explain else ruling.reasons,
+            reasons=ruling.reasons,
             coverage=cast(Mapping[str, Coverage], encoded.coverage),
             timing=Timing(
                 encode=answered.encode_seconds,
@@ -222,8 +245,6 @@ class Scorer:
                 total=time.monotonic() - arrival,
             ),
         )
-        self._metrics.scored(score)
-        return score
 
     def _start(
         self,

@@ -92,6 +92,13 @@ class Settings(BaseSettings):
     max_queue: int = Field(
         default=1024, ge=1, description="requests that may wait; more are refused as overload"
     )
+    cache_entries: int = Field(
+        default=0,
+        ge=0,
+        le=10**7,
+        description="scores to remember, about 1 KB each: an interaction that comes again, "
+        "exactly, to the same version is answered with the score it had; 0 for none",
+    )
     default_deadline_seconds: float = Field(
         default=0.3, gt=0, le=3600, description="time to answer a request that names no deadline"
     )
@@ -108,6 +115,10 @@ class Settings(BaseSettings):
     )
     poll_seconds: float = Field(
         default=2.0, gt=0, le=3600, description="pause between two looks for promotions"
+    )
+    profile: bool = Field(
+        default=False,
+        description="print what runs take on this machine, as the scheduler learns it, and end",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug writes a line for each request, never its text"

@@ -54,6 +54,73 @@ def codes(calls: list[grpc.Future]) -> list[str]:
     return [call.code().name for call in calls]
 
 
+def test_repeats_are_remembered_until_another_version_serves(start, tmp_path):
+    repo = tmp_path / "repo"
+    for seed in (1, 2):
+        bundle = make_bundle(tmp_path / str(seed), seed=seed)
+        repository.publish(bundle, repo)
+    repository.promote(repo, "tiny", 1)
+    server = start("--repository", repo, "--poll-seconds", 0.1, "--cache-entries", 100)
+    stub = server.stub()
+    first, again = (stub.Score(REQUEST) for _ in range(2))
+    assert (first.cached, again.cached) == (False, True)
+    assert again.score == first.score
+    assert again.request_id != first.request_id
+    assert again.coverage == first.coverage
+    assert again.timing.inference_seconds == 0 < again.timing.total_seconds
+    assert server.metric("tipstaff_cache_hits_total", evaluator="tiny") == 1
+    assert server.metric("tipstaff_batch_size_count") == 1
+    repository.promote(repo, "tiny", 2)
+    server.wait_for_log("tiny version 2 serves")
+    newer = stub.Score(REQUEST)
+    assert (newer.version, newer.cached) == (2, False)
+    assert newer.score != first.score
+
+
+def test_without_being_told_nothing_is_remembered(server):
+    stub = server.stub()
+    request = pb.ScoreRequest(evaluator="tiny", output="remember me not")
+    assert not any(stub.Score(request).cached for _ in range(2))
+
+
+def test_the_profile_says_what_runs_take(bundle, slow):
+    said = subprocess.run(
+        command("serve", bundle, slow, "--profile", "--lanes", 3),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout.splitlines()
+    slow_at, tiny_at = (
+        0,
+        said.index("tiny version 0, fp32/cpu, 3 x 1 threads: requests may share a run"),
+    )
+    assert said[0] == (
+        "slow version 0, fp32/cpu, 3 x 1 threads: one request a run, since batch-mates would "
+        "change its score here"
+    )
+    for length, milliseconds, best, run, rate in (line.split() for line in said[2:tiny_at]):
+        assert int(length) in (16, 32, 64)
+        assert best == "1"
+        assert run == milliseconds
+        assert float(rate) == pytest.approx(3e3 / float(run), rel=0.02)
+    rows = [line.split() for line in said[tiny_at + 2 :]]
+    assert [int(row[0]) for row in rows] == [16, 32, 64]
+    assert any(int(best) > 1 for _, _, best, *_ in rows)
+
+
+def test_there_is_no_profile_of_nothing(tmp_path):
+    (tmp_path / "repo").mkdir()
+    ended = subprocess.run(
+        command("serve", "--repository", tmp_path / "repo", "--profile"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert "nothing to profile" in ended.stderr
+
+
 def test_scores_are_the_same_alone_and_in_batches(start, tmp_path):
     bundle = make_bundle(tmp_path / "batchable", run_cost=50)
     server = start(bundle, "--lanes", 1, "--default-deadline-seconds", 30)

@@ -21,6 +21,7 @@ from tipstaff_server.errors import DeadlineExpired, DeadlineUnreachable, Overloa
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry
+from tipstaff_server.score_cache import ScoreCache
 from tipstaff_server.scorer import Scorer, Task
 
 TASK = Task(Interaction(output="paris"), evaluator="tiny", version=0, request_id="x")
@@ -29,7 +30,7 @@ TASK = Task(Interaction(output="paris"), evaluator="tiny", version=0, request_id
 class Bench:
     """A scorer with one encoder thread that can be held up."""
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, bundle: Path, cache_entries: int = 0) -> None:
         self.encoders = ThreadPoolExecutor(1)
         self.dispatcher = Dispatcher(lanes=1, max_queue=4, observe=lambda event: None)
         self.encoded = 0
@@ -56,6 +57,7 @@ class Bench:
             default_deadline_seconds=5,
             max_request_bytes=20_000,
             max_queue=2,
+            cache=ScoreCache(cache_entries),
         )
 
     async def score(self, seconds: float | None = None, task: Task = TASK):
@@ -187,6 +189,7 @@ def test_a_retired_evaluator_leaves_memory_without_the_collector(bundle, tmp_pat
         default_deadline_seconds=5,
         max_request_bytes=1000,
         max_queue=20,
+        cache=ScoreCache(0),
     )
 
     async def main() -> None:

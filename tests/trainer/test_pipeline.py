@@ -9,12 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.torch import load_model
 from tiny_training import tiny_rows
 
 from tipstaff import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_trainer.data import split_rows
+from tipstaff_trainer.distil.encoders import find_base
+from tipstaff_trainer.distil.inference import torch_logits
+from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import DataError, TrainingError
 from tipstaff_trainer.pipeline import train_evaluator
@@ -71,6 +75,16 @@ def test_the_golden_interactions_come_out_as_written(trained):
         assert again.score == item.score
     evaluator.warm_up()
     assert evaluator.degraded == ""
+
+
+def test_the_run_leaves_its_weights_which_score_as_the_graph_does(trained, bert):
+    model = EvaluatorModel(find_base(str(bert)).load(), marks=True).eval()
+    load_model(model, trained / "training" / "weights.safetensors")
+    evaluator = Evaluator.load(trained, precision="fp32")
+    encoded = [evaluator.encode(row.interaction) for row in tiny_rows(8)]
+    torch = torch_logits(model, encoded, pad_id=evaluator.manifest.encoding.pad_id)
+    graph = [float(evaluator.run([item]).logits[0]) for item in encoded]
+    np.testing.assert_allclose(torch, graph, atol=1e-4)
 
 
 def test_the_run_leaves_its_curves_and_no_checkpoints(trained):

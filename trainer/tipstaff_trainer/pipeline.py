@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
+from safetensors.torch import save_model
+
 from tipstaff.types import Field
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
 from tipstaff_server.evaluator.encoding import Encoder
@@ -46,6 +48,8 @@ from tipstaff_trainer.run_folder import check_out, open_run
 # How the fields are laid out: what is judged stands first, next to what it is judged by.
 _ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+# The trained model in fp32, in the run's folder: quantised graphs can't be turned back into it.
+WEIGHTS_FILE = "weights.safetensors"
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +114,7 @@ def train_evaluator(
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings)
     model = train_model(base, encoded["train"], encoded["validation"], settings, run)
+    save_model(model, str(run / WEIGHTS_FILE))
 
     row_sets = {
         part: RowSet(

@@ -50,7 +50,7 @@ class RequestLeft:
 
 @dataclass(frozen=True, slots=True)
 class LaneReplaced:
-    """Our own code raised in a lane; its requests were failed and it began anew, on its thread."""
+    """Our own code raised in a lane, which begins anew, on its thread, with its requests."""
 
     error: BaseException
 

@@ -96,19 +96,37 @@ class Lane:
         self._costs = costs
         self._observe = observe
         self._clock = clock
+        self._retries = False
 
     def serve(self) -> None:
-        """Serves batches until there are no more."""
+        """Serves batches until there are no more; first what a fault left unanswered, if any."""
+        self._retries = True
+        while self.entries:
+            self._retry(self.entries[0])
+            self.entries = self.entries[1:]
+        self._retries = False
         # A call for each, so that an idle lane keeps no reference to the model it ran last.
         while self._step():
             pass
 
     def fail(self, error: BaseException) -> None:
-        """Ends what the lane was at when our own code raised in it."""
-        entries, self.entries = self.entries, ()
-        for entry in entries:
-            fail(entry, error, self._observe)
+        """Takes note that our own code raised in the lane, which is to serve again.
+
+        What it was at is run once more; a request in whose second run that happens is failed.
+        """
         notify(self._observe, LaneReplaced(error))
+        if self._retries and self.entries:
+            fail(self.entries[0], error, self._observe)
+            self.entries = self.entries[1:]
+
+    def _retry(self, entry: Entry) -> None:
+        """Runs a request alone, unless it has ended."""
+        if entry.future.done() or not (entry.future.running() or claim(entry, self._observe)):
+            return
+        if self._clock() < entry.deadline:
+            self._answer(self._attempt([entry]))
+        else:
+            expire(entry, self._observe)
 
     def _step(self) -> bool:
         batch = self._take()

@@ -23,9 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         }
         if name == "bundles":
             parser.add_argument(name, nargs="*", metavar="BUNDLE", **kind)
+        elif field.annotation is bool:
+            parser.add_argument(_flag(name), action="store_true", **kind)
         else:
             kind["action"] = "append" if name == "listen" else "store"
-            parser.add_argument(f"--{name.replace('_', '-')}", metavar=_metavar(name), **kind)
+            parser.add_argument(_flag(name), metavar=_metavar(name), **kind)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,10 +50,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _help(name: str, description: str, default: object) -> str:
     # argparse reads % as the start of a format.
     text = description.replace("%", "%%")
-    if default is None or default == () or name == "config":
+    if default is None or default is False or default == () or name == "config":
         return text
     shown = ", ".join(default) if isinstance(default, tuple) else default
     return f"{text} (default: {shown})"

@@ -41,6 +41,7 @@ def from_score(score: Score) -> pb.ScoreResponse:
         block_below=score.block_below,
         certificate=_from_certificate(score.certificate),
         reasons=[_REASONS[reason] for reason in score.reasons],
+        cached=score.cached,
     )
     for field, coverage in score.coverage.items():
         response.coverage.add(

@@ -158,23 +158,55 @@ def test_outputs_that_make_no_sense_are_failures(dispatcher, fake_model, spoil):
     assert held.result(5)
 
 
-def test_a_lane_whose_own_code_raises_answers_and_goes_on(dispatcher, fake_model, monkeypatch):
+@pytest.mark.parametrize("step", ["_run", "_attempt", "_answer"])
+def test_what_a_lane_was_at_when_its_own_code_raised_is_answered(
+    dispatcher, fake_model, monkeypatch, step
+):
     served, model = dispatcher(), fake_model()
     served.start()
     held = hold(served, model)
+    lane = served._lanes[0]
+    real, dead = getattr(lane, step), []
+
+    def die_once(run):
+        if not dead:
+            dead.append(step)
+            raise SystemExit("a bug")
+        return real(run)
+
     futures = [served.submit(model, "item", soon()) for _ in range(3)]
-
-    def die(*_):
-        monkeypatch.undo()
-        raise SystemExit("a bug")
-
-    monkeypatch.setattr(served._lanes[0], "_answer", die)
+    monkeypatch.setattr(lane, step, die_once)
     model.gate.set()
-    with pytest.raises(InferenceFailed, match="a bug"):
-        held.result(5)
+    assert held.result(5).logit == 4.0
     assert [future.result(5).logit for future in futures] == [4.0] * 3
+    assert dead
     assert served.healthy
-    assert [type(event) for event in served.events] == [RequestLeft, LaneReplaced, BatchRan]
+    assert [type(event) for event in served.events].count(LaneReplaced) == 1
+    assert sum(event.size for event in served.events if isinstance(event, BatchRan)) == 4
+
+
+def test_a_request_in_which_a_lane_dies_twice_fails_alone(dispatcher, fake_model, monkeypatch):
+    served, model = dispatcher(), fake_model(error=None)
+    served.start()
+    held = hold(served, model)
+    lane = served._lanes[0]
+    answer = lane._answer
+
+    def die(run):
+        if any(entry.item == POISON for entry in run.entries):
+            raise SystemExit("a bug")
+        answer(run)
+
+    monkeypatch.setattr(lane, "_answer", die)
+    poison, mate = (served.submit(model, item, soon()) for item in (POISON, "sixsix"))
+    model.gate.set()
+    assert held.result(5)
+    with pytest.raises(InferenceFailed, match="a bug"):
+        poison.result(5)
+    assert mate.result(5).logit == 6.0
+    assert served.submit(model, "item", soon()).result(5).logit == 4.0
+    assert served.healthy
+    assert reasons(served) == ["failed"]
 
 
 def test_a_scheduler_that_raises_does_not_end_the_lanes(dispatcher, fake_model, monkeypatch):

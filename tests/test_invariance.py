@@ -1,0 +1,78 @@
+"""Contract 1: a score doesn't depend on load, batch-mates, order, padding or threads."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_training import tiny_rows
+
+from tipstaff import Interaction
+from tipstaff_server.batching import Dispatcher
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.pipeline import train_evaluator
+
+# Words, so that texts come to many tokens and share some; and anything at all.
+TEXTS = st.one_of(
+    st.lists(
+        st.sampled_from("the red cat sleeps no 42 Paris, € refund's".split()), max_size=60
+    ).map(" ".join),
+    st.text(max_size=80),
+)
+INTERACTIONS = st.lists(
+    st.builds(Interaction, input=TEXTS, output=TEXTS, ground_truth=TEXTS), min_size=2, max_size=12
+)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """The default encoder, hardly trained: its shapes and kernels are those of real evaluators."""
+    out = tmp_path_factory.mktemp("invariance") / "bundle"
+    train_evaluator(
+        tiny_rows(48),
+        name="real-shapes",
+        out=out,
+        fields=("input", "output", "ground_truth"),
+        settings=TrainSettings(epochs=1, max_length=256),
+        precisions=("int8", "fp32"),
+    )
+    return out
+
+
+@pytest.fixture(scope="module", params=["int8", "fp32"])
+def evaluators(request, bundle):
+    """The same graph on one thread and on two, warm, as a server would have it."""
+    loaded = [Evaluator.load(bundle, precision=request.param, threads=n) for n in (1, 2)]
+    for evaluator in loaded:
+        evaluator.warm_up()
+    return loaded
+
+
+@given(interactions=INTERACTIONS, seed=st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_score_is_the_same_alone_and_under_any_load(evaluators, interactions, seed):
+    alone, threaded = evaluators
+    encoded = [alone.encode(interaction) for interaction in interactions]
+    expected = [float(alone.run([item]).logits[0]) for item in encoded]
+    assert [float(threaded.run([item]).logits[0]) for item in encoded] == expected
+
+    dice = random.Random(seed)
+    dispatcher = Dispatcher(lanes=3, max_queue=100)
+    dispatcher.start()
+    try:
+        order = [index for index in range(len(encoded)) for _ in range(2)]
+        dice.shuffle(order)
+        futures = [
+            dispatcher.submit(
+                dice.choice(evaluators), encoded[index], time.monotonic() + dice.uniform(30, 60)
+            )
+            for index in order
+        ]
+        answers = [future.result(60).logit for future in futures]
+    finally:
+        dispatcher.stop()
+    assert answers == [expected[index] for index in order]
