@@ -1,0 +1,75 @@
+"""A `tipstaff serve` for the time of a benchmark."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server that is ready.
+
+    Attributes:
+        process: Its process.
+        target: Where it answers gRPC.
+        metrics_url: Where it answers scrapes.
+    """
+
+    process: subprocess.Popen[bytes]
+    target: str
+    metrics_url: str
+
+
+@contextmanager
+def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterator[LocalServer]:
+    """Serves a bundle on free ports of this machine, and stops it afterwards.
+
+    Args:
+        bundle: The bundle's folder.
+        flags: Further words for `tipstaff serve`.
+        wrapper: What to start it through, as in `taskset -c 0`.
+
+    Raises:
+        RuntimeError: It doesn't come up; the message is what it wrote.
+    """
+    words = [
+        *wrapper,
+        str(Path(sys.executable).with_name("tipstaff")),
+        *("serve", str(bundle), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"),
+        *map(str, flags),
+    ]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log)
+        try:
+            give_up = time.monotonic() + _START_SECONDS
+            while "ready after" not in (said := _read(log.fileno())):
+                if process.poll() is not None or time.monotonic() > give_up:
+                    raise RuntimeError(f"{' '.join(words)} doesn't come up:\n{said}")
+                time.sleep(0.1)
+            yield LocalServer(
+                process, _found(r"gRPC on (\S+)", said), _found(r"metrics on (\S+)", said)
+            )
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _read(descriptor: int) -> str:
+    return os.pread(descriptor, 1 << 20, 0).decode(errors="replace")
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
