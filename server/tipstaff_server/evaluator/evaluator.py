@@ -62,7 +62,7 @@ class Evaluator:
         degraded: Why this evaluator does not run as it was measured; empty when it does.
         batchable: Whether several interactions may share a run. On a CPU only where that leaves
             every score alone, bit for bit, which `warm_up` checks; on CUDA, where libraries pick
-            kernels by shape, always.
+            kernels by shape, whenever the graph can be.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Evaluator:
         self.graph = graph
         self.engine = f"{graph.precision}/{session.device}"
         self.degraded = ""
-        self.batchable = graph.batch_invariant or session.device == "cuda"
+        self.batchable = session.masked and (graph.batch_invariant or session.device == "cuda")
         self._encoder = encoder
         self._session = session
 

@@ -32,7 +32,12 @@ class Outputs:
 
 
 class Session:
-    """One loaded graph. Several threads may run it at once; each run uses `threads` threads."""
+    """One loaded graph. Several threads may run it at once; each run uses `threads` threads.
+
+    Attributes:
+        device: Where it runs.
+        masked: Whether it takes an attention mask; if not, a run is of one request.
+    """
 
     def __init__(
         self, graph: bytes, *, pad_id: int, device: Device = "cpu", threads: int = 1
@@ -65,14 +70,18 @@ class Session:
             raise ValueError(f"the graph wants inputs unknown here: {', '.join(sorted(unknown))}")
         if absent := set(OUTPUTS) - {item.name for item in self._session.get_outputs()}:
             raise ValueError(f"the graph lacks the outputs {', '.join(sorted(absent))}")
+        self.masked = "attention_mask" in wanted
         self._inputs = [name for name in INPUTS if name in wanted]
 
     def run(self, batch: Sequence[Encoded]) -> Outputs:
         """Runs one batch, padded to its longest member.
 
         Raises:
+            ValueError: There are several requests, and the graph takes no mask.
             Exception: Whatever onnxruntime raises; it has no root of its own.
         """
+        if len(batch) > 1 and not self.masked:
+            raise ValueError("this graph runs one request at a time")
         feeds = collate(batch, self._pad_id)
         logits, embeddings = self._session.run(
             OUTPUTS, {name: feeds[name] for name in self._inputs}
@@ -88,6 +97,8 @@ class Session:
         Args:
             probes: Of several lengths, so that most of them are padded.
         """
+        if not self.masked:
+            return False
         alone = np.array([self.run([probe]).logits[0] for probe in probes])
         for size in (2, 3, len(probes)):
             for start in range(0, len(probes), size):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from tiny_bundle import make_bundle
@@ -88,3 +89,20 @@ def test_one_run_of_many_says_what_many_runs_of_one_say(bundle):
         assert alone.logits[0] == together.logits[index]
         assert (alone.embeddings[0] == together.embeddings[index]).all()
     assert evaluator.batchable
+
+
+@pytest.mark.parametrize(
+    ("device", "masked", "invariant", "batchable"),
+    [
+        ("cpu", True, True, True),
+        ("cpu", True, False, False),
+        ("cuda", True, False, True),
+        ("cuda", False, True, False),
+        ("cpu", False, True, False),
+    ],
+)
+def test_what_may_share_a_run(bundle, device, masked, invariant, batchable):
+    real = Evaluator.load(bundle)
+    graph = real.graph.model_copy(update={"batch_invariant": invariant})
+    session = SimpleNamespace(device=device, masked=masked)
+    assert Evaluator(real.manifest, graph, real._encoder, session).batchable is batchable

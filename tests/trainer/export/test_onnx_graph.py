@@ -13,6 +13,7 @@ from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import ExportError
 from tipstaff_trainer.export.onnx_graph import export_fp32
 from tipstaff_trainer.export.precision import quantise_to_int8
+from tipstaff_trainer.export.unpadded import unpadded
 
 LENGTHS = (40, 7, 60, 33)
 
@@ -69,6 +70,30 @@ def test_int8_is_near(architecture, tmp_path):
         assert abs(session.run([item]).logits[0] - exact.run([item]).logits[0]) < 0.15
     operators = {node.op_type for node in onnx.load(int8).graph.node}
     assert operators & {"MatMulInteger", "DynamicQuantizeLinear", "QAttention"}
+
+
+@pytest.mark.parametrize("architecture", list(configurations()))
+def test_a_graph_for_single_requests_takes_no_mask_and_answers_the_same(architecture, tmp_path):
+    masked, single = tmp_path / "masked.onnx", tmp_path / "single.onnx"
+    export_fp32(model(architecture), masked)
+    onnx.save(unpadded(onnx.load(masked)), single)
+    one, other = (Session(file.read_bytes(), pad_id=0) for file in (single, masked))
+    assert (one.masked, other.masked) == (False, True)
+    for item in interactions():
+        found, expected = one.run([item]), other.run([item])
+        np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)
+        np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=1e-4)
+    with pytest.raises(ValueError, match="one request at a time"):
+        one.run(interactions()[:2])
+    assert not one.is_batch_invariant(interactions())
+
+
+def test_fused_attention_is_unmasked_for_single_requests(tmp_path):
+    export_fp32(model("bert"), tmp_path / "model.onnx")
+    graph = unpadded(onnx.load(tmp_path / "model.onnx")).graph
+    operators = [node.op_type for node in graph.node]
+    assert operators.count("MultiHeadAttention") == 2
+    assert "Attention" not in operators
 
 
 def test_attention_is_fused_for_bert(tmp_path):

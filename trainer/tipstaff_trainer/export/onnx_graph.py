@@ -54,10 +54,15 @@ class _EvaluatorOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
         return OrderedDict((name, {0: "batch"}) for name in OUTPUTS)
 
 
-def export_fp32(model: EvaluatorModel, file: Path) -> None:
-    """Writes the model to `file` as a fused fp32 graph with outputs `logit` and `embedding`.
+def export_fp32(model: EvaluatorModel, file: Path, *, fuse: bool = True) -> None:
+    """Writes the model to `file` as an fp32 graph with outputs `logit` and `embedding`.
 
     Where the fusions change the graph's answers, the unfused graph is written.
+
+    Args:
+        model: In evaluation mode.
+        file: What to write.
+        fuse: Use onnxruntime's own operators; other runtimes don't know them.
 
     Raises:
         ExportError: The architecture can't be traced.
@@ -74,7 +79,8 @@ def export_fp32(model: EvaluatorModel, file: Path) -> None:
             f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}"
         ) from error
     onnx.checker.check_model(str(file))
-    _fuse(file, model)
+    if fuse:
+        _fuse(file, model)
 
 
 def _fuse(file: Path, model: EvaluatorModel) -> None:

@@ -11,6 +11,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from tipstaff_trainer.export.unpadded import unpadded
+
 
 def convert_to_fp16(source: Path, target: Path) -> None:
     """Writes the fp32 graph `source` to `target` in fp16; its outputs stay fp32."""
@@ -21,8 +23,9 @@ def quantise_to_int8(source: Path, target: Path) -> None:
     """Writes the fp32 graph `source` to `target` with its linear layers in int8.
 
     Dynamic quantisation: weights are int8, one scale for each output channel; activations are
-    quantised as they come, by the range of the whole run. A run of one unpadded request therefore
-    has an exact, repeatable answer, and a batch would not: see `Graph.batch_invariant`.
+    quantised as they come, by the range of the whole run. A run of one request therefore has an
+    exact, repeatable answer, and a batch would not: see `Graph.batch_invariant`. So the graph is
+    made for runs of one.
     """
     root = logging.getLogger()
     level = root.level
@@ -31,9 +34,11 @@ def quantise_to_int8(source: Path, target: Path) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             prepared = Path(folder) / "prepared.onnx"
+            single = Path(folder) / "single.onnx"
+            onnx.save(unpadded(onnx.load(source)), single)
             # Fusions are done; onnxruntime's own would bake in this machine's instruction set.
             quant_pre_process(
-                str(source), str(prepared), skip_optimization=True, skip_symbolic_shape=True
+                str(single), str(prepared), skip_optimization=True, skip_symbolic_shape=True
             )
             quantize_dynamic(
                 prepared,
@@ -41,7 +46,7 @@ def quantise_to_int8(source: Path, target: Path) -> None:
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 # Not the embedding tables: they cost no time, and int8 would cost accuracy.
-                op_types_to_quantize=["MatMul", "Attention", "Gemm"],
+                op_types_to_quantize=["MatMul", "Gemm"],
                 extra_options={
                     "MatMulConstBOnly": True,
                     # Shape inference stops at onnxruntime's own fused operators.
