@@ -34,7 +34,7 @@ _SMOOTHING = 0.5
 logging.getLogger().setLevel(logging.ERROR)
 
 
-def linear_layers(source: Path) -> dict[str, tuple[int, int]]:
+def linear_layers(source: Path) -> dict[str, tuple[int, ...]]:
     """Names of the products with a constant weight, and that weight's shape."""
     model = onnx.load(source)
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}

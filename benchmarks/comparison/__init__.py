@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/compare.py`: contenders, load, accounting, verdict, report."""

@@ -1,0 +1,275 @@
+"""Who answers: Tipstaff over gRPC, a peer over HTTP, each in processes of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from comparison.loadgen import Answer, NoAnswer
+from comparison.processes import Processes
+from tipstaff import AsyncClient, Interaction
+from tipstaff.errors import DeadlineError, OverloadedError, ScoringError, TipstaffError
+
+_START_SECONDS = 300.0
+_REFUSING = (429, 503)
+_PORTS = range(20_000, 30_000)
+
+
+class ContenderError(TipstaffError):
+    """A contender can't take part; the message holds the end of its log."""
+
+
+class Contender(ABC):
+    """Something that scores the requests of a workload.
+
+    Attributes:
+        name: As in the tables.
+        settings: What it runs with and why, for the record.
+        processes: Its own, while it is started.
+    """
+
+    processes: Processes
+
+    def __init__(self, name: str, settings: Mapping[str, object], logs: Path) -> None:
+        self.name = name
+        self.settings = dict(settings)
+        self._log = logs / f"{name}.log"
+        self._log.unlink(missing_ok=True)
+
+    async def start(self, cores: Sequence[int], deadline: float | None = None) -> None:
+        """Starts it on these cores and waits for its first answer.
+
+        Args:
+            cores: All it may use.
+            deadline: What callers will wait at most, in seconds, for those that want to be told.
+
+        Raises:
+            ContenderError: It doesn't come up.
+        """
+        port = _free_port()
+        command, environment = self._command(port, len(cores), deadline)
+        self.processes = Processes(command, cores=cores, environment=environment, log=self._log)
+        await self._connect(port)
+        give_up = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                await self.ask(0, 30.0)
+                break
+            except NoAnswer as error:
+                if not self.processes.running or time.monotonic() > give_up:
+                    await self.stop()
+                    raise ContenderError(f"{self.name}: {error}\n{self.log_end()}") from error
+                await asyncio.sleep(0.5)
+        # Libraries that count the host's cores pin their threads to them.
+        self.processes.keep_to(cores)
+
+    async def stop(self) -> None:
+        """Ends its processes."""
+        await self._disconnect()
+        await asyncio.to_thread(self.processes.stop)
+
+    def log_end(self) -> str:
+        """The last lines it wrote."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+
+    @abstractmethod
+    async def ask(self, request: int, seconds: float) -> Answer:
+        """Asks for the score of one request, waiting so long at most.
+
+        Raises:
+            NoAnswer: None came.
+        """
+
+    @abstractmethod
+    def _command(
+        self, port: int, cores: int, deadline: float | None
+    ) -> tuple[list[str], dict[str, str]]:
+        """What to run, and its environment."""
+
+    @abstractmethod
+    async def _connect(self, port: int) -> None: ...
+
+    @abstractmethod
+    async def _disconnect(self) -> None: ...
+
+
+class Tipstaff(Contender):
+    """`tipstaff serve` as it comes."""
+
+    def __init__(
+        self,
+        bundle: Path,
+        interactions: Sequence[Interaction],
+        settings: Mapping[str, object],
+        logs: Path,
+    ) -> None:
+        super().__init__("tipstaff", settings, logs)
+        self._bundle = bundle
+        self._interactions = interactions
+
+    async def ask(self, request: int, seconds: float) -> Answer:
+        """Asks over gRPC, with the deadline on the call."""
+        interaction = self._interactions[request]
+        try:
+            score = await self._client.score(
+                input=interaction.input,
+                output=interaction.output,
+                ground_truth=interaction.ground_truth,
+                timeout=seconds,
+            )
+        except ScoringError as error:
+            # A deadline that can't be met at all is refused at once too.
+            hopeless = isinstance(error, DeadlineError) and error.code == "FAILED_PRECONDITION"
+            refused = hopeless or isinstance(error, OverloadedError)
+            raise NoAnswer(error.code, refused=refused) from None
+        assert score.score is not None
+        assert score.timing is not None
+        return Answer(score.score, score.timing.encode + score.timing.inference)
+
+    def _command(
+        self, port: int, cores: int, deadline: float | None
+    ) -> tuple[list[str], dict[str, str]]:
+        tipstaff = Path(sys.executable).with_name("tipstaff")
+        listen = f"127.0.0.1:{port}"
+        return [
+            *(str(tipstaff), "serve", str(self._bundle)),
+            *("--listen", listen, "--metrics-listen", "127.0.0.1:0"),
+        ], {}
+
+    async def _connect(self, port: int) -> None:
+        self._client = AsyncClient(f"127.0.0.1:{port}")
+
+    async def _disconnect(self) -> None:
+        await self._client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a peer is started with.
+
+    Attributes:
+        python: Of its environment.
+        model: The model folder.
+        port: To listen on, of this machine alone.
+        cores: How many it may use.
+        deadline: What callers will wait at most, in seconds; None for as long as it takes.
+    """
+
+    python: Path
+    model: Path
+    port: int
+    cores: int
+    deadline: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSpec:
+    """How a peer is run and asked.
+
+    Attributes:
+        name: As in the tables.
+        requirements: Of `peers/NAME.txt`, which its environment is made from.
+        command: What to run.
+        environment: Variables for it.
+        path: Of the route that scores.
+        body: What to send for an interaction.
+        score: What to read of the reply.
+        settings: What was chosen and why.
+    """
+
+    name: str
+    requirements: str
+    command: Callable[[Launch], list[str]]
+    path: str
+    body: Callable[[Interaction], object]
+    score: Callable[[Any], float]
+    settings: Mapping[str, object]
+    environment: Callable[[Launch], dict[str, str]] = field(default=lambda launch: {})
+
+
+class HttpPeer(Contender):
+    """A peer that is asked with JSON over HTTP, on connections that are kept."""
+
+    def __init__(
+        self,
+        spec: PeerSpec,
+        interactions: Sequence[Interaction],
+        *,
+        python: Path,
+        model: Path,
+        logs: Path,
+    ) -> None:
+        super().__init__(spec.name, spec.settings, logs)
+        self._spec = spec
+        self._python = python
+        self._model = model
+        self._cache = logs / "hf"
+        self._bodies = [json.dumps(spec.body(each)).encode() for each in interactions]
+
+    async def ask(self, request: int, seconds: float) -> Answer:
+        """Asks over HTTP; when the time is over, the connection is closed."""
+        try:
+            async with self._session.post(
+                self._url,
+                data=self._bodies[request],
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as response:
+                content = await response.read()
+        except TimeoutError:
+            raise NoAnswer("DEADLINE_EXCEEDED") from None
+        except aiohttp.ClientError as error:
+            raise NoAnswer(type(error).__name__) from None
+        if response.status != 200:
+            refused = response.status in _REFUSING
+            raise NoAnswer(f"HTTP {response.status}", refused=refused)
+        return Answer(self._spec.score(json.loads(content)))
+
+    def _command(
+        self, port: int, cores: int, deadline: float | None
+    ) -> tuple[list[str], dict[str, str]]:
+        launch = Launch(self._python, self._model, port, cores, deadline)
+        environment = {
+            # Nothing of this leaves the machine.
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "DO_NOT_TRACK": "1",
+            "INFINITY_ANONYMOUS_USAGE_STATS": "0",
+            "HF_HOME": str(self._cache),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MODEL": str(self._model),
+            **self._spec.environment(launch),
+        }
+        return self._spec.command(launch), environment
+
+    async def _connect(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}{self._spec.path}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            headers={"Content-Type": "application/json"},
+        )
+
+    async def _disconnect(self) -> None:
+        await self._session.close()
+
+
+def _free_port() -> int:
+    # Not of those that the kernel gives to connections: a client that asks for a port where nobody
+    # listens yet may be given that very port to ask from, and then be connected to itself.
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ContenderError(f"no free port from {_PORTS.start} to {_PORTS.stop}")

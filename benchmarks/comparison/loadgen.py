@@ -1,0 +1,175 @@
+"""Load: closed and open loop over anything that can be asked, alike for every contender."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# What a closed loop waits at most; far more than any queue of 128 takes.
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A score as served, with the server's own time for the request alone where it tells it."""
+
+    score: float
+    service_seconds: float | None = None
+
+
+class NoAnswer(Exception):  # noqa: N818  an outcome like others
+    """A request got none.
+
+    Attributes:
+        code: What the contender said, or what went wrong.
+        refused: It said so of itself, rather than being slow or broken.
+    """
+
+    def __init__(self, code: str, *, refused: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.refused = refused
+
+
+# Asks for the score of the request of that number, waiting so many seconds at most.
+Ask = Callable[[int, float], Awaitable[Answer]]
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of the requests of one phase. Times in seconds.
+
+    Attributes:
+        due: When each request was due, from the start of the phase, in order.
+        requests: The number of each.
+        latency: Of each, from when it was due; None where it got no answer.
+        scores: By request number, what was answered.
+        service: By request number, the server's own time.
+        errors: By code, refusals included.
+        refusals: Latency of each refusal.
+        lateness: By how much the generator was late with each.
+        seconds: From the start to the last answer.
+    """
+
+    due: list[float] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
+    latency: list[float | None] = field(default_factory=list)
+    scores: dict[int, list[float]] = field(default_factory=dict)
+    service: dict[int, list[float]] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+    refusals: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def begin(self, request: int, due: float) -> int:
+        """Notes a request, unanswered so far; gives its place in the lists."""
+        self.due.append(due)
+        self.requests.append(request)
+        self.latency.append(None)
+        return len(self.due) - 1
+
+    @property
+    def answered(self) -> list[float]:
+        """Latencies of what was answered."""
+        return [latency for latency in self.latency if latency is not None]
+
+    def within(self, deadline: float) -> int:
+        """Answers that came within the deadline."""
+        return sum(latency <= deadline for latency in self.answered)
+
+
+def percentile_ms(seconds: Sequence[float], percent: float) -> float | None:
+    """In milliseconds; None of nothing."""
+    return round(float(np.percentile(seconds, percent)) * 1e3, 3) if len(seconds) else None
+
+
+def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
+    """When requests are due, from the start: `rate` a second on average, for so long."""
+    generator = random.Random(seed)
+    times = itertools.accumulate(iter(lambda: generator.expovariate(rate), None))
+    return list(itertools.takewhile(lambda time: time < seconds, times))
+
+
+async def once_each(ask: Ask, requests: Sequence[int], concurrent: int) -> Outcomes:
+    """Asks for each request once, so many at a time."""
+    waiting = iter(requests)
+    return await _callers(ask, lambda: next(waiting, None), concurrent)
+
+
+async def closed(ask: Ask, requests: Sequence[int], concurrent: int, seconds: float) -> Outcomes:
+    """Keeps so many requests under way for so long; each caller waits for its answer."""
+    endless = itertools.cycle(requests)
+    until = time.perf_counter() + seconds
+    return await _callers(
+        ask, lambda: next(endless) if time.perf_counter() < until else None, concurrent
+    )
+
+
+async def open_loop(
+    ask: Ask, requests: Sequence[int], arrivals: Sequence[float], deadline: float
+) -> Outcomes:
+    """Asks when it is due, whether or not the contender keeps up.
+
+    Latency counts from when a request was due, and so does its deadline: a generator that is late
+    flatters nobody.
+
+    Args:
+        ask: Asks for one request.
+        requests: Their numbers, gone through in a circle.
+        arrivals: When requests are due, in seconds from the start, ascending.
+        deadline: Seconds that each may take.
+    """
+    outcomes = Outcomes()
+    endless = itertools.cycle(requests)
+    started = time.perf_counter()
+    tasks = []
+    for due in arrivals:
+        # Even when late, so that whoever waits for an answer gets a turn.
+        await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
+        place = outcomes.begin(next(endless), due)
+        tasks.append(asyncio.create_task(_record(outcomes, place, ask, started, deadline)))
+    await asyncio.gather(*tasks)
+    outcomes.seconds = time.perf_counter() - started
+    return outcomes
+
+
+async def _callers(ask: Ask, following: Callable[[], int | None], concurrent: int) -> Outcomes:
+    outcomes = Outcomes()
+    started = time.perf_counter()
+
+    async def call() -> None:
+        while (request := following()) is not None:
+            place = outcomes.begin(request, time.perf_counter() - started)
+            await _record(outcomes, place, ask, started, PATIENCE_SECONDS)
+
+    await asyncio.gather(*(call() for _ in range(concurrent)))
+    outcomes.seconds = time.perf_counter() - started
+    return outcomes
+
+
+async def _record(
+    outcomes: Outcomes, place: int, ask: Ask, started: float, deadline: float
+) -> None:
+    request, due = outcomes.requests[place], started + outcomes.due[place]
+    late = time.perf_counter() - due
+    outcomes.lateness.append(late)
+    try:
+        if late >= deadline:
+            raise NoAnswer("late before it was sent")
+        answer = await ask(request, deadline - late)
+    except NoAnswer as error:
+        outcomes.errors[error.code] += 1
+        if error.refused:
+            outcomes.refusals.append(time.perf_counter() - due)
+        return
+    outcomes.latency[place] = time.perf_counter() - due
+    outcomes.scores.setdefault(request, []).append(answer.score)
+    if answer.service_seconds is not None:
+        outcomes.service.setdefault(request, []).append(answer.service_seconds)

@@ -1,0 +1,234 @@
+"""What is measured of each contender, phase by phase; each phase is one record.
+
+A contender lives three times: on all cores, which it shares with the generator; on one core, with
+the generator on another, for its capacity; and there again, told of the deadline, for the loads
+that are too much for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from comparison.contender import Contender
+from comparison.ideal import ideal_latencies
+from comparison.loadgen import (
+    Outcomes,
+    closed,
+    once_each,
+    open_loop,
+    percentile_ms,
+    poisson_arrivals,
+)
+from comparison.processes import Processes, pinned
+
+DEADLINE_SECONDS = 0.1
+CONCURRENT = (1, 8, 32, 128)
+LOADS = (0.5, 0.8, 1.0, 2.0, 3.0)
+# At which scores are compared with those of the same requests alone.
+TOGETHER = 32
+# Of capacity, without a deadline that binds: what the ideal queue is compared at.
+UNHURRIED = 0.8
+_UNHURRIED_SECONDS = 30.0
+_IDLE_SECONDS = 10.0
+# A server that still works off what nobody waits for would spoil the next phase.
+_QUIET_CORES = 0.05
+_QUIET_WITHIN_SECONDS = 90.0
+
+Record = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to measure.
+
+    Attributes:
+        cores: All that may be used.
+        requests: How many distinct requests there are.
+        seconds: Of each phase.
+        seed: Of the order of requests and of the arrivals.
+    """
+
+    cores: Sequence[int]
+    requests: int
+    seconds: float
+    seed: int
+
+    def shuffled(self) -> list[int]:
+        """The requests' numbers in the order of the loops."""
+        numbers = list(range(self.requests))
+        random.Random(self.seed).shuffle(numbers)
+        return numbers
+
+
+async def measure(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
+    """Measures one contender.
+
+    Raises:
+        ContenderError: It can't be started.
+    """
+    async with _alive(contender, plan.cores):
+        async for record in _shared(contender, plan):
+            yield {"contender": contender.name, "cores": len(plan.cores), **record}
+    server, generator = plan.cores[:1], plan.cores[1:2]
+    capacity = 0.0
+    with pinned(generator):
+        async with _alive(contender, server):
+            async for record in _capacity(contender, plan):
+                capacity = max(capacity, cast(float, record["per_second"]))
+                yield {"contender": contender.name, "cores": 1, **record}
+            record = await _unhurried(contender, plan, capacity)
+            yield {"contender": contender.name, "cores": 1, **record}
+        async with _alive(contender, server, DEADLINE_SECONDS):
+            async for record in _overload(contender, plan, capacity):
+                yield {"contender": contender.name, "cores": 1, **record}
+
+
+@asynccontextmanager
+async def _alive(
+    contender: Contender, cores: Sequence[int], deadline: float | None = None
+) -> AsyncIterator[None]:
+    await contender.start(cores, deadline)
+    try:
+        yield
+    finally:
+        await contender.stop()
+
+
+async def _shared(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
+    """Idle, each request alone, all of them together, and closed loops, on all cores."""
+    requests = plan.shuffled()
+    await once_each(contender.ask, requests[: plan.requests // 4], 4)  # warm
+    await quiet(contender.processes)
+    before = contender.processes.cpu_seconds()
+    await asyncio.sleep(_IDLE_SECONDS)
+    used = contender.processes.cpu_seconds() - before
+    yield {"phase": "idle", "cpu_percent": round(100 * used / _IDLE_SECONDS, 3)}
+
+    async with _accounted(contender.processes) as costs:
+        outcomes = await once_each(contender.ask, range(plan.requests), 1)
+    alone = {request: scores[0] for request, scores in outcomes.scores.items()}
+    yield {"phase": "alone", **summary(outcomes), **costs}
+
+    async with _accounted(contender.processes) as costs:
+        outcomes = await once_each(contender.ask, requests, TOGETHER)
+    yield {"phase": "together", **summary(outcomes), **costs, **differing(outcomes, alone)}
+
+    for concurrent in CONCURRENT:
+        async with _accounted(contender.processes) as costs:
+            outcomes = await closed(contender.ask, requests, concurrent, plan.seconds)
+        yield {
+            "phase": "closed",
+            "concurrent": concurrent,
+            **summary(outcomes),
+            **costs,
+            **differing(outcomes, alone),
+        }
+
+
+async def _capacity(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
+    """Closed loops on one core; the best of them is what it can do."""
+    requests = plan.shuffled()
+    await once_each(contender.ask, requests[: plan.requests // 4], 4)  # warm
+    for concurrent in CONCURRENT[1:]:
+        async with _accounted(contender.processes) as costs:
+            outcomes = await closed(contender.ask, requests, concurrent, plan.seconds)
+        yield {"phase": "capacity", "concurrent": concurrent, **summary(outcomes), **costs}
+
+
+async def _unhurried(contender: Contender, plan: Plan, capacity: float) -> Record:
+    """Open loop under capacity, with no deadline that binds: how good is the queue?
+
+    Compared with an ideal one over the same arrivals, each request taking there what it takes on
+    this server alone. Only Tipstaff says how long that is.
+    """
+    requests = plan.shuffled()
+    passes = [await once_each(contender.ask, requests, 1) for _ in range(3)]
+    # A 99th percentile wants many requests, and a queue time to be like itself.
+    arrivals = poisson_arrivals(UNHURRIED * capacity, 3 * plan.seconds, plan.seed)
+    outcomes = await open_loop(contender.ask, requests, arrivals, _UNHURRIED_SECONDS)
+    record = {"phase": "unhurried", "load": UNHURRIED, **summary(outcomes)}
+    if not all(outcomes.service.keys() >= set(requests) for outcomes in passes):
+        return record
+    alone = {r: statistics.median(each.service[r][0] for each in passes) for r in requests}
+    ideal = ideal_latencies(arrivals, [alone[request] for request in outcomes.requests], lanes=1)
+    return {**record, **{f"ideal_p{part}_ms": percentile_ms(ideal, part) for part in (50, 99)}}
+
+
+async def _overload(contender: Contender, plan: Plan, capacity: float) -> AsyncIterator[Record]:
+    """Open loops at shares of its capacity, with the deadline."""
+    requests = plan.shuffled()
+    await once_each(contender.ask, requests[: plan.requests // 4], 1)  # warm
+    for load in LOADS:
+        arrivals = poisson_arrivals(load * capacity, plan.seconds, plan.seed)
+        await quiet(contender.processes)
+        async with _accounted(contender.processes) as costs:
+            outcomes = await open_loop(contender.ask, requests, arrivals, DEADLINE_SECONDS)
+        yield {
+            "phase": "open",
+            "load": load,
+            "rate": round(load * capacity, 2),
+            "goodput": round(outcomes.within(DEADLINE_SECONDS) / plan.seconds, 2),
+            **summary(outcomes),
+            **costs,
+        }
+
+
+def summary(outcomes: Outcomes) -> Record:
+    """The numbers of a phase: counts, rates a second, times in milliseconds."""
+    answered = outcomes.answered
+    return {
+        "seconds": round(outcomes.seconds, 3),
+        "asked": len(outcomes.due),
+        "answered": len(answered),
+        "per_second": round(len(answered) / outcomes.seconds, 2),
+        "p50_ms": percentile_ms(answered, 50),
+        "p99_ms": percentile_ms(answered, 99),
+        "errors": dict(outcomes.errors),
+        "refused": len(outcomes.refusals),
+        "refusal_p50_ms": percentile_ms(outcomes.refusals, 50),
+        "generator_late_p99_ms": percentile_ms(outcomes.lateness, 99),
+    }
+
+
+def differing(outcomes: Outcomes, alone: Mapping[int, float]) -> Record:
+    """How many requests got a score that isn't, bit for bit, the one they got alone."""
+    differences = [
+        max(abs(score - alone[request]) for score in scores)
+        for request, scores in outcomes.scores.items()
+        if request in alone
+    ]
+    return {
+        "compared": len(differences),
+        "differing": sum(difference > 0 for difference in differences),
+        "largest_difference": max(differences, default=0.0),
+    }
+
+
+@asynccontextmanager
+async def _accounted(processes: Processes) -> AsyncIterator[Record]:
+    """What the phase costs: filled in when it is over."""
+    costs: Record = {}
+    cpu, own, started = processes.cpu_seconds(), time.process_time(), time.perf_counter()
+    yield costs
+    seconds = time.perf_counter() - started
+    costs["cpu_seconds"] = round(processes.cpu_seconds() - cpu, 3)
+    costs["generator_cores"] = round((time.process_time() - own) / seconds, 3)
+    costs["memory_mb"] = round(processes.memory_bytes() / 1e6, 1)
+    costs["peak_mb"] = round(processes.peak_bytes() / 1e6, 1)
+
+
+async def quiet(processes: Processes) -> None:
+    """Waits until the contender has worked off what is left, at most for a while."""
+    give_up = time.monotonic() + _QUIET_WITHIN_SECONDS
+    while time.monotonic() < give_up:
+        before = processes.cpu_seconds()
+        await asyncio.sleep(0.5)
+        if processes.cpu_seconds() - before <= 0.5 * _QUIET_CORES:
+            return

@@ -1,0 +1,159 @@
+"""The targets, and whether a run met them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comparison.measure import TOGETHER
+
+# One phase of one contender, as `measure` writes it.
+Record = dict[str, Any]
+
+TIPSTAFF = "tipstaff"
+# Not a server as anyone would find it: mosec with Tipstaff's own idea, one request a run on lanes
+# of one thread. It shows what Tipstaff's way costs beside one in Rust, and is reported apart.
+UNBATCHED = "mosec-single"
+_OVERLOAD = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A number to reach.
+
+    Attributes:
+        name: What is measured.
+        value: Gives it of the run's records.
+        must: To be released; None for what is only reported.
+        aim: To be content.
+        at_most: Smaller is better.
+    """
+
+    name: str
+    value: Callable[[Sequence[Record]], float | None]
+    must: float | None
+    aim: float | None
+    at_most: bool = False
+
+    def met(self, value: float | None, bound: float | None) -> bool | None:
+        """Whether the value is as good as the bound; None where either is missing."""
+        if value is None or bound is None:
+            return None
+        return value <= bound if self.at_most else value >= bound
+
+
+def evaluate(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Each target with its value; both and its verdicts None where the run can't tell."""
+    rows = []
+    for target in TARGETS:
+        try:
+            value = target.value(records)
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ZeroDivisionError,
+        ):  # who or what it needs is not there
+            value = None
+        rows.append(
+            {
+                "target": target.name,
+                "value": None if value is None else round(value, 4),
+                "must": target.must,
+                "aim": target.aim,
+                "must_met": target.met(value, target.must),
+                "aim_met": target.met(value, target.aim),
+            }
+        )
+    return rows
+
+
+def find(records: Sequence[Record], contender: str, phase: str, **having: object) -> Record:
+    """The one record of a contender's phase.
+
+    Raises:
+        LookupError: There is none.
+    """
+    wanted = {"contender": contender, "phase": phase, **having}
+    for record in records:
+        if wanted.items() <= record.items():
+            return record
+    raise LookupError(f"no record with {wanted}")
+
+
+def peers(records: Sequence[Record]) -> list[str]:
+    """Who else serves, in order."""
+    names = dict.fromkeys(r["contender"] for r in records if r["phase"] == "closed")
+    return [name for name in names if name != TIPSTAFF]
+
+
+def cpu_ms(record: Record) -> float:
+    """Milliseconds of a processor for an answer."""
+    return float(record["cpu_seconds"]) * 1e3 / int(record["answered"])
+
+
+def _throughput(records: Sequence[Record], contender: str) -> float:
+    return float(find(records, contender, "closed", concurrent=TOGETHER)["per_second"])
+
+
+def _against_infinity(records: Sequence[Record]) -> float:
+    return _throughput(records, TIPSTAFF) / _throughput(records, "infinity-torch")
+
+
+def _against_the_fastest(records: Sequence[Record]) -> float:
+    names = [name for name in peers(records) if name != UNBATCHED]
+    return _throughput(records, TIPSTAFF) / max(_throughput(records, name) for name in names)
+
+
+def _against_unbatched(records: Sequence[Record]) -> float:
+    return _throughput(records, TIPSTAFF) / _throughput(records, UNBATCHED)
+
+
+def _differing(records: Sequence[Record]) -> float:
+    own = [r for r in records if r["contender"] == TIPSTAFF and "differing" in r]
+    if not own:
+        raise LookupError("nothing was compared")
+    return float(sum(record["differing"] for record in own))
+
+
+def _against_the_ceiling(records: Sequence[Record]) -> float:
+    # Both with every core at work, since busy neighbours make a core slower.
+    busy = find(records, TIPSTAFF, "closed", concurrent=TOGETHER)
+    loop = max((r for r in records if r["phase"] == "loop"), key=lambda loop: loop["threads"])
+    return cpu_ms(loop) / cpu_ms(busy)
+
+
+def _against_the_ideal_queue(records: Sequence[Record]) -> float:
+    record = find(records, TIPSTAFF, "unhurried")
+    return float(record["p99_ms"]) / float(record["ideal_p99_ms"])
+
+
+def _goodput_kept(records: Sequence[Record]) -> float:
+    best = max(r["goodput"] for r in records if r["contender"] == TIPSTAFF and r["phase"] == "open")
+    return float(find(records, TIPSTAFF, "open", load=_OVERLOAD)["goodput"]) / float(best)
+
+
+def _refusal(records: Sequence[Record]) -> float:
+    return float(find(records, TIPSTAFF, "open", load=_OVERLOAD)["refusal_p50_ms"])
+
+
+def _idle(records: Sequence[Record]) -> float:
+    return float(find(records, TIPSTAFF, "idle")["cpu_percent"])
+
+
+TARGETS = (
+    Target(
+        "throughput at 32 concurrent, against Infinity's torch engine", _against_infinity, 6, 10
+    ),
+    Target("throughput at 32 concurrent, against the fastest peer", _against_the_fastest, 1.1, 1.3),
+    Target("the same, against mosec without batching", _against_unbatched, None, None),
+    Target("scores that differ from the same request alone", _differing, 0, 0, at_most=True),
+    Target("answers per CPU-second, against in-process", _against_the_ceiling, 0.80, 0.90),
+    Target(
+        "p99 at 0.8 of capacity, against an ideal queue", _against_the_ideal_queue, 1.5, 1.2, True
+    ),
+    Target("goodput at 3 times overload, against its best", _goodput_kept, 0.80, 0.90),
+    Target("a refusal at 3 times overload, median, ms", _refusal, 5, 2, True),
+    Target("CPU of an idle server, % of a core", _idle, 1, 1, True),
+)
