@@ -5,8 +5,10 @@
 
 BUNDLE has an int8 graph and, in `training/`, the weights it was made of; DATA is a file that
 `tipstaff train` reads. Peers get virtual environments of their own under `build/compare`, made the
-first time. Writes OUT/raw.jsonl (one JSON object a phase), table.md, closed.png and open.png, and
-prints each record; the last line says which targets were met.
+first time. Each contender is measured by itself; then all take turns, round after round, since the
+machine's speed wanders: ratios are medians over the rounds. Writes OUT/raw.jsonl (one JSON object a
+phase), table.md, closed.png and open.png, and prints each record; the last line says which targets
+were met.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
-from comparison import ceiling
+from comparison.ceiling import SETTINGS, ceiling_round, measure_ceiling
 from comparison.contender import Contender, ContenderError, HttpPeer, Tipstaff
 from comparison.environments import environment, installed
 from comparison.lineup import PEERS
-from comparison.measure import Plan, Record, measure
+from comparison.measure import Plan, Record, measure, measure_round
 from comparison.model_folder import write_model_folder
 from comparison.processes import usable_cores
 from comparison.report import draw, tables
-from comparison.verdict import TIPSTAFF, evaluate
+from comparison.verdict import CEILING, TIPSTAFF, evaluate
 
 from tipstaff import Interaction
 from tipstaff.errors import TipstaffError, UsageError
@@ -38,7 +40,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import read_rows
 
 _WORK = Path(__file__).resolve().parent.parent / "build" / "compare"
-_NAMES = (TIPSTAFF, *(spec.name for spec in PEERS), ceiling.NAME)
+_NAMES = (TIPSTAFF, *(spec.name for spec in PEERS), CEILING)
 
 
 def sample(data: Path, bundle: Path, count: int, seed: int) -> list[Interaction]:
@@ -81,11 +83,12 @@ async def records(args: argparse.Namespace) -> AsyncIterator[Record]:
     interactions = sample(args.data, args.bundle, args.requests, args.seed)
     model = write_model_folder(args.bundle, _WORK / "model")
     yield {"phase": "machine", "contender": "", **machine(), "requests": args.requests}
+    failed: set[str] = set()
     for name in args.only:
         try:
-            if name == ceiling.NAME:
-                yield {"phase": "settings", "contender": name, "settings": ceiling.SETTINGS}
-                for record in ceiling.measure_ceiling(args.bundle, interactions, plan, _WORK):
+            if name == CEILING:
+                yield {"phase": "settings", "contender": name, "settings": SETTINGS}
+                for record in measure_ceiling(args.bundle, interactions, plan, _WORK):
                     yield record
                 continue
             contender = enter(name, args.bundle, model, interactions)
@@ -96,6 +99,15 @@ async def records(args: argparse.Namespace) -> AsyncIterator[Record]:
         except (ContenderError, UsageError) as error:
             why = str(error).replace(str(_WORK), "")[-3000:]
             yield {"phase": "failed", "contender": name, "why": why}
+            failed.add(name)
+    taking_turns = [name for name in args.only if name not in failed]
+    for number in range(args.rounds):
+        for name in taking_turns:
+            if name == CEILING:
+                record = ceiling_round(args.bundle, interactions, plan, _WORK)
+            else:
+                record = await measure_round(enter(name, args.bundle, model, interactions), plan)
+            yield {"phase": "round", "round": number, **record}
 
 
 def machine() -> Record:
@@ -131,6 +143,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=_WORK / "out")
     parser.add_argument("--only", nargs="*", choices=_NAMES, default=_NAMES, metavar="NAME")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each phase")
+    parser.add_argument("--rounds", type=int, default=5, help="in which contenders take turns")
     parser.add_argument("--requests", type=int, default=400, help="distinct interactions")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

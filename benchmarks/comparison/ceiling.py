@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from comparison.contender import ContenderError
 from comparison.loadgen import Outcomes
 from comparison.measure import Plan, Record, summary
 from comparison.processes import Processes
+from comparison.verdict import CEILING
 from tipstaff import Interaction
 
-NAME = "in-process"
 SETTINGS = {"loop": "threads that each encode, run and rule one request after the other"}
 _SCRIPT = Path(__file__).parent / "peers" / "in_process.py"
 
@@ -27,26 +28,46 @@ def measure_ceiling(
     Raises:
         ContenderError: It can't be started.
     """
+    for cores, threads in ((plan.cores, (1, len(plan.cores))), (plan.cores[:1], (1,))):
+        with _loop(bundle, interactions, cores, folder) as processes:
+            for count in threads:
+                record = {"contender": CEILING, "cores": len(cores), "phase": "loop"}
+                yield record | {"threads": count} | _ask(processes, count, plan.seconds)
+
+
+def ceiling_round(
+    bundle: Path, interactions: Sequence[Interaction], plan: Plan, folder: Path
+) -> Record:
+    """One loop on all cores, between the rounds of others.
+
+    Raises:
+        ContenderError: It can't be started.
+    """
+    threads = len(plan.cores)
+    with _loop(bundle, interactions, plan.cores, folder) as processes:
+        record = {"contender": CEILING, "cores": threads, "threads": threads}
+        return record | _ask(processes, threads, plan.seconds)
+
+
+@contextmanager
+def _loop(
+    bundle: Path, interactions: Sequence[Interaction], cores: Sequence[int], folder: Path
+) -> Iterator[Processes]:
     requests = folder / "requests.jsonl"
     requests.write_text("\n".join(json.dumps(asdict(each)) for each in interactions))
+    processes = Processes(
+        [sys.executable, str(_SCRIPT), str(bundle), str(requests)],
+        cores=cores,
+        environment={},
+        log=folder / f"{CEILING}.log",
+        asked=True,
+    )
     try:
-        for cores, threads in ((plan.cores, (1, len(plan.cores))), (plan.cores[:1], (1,))):
-            processes = Processes(
-                [sys.executable, str(_SCRIPT), str(bundle), str(requests)],
-                cores=cores,
-                environment={},
-                log=folder / f"{NAME}.log",
-                asked=True,
-            )
-            try:
-                _answer(processes)
-                _ask(processes, 1, 1.0)  # warm
-                for count in threads:
-                    record = {"contender": NAME, "cores": len(cores), "phase": "loop"}
-                    yield record | {"threads": count} | _ask(processes, count, plan.seconds)
-            finally:
-                processes.stop()
+        _answer(processes)
+        _ask(processes, 1, 1.0)  # warm
+        yield processes
     finally:
+        processes.stop()
         requests.unlink()
 
 
@@ -75,5 +96,5 @@ def _answer(processes: Processes) -> dict:  # type: ignore[type-arg]
     assert processes.popen.stdout is not None
     line = processes.popen.stdout.readline()
     if not line:
-        raise ContenderError(f"{NAME}: it ended\n{processes.log.read_text()[-2000:]}")
+        raise ContenderError(f"{CEILING}: it ended\n{processes.log.read_text()[-2000:]}")
     return json.loads(line)  # type: ignore[no-any-return]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from comparison.measure import TOGETHER
 
 # One phase of one contender, as `measure` writes it.
 Record = dict[str, Any]
 
 TIPSTAFF = "tipstaff"
+CEILING = "in-process"
 # Not a server as anyone would find it: mosec with Tipstaff's own idea, one request a run on lanes
 # of one thread. It shows what Tipstaff's way costs beside one in Rust, and is reported apart.
 UNBATCHED = "mosec-single"
@@ -84,7 +85,10 @@ def find(records: Sequence[Record], contender: str, phase: str, **having: object
 
 def peers(records: Sequence[Record]) -> list[str]:
     """Who else serves, in order."""
-    names = dict.fromkeys(r["contender"] for r in records if r["phase"] == "closed")
+    servers = ("closed", "round")
+    names = dict.fromkeys(
+        r["contender"] for r in records if r["phase"] in servers and "threads" not in r
+    )
     return [name for name in names if name != TIPSTAFF]
 
 
@@ -93,19 +97,35 @@ def cpu_ms(record: Record) -> float:
     return float(record["cpu_seconds"]) * 1e3 / int(record["answered"])
 
 
+def _median(ratio: Callable[[Sequence[Record]], float]) -> Callable[[Sequence[Record]], float]:
+    """The median of a ratio over the rounds, in which contenders ran one right after the other."""
+
+    def value(records: Sequence[Record]) -> float:
+        rounds: dict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            if record["phase"] == "round":
+                rounds[record["round"]].append(record)
+        return statistics.median(ratio(found) for found in rounds.values())
+
+    return value
+
+
 def _throughput(records: Sequence[Record], contender: str) -> float:
-    return float(find(records, contender, "closed", concurrent=TOGETHER)["per_second"])
+    return float(find(records, contender, "round")["per_second"])
 
 
+@_median
 def _against_infinity(records: Sequence[Record]) -> float:
     return _throughput(records, TIPSTAFF) / _throughput(records, "infinity-torch")
 
 
+@_median
 def _against_the_fastest(records: Sequence[Record]) -> float:
     names = [name for name in peers(records) if name != UNBATCHED]
     return _throughput(records, TIPSTAFF) / max(_throughput(records, name) for name in names)
 
 
+@_median
 def _against_unbatched(records: Sequence[Record]) -> float:
     return _throughput(records, TIPSTAFF) / _throughput(records, UNBATCHED)
 
@@ -117,16 +137,17 @@ def _differing(records: Sequence[Record]) -> float:
     return float(sum(record["differing"] for record in own))
 
 
+@_median
 def _against_the_ceiling(records: Sequence[Record]) -> float:
-    # Both with every core at work, since busy neighbours make a core slower.
-    busy = find(records, TIPSTAFF, "closed", concurrent=TOGETHER)
-    loop = max((r for r in records if r["phase"] == "loop"), key=lambda loop: loop["threads"])
-    return cpu_ms(loop) / cpu_ms(busy)
+    return cpu_ms(find(records, CEILING, "round")) / cpu_ms(find(records, TIPSTAFF, "round"))
 
 
 def _against_the_ideal_queue(records: Sequence[Record]) -> float:
-    record = find(records, TIPSTAFF, "unhurried")
-    return float(record["p99_ms"]) / float(record["ideal_p99_ms"])
+    return statistics.median(
+        float(record["p99_ms"]) / float(record["ideal_p99_ms"])
+        for record in records
+        if record["contender"] == TIPSTAFF and record["phase"] == "unhurried"
+    )
 
 
 def _goodput_kept(records: Sequence[Record]) -> float:

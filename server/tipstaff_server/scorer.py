@@ -8,27 +8,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-import weakref
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future, InvalidStateError
-from contextlib import suppress
+from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, cast
+from typing import cast
 
 from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Reason, Score, Timing
-from tipstaff_server.batching import Answer, Dispatcher
-from tipstaff_server.errors import (
-    DeadlineExpired,
-    DeadlineUnreachable,
-    InferenceFailed,
-    InvalidRequest,
-    Overloaded,
-    RequestError,
-    ShuttingDown,
-)
+from tipstaff_server.batching import Dispatcher
+from tipstaff_server.errors import DeadlineUnreachable, InvalidRequest, Overloaded, ShuttingDown
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.job import Answered, Job
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry, Served
 from tipstaff_server.score_cache import ScoreCache
@@ -36,6 +27,14 @@ from tipstaff_server.score_cache import ScoreCache
 # What a reply needs from the server's memory to the client's: an answer that is ready only at the
 # deadline comes too late.
 _REPLY_SECONDS = 0.001
+# A busy event loop adds to it. It is waited for twice: by the answer, as is measured, and by what
+# gRPC then writes.
+_LOOP_TURNS = 2
+# Of the last reply in the estimate of that wait.
+_LOOP_WEIGHT = 0.1
+# Of a request's time, the most that is kept for it: if a stalled loop took all, nothing would be
+# answered any more, and nobody would find out that the loop has recovered.
+_LOOP_SHARE = 0.2
 # From here on the time that encoding takes grows with the text.
 _TELLING_BYTES = 8192
 
@@ -57,81 +56,6 @@ class Task:
     version: int
     request_id: str
     explain: bool = False
-
-
-class _Answered(NamedTuple):
-    encoded: Encoded
-    encode_seconds: float
-    answer: Answer
-
-
-class _Job(Future[_Answered]):
-    """An interaction's way from text to the graph's outputs, without a stop in the event loop.
-
-    Cancelling it leaves the text unencoded, or takes the request out of the queue.
-
-    Args:
-        evaluator: What is to run.
-        encode: Gives what it is to run, and the seconds of a processor that encoding it took.
-        arrival: When the request came in, by `time.monotonic`.
-        deadline: When its answer must be there.
-    """
-
-    def __init__(
-        self,
-        evaluator: Evaluator,
-        encode: Callable[[], tuple[Encoded, float]],
-        arrival: float,
-        deadline: float,
-    ) -> None:
-        super().__init__()
-        self._evaluator = evaluator
-        self._encode = encode
-        self._arrival = arrival
-        self._deadline = deadline
-
-    def encode(self, dispatcher: Dispatcher) -> None:
-        """Encodes and queues, on an encoder's thread."""
-        if self.cancelled():
-            return
-        try:
-            if time.monotonic() >= self._deadline:
-                raise DeadlineExpired("the deadline passed before the text was encoded")
-            encoded, spent = self._encode()
-            seconds = time.monotonic() - self._arrival
-            # Without the wait for a thread, which an idle server would have spared it.
-            arrived = self._arrival + spent
-            queued = dispatcher.submit(self._evaluator, encoded, self._deadline, arrived=arrived)
-        except Exception as error:
-            self._fail(error)
-        except BaseException as error:  # a panic in a Rust extension isn't an Exception
-            self._fail(InferenceFailed(f"the text can't be encoded: {error}"))
-        else:
-            queued.add_done_callback(lambda done: self._finish(encoded, seconds, done))
-            # Weakly, since it leads back here: see `Dispatcher.submit`.
-            waiting = weakref.ref(queued)
-            self.add_done_callback(lambda job: _follow(job, waiting()))
-
-    def _finish(self, encoded: Encoded, seconds: float, queued: Future[Answer]) -> None:
-        if queued.cancelled():
-            return
-        if (error := queued.exception()) is not None:
-            self._fail(error)
-            return
-        with suppress(InvalidStateError):  # cancelled meanwhile
-            self.set_result(_Answered(encoded, seconds, queued.result()))
-
-    def _fail(self, error: BaseException) -> None:
-        if isinstance(error, RequestError):
-            # Its message says all; its frames lead back here.
-            error = error.with_traceback(None)
-        with suppress(InvalidStateError):
-            self.set_exception(error)
-
-
-def _follow(job: Future[_Answered], queued: Future[Answer] | None) -> None:
-    if queued is not None and job.cancelled():
-        queued.cancel()
 
 
 class Scorer:
@@ -170,6 +94,7 @@ class Scorer:
         self._cache = cache
         self._room = threading.Semaphore(max_queue)  # for those that wait to be encoded
         self._closed = False
+        self._loop_seconds = 0.0  # that replies lately waited for the event loop
         self._seconds_per_byte = 0.0  # of encoding; 0 until a text was long enough to tell
 
     def close(self) -> None:
@@ -191,19 +116,21 @@ class Scorer:
             raise ShuttingDown("the server is shutting down: ask another")
         served = self._registry.find(task.evaluator, task.version)
         size = self._check_size(task.interaction)
-        deadline = arrival + (
-            self._default_deadline_seconds if seconds is None else seconds - _REPLY_SECONDS
-        )
+        budget, spare = self._budget(seconds)
         needed = size * self._seconds_per_byte
-        if 0 < deadline - arrival < needed:
+        if 0 < budget + spare < needed:
             raise DeadlineUnreachable(
                 f"reading {size} bytes of text takes about {needed * 1e3:.0f} ms, and the deadline "
-                f"left {(deadline - arrival) * 1e3:.1f} ms: allow more time"
+                f"left {(budget + spare) * 1e3:.1f} ms: allow more time"
             )
         key = self._cache.key(served, task.interaction)
         score = self._cache.get(key)
         if score is None:
-            score = await self._run(served, task.interaction, arrival, deadline, size)
+            # Without a name for the job: an error's frames would lead back to it, and it to them.
+            answered = await asyncio.wrap_future(
+                self._start(served.evaluator, task.interaction, arrival, budget, spare, size)
+            )
+            score = self._scored(served, answered, arrival)
             self._cache.put(key, score)
         else:
             score = replace(score, timing=Timing(0.0, 0.0, 0.0, time.monotonic() - arrival))
@@ -212,18 +139,20 @@ class Scorer:
         self._metrics.scored(score)
         return score
 
-    async def _run(
-        self,
-        served: Served,
-        interaction: Interaction,
-        arrival: float,
-        deadline: float,
-        size: int,
-    ) -> Score:
+    def _budget(self, seconds: float | None) -> tuple[float, float]:
+        """Seconds from arrival in which a score must be there, and how many more on an idle server.
+
+        What a caller left, less what the reply takes: on an idle loop, and on this one of late.
+        """
+        if seconds is None:
+            return self._default_deadline_seconds, 0.0
+        spare = min(self._loop_seconds, _LOOP_SHARE * max(0.0, seconds))
+        return seconds - _REPLY_SECONDS - spare, spare
+
+    def _scored(self, served: Served, answered: Answered, arrival: float) -> Score:
         evaluator = served.evaluator
-        answered = await asyncio.wrap_future(
-            self._start(evaluator, interaction, arrival, deadline, size)
-        )
+        waited = _LOOP_TURNS * (time.monotonic() - answered.at)
+        self._loop_seconds += _LOOP_WEIGHT * (waited - self._loop_seconds)
         encoded, answer = answered.encoded, answered.answer
         ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
         policy = evaluator.graph.policy
@@ -251,16 +180,16 @@ class Scorer:
         evaluator: Evaluator,
         interaction: Interaction,
         arrival: float,
-        deadline: float,
+        budget: float,
+        spare: float,
         size: int,
-    ) -> _Job:
+    ) -> Job:
         if not self._room.acquire(blocking=False):
             raise Overloaded(
                 "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
             )
-        job = _Job(
-            evaluator, partial(self._encode, evaluator, interaction, size), arrival, deadline
-        )
+        encoding = partial(self._encode, evaluator, interaction, size)
+        job = Job(evaluator, encoding, arrival, arrival + budget, spare)
 
         def encode() -> None:
             self._room.release()

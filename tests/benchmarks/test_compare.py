@@ -187,11 +187,26 @@ def _records(**changes: object) -> list[dict[str, object]]:
             {"contender": name, "per_second": speed, "cpu_seconds": 1.0, **closed, **common}
             for name, speed in speeds.items()
         ),
+        *(
+            {"contender": name, "per_second": speed * pace, "cpu_seconds": 1.0, **closed, **common}
+            | {"phase": "round", "round": number}
+            # The machine has a slow hour, in which all are as slow.
+            for number, pace in enumerate((1.0, 0.5, 1.0))
+            for name, speed in speeds.items()
+        ),
+        *(
+            {**closed, **common, "contender": "in-process", "phase": "round", "round": number}
+            | {"cpu_seconds": cpu, "per_second": 1, "threads": 2}
+            for number, cpu in enumerate((0.95, 0.5, 3.0))
+        ),
         {**closed, **common, "contender": "in-process", "phase": "loop", "threads": 1, "cores": 1}
         | {"cpu_seconds": 0.2, "per_second": 1},
         {**closed, **common, "contender": "in-process", "phase": "loop", "threads": 2, "cores": 2}
         | {"cpu_seconds": 0.95, "per_second": 2},
-        {"contender": "tipstaff", "phase": "unhurried", "p99_ms": 11.0, "ideal_p99_ms": 10.0},
+        *(
+            {"contender": "tipstaff", "phase": "unhurried", "p99_ms": p99, "ideal_p99_ms": 10.0}
+            for p99 in (90.0, 11.0, 10.0)
+        ),
         {**opened, "load": 1.0, "goodput": 100.0, "refusal_p50_ms": 1.0},
         {**opened, "load": 3.0, "goodput": 95.0, "refusal_p50_ms": 1.5},
         {"contender": "tipstaff", "phase": "idle", "cpu_percent": 0.2},
