@@ -205,6 +205,7 @@ def _records(**changes: object) -> list[dict[str, object]]:
         | {"cpu_seconds": 0.95, "per_second": 2},
         *(
             {"contender": "tipstaff", "phase": "unhurried", "p99_ms": p99, "ideal_p99_ms": 10.0}
+            | {"bare_p99_ms": 5.0}
             for p99 in (90.0, 11.0, 10.0)
         ),
         {**opened, "load": 1.0, "goodput": 100.0, "refusal_p50_ms": 1.0},
@@ -220,10 +221,13 @@ def _records(**changes: object) -> list[dict[str, object]]:
 class TestVerdict:
     def test_values_by_hand(self) -> None:
         rows = evaluate(_records())
-        assert [row["value"] for row in rows] == [10, 2, 0.8, 0, 0.95, 1.1, 0.95, 1.5, 0.2]
+        assert [row["value"] for row in rows] == [10, 2, 0.8, 0, 0.95, 1.1, 2.2, 0.95, 1.5, 0.2]
         told = [row for row in rows if row["must"] is not None]
         assert all(row["must_met"] and row["aim_met"] for row in told)
-        assert [row["target"] for row in rows if row["must"] is None] == [TARGETS[2].name]
+        assert [row["target"] for row in rows if row["must"] is None] == [
+            TARGETS[2].name,
+            TARGETS[6].name,
+        ]
 
     @pytest.mark.parametrize(
         ("change", "place"),
@@ -233,8 +237,8 @@ class TestVerdict:
             ({"differing": 1}, 3),
             ({"cpu_seconds": 1.2}, 4),
             ({"ideal_p99_ms": 7.0}, 5),
-            ({"refusal_p50_ms": 5.1}, 7),
-            ({"cpu_percent": 1.1}, 8),
+            ({"refusal_p50_ms": 5.1}, 8),
+            ({"cpu_percent": 1.1}, 9),
         ],
     )
     def test_a_target_can_be_missed(self, change: dict[str, object], place: int) -> None:
@@ -243,7 +247,7 @@ class TestVerdict:
     def test_goodput_that_breaks_down_misses(self) -> None:
         records = _records()
         next(r for r in records if r.get("load") == 3.0)["goodput"] = 79.0
-        assert evaluate(records)[6]["must_met"] is False
+        assert evaluate(records)[7]["must_met"] is False
 
     def test_what_was_not_measured_is_neither_met_nor_missed(self) -> None:
         records = [r for r in _records() if r["contender"] != "infinity-torch"]
