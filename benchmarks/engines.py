@@ -39,7 +39,7 @@ from sklearn.metrics import roc_auc_score
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import Session, collate
-from tipstaff_trainer.data import read_rows, split_rows
+from tipstaff_trainer.data import read_rows, split_rows, without_groups_of
 from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.export.onnx_graph import export_fp32
@@ -148,6 +148,8 @@ def main() -> None:
     load_model(model, args.run / "training" / "weights.safetensors")
 
     settings, rows = manifest.training.settings, read_rows(args.data).rows
+    if args.without:
+        rows = without_groups_of(rows, read_rows(args.without).rows)
     train, validation = split_rows(
         rows,
         float(settings["validation_size"]),
