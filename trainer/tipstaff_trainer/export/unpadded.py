@@ -16,8 +16,8 @@ def unpadded(model: onnx.ModelProto) -> onnx.ModelProto:
 
     onnxruntime's fused `Attention` becomes a product for query, key and value, which is quantised
     like any other linear layer, and an unmasked `MultiHeadAttention`, whose kernel goes over the
-    scores in blocks that stay in the cache (Dao et al. 2022, "FlashAttention"). A twelfth to a
-    seventh less time for an int8 graph.
+    scores in blocks that stay in the cache (Dao et al. 2022, "FlashAttention"). An int8 graph takes
+    three to four per cent less time at 64 tokens, more at greater lengths.
 
     Args:
         model: An exported graph, fused or not; it is changed.
