@@ -22,13 +22,11 @@ class Answered(NamedTuple):
         encoded: What was run.
         encode_seconds: From the request's arrival until its text was encoded.
         answer: What the run said.
-        at: When it was there, by `time.monotonic`.
     """
 
     encoded: Encoded
     encode_seconds: float
     answer: Answer
-    at: float
 
 
 class Job(Future[Answered]):
@@ -41,7 +39,6 @@ class Job(Future[Answered]):
         encode: Gives what it is to run, and the seconds of a processor that encoding it took.
         arrival: When the request came in, by `time.monotonic`.
         deadline: When its answer must be there.
-        spare: Seconds by which that would be later on an idle server.
     """
 
     def __init__(
@@ -50,14 +47,12 @@ class Job(Future[Answered]):
         encode: Callable[[], tuple[Encoded, float]],
         arrival: float,
         deadline: float,
-        spare: float,
     ) -> None:
         super().__init__()
         self._evaluator = evaluator
         self._encode = encode
         self._arrival = arrival
         self._deadline = deadline
-        self._spare = spare
 
     def encode(self, dispatcher: Dispatcher) -> None:
         """Encodes and queues, on an encoder's thread."""
@@ -68,8 +63,8 @@ class Job(Future[Answered]):
                 raise DeadlineExpired("the deadline passed before the text was encoded")
             encoded, spent = self._encode()
             seconds = time.monotonic() - self._arrival
-            # Without the waits that an idle server would have spared it.
-            arrived = self._arrival + spent - self._spare
+            # Without the wait for a thread, which an idle server would have spared it.
+            arrived = self._arrival + spent
             queued = dispatcher.submit(self._evaluator, encoded, self._deadline, arrived=arrived)
         except Exception as error:
             self._fail(error)
@@ -88,7 +83,7 @@ class Job(Future[Answered]):
             self._fail(error)
             return
         with suppress(InvalidStateError):  # cancelled meanwhile
-            self.set_result(Answered(encoded, seconds, queued.result(), time.monotonic()))
+            self.set_result(Answered(encoded, seconds, queued.result()))
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, RequestError):

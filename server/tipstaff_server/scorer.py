@@ -27,14 +27,6 @@ from tipstaff_server.score_cache import ScoreCache
 # What a reply needs from the server's memory to the client's: an answer that is ready only at the
 # deadline comes too late.
 _REPLY_SECONDS = 0.001
-# A busy event loop adds to it. It is waited for twice: by the answer, as is measured, and by what
-# gRPC then writes.
-_LOOP_TURNS = 2
-# Of the last reply in the estimate of that wait.
-_LOOP_WEIGHT = 0.1
-# Of a request's time, the most that is kept for it: if a stalled loop took all, nothing would be
-# answered any more, and nobody would find out that the loop has recovered.
-_LOOP_SHARE = 0.2
 # From here on the time that encoding takes grows with the text.
 _TELLING_BYTES = 8192
 
@@ -94,7 +86,6 @@ class Scorer:
         self._cache = cache
         self._room = threading.Semaphore(max_queue)  # for those that wait to be encoded
         self._closed = False
-        self._loop_seconds = 0.0  # that replies lately waited for the event loop
         self._seconds_per_byte = 0.0  # of encoding; 0 until a text was long enough to tell
 
     def close(self) -> None:
@@ -116,19 +107,19 @@ class Scorer:
             raise ShuttingDown("the server is shutting down: ask another")
         served = self._registry.find(task.evaluator, task.version)
         size = self._check_size(task.interaction)
-        budget, spare = self._budget(seconds)
+        budget = self._default_deadline_seconds if seconds is None else seconds - _REPLY_SECONDS
         needed = size * self._seconds_per_byte
-        if 0 < budget + spare < needed:
+        if 0 < budget < needed:
             raise DeadlineUnreachable(
                 f"reading {size} bytes of text takes about {needed * 1e3:.0f} ms, and the deadline "
-                f"left {(budget + spare) * 1e3:.1f} ms: allow more time"
+                f"left {budget * 1e3:.1f} ms: allow more time"
             )
         key = self._cache.key(served, task.interaction)
         score = self._cache.get(key)
         if score is None:
             # Without a name for the job: an error's frames would lead back to it, and it to them.
             answered = await asyncio.wrap_future(
-                self._start(served.evaluator, task.interaction, arrival, budget, spare, size)
+                self._start(served.evaluator, task.interaction, arrival, budget, size)
             )
             score = self._scored(served, answered, arrival)
             self._cache.put(key, score)
@@ -139,20 +130,8 @@ class Scorer:
         self._metrics.scored(score)
         return score
 
-    def _budget(self, seconds: float | None) -> tuple[float, float]:
-        """Seconds from arrival in which a score must be there, and how many more on an idle server.
-
-        What a caller left, less what the reply takes: on an idle loop, and on this one of late.
-        """
-        if seconds is None:
-            return self._default_deadline_seconds, 0.0
-        spare = min(self._loop_seconds, _LOOP_SHARE * max(0.0, seconds))
-        return seconds - _REPLY_SECONDS - spare, spare
-
     def _scored(self, served: Served, answered: Answered, arrival: float) -> Score:
         evaluator = served.evaluator
-        waited = _LOOP_TURNS * (time.monotonic() - answered.at)
-        self._loop_seconds += _LOOP_WEIGHT * (waited - self._loop_seconds)
         encoded, answer = answered.encoded, answered.answer
         ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
         policy = evaluator.graph.policy
@@ -181,7 +160,6 @@ class Scorer:
         interaction: Interaction,
         arrival: float,
         budget: float,
-        spare: float,
         size: int,
     ) -> Job:
         if not self._room.acquire(blocking=False):
@@ -189,7 +167,7 @@ class Scorer:
                 "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
             )
         encoding = partial(self._encode, evaluator, interaction, size)
-        job = Job(evaluator, encoding, arrival, arrival + budget, spare)
+        job = Job(evaluator, encoding, arrival, arrival + budget)
 
         def encode() -> None:
             self._room.release()

@@ -149,53 +149,6 @@ def test_a_text_too_long_to_be_read_in_time_is_the_deadlines_fault(bench):
     asyncio.run(main())
 
 
-def test_a_loop_that_is_late_with_replies_leaves_scores_less_time(bench, monkeypatch):
-    deadlines = []
-    submit = bench.dispatcher.submit
-
-    def noted(evaluator, encoded, deadline, *, arrived):
-        deadlines.append((deadline, arrived))
-        return submit(evaluator, encoded, deadline, arrived=arrived)
-
-    monkeypatch.setattr(bench.dispatcher, "submit", noted)
-
-    async def left(block: float) -> tuple[float, float]:
-        """What remains of ten seconds, here and on an idle server."""
-        arrival = time.monotonic()
-        call = asyncio.create_task(bench.scorer.score(TASK, arrival, 10))
-        await asyncio.sleep(0)
-        time.sleep(block)  # the answer comes while the loop is busy
-        await call
-        deadline, arrived = deadlines[-1]
-        return deadline - arrival, deadline - arrived
-
-    async def main() -> None:
-        here, idle = await left(0.1)
-        assert here == pytest.approx(10 - 0.001, abs=1e-6)  # nothing is known yet
-        for _ in range(20):
-            await left(0.1)
-        here_later, idle_later = await left(0.0)
-        assert 0.1 < here - here_later < 0.25
-        assert idle_later == pytest.approx(idle, abs=0.02)
-        for _ in range(60):
-            await left(0.0)
-        recovered, _ = await left(0.0)
-        assert here - recovered < 0.02
-
-    asyncio.run(main())
-
-
-def test_a_stalled_loop_does_not_refuse_everything(bench):
-    bench.scorer._loop_seconds = 60.0
-
-    async def main() -> None:
-        for _ in range(200):
-            assert await bench.score(2)
-        assert bench.scorer._loop_seconds < 0.1
-
-    asyncio.run(main())
-
-
 def test_closing_refuses_the_new_and_answers_the_accepted(bench):
     async def main() -> None:
         with bench.held_up():
