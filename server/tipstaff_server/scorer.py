@@ -117,6 +117,10 @@ class Scorer:
         key = self._cache.key(served, task.interaction)
         score = self._cache.get(key)
         if score is None:
+            if self._dispatcher.depth:
+                # Whoever must be refused is refused before it costs anybody anything.
+                least = served.evaluator.least_length(task.interaction)
+                self._dispatcher.check(served.evaluator, least, arrival + budget, arrived=arrival)
             # Without a name for the job: an error's frames would lead back to it, and it to them.
             answered = await asyncio.wrap_future(
                 self._start(served.evaluator, task.interaction, arrival, budget, size)

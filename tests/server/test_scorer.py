@@ -38,6 +38,7 @@ class Bench:
         metrics = Metrics()
         registry = Registry(Evaluator.load, self.dispatcher.forget, metrics)
         registry.load_bundles((bundle,))
+        self.registry = registry
         evaluator = registry.find("tiny", 0).evaluator
         encode = evaluator.encode
 
@@ -145,6 +146,27 @@ def test_a_text_too_long_to_be_read_in_time_is_the_deadlines_fault(bench):
         assert await bench.score(30, long)
         bench.encode_seconds = 0.0
         assert await bench.score(0.1)
+
+    asyncio.run(main())
+
+
+def test_what_the_queue_leaves_no_time_for_is_refused_unread(bench, monkeypatch):
+    evaluator = bench.registry.find("tiny", 0).evaluator
+    go_on, run = threading.Event(), evaluator.run
+    monkeypatch.setattr(evaluator, "run", lambda batch: (go_on.wait(20), run(batch))[1])
+
+    async def main() -> None:
+        calls = []
+        for _ in range(5):  # one runs, four wait: the queue is full
+            calls.append(asyncio.create_task(bench.score()))
+            await soon()
+        assert (bench.encoded, bench.dispatcher.depth) == (5, 4)
+        with pytest.raises(Overloaded) as raised:
+            await bench.score()
+        assert raised.value.reason == "queue_full"
+        assert bench.encoded == 5
+        go_on.set()
+        await asyncio.gather(*calls, return_exceptions=True)
 
     asyncio.run(main())
 

@@ -120,16 +120,7 @@ class Dispatcher:
         entry = Entry(model, encoded, deadline, now)
         self._scheduler.estimate(entry, now)
         with self._lock:
-            if self._stopped:
-                raise ShuttingDown("the server is shutting down: try another one")
-            admit(
-                entry,
-                self._scheduler.queue,
-                self._busy_until,
-                arrived=now if arrived is None else arrived,
-                now=now,
-                capacity=self._max_queue,
-            )
+            self._admit(entry, now if arrived is None else arrived, now)
             self._scheduler.push(entry)
             if self._idle:
                 self._work_came.notify()
@@ -139,6 +130,24 @@ class Dispatcher:
         # model in memory until the collector comes by.
         entry.future.add_done_callback(partial(self._close, weakref.ref(entry)))
         return entry.future
+
+    def check(self, model: Model[Any], length: int, deadline: float, *, arrived: float) -> None:
+        """Refuses a request before any work is done for it, where it would be refused anyway.
+
+        Args:
+            model: What would run it.
+            length: Tokens that it has at least.
+            deadline: When its answer must be there, on the dispatcher's clock.
+            arrived: As for `submit`, at the earliest.
+
+        Raises:
+            RequestError: As `submit` would.
+        """
+        now = self._clock()
+        entry = Entry(model, range(length), deadline, now)
+        self._scheduler.estimate(entry, now)
+        with self._lock:
+            self._admit(entry, arrived, now)
 
     def learn(
         self,
@@ -205,6 +214,18 @@ class Dispatcher:
     def healthy(self) -> bool:
         """Whether all threads are alive."""
         return all(worker.is_alive() for worker in self._workers)
+
+    def _admit(self, entry: Entry, arrived: float, now: float) -> None:
+        if self._stopped:
+            raise ShuttingDown("the server is shutting down: try another one")
+        admit(
+            entry,
+            self._scheduler.queue,
+            self._busy_until,
+            arrived=arrived,
+            now=now,
+            capacity=self._max_queue,
+        )
 
     def _take(self, lane: int) -> Batch | None:
         """Waits for the next batch; None once the dispatcher is stopped."""

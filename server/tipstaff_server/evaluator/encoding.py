@@ -6,6 +6,7 @@ names, in its order. An absent field leaves its place empty, so that the others 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from tipstaff_server.evaluator import marks
 from tipstaff_server.evaluator.manifest import Encoding
 
 Span = tuple[int, int]
+
+# Not \S: what else Python takes for a blank, some tokenizers take out without a cut.
+_WORD = re.compile(r"\w[^ \t\r\n]*")
 
 # What an over-long interaction loses first, and the share of the room it keeps: the ground truth
 # down to a quarter, then the input down to an eighth, and the output only when both are at theirs.
@@ -108,6 +112,15 @@ class Encoder:
                 name for name in FIELDS if name not in order and interaction.get(name) is not None
             ),
         )
+
+    def least_length(self, interaction: Interaction) -> int:
+        """Tokens that the interaction has at least, at a fiftieth of what encoding it takes.
+
+        Tokenizers cut at blanks, and make at least one token of what holds a letter or digit.
+        """
+        order = self.encoding.order
+        words = sum(len(_WORD.findall(interaction.get(name) or "")) for name in order)
+        return min(1 + len(order) + words, self.encoding.max_length)
 
     def _without_frame(self, ids: list[int], offsets: list[Span]) -> tuple[list[int], list[Span]]:
         """Leaves out of a text the tokens that frame texts.

@@ -126,6 +126,10 @@ class Evaluator:
         """
         return self._encoder.encode(interaction)
 
+    def least_length(self, interaction: Interaction) -> int:
+        """Tokens that an interaction has at least, without encoding it."""
+        return self._encoder.least_length(interaction)
+
     def filler(self, length: int) -> Encoded:
         """An input of `length` tokens, at most the evaluator's own limit, to time a run with."""
         return self._encoder.filler(length)

@@ -222,6 +222,28 @@ def test_a_scheduler_that_raises_does_not_end_the_lanes(dispatcher, fake_model, 
     assert served.healthy
 
 
+def test_what_would_be_refused_can_be_refused_before_it_is_made(dispatcher, fake_model):
+    served, model = dispatcher(max_queue=2), fake_model(seconds=0.05, batchable=False)
+    served.learn(model, lambda length: "x" * length, lengths=(4,))
+    served.start()
+    now = time.monotonic()
+    served.check(model, 4, now + 0.5, arrived=now)
+    with pytest.raises(DeadlineUnreachable):
+        served.check(model, 4, now + 0.02, arrived=now)
+    held = hold(served, model)
+    waiting = [served.submit(model, "item", soon())]
+    now = time.monotonic()
+    with pytest.raises(Overloaded, match="late"):
+        served.check(model, 4, now + 0.08, arrived=now)
+    served.check(model, 4, now + 5, arrived=now)
+    waiting.append(served.submit(model, "item", soon()))
+    with pytest.raises(Overloaded, match="2 requests are waiting"):
+        served.check(model, 4, now + 5, arrived=now)
+    assert served.depth == 2
+    model.gate.set()
+    assert [future.result(5).logit for future in (held, *waiting)] == [4.0] * 3
+
+
 def test_a_cancelled_request_leaves_at_once_and_frees_its_place(dispatcher, fake_model):
     served, model = dispatcher(max_queue=2), fake_model()
     served.start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_training import tiny_tokenizer
 from tokenizers import Tokenizer
 
@@ -37,6 +39,30 @@ def test_the_tokens_of_shared_words_are_marked_and_no_others(architecture):
         for start, end in bounds
     ]
     assert marked == [["green"], ["green"], []]
+
+
+KINDS = {
+    architecture: Encoder(tiny_tokenizer(architecture).backend_tokenizer.to_str(), ENCODING)
+    for architecture in ("bert", "roberta", "albert")
+}
+TEXTS = st.text() | st.lists(st.sampled_from("the bird 42 naïve 漢字 \x1c, é?".split(" "))).map(
+    " ".join
+)
+
+
+@pytest.mark.parametrize("architecture", list(KINDS))
+@given(interaction=st.builds(Interaction, TEXTS, TEXTS, TEXTS))
+def test_an_interaction_has_at_least_as_many_tokens_as_its_words_tell(architecture, interaction):
+    encoder = KINDS[architecture]
+    assert encoder.least_length(interaction) <= len(encoder.encode(interaction))
+
+
+@pytest.mark.parametrize("architecture", list(KINDS))
+def test_the_words_tell_most_of_the_length(architecture):
+    interaction = Interaction("what colour is the bird", "it is green, small " * 8, "green")
+    encoder = KINDS[architecture]
+    assert encoder.least_length(interaction) > len(encoder.encode(interaction)) / 4
+    assert encoder.least_length(Interaction(output="long " * 500)) == ENCODING.max_length
 
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "albert"])
