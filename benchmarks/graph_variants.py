@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -29,9 +28,6 @@ Feeds = Mapping[str, npt.NDArray[np.int64]]
 _LINEAR = ["MatMul", "Gemm"]
 _EXTRA = {"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT}
 _SMOOTHING = 0.5
-
-# The quantisers advise to preprocess what has been preprocessed.
-logging.getLogger().setLevel(logging.ERROR)
 
 
 def linear_layers(source: Path) -> dict[str, tuple[int, ...]]:
