@@ -83,30 +83,30 @@ async def records(args: argparse.Namespace) -> AsyncIterator[Record]:
     interactions = sample(args.data, args.bundle, args.requests, args.seed)
     model = write_model_folder(args.bundle, _WORK / "model")
     yield {"phase": "machine", "contender": "", **machine(), "requests": args.requests}
-    failed: set[str] = set()
+    entered: dict[str, Contender | None] = {}
     for name in args.only:
         try:
             if name == CEILING:
                 yield {"phase": "settings", "contender": name, "settings": SETTINGS}
                 for record in measure_ceiling(args.bundle, interactions, plan, _WORK):
                     yield record
+                entered[name] = None
                 continue
             contender = enter(name, args.bundle, model, interactions)
             yield {"phase": "settings", "contender": name, "settings": contender.settings}
             async for record in measure(contender, plan):
                 yield record
+            entered[name] = contender
         # One that fails leaves the others to be measured; the table will lack it, by name.
         except (ContenderError, UsageError) as error:
             why = str(error).replace(str(_WORK), "")[-3000:]
             yield {"phase": "failed", "contender": name, "why": why}
-            failed.add(name)
-    taking_turns = [name for name in args.only if name not in failed]
     for number in range(args.rounds):
-        for name in taking_turns:
-            if name == CEILING:
+        for taking_turns in entered.values():
+            if taking_turns is None:
                 record = ceiling_round(args.bundle, interactions, plan, _WORK)
             else:
-                record = await measure_round(enter(name, args.bundle, model, interactions), plan)
+                record = await measure_round(taking_turns, plan)
             yield {"phase": "round", "round": number, **record}
 
 

@@ -23,12 +23,10 @@ class LocalServer:
     Attributes:
         process: Its process.
         target: Where it answers gRPC.
-        metrics_url: Where it answers scrapes.
     """
 
     process: subprocess.Popen[bytes]
     target: str
-    metrics_url: str
 
 
 @contextmanager
@@ -57,9 +55,9 @@ def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterat
                 if process.poll() is not None or time.monotonic() > give_up:
                     raise RuntimeError(f"{' '.join(words)} doesn't come up:\n{said}")
                 time.sleep(0.1)
-            yield LocalServer(
-                process, _found(r"gRPC on (\S+)", said), _found(r"metrics on (\S+)", said)
-            )
+            match = re.search(r"gRPC on (\S+)", said)
+            assert match, said
+            yield LocalServer(process, match[1])
         finally:
             process.terminate()
             process.wait()
@@ -67,9 +65,3 @@ def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterat
 
 def _read(descriptor: int) -> str:
     return os.pread(descriptor, 1 << 20, 0).decode(errors="replace")
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    assert match, text
-    return match[1]

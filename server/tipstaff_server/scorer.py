@@ -125,16 +125,17 @@ class Scorer:
             answered = await asyncio.wrap_future(
                 self._start(served.evaluator, task.interaction, arrival, budget, size)
             )
-            score = self._scored(served, answered, arrival)
+            score = self._scored(served, answered, task.request_id, arrival)
             self._cache.put(key, score)
         else:
-            score = replace(score, timing=Timing(0.0, 0.0, 0.0, time.monotonic() - arrival))
-        unexplained = (Reason.NOT_EXPLAINED,) if task.explain else ()
-        score = replace(score, request_id=task.request_id, reasons=(*score.reasons, *unexplained))
+            timing = Timing(0.0, 0.0, 0.0, time.monotonic() - arrival)
+            score = replace(score, request_id=task.request_id, timing=timing)
+        if task.explain:
+            score = replace(score, reasons=(*score.reasons, Reason.NOT_EXPLAINED))
         self._metrics.scored(score)
         return score
 
-    def _scored(self, served: Served, answered: Answered, arrival: float) -> Score:
+    def _scored(self, served: Served, answered: Answered, request_id: str, arrival: float) -> Score:
         evaluator = served.evaluator
         encoded, answer = answered.encoded, answered.answer
         ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
@@ -142,6 +143,7 @@ class Scorer:
         return Score(
             verdict=ruling.verdict,
             score=ruling.score,
+            request_id=request_id,
             evaluator=served.name,
             version=served.version,
             engine=evaluator.engine,

@@ -197,6 +197,11 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
         raise SettingsError(f"{_origin(name, flags, in_file, file)}: {why}") from None
 
 
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Host and port of HOST:PORT, where an IPv6 host stands in brackets.
 
@@ -221,7 +226,7 @@ def _origin(
     name: str, flags: Mapping[str, Any], in_file: Mapping[str, Any], file: Path | None
 ) -> str:
     if name in flags:
-        return "BUNDLE" if name == "bundles" else f"--{name.replace('_', '-')}"
+        return "BUNDLE" if name == "bundles" else flag(name)
     variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
     if variable in os.environ or name not in in_file:
         return variable

@@ -123,10 +123,8 @@ class Lane:
         """Runs a request alone, unless it has ended."""
         if entry.future.done() or not (entry.future.running() or claim(entry, self._observe)):
             return
-        if self._clock() < entry.deadline:
-            self._answer(self._attempt([entry]))
-        else:
-            expire(entry, self._observe)
+        for run in self._alone(entry):
+            self._answer(run)
 
     def _step(self) -> bool:
         batch = self._take()
@@ -149,10 +147,14 @@ class Lane:
             return
         _log.warning("a batch of %d failed; its members run alone", len(entries))
         for entry in entries:
-            if self._clock() < entry.deadline:
-                yield self._attempt([entry])
-            else:
-                expire(entry, self._observe)
+            yield from self._alone(entry)
+
+    def _alone(self, entry: Entry) -> Iterator[_Run]:
+        """Runs one request by itself, or expires it where its time has run out."""
+        if self._clock() < entry.deadline:
+            yield self._attempt([entry])
+        else:
+            expire(entry, self._observe)
 
     def _attempt(self, entries: Sequence[Entry]) -> _Run:
         started = self._clock()

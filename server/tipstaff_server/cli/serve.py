@@ -9,7 +9,7 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds a flag for each setting; values are checked later, with those of the other sources."""
-    from tipstaff_server.settings import ENVIRONMENT_PREFIX, Settings
+    from tipstaff_server.settings import ENVIRONMENT_PREFIX, Settings, flag
 
     parser.epilog = (
         f"Every flag can also be set in the environment (--max-queue is {ENVIRONMENT_PREFIX}"
@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "bundles":
             parser.add_argument(name, nargs="*", metavar="BUNDLE", **kind)
         elif field.annotation is bool:
-            parser.add_argument(_flag(name), action="store_true", **kind)
+            parser.add_argument(flag(name), action="store_true", **kind)
         else:
             kind["action"] = "append" if name == "listen" else "store"
-            parser.add_argument(_flag(name), metavar=_metavar(name), **kind)
+            parser.add_argument(flag(name), metavar=_metavar(name), **kind)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,10 +48,6 @@ def run(args: argparse.Namespace) -> int:
         given.pop("bundles", None)
     serve(load_settings(given))
     return 0
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _help(name: str, description: str, default: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -118,9 +119,12 @@ class Encoder:
 
         Tokenizers cut at blanks, and make at least one token of what holds a letter or digit.
         """
-        order = self.encoding.order
-        words = sum(len(_WORD.findall(interaction.get(name) or "")) for name in order)
-        return min(1 + len(order) + words, self.encoding.max_length)
+        order, most = self.encoding.order, self.encoding.max_length
+        # Not past what a run can take: the event loop waits for this.
+        words = sum(
+            1 for name in order for _ in islice(_WORD.finditer(interaction.get(name) or ""), most)
+        )
+        return min(1 + len(order) + words, most)
 
     def _without_frame(self, ids: list[int], offsets: list[Span]) -> tuple[list[int], list[Span]]:
         """Leaves out of a text the tokens that frame texts.
