@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -94,16 +95,15 @@ def train_evaluator(
         raise TrainingError(
             "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
         )
-    # Rows that weigh nothing would be measured and calibrated on as if they counted.
-    rows = [row for row in rows if row.weight > 0]
-    check_trainable(rows)
     wanted = settings or TrainSettings()
+    weighed = _weighed(rows, wanted)
+    check_trainable(weighed)
     base = find_base(wanted.base)
-    settings = wanted.resolve(rows=len(rows), hidden_size=base.config.hidden_size)
+    settings = wanted.resolve(rows=len(weighed), hidden_size=base.config.hidden_size)
     run = open_run(out, rows, settings, fields, restart=restart)
 
     size = settings.validation_size
-    train_rows, validation_rows = split_rows(rows, size, seed=settings.seed)
+    train_rows, validation_rows = split_rows(weighed, size, seed=settings.seed)
     for warning in check_split(train_rows, validation_rows, size):
         log.warning("%s", warning)
     encoding = _encoding(base, fields, settings)
@@ -152,7 +152,7 @@ def train_evaluator(
             rows=len(train_rows),
             validation_rows=len(validation_rows),
             fingerprint=fingerprint(rows),
-            label_sources=Counter(row.label_source for row in rows),
+            label_sources=Counter(row.label_source for row in weighed),
             settings=settings.model_dump(),
         ),
         metrics=measured[0].metrics,
@@ -178,6 +178,20 @@ def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> E
         sep_id=base.special.sep,
         pad_id=base.special.pad,
     )
+
+
+def _weighed(rows: Sequence[Row], settings: TrainSettings) -> list[Row]:
+    """The rows, each with its label's source in its weight; without those that weigh nothing.
+
+    The latter would be measured and calibrated on as if they counted.
+    """
+    factors = {
+        "human": settings.human_weight,
+        "judge": settings.judge_weight,
+        "other": settings.other_weight,
+    }
+    weighed = [replace(row, weight=row.weight * factors[row.label_source]) for row in rows]
+    return [row for row in weighed if row.weight > 0]
 
 
 def _check_exportable(base: Base, settings: TrainSettings) -> None:
