@@ -50,6 +50,12 @@ class Command:
 # In the order of a first run.
 COMMANDS = (
     Command(
+        "label",
+        "have an LLM judge label interactions",
+        "tipstaff_trainer.cli.label",
+        "server,trainer",
+    ),
+    Command(
         "train",
         "train an evaluator on labelled interactions and write a bundle",
         "tipstaff_trainer.cli.train",
