@@ -14,7 +14,6 @@ from itertools import islice
 from threading import Event
 from typing import Any
 
-from tipstaff.types import FIELDS
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import BudgetError, JudgeError
 from tipstaff_trainer.judge.budget import Budget
@@ -23,11 +22,11 @@ from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.live import LiveJudge, RefusedError
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.judge.question import FORMS, Plan, Question
+from tipstaff_trainer.judge.records import rounded, row_record
 from tipstaff_trainer.judge.replies import LabelKind, Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
 
 _ROWS_TO_TRY = 5
-_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +80,11 @@ class JudgedRow:
         A label by a person stands, and the judge's is beside it, as `judge_label`. Any other label
         that the row had is `previous_label`.
         """
-        row = self.row
-        by_person = row.labelled and row.label_source == "human"
-        label = None if self.label is None else round(self.label, _DIGITS)
+        by_person = self.row.labelled and self.row.label_source == "human"
+        label = rounded(self.label)
         columns: dict[str, Any] = {
-            "id": row.id,
-            **{name: row.interaction.get(name) for name in FIELDS},
-            "label": row.label if by_person else label,
+            "label": self.row.label if by_person else label,
             "label_source": "human" if by_person else "judge",
-            "selection": row.selection,
-            "weight": row.weight,
-        }
-        if row.group:
-            columns["group"] = row.group
-        columns |= {
             "judge_label": label,
             "judge_reason": self.reason,
             "judge": self.judge,
@@ -104,9 +94,9 @@ class JudgedRow:
         }
         if self.failure:
             columns["judge_failure"] = self.failure
-        if row.labelled and not by_person:
-            columns["previous_label"] = row.label
-        return columns | {name: text for name, text in row.extra.items() if name not in columns}
+        if self.row.labelled and not by_person:
+            columns["previous_label"] = self.row.label
+        return row_record(self.row, **columns)
 
 
 @dataclass(frozen=True, slots=True)
