@@ -111,7 +111,7 @@ class JudgeServer:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        runner = web.AppRunner(application(self.behaviour), access_log=None)
+        runner = web.AppRunner(application(self.behaviour), access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", self._port)
         self._loop.run_until_complete(site.start())

@@ -7,6 +7,7 @@ breaker and one budget hold for all calls of a job.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -87,7 +88,7 @@ class LiveJudge:
                 # httpx counts from byte to byte; a reply that trickles is late, too.
                 async with asyncio.timeout(self._settings.timeout):
                     response = await self.http.post(CHAT_PATH, json=body)
-                found = self._read(response, question)
+                found = self._read(response, question, body)
             except asyncio.CancelledError:
                 self._pace.left(probing)
                 raise
@@ -95,7 +96,7 @@ class LiveJudge:
                 # While the endpoint is down it is not the row that fails.
                 attempt += not self._pace.tripped
                 why = str(error) or f"{type(error).__name__} after {self._settings.timeout:g} s"
-                self._pace.failed(probing, why)
+                self._pace.failed(question.key, probing, why)
                 if attempt >= _TIMES_A_CALL_IS_TRIED:
                     raise RefusedError(f"failed {attempt} times: {why}") from None
                 await asyncio.sleep(backoff(attempt))
@@ -111,7 +112,9 @@ class LiveJudge:
             if found is not None:
                 return found
 
-    def _read(self, response: httpx.Response, question: Question) -> list[Reply] | None:
+    def _read(
+        self, response: httpx.Response, question: Question, sent: Container[str]
+    ) -> list[Reply] | None:
         """The replies of a call; None where it was refused and is to be put otherwise."""
         status = response.status_code
         values = _json(response)
@@ -129,7 +132,7 @@ class LiveJudge:
             raise _WaitError(_retry_after(response), said)
         if status in (408, 409, 425) or status >= 500 or 300 <= status < 400:
             raise FaultyReplyError(said)
-        if self.dialect.learn(message, param):
+        if self.dialect.learn(sent, message, param):
             return None
         self._refused += 1
         if self._refused >= _REFUSALS_TO_STOP and not self._answered:
