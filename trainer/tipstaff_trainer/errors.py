@@ -4,6 +4,7 @@ TipstaffError
 └── TrainerError
     ├── DataError        data/: a row, a column or a file; names which and what to do
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
+    ├── CertificationError  certification/: the rows can't prove the promise; says what would
     └── ExportError      export/: the model can't be exported
         └── ParityError  export/parity: the exported graph decides otherwise than the model
 """
@@ -23,6 +24,10 @@ class DataError(TrainerError):
 
 class TrainingError(TrainerError):
     """A setting or a base encoder that can't be trained."""
+
+
+class CertificationError(TrainerError):
+    """A promise can't be proved on these rows."""
 
 
 class ExportError(TrainerError):
