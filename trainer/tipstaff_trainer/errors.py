@@ -6,6 +6,7 @@ TipstaffError
     ├── JudgeError       judge/: a criterion, an endpoint or a ledger that won't do
     │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
+    ├── CertificationError  certification/: the rows can't prove the promise; says what would
     └── ExportError      export/: the model can't be exported
         └── ParityError  export/parity: the exported graph decides otherwise than the model
 """
@@ -33,6 +34,10 @@ class BudgetError(JudgeError):
 
 class TrainingError(TrainerError):
     """A setting or a base encoder that can't be trained."""
+
+
+class CertificationError(TrainerError):
+    """A promise can't be proved on these rows."""
 
 
 class ExportError(TrainerError):

@@ -26,13 +26,21 @@ from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
 from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.manifest import (
     CARD_FILE,
+    SEEN_FILE,
     TOKENIZER_FILE,
     Encoding,
     Manifest,
     Precision,
     Training,
 )
-from tipstaff_trainer.data import Row, check_split, check_trainable, fingerprint, split_rows
+from tipstaff_trainer.data import (
+    Row,
+    check_split,
+    check_trainable,
+    fingerprint,
+    seen_bytes,
+    split_rows,
+)
 from tipstaff_trainer.distil.checkpoints import discard_checkpoints
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
@@ -140,6 +148,7 @@ def train_evaluator(
             for precision in sorted(set(precisions), key=_PRECISIONS.index)
         ]
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
+    (out / SEEN_FILE).write_bytes(seen_bytes(rows))
     manifest = Manifest(
         name=name,
         criterion=criterion,
@@ -156,8 +165,10 @@ def train_evaluator(
             settings=settings.model_dump(),
         ),
         metrics=measured[0].metrics,
-        checksums={TOKENIZER_FILE: sha256_of(out / TOKENIZER_FILE)}
-        | {part.graph.file: sha256_of(out / part.graph.file) for part in measured},
+        checksums={
+            name: sha256_of(out / name)
+            for name in (TOKENIZER_FILE, SEEN_FILE, *(part.graph.file for part in measured))
+        },
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
     checksums = manifest.checksums | {CARD_FILE: sha256_of(out / CARD_FILE)}

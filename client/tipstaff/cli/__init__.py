@@ -79,6 +79,12 @@ COMMANDS = (
         "tipstaff_trainer.cli.evaluate",
         "server,trainer",
     ),
+    Command(
+        "certify",
+        "find cuts that keep a promise, by rows that people labelled",
+        "tipstaff_trainer.cli.certify",
+        "server,trainer",
+    ),
     Command("inspect", "show what a bundle holds", "tipstaff_server.cli.inspect", "server"),
     Command("publish", "add a bundle to a repository", "tipstaff_server.cli.publish", "server"),
     Command(
