@@ -4,8 +4,9 @@ TipstaffError
 └── TrainerError
     ├── DataError        data/: a row, a column or a file; names which and what to do
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
-    └── ExportError      export/: the model can't be exported
-        └── ParityError  export/parity: the exported graph decides otherwise than the model
+    ├── ExportError      export/: the model can't be exported
+    │   └── ParityError  export/parity: the exported graph decides otherwise than the model
+    └── ReportError      report/: a report's folder can't be written
 """
 
 from __future__ import annotations
@@ -31,3 +32,7 @@ class ExportError(TrainerError):
 
 class ParityError(ExportError):
     """The exported graph decides otherwise than the trained model."""
+
+
+class ReportError(TrainerError):
+    """A report's folder can't be written."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from tipstaff.types import Reason
 from tipstaff_server.evaluator.manifest import Manifest, Precision
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 
 if TYPE_CHECKING:
-    from tipstaff_server.evaluator import Ruling
+    from tipstaff_server.evaluator import Evaluator
     from tipstaff_trainer.data import Data
     from tipstaff_trainer.report.metrics import Metrics
+    from tipstaff_trainer.report.scored import ScoredRows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,26 +25,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
     parser.add_argument("--precision", choices=get_args(Precision), help="which of its graphs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    group = parser.add_argument_group("report")
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="write a report: index.html, the same as report.json, and card.md",
+    )
+    group.add_argument(
+        "--slice-by",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="measure each value of a column by itself, as in system; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores every row through the server's code and prints the metrics."""
+    """Scores every row through the server's code, prints the metrics and writes the report."""
     check_exists(args.data)
 
     from tipstaff_server.evaluator import Evaluator
-    from tipstaff_trainer.measure import rulings
+    from tipstaff_trainer.report.contents import doubts
     from tipstaff_trainer.report.metrics import classification_metrics
+    from tipstaff_trainer.report.page import check_folder
+    from tipstaff_trainer.report.scored import ScoredRows
 
+    if args.out:
+        check_folder(args.out)
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
     data = read_data(args.data, args)
-    scored = rulings(evaluator, [row.interaction for row in data.rows])
-    for warning in (*data.warnings, *_absent(evaluator.manifest, data), *_doubts(scored)):
+    scored = ScoredRows.score(evaluator, data.rows)
+    warnings = [*data.warnings, *_absent(evaluator.manifest, data), *doubts(scored)]
+    for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    metrics = classification_metrics(
-        [row.label for row in data.rows], [ruling.score for ruling in scored]
-    )
+    metrics = classification_metrics([row.label for row in data.rows], scored.scores)
+    page = _write(args, evaluator, scored, warnings) if args.out else None
     print(json.dumps(metrics) if args.json else _table(metrics))
+    if page:
+        print(f"report: {page}", file=sys.stderr if args.json else sys.stdout)
     return 0
+
+
+def _write(
+    args: argparse.Namespace, evaluator: Evaluator, scored: ScoredRows, warnings: list[str]
+) -> Path:
+    from tipstaff_trainer.report.contents import make_report
+    from tipstaff_trainer.report.latency import measure_latency
+    from tipstaff_trainer.report.learning import learning_curves
+    from tipstaff_trainer.report.page import write_report
+    from tipstaff_trainer.run_folder import metrics_file
+
+    report = make_report(
+        evaluator,
+        scored,
+        bundle=str(args.bundle),
+        data=str(args.data),
+        slice_by=args.slice_by,
+        warnings=warnings,
+        latency=measure_latency(evaluator),
+        learning=learning_curves(metrics_file(args.bundle)),
+    )
+    return write_report(report, args.out)
 
 
 def _absent(manifest: Manifest, data: Data) -> Iterator[str]:
@@ -54,16 +96,6 @@ def _absent(manifest: Manifest, data: Data) -> Iterator[str]:
                 f"{count} of {len(data.rows)} rows lack {name}, which the evaluator was trained "
                 f"on: where a column has it under another name, say --map {name}=COLUMN"
             )
-
-
-def _doubts(scored: Sequence[Ruling]) -> Iterator[str]:
-    """What an engineer should know before believing the numbers."""
-    for reason, what in (
-        (Reason.PARTIAL, "are longer than the evaluator reads, and were cut"),
-        (Reason.DEGRADED, "were scored in a mode other than the measured one"),
-    ):
-        if count := sum(reason in ruling.reasons for ruling in scored):
-            yield f"{count} of {len(scored)} rows {what}"
 
 
 def _table(metrics: Metrics) -> str:
