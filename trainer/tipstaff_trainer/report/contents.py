@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tipstaff.types import Reason, Verdict
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.cases import Case, Outcome
 from tipstaff_server.evaluator.manifest import Policy
 from tipstaff_trainer.report import curves
 from tipstaff_trainer.report.curves import Curve, Histogram, ReliabilityBin
@@ -38,6 +39,15 @@ class Mistake(_Part):
     output: str | None
     ground_truth: str | None
     reasons: tuple[str, ...]
+
+
+class CaseOutcome(_Part):
+    """A named case and what the evaluator made of it."""
+
+    case: Case
+    verdict: Verdict
+    score: float
+    met: bool
 
 
 class Confusion(_Part):
@@ -90,6 +100,7 @@ class Report(_Part):
         false_passes: Bad rows that got a PASS, the surest first.
         false_blocks: Good rows that got a BLOCK, the surest first.
         slices: Measures of parts of the rows.
+        cases: Named cases, those that fail first.
         latency: Of one request by length.
         learning: Curves of the training run, where its folder is at hand.
         curves: Further ones, as risk against coverage.
@@ -114,6 +125,7 @@ class Report(_Part):
     false_passes: tuple[Mistake, ...]
     false_blocks: tuple[Mistake, ...]
     slices: tuple[Slice, ...]
+    cases: tuple[CaseOutcome, ...]
     latency: tuple[Latency, ...]
     learning: tuple[Curve, ...]
     curves: tuple[Curve, ...] = ()
@@ -127,6 +139,7 @@ def make_report(
     data: str,
     slice_by: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    cases: Sequence[Outcome] = (),
     latency: Sequence[Latency] = (),
     learning: Sequence[Curve] = (),
     further: Sequence[Curve] = (),
@@ -140,6 +153,7 @@ def make_report(
         data: Where the rows came from, for the reader.
         slice_by: Columns whose values part the rows.
         warnings: What to know before believing the numbers.
+        cases: Named cases that it ran.
         latency: What runs take here.
         learning: The training run's curves.
         further: Curves that others measured.
@@ -169,6 +183,7 @@ def make_report(
         false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),
         false_blocks=_mistakes(scored, scored.good & scored.verdict_is(Verdict.BLOCK), 1),
         slices=slices(scored, slice_by),
+        cases=tuple(_case(each) for each in sorted(cases, key=lambda each: each.met)),
         latency=tuple(latency),
         learning=tuple(learning),
         curves=tuple(further),
@@ -185,6 +200,12 @@ def doubts(scored: ScoredRows) -> list[str]:
         )
         if (count := scored.count(reason))
     ]
+
+
+def _case(outcome: Outcome) -> CaseOutcome:
+    return CaseOutcome(
+        case=outcome.case, verdict=outcome.verdict, score=outcome.score, met=outcome.met
+    )
 
 
 def _cuts(scored: ScoredRows, policy: Policy) -> Cuts:

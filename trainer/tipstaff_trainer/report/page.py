@@ -152,6 +152,8 @@ def _contents(report: Report) -> Iterator[tuple[str, str]]:
         yield "telling", "Good from bad"
     yield "probability", "Probability"
     yield "mistakes", "Mistakes"
+    if report.cases:
+        yield "cases", "Named cases"
     if report.slices:
         yield "slices", "Parts"
     if report.latency or report.learning or report.curves:
@@ -197,6 +199,16 @@ def _tables(report: Report) -> dict[str, Any]:
             for low, high, good, bad in zip(
                 bins.edges, bins.edges[1:], bins.good, bins.bad, strict=False
             )
+        ],
+        "cases": [
+            (
+                each.case.name,
+                each.case.expect,
+                str(each.verdict),
+                shown(each.score, "score"),
+                "as expected" if each.met else "fails",
+            )
+            for each in report.cases
         ],
         "latency": [
             (
