@@ -183,7 +183,7 @@ def make_report(
         false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),
         false_blocks=_mistakes(scored, scored.good & scored.verdict_is(Verdict.BLOCK), 1),
         slices=slices(scored, slice_by),
-        cases=tuple(_case(each) for each in sorted(cases, key=lambda each: each.met)),
+        cases=tuple(case_outcome(each) for each in sorted(cases, key=lambda each: each.met)),
         latency=tuple(latency),
         learning=tuple(learning),
         curves=tuple(further),
@@ -202,7 +202,8 @@ def doubts(scored: ScoredRows) -> list[str]:
     ]
 
 
-def _case(outcome: Outcome) -> CaseOutcome:
+def case_outcome(outcome: Outcome) -> CaseOutcome:
+    """As it stands in a report."""
     return CaseOutcome(
         case=outcome.case, verdict=outcome.verdict, score=outcome.score, met=outcome.met
     )

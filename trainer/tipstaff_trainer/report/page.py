@@ -136,6 +136,7 @@ _SHOWN: dict[str, Callable[[float], str]] = {
     "label": lambda value: f"{value:g}",
     "ms": lambda value: f"{value:.2f}",
     "signed": lambda value: f"{value:+.3f}",
+    "p": lambda value: f"{value:.2g}",
 }
 
 
