@@ -7,8 +7,9 @@ TipstaffError
     │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
     ├── CertificationError  certification/: the rows can't prove the promise; says what would
-    └── ExportError      export/: the model can't be exported
-        └── ParityError  export/parity: the exported graph decides otherwise than the model
+    ├── ExportError      export/: the model can't be exported
+    │   └── ParityError  export/parity: the exported graph decides otherwise than the model
+    └── ReportError      report/: a report's folder can't be written
 """
 
 from __future__ import annotations
@@ -46,3 +47,7 @@ class ExportError(TrainerError):
 
 class ParityError(ExportError):
     """The exported graph decides otherwise than the trained model."""
+
+
+class ReportError(TrainerError):
+    """A report's folder can't be written."""

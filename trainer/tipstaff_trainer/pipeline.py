@@ -23,6 +23,7 @@ from safetensors.torch import save_model
 
 from tipstaff.types import Field
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
+from tipstaff_server.evaluator.cases import CASES_FILE, Case
 from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.manifest import (
     CARD_FILE,
@@ -33,6 +34,7 @@ from tipstaff_server.evaluator.manifest import (
     Precision,
     Training,
 )
+from tipstaff_trainer.cases import write_cases
 from tipstaff_trainer.data import (
     Row,
     check_split,
@@ -74,6 +76,7 @@ def train_evaluator(
     criterion: str = "",
     precisions: Sequence[Precision] = ("int8",),
     golden: int = 8,
+    cases: Sequence[Case] | None = None,
     restart: bool = False,
 ) -> Bundle:
     """Trains an evaluator and writes its bundle into folder `out`.
@@ -91,6 +94,7 @@ def train_evaluator(
         criterion: What the evaluator judges, in words.
         precisions: One graph each; the manifest's metrics are int8's where it is among them.
         golden: Validation rows copied into the manifest, for servers to re-score at start.
+        cases: Named cases that travel in the bundle; None to say nothing of cases.
         restart: Throw away an interrupted run in `out/training`.
 
     Raises:
@@ -172,6 +176,8 @@ def train_evaluator(
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
     checksums = manifest.checksums | {CARD_FILE: sha256_of(out / CARD_FILE)}
+    if cases is not None:
+        checksums[CASES_FILE] = write_cases(out, tuple(cases))
     write_manifest(out, manifest.model_copy(update={"checksums": checksums}))
     discard_checkpoints(run)
     return Bundle.open(out)

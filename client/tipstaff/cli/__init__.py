@@ -85,6 +85,12 @@ COMMANDS = (
         "tipstaff_trainer.cli.certify",
         "server,trainer",
     ),
+    Command(
+        "compare",
+        "compare two bundles: may the second take the first's place?",
+        "tipstaff_trainer.cli.compare",
+        "server,trainer",
+    ),
     Command("inspect", "show what a bundle holds", "tipstaff_server.cli.inspect", "server"),
     Command("publish", "add a bundle to a repository", "tipstaff_server.cli.publish", "server"),
     Command(
