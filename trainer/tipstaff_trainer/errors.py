@@ -4,8 +4,10 @@ TipstaffError
 └── TrainerError
     ├── DataError        data/: a row, a column or a file; names which and what to do
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
-    └── ExportError      export/: the model can't be exported
-        └── ParityError  export/parity: the exported graph decides otherwise than the model
+    ├── ExportError      export/: the model can't be exported
+    │   └── ParityError  export/parity: the exported graph decides otherwise than the model
+    └── WorkspaceError   workspace/: no such data set, criterion or job, or not now; storage fails
+        └── JobError     workspace/: a job that was waited for failed or was stopped
 """
 
 from __future__ import annotations
@@ -31,3 +33,11 @@ class ExportError(TrainerError):
 
 class ParityError(ExportError):
     """The exported graph decides otherwise than the trained model."""
+
+
+class WorkspaceError(TrainerError):
+    """Something a workspace doesn't have, can't do as things stand, or can't store."""
+
+
+class JobError(WorkspaceError):
+    """A job that was waited for failed or was stopped; the message ends with its last words."""
