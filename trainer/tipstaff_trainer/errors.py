@@ -3,6 +3,8 @@
 TipstaffError
 └── TrainerError
     ├── DataError        data/: a row, a column or a file; names which and what to do
+    ├── JudgeError       judge/: a criterion, an endpoint or a ledger that won't do
+    │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
     ├── ExportError      export/: the model can't be exported
     │   └── ParityError  export/parity: the exported graph decides otherwise than the model
@@ -21,6 +23,14 @@ class TrainerError(TipstaffError):
 
 class DataError(TrainerError):
     """Rows that can't be used as they stand; names the row, the column and what to do."""
+
+
+class JudgeError(TrainerError):
+    """A criterion, an endpoint or a ledger that labels can't be had with."""
+
+
+class BudgetError(JudgeError):
+    """What a job may spend is spent; what it has paid for is kept."""
 
 
 class TrainingError(TrainerError):

@@ -1,0 +1,174 @@
+"""Labelling rows with a judge: questions → ledger → labels.
+
+Asking fills the ledger, in whatever order replies come; labels are then read from the ledger in the
+order of the rows. So a job that stops anywhere goes on where it was, and memory holds neither
+replies nor labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.judge.criteria import Criterion
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.question import Plan
+from tipstaff_trainer.judge.replies import LabelKind
+from tipstaff_trainer.judge.settings import JudgeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        done: Rows that need no more calls: labelled, refused or given up.
+        total: Rows in all.
+        calls: Replies received by this job.
+        cost: Money that the ledger has paid to this model, in the prices' currency.
+        tokens: Likewise, tokens.
+        notes: What the user should know, so far.
+    """
+
+    done: int
+    total: int
+    calls: int
+    cost: float
+    tokens: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRow:
+    """A row with what a judge says of it.
+
+    Attributes:
+        row: As it was.
+        label: Probability in [0, 1] that the output meets the criterion; None: not labelled.
+        kind: Where the label comes from: `logprobs`, `samples` or the bare `verdict`.
+        reason: The judge's words.
+        failure: Why there is no label.
+        judge: The judge's model.
+        criterion: The criterion's name.
+        prompt_hash: Of the prompt, examples included.
+    """
+
+    row: Row
+    label: float | None
+    kind: LabelKind | None
+    reason: str
+    failure: str
+    judge: str
+    criterion: str
+    prompt_hash: str
+
+    def record(self) -> dict[str, Any]:
+        """The row as `tipstaff train` reads it.
+
+        A label by a person stands; the judge's is beside it, as `judge_label`.
+        """
+        by_person = self.row.labelled and self.row.label_source == "human"
+        columns = {
+            "id": self.row.id,
+            **{name: self.row.interaction.get(name) for name in FIELDS},
+            "label": self.row.label if by_person else self.label,
+            "label_source": "human" if by_person else "judge",
+            "selection": self.row.selection,
+            "weight": self.row.weight,
+            **({"group": self.row.group} if self.row.group else {}),
+            "judge_label": self.label,
+            "judge_reason": self.reason,
+            "judge": self.judge,
+            "label_kind": self.kind,
+            "criterion": self.criterion,
+            "prompt_hash": self.prompt_hash,
+            **({"judge_failure": self.failure} if self.failure else {}),
+        }
+        return columns | {k: v for k, v in self.row.extra.items() if k not in columns}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What a job came to.
+
+    Attributes:
+        plan: How the rows were asked about.
+        progress: Where the job ended.
+        stopped: Why before its end; empty when it wasn't.
+        rows: The rows, labelled as far as the job went. Iterating reads the ledger.
+    """
+
+    plan: Plan
+    progress: Progress
+    stopped: str
+    rows: LabelledRows
+
+
+class LabelledRows:
+    """Rows with their labels, read from the ledger each time they are iterated over."""
+
+    def __init__(self, rows: Collection[Row], plan: Plan, ledger: Ledger) -> None:
+        self._rows = rows
+        self._plan = plan
+        self._ledger = ledger
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[JudgedRow]:
+        plan = self._plan
+        prompt_hash = plan.prompt.hash
+        for row in self._rows:
+            key = plan.question(row).key
+            replies = self._ledger.replies(key)
+            opinion = plan.opinion(replies)
+            failure = ""
+            if opinion is None:
+                failure = self._ledger.refusal(key) or (
+                    f"none of {len(replies)} replies could be read" if replies else "not asked yet"
+                )
+            yield JudgedRow(
+                row=row,
+                label=None if opinion is None else opinion.label,
+                kind=None if opinion is None else opinion.kind,
+                reason="" if opinion is None else opinion.reason,
+                failure=failure,
+                judge=plan.settings.model,
+                criterion=plan.prompt.criterion.name,
+                prompt_hash=prompt_hash,
+            )
+
+
+def label_rows(
+    rows: Collection[Row],
+    criterion: Criterion,
+    settings: JudgeSettings,
+    ledger: Ledger,
+    *,
+    examples: Sequence[Row] = (),
+    batch: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: Event | None = None,
+) -> Labelled:
+    """Asks a judge about rows, as far as the ledger doesn't know already.
+
+    Args:
+        rows: Iterated over more than once; need not be in memory.
+        criterion: What is judged.
+        settings: The judge, its pace and its budget.
+        ledger: Where questions and replies are kept; of the calling thread.
+        examples: Reviewed rows to show the judge (`choose_examples`).
+        batch: Ask by the provider's batch files: cheaper, and takes up to a day.
+        on_progress: Called after each row, from the calling thread.
+        stop: Set it, from any thread, to stop after the calls on their way.
+
+    Raises:
+        JudgeError: The criterion names a column that no row has; or the endpoint refuses all calls,
+            asks for other credentials, or doesn't answer for `patience` seconds. The ledger keeps
+            what was paid for.
+    """
+    raise NotImplementedError
