@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from tipstaff.types import FIELDS, Interaction
-from tipstaff_trainer.data import Data, LabelSource, check_split, read_rows, split_rows
+from tipstaff_trainer.data import Data, check_split, split_rows
 from tipstaff_trainer.data import Row as LabelledRow
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.database import Database
@@ -227,17 +226,6 @@ class Datasets:
             session.execute(
                 update(Dataset).where(Dataset.id == dataset).values(criterion=criterion)
             )
-
-
-def read_file(
-    path: Path,
-    *,
-    shown: str,
-    mapping: Mapping[str, str] | None = None,
-    label_source: LabelSource | None = None,
-) -> Data:
-    """Reads a file for upload: rows without a label too."""
-    return read_rows(path, mapping=mapping, label_source=label_source, labelled=False)
 
 
 def interaction_of(row: Row) -> Interaction:

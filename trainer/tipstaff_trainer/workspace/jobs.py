@@ -118,6 +118,13 @@ class Jobs:
             found = session.scalars(query).all()
         return [self._checked(job) for job in found]
 
+    def active(self) -> Sequence[Job]:
+        """The jobs that have not ended, the newest first."""
+        query = select(Job).where(Job.state.in_(("queued", "running"))).order_by(Job.id.desc())
+        with self._database.reading() as session:
+            found = session.scalars(query).all()
+        return [job for each in found if (job := self._checked(each)).active]
+
     def stop(self, job_id: int) -> Job:
         """Stops a job: asks, waits a little, then insists. One that has ended stays as it is."""
         job = self.get(job_id)

@@ -21,9 +21,7 @@ from tipstaff_trainer.measure import rulings
 from tipstaff_trainer.pipeline import train_evaluator
 from tipstaff_trainer.report.metrics import classification_metrics
 from tipstaff_trainer.workspace.tables import Job
-from tipstaff_trainer.workspace.workspace import Workspace
-
-BUNDLE_FOLDER = "bundle"
+from tipstaff_trainer.workspace.workspace import BUNDLE_FOLDER, Workspace
 
 
 def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
