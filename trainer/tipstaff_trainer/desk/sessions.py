@@ -89,9 +89,7 @@ def new_session(seconds: float, *, name: str = "", signed_in: bool = False) -> S
 
 def write_session(signer: Signer, session: Session) -> str:
     """A session as a cookie's value."""
-    return signer.sign(
-        "session", [session.id, session.name, session.until, session.signed_in]
-    )
+    return signer.sign("session", [session.id, session.name, session.until, session.signed_in])
 
 
 def read_session(signer: Signer, cookie: str) -> Session | None:

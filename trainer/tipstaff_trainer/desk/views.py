@@ -87,8 +87,13 @@ def compared(row: Row) -> dict[str, Markup]:
     }
 
 
-def chart(title: str, series: Sequence[tuple[str, Points]], *, low: float | None = None,
-          high: float | None = None) -> Markup:
+def chart(
+    title: str,
+    series: Sequence[tuple[str, Points]],
+    *,
+    low: float | None = None,
+    high: float | None = None,
+) -> Markup:
     """Lines over steps, as SVG without a style of its own.
 
     Args:
@@ -112,16 +117,18 @@ def chart(title: str, series: Sequence[tuple[str, Points]], *, low: float | None
     def y(value: float) -> float:
         return _TOP + (1 - (value - bottom) / (top - bottom)) * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = [Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-        _WIDTH, _HEIGHT, title)]
+    parts = [
+        Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+            _WIDTH, _HEIGHT, title
+        )
+    ]
     for share in (0.0, 0.5, 1.0):
         value = bottom + share * (top - bottom)
         parts.append(
             Markup(
                 '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
                 '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-            ).format(_LEFT, _WIDTH - 8, y(value), y(value), _LEFT - 6, y(value) + 4,
-                     f"{value:.2f}")
+            ).format(_LEFT, _WIDTH - 8, y(value), y(value), _LEFT - 6, y(value) + 4, f"{value:.2f}")
         )
     parts.append(
         Markup('<text x="{}" y="{}" text-anchor="end">step {}</text>').format(

@@ -165,9 +165,7 @@ def post(path: str, handler: Handler, *, open_to_all: bool = False) -> Route:
     return Route(path, _endpoint(handler, open_to_all), methods=["POST"])
 
 
-def _endpoint(
-    handler: Handler, open_to_all: bool
-) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(handler: Handler, open_to_all: bool) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         desk: Desk = request.app.state.desk
         session = read_session(desk.signer, request.cookies.get(SESSION_COOKIE, ""))
@@ -180,8 +178,9 @@ def _endpoint(
             return _signed(asked, asked.page("problem.html", status=413, problem=_too_large(desk)))
         asked = Asked(desk, request, session, form)
         try:
-            return _signed(asked, await run_in_threadpool(_answer, asked, handler, known,
-                                                          open_to_all))
+            return _signed(
+                asked, await run_in_threadpool(_answer, asked, handler, known, open_to_all)
+            )
         finally:
             if isinstance(form, FormData):
                 await form.close()
@@ -225,8 +224,10 @@ async def _form(request: Request) -> Mapping[str, Any]:
 
 def _signed(asked: Asked, response: Response) -> Response:
     """Keeps a session alive while it is used; the handler may have set one of its own."""
-    if any(name == b"set-cookie" and value.startswith(SESSION_COOKIE.encode())
-           for name, value in response.raw_headers):
+    if any(
+        name == b"set-cookie" and value.startswith(SESSION_COOKIE.encode())
+        for name, value in response.raw_headers
+    ):
         return response
     seconds = asked.desk.settings.session_seconds
     if asked.desk.settings.token and not asked.session.signed_in:
@@ -256,9 +257,7 @@ def _kept(asked: Asked) -> list[tuple[str, str]]:
     """What a form said, to be sent again; files can't be kept."""
     form = asked.form
     items = form.multi_items() if isinstance(form, FormData) else []
-    return [
-        (name, value) for name, value in items if isinstance(value, str) and name != FORM_MARK
-    ]
+    return [(name, value) for name, value in items if isinstance(value, str) and name != FORM_MARK]
 
 
 def _here(asked: Asked) -> str:

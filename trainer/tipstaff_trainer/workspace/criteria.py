@@ -28,7 +28,9 @@ class Criteria:
                 each.name: each
                 for each in session.scalars(select(Criterion).where(Criterion.id.in_(latest)))
             }
-        built_in = {name: _shipped(each) for name, each in judge_criteria.builtin_criteria().items()}
+        built_in = {
+            name: _shipped(each) for name, each in judge_criteria.builtin_criteria().items()
+        }
         return [each for _, each in sorted((built_in | own).items())]
 
     def get(self, name: str, version: int | None = None) -> Criterion:
@@ -64,9 +66,7 @@ class Criteria:
         """
         checked = judge_form(name, criterion, prompt)
         with self._database.writing() as session:
-            last = session.scalar(
-                select(func.max(Criterion.version)).where(Criterion.name == name)
-            )
+            last = session.scalar(select(func.max(Criterion.version)).where(Criterion.name == name))
             saved = Criterion(
                 name=checked.name,
                 version=(last or 0) + 1,

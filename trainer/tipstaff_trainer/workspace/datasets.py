@@ -67,6 +67,7 @@ class Datasets:
                 file=file[:200],
                 fields=list(data.columns),
                 extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:100],
+                notes=list(data.warnings),
                 rows=len(data.rows),
                 author=who,
             )
@@ -115,7 +116,12 @@ class Datasets:
             return found
 
     def page(
-        self, dataset: int, *, only: str = "all", after: int = -1, before: int | None = None,
+        self,
+        dataset: int,
+        *,
+        only: str = "all",
+        after: int = -1,
+        before: int | None = None,
         size: int = 50,
     ) -> Page:
         """Some rows, by position: those after one, or those before one.
@@ -214,9 +220,7 @@ class Datasets:
                     .where(Row.dataset_id == dataset, Row.key.in_(keys[start : start + 500]))
                     .values(part="test")
                 )
-            session.execute(
-                update(Dataset).where(Dataset.id == dataset).values(test=len(keys))
-            )
+            session.execute(update(Dataset).where(Dataset.id == dataset).values(test=len(keys)))
         known = [[row for row in side if row.labelled] for side in (rest, test)]
         return check_split(known[0], known[1], test_size, name="test") if all(known) else []
 
@@ -290,9 +294,7 @@ def _insert(
                 "doubt": None if label is None or source != "judge" else 1 - abs(2 * label - 1),
             }
         )
-    ids = session.scalars(
-        insert(Row).returning(Row.id, sort_by_parameter_order=True), values
-    ).all()
+    ids = session.scalars(insert(Row).returning(Row.id, sort_by_parameter_order=True), values).all()
     given = [
         {
             "dataset_id": dataset,

@@ -115,9 +115,7 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
 
 
-def _version(
-    folder: Path, published: repository.Published, version: int
-) -> EvaluatorVersion:
+def _version(folder: Path, published: repository.Published, version: int) -> EvaluatorVersion:
     serving = published.serving == version
     try:
         path = repository.bundle_path(folder, published.name, version)

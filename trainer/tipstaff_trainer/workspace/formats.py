@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -49,7 +49,8 @@ def read(
         UsageError: `mapping` names something that there is not.
     """
     with _named(path, shown), label_studio.as_lines(path) as lines:
-        return read_rows(lines, mapping=mapping, label_source=label_source, labelled=False)
+        data = read_rows(lines, mapping=mapping, label_source=label_source, labelled=False)
+    return replace(data, warnings=tuple(_renamed(each, path, shown) for each in data.warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +166,14 @@ def _named(path: Path, shown: str) -> Iterator[None]:
     try:
         yield
     except (DataError, UsageError) as error:
-        message = str(error).replace("--map ", "")
-        for kept in (str(path) + label_studio.SUFFIX, str(path)):
-            message = message.replace(kept, shown)
-        raise type(error)(message) from None
+        raise type(error)(_renamed(str(error), path, shown)) from None
+
+
+def _renamed(message: str, path: Path, shown: str) -> str:
+    for kept in (str(path) + label_studio.SUFFIX, str(path)):
+        message = message.replace(kept, shown)
+    # Here a mapping is no flag.
+    return message.replace("--map ", "")
 
 
 def _record(row: Row) -> dict[str, Any]:

@@ -81,9 +81,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
         message = f"{progress.calls} calls, {progress.tokens:,} tokens"
         if progress.cost:
             message += f", {progress.cost:.2f} paid"
-        workspace.jobs.update(
-            job.id, done=progress.done, total=progress.total, message=message
-        )
+        workspace.jobs.update(job.id, done=progress.done, total=progress.total, message=message)
         print(f"{progress.done}/{progress.total}: {message}", flush=True)
 
     with Ledger(workspace.folder / LEDGER_FILE) as ledger:

@@ -59,8 +59,9 @@ def _tasks(path: Path) -> list[dict[str, Any]] | None:
         return None  # what reads other files will say what is wrong with it
     if not isinstance(content, list) or not content:
         return None
-    looks_like = all(isinstance(each, dict) and isinstance(each.get("data"), dict)
-                     for each in content)
+    looks_like = all(
+        isinstance(each, dict) and isinstance(each.get("data"), dict) for each in content
+    )
     return content if looks_like else None
 
 

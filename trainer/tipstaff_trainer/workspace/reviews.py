@@ -226,9 +226,7 @@ class Reviews:
                 return None
             if item.state == "done":
                 over = session.get_one(Row, item.row_id).last_label
-                record(
-                    session, item.row_id, NewLabel(None, "human", who, item.selection, over)
-                )
+                record(session, item.row_id, NewLabel(None, "human", who, item.selection, over))
             item.state, item.finished_at = "waiting", None
             item.holder, item.held_until = who, now() + _HELD
             return item
@@ -295,9 +293,7 @@ def _candidates(
 def _draw(session: Session, dataset: int, count: int, generator: random.Random) -> list[int]:
     """A uniform draw of rows that no draw has taken yet; gives those a person still has to see."""
     drawn = set(
-        session.scalars(
-            select(Row.id).where(Row.dataset_id == dataset, Row.selection == "random")
-        )
+        session.scalars(select(Row.id).where(Row.dataset_id == dataset, Row.selection == "random"))
     ) | set(
         session.scalars(
             select(ReviewItem.row_id).where(
@@ -305,9 +301,11 @@ def _draw(session: Session, dataset: int, count: int, generator: random.Random) 
             )
         )
     )
-    found = session.execute(
-        select(Row.id, Row.label_source).where(Row.dataset_id == dataset)
-    ).tuples().all()
+    found = (
+        session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset))
+        .tuples()
+        .all()
+    )
     free = [(row, source) for row, source in found if row not in drawn]
     sample = generator.sample(free, min(count, len(free)))
     seen = [row for row, source in sample if source == "human"]

@@ -48,9 +48,7 @@ class Serving:
         if running is not None:
             return running
         self._repository.mkdir(parents=True, exist_ok=True)
-        return self._jobs.start(
-            "serve", "Serve the repository", {"listen": "127.0.0.1:0"}, who=who
-        )
+        return self._jobs.start("serve", "Serve the repository", {"listen": "127.0.0.1:0"}, who=who)
 
     def stop(self) -> None:
         """Stops the workspace's own server."""

@@ -79,6 +79,7 @@ class Dataset(Table):
         file: The name of the file they came from, as its owner calls it.
         fields: The fields that its rows have.
         extra: The names of its other columns.
+        notes: What its owner should know about how the file was read.
         rows: How many there are.
         labelled: Of them, those with a label that stands.
         human: Of those, the ones whose label is a person's.
@@ -95,6 +96,7 @@ class Dataset(Table):
     file: Mapped[str] = mapped_column(String(200), default="")
     fields: Mapped[list[str]]
     extra: Mapped[list[str]]
+    notes: Mapped[list[str]] = mapped_column(default=list)
     criterion: Mapped[str] = mapped_column(String(64), default="")
     rows: Mapped[int] = mapped_column(default=0)
     labelled: Mapped[int] = mapped_column(default=0)

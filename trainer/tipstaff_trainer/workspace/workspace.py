@@ -1,11 +1,11 @@
 """The Python API of all that the desk shows.
 
-    upload → criterion → pilot → review → label all → review → train → promote → try
+upload → criterion → pilot → review → label all → review → train → promote → try
 
-    workspace = Workspace("faithful")
-    traces = workspace.upload_dataset("traces.csv")
-    workspace.label_dataset(traces, criterion="faithfulness", judge={"model": …}, pilot=True)
-    ...
+workspace = Workspace("faithful")
+traces = workspace.upload_dataset("traces.csv")
+workspace.label_dataset(traces, criterion="faithfulness", judge={"model": …}, pilot=True)
+...
 """
 
 from __future__ import annotations
@@ -117,9 +117,7 @@ class Workspace:
         data = formats.read(path, shown=shown, mapping=mapping, label_source=label_source)
         return self.datasets.add(name or Path(shown).stem, data, file=shown, who=who)
 
-    def download_dataset(
-        self, dataset: AnyDataset, file: str | Path, *, only: str = "all"
-    ) -> Path:
+    def download_dataset(self, dataset: AnyDataset, file: str | Path, *, only: str = "all") -> Path:
         """Writes a data set with its labels: .csv, .jsonl, .parquet, or .json for Label Studio.
 
         Args:
@@ -135,9 +133,7 @@ class Workspace:
 
     def split(self, dataset: AnyDataset, *, test_size: float = 0.2, seed: int = 0) -> list[str]:
         """Sets rows aside for testing; gives warnings. See `Datasets.split`."""
-        return self.datasets.split(
-            self.datasets.get(dataset).id, test_size=test_size, seed=seed
-        )
+        return self.datasets.split(self.datasets.get(dataset).id, test_size=test_size, seed=seed)
 
     def label_dataset(
         self,
@@ -239,8 +235,9 @@ class Workspace:
         found = self.datasets.get(dataset)
         repository.check_name(name)
         fields = tuple(columns) if columns is not None else tuple(found.fields)
-        check_fields(fields, resolve(found.fields, {}, labelled=False, file=found.name),
-                     file=found.name)
+        check_fields(
+            fields, resolve(found.fields, {}, labelled=False, file=found.name), file=found.name
+        )
         checked = _train_settings(settings)
         if found.labelled == 0:
             raise WorkspaceError(f"{found.name}: no row has a label yet: label some first")
@@ -359,16 +356,12 @@ class Workspace:
         self.serving.close()
         self.database.close()
 
-    def _rulings(
-        self, name: str, version: int | None, rows: Sequence[Interaction]
-    ) -> list[Ruling]:
+    def _rulings(self, name: str, version: int | None, rows: Sequence[Interaction]) -> list[Ruling]:
         from tipstaff_server.evaluator import Evaluator
         from tipstaff_trainer.measure import rulings
 
         chosen = self._version(name) if version is None else version
-        return rulings(
-            Evaluator.load(repository.bundle_path(self.repository, name, chosen)), rows
-        )
+        return rulings(Evaluator.load(repository.bundle_path(self.repository, name, chosen)), rows)
 
     def _version(self, name: str) -> int:
         found = repository.versions(self.repository, name)

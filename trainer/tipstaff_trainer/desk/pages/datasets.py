@@ -86,9 +86,7 @@ def download(asked: Asked) -> Response:
     if ending not in formats.FORMATS:
         raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(formats.FORMATS)}")
     file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed when read
-    formats.dump(
-        asked.workspace.datasets, dataset.id, file, ending, only=asked.text("only", "all")
-    )
+    formats.dump(asked.workspace.datasets, dataset.id, file, ending, only=asked.text("only", "all"))
     file.seek(0)
     name = quote(f"{dataset.name}.{ending}")
     return StreamingResponse(
@@ -122,8 +120,16 @@ def label(asked: Asked) -> Response:
     dataset = _dataset(asked)
     judge: dict[str, Any] = {
         name: value
-        for name in ("model", "base_url", "soft", "max_cost", "price_input", "price_output",
-                     "concurrency", "samples")
+        for name in (
+            "model",
+            "base_url",
+            "soft",
+            "max_cost",
+            "price_input",
+            "price_output",
+            "concurrency",
+            "samples",
+        )
         if (value := asked.text(name))
     }
     try:
@@ -144,9 +150,7 @@ def label(asked: Asked) -> Response:
 def queue(asked: Asked) -> Response:
     """Puts rows before people."""
     dataset = _dataset(asked)
-    wanted = {
-        kind: asked.whole(kind, 0) or 0 for kind in ("uncertain", "disputed", "random")
-    }
+    wanted = {kind: asked.whole(kind, 0) or 0 for kind in ("uncertain", "disputed", "random")}
     rows = asked.workspace.reviews.queue(dataset.id, wanted)
     if not rows:
         return asked.go(
@@ -160,9 +164,7 @@ def queue(asked: Asked) -> Response:
 
 def _judge_page(asked: Asked, error: str = "") -> Response:
     dataset = _dataset(asked)
-    last = next(
-        (job.parameters for job in asked.workspace.jobs.recent(kind="label", limit=1)), {}
-    )
+    last = next((job.parameters for job in asked.workspace.jobs.recent(kind="label", limit=1)), {})
     values = {
         **{name: str(value) for name, value in last.get("judge", {}).items() if value is not None},
         "key_variable": last.get("key_variable", "OPENAI_API_KEY"),

@@ -65,9 +65,7 @@ def _signed_in(asked: Asked, to: str) -> Response:
     if kept := _kept(asked):
         # What was being sent when the session ended: shown once more, to be sent again.
         asked = replace(asked, session=session)
-        return with_session(
-            asked, asked.page("send_again.html", to=to, kept=kept), session
-        )
+        return with_session(asked, asked.page("send_again.html", to=to, kept=kept), session)
     return with_session(asked, asked.go(to), session)
 
 

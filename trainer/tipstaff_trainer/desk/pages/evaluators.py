@@ -125,8 +125,10 @@ def _overview(asked: Asked, error: str = "") -> Response:
         datasets=datasets,
         chosen=asked.whole("dataset") or (datasets[0].id if datasets else None),
         fields=FIELDS,
-        values={name: asked.text(name) for name in ("name", "base", "epochs", "learning_rate",
-                                                    "max_length", "seed")},
+        values={
+            name: asked.text(name)
+            for name in ("name", "base", "epochs", "learning_rate", "max_length", "seed")
+        },
         columns=asked.texts("columns") or list(FIELDS),
         error=error,
     )

@@ -60,9 +60,7 @@ def _page(
     asked: Asked, texts: dict[str, str], *, error: str = "", result: Any = None, took: float = 0.0
 ) -> Response:
     serving = asked.workspace.serving
-    online = {
-        each.name: each for each in asked.workspace.list_evaluators() if each.serving
-    }
+    online = {each.name: each for each in asked.workspace.list_evaluators() if each.serving}
     return asked.page(
         "playground.html",
         status=400 if error else 200,
