@@ -50,6 +50,24 @@ class Command:
 # In the order of a first run.
 COMMANDS = (
     Command(
+        "label",
+        "have an LLM judge label interactions",
+        "tipstaff_trainer.cli.label",
+        "server,trainer",
+    ),
+    Command(
+        "review-queue",
+        "rank a judge's rows for review by people",
+        "tipstaff_trainer.cli.review_queue",
+        "server,trainer",
+    ),
+    Command(
+        "agreement",
+        "compare a judge's labels with people's, or with another judge's",
+        "tipstaff_trainer.cli.agreement",
+        "server,trainer",
+    ),
+    Command(
         "train",
         "train an evaluator on labelled interactions and write a bundle",
         "tipstaff_trainer.cli.train",

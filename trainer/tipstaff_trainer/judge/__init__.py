@@ -1,6 +1,7 @@
 """From raw traces to labels: criteria, judges, and which rows a person should see."""
 
 from tipstaff_trainer.judge.criteria import Criterion, builtin_criteria, load_criterion
+from tipstaff_trainer.judge.estimate import Estimate, estimate
 from tipstaff_trainer.judge.examples import choose_examples
 from tipstaff_trainer.judge.labelling import (
     JudgedRow,
@@ -16,6 +17,7 @@ from tipstaff_trainer.judge.settings import JudgeSettings
 
 __all__ = [
     "Criterion",
+    "Estimate",
     "JudgeSettings",
     "JudgedRow",
     "LabelKind",
@@ -27,6 +29,7 @@ __all__ = [
     "RankBy",
     "builtin_criteria",
     "choose_examples",
+    "estimate",
     "label_rows",
     "load_criterion",
     "review_queue",

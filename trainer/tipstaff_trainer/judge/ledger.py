@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,7 +193,7 @@ class Ledger:
         return found is not None
 
 
-def question_key(model: str, messages: Sequence[Message], sampling: dict[str, object]) -> str:
+def question_key(model: str, messages: Sequence[Message], sampling: Mapping[str, object]) -> str:
     """SHA-256, in hex, over all that a reply depends on: model, conversation, sampling."""
     content = json.dumps([model, messages, sampling], ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -76,8 +76,9 @@ class Plan:
         return self.settings.samples if self.kind == "samples" else 1
 
     def missing(self, replies: Sequence[Reply]) -> int:
-        """How many more replies to ask for; each that can't be read is asked for again, up to
-        `attempts` times in all.
+        """How many more replies to ask for.
+
+        One that can't be read is asked for again, until there are `attempts` of that kind.
         """
         unread = len(replies) - len(self._opinions(replies))
         if unread >= self.settings.attempts:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tipstaff_trainer.judge.prompt import JSON_SCHEMA
+from tipstaff_trainer.judge.prompt import JSON_SCHEMA, count_tokens, estimate_tokens
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
@@ -92,8 +92,8 @@ def request_body(
     return body
 
 
-def parse_completion(values: object) -> list[Reply]:
-    """The replies of one call; what it cost stands on the first.
+def parse_completion(values: object, question: Question) -> list[Reply]:
+    """The replies of one call; what it cost, or where that is not said may have, is the first's.
 
     Raises:
         FaultyReplyError: It is not a chat completion.
@@ -104,7 +104,10 @@ def parse_completion(values: object) -> list[Reply]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise FaultyReplyError(f"not a chat completion: {place}: {first['msg']}") from None
-    usage = completion.usage or _Usage()
+    usage = completion.usage or _Usage(
+        prompt_tokens=estimate_tokens(question.messages),
+        completion_tokens=sum(count_tokens(each.message.content) for each in completion.choices),
+    )
     return [
         Reply(
             text=choice.message.content or choice.message.refusal or "",
