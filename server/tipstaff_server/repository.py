@@ -206,6 +206,19 @@ def contents(repository: Path) -> tuple[Published, ...]:
     )
 
 
+def check_name(name: str) -> None:
+    """Checks that an evaluator may be called so.
+
+    Raises:
+        RepositoryError: It may not.
+    """
+    if not _named(name):
+        raise RepositoryError(
+            f"{name[:80]!r} is no name for an evaluator: use a-z, 0-9 and -, 63 at most, and "
+            "begin with a letter or digit"
+        )
+
+
 def bundle_path(repository: Path, name: str, version: int) -> Path:
     """Where a version's bundle is."""
     return repository / name / str(version)

@@ -9,7 +9,9 @@ TipstaffError
     ├── CertificationError  certification/: the rows can't prove the promise; says what would
     ├── ExportError      export/: the model can't be exported
     │   └── ParityError  export/parity: the exported graph decides otherwise than the model
-    └── ReportError      report/: a report's folder can't be written
+    ├── ReportError      report/: a report's folder can't be written
+    └── WorkspaceError   workspace/: no such data set, criterion or job, or not now; storage fails
+        └── JobError     workspace/: a job that was waited for failed or was stopped
 """
 
 from __future__ import annotations
@@ -51,3 +53,11 @@ class ParityError(ExportError):
 
 class ReportError(TrainerError):
     """A report's folder can't be written."""
+
+
+class WorkspaceError(TrainerError):
+    """Something a workspace doesn't have, can't do as things stand, or can't store."""
+
+
+class JobError(WorkspaceError):
+    """A job that was waited for failed or was stopped; the message ends with its last words."""

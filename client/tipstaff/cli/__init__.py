@@ -102,6 +102,12 @@ COMMANDS = (
     Command(
         "serve", "serve bundles or a repository over gRPC", "tipstaff_server.cli.serve", "server"
     ),
+    Command(
+        "desk",
+        "review labels, train evaluators and try them in a browser",
+        "tipstaff_trainer.cli.desk",
+        "server,trainer,desk",
+    ),
     Command("score", "score one interaction on a running server", "tipstaff.cli.score"),
 )
 
