@@ -2,10 +2,9 @@
 
     python benchmarks/labelling.py [--rows N] [--concurrency N]
 
-The judge (`tests/judge_server.py`) is a process of its own on the same cores and replies at once, so
-the rate is what Tipstaff's own part allows; no provider is as fast. Memory is the resident set of
-this process. A second pass over the same rows finds all in the ledger. The last line printed is one
-JSON object.
+The judge (`tests/judge_server.py`) is a process of its own on the same cores and replies at once;
+no provider is as fast. Memory is the resident set of this process. A second pass over the same rows
+finds all in the ledger. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import time
 from pathlib import Path
 
 import psutil
-from comparison.processes import free_port
 
 from tipstaff import Interaction
 from tipstaff_trainer.data import Row, read_rows
@@ -42,15 +40,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--concurrency", type=int, default=32)
     args = parser.parse_args()
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, _SERVER, "--port", str(port)], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, str(_SERVER), "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    server.stdout.readline()
+    url = server.stdout.readline().split()[-1]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(_measure(Path(folder), f"http://127.0.0.1:{port}/v1", args)))
+            print(json.dumps(_measure(Path(folder), url, args)))
     finally:
         server.terminate()
         server.wait()

@@ -431,15 +431,14 @@ def _digest(text: str) -> str:
 def main() -> None:
     """Serves until it is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=8090)
+    parser.add_argument("--port", type=int, default=8090, help="0 for any that is free")
     parser.add_argument("--logprobs", choices=["yes", "no", "refused"], default="yes")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each reply")
     args = parser.parse_args()
     behaviour = Behaviour(logprobs=args.logprobs, delay=args.delay)
-    print(f"listening on http://127.0.0.1:{args.port}/v1", flush=True)
-    web.run_app(
-        application(behaviour), host="127.0.0.1", port=args.port, print=None, access_log=None
-    )
+    with JudgeServer(behaviour, args.port) as server:
+        print(f"listening on {server.url}", flush=True)
+        threading.Event().wait()
 
 
 if __name__ == "__main__":
