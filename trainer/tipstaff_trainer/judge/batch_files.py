@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge.endpoint import Endpoint
+from tipstaff_trainer.judge.endpoint import Endpoint, Request
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
@@ -135,15 +136,13 @@ async def _send(
     ledger: Ledger,
 ) -> None:
     content = file.read()
-    uploaded = await endpoint.call(
-        "upload",
-        lambda: endpoint.http.post(
-            "/files",
-            data={"purpose": "batch"},
-            files={"file": ("questions.jsonl", content, "application/jsonl")},
-        ),
-        lambda values: _text(values, "id"),
-    )
+
+    def upload() -> Request:
+        form = aiohttp.FormData({"purpose": "batch"})
+        form.add_field("file", content, filename="q.jsonl", content_type="application/jsonl")
+        return endpoint.request("POST", "/files", data=form)
+
+    uploaded = await endpoint.call("upload", upload, lambda values: _text(values, "id"))
     ledger.open_batch(uploaded, settings.base_url, settings.model, keys)
     await _begin(endpoint, uploaded, ledger)
 
@@ -152,7 +151,7 @@ async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
     """Makes a batch of an uploaded file, unless a job that was killed here has made it."""
     listed = await endpoint.call(
         f"list {file}",
-        lambda: endpoint.http.get("/batches", params={"limit": _LISTED}),
+        lambda: endpoint.request("GET", f"/batches?limit={_LISTED}"),
         lambda values: values,
     )
     known = [each for each in listed.get("data", []) if each.get("input_file_id") == file]
@@ -161,7 +160,8 @@ async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
     else:
         batch = await endpoint.call(
             f"create {file}",
-            lambda: endpoint.http.post(
+            lambda: endpoint.request(
+                "POST",
                 "/batches",
                 json={
                     "input_file_id": file,
@@ -182,16 +182,17 @@ async def _status(endpoint: Endpoint, batch: str) -> BatchStatus:
         except ValidationError:
             raise FaultyReplyError(f"not the status of a batch: {str(values)[:100]}") from None
 
-    return await endpoint.call(batch, lambda: endpoint.http.get(f"/batches/{batch}"), read)
+    return await endpoint.call(batch, lambda: endpoint.request("GET", f"/batches/{batch}"), read)
 
 
 async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
     """Downloads a file without holding it in memory."""
-    async with endpoint.http.stream("GET", f"/files/{file}/content") as response:
-        if response.status_code != 200:
-            raise JudgeError(f"file {file} of a batch can't be had: HTTP {response.status_code}")
+    whole = aiohttp.ClientTimeout(total=None)
+    async with endpoint.request("GET", f"/files/{file}/content", timeout=whole) as response:
+        if response.status != 200:
+            raise JudgeError(f"file {file} of a batch can't be had: HTTP {response.status}")
         with path.open("wb") as out:
-            async for part in response.aiter_bytes():
+            async for part in response.content.iter_chunked(2**20):
                 out.write(part)
     return path
 

@@ -25,7 +25,7 @@ async def ask(
         try:
             return await endpoint.call(
                 question.key,
-                partial(endpoint.http.post, CHAT_PATH, json=body),
+                partial(endpoint.request, "POST", CHAT_PATH, json=body),
                 lambda values: parse_completion(values, question),
             )
         except RefusedError as error:
