@@ -4,7 +4,8 @@
 
 The judge (`tests/judge_server.py`) is a process of its own on the same cores and replies at once;
 no provider is as fast. Memory is the resident set of this process. A second pass over the same rows
-finds all in the ledger. The last line printed is one JSON object.
+finds all in the ledger. Processor time a row is this process's own, and tells a slower job from a
+busier machine. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -64,20 +65,21 @@ def _measure(folder: Path, url: str, args: argparse.Namespace) -> dict[str, obje
     rows = read_rows(file, labelled=False).whole
     loaded = process.memory_info().rss
     settings = JudgeSettings(model="judge", base_url=url, concurrency=args.concurrency)
-    marks: list[tuple[float, int]] = []
+    marks: list[tuple[float, float, int]] = []
 
     def on_progress(progress: Progress) -> None:
         if progress.done % max(1, args.rows // 10) == 0:
-            marks.append((time.monotonic(), process.memory_info().rss))
-            print(progress, f"{marks[-1][1] / 2**20:.0f} MB", file=sys.stderr)
+            marks.append((time.monotonic(), time.process_time(), process.memory_info().rss))
+            print(f"{progress.done} rows, {marks[-1][2] / 2**20:.0f} MB", file=sys.stderr)
 
     with Ledger(folder / "ledger.sqlite") as ledger:
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.process_time()
         criterion = load_criterion("faithfulness")
         done = label_rows(rows, criterion, settings, ledger, on_progress=on_progress)
-        times = [started, *(mark for mark, _ in marks)]
+        times = [started, *(mark for mark, _, _ in marks)]
+        works = [worked, *(mark for _, mark, _ in marks)]
         unlabelled = sum(judged.label is None for judged in done.rows)
-        peak = max(memory for _, memory in marks)
+        peak = max(memory for _, _, memory in marks)
         again = time.monotonic()
         label_rows(rows, criterion, settings, ledger)
         again = time.monotonic() - again
@@ -88,11 +90,13 @@ def _measure(folder: Path, url: str, args: argparse.Namespace) -> dict[str, obje
         "rows_a_second": round(args.rows / (times[-1] - started)),
         "first_tenth": round(tenth / (times[1] - times[0])),
         "last_tenth": round(tenth / (times[-1] - times[-2])),
+        "processor_ms_a_row_first_tenth": round(1000 * (works[1] - works[0]) / tenth, 2),
+        "processor_ms_a_row_last_tenth": round(1000 * (works[-1] - works[-2]) / tenth, 2),
         "again_rows_a_second": round(args.rows / again),
         "mb_without_rows": round(empty / 2**20),
         "mb_with_rows": round(loaded / 2**20),
-        "mb_after_first_tenth": round(marks[0][1] / 2**20),
-        "mb_at_end": round(marks[-1][1] / 2**20),
+        "mb_after_first_tenth": round(marks[0][2] / 2**20),
+        "mb_at_end": round(marks[-1][2] / 2**20),
         "mb_peak": round(peak / 2**20),
         "ledger_mb": round((folder / "ledger.sqlite").stat().st_size / 2**20),
     }
