@@ -22,6 +22,8 @@ from tipstaff_trainer.judge.replies import LabelKind, Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
 
 _ROWS_TO_TRY = 5
+# With so many rows' replies unreadable and none read, it is the judge or the prompt.
+_UNREAD_TO_STOP = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Job:
         self._budget = Budget(settings, ledger.spent(settings.model))
         self._done = 0
         self._calls = 0
+        self._read = 0
+        self._unread = 0
         self._on_its_way: dict[str, asyncio.Event] = {}
 
     def progress(self) -> Progress:
@@ -216,6 +220,7 @@ class Job:
                 if self._is_stopped():
                     return
                 await self._ask(endpoint, question, missing)
+            self._note_reading(plan, self._ledger.replies(question.key))
         except RefusedError as error:
             self._ledger.refuse(question.key, str(error))
         except BudgetError as error:
@@ -237,6 +242,19 @@ class Job:
         self._calls += 1
         if len(replies) < wanted:
             endpoint.dialect.without.add("n")
+
+    def _note_reading(self, plan: Plan, replies: Sequence[Reply]) -> None:
+        if plan.opinion(replies) is not None:
+            self._read += 1
+            return
+        self._unread += 1
+        if self._unread >= _UNREAD_TO_STOP and not self._read:
+            said = " ".join(replies[-1].text.split())[:100]
+            raise JudgeError(
+                f"not one of the first {self._unread} rows got a reply that can be read "
+                f"({plan.complaint(replies)}; the last said {said!r}): try another --soft, a "
+                "higher --max-reply-tokens or another judge"
+            )
 
     def _is_stopped(self) -> bool:
         self.stopped = self.stopped or self._out_of_money

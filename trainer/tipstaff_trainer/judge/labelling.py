@@ -109,9 +109,7 @@ class LabelledRows:
             opinion = plan.opinion(replies)
             failure = ""
             if opinion is None:
-                failure = self._ledger.refusal(key) or (
-                    f"none of {len(replies)} replies could be read" if replies else "not asked yet"
-                )
+                failure = self._ledger.refusal(key) or plan.complaint(replies)
             yield JudgedRow(
                 row=row,
                 label=None if opinion is None else opinion.label,
