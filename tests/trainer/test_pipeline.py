@@ -59,6 +59,7 @@ def test_the_manifest_says_what_was_done(trained):
     assert manifest.training.rows + manifest.training.validation_rows == 100
     assert manifest.training.label_sources == {"judge": 100}
     assert manifest.training.settings["epochs"] == 2
+    assert all(graph.ood.n == 20 for graph in manifest.graphs)
     assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp16/cpu", "fp32/cpu"]
     assert [graph.parity.n for graph in manifest.graphs] == [120, 120, 120]
     assert manifest.metrics["test"]["n"] == 20

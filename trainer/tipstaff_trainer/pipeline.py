@@ -153,6 +153,7 @@ def train_evaluator(
         ]
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
     (out / SEEN_FILE).write_bytes(seen_bytes(rows))
+    files = [TOKENIZER_FILE, SEEN_FILE, *(file for part in measured for file in part.graph.files)]
     manifest = Manifest(
         name=name,
         criterion=criterion,
@@ -169,10 +170,7 @@ def train_evaluator(
             settings=settings.model_dump(),
         ),
         metrics=measured[0].metrics,
-        checksums={
-            name: sha256_of(out / name)
-            for name in (TOKENIZER_FILE, SEEN_FILE, *(part.graph.file for part in measured))
-        },
+        checksums={file: sha256_of(out / file) for file in files},
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
     checksums = manifest.checksums | {CARD_FILE: sha256_of(out / CARD_FILE)}
