@@ -53,6 +53,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="measure each value of a column by itself, as in system; may be repeated",
     )
+    group = parser.add_argument_group("cheap metrics to hold it against, in the report")
+    group.add_argument(
+        "--separator",
+        metavar="SEP",
+        help="what parts alternatives in the ground truth or the columns below, as / or ;",
+    )
+    group.add_argument(
+        "--correct", metavar="COLUMN", help="correct answers (default: the ground truth)"
+    )
+    group.add_argument(
+        "--incorrect", metavar="COLUMN", help="incorrect answers, for TruthfulQA's measure"
+    )
+    group.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="a Python function of your own: a dictionary of columns in, a number out, higher "
+        "for better; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,6 +117,9 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--attach: say which cases, with --cases FILE")
     if args.data is None and (args.out or args.json):
         raise UsageError(f"{'--out' if args.out else '--json'}: needs DATA to measure on")
+    for flag in ("slice_by", "separator", "correct", "incorrect", "metric"):
+        if getattr(args, flag) and not args.out:
+            raise UsageError(f"--{flag.replace('_', '-')}: is for the report, so give --out FOLDER")
 
 
 def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Outcome]) -> None:
@@ -130,8 +153,12 @@ def _write(
     from tipstaff_trainer.report.latency import measure_latency
     from tipstaff_trainer.report.learning import learning_curves
     from tipstaff_trainer.report.page import write_report
+    from tipstaff_trainer.report.reference_metrics import custom_metric, reference_metrics
     from tipstaff_trainer.run_folder import metrics_file
 
+    metrics = reference_metrics(
+        separator=args.separator, correct=args.correct, incorrect=args.incorrect
+    ) | {name: custom_metric(name) for name in args.metric}
     report = make_report(
         evaluator,
         scored,
@@ -140,7 +167,8 @@ def _write(
         slice_by=args.slice_by,
         warnings=warnings,
         cases=cases,
-        latency=measure_latency(evaluator),
+        metrics=metrics,
+        latency=measure_latency(evaluator)[0],
         learning=learning_curves(metrics_file(args.bundle)),
     )
     return write_report(report, args.out)
