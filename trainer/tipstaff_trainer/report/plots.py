@@ -6,6 +6,7 @@ suits light and dark.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -236,6 +237,9 @@ def _for_page(drawn: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'aria-hidden="true"', svg, count=1)
     svg = re.sub(r"(font: [\d.]+px) [^;\"]+", r"\1 var(--letters)", svg)
+    # Names inside of one drawing are names of the whole page, and two plots use the same.
+    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>p{own}-", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
     return svg
