@@ -89,7 +89,9 @@ def test_slices_by_column_and_by_length(report, many):
 
 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
-    with pytest.raises(DataError, match='no row has a column "team" to slice by; there are system'):
+    with pytest.raises(
+        DataError, match='no row has a column "team" beside the known ones; there is system'
+    ):
         report(many, slice_by=["team"])
 
 
