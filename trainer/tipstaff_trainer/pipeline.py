@@ -49,6 +49,7 @@ from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.errors import TrainingError
 from tipstaff_trainer.export.graph import RowSet, build_graph
@@ -77,6 +78,7 @@ def train_evaluator(
     precisions: Sequence[Precision] = ("int8",),
     golden: int = 8,
     cases: Sequence[Case] | None = None,
+    tracker: Tracker = "none",
     restart: bool = False,
 ) -> Bundle:
     """Trains an evaluator and writes its bundle into folder `out`.
@@ -95,6 +97,7 @@ def train_evaluator(
         precisions: One graph each; the manifest's metrics are int8's where it is among them.
         golden: Validation rows copied into the manifest, for servers to re-score at start.
         cases: Named cases that travel in the bundle; None to say nothing of cases.
+        tracker: Where the run's numbers go besides `out/training/metrics.jsonl`.
         restart: Throw away an interrupted run in `out/training`.
 
     Raises:
@@ -103,6 +106,7 @@ def train_evaluator(
         ExportError: The trained model can't be exported, or not faithfully.
     """
     check_out(out)
+    check_tracker(tracker)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError(
             "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
@@ -125,7 +129,7 @@ def train_evaluator(
     _warn_of_partial(encoded)
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings)
-    model = train_model(base, encoded["train"], encoded["validation"], settings, run)
+    model = train_model(base, encoded["train"], encoded["validation"], settings, run, tracker)
     save_model(model, str(run / WEIGHTS_FILE))
 
     row_sets = {

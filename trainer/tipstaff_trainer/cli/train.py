@@ -27,6 +27,7 @@ from tipstaff_trainer.data import (
     split_rows,
 )
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.tracking import TRACKERS, check_tracker
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.run_folder import check_out
 
@@ -67,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML of named cases; they go into the bundle, and stop a promotion that loses one",
     )
     parser.add_argument(
+        "--track",
+        choices=TRACKERS,
+        default="none",
+        help="where else the run's numbers go, if its package is installed (default: nowhere)",
+    )
+    parser.add_argument(
         "--restart", action="store_true", help="throw away an interrupted run in --out"
     )
     group = parser.add_argument_group("training")
@@ -86,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             check_exists(path)
     check_out(args.out)
+    check_tracker(args.track)
     settings = _settings(args)
     cases = read_cases(args.cases) if args.cases else None
     data = read_data(args.data, args)
@@ -108,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
         precisions=args.precision,
         golden=args.golden,
         cases=cases,
+        tracker=args.track,
         restart=args.restart,
     )
     _report(bundle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,8 +17,10 @@ from tipstaff_trainer.report.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.report.intervals import Interval, share
 from tipstaff_trainer.report.latency import Latency
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
+from tipstaff_trainer.report.reference_metrics import Metric
 from tipstaff_trainer.report.scored import Bools, ScoredRows
 from tipstaff_trainer.report.slices import Slice, measure, slices
+from tipstaff_trainer.report.yardsticks import Yardstick, yardsticks
 
 _MOST_MISTAKES = 10
 
@@ -101,6 +103,8 @@ class Report(_Part):
         false_blocks: Good rows that got a BLOCK, the surest first.
         slices: Measures of parts of the rows.
         cases: Named cases, those that fail first.
+        yardsticks: The evaluator beside cheap metrics, itself first; empty where no row has a
+            reference.
         latency: Of one request by length.
         learning: Curves of the training run, where its folder is at hand.
         curves: Further ones, as risk against coverage.
@@ -126,6 +130,7 @@ class Report(_Part):
     false_blocks: tuple[Mistake, ...]
     slices: tuple[Slice, ...]
     cases: tuple[CaseOutcome, ...]
+    yardsticks: tuple[Yardstick, ...]
     latency: tuple[Latency, ...]
     learning: tuple[Curve, ...]
     curves: tuple[Curve, ...] = ()
@@ -140,6 +145,7 @@ def make_report(
     slice_by: Sequence[str] = (),
     warnings: Sequence[str] = (),
     cases: Sequence[Outcome] = (),
+    metrics: Mapping[str, Metric] | None = None,
     latency: Sequence[Latency] = (),
     learning: Sequence[Curve] = (),
     further: Sequence[Curve] = (),
@@ -154,12 +160,13 @@ def make_report(
         slice_by: Columns whose values part the rows.
         warnings: What to know before believing the numbers.
         cases: Named cases that it ran.
+        metrics: Cheap metrics to hold it against, by name.
         latency: What runs take here.
         learning: The training run's curves.
         further: Curves that others measured.
 
     Raises:
-        DataError: No row has a column to slice by.
+        DataError: No row has a column to slice by, or a metric failed on a row.
     """
     manifest = evaluator.manifest
     labels = np.array([row.label for row in scored.rows], dtype=float)
@@ -184,6 +191,7 @@ def make_report(
         false_blocks=_mistakes(scored, scored.good & scored.verdict_is(Verdict.BLOCK), 1),
         slices=slices(scored, slice_by),
         cases=tuple(case_outcome(each) for each in sorted(cases, key=lambda each: each.met)),
+        yardsticks=yardsticks(scored, metrics or {}),
         latency=tuple(latency),
         learning=tuple(learning),
         curves=tuple(further),
