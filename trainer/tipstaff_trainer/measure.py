@@ -14,14 +14,20 @@ from tipstaff_server.cpus import usable_cpus
 from tipstaff_server.evaluator import Evaluator, Ruling
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import Session
+from tipstaff_server.evaluator.windows import deciding
 
 Logits = npt.NDArray[np.float64]
 
 
 def graph_logits(session: Session, encoded: Sequence[Encoded], *, what: str) -> Logits:
-    """Runs a graph over interactions, one a run, as the server does; shape (n,)."""
+    """Runs a graph over interactions as the server does, nothing beside another; shape (n,)."""
+
+    def logit(item: Encoded) -> float:
+        logits = [float(session.run([tokens]).logits[0]) for tokens in item.runs]
+        return logits[deciding(logits, item.parts)]
+
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
-        outputs = lanes.map(lambda item: float(session.run([item]).logits[0]), encoded)
+        outputs = lanes.map(logit, encoded)
         return np.fromiter(
             tqdm(outputs, total=len(encoded), desc=what, unit="row", leave=False), dtype=float
         )

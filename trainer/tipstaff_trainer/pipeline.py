@@ -30,6 +30,7 @@ from tipstaff_server.evaluator.manifest import (
     Manifest,
     Precision,
     Training,
+    Windows,
 )
 from tipstaff_trainer.data import Row, check_split, check_trainable, fingerprint, split_rows
 from tipstaff_trainer.distil.checkpoints import discard_checkpoints
@@ -174,10 +175,18 @@ def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> E
         order=tuple(name for name in _ORDER if name in fields),
         marks=settings.marks,
         max_length=max_length,
+        windows=_windows(fields, settings, max_length),
         cls_id=base.special.cls,
         sep_id=base.special.sep,
         pad_id=base.special.pad,
     )
+
+
+def _windows(fields: Sequence[Field], settings: TrainSettings, max_length: int) -> Windows | None:
+    """How to read what is too long; None where the evaluator reads nothing that is windowed."""
+    if settings.max_runs == 1 or set(fields) <= {"input"}:
+        return None
+    return Windows(length=min(settings.window_length, max_length), max_runs=settings.max_runs)
 
 
 def _check_exportable(base: Base, settings: TrainSettings) -> None:
@@ -191,7 +200,7 @@ def _warn_of_partial(encoded: Mapping[str, EncodedRows]) -> None:
     items = [item for dataset in encoded.values() for item in dataset.encoded]
     if partial := sum(item.partial for item in items):
         log.warning(
-            "%d of %d rows are longer than max_length and are cut, the ground truth first",
+            "%d of %d rows are too long to be read whole: see --max-length and --max-runs",
             partial,
             len(items),
         )

@@ -31,6 +31,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
+class Windows(_Part):
+    """How an interaction that is too long for one run is read in several; see `windows`.
+
+    Attributes:
+        length: Tokens in each of these runs, special tokens included.
+        max_runs: Of one interaction. Where it would take more, each window of the output is
+            compared with those of the ground truth that are nearest to it in wording.
+    """
+
+    length: int = Field(ge=16, le=8192)
+    max_runs: int = Field(ge=2, le=1024)
+
+
 class Encoding(_Part):
     """How an interaction becomes token ids; see `encoding`.
 
@@ -41,6 +54,8 @@ class Encoding(_Part):
         cls_id: Id of the token that opens the sequence.
         sep_id: Id of the token that closes each field.
         pad_id: Id that fills a batch's shorter sequences.
+        windows: How interactions of more than `max_length` tokens are read; None where they are
+            cut to it.
     """
 
     order: tuple[FieldName, ...] = Field(min_length=1)
@@ -49,11 +64,14 @@ class Encoding(_Part):
     cls_id: int = Field(ge=0)
     sep_id: int = Field(ge=0)
     pad_id: int = Field(ge=0)
+    windows: Windows | None = None
 
     @model_validator(mode="after")
-    def _fields_once(self) -> Encoding:
+    def _consistent(self) -> Encoding:
         if len(set(self.order)) != len(self.order):
             raise ValueError("a field stands twice in `order`")
+        if self.windows is not None and self.windows.length > self.max_length:
+            raise ValueError("windows are longer than max_length")
         return self
 
 

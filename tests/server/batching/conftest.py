@@ -100,7 +100,7 @@ def _simulate(
             scheduler.estimate(entry, now)
             try:
                 admit(
-                    entry,
+                    [entry],
                     scheduler.queue,
                     predicted_ends,
                     arrived=now,

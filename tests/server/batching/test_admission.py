@@ -23,7 +23,7 @@ def queue_of(*entries: Entry) -> DeadlineQueue:
 def check(
     new: Entry, queue: DeadlineQueue, busy_until=(0.0,), *, arrived=0.0, now=0.0, capacity=99
 ):
-    admit(new, queue, busy_until, arrived=arrived, now=now, capacity=capacity)
+    admit([new], queue, busy_until, arrived=arrived, now=now, capacity=capacity)
 
 
 def test_an_idle_server_admits_whatever_it_can_finish():

@@ -23,7 +23,13 @@ class TrainSettings(BaseModel):
     patience: int = Field(
         3, ge=1, description="evaluations without improvement after which training stops"
     )
-    max_length: int = Field(512, ge=16, le=8192, description="tokens an interaction may have")
+    max_length: int = Field(512, ge=16, le=8192, description="tokens in one run")
+    window_length: int = Field(
+        256, ge=16, le=8192, description="tokens in each run of an interaction too long for one"
+    )
+    max_runs: int = Field(
+        24, ge=1, le=1024, description="runs of an interaction too long for one; 1 cuts it instead"
+    )
     marks: Literal["overlap", "off"] = Field(
         "overlap", description="mark the words that output and ground truth share"
     )
