@@ -30,7 +30,6 @@ from tipstaff_server.evaluator.manifest import (
     Manifest,
     Precision,
     Training,
-    Windows,
 )
 from tipstaff_trainer.data import Row, check_split, check_trainable, fingerprint, split_rows
 from tipstaff_trainer.distil.checkpoints import discard_checkpoints
@@ -40,6 +39,7 @@ from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.training import train_model
+from tipstaff_trainer.distil.window_sizes import choose_windows
 from tipstaff_trainer.errors import TrainingError
 from tipstaff_trainer.export.graph import RowSet, build_graph
 from tipstaff_trainer.export.onnx_graph import export_fp32
@@ -107,7 +107,7 @@ def train_evaluator(
     train_rows, validation_rows = split_rows(rows, size, seed=settings.seed)
     for warning in check_split(train_rows, validation_rows, size):
         log.warning("%s", warning)
-    encoding = _encoding(base, fields, settings)
+    encoding = _encoding(base, train_rows, fields, settings)
     encoder = Encoder(base.tokenizer.to_str(), encoding)
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
     encoded = {part: EncodedRows(rows, encoder) for part, rows in parts.items() if rows}
@@ -167,26 +167,22 @@ def train_evaluator(
     return Bundle.open(out)
 
 
-def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> Encoding:
+def _encoding(
+    base: Base, rows: Sequence[Row], fields: Sequence[Field], settings: TrainSettings
+) -> Encoding:
     max_length = min(settings.max_length, base.max_length)
     if max_length < settings.max_length:
         log.warning("%s reads %d tokens at most, so max_length is that", base.info.name, max_length)
-    return Encoding(
+    encoding = Encoding(
         order=tuple(name for name in _ORDER if name in fields),
         marks=settings.marks,
         max_length=max_length,
-        windows=_windows(fields, settings, max_length),
         cls_id=base.special.cls,
         sep_id=base.special.sep,
         pad_id=base.special.pad,
     )
-
-
-def _windows(fields: Sequence[Field], settings: TrainSettings, max_length: int) -> Windows | None:
-    """How to read what is too long; None where the evaluator reads nothing that is windowed."""
-    if settings.max_runs == 1 or set(fields) <= {"input"}:
-        return None
-    return Windows(length=min(settings.window_length, max_length), max_runs=settings.max_runs)
+    windows = choose_windows(rows, Encoder(base.tokenizer.to_str(), encoding), settings)
+    return encoding.model_copy(update={"windows": windows})
 
 
 def _check_exportable(base: Base, settings: TrainSettings) -> None:

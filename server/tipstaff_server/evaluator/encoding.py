@@ -30,9 +30,9 @@ _WORD = re.compile(r"\w[^ \t\r\n]*")
 
 # Whose words are compared.
 _COMPARED: tuple[Field, ...] = ("output", "ground_truth")
-# Without windows: what an over-long interaction loses first, and the share of the room it keeps: the
-# ground truth down to a quarter, then the input down to an eighth, and the output only when both
-# are at theirs.
+# Without windows: what an over-long interaction loses first, and the share of the room it keeps:
+# the ground truth down to a quarter, then the input down to an eighth, and the output only when
+# both are at theirs.
 _CUT_ORDER: tuple[tuple[Field, int], ...] = (("ground_truth", 4), ("input", 8), ("output", 1))
 
 
@@ -146,17 +146,21 @@ class Encoder:
         )
 
     def least_length(self, interaction: Interaction) -> int:
-        """Tokens that a run of it has at least, at a fiftieth of what encoding it takes.
+        """Tokens that its runs have at least, at a fiftieth of what encoding it takes.
 
-        Tokenizers cut at blanks, and make at least one token of what holds a letter or digit.
+        Tokenizers cut at blanks, and make at least one token of what holds a letter or digit. Where
+        a text is cut into windows, the longest of them has more than half of its share.
         """
         order, limits = self.encoding.order, self.encoding.windows
-        # Of an interaction that is read in windows, the longest run has more than half a window.
-        most = self.encoding.max_length if limits is None else limits.length // 2
-        # Not past what a run can take: the event loop waits for this.
-        words = sum(
-            1 for name in order for _ in islice(_WORD.finditer(interaction.get(name) or ""), most)
-        )
+        most = self.encoding.max_length
+        words = 0
+        for name in order:
+            share = getattr(limits, name, None)
+            # Not past what a run can take: the event loop waits for this.
+            seen = islice(
+                _WORD.finditer(interaction.get(name) or ""), share // 2 if share else most
+            )
+            words += sum(1 for _ in seen)
         return min(1 + len(order) + words, most)
 
     def _without_frame(self, ids: list[int], offsets: list[Span]) -> tuple[list[int], list[Span]]:
@@ -180,24 +184,32 @@ class Encoder:
     def _lay_out(self, texts: _Texts) -> tuple[list[Tokens], list[int], Mapping[Field, int]]:
         """The runs, the window of the output each is of, and how much of each field is read."""
         lengths = {name: len(text) for name, text in texts.items()}
-        room, limits = self._room(self.encoding.max_length), self.encoding.windows
-        if limits is None or sum(lengths.values()) <= room:
-            kept = fit(lengths, room)
-        else:
-            kept = windows.shares(lengths, room)
-            if any(kept[name] < lengths[name] for name in lengths if name != "input"):
-                return self._windowed(texts, lengths, limits)
+        kept = self._shares(lengths)
+        if self.encoding.windows is not None and any(
+            kept[name] < lengths[name] for name in _COMPARED if name in lengths
+        ):
+            return self._windowed(texts, kept, self.encoding.windows)
         words: dict[Field, Words] = {}
         if self._marking and all(texts.get(name, _Text()).text for name in _COMPARED):
             words = {name: marks.words_of(texts[name].text) for name in _COMPARED}
         whole = {name: Window(0, count) for name, count in kept.items()}
         return [self._run(texts, whole, words)], [0], kept
 
+    def _shares(self, lengths: Mapping[Field, int]) -> Mapping[Field, int]:
+        """Tokens of each field that a run has at most."""
+        room, limits = self.encoding.max_length - 1 - len(lengths), self.encoding.windows
+        if limits is None:
+            return fit(lengths, room)
+        kept = {name: min(lengths[name], getattr(limits, name, room)) for name in lengths}
+        if "input" in kept:
+            rest = sum(kept[name] for name in kept if name != "input")
+            kept["input"] = min(kept["input"], room - rest)
+        return kept
+
     def _windowed(
-        self, texts: _Texts, lengths: Mapping[Field, int], limits: Windows
+        self, texts: _Texts, kept: Mapping[Field, int], limits: Windows
     ) -> tuple[list[Tokens], list[int], Mapping[Field, int]]:
         """As `_lay_out`, for texts of which each run takes a window."""
-        kept = windows.shares(lengths, self._room(limits.length))
         given = Window(0, kept.get("input", 0))
         asked = {word for word, _, _ in marks.words_of(texts.get("input", _Text()).text)}
         outputs = self._windows(texts, "output", kept)[: limits.max_runs]
@@ -254,10 +266,6 @@ class Encoder:
             offsets = texts[name].offsets[start:end]
             flags += [marks.mark(offsets, words.get(name, []), shared), np.zeros(1, dtype=np.int64)]
         return Tokens(np.asarray(ids, dtype=np.int64), np.concatenate(flags))
-
-    def _room(self, length: int) -> int:
-        """Tokens of text in a run of so many tokens."""
-        return length - 1 - len(self.encoding.order)
 
 
 def fit(lengths: Mapping[Field, int], room: int) -> dict[Field, int]:

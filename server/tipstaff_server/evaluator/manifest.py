@@ -35,12 +35,14 @@ class Windows(_Part):
     """How an interaction that is too long for one run is read in several; see `windows`.
 
     Attributes:
-        length: Tokens in each of these runs, special tokens included.
+        output: Tokens of the output in a run at most.
+        ground_truth: Tokens of the ground truth in a run at most.
         max_runs: Of one interaction. Where it would take more, each window of the output is
             compared with those of the ground truth that are nearest to it in wording.
     """
 
-    length: int = Field(ge=16, le=8192)
+    output: int = Field(ge=4, le=8192)
+    ground_truth: int = Field(ge=4, le=8192)
     max_runs: int = Field(ge=2, le=1024)
 
 
@@ -54,8 +56,8 @@ class Encoding(_Part):
         cls_id: Id of the token that opens the sequence.
         sep_id: Id of the token that closes each field.
         pad_id: Id that fills a batch's shorter sequences.
-        windows: How interactions of more than `max_length` tokens are read; None where they are
-            cut to it.
+        windows: How long outputs and ground truths are read; None where interactions of more than
+            `max_length` tokens are cut to it.
     """
 
     order: tuple[FieldName, ...] = Field(min_length=1)
@@ -70,8 +72,10 @@ class Encoding(_Part):
     def _consistent(self) -> Encoding:
         if len(set(self.order)) != len(self.order):
             raise ValueError("a field stands twice in `order`")
-        if self.windows is not None and self.windows.length > self.max_length:
-            raise ValueError("windows are longer than max_length")
+        if self.windows is not None:
+            widest = sum(getattr(self.windows, name, 0) for name in self.order)
+            if widest > self.max_length - 1 - len(self.order):
+                raise ValueError("windows of output and ground truth don't fit into max_length")
         return self
 
 

@@ -6,6 +6,9 @@ supports it, and an output is as good as its worst window: the min over the outp
 max over the ground truth's. SummaC (Laban et al. 2022, "SummaC: Re-visiting NLI-based models for
 inconsistency detection in summarization") takes the max over a document's parts likewise; the mean
 that it takes over the summary's would let one wrong fact hide among right ones.
+
+A window is about as long as the texts that the evaluator was trained on: it finds a sentence among
+as many others as it has learnt to, and no better the more there are.
 """
 
 from __future__ import annotations
@@ -14,13 +17,11 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-
-from tipstaff.types import Field
 
 Span = tuple[int, int]
 
@@ -32,28 +33,6 @@ class Window(NamedTuple):
 
     start: int
     end: int
-
-
-def shares(lengths: Mapping[Field, int], room: int) -> dict[Field, int]:
-    """The tokens that each field may have in one run.
-
-    The ground truth has at least half of the room, output and input a quarter each, and what one
-    doesn't need goes to the others. An input that has more than its share is cut.
-
-    Args:
-        lengths: Tokens of each field.
-        room: Tokens for all of them.
-    """
-    truth, output, given = (lengths.get(name, 0) for name in ("ground_truth", "output", "input"))
-    quarter, half = room // 4, room // 2
-    given = min(given, max(quarter, half - output, room - output - truth))
-    output = min(output, max(quarter, half - given, room - given - truth))
-    found: dict[Field, int] = {
-        "output": output,
-        "ground_truth": min(truth, room - given - output),
-        "input": given,
-    }
-    return {name: found[name] for name in lengths}
 
 
 def cut(text: str, offsets: Sequence[Span], size: int) -> list[Window]:
