@@ -55,7 +55,8 @@ def choose_windows(
     room = encoder.encoding.max_length - 1 - len(order)
     # Nothing may be crowded out by what happens to be long in these rows.
     quarter = max(_LEAST, room // 4)
-    given, output = (min(longest(name), quarter) for name in ("input", "output"))
+    given = min(longest("input"), quarter)
+    output = min(max(longest("output"), _SHORTEST_OUTPUT), quarter)
     truth = min(max(longest("ground_truth"), _SHORTEST_GROUND_TRUTH), room - given - output)
     truth = settings.ground_truth_window or truth
     output = min(max(longest("output"), _SHORTEST_OUTPUT), room - given - truth)
