@@ -1,1 +1,19 @@
 """Distils labelled interactions into evaluators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tipstaff_trainer.workspace import Workspace
+
+__all__ = ["Workspace"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when asked for: training alone does without a database.
+    if name == "Workspace":
+        from tipstaff_trainer.workspace import Workspace
+
+        return Workspace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

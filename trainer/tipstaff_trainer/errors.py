@@ -3,9 +3,15 @@
 TipstaffError
 └── TrainerError
     ├── DataError        data/: a row, a column or a file; names which and what to do
+    ├── JudgeError       judge/: a criterion, an endpoint or a ledger that won't do
+    │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
-    └── ExportError      export/: the model can't be exported
-        └── ParityError  export/parity: the exported graph decides otherwise than the model
+    ├── CertificationError  certification/: the rows can't prove the promise; says what would
+    ├── ExportError      export/: the model can't be exported
+    │   └── ParityError  export/parity: the exported graph decides otherwise than the model
+    ├── ReportError      report/: a report's folder can't be written
+    └── WorkspaceError   workspace/: no such data set, criterion or job, or not now; storage fails
+        └── JobError     workspace/: a job that was waited for failed or was stopped
 """
 
 from __future__ import annotations
@@ -21,8 +27,20 @@ class DataError(TrainerError):
     """Rows that can't be used as they stand; names the row, the column and what to do."""
 
 
+class JudgeError(TrainerError):
+    """A criterion, an endpoint or a ledger that labels can't be had with."""
+
+
+class BudgetError(JudgeError):
+    """What a job may spend is spent; what it has paid for is kept."""
+
+
 class TrainingError(TrainerError):
     """A setting or a base encoder that can't be trained."""
+
+
+class CertificationError(TrainerError):
+    """A promise can't be proved on these rows."""
 
 
 class ExportError(TrainerError):
@@ -31,3 +49,15 @@ class ExportError(TrainerError):
 
 class ParityError(ExportError):
     """The exported graph decides otherwise than the trained model."""
+
+
+class ReportError(TrainerError):
+    """A report's folder can't be written."""
+
+
+class WorkspaceError(TrainerError):
+    """Something a workspace doesn't have, can't do as things stand, or can't store."""
+
+
+class JobError(WorkspaceError):
+    """A job that was waited for failed or was stopped; the message ends with its last words."""

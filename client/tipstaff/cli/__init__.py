@@ -50,6 +50,24 @@ class Command:
 # In the order of a first run.
 COMMANDS = (
     Command(
+        "label",
+        "have an LLM judge label interactions",
+        "tipstaff_trainer.cli.label",
+        "server,trainer",
+    ),
+    Command(
+        "review-queue",
+        "rank a judge's rows for review by people",
+        "tipstaff_trainer.cli.review_queue",
+        "server,trainer",
+    ),
+    Command(
+        "agreement",
+        "compare a judge's labels with people's, or with another judge's",
+        "tipstaff_trainer.cli.agreement",
+        "server,trainer",
+    ),
+    Command(
         "train",
         "train an evaluator on labelled interactions and write a bundle",
         "tipstaff_trainer.cli.train",
@@ -59,6 +77,18 @@ COMMANDS = (
         "evaluate",
         "measure a bundle on labelled interactions",
         "tipstaff_trainer.cli.evaluate",
+        "server,trainer",
+    ),
+    Command(
+        "certify",
+        "find cuts that keep a promise, by rows that people labelled",
+        "tipstaff_trainer.cli.certify",
+        "server,trainer",
+    ),
+    Command(
+        "compare",
+        "compare two bundles: may the second take the first's place?",
+        "tipstaff_trainer.cli.compare",
         "server,trainer",
     ),
     Command("inspect", "show what a bundle holds", "tipstaff_server.cli.inspect", "server"),
@@ -71,6 +101,12 @@ COMMANDS = (
     ),
     Command(
         "serve", "serve bundles or a repository over gRPC", "tipstaff_server.cli.serve", "server"
+    ),
+    Command(
+        "desk",
+        "review labels, train evaluators and try them in a browser",
+        "tipstaff_trainer.cli.desk",
+        "server,trainer,desk",
     ),
     Command("score", "score one interaction on a running server", "tipstaff.cli.score"),
 )

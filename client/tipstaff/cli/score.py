@@ -15,7 +15,7 @@ from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Interaction, Reason, Score
 
-_REASONS_IN_WORDS = {
+REASONS_IN_WORDS = {
     Reason.PARTIAL: "not all of the text was scored",
     Reason.OUT_OF_DISTRIBUTION: "the interaction is unlike the training data",
     Reason.UNCERTIFIED: "the cuts carry no statistical guarantee",
@@ -144,7 +144,7 @@ def _as_text(score: Score) -> str:
             f"confidence ({promise.n} labels, {promise.date})"
         )
     for reason in score.reasons:
-        lines.append(f"  note       {reason}: {_REASONS_IN_WORDS[reason]}")
+        lines.append(f"  note       {reason}: {REASONS_IN_WORDS[reason]}")
     if score.coverage:
         parts = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
         lines.append(f"  tokens     {', '.join(parts)}")

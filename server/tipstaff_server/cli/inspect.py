@@ -115,7 +115,7 @@ def _measured(graph: Graph) -> Iterator[Line]:
         yield (
             "certificate",
             f"P(PASS | bad) at most {held.max_false_pass:.3g}, P(BLOCK | good) at most "
-            f"{held.max_false_block:.3g}, with confidence {held.confidence:.3g}, on {held.n} "
+            f"{held.max_false_block:.3g}, each with confidence {held.confidence:.3g}, on {held.n} "
             f"human-labelled rows, {held.date}",
         )
     yield (

@@ -17,6 +17,8 @@ SCHEMA_VERSION: Final = 1
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "card.md"
+# Hashes of what the evaluator was trained on, which no server reads.
+SEEN_FILE = "seen.npy"
 
 Precision = Literal["int8", "fp16", "fp32"]
 EvaluatorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -96,13 +98,24 @@ class Calibration(_Part):
 
 
 class Certificate(_Part):
-    """A guarantee on the cuts of one graph; `tipstaff.types.Certificate` explains the fields."""
+    """A guarantee on the cuts of one graph; `tipstaff.types.Certificate` explains the rest.
+
+    Attributes:
+        max_false_pass: 1 where nothing is promised of it.
+        max_false_block: 1 where nothing is promised of it.
+        n_bad: Rows that the promise on PASS rests on; None where nobody wrote it down.
+        n_good: Rows that the promise on BLOCK rests on.
+        fingerprint: SHA-256 over all these rows, in order.
+    """
 
     max_false_pass: Probability
     max_false_block: Probability
     confidence: Probability
     n: int = Field(ge=1)
     date: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    n_bad: int | None = Field(default=None, ge=0)
+    n_good: int | None = Field(default=None, ge=0)
+    fingerprint: Sha256 | None = None
 
 
 class Policy(_Part):

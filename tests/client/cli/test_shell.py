@@ -13,6 +13,7 @@ from tipstaff import cli
 WORDS = {
     "train": ["data.csv", "--name", "faithful", "--out", "bundle"],
     "evaluate": ["bundle", "data.csv"],
+    "certify": ["bundle", "data.csv"],
     "inspect": ["bundle"],
     "publish": ["bundle", "repository"],
     "promote": ["repository", "faithful", "1"],
@@ -65,7 +66,7 @@ def test_version(tipstaff):
     ("words", "line"),
     [
         (["trian"], "tipstaff: error: no command 'trian': did you mean 'train'?"),
-        (["x"], "tipstaff: error: no command 'x': choose from train, evaluate, inspect, "),
+        (["x"], "tipstaff: error: no command 'x': choose from train, evaluate, "),
         (["--verbose"], "tipstaff: error: unrecognized arguments: --verbose (see tipstaff --help)"),
         (["score"], "tipstaff score: error: the following arguments are required: --target (see"),
     ],

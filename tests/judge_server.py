@@ -1,0 +1,433 @@
+"""An OpenAI-compatible endpoint on this machine that judges by a rule, and fails on command.
+
+    python tests/judge_server.py [--port N] [--logprobs yes|no] [--delay SECONDS]
+
+It speaks chat completions (log-probabilities, several choices, JSON schemas, usage) and the batch
+API (files and batches) as their references describe them. What it makes of a case: the reference
+stands in the answer, or it doesn't; unsure where the word "perhaps" is in the answer.
+
+A text may hold a command to it, which a test puts into a row:
+
+    [[status 500]] [[status 500 x2]]   that status, always or for the first two calls
+    [[retry-after 1 x1]]               429 with that header
+    [[garbled x1]]                     broken JSON
+    [[cut x1]]                         the connection closes half-way through the reply
+    [[slow 3 x1]]                      so many seconds late
+    [[mumble x1]]                      a reply without a verdict
+    [[empty x1]]                       a chat completion without choices
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import math
+import re
+import threading
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+_COMMAND = re.compile(r"\[\[([a-z-]+)(?: ([\d.]+))?(?: x(\d+))?\]\]")
+_BLOCK = "<{0}(?:-\\d+)?>\n(.*?)\n</{0}"
+
+
+@dataclass
+class Behaviour:
+    """What an endpoint offers, and what it did. Attributes may be changed while it runs.
+
+    Attributes:
+        logprobs: `yes`, `no` (left out of the reply), or `refused` with a 400.
+        structured: Whether it takes `response_format`; else a 400.
+        several: Whether it takes `n`; else it gives one reply.
+        usage: Whether it says what a call cost.
+        temperature: Whether it takes `temperature`; else a 400.
+        down: Status of every reply; 0 for none.
+        delay: Seconds before a reply.
+        key: The bearer token it wants; empty for none.
+        rate: Most calls in any second; more get a 429 with Retry-After. 0 for any number.
+        calls: Chat completions that were fully answered, by their last user message's digest.
+        seen: All requests for one, answered or not.
+        bodies: The requests' bodies, when `keep_bodies`.
+    """
+
+    logprobs: str = "yes"
+    structured: bool = True
+    several: bool = True
+    usage: bool = True
+    temperature: bool = True
+    down: int = 0
+    delay: float = 0.0
+    key: str = ""
+    rate: int = 0
+    keep_bodies: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
+    seen: int = 0
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    most_at_once: int = 0
+    at_once: int = 0
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    batch_polls: int = 2
+    commands: Counter[str] = field(default_factory=Counter)
+    starts: list[float] = field(default_factory=list)
+
+
+class JudgeServer:
+    """The endpoint on a thread of its own; a context manager.
+
+    Attributes:
+        url: What `--base-url` takes.
+        behaviour: What it offers and did.
+    """
+
+    def __init__(self, behaviour: Behaviour | None = None, port: int = 0) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.url = ""
+        self._port = port
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> JudgeServer:
+        self._thread.start()
+        self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        runner = web.AppRunner(application(self.behaviour), access_log=None, shutdown_timeout=0.1)
+        self._loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", self._port)
+        self._loop.run_until_complete(site.start())
+        port = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}/v1"
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
+
+
+def application(behaviour: Behaviour) -> web.Application:
+    """The endpoint's routes."""
+    app = web.Application(client_max_size=200 * 2**20)
+    endpoint = _Endpoint(behaviour)
+    app.add_routes(
+        [
+            web.post("/v1/chat/completions", endpoint.chat),
+            web.post("/v1/files", endpoint.upload),
+            web.get("/v1/files/{id}/content", endpoint.download),
+            web.post("/v1/batches", endpoint.create_batch),
+            web.get("/v1/batches/{id}", endpoint.get_batch),
+            web.get("/calls", endpoint.get_calls),
+        ]
+    )
+    return app
+
+
+class _RefusalError(Exception):
+    def __init__(self, status: int, message: str, **rest: Any) -> None:
+        self.status = status
+        self.body = {"error": {"message": message, "type": "invalid_request_error", **rest}}
+
+
+class _Endpoint:
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+
+    async def get_calls(self, request: web.Request) -> web.Response:
+        """Not of the protocol: what was answered, for a test in another process."""
+        calls = self.behaviour.calls
+        return web.json_response(
+            {
+                "answered": calls.total(),
+                "twice": sum(n > 1 for n in calls.values()),
+                "seen": self.behaviour.seen,
+            }
+        )
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        behaviour = self.behaviour
+        behaviour.seen += 1
+        behaviour.at_once += 1
+        behaviour.most_at_once = max(behaviour.most_at_once, behaviour.at_once)
+        try:
+            if behaviour.key and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
+                raise _RefusalError(401, "Incorrect API key provided.", code="invalid_api_key")
+            if behaviour.down:
+                return web.Response(status=behaviour.down, text="<html>Bad gateway</html>")
+            if behaviour.rate:
+                now = asyncio.get_running_loop().time()
+                behaviour.starts = [t for t in behaviour.starts if now - t < 1]
+                if len(behaviour.starts) >= behaviour.rate:
+                    return _limited(str(max(0.01, 1 - (now - behaviour.starts[0]))))
+                behaviour.starts.append(now)
+            body = await request.json()
+            if behaviour.keep_bodies:
+                behaviour.bodies.append(body)
+            if behaviour.delay:
+                await asyncio.sleep(behaviour.delay)
+            return await self._reply(request, body)
+        except _RefusalError as refusal:
+            return web.json_response(refusal.body, status=refusal.status)
+        finally:
+            behaviour.at_once -= 1
+
+    async def _reply(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        asked = body["messages"][-1]["content"]
+        command, value = self._command(asked)
+        if command == "status":
+            raise _RefusalError(int(value), f"the server was told to say {value}")
+        if command == "retry-after":
+            return _limited(value)
+        if command == "slow":
+            await asyncio.sleep(float(value))
+        if command == "garbled":
+            return web.Response(text='{"id": "chatcmpl-1", "choices": [{"mess')
+        completion = self.complete(body, mumble=command == "mumble")
+        if command == "empty":
+            completion["choices"] = []
+        if command == "cut":
+            return await _cut(request, completion)
+        if command != "empty":
+            self.behaviour.calls[_digest(asked)] += 1
+        return web.json_response(completion)
+
+    def complete(self, body: dict[str, Any], *, mumble: bool = False) -> dict[str, Any]:
+        """The chat completion for a request's body; also of a batch's line."""
+        behaviour = self.behaviour
+        for name, taken in (
+            ("logprobs", behaviour.logprobs != "refused"),
+            ("response_format", behaviour.structured),
+            ("temperature", behaviour.temperature),
+        ):
+            if name in body and not taken:
+                raise _RefusalError(
+                    400,
+                    f"Unsupported parameter: '{name}' is not supported with this model.",
+                    param=name,
+                    code="unsupported_parameter",
+                )
+        asked = body["messages"][-1]["content"]
+        belief = _belief(asked)
+        first = "Begin your reply with one word" in asked
+        count = body.get("n", 1) if behaviour.several else 1
+        start = behaviour.calls[_digest(asked)]
+        choices = []
+        for index in range(count):
+            sample = 0.5 if not body.get("temperature") else _fraction(asked, start + index)
+            yes = belief > sample if body.get("temperature") else belief >= 0.5
+            word = "Yes" if yes else "No"
+            reason = "The answer says what the reference says." if yes else "It doesn't."
+            text = f"{word}\n{reason}" if first else json.dumps({"reason": reason, "verdict": word})
+            if mumble:
+                text = "Well, it depends on how you look at it."
+            choice: dict[str, Any] = {
+                "index": index,
+                "message": {"role": "assistant", "content": text, "refusal": None},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+            if body.get("logprobs") and behaviour.logprobs == "yes":
+                choice["logprobs"] = {"content": _logprobs(text, belief, body["top_logprobs"])}
+            choices.append(choice)
+        completion: dict[str, Any] = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": choices,
+        }
+        if behaviour.usage:
+            prompt = sum(len(turn["content"]) for turn in body["messages"]) // 4
+            reply = sum(len(each["message"]["content"]) for each in choices) // 4
+            completion["usage"] = {
+                "prompt_tokens": prompt,
+                "completion_tokens": reply,
+                "total_tokens": prompt + reply,
+            }
+        return completion
+
+    def _command(self, text: str) -> tuple[str, str]:
+        found = _COMMAND.search(text)
+        if found is None:
+            return "", ""
+        times = int(found[3] or 0)
+        given = f"{found[0]} {_digest(text)}"
+        if times and self.behaviour.commands[given] >= times:
+            return "", ""
+        self.behaviour.commands[given] += 1
+        return found[1], found[2] or ""
+
+    async def upload(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        uploaded = form["file"]
+        if form.get("purpose") != "batch" or not isinstance(uploaded, web.FileField):
+            raise web.HTTPBadRequest(text='{"error": {"message": "no file for a batch"}}')
+        name = f"file-{uuid.uuid4().hex}"
+        self.behaviour.files[name] = uploaded.file.read().decode()
+        return web.json_response({"id": name, "object": "file", "purpose": "batch"})
+
+    async def download(self, request: web.Request) -> web.Response:
+        return web.Response(text=self.behaviour.files[request.match_info["id"]])
+
+    async def create_batch(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        name = f"batch_{uuid.uuid4().hex}"
+        lines = self.behaviour.files[asked["input_file_id"]].splitlines()
+        self.behaviour.batches[name] = {
+            "id": name,
+            "object": "batch",
+            "endpoint": asked["endpoint"],
+            "input_file_id": asked["input_file_id"],
+            "completion_window": asked["completion_window"],
+            "status": "validating",
+            "output_file_id": None,
+            "error_file_id": None,
+            "errors": None,
+            "metadata": asked.get("metadata"),
+            "request_counts": {"total": len(lines), "completed": 0, "failed": 0},
+            "polls": 0,
+        }
+        return web.json_response(self._shown(name))
+
+    async def get_batch(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        if name not in self.behaviour.batches:
+            return web.json_response({"error": {"message": f"No such batch: {name}"}}, status=404)
+        batch = self.behaviour.batches[name]
+        batch["polls"] += 1
+        if batch["status"] == "in_progress" and batch["polls"] > self.behaviour.batch_polls:
+            self._run(batch)
+        elif batch["status"] == "validating":
+            batch["status"] = "in_progress"
+        return web.json_response(self._shown(name))
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        return {k: v for k, v in self.behaviour.batches[name].items() if k != "polls"}
+
+    def _run(self, batch: dict[str, Any]) -> None:
+        good, bad = [], []
+        # The order of the results is not that of the requests.
+        for line in reversed(self.behaviour.files[batch["input_file_id"]].splitlines()):
+            request = json.loads(line)
+            asked = request["body"]["messages"][-1]["content"]
+            command, value = self._command(asked)
+            result = {"id": f"batch_req_{uuid.uuid4().hex}", "custom_id": request["custom_id"]}
+            try:
+                if command == "status":
+                    raise _RefusalError(int(value), f"the server was told to say {value}")
+                completion = self.complete(request["body"], mumble=command == "mumble")
+                self.behaviour.calls[_digest(asked)] += 1
+                response = {"status_code": 200, "request_id": "r", "body": completion}
+                good.append({**result, "response": response, "error": None})
+            except _RefusalError as refusal:
+                response = {
+                    "status_code": refusal.status, "request_id": "r", "body": refusal.body
+                }  # fmt: skip
+                bad.append({**result, "response": response, "error": None})
+        for results, kind in ((good, "output_file_id"), (bad, "error_file_id")):
+            if results:
+                file = f"file-{uuid.uuid4().hex}"
+                self.behaviour.files[file] = "".join(json.dumps(r) + "\n" for r in results)
+                batch[kind] = file
+        counts = {"total": len(good) + len(bad), "completed": len(good), "failed": len(bad)}
+        batch.update(status="completed", request_counts=counts)
+
+
+def _limited(seconds: str) -> web.Response:
+    return web.json_response(
+        {"error": {"message": "Rate limit reached.", "code": "rate_limit_exceeded"}},
+        status=429,
+        headers={"Retry-After": seconds},
+    )
+
+
+async def _cut(request: web.Request, completion: dict[str, Any]) -> web.StreamResponse:
+    """Promises the whole reply, sends half and closes."""
+    content = json.dumps(completion).encode()
+    response = web.StreamResponse(headers={"Content-Length": str(len(content))})
+    response.content_type = "application/json"
+    await response.prepare(request)
+    await response.write(content[: len(content) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+def _belief(asked: str) -> float:
+    """How sure the judge is that the case is good."""
+    texts = {
+        name: (re.findall(_BLOCK.format(name), asked, re.DOTALL) or [""])[-1].casefold()
+        for name in ("output", "ground_truth")
+    }
+    good = any(part.strip() in texts["output"] for part in re.split(r"[/|]", texts["ground_truth"]))
+    unsure = "perhaps" in texts["output"]
+    return (0.6 if unsure else 0.95) if good else (0.4 if unsure else 0.05)
+
+
+def _logprobs(text: str, belief: float, count: int) -> list[dict[str, Any]]:
+    """The first tokens; the verdict's chances are spread over several spellings."""
+    spread = {
+        "Yes": belief * 0.9,
+        " Yes": belief * 0.08,
+        "No": (1 - belief) * 0.9,
+        "no": (1 - belief) * 0.08,
+        "Well": 0.02,
+    }
+    top = sorted(spread.items(), key=lambda each: -each[1])[:count]
+    first = text.split("\n")[0]
+    verdict = {
+        "token": first,
+        "logprob": math.log(spread.get(first, 1e-9)),
+        "bytes": list(first.encode()),
+        "top_logprobs": [
+            {"token": token, "logprob": math.log(share), "bytes": list(token.encode())}
+            for token, share in top
+        ],
+    }
+    end = {"token": "\n", "logprob": -0.001, "bytes": [10], "top_logprobs": []}
+    return [verdict, end]
+
+
+def _fraction(text: str, number: int) -> float:
+    """A number in [0, 1) that looks like chance and is the same each time."""
+    digest = hashlib.sha256(f"{number} {text}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def main() -> None:
+    """Serves until it is stopped."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=8090)
+    parser.add_argument("--logprobs", choices=["yes", "no", "refused"], default="yes")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each reply")
+    args = parser.parse_args()
+    behaviour = Behaviour(logprobs=args.logprobs, delay=args.delay)
+    print(f"listening on http://127.0.0.1:{args.port}/v1", flush=True)
+    web.run_app(
+        application(behaviour), host="127.0.0.1", port=args.port, print=None, access_log=None
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""A real desk in a process of its own, and a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from running_server import command, wait_until
+from tools import require
+
+from tipstaff_trainer.workspace import Workspace
+
+
+@dataclass
+class RunningDesk:
+    """A desk's process, and where it is."""
+
+    process: subprocess.Popen[bytes]
+    log_file: Path
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    @property
+    def way_in(self) -> str:
+        match = re.search(r"desk +(http://\S+)", self.log)
+        assert match, self.log
+        return match[1]
+
+    @property
+    def url(self) -> str:
+        return self.way_in.partition("/?")[0].rstrip("/")
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def start_desk(tmp_path_factory) -> Iterator[Callable[..., RunningDesk]]:
+    """Starts desks, and in the end stops them and the jobs that outlive them."""
+    started: list[RunningDesk] = []
+
+    def start(folder: Path, *words: object, **environment: str) -> RunningDesk:
+        log_file = tmp_path_factory.mktemp("desk") / "log.txt"
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                command("desk", folder, "--port", 0, *words),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            )
+        desk = RunningDesk(process, log_file, folder)
+        started.append(desk)
+        wait_until(lambda: "Ctrl-C" in desk.log or process.poll() is not None)
+        assert "Ctrl-C" in desk.log, desk.log
+        return desk
+
+    yield start
+    for desk in started:
+        desk.stop()
+    for folder in {desk.folder for desk in started}:
+        workspace = Workspace(folder)
+        for job in workspace.jobs.active():
+            workspace.jobs.stop(job.id)
+        workspace.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's chromium, driven by Playwright."""
+    path = require("chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,0 +1,152 @@
+"""`tipstaff review-queue DATA`: the rows of a judge that a person should see first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tipstaff.errors import UsageError
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.judge.records import number_in, rounded, row_record
+from tipstaff_trainer.judge.review_queue import RANKINGS, review_queue
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_data_arguments(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="a .jsonl file; else the screen")
+    parser.add_argument(
+        "--count", type=_count, default=200, metavar="N", help="rows in the queue (default: 200)"
+    )
+    parser.add_argument(
+        "--random-share",
+        type=_share,
+        default=0.2,
+        metavar="SHARE",
+        help="share drawn at random, for honest estimates (default: 0.2)",
+    )
+    parser.add_argument(
+        "--rank-by",
+        choices=RANKINGS,
+        default="error",
+        help="the order of the rest: likely label error, the judge's own uncertainty, or "
+        "disagreement between judges and evaluator (default: error)",
+    )
+    parser.add_argument(
+        "--judge",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="the same rows as another judge labelled them; may be repeated",
+    )
+    second = parser.add_mutually_exclusive_group()
+    second.add_argument(
+        "--evaluator", type=Path, metavar="BUNDLE", help="a bundle whose scores are compared"
+    )
+    second.add_argument(
+        "--scores", metavar="COLUMN", help="the column that holds an evaluator's scores"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random slice (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ranks the rows and writes the queue."""
+    for path in (args.data, *args.judge):
+        check_exists(path)
+    if args.out is not None and args.out.suffix != ".jsonl":
+        raise UsageError(f"--out {args.out}: rows are written as JSON lines; name it .jsonl")
+    data = read_data(args.data, args)
+    for warning in data.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    scores = _scores(data.rows, args)
+    judges = [_labels(path, args) for path in args.judge]
+    for path, labels in zip(args.judge, judges, strict=True):
+        if not any(row.id in labels for row in data.rows):
+            raise DataError(f"{path}: none of its rows is in {args.data}; rows are matched by id")
+    queue = review_queue(
+        data.whole,
+        count=args.count,
+        random_share=args.random_share,
+        rank_by=args.rank_by,
+        judges=judges,
+        scores=scores,
+        seed=args.seed,
+    )
+    if not queue:
+        raise DataError(f"{args.data}: no row is left to review; people have labelled them all")
+    lines = [
+        json.dumps(
+            row_record(
+                each.row,
+                selection=each.selection,
+                priority=rounded(each.priority),
+                why=each.why,
+            ),
+            ensure_ascii=False,
+        )
+        for each in queue
+    ]
+    if args.out is None:
+        print("\n".join(lines))
+        return 0
+    args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    counts = Counter(each.selection for each in queue)
+    shown = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    print(f"queue: {len(queue)} of {len(data.rows)} rows ({shown})")
+    print(f"rows: {args.out}")
+    print("next: correct label, set label_source to human, and train on both files together; a")
+    print("      person's label of an id outranks the judge's")
+    return 0
+
+
+def _scores(rows: Sequence[Row], args: argparse.Namespace) -> list[float] | None:
+    if args.scores is not None:
+        return [_number(row, args.scores) for row in rows]
+    if args.evaluator is None:
+        return None
+
+    from tipstaff_server.evaluator import Evaluator
+    from tipstaff_trainer.measure import rulings
+
+    evaluator = Evaluator.load(args.evaluator)
+    return [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
+
+
+def _number(row: Row, column: str) -> float:
+    try:
+        number = number_in(row.extra, column)
+    except ValueError as error:
+        raise DataError(f'{row.place}, column "{column}": {error}') from None
+    return float("nan") if number is None else number
+
+
+def _labels(path: Path, args: argparse.Namespace) -> dict[str, float]:
+    """The judge's label of each row: `judge_label` where people have had a say since."""
+    labels = {}
+    for row in read_rows(path, mapping=dict(args.map)).whole:
+        own = number_in(row.extra, "judge_label") if row.label_source == "human" else None
+        labels[row.id] = row.label if own is None else own
+    return labels
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1")
+    return share

@@ -1,0 +1,88 @@
+"""What stands before every page: limits, foreign sites, and headers that browsers obey."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Room for a form's other fields beside a file.
+_FORM_BYTES = 2 * 2**20
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_HEADERS = {
+    # Everything a page loads is ours and in a file; nothing runs that stands in a page.
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class TooLarge(Exception):
+    """More was sent than is read."""
+
+
+class Guard:
+    """The outermost layer.
+
+    Args:
+        app: What it guards.
+        max_upload_bytes: Of a file.
+        local: Whether only this machine is served; then other host names are refused, so that a
+            foreign site can't pass for this machine by its name (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int, local: bool) -> None:
+        self._app = app
+        self._most = max_upload_bytes + _FORM_BYTES
+        self._local = local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if refusal := self._refusal(scope["method"], headers):
+            await PlainTextResponse(refusal + "\n", status_code=403)(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._most:
+                raise TooLarge
+            return message
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    out.setdefault(name, value)
+                if not scope["path"].startswith("/static/"):
+                    out["cache-control"] = "no-store"
+            await send(message)
+
+        length = headers.get("content-length", "0")
+        scope["tipstaff.too_large"] = length.isdigit() and int(length) > self._most
+        await self._app(scope, counted, with_headers)
+
+    def _refusal(self, method: str, headers: Headers) -> str:
+        host = headers.get("host", "")
+        if self._local and urlsplit(f"//{host}").hostname not in _LOCAL_HOSTS:
+            return f"{host!r} is not this desk's name: open it as localhost or 127.0.0.1"
+        if method in _SAFE:
+            return ""
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        foreign = site not in (None, "same-origin", "none") or (
+            origin not in (None, "null") and urlsplit(origin).netloc != host
+        )
+        return "this was sent by another site's page: open the desk itself" if foreign else ""

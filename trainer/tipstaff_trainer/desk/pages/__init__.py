@@ -1,0 +1,4 @@
+"""The desk's pages, a module for each place: each reads what was asked, calls the workspace, shows.
+
+Every module has `routes()`.
+"""

@@ -1,0 +1,193 @@
+"""Data sets: the list, one with its rows, a row, splits, downloads, labelling and the queue."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace import formats
+from tipstaff_trainer.workspace.datasets import FILTERS
+from tipstaff_trainer.workspace.reviews import PILOT_ROWS
+from tipstaff_trainer.workspace.tables import Dataset
+
+_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+    "json": "application/json",
+    "parquet": "application/vnd.apache.parquet",
+}
+_CHUNK = 2**16
+# A download is held in memory up to this size, then in a file.
+_IN_MEMORY = 2**22
+
+
+def routes() -> list[Route]:
+    """The addresses of data sets."""
+    return [
+        get("/datasets", show_all),
+        get("/datasets/{dataset:int}", show),
+        get("/datasets/{dataset:int}/rows/{row:int}", show_row),
+        get("/datasets/{dataset:int}/download/{ending:str}", download),
+        post("/datasets/{dataset:int}/split", split),
+        get("/datasets/{dataset:int}/label", ask_judge),
+        post("/datasets/{dataset:int}/label", label),
+        post("/datasets/{dataset:int}/queue", queue),
+    ]
+
+
+def show_all(asked: Asked) -> Response:
+    """Every data set, and where to bring another."""
+    return asked.page("datasets.html", datasets=asked.workspace.datasets.all())
+
+
+def show(asked: Asked) -> Response:
+    """One data set: what can be done with it next, and its rows."""
+    dataset = _dataset(asked)
+    only = asked.text("only", "all")
+    page = asked.workspace.datasets.page(
+        dataset.id, only=only, after=asked.whole("after", -1) or 0, before=asked.whole("before")
+    )
+    jobs = asked.workspace.jobs.recent(dataset=dataset.id, limit=5)
+    return asked.page(
+        "dataset.html",
+        dataset=dataset,
+        page=page,
+        only=only,
+        filters=FILTERS,
+        formats=formats.FORMATS,
+        progress=asked.workspace.reviews.progress(dataset.id),
+        jobs=jobs,
+        pilot_rows=PILOT_ROWS,
+    )
+
+
+def show_row(asked: Asked) -> Response:
+    """One row with all that was ever said of it."""
+    dataset = _dataset(asked)
+    row = asked.workspace.datasets.row(asked.number("row"))
+    if row.dataset_id != dataset.id:
+        raise WorkspaceError(f"there is no row {row.id} in {dataset.name}")
+    return asked.page(
+        "row.html", dataset=dataset, row=row, labels=asked.workspace.datasets.labels(row.id)
+    )
+
+
+def download(asked: Asked) -> Response:
+    """The data set as a file."""
+    dataset = _dataset(asked)
+    ending = asked.request.path_params["ending"]
+    if ending not in formats.FORMATS:
+        raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(formats.FORMATS)}")
+    file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed when read
+    formats.dump(asked.workspace.datasets, dataset.id, file, ending, only=asked.text("only", "all"))
+    file.seek(0)
+    name = quote(f"{dataset.name}.{ending}")
+    return StreamingResponse(
+        _pieces(file),
+        media_type=_TYPES[ending],
+        headers={"content-disposition": f"attachment; filename*=UTF-8''{name}"},
+    )
+
+
+def split(asked: Asked) -> Response:
+    """Sets rows aside for testing."""
+    dataset = _dataset(asked)
+    percent = asked.whole("percent", 20) or 0
+    warnings = asked.workspace.split(
+        dataset, test_size=percent / 100, seed=asked.whole("seed", 0) or 0
+    )
+    count = asked.workspace.datasets.get(dataset).test
+    notice = f"{count:,} of {dataset.rows:,} rows are set aside for testing."
+    return asked.go(
+        f"/datasets/{dataset.id}", " ".join([notice, *warnings]), "note" if warnings else "good"
+    )
+
+
+def ask_judge(asked: Asked) -> Response:
+    """Where the judge and the criterion are chosen."""
+    return _judge_page(asked)
+
+
+def label(asked: Asked) -> Response:
+    """Starts a pilot, or the labelling of all rows."""
+    dataset = _dataset(asked)
+    judge: dict[str, Any] = {
+        name: value
+        for name in (
+            "model",
+            "base_url",
+            "soft",
+            "max_cost",
+            "price_input",
+            "price_output",
+            "concurrency",
+            "samples",
+        )
+        if (value := asked.text(name))
+    }
+    try:
+        job = asked.workspace.label_dataset(
+            dataset,
+            criterion=asked.text("criterion"),
+            judge=judge,
+            pilot=asked.text("rows") != "all",
+            examples=asked.whole("examples"),
+            key_variable=asked.text("key_variable"),
+            who=asked.who,
+        )
+    except Exception as error:
+        return _judge_page(asked, str(error))
+    return asked.go(f"/jobs/{job.id}")
+
+
+def queue(asked: Asked) -> Response:
+    """Puts rows before people."""
+    dataset = _dataset(asked)
+    wanted = {kind: asked.whole(kind, 0) or 0 for kind in ("uncertain", "disputed", "random")}
+    rows = asked.workspace.reviews.queue(dataset.id, wanted)
+    if not rows:
+        return asked.go(
+            f"/datasets/{dataset.id}",
+            "No row was added: none is left of the kinds that you asked for. Uncertain rows are "
+            "those that the judge was unsure of; disputed ones those that people disagree on.",
+            "note",
+        )
+    return asked.go(f"/review/{dataset.id}", f"{len(rows):,} rows wait for review.")
+
+
+def _judge_page(asked: Asked, error: str = "") -> Response:
+    dataset = _dataset(asked)
+    last = next((job.parameters for job in asked.workspace.jobs.recent(kind="label", limit=1)), {})
+    values = {
+        **{name: str(value) for name, value in last.get("judge", {}).items() if value is not None},
+        "key_variable": last.get("key_variable", "OPENAI_API_KEY"),
+        "criterion": dataset.criterion or "faithfulness",
+        "rows": "pilot" if dataset.human == 0 else "all",
+        **{name: asked.text(name) for name in asked.form},
+    }
+    return asked.page(
+        "label.html",
+        status=400 if error else 200,
+        dataset=dataset,
+        criteria=asked.workspace.criteria.all(),
+        values=values,
+        pilot_rows=PILOT_ROWS,
+        error=error,
+    )
+
+
+def _dataset(asked: Asked) -> Dataset:
+    return asked.workspace.datasets.get(asked.number("dataset"))
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_CHUNK):
+            yield piece

@@ -1,0 +1,85 @@
+"""The way in: the start, who one is, the token, and leaving."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import replace
+from urllib.parse import quote
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tipstaff_trainer.desk.sessions import new_session
+from tipstaff_trainer.desk.web import Asked, get, post, with_session
+
+
+def routes() -> list[Route]:
+    """The entrance's addresses."""
+    return [
+        get("/", start, open_to_all=True),
+        post("/sign-in", sign_in, open_to_all=True),
+        post("/name", set_name),
+        post("/sign-out", sign_out),
+    ]
+
+
+def start(asked: Asked) -> Response:
+    """Data sets are what everything begins with; a token in the address signs in."""
+    if asked.desk.settings.token and "token" in asked.request.query_params:
+        return _signed_in(asked, "/datasets")
+    return asked.go("/datasets")
+
+
+def sign_in(asked: Asked) -> Response:
+    """Takes the token, and goes on to where somebody wanted to be."""
+    return _signed_in(asked, _inside(asked.text("to")))
+
+
+def set_name(asked: Asked) -> Response:
+    """Remembers who sits there: labels say who gave them."""
+    name = " ".join(asked.text("name").split())[:80]
+    to = _inside(asked.text("back"))
+    if not name:
+        return asked.go(to, "A name is needed: labels say who gave them.", "bad")
+    return with_session(asked, asked.go(to), replace(asked.session, name=name))
+
+
+def sign_out(asked: Asked) -> Response:
+    """Forgets the session."""
+    return with_session(asked, asked.go("/"), new_session(60))
+
+
+def _signed_in(asked: Asked, to: str) -> Response:
+    settings = asked.desk.settings
+    if not hmac.compare_digest(asked.text("token").encode(), settings.token.encode()):
+        return asked.page(
+            "sign_in.html",
+            status=401,
+            error="That is not the token. It is in the terminal that the desk was started in.",
+            to=to,
+            kept=_kept(asked),
+        )
+    session = new_session(
+        settings.session_seconds, name=asked.text("name") or asked.who, signed_in=True
+    )
+    if kept := _kept(asked):
+        # What was being sent when the session ended: shown once more, to be sent again.
+        asked = replace(asked, session=session)
+        return with_session(asked, asked.page("send_again.html", to=to, kept=kept), session)
+    return with_session(asked, asked.go(to), session)
+
+
+def _kept(asked: Asked) -> list[tuple[str, str]]:
+    return [
+        (name.removeprefix("kept-"), value)
+        for name in dict.fromkeys(asked.form)
+        if name.startswith("kept-")
+        for value in asked.texts(name)
+    ]
+
+
+def _inside(to: str) -> str:
+    """An address of ours; the start for any other."""
+    if to.startswith("/") and not to.startswith(("//", "/\\")):
+        return quote(to, safe="/?=&%+-_.~")
+    return "/datasets"

@@ -1,0 +1,134 @@
+"""Evaluators: training, versions, how good each is, and which is online."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tipstaff.errors import TipstaffError
+from tipstaff.types import FIELDS
+from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_trainer.workspace import evaluators
+
+
+def routes() -> list[Route]:
+    """The addresses of evaluators."""
+    return [
+        get("/evaluators", show_all),
+        post("/evaluators", train),
+        get("/evaluators/{name:str}/{version:int}", show),
+        post("/evaluators/{name:str}/{version:int}/promote", promote),
+        post("/evaluators/{name:str}/{version:int}/measure", measure),
+    ]
+
+
+def show_all(asked: Asked) -> Response:
+    """What there is, what is in training, and where to start another."""
+    return _overview(asked)
+
+
+def train(asked: Asked) -> Response:
+    """Starts a training."""
+    settings: dict[str, Any] = {
+        name: value
+        for name in ("base", "epochs", "learning_rate", "max_length", "seed")
+        if (value := asked.text(name))
+    }
+    try:
+        job = asked.workspace.fine_tune(
+            asked.whole("dataset", 0) or 0,
+            name=asked.text("name"),
+            columns=asked.texts("columns"),  # type: ignore[arg-type]
+            settings=settings,
+            who=asked.who,
+        )
+    except TipstaffError as error:
+        return _overview(asked, str(error))
+    return asked.go(f"/jobs/{job.id}")
+
+
+def show(asked: Asked) -> Response:
+    """One version: its numbers beside those of the one that serves, and its card."""
+    name, number = asked.request.path_params["name"], asked.number("version")
+    card = evaluators.card(asked.workspace.repository, name, number)
+    found = [each for each in asked.workspace.list_evaluators() if each.name == name]
+    shown = next(each for each in found if each.version == number)
+    trained = next(
+        (
+            job
+            for job in asked.workspace.jobs.recent(kind="train", limit=200)
+            if job.result.get("name") == name and job.result.get("version") == number
+        ),
+        None,
+    )
+    measured = [
+        job
+        for job in asked.workspace.jobs.recent(kind="evaluate", limit=50)
+        if job.parameters.get("name") == name
+    ]
+    return asked.page(
+        "evaluator.html",
+        shown=shown,
+        serving=next((each for each in found if each.serving), None),
+        versions=found,
+        card=card,
+        trained=trained,
+        measured=measured,
+        datasets=asked.workspace.datasets.all(),
+    )
+
+
+def promote(asked: Asked) -> Response:
+    """Lets a version serve; an older one, to roll back."""
+    name, version = asked.request.path_params["name"], asked.number("version")
+    before = asked.workspace.promote(name, version)
+    if asked.workspace.serving.own:
+        asked.workspace.serving.start(who=asked.who)
+    was = f" in place of version {before}" if before and before != version else ""
+    return asked.go(
+        asked.text("back") or "/evaluators", f"{name} version {version} is online{was}."
+    )
+
+
+def measure(asked: Asked) -> Response:
+    """Measures a version and the one that serves on a data set."""
+    name, version = asked.request.path_params["name"], asked.number("version")
+    found = [each for each in asked.workspace.list_evaluators() if each.name == name]
+    serving = [each.version for each in found if each.serving]
+    job = asked.workspace.evaluate_dataset(
+        asked.whole("dataset", 0) or 0,
+        name,
+        versions=list(dict.fromkeys([version, *serving])),
+        part=asked.text("part"),
+        human=asked.text("human") == "yes",
+        wait=False,
+        who=asked.who,
+    )
+    return asked.go(f"/jobs/{job.id}")
+
+
+def _overview(asked: Asked, error: str = "") -> Response:
+    found = asked.workspace.list_evaluators()
+    datasets = asked.workspace.datasets.all()
+    return asked.page(
+        "evaluators.html",
+        status=400 if error else 200,
+        evaluators=[(name, list(some)) for name, some in groupby(found, lambda each: each.name)],
+        training=[
+            job
+            for job in asked.workspace.jobs.recent(kind="train", limit=10)
+            if job.state != "done"
+        ],
+        datasets=datasets,
+        chosen=asked.whole("dataset") or (datasets[0].id if datasets else None),
+        fields=FIELDS,
+        values={
+            name: asked.text(name)
+            for name in ("name", "base", "epochs", "learning_rate", "max_length", "seed")
+        },
+        columns=asked.texts("columns") or list(FIELDS),
+        error=error,
+    )

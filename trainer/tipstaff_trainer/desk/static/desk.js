@@ -1,0 +1,105 @@
+// What pages do beyond forms and links. All of it works without, if less pleasantly.
+"use strict";
+
+// A form is sent once: a second press or key would label the next row unseen.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  const file = form.querySelector("input[type=file][data-most]");
+  if (file && file.files[0] && file.files[0].size > Number(file.dataset.most)) {
+    event.preventDefault();
+    say(file.dataset.tooLarge);
+    return;
+  }
+  form.dataset.sent = "yes";
+  if (form.dataset.busy && event.submitter) event.submitter.textContent = form.dataset.busy;
+});
+// Back in the browser's history, forms can be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+function say(text) {
+  const place = document.getElementById("notices");
+  const notice = document.createElement("div");
+  notice.className = "notice bad";
+  notice.setAttribute("role", "alert");
+  notice.textContent = text;
+  place.replaceChildren(notice);
+  notice.scrollIntoView({ block: "nearest" });
+}
+
+// Keys: elements say which one presses them. Not while somebody types.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const at = event.target;
+  const typing = at.matches("textarea, select, input:not([type=checkbox]):not([type=radio])");
+  if (typing) {
+    if (event.key === "Escape") at.blur();
+    return;
+  }
+  for (const element of document.querySelectorAll("[data-keys]")) {
+    if (!element.dataset.keys.split(" ").includes(event.key)) continue;
+    event.preventDefault();
+    if (event.repeat) return;
+    if (element.matches("input, textarea")) element.focus();
+    else element.click();
+    return;
+  }
+});
+
+// A <details> that remembers whether it was open.
+for (const details of document.querySelectorAll("details[data-remember]")) {
+  const key = "open:" + details.dataset.remember;
+  try { if (localStorage.getItem(key) === "yes") details.open = true; } catch { /* not allowed */ }
+  details.addEventListener("toggle", () => {
+    try { localStorage.setItem(key, details.open ? "yes" : "no"); } catch { /* not allowed */ }
+  });
+}
+
+// Parts that renew themselves while something runs.
+for (const part of document.querySelectorAll("[data-renew]")) {
+  const renew = async () => {
+    let pause = Number(part.dataset.every || 1500);
+    try {
+      const answer = await fetch(part.dataset.renew, { headers: { accept: "text/html" } });
+      if (answer.status === 401) { location.reload(); return; }
+      if (answer.ok) {
+        const text = await answer.text();
+        const log = part.querySelector("pre");
+        const below = log && log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
+        const open = [...part.querySelectorAll("details")].map((each) => each.open);
+        part.innerHTML = text;
+        part.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? each.open; });
+        const newLog = part.querySelector("pre");
+        if (newLog && below) newLog.scrollTop = newLog.scrollHeight;
+        // Ended: the whole page has other things to offer now.
+        if (part.querySelector("[data-ended]")) { location.reload(); return; }
+      }
+    } catch { pause = 4000; /* the desk is away: it may come back */ }
+    if (document.hidden) await new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
+    setTimeout(renew, pause);
+  };
+  setTimeout(renew, Number(part.dataset.every || 1500));
+}
+for (const log of document.querySelectorAll("pre[data-end]")) log.scrollTop = log.scrollHeight;
+
+// Files dropped on the upload form.
+for (const drop of document.querySelectorAll(".drop")) {
+  const input = drop.querySelector("input[type=file]");
+  for (const name of ["dragenter", "dragover"]) {
+    drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
+  }
+  for (const name of ["dragleave", "drop"]) {
+    drop.addEventListener(name, () => drop.classList.remove("over"));
+  }
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+  });
+}
+
+// A choice that loads the page with it at once.
+for (const select of document.querySelectorAll("select[data-go]")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}

@@ -1,0 +1,170 @@
+"""How things look in pages: numbers, times, words that differ, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from tipstaff.cli.score import REASONS_IN_WORDS
+from tipstaff.types import Reason
+from tipstaff_server.evaluator.marks import shared_words, words_of
+from tipstaff_trainer.workspace.tables import Row, now
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
+Points = Sequence[tuple[float, float]]
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago something was, as `5 min ago`."""
+    if moment is None:
+        return ""
+    seconds = (now() - moment).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return ""
+
+
+def lasted(start: datetime | None, end: datetime | None) -> str:
+    """How long something took, as `2 min 5 s`."""
+    if start is None:
+        return ""
+    seconds = int(((end or now()) - start).total_seconds())
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for a table; a dash where there is none."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def verdict_word(label: float | None) -> str:
+    """A label in a word."""
+    if label is None:
+        return "none"
+    return "good" if label >= 0.5 else "bad"
+
+
+def compared(row: Row) -> dict[str, Markup]:
+    """Output and ground truth with the words marked that agree, and those that only one has.
+
+    A word of the output that the ground truth lacks is where a reviewer should look first.
+    """
+    output, truth = row.output or "", row.ground_truth or ""
+    if not output or not truth:
+        return {"output": escape(output), "ground_truth": escape(truth)}
+    ours, theirs = words_of(output), words_of(truth)
+    shared = shared_words(ours, theirs)
+    telling = shared_words(ours, ours)
+
+    def marked(text: str, words: Sequence[tuple[str, int, int]], only: frozenset[str]) -> Markup:
+        parts: list[Markup] = []
+        at = 0
+        for word, start, end in words:
+            kind = "agrees" if word in shared else "differs" if word in only else ""
+            if kind:
+                parts += [
+                    escape(text[at:start]),
+                    Markup('<mark class="{}">{}</mark>').format(kind, text[start:end]),
+                ]
+                at = end
+        return Markup("").join([*parts, escape(text[at:])])
+
+    return {
+        "output": marked(output, ours, telling - shared),
+        "ground_truth": marked(truth, theirs, frozenset()),
+    }
+
+
+def chart(
+    title: str,
+    series: Sequence[tuple[str, Points]],
+    *,
+    low: float | None = None,
+    high: float | None = None,
+) -> Markup:
+    """Lines over steps, as SVG without a style of its own.
+
+    Args:
+        title: What it shows, for those who can't see it.
+        series: A class for the look, and the points, for each line.
+        low: The least value on the axis; by the data when None.
+        high: The greatest.
+    """
+    points = [point for _, line in series for point in line]
+    if not points:
+        return Markup("")
+    values = [value for _, value in points]
+    bottom = min(values) if low is None else low
+    top = max(values) if high is None else high
+    top = top if top > bottom else bottom + 1
+    last = max(step for step, _ in points) or 1
+
+    def x(step: float) -> float:
+        return _LEFT + step / last * (_WIDTH - _LEFT - 8)
+
+    def y(value: float) -> float:
+        return _TOP + (1 - (value - bottom) / (top - bottom)) * (_HEIGHT - _TOP - _BOTTOM)
+
+    parts = [
+        Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+            _WIDTH, _HEIGHT, title
+        )
+    ]
+    for share in (0.0, 0.5, 1.0):
+        value = bottom + share * (top - bottom)
+        parts.append(
+            Markup(
+                '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+                '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+            ).format(_LEFT, _WIDTH - 8, y(value), y(value), _LEFT - 6, y(value) + 4, f"{value:.2f}")
+        )
+    parts.append(
+        Markup('<text x="{}" y="{}" text-anchor="end">step {}</text>').format(
+            _WIDTH - 8, _HEIGHT - 6, f"{last:,.0f}"
+        )
+    )
+    for kind, line in series:
+        if len(line) == 1:
+            step, value = line[0]
+            parts.append(
+                Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(
+                    kind, x(step), y(value)
+                )
+            )
+        elif line:
+            path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in line)
+            parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, path))
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
+def shortened(text: str | None, most: int = 140) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def in_words(reason: Reason) -> str:
+    """What a score's reason means."""
+    return REASONS_IN_WORDS[reason]
+
+
+FILTERS: dict[str, Any] = {
+    "ago": ago,
+    "in_words": in_words,
+    "number": number,
+    "shortened": shortened,
+    "verdict_word": verdict_word,
+}
+GLOBALS: dict[str, Any] = {"chart": chart, "compared": compared, "lasted": lasted}

@@ -1,0 +1,124 @@
+"""How far two who labelled the same rows agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+_RESAMPLES = 2000
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with the ends of its 95 % interval; NaN where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of a judge with people, or of a judge with another.
+
+    Attributes:
+        n: Rows labelled by both.
+        kappa: Cohen's: 1 is full agreement, 0 what chance would give.
+        agreed: Share of rows with the same verdict.
+        false_pass: Of the rows that the other calls bad, the share that the judge calls good.
+        false_block: Of the rows that the other calls good, the share that the judge calls bad.
+        both_good: Rows.
+        both_bad: Rows.
+        judge_only: Rows that only the judge calls good.
+        other_only: Rows that only the other calls good.
+    """
+
+    n: int
+    kappa: Estimate
+    agreed: Estimate
+    false_pass: Estimate
+    false_block: Estimate
+    both_good: int
+    both_bad: int
+    judge_only: int
+    other_only: int
+
+
+def agreement(
+    judge: Sequence[float],
+    other: Sequence[float],
+    groups: Sequence[Hashable] | None = None,
+    *,
+    seed: int = 0,
+) -> Agreement:
+    """Compares labels as verdicts: from 0.5 on a label says good.
+
+    Intervals are bootstrap percentiles over groups, since rows of one group (answers to one
+    question) are right and wrong together (Field and Welsh 2007, "Bootstrapping clustered data").
+
+    Args:
+        judge: The judge's labels, shape (n,).
+        other: The labels of a person or another judge, shape (n,).
+        groups: What belongs together; None: every row stands for itself.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: There is no row.
+    """
+    if not len(judge):
+        raise ValueError("no row is labelled by both")
+    says, truth = np.asarray(judge) >= 0.5, np.asarray(other) >= 0.5
+    cells = np.stack([says & truth, ~says & ~truth, says & ~truth, ~says & truth], axis=1)
+    _, numbers = np.unique(
+        np.array([str(group) for group in groups] if groups is not None else range(len(says))),
+        return_inverse=True,
+    )
+    by_group = np.zeros((numbers.max() + 1, 4))
+    np.add.at(by_group, numbers, cells)
+    generator = np.random.default_rng(seed)
+    resampled = np.array(
+        [
+            by_group[generator.integers(len(by_group), size=len(by_group))].sum(axis=0)
+            for _ in range(_RESAMPLES)
+        ]
+    )
+    total = by_group.sum(axis=0)
+    return Agreement(
+        n=len(says),
+        kappa=_estimate(_kappa, total, resampled),
+        agreed=_estimate(lambda c: (c[..., 0] + c[..., 1]) / c.sum(axis=-1), total, resampled),
+        false_pass=_estimate(lambda c: c[..., 2] / (c[..., 1] + c[..., 2]), total, resampled),
+        false_block=_estimate(lambda c: c[..., 3] / (c[..., 0] + c[..., 3]), total, resampled),
+        both_good=int(total[0]),
+        both_bad=int(total[1]),
+        judge_only=int(total[2]),
+        other_only=int(total[3]),
+    )
+
+
+def _kappa(cells: Floats) -> Floats:
+    """Cohen 1960; cells (..., 4): both good, both bad, only the judge good, only the other."""
+    n = cells.sum(axis=-1)
+    observed = (cells[..., 0] + cells[..., 1]) / n
+    judge_good = (cells[..., 0] + cells[..., 2]) / n
+    other_good = (cells[..., 0] + cells[..., 3]) / n
+    chance = judge_good * other_good + (1 - judge_good) * (1 - other_good)
+    return np.asarray((observed - chance) / (1 - chance))
+
+
+def _estimate(figure: Callable[[Floats], Floats], total: Floats, resampled: Floats) -> Estimate:
+    # Nothing to divide by: not defined, and no cause for a warning.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, values = float(figure(total)), figure(resampled)
+    values = values[np.isfinite(values)]
+    if not np.isfinite(value) or not len(values):
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Estimate(value, float(low), float(high))

@@ -1,0 +1,167 @@
+"""A criterion: what a judge is asked about one row, from a file of its own.
+
+    name = "politeness"
+    criterion = "The output is polite."     # in words; 1 is always good
+    prompt = '''
+    Decide whether a reply is polite. ...
+    {output}
+    '''
+
+A placeholder is the name of a column in braces: `input`, `output`, `ground_truth`, or any other
+that the rows have. A name in double braces stands for itself in single ones, and all other braces
+are text.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from tipstaff.types import FIELDS
+from tipstaff_server.evaluator.manifest import EvaluatorName
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.errors import JudgeError
+
+_BUILTIN = Path(__file__).parent / "builtin"
+_PLACEHOLDER = re.compile(r"\{\{(\w[\w .-]*)\}\}|\{(\w[\w .-]*)\}")
+_EMPTY = "(there is none)"
+
+
+class Criterion(BaseModel):
+    """What is judged, and how a judge is asked about it.
+
+    Attributes:
+        name: As an evaluator's: a-z, 0-9 and -.
+        criterion: In words; goes into the manifest of evaluators trained on its labels.
+        prompt: The template of the question, with at least one placeholder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: EvaluatorName
+    criterion: str = Field(min_length=1)
+    prompt: str
+
+    @field_validator("prompt")
+    @classmethod
+    def _has_placeholders(cls, prompt: str) -> str:
+        if not any(match[2] for match in _PLACEHOLDER.finditer(prompt)):
+            raise ValueError("names no column: put at least {output} where its text belongs")
+        return prompt.strip()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the template names, in order."""
+        names = (match[2] for match in _PLACEHOLDER.finditer(self.prompt))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    def check_columns(self, rows: Iterable[Row]) -> list[str]:
+        """Checks that every column is there, before a call is paid for.
+
+        Returns:
+            Warnings: columns that are blank in some rows.
+
+        Raises:
+            JudgeError: A column is blank in every row, or there is none of that name.
+        """
+        filled = dict.fromkeys(self.columns, 0)
+        known: set[str] = set()
+        count = 0
+        for row in rows:
+            texts = row_texts(row)
+            known.update(texts)
+            count += 1
+            for name in filled:
+                filled[name] += bool(texts.get(name, "").strip())
+        for name, rows_with in filled.items():
+            if count and not rows_with:
+                raise JudgeError(
+                    f"criterion {self.name}: its prompt names {{{name}}}, and no row has a text "
+                    f"there; the rows have {', '.join(sorted(known))}; map a column to it with "
+                    f"--map {name}=COLUMN, or write a criterion without it"
+                    if name in FIELDS
+                    else f"criterion {self.name}: its prompt names {{{name}}}, and no row has such "
+                    f"a column; the rows have {', '.join(sorted(known))}"
+                )
+        return [
+            f"{name} is blank in {count - rows_with} of {count} rows; the judge is told so"
+            for name, rows_with in filled.items()
+            if rows_with < count
+        ]
+
+    def render(self, row: Row) -> str:
+        """The question about one row.
+
+        Texts stand between tags named like their columns, and are never searched for placeholders
+        themselves. Where a text holds its own closing tag, the tags get a number, so that a text
+        can't end its own block and speak to the judge.
+        """
+        texts = row_texts(row)
+
+        def fill(match: re.Match[str]) -> str:
+            literal, name = match[1], match[2]
+            return f"{{{literal}}}" if literal else _block(name, texts.get(name, ""))
+
+        return _PLACEHOLDER.sub(fill, self.prompt)
+
+
+def load_criterion(name_or_path: str | Path) -> Criterion:
+    """A built-in criterion by its name, else one from a TOML file.
+
+    Raises:
+        JudgeError: There is neither, or the file is not a criterion; says which line or key.
+    """
+    builtin = builtin_criteria()
+    if str(name_or_path) in builtin:
+        return builtin[str(name_or_path)]
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise JudgeError(
+            f"{name_or_path}: neither a file nor a built-in criterion; built in are "
+            f"{', '.join(builtin)}"
+        )
+    return _read(path)
+
+
+@cache
+def builtin_criteria() -> Mapping[str, Criterion]:
+    """The criteria that come with Tipstaff, by name."""
+    return {path.stem: _read(path) for path in sorted(_BUILTIN.glob("*.toml"))}
+
+
+def row_texts(row: Row) -> dict[str, str]:
+    """A row's texts by column name: the three fields under their own names, and the others."""
+    fields = {name: row.interaction.get(name) for name in FIELDS}
+    return dict(row.extra) | {name: text for name, text in fields.items() if text is not None}
+
+
+def _read(path: Path) -> Criterion:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise JudgeError(f"{path}: can't be read as a criterion: {error}") from None
+    try:
+        return Criterion.model_validate({"name": path.stem} | values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise JudgeError(
+            f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}; a criterion has "
+            "criterion (in words), prompt (the template) and perhaps name"
+        ) from None
+
+
+def _block(name: str, text: str) -> str:
+    tag = re.sub(r"\W+", "_", name)
+    number = 1
+    closing = f"</{tag}"
+    while closing in text:
+        number += 1
+        closing = f"</{tag}-{number}"
+    tag = closing.removeprefix("</")
+    return f"<{tag}>\n{text if text.strip() else _EMPTY}\n</{tag}>"

@@ -1,0 +1,67 @@
+"""Which reviewed rows to show a judge as examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data import Row
+
+FEWEST_EXAMPLES = 5
+MOST_EXAMPLES = 20
+
+
+def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
+    """Chooses examples that differ: as many good as bad, then the farthest from those chosen.
+
+    Farthest-first traversal (Gonzalez 1985) over the cosine distance of tf-idf vectors of all of a
+    row's texts; the first is the one nearest to the centre of its class. At most one row of a
+    group. Rows of another source than a human are used only where there is no human one.
+
+    Args:
+        reviewed: Labelled rows.
+        count: How many, 5 to 20; fewer come back when there are fewer.
+
+    Returns:
+        Good and bad in turns, so that neither class ends the list in a run.
+    """
+    rows = [row for row in reviewed if row.labelled]
+    rows = [row for row in rows if row.label_source == "human"] or rows
+    if not rows:
+        return ()
+    vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|\S").fit_transform(
+        " ".join(row.interaction.get(name) or "" for name in FIELDS) for row in rows
+    )
+    waiting = {
+        good: [index for index, row in enumerate(rows) if row.good is good]
+        for good in (False, True)
+    }
+    chosen: list[int] = []
+    while len(chosen) < count and any(waiting.values()):
+        # The class that is behind; when the other has no more rows, it goes on alone.
+        behind = sum(rows[index].good for index in chosen) * 2 < len(chosen)
+        candidates = waiting[behind] or waiting[not behind]
+        index = _farthest(vectors, candidates, chosen)
+        chosen.append(index)
+        taken = rows[index]
+        for good, indices in waiting.items():
+            waiting[good] = [
+                each
+                for each in indices
+                if each != index and not (taken.group and rows[each].group == taken.group)
+            ]
+    return tuple(rows[index] for index in chosen)
+
+
+def _farthest(vectors: Any, candidates: Sequence[int], chosen: Sequence[int]) -> int:
+    """The candidate farthest from its nearest neighbour among those chosen."""
+    own = vectors[candidates]
+    if not chosen:
+        centre = np.asarray(own.mean(axis=0)).ravel()
+        return candidates[int(np.argmax(own @ centre))]
+    nearest = (own @ vectors[chosen].T).toarray().max(axis=1)
+    return candidates[int(np.argmin(nearest))]

@@ -1,0 +1,211 @@
+"""What judges were asked and replied, on disk, so that nothing is paid for twice.
+
+SQLite with a write-ahead log. A reply is committed before anything else happens to it; a process
+that is killed loses only the calls that were on their way. `synchronous = NORMAL`: a machine that
+loses power may forget the last moments, and asks again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from tipstaff_trainer.errors import JudgeError
+from tipstaff_trainer.judge.prompt import Message
+from tipstaff_trainer.judge.replies import Reply
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT NOT NULL,            -- of the question: `question_key`
+    number INTEGER NOT NULL,      -- of the reply to it, from 0
+    model TEXT NOT NULL,
+    text TEXT NOT NULL,
+    finish_reason TEXT NOT NULL,
+    first_tokens TEXT NOT NULL,   -- JSON
+    prompt_tokens INTEGER NOT NULL,
+    reply_tokens INTEGER NOT NULL,
+    received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (key, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS refusals (  -- questions that the endpoint refused, for nothing
+    key TEXT PRIMARY KEY,
+    message TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (   -- batch files on their way
+    id TEXT PRIMARY KEY,
+    base_url TEXT NOT NULL,
+    model TEXT NOT NULL,
+    collected INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch_questions (
+    batch TEXT NOT NULL REFERENCES batches (id),
+    key TEXT NOT NULL,
+    PRIMARY KEY (batch, key)
+) WITHOUT ROWID;
+"""
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens paid for."""
+
+    prompt_tokens: int = 0
+    reply_tokens: int = 0
+    replies: int = 0
+
+
+class Ledger:
+    """Questions and replies in one SQLite file.
+
+    Not for several threads; several processes may share the file.
+
+    Args:
+        path: The file; made when it isn't there.
+
+    Raises:
+        JudgeError: The file is no ledger, can't be written or is of a newer Tipstaff.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Each statement commits by itself.
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=20)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > _VERSION:
+                raise JudgeError(f"{path}: written by a newer Tipstaff; use that, or another file")
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        except (sqlite3.Error, OSError) as error:
+            raise JudgeError(f"{path}: can't be used as a ledger: {error}") from None
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+    def replies(self, key: str) -> list[Reply]:
+        """All replies to one question, in the order they came."""
+        found = self._db.execute(
+            "SELECT text, finish_reason, first_tokens, prompt_tokens, reply_tokens "
+            "FROM replies WHERE key = ? ORDER BY number",
+            (key,),
+        )
+        return [
+            Reply(text, finish, tuple(json.loads(tokens)), prompt, reply)
+            for text, finish, tokens, prompt, reply in found
+        ]
+
+    def add(self, key: str, model: str, replies: Sequence[Reply]) -> None:
+        """Keeps the replies of one call, all of them or none."""
+        with _transaction(self._db):
+            (number,) = self._db.execute(
+                "SELECT count(*) FROM replies WHERE key = ?", (key,)
+            ).fetchone()
+            self._db.executemany(
+                "INSERT INTO replies (key, number, model, text, finish_reason, first_tokens, "
+                "prompt_tokens, reply_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        key,
+                        number + index,
+                        model,
+                        reply.text,
+                        reply.finish_reason,
+                        json.dumps(reply.first_tokens),
+                        reply.prompt_tokens,
+                        reply.reply_tokens,
+                    )
+                    for index, reply in enumerate(replies)
+                ],
+            )
+            self._db.execute("DELETE FROM refusals WHERE key = ?", (key,))
+
+    def refuse(self, key: str, message: str) -> None:
+        """Keeps why a question was refused; a later job asks it again."""
+        self._db.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", (key, message))
+
+    def refusal(self, key: str) -> str:
+        """Why a question has no reply; empty when it wasn't refused."""
+        found = self._db.execute("SELECT message FROM refusals WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else ""
+
+    def spent(self, model: str) -> Spent:
+        """All that a model was ever paid for through this ledger."""
+        found = self._db.execute(
+            "SELECT ifnull(sum(prompt_tokens), 0), ifnull(sum(reply_tokens), 0), count(*) "
+            "FROM replies WHERE model = ?",
+            (model,),
+        ).fetchone()
+        return Spent(*found)
+
+    def open_batch(self, batch: str, base_url: str, model: str, keys: Iterable[str]) -> None:
+        """Keeps which questions a batch file on its way holds."""
+        with _transaction(self._db):
+            self._db.execute(
+                "INSERT OR IGNORE INTO batches (id, base_url, model) VALUES (?, ?, ?)",
+                (batch, base_url, model),
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO batch_questions VALUES (?, ?)",
+                ((batch, key) for key in keys),
+            )
+
+    def close_batch(self, batch: str) -> None:
+        """Notes that a batch's replies are all in."""
+        self._db.execute("UPDATE batches SET collected = 1 WHERE id = ?", (batch,))
+
+    def batches(self, base_url: str, model: str) -> list[str]:
+        """The batches on their way."""
+        found = self._db.execute(
+            "SELECT id FROM batches WHERE base_url = ? AND model = ? AND NOT collected",
+            (base_url, model),
+        )
+        return [batch for (batch,) in found]
+
+    def in_batch(self, key: str) -> bool:
+        """Whether a question is on its way in a batch."""
+        found = self._db.execute(
+            "SELECT 1 FROM batch_questions JOIN batches ON batches.id = batch "
+            "WHERE key = ? AND NOT collected",
+            (key,),
+        ).fetchone()
+        return found is not None
+
+
+def question_key(model: str, messages: Sequence[Message], sampling: Mapping[str, object]) -> str:
+    """SHA-256, in hex, over all that a reply depends on: model, conversation, sampling."""
+    content = json.dumps([model, messages, sampling], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; takes the writer's lock at once, so that two processes wait, not clash."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

@@ -1,0 +1,130 @@
+"""When the next call may go out: the rate, the pauses an endpoint asks for, the circuit breaker."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+from tipstaff_trainer.errors import JudgeError
+
+# So many faults in a row, and not all of one question's, and the endpoint is taken to be down.
+_FAULTS_TO_TRIP = 5
+_LONGEST_BACKOFF = 30.0
+_FIRST_BACKOFF = 0.5
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait before another attempt, the first being 0.
+
+    Exponential with full jitter, so that calls that failed together don't come back together
+    (Brooker 2015, "Exponential backoff and jitter").
+    """
+    return random.uniform(0, min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**attempt))
+
+
+class Pace:
+    """One for all calls of a job.
+
+    Args:
+        per_minute: How many calls may begin in a minute; None for any number.
+        patience: Seconds of nothing but faults after which the job stops.
+    """
+
+    def __init__(self, per_minute: float | None, patience: float) -> None:
+        self._interval = 60 / per_minute if per_minute else 0.0
+        self._patience = patience
+        self._next_slot = 0.0
+        self._paused_until = 0.0
+        self._ever_answered = False
+        self._faults = 0
+        self._failing: set[str] = set()
+        self._trials = 0
+        self._failing_since: float | None = None
+        self._probe = asyncio.Lock()
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the endpoint is taken to be down, and asked by one call at a time."""
+        several = len(self._failing) > 1 or not self._ever_answered
+        return self._faults >= _FAULTS_TO_TRIP and several
+
+    async def turn(self) -> bool:
+        """Waits until a call may begin.
+
+        Returns:
+            Whether it is the one that tries out an endpoint that is taken to be down; then
+            `answered` or `failed` must follow, or `left`.
+        """
+        probing = False
+        if self.tripped:
+            await self._probe.acquire()
+            probing = self.tripped
+            if not probing:
+                self._probe.release()
+        # One after the other, each looking again at what has changed while it slept.
+        while (wait := max(self._paused_until, self._next_slot) - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        self._next_slot = max(self._next_slot, time.monotonic()) + self._interval
+        return probing
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Lets no call begin for a while, as the endpoint asked for.
+
+        Raises:
+            JudgeError: It is longer than the job's patience, or the endpoint has asked for nothing
+                else for as long.
+        """
+        since = self._since()
+        if seconds > self._patience:
+            raise JudgeError(
+                f"the endpoint asks to wait for {seconds:,.0f} s ({why}); what was paid for is "
+                "kept: run the command again then"
+            )
+        if since >= self._patience:
+            raise JudgeError(
+                f"the endpoint has put every call off for {since:,.0f} s ({why}); what was paid "
+                "for is kept: run the command again later"
+            )
+        self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+
+    def answered(self, probing: bool) -> None:
+        """Notes that the endpoint is up."""
+        self._ever_answered = True
+        self._faults = self._trials = 0
+        self._failing.clear()
+        self._failing_since = None
+        self.left(probing)
+
+    def left(self, probing: bool) -> None:
+        """Lets the next one try an endpoint that is taken to be down."""
+        if probing:
+            self._probe.release()
+
+    def failed(self, question: str, probing: bool, why: str) -> None:
+        """Notes a fault of the endpoint, at a question.
+
+        Raises:
+            JudgeError: There was nothing but faults for longer than the job's patience.
+        """
+        since, tripped = self._since(), self.tripped
+        self._faults += 1
+        self._failing.add(question)
+        # Calls that were on their way when it tripped say nothing new.
+        if self.tripped and (probing or not tripped):
+            pause = backoff(self._trials)
+            self._trials += 1
+            self._paused_until = max(self._paused_until, time.monotonic() + pause)
+        self.left(probing)
+        if self.tripped and since >= self._patience:
+            raise JudgeError(
+                f"the endpoint has not answered for {since:,.0f} s: {why}; what was paid for is "
+                "kept: run the command again when it is up"
+            )
+
+    def _since(self) -> float:
+        """For how long nothing has come but faults and requests to wait, in seconds."""
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        return now - self._failing_since

@@ -1,0 +1,60 @@
+"""How a judge is asked: the endpoint, the kind of label, pace and budget."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Soft = Literal["auto", "logprobs", "samples", "verdict"]
+
+
+class JudgeSettings(BaseModel):
+    """Settings of one judge; flat and checked once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    model: str = Field(min_length=1, description="the judge's model, as the endpoint names it")
+    base_url: str = Field(
+        default="https://api.openai.com/v1",
+        pattern=r"^https?://",
+        description="the OpenAI-compatible endpoint, with its /v1",
+    )
+    api_key: SecretStr | None = Field(default=None, description="sent as a bearer token")
+    soft: Soft = Field(
+        default="auto",
+        description="where soft labels come from; auto: logprobs where the endpoint gives them, "
+        "else the share of samples",
+    )
+    samples: int = Field(
+        default=5, ge=1, le=50, description="how often a row is asked where labels are shares"
+    )
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, description="of the judge; 0 where a row is asked once, else 1"
+    )
+    max_reply_tokens: int = Field(default=300, ge=1, description="the longest reply, in tokens")
+    attempts: int = Field(
+        default=3, ge=1, description="how often a row is asked whose reply can't be read"
+    )
+    concurrency: int = Field(default=16, ge=1, le=512, description="calls at a time")
+    requests_per_minute: float | None = Field(default=None, gt=0, description="at most so many")
+    timeout: float = Field(default=60.0, gt=0, description="seconds for one call")
+    patience: float = Field(
+        default=300.0,
+        ge=0,
+        description="seconds without any answer after which the job stops",
+    )
+    price_input: float = Field(default=0.0, ge=0, description="per million tokens of prompt")
+    price_output: float = Field(default=0.0, ge=0, description="per million tokens of reply")
+    max_cost: float | None = Field(default=None, gt=0, description="money that may be spent")
+    max_tokens_total: int | None = Field(default=None, gt=0, description="tokens that may be spent")
+
+    @model_validator(mode="after")
+    def _money_needs_prices(self) -> JudgeSettings:
+        if self.max_cost is not None and not (self.price_input or self.price_output):
+            raise ValueError("a budget in money needs the prices of tokens")
+        return self
+
+    def cost(self, prompt_tokens: int, reply_tokens: int) -> float:
+        """What so many tokens cost, in the prices' currency."""
+        return (prompt_tokens * self.price_input + reply_tokens * self.price_output) / 1e6

@@ -1,0 +1,317 @@
+"""Data sets: rows in, pages of them, rows out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from tipstaff.types import FIELDS, Interaction
+from tipstaff_trainer.data import Data, check_split, split_rows
+from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace.database import Database
+from tipstaff_trainer.workspace.labels import counts
+from tipstaff_trainer.workspace.tables import Dataset, Label, Row
+
+_AT_ONCE = 2000
+_NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
+# What a page of rows can be narrowed to, by its name in the address.
+FILTERS = ("all", "unlabelled", "human", "judge", "other", "disputed", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows in their order, and the positions from which the pages beside it start."""
+
+    rows: Sequence[Row]
+    before: int | None
+    after: int | None
+
+
+class Datasets:
+    """The data sets of a workspace."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, name: str, data: Data, *, file: str = "", who: str = "") -> Dataset:
+        """Stores a file's rows, and its labels with who gave them.
+
+        Args:
+            name: Of the new data set.
+            data: As `data.read_rows` read it, unlabelled rows too.
+            file: What its owner calls it.
+            who: Whoever brings it.
+
+        Raises:
+            WorkspaceError: The name is taken or none, or there is no room.
+        """
+        name = " ".join(name.split())
+        if not _NAME.fullmatch(name):
+            raise WorkspaceError(
+                f"{name[:80]!r} is no name for a data set: begin with a letter or digit, and use "
+                "letters, digits, spaces and . , ( ) + - _, 80 at most"
+            )
+        with self._database.writing() as session:
+            if session.scalar(select(Dataset.id).where(Dataset.name == name)):
+                raise WorkspaceError(f"there is a data set {name!r} already: choose another name")
+            dataset = Dataset(
+                name=name,
+                file=file[:200],
+                fields=list(data.columns),
+                extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:100],
+                notes=list(data.warnings),
+                rows=len(data.rows),
+                author=who,
+            )
+            session.add(dataset)
+            session.flush()
+            total = Counter(counts(None, "", False))
+            for start in range(0, len(data.rows), _AT_ONCE):
+                part = data.rows[start : start + _AT_ONCE]
+                total.update(_insert(session, dataset.id, start, part, file or who))
+            session.execute(update(Dataset).where(Dataset.id == dataset.id).values({**total}))
+            session.execute(
+                update(Row)
+                .where(Row.dataset_id == dataset.id, Row.label_source != "")
+                .values(
+                    last_label=select(func.max(Label.id))
+                    .where(Label.row_id == Row.id)
+                    .scalar_subquery()
+                )
+                .execution_options(synchronize_session=False)
+            )
+        return self.get(dataset.id)
+
+    def all(self) -> Sequence[Dataset]:
+        """Every data set, the newest first."""
+        with self._database.reading() as session:
+            return session.scalars(select(Dataset).order_by(Dataset.id.desc())).all()
+
+    def get(self, which: int | str | Dataset) -> Dataset:
+        """One data set by number or name, as it stands now.
+
+        Raises:
+            WorkspaceError: There is none.
+        """
+        key = which.id if isinstance(which, Dataset) else which
+        with self._database.reading() as session:
+            found = session.scalar(
+                select(Dataset).where(
+                    Dataset.id == key if isinstance(key, int) else Dataset.name == key
+                )
+            )
+            if found is None:
+                names = ", ".join(session.scalars(select(Dataset.name).limit(20)))
+                raise WorkspaceError(
+                    f"there is no data set {key!r}" + (f", only {names}" if names else " yet")
+                )
+            return found
+
+    def page(
+        self,
+        dataset: int,
+        *,
+        only: str = "all",
+        after: int = -1,
+        before: int | None = None,
+        size: int = 50,
+    ) -> Page:
+        """Some rows, by position: those after one, or those before one.
+
+        Args:
+            dataset: Which.
+            only: One of `FILTERS`.
+            after: The position that the page comes after.
+            before: The position that it comes before, instead.
+            size: Rows at most.
+        """
+        query = _narrowed(dataset, only)
+        with self._database.reading() as session:
+            if before is not None:
+                backwards = query.where(Row.position < before).order_by(Row.position.desc())
+                rows = session.scalars(backwards.limit(size + 1)).all()
+                more, rows = len(rows) > size, list(reversed(rows[:size]))
+                return Page(
+                    rows,
+                    rows[0].position if more else None,
+                    rows[-1].position if rows else None,
+                )
+            rows = session.scalars(
+                query.where(Row.position > after).order_by(Row.position).limit(size + 1)
+            ).all()
+            more, shown = len(rows) > size, rows[:size]
+            return Page(
+                shown,
+                shown[0].position if shown and after >= 0 else None,
+                shown[-1].position if more else None,
+            )
+
+    def row(self, row_id: int) -> Row:
+        """One row.
+
+        Raises:
+            WorkspaceError: There is none.
+        """
+        with self._database.reading() as session:
+            found = session.get(Row, row_id)
+        if found is None:
+            raise WorkspaceError(f"there is no row {row_id}")
+        return found
+
+    def labels(self, row_id: int) -> Sequence[Label]:
+        """A row's labels in the order they were given."""
+        with self._database.reading() as session:
+            return session.scalars(
+                select(Label).where(Label.row_id == row_id).order_by(Label.id)
+            ).all()
+
+    def rows(self, dataset: int, *, only: str = "all") -> Iterator[Row]:
+        """All rows in their order, a few at a time, so that memory stays flat."""
+        position = -1
+        while True:
+            page = self.page(dataset, only=only, after=position, size=_AT_ONCE)
+            yield from page.rows
+            if page.after is None:
+                return
+            position = page.after
+
+    def labelled(self, dataset: int, *, part: str = "") -> list[LabelledRow]:
+        """The rows with a label that stands, as training takes them; of one part, if it is named."""
+        return [
+            as_labelled(row)
+            for row in self.rows(dataset)
+            if row.label is not None and part in ("", row.part)
+        ]
+
+    def split(self, dataset: int, *, test_size: float, seed: int = 0) -> list[str]:
+        """Sets rows aside for testing, whole groups on one side; a new split replaces the old.
+
+        Args:
+            dataset: Which.
+            test_size: Share of the rows, in (0, 1).
+            seed: Of the draw.
+
+        Returns:
+            What a user should know about it.
+
+        Raises:
+            DataError: They can't be split.
+        """
+        rows = [as_labelled(row) for row in self.rows(dataset)]
+        rest, test = split_rows(rows, test_size, seed=seed)
+        keys = [row.id for row in test]
+        with self._database.writing() as session:
+            session.execute(
+                update(Row)
+                .where(Row.dataset_id == dataset, Row.part == "test")
+                .values(part="train")
+            )
+            for start in range(0, len(keys), 500):
+                session.execute(
+                    update(Row)
+                    .where(Row.dataset_id == dataset, Row.key.in_(keys[start : start + 500]))
+                    .values(part="test")
+                )
+            session.execute(update(Dataset).where(Dataset.id == dataset).values(test=len(keys)))
+        known = [[row for row in side if row.labelled] for side in (rest, test)]
+        return check_split(known[0], known[1], test_size, name="test") if all(known) else []
+
+    def set_criterion(self, dataset: int, criterion: str) -> None:
+        """Says by which criterion the rows are judged."""
+        with self._database.writing() as session:
+            session.execute(
+                update(Dataset).where(Dataset.id == dataset).values(criterion=criterion)
+            )
+
+
+def interaction_of(row: Row) -> Interaction:
+    """A stored row's texts."""
+    return Interaction(row.input, row.output, row.ground_truth)
+
+
+def as_labelled(row: Row) -> LabelledRow:
+    """A stored row as training takes it; NaN is its label where none stands."""
+    return LabelledRow(
+        interaction=interaction_of(row),
+        label=math.nan if row.label is None else row.label,
+        id=row.key,
+        weight=row.weight,
+        group=row.group,
+        label_source=row.label_source or "other",  # type: ignore[arg-type]
+        selection=row.selection,  # type: ignore[arg-type]
+        extra=row.extra,
+        place=f"row {row.position + 1}",
+    )
+
+
+def _narrowed(dataset: int, only: str) -> Select[tuple[Row]]:
+    query = select(Row).where(Row.dataset_id == dataset)
+    match only:
+        case "all":
+            return query
+        case "unlabelled":
+            return query.where(Row.label_source == "")
+        case "human" | "judge" | "other":
+            return query.where(Row.label_source == only)
+        case "disputed":
+            return query.where(Row.disputed.is_(True))
+        case "test":
+            return query.where(Row.part == "test")
+    raise WorkspaceError(f"rows can't be narrowed to {only!r}, only to {', '.join(FILTERS)}")
+
+
+def _insert(
+    session: Session, dataset: int, start: int, rows: Sequence[LabelledRow], file: str
+) -> Counter[str]:
+    """Adds rows with their labels in bulk; gives what they add to the counts."""
+    total: Counter[str] = Counter()
+    values: list[dict[str, Any]] = []
+    for position, row in enumerate(rows, start=start):
+        label = row.label if row.labelled else None
+        source = row.label_source if row.labelled else ""
+        total.update(counts(label, source, False))
+        values.append(
+            {
+                "dataset_id": dataset,
+                "position": position,
+                "key": _storable(row.id),
+                **{name: _storable(row.interaction.get(name)) for name in FIELDS},
+                "weight": row.weight,
+                "group": _storable(row.group),
+                "extra": {name: _storable(text) for name, text in row.extra.items()},
+                "label": label,
+                "label_source": source,
+                "selection": row.selection if row.labelled else "unknown",
+                "judge_label": label if source == "judge" else None,
+                "doubt": None if label is None or source != "judge" else 1 - abs(2 * label - 1),
+            }
+        )
+    ids = session.scalars(insert(Row).returning(Row.id, sort_by_parameter_order=True), values).all()
+    given = [
+        {
+            "dataset_id": dataset,
+            "row_id": row_id,
+            "value": row.label,
+            "source": row.label_source,
+            "who": file[:200],
+            "selection": row.selection,
+        }
+        for row_id, row in zip(ids, rows, strict=True)
+        if row.labelled
+    ]
+    if given:
+        session.execute(insert(Label), given)
+    return total
+
+
+def _storable(text: str | None) -> Any:
+    # PostgreSQL's texts can't hold NUL.
+    return None if text is None else text.replace("\0", "\ufffd")

@@ -1,0 +1,234 @@
+"""Files in and out: CSV, JSON lines, Parquet, and Label Studio's JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS, Interaction
+from tipstaff_trainer.data import Data, LabelSource, cells, read_rows
+from tipstaff_trainer.data.columns import resolve
+from tipstaff_trainer.data.reading import read_table
+from tipstaff_trainer.errors import DataError, WorkspaceError
+from tipstaff_trainer.workspace import label_studio
+from tipstaff_trainer.workspace.datasets import Datasets
+from tipstaff_trainer.workspace.tables import Row
+
+Frame = TypeVar("Frame")
+# By the ending of a download.
+FORMATS = ("csv", "jsonl", "parquet", "json")
+_PARQUET_ROWS = 5000
+_SHOWN_ROWS = 5
+
+
+def read(
+    path: Path,
+    *,
+    shown: str,
+    mapping: Mapping[str, str] | None = None,
+    label_source: LabelSource | None = None,
+) -> Data:
+    """Reads a file for a data set, rows without a label too.
+
+    Args:
+        path: The file.
+        shown: Its name in messages.
+        mapping: From a column's meaning to its name.
+        label_source: Whose labels they are, where no column says so.
+
+    Raises:
+        DataError: The file, a column or a row can't be used.
+        UsageError: `mapping` names something that there is not.
+    """
+    with _named(path, shown), label_studio.as_lines(path) as lines:
+        data = read_rows(lines, mapping=mapping, label_source=label_source, labelled=False)
+    return replace(data, warnings=tuple(_renamed(each, path, shown) for each in data.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a file looks like before it is read for good.
+
+    Attributes:
+        columns: Their names.
+        rows: The first few, by column.
+        guessed: What we take the columns for, by meaning.
+        count: How many rows there are.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[dict[str, str]]
+    guessed: Mapping[str, str]
+    count: int
+
+
+def look(path: Path, *, shown: str) -> Look:
+    """Looks at a file's columns and first rows.
+
+    Raises:
+        DataError: The file can't be read.
+    """
+    with _named(path, shown), label_studio.as_lines(path) as lines:
+        table = read_table(lines)
+        guessed: Mapping[str, str] = {}
+        # Where we can't tell, people say.
+        with suppress(DataError):
+            guessed = resolve(table.columns, {}, labelled=False, file=shown).names
+        rows = [
+            {name: cells.anything(record.values.get(name)) for name in table.columns}
+            for record in table.records[:_SHOWN_ROWS]
+        ]
+        return Look(table.columns, rows, guessed, len(table.records))
+
+
+def write(datasets: Datasets, dataset: int, path: Path, *, only: str = "all") -> Path:
+    """Writes a data set into a file that appears whole or not at all.
+
+    Raises:
+        UsageError: The ending is none of `FORMATS`.
+        WorkspaceError: The file can't be written.
+    """
+    ending = path.suffix.removeprefix(".").casefold()
+    if ending not in FORMATS:
+        raise UsageError(f"{path.name}: end it in one of .{', .'.join(FORMATS)}")
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                dump(datasets, dataset, file, ending, only=only)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
+    except OSError as error:
+        raise WorkspaceError(f"{path}: can't be written: {error.strerror}") from error
+    return path
+
+
+def dump(
+    datasets: Datasets, dataset: int, file: BinaryIO, ending: str, *, only: str = "all"
+) -> None:
+    """Writes a data set into an open file, a few rows at a time."""
+    rows = datasets.rows(dataset, only=only)
+    if ending == "jsonl":
+        for row in rows:
+            line = json.dumps(_record(row), ensure_ascii=False)
+            file.write(line.encode("utf-8", "replace") + b"\n")
+    elif ending == "csv":
+        _dump_csv(rows, datasets.get(dataset).extra, file)
+    elif ending == "parquet":
+        _dump_parquet(rows, datasets.get(dataset).extra, file)
+    else:
+        label_studio.dump(datasets, rows, file)
+
+
+def with_scores(
+    frame: Frame, name: str, score: Callable[[Sequence[Interaction]], Sequence[Any]]
+) -> Frame:
+    """A pandas frame with a column `<name>_score` of what `score` gives for its rows.
+
+    Raises:
+        DataError: It has none of the columns that are scored, or a cell is no text.
+    """
+    data: Any = frame
+    columns = resolve([str(each) for each in data.columns], {}, labelled=False, file="the frame")
+    texts: dict[str, list[str | None]] = {}
+    for field in FIELDS:
+        if field not in columns.names:
+            texts[field] = [None] * len(data)
+            continue
+        try:
+            texts[field] = [cells.text(value) for value in data[columns.names[field]].tolist()]
+        except ValueError as error:
+            raise DataError(f'the frame, column "{columns.names[field]}": {error}') from None
+    interactions = [
+        Interaction(*each) for each in zip(*(texts[field] for field in FIELDS), strict=True)
+    ]
+    scores = [ruling.score for ruling in score(interactions)]
+    return data.assign(**{f"{name}_score": scores})  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _named(path: Path, shown: str) -> Iterator[None]:
+    """Has messages name a file as its owner does, not as it is kept here."""
+    try:
+        yield
+    except (DataError, UsageError) as error:
+        raise type(error)(_renamed(str(error), path, shown)) from None
+
+
+def _renamed(message: str, path: Path, shown: str) -> str:
+    for kept in (str(path) + label_studio.SUFFIX, str(path)):
+        message = message.replace(kept, shown)
+    # Here a mapping is no flag.
+    return message.replace("--map ", "")
+
+
+def _record(row: Row) -> dict[str, Any]:
+    """A row as `tipstaff train` reads it, its own columns last."""
+    columns = {
+        "id": row.key,
+        **{name: getattr(row, name) for name in FIELDS},
+        "label": row.label,
+        "label_source": row.label_source or None,
+        "selection": row.selection,
+        "weight": row.weight,
+        "group": row.group or None,
+        "judge_label": row.judge_label,
+        "split": row.part,
+    }
+    return columns | {name: text for name, text in row.extra.items() if name not in columns}
+
+
+def _columns(extra: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*_record(Row(extra={}, key="")), *extra]))
+
+
+def _dump_csv(rows: Iterable[Row], extra: Sequence[str], file: BinaryIO) -> None:
+    names = _columns(extra)
+    lines = csv.DictWriter(_Utf8(file), names, extrasaction="ignore")  # type: ignore[type-var]
+    lines.writeheader()
+    for row in rows:
+        lines.writerow(_record(row))
+
+
+class _Utf8:
+    """What `csv` writes to: text in, bytes out."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(text.encode("utf-8", "replace"))
+
+
+def _dump_parquet(rows: Iterator[Row], extra: Sequence[str], file: BinaryIO) -> None:
+    # Imported late: the other formats do without it, and it takes a while.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = {"label", "weight", "judge_label"}
+    schema = pa.schema(
+        [(name, pa.float64() if name in numbers else pa.string()) for name in _columns(extra)]
+    )
+    with pq.ParquetWriter(file, schema) as writer:
+        batch: list[dict[str, Any]] = []
+        for row in rows:
+            batch.append(_record(row))
+            if len(batch) == _PARQUET_ROWS:
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+                batch = []
+        if batch:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))

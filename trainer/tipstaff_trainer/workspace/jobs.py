@@ -1,0 +1,252 @@
+"""Jobs: work in processes of their own, which outlive the desk that started them.
+
+A job's row in the database says what to do, so that one that was killed can be gone on with:
+labelling goes on from its ledger, training from its last checkpoint. Its folder, `jobs/<id>/`, has
+its log and what it makes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import select
+
+from tipstaff_trainer.errors import JobError, WorkspaceError
+from tipstaff_trainer.workspace.database import Database
+from tipstaff_trainer.workspace.tables import Job, JobKind, JobState, now
+
+DATABASE_VARIABLE = "TIPSTAFF_DATABASE"
+LOG_FILE = "log.txt"
+_RUNNER = "tipstaff_trainer.workspace.run_job"
+_POLL_SECONDS = 0.1
+# From SIGTERM to SIGKILL.
+_GRACE_SECONDS = 8.0
+# A process reports itself within a second; after this long, it never came up.
+_START_SECONDS = 60
+# Two clocks' worth of rounding between what psutil says now and what it said then.
+_SAME_START = 1.0
+_GONE = (
+    "its process is gone: it was killed, or the machine restarted; go on with it, nothing that "
+    "was done is lost"
+)
+
+
+class Jobs:
+    """The jobs of a workspace.
+
+    Args:
+        database: Where they are recorded.
+        folder: Theirs; each has one of its own in it.
+        workspace: The workspace's folder, which their processes open again.
+    """
+
+    def __init__(self, database: Database, folder: Path, workspace: Path) -> None:
+        self._database = database
+        self._folder = folder
+        self._workspace = workspace
+        # Kept so that the system lets go of those that end before we do.
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self,
+        kind: JobKind,
+        title: str,
+        parameters: Mapping[str, Any],
+        *,
+        dataset: int | None = None,
+        who: str = "",
+    ) -> Job:
+        """Starts a job in a process of its own.
+
+        Raises:
+            WorkspaceError: It can't be recorded or started.
+        """
+        with self._database.writing() as session:
+            job = Job(
+                dataset_id=dataset,
+                kind=kind,
+                title=title[:200],
+                parameters=dict(parameters),
+                author=who,
+            )
+            session.add(job)
+        return self._launch(job.id)
+
+    def resume(self, job_id: int) -> Job:
+        """Goes on with a job that failed or was stopped, from where it was.
+
+        Raises:
+            WorkspaceError: It is running or done.
+        """
+        with self._database.writing() as session:
+            job = _job(session.get(Job, job_id, with_for_update=True), job_id)
+            if job.active or job.state == "done":
+                raise WorkspaceError(f"job {job_id} is {job.state}, so there is nothing to go on")
+            job.state, job.message, job.pid, job.pid_started = "queued", "", None, None
+            job.started_at, job.finished_at = now(), None
+        return self._launch(job_id)
+
+    def get(self, job_id: int) -> Job:
+        """One job, as it stands now.
+
+        Raises:
+            WorkspaceError: There is none.
+        """
+        with self._database.reading() as session:
+            job = _job(session.get(Job, job_id), job_id)
+        return self._checked(job)
+
+    def recent(
+        self, *, dataset: int | None = None, kind: JobKind | None = None, limit: int = 50
+    ) -> Sequence[Job]:
+        """The latest jobs, the newest first."""
+        query = select(Job).order_by(Job.id.desc()).limit(limit)
+        if dataset is not None:
+            query = query.where(Job.dataset_id == dataset)
+        if kind is not None:
+            query = query.where(Job.kind == kind)
+        with self._database.reading() as session:
+            found = session.scalars(query).all()
+        return [self._checked(job) for job in found]
+
+    def active(self) -> Sequence[Job]:
+        """The jobs that have not ended, the newest first."""
+        query = select(Job).where(Job.state.in_(("queued", "running"))).order_by(Job.id.desc())
+        with self._database.reading() as session:
+            found = session.scalars(query).all()
+        return [job for each in found if (job := self._checked(each)).active]
+
+    def stop(self, job_id: int) -> Job:
+        """Stops a job: asks, waits a little, then insists. One that has ended stays as it is."""
+        job = self.get(job_id)
+        if not job.active:
+            return job
+        process = _process(job)
+        if process is not None:
+            _end(process)
+        return self.finish(job_id, "stopped", "stopped; it can be gone on with")
+
+    def wait_for(self, job: Job | int, *, timeout: float | None = None) -> Job:
+        """Waits until a job ends.
+
+        Args:
+            job: Which.
+            timeout: Seconds to wait at most.
+
+        Raises:
+            JobError: It failed or was stopped, or it hasn't ended in time.
+        """
+        job_id = job if isinstance(job, int) else job.id
+        give_up_at = None if timeout is None else time.monotonic() + timeout
+        while (current := self.get(job_id)).active:
+            if give_up_at is not None and time.monotonic() > give_up_at:
+                raise JobError(f"job {job_id} ({current.title}) is still running")
+            time.sleep(_POLL_SECONDS)
+        if current.state != "done":
+            raise JobError(f"job {job_id} ({current.title}) {current.state}: {current.message}")
+        return current
+
+    def finish(self, job_id: int, state: JobState, message: str, **result: Any) -> Job:
+        """Records how a job ended, unless that is recorded already."""
+        with self._database.writing() as session:
+            job = _job(session.get(Job, job_id, with_for_update=True), job_id)
+            if job.active:
+                job.state, job.message, job.finished_at = state, message, now()
+                job.result = {**job.result, **result}
+            return job
+
+    def update(self, job_id: int, **values: Any) -> None:
+        """Records something about a job while it runs."""
+        with self._database.writing() as session:
+            job = _job(session.get(Job, job_id, with_for_update=True), job_id)
+            for name, value in values.items():
+                setattr(job, name, value)
+
+    def folder(self, job_id: int) -> Path:
+        """A job's folder."""
+        return self._folder / str(job_id)
+
+    def log(self, job_id: int, *, most: int = 20_000) -> str:
+        """The end of a job's log, of `most` bytes at most, without what was drawn over."""
+        try:
+            with (self.folder(job_id) / LOG_FILE).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - most))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        lines = text.split("\n")[1 if size > most else 0 :]
+        return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
+
+    def _launch(self, job_id: int) -> Job:
+        folder = self.folder(job_id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / LOG_FILE).open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", _RUNNER, str(self._workspace), str(job_id)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, DATABASE_VARIABLE: self._database.url},
+                    # Ctrl-C at the desk, or its end, is not the job's.
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self.finish(job_id, "failed", f"can't be started: {error.strerror}")
+            raise WorkspaceError(f"{folder}: can't be written: {error.strerror}") from error
+        self._processes = [each for each in self._processes if each.poll() is None]
+        self._processes.append(process)
+        with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(process.pid).create_time()
+            self.update(job_id, pid=process.pid, pid_started=started)
+        return self.get(job_id)
+
+    def _checked(self, job: Job) -> Job:
+        """The job, marked as failed if its process is gone."""
+        if not job.active or _process(job) is not None:
+            return job
+        since = job.started_at or job.created_at
+        if job.pid is None and (now() - since).total_seconds() < _START_SECONDS:
+            return job
+        # It may have ended properly between the two looks.
+        return self.finish(job.id, "failed", _GONE)
+
+
+def _job(job: Job | None, job_id: int) -> Job:
+    if job is None:
+        raise WorkspaceError(f"there is no job {job_id}")
+    return job
+
+
+def _process(job: Job) -> psutil.Process | None:
+    """A job's process; None when it has ended, even if its number is somebody else's now."""
+    if job.pid is None or job.pid_started is None:
+        return None
+    try:
+        process = psutil.Process(job.pid)
+        same = abs(process.create_time() - job.pid_started) < _SAME_START
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _end(process: psutil.Process) -> None:
+    """Ends a process and those it started."""
+    with suppress(psutil.NoSuchProcess):
+        family = [*process.children(recursive=True), process]
+        process.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
+        for each in alive:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(alive, timeout=2)

@@ -1,0 +1,341 @@
+"""The review queue: which rows a person should see, one at a time, and what they said.
+
+Rows are queued with why (`selection`). Whoever asks is handed a row that nobody else has on their
+screen; it is held for them for a while. A label that comes late is kept as a second one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from tipstaff_trainer.data import Selection
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace.database import Database
+from tipstaff_trainer.workspace.labels import NewLabel, record
+from tipstaff_trainer.workspace.tables import Dataset, Label, ReviewItem, Row, now
+
+PILOT_ROWS = 16
+# Longer than a person looks at one row, shorter than a lunch.
+_HELD = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the review of a data set is: items in each state."""
+
+    waiting: int
+    done: int
+    skipped: int
+
+    @property
+    def total(self) -> int:
+        """All items, skipped ones too."""
+        return self.waiting + self.done + self.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a label.
+
+    Attributes:
+        label: As it was recorded.
+        crossed: The other person's label that came meanwhile, if one did; both are kept.
+    """
+
+    label: Label
+    crossed: Label | None
+
+
+class Reviews:
+    """The review queues of a workspace, one for each data set."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def queue(
+        self,
+        dataset: int,
+        wanted: Mapping[Selection, int],
+        *,
+        seed: int | None = None,
+    ) -> list[int]:
+        """Puts rows into the queue, those of all kinds mixed, and none that waits there already.
+
+        `random` is a uniform draw over all rows that no earlier draw has taken, so that its labels
+        speak for the data set: a row in it that a person has labelled before isn't asked again,
+        but counts as drawn.
+
+        Args:
+            dataset: Which.
+            wanted: How many rows of each kind, at most: `pilot`, `uncertain`, `disputed`, `random`.
+            seed: Of the draws; None for another one each time.
+
+        Returns:
+            The rows that now wait, in their order.
+
+        Raises:
+            WorkspaceError: A kind is none.
+        """
+        generator = random.Random(seed)
+        with self._database.writing() as session:
+            chosen: dict[int, Selection] = {}
+            for selection in ("random", "disputed", "uncertain", "pilot"):
+                count = wanted.get(selection, 0)
+                taken = set(chosen)
+                for row in _candidates(session, dataset, selection, count, taken, generator):
+                    chosen[row] = selection
+            if unknown := set(wanted) - {"random", "disputed", "uncertain", "pilot"}:
+                raise WorkspaceError(f"rows can't be queued for being {', '.join(unknown)}")
+            rows = list(chosen)
+            generator.shuffle(rows)
+            start = session.scalar(
+                select(func.coalesce(func.max(ReviewItem.rank), -1)).where(
+                    ReviewItem.dataset_id == dataset
+                )
+            )
+            session.add_all(
+                ReviewItem(
+                    dataset_id=dataset, row_id=row, selection=chosen[row], rank=start + 1 + index
+                )
+                for index, row in enumerate(rows)
+            )
+            return rows
+
+    def progress(self, dataset: int) -> Progress:
+        """How far the review is."""
+        with self._database.reading() as session:
+            found = dict(
+                session.execute(
+                    select(ReviewItem.state, func.count())
+                    .where(ReviewItem.dataset_id == dataset)
+                    .group_by(ReviewItem.state)
+                )
+                .tuples()
+                .all()
+            )
+        return Progress(*(found.get(state, 0) for state in ("waiting", "done", "skipped")))
+
+    def waiting(self, dataset: int, *, limit: int = 1000) -> Sequence[tuple[ReviewItem, Row]]:
+        """The rows that wait, in their order."""
+        with self._database.reading() as session:
+            return (
+                session.execute(
+                    select(ReviewItem, Row)
+                    .join(Row, Row.id == ReviewItem.row_id)
+                    .where(ReviewItem.dataset_id == dataset, ReviewItem.state == "waiting")
+                    .order_by(ReviewItem.rank)
+                    .limit(limit)
+                )
+                .tuples()
+                .all()
+            )
+
+    def claim(self, dataset: int, who: str) -> ReviewItem | None:
+        """The next row for somebody, held for them; None when none waits that nobody else has."""
+        with self._database.writing() as session:
+            moment = now()
+            mine = ReviewItem.holder == who
+            item = session.scalar(
+                select(ReviewItem)
+                .where(
+                    ReviewItem.dataset_id == dataset,
+                    ReviewItem.state == "waiting",
+                    or_(mine, ReviewItem.held_until.is_(None), ReviewItem.held_until < moment),
+                )
+                # What was on their screen before comes first.
+                .order_by(mine.desc(), ReviewItem.rank)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if item is not None:
+                item.holder, item.held_until = who, moment + _HELD
+            return item
+
+    def item(self, item_id: int) -> ReviewItem:
+        """One item of a queue.
+
+        Raises:
+            WorkspaceError: There is none.
+        """
+        with self._database.reading() as session:
+            return _item(session, item_id)
+
+    def submit(
+        self, item_id: int, value: float, *, who: str, over: int, reason: str = ""
+    ) -> Submitted:
+        """Records what a person said of a row.
+
+        Args:
+            item_id: The queue's item.
+            value: 1 is good, 0 is bad; or a probability between.
+            who: The person.
+            over: The row's `last_label` when it was shown to them.
+            reason: Their note, if any.
+
+        Raises:
+            WorkspaceError: There is no such item, the label is none, or it can't be stored.
+        """
+        _check_name(who)
+        with self._database.writing() as session:
+            item = _item(session, item_id, lock=True)
+            label = record(
+                session,
+                item.row_id,
+                NewLabel(value, "human", who, item.selection, over, reason),
+            )
+            item.state, item.holder, item.held_until = "done", who, None
+            item.finished_at = now()
+            crossed = _other_label(session, label) if label.crossed else None
+            return Submitted(label, crossed)
+
+    def skip(self, item_id: int, *, who: str) -> None:
+        """Lays a row aside; `bring_back` puts it into the queue again."""
+        with self._database.writing() as session:
+            item = _item(session, item_id, lock=True)
+            if item.state == "waiting":
+                item.state, item.holder, item.held_until = "skipped", who, None
+                item.finished_at = now()
+
+    def bring_back(self, dataset: int) -> int:
+        """Puts what was skipped back into the queue; says how many rows that are."""
+        with self._database.writing() as session:
+            items = session.scalars(
+                select(ReviewItem).where(
+                    ReviewItem.dataset_id == dataset, ReviewItem.state == "skipped"
+                )
+            ).all()
+            for item in items:
+                item.state, item.holder, item.finished_at = "waiting", "", None
+            return len(items)
+
+    def undo(self, dataset: int, *, who: str) -> ReviewItem | None:
+        """Takes back what somebody did last: their label no longer stands, their row waits again.
+
+        Returns:
+            The item, held for them; None when there is nothing to take back.
+        """
+        with self._database.writing() as session:
+            item = session.scalar(_finished_by(dataset, who).limit(1).with_for_update())
+            if item is None:
+                return None
+            if item.state == "done":
+                over = session.get_one(Row, item.row_id).last_label
+                record(session, item.row_id, NewLabel(None, "human", who, item.selection, over))
+            item.state, item.finished_at = "waiting", None
+            item.holder, item.held_until = who, now() + _HELD
+            return item
+
+    def before(self, item: ReviewItem, *, who: str) -> ReviewItem | None:
+        """What somebody finished before an item; None when that was their first."""
+        with self._database.reading() as session:
+            query = _finished_by(item.dataset_id, who)
+            if item.finished_at is not None:
+                query = query.where(ReviewItem.finished_at < item.finished_at)
+            return session.scalar(query.limit(1))
+
+
+def _finished_by(dataset: int, who: str):  # type: ignore[no-untyped-def]
+    return (
+        select(ReviewItem)
+        .where(
+            ReviewItem.dataset_id == dataset,
+            ReviewItem.holder == who,
+            ReviewItem.finished_at.is_not(None),
+        )
+        .order_by(ReviewItem.finished_at.desc(), ReviewItem.id.desc())
+    )
+
+
+def _candidates(
+    session: Session,
+    dataset: int,
+    selection: str,
+    count: int,
+    taken: set[int],
+    generator: random.Random,
+) -> list[int]:
+    """Rows to queue for one reason, at most `count`."""
+    if count <= 0:
+        return []
+    waiting = set(
+        session.scalars(
+            select(ReviewItem.row_id).where(
+                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
+            )
+        )
+    )
+    unseen: list[ColumnElement[bool]] = [Row.dataset_id == dataset, Row.label_source != "human"]
+    match selection:
+        case "random":
+            return _draw(session, dataset, count, generator)
+        case "pilot":
+            ids = [row for row in session.scalars(select(Row.id).where(*unseen))]
+            free = [row for row in ids if row not in waiting and row not in taken]
+            return generator.sample(free, min(count, len(free)))
+        case "uncertain":
+            query = select(Row.id).where(*unseen, Row.doubt.is_not(None)).order_by(Row.doubt.desc())
+        case _:
+            query = (
+                select(Row.id)
+                .where(Row.dataset_id == dataset, Row.disputed.is_(True))
+                .order_by(Row.position)
+            )
+    ids = session.scalars(query.limit(count + len(waiting) + len(taken))).all()
+    return [row for row in ids if row not in waiting and row not in taken][:count]
+
+
+def _draw(session: Session, dataset: int, count: int, generator: random.Random) -> list[int]:
+    """A uniform draw of rows that no draw has taken yet; gives those a person still has to see."""
+    drawn = set(
+        session.scalars(select(Row.id).where(Row.dataset_id == dataset, Row.selection == "random"))
+    ) | set(
+        session.scalars(
+            select(ReviewItem.row_id).where(
+                ReviewItem.dataset_id == dataset, ReviewItem.selection == "random"
+            )
+        )
+    )
+    found = (
+        session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset))
+        .tuples()
+        .all()
+    )
+    free = [(row, source) for row, source in found if row not in drawn]
+    sample = generator.sample(free, min(count, len(free)))
+    seen = [row for row, source in sample if source == "human"]
+    if seen:
+        session.execute(update(Row).where(Row.id.in_(seen)).values(selection="random"))
+    return [row for row, source in sample if source != "human"]
+
+
+def _item(session: Session, item_id: int, *, lock: bool = False) -> ReviewItem:
+    query = select(ReviewItem).where(ReviewItem.id == item_id)
+    item = session.scalar(query.with_for_update() if lock else query)
+    if item is None:
+        raise WorkspaceError(f"there is no row {item_id} in the review queue")
+    return item
+
+
+def _other_label(session: Session, label: Label) -> Label | None:
+    return session.scalar(
+        select(Label)
+        .where(
+            Label.row_id == label.row_id,
+            Label.source == "human",
+            Label.who != label.who,
+            Label.id < label.id,
+        )
+        .order_by(Label.id.desc())
+        .limit(1)
+    )
+
+
+def _check_name(who: str) -> None:
+    if not who.strip() or len(who) > 80:
+        raise WorkspaceError("who is it? Give a name of 80 characters at most")

@@ -1,0 +1,255 @@
+"""What a workspace remembers, as tables.
+
+    Criterion ◀─ Dataset ◀─ Row ◀─ Label         labels are only ever added
+                    ▲        ▲
+                    │        └──── ReviewItem    a row that waits for a person, or was seen by one
+                    └────────────── Job          work in the background
+
+A row carries what stands of its labels, and a data set its counts: both are written in the same
+transaction as the label, so that no page has to scan for them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+JobState = Literal["queued", "running", "done", "failed", "stopped"]
+JobKind = Literal["label", "train", "evaluate", "serve"]
+
+# SQLite counts rows up by itself only where the key is an INTEGER.
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Gives the moment its zone back."""
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+class Table(DeclarativeBase):
+    """The base of all tables."""
+
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+class Criterion(Table):
+    """What is judged, in words. A change is a new version; labels say which one they were given by.
+
+    Attributes:
+        name: As `faithfulness`.
+        version: From 1.
+        criterion: What is judged, in words.
+        prompt: The judge's question, with the names of columns in braces.
+        author: Who wrote this version.
+    """
+
+    __tablename__ = "criteria"
+    __table_args__ = (Index("criteria_name", "name", "version", unique=True),)
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int]
+    criterion: Mapped[str] = mapped_column(Text)
+    prompt: Mapped[str] = mapped_column(Text)
+    author: Mapped[str] = mapped_column(String(80), default="")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Dataset(Table):
+    """Rows to be judged by one criterion.
+
+    Attributes:
+        name: Unique among the data sets.
+        file: The name of the file they came from, as its owner calls it.
+        fields: The fields that its rows have.
+        extra: The names of its other columns.
+        notes: What its owner should know about how the file was read.
+        rows: How many there are.
+        labelled: Of them, those with a label that stands.
+        human: Of those, the ones whose label is a person's.
+        judge: Of those, the ones whose label is a judge's.
+        good: Of those, the ones whose label is 0.5 or more.
+        disputed: Rows that people labelled differently.
+        test: Rows that were split off for testing.
+    """
+
+    __tablename__ = "datasets"
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    file: Mapped[str] = mapped_column(String(200), default="")
+    fields: Mapped[list[str]]
+    extra: Mapped[list[str]]
+    notes: Mapped[list[str]] = mapped_column(default=list)
+    criterion: Mapped[str] = mapped_column(String(64), default="")
+    rows: Mapped[int] = mapped_column(default=0)
+    labelled: Mapped[int] = mapped_column(default=0)
+    human: Mapped[int] = mapped_column(default=0)
+    judge: Mapped[int] = mapped_column(default=0)
+    good: Mapped[int] = mapped_column(default=0)
+    disputed: Mapped[int] = mapped_column(default=0)
+    test: Mapped[int] = mapped_column(default=0)
+    author: Mapped[str] = mapped_column(String(80), default="")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Row(Table):
+    """One interaction of a data set, with what stands of its labels.
+
+    Attributes:
+        position: In the data set, from 0; pages go by it.
+        key: The interaction's id, as given or `content_id`.
+        part: `test` where it was split off for testing, else `train`.
+        label: What stands (`labels.standing`); None where nothing does.
+        label_source: Who it is from: `human`, `judge`, `other`; empty where none stands.
+        selection: How the row came to be labelled.
+        disputed: Whether people labelled it differently.
+        judge_label: The judge's latest label; None where it gave none.
+        doubt: How unsure the judge was, from 0 to 1; None where it gave no label.
+        last_label: The latest label's id, 0 where there is none: what a reviewer's label is over.
+        latest_by: The person whose label is the latest human one.
+    """
+
+    __tablename__ = "rows"
+    __table_args__ = (
+        Index("rows_position", "dataset_id", "position", unique=True),
+        Index("rows_key", "dataset_id", "key", unique=True),
+        Index("rows_source", "dataset_id", "label_source", "position"),
+        Index("rows_disputed", "dataset_id", "disputed", "position"),
+        Index("rows_part", "dataset_id", "part", "position"),
+        Index("rows_doubt", "dataset_id", "label_source", "doubt"),
+    )
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    position: Mapped[int]
+    key: Mapped[str] = mapped_column(Text)
+    input: Mapped[str | None] = mapped_column(Text)
+    output: Mapped[str | None] = mapped_column(Text)
+    ground_truth: Mapped[str | None] = mapped_column(Text)
+    weight: Mapped[float] = mapped_column(default=1.0)
+    group: Mapped[str] = mapped_column("row_group", Text, default="")
+    extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    part: Mapped[str] = mapped_column(String(8), default="train")
+    label: Mapped[float | None]
+    label_source: Mapped[str] = mapped_column(String(8), default="")
+    selection: Mapped[str] = mapped_column(String(12), default="unknown")
+    disputed: Mapped[bool] = mapped_column(default=False)
+    judge_label: Mapped[float | None]
+    doubt: Mapped[float | None]
+    last_label: Mapped[int] = mapped_column(BigInteger, default=0)
+    latest_by: Mapped[str] = mapped_column(String(80), default="")
+
+
+class Label(Table):
+    """One label, as somebody gave it; never changed, never removed.
+
+    Attributes:
+        value: In [0, 1]; None takes back the same person's labels before it.
+        source: `human`, `judge` or `other`.
+        who: The person, the judge's model, or the file.
+        over: The latest label that whoever gave this one had seen, 0 for none.
+        crossed: Whether another label had come meanwhile, which this one was not given over.
+        reason: The judge's, or a person's note.
+        details: What else is known, as the kind of soft label and the prompt's hash.
+    """
+
+    __tablename__ = "labels"
+    __table_args__ = (Index("labels_row", "row_id", "id"),)
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"))
+    value: Mapped[float | None]
+    source: Mapped[str] = mapped_column(String(8))
+    who: Mapped[str] = mapped_column(String(200))
+    selection: Mapped[str] = mapped_column(String(12), default="unknown")
+    over: Mapped[int] = mapped_column(BigInteger, default=0)
+    crossed: Mapped[bool] = mapped_column(default=False)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ReviewItem(Table):
+    """A row in the review queue.
+
+    Attributes:
+        selection: Why a person should see it: `pilot`, `uncertain`, `disputed` or `random`.
+        rank: Its place in the queue, the lowest first.
+        state: `waiting`, `done` or `skipped`.
+        holder: Who has it on their screen, and until when (`held_until`); then others may have it.
+    """
+
+    __tablename__ = "review_items"
+    __table_args__ = (
+        Index("review_items_queue", "dataset_id", "state", "rank"),
+        Index("review_items_row", "row_id"),
+    )
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"))
+    selection: Mapped[str] = mapped_column(String(12))
+    rank: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8), default="waiting")
+    holder: Mapped[str] = mapped_column(String(80), default="")
+    held_until: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Job(Table):
+    """Work in a process of its own.
+
+    Attributes:
+        kind: `label`, `train`, `evaluate` or `serve`.
+        title: For people.
+        parameters: What to do; a job is resumed by doing it again.
+        state: `queued`, `running`, `done`, `failed` or `stopped`.
+        pid: Of its process.
+        pid_started: When that process began, in seconds since 1970: a pid alone is used again.
+        done: Of `total`; 0 of 0 where it can't say.
+        message: What it is at, or why it ended.
+        result: What came of it.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("jobs_dataset", "dataset_id", "id"), Index("jobs_state", "state"))
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id"))
+    kind: Mapped[str] = mapped_column(String(8))
+    title: Mapped[str] = mapped_column(String(200))
+    parameters: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(8), default="queued")
+    pid: Mapped[int | None]
+    pid_started: Mapped[float | None]
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    message: Mapped[str] = mapped_column(Text, default="")
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    author: Mapped[str] = mapped_column(String(80), default="")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ("queued", "running")

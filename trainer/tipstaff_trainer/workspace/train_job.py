@@ -1,0 +1,93 @@
+"""Training as a job: a data set's labelled rows to the next version in the repository."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import transformers
+
+from tipstaff.types import Field
+from tipstaff_server import repository
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import Bundle, read_manifest
+from tipstaff_server.evaluator.manifest import MANIFEST_FILE
+from tipstaff_trainer.data import Row, check_trainable
+from tipstaff_trainer.data.rows import narrow
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.pipeline import train_evaluator
+from tipstaff_trainer.report.metrics import classification_metrics
+from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.workspace import BUNDLE_FOLDER, Workspace
+
+
+def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
+    """Trains, publishes, and measures the version that serves on the same test rows."""
+    _quiet_libraries()
+    given = job.parameters
+    name, fields = given["name"], tuple(given["fields"])
+    dataset = workspace.datasets.get(int(given["dataset"]))
+    rows = _narrowed(workspace.datasets.labelled(dataset.id, part="train"), fields)
+    test_rows = _narrowed(workspace.datasets.labelled(dataset.id, part="test"), fields)
+    print(f"{len(rows)} rows to train on, {len(test_rows)} to test on", flush=True)
+    for warning in check_trainable(rows):
+        print(f"warning: {warning}", flush=True)
+    out = workspace.jobs.folder(job.id) / BUNDLE_FOLDER
+    if (out / MANIFEST_FILE).exists():
+        bundle = Bundle.open(out)  # it was stopped after the training
+    else:
+        bundle = train_evaluator(
+            rows,
+            name=name,
+            out=out,
+            fields=fields,
+            settings=TrainSettings.model_validate(given["settings"]),
+            test_rows=test_rows,
+            criterion=given["criterion"],
+        )
+    version = _published(bundle, workspace)
+    return f"{name} version {version} is in the repository", {
+        "name": name,
+        "version": version,
+        "metrics": bundle.manifest.metrics,
+        "serving": _serving_measured(workspace, name, version, test_rows),
+    }
+
+
+def _published(bundle: Bundle, workspace: Workspace) -> int:
+    """The bundle's version; published once, however often the job is gone on with."""
+    name = bundle.manifest.name
+    for version in repository.versions(workspace.repository, name):
+        path = repository.bundle_path(workspace.repository, name, version)
+        if read_manifest(path) == bundle.manifest:
+            return version
+    return repository.publish(bundle.path, workspace.repository)
+
+
+def _serving_measured(
+    workspace: Workspace, name: str, version: int, test_rows: Sequence[Row]
+) -> dict[str, Any]:
+    serving = repository.serving_version(workspace.repository, name)
+    if serving is None or serving == version or not test_rows:
+        return {}
+    evaluator = Evaluator.load(repository.bundle_path(workspace.repository, name, serving))
+    scores = [each.score for each in rulings(evaluator, [row.interaction for row in test_rows])]
+    metrics = classification_metrics([row.label for row in test_rows], scores)
+    return {"version": serving, "metrics": metrics}
+
+
+def _narrowed(rows: Sequence[Row], fields: Sequence[Field]) -> list[Row]:
+    narrowed = [replace(row, interaction=narrow(row.interaction, fields)) for row in rows]
+    return [
+        row for row in narrowed if any((row.interaction.get(name) or "").strip() for name in fields)
+    ]
+
+
+def _quiet_libraries() -> None:
+    """Leaves the log to what users can act on."""
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    for noisy in ("optimum", "accelerate", "huggingface_hub", "torch.onnx", "onnxruntime"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -1,0 +1,398 @@
+"""The Python API of all that the desk shows.
+
+upload → criterion → pilot → review → label all → review → train → promote → try
+
+workspace = Workspace("faithful")
+traces = workspace.upload_dataset("traces.csv")
+workspace.label_dataset(traces, criterion="faithfulness", judge={"model": …}, pilot=True)
+...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS, Field, Interaction
+from tipstaff_server import repository
+from tipstaff_trainer.data import LabelSource, Selection
+from tipstaff_trainer.data.columns import check_fields, resolve
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.judge.settings import JudgeSettings
+from tipstaff_trainer.workspace import evaluators, formats
+from tipstaff_trainer.workspace.criteria import Criteria
+from tipstaff_trainer.workspace.database import Database, sqlite_url
+from tipstaff_trainer.workspace.datasets import Datasets
+from tipstaff_trainer.workspace.jobs import Jobs
+from tipstaff_trainer.workspace.reviews import PILOT_ROWS, Reviews
+from tipstaff_trainer.workspace.serving import Serving
+from tipstaff_trainer.workspace.tables import Dataset, Job, ReviewItem, Row
+
+if TYPE_CHECKING:
+    from tipstaff_server.evaluator import Ruling
+
+Frame = TypeVar("Frame")
+AnyDataset = Dataset | int | str
+DATABASE_FILE = "workspace.sqlite"
+REPOSITORY_FOLDER = "repository"
+JOBS_FOLDER = "jobs"
+# Where a training's bundle grows, in its job's folder; and what it logs there.
+BUNDLE_FOLDER = "bundle"
+CURVES_FILE = f"{BUNDLE_FOLDER}/training/metrics.jsonl"
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+class Workspace:
+    """A folder with data sets, labels, jobs and a repository of evaluators.
+
+    Several processes and people may use one at once.
+
+    Args:
+        folder: Made if it isn't there.
+        database: URL of a PostgreSQL database to use instead of the folder's SQLite file.
+        server: Address of a running `tipstaff serve` for the playground; None: the workspace
+            starts one of its own when it is needed.
+
+    Attributes:
+        folder: As given, absolute.
+        repository: The folder of its evaluators, as `tipstaff serve --repository` takes it.
+        datasets: Data sets and their rows.
+        reviews: The review queues.
+        criteria: What is judged.
+        jobs: Work in the background.
+        serving: The server that the playground asks.
+
+    Raises:
+        WorkspaceError: The folder or the database can't be used.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, database: str | None = None, server: str | None = None
+    ) -> None:
+        self.folder = Path(folder).absolute()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"{folder}: can't be a workspace: {error.strerror}") from error
+        self.repository = self.folder / REPOSITORY_FOLDER
+        self.database = Database(database or sqlite_url(self.folder / DATABASE_FILE))
+        self.datasets = Datasets(self.database)
+        self.reviews = Reviews(self.database)
+        self.criteria = Criteria(self.database)
+        self.jobs = Jobs(self.database, self.folder / JOBS_FOLDER, self.folder)
+        self.serving = Serving(self.jobs, self.repository, server)
+
+    def upload_dataset(
+        self,
+        file: str | Path,
+        *,
+        name: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+        label_source: LabelSource | None = None,
+        shown: str | None = None,
+        who: str = "",
+    ) -> Dataset:
+        """Reads a file of interactions, labelled or not, into a new data set.
+
+        Args:
+            file: CSV, JSON lines, JSON, Parquet, or a Label Studio export in JSON.
+            name: The data set's; the file's without its ending when None.
+            mapping: From a column's meaning to its name, as in `{"output": "reply"}`.
+            label_source: Whose labels they are, where no column says so.
+            shown: What its owner calls the file, for messages.
+            who: Whoever brings it.
+
+        Raises:
+            DataError: The file, a column or a row can't be used; says which and what to do.
+            UsageError: `mapping` names something that there is not.
+            WorkspaceError: The name is taken.
+        """
+        path = Path(file)
+        shown = shown or path.name
+        data = formats.read(path, shown=shown, mapping=mapping, label_source=label_source)
+        return self.datasets.add(name or Path(shown).stem, data, file=shown, who=who)
+
+    def download_dataset(self, dataset: AnyDataset, file: str | Path, *, only: str = "all") -> Path:
+        """Writes a data set with its labels: .csv, .jsonl, .parquet, or .json for Label Studio.
+
+        Args:
+            dataset: Which.
+            file: Where to; its ending says how.
+            only: One of `datasets.FILTERS`.
+
+        Raises:
+            UsageError: The ending is none of these.
+            WorkspaceError: There is no such data set, or the file can't be written.
+        """
+        return formats.write(self.datasets, self.datasets.get(dataset).id, Path(file), only=only)
+
+    def split(self, dataset: AnyDataset, *, test_size: float = 0.2, seed: int = 0) -> list[str]:
+        """Sets rows aside for testing; gives warnings. See `Datasets.split`."""
+        return self.datasets.split(self.datasets.get(dataset).id, test_size=test_size, seed=seed)
+
+    def label_dataset(
+        self,
+        dataset: AnyDataset,
+        *,
+        criterion: str,
+        judge: Mapping[str, Any] | JudgeSettings,
+        pilot: bool = False,
+        examples: int | None = None,
+        key_variable: str = KEY_VARIABLE,
+        wait: bool | float = False,
+        who: str = "",
+    ) -> Job:
+        """Has a judge label a data set.
+
+        Args:
+            dataset: Which.
+            criterion: The name of what is judged.
+            judge: The judge's settings: at least its `model`, and the `base_url`.
+            pilot: Only `PILOT_ROWS` rows that no person has seen, which then wait for review.
+            examples: How many rows reviewed by people to show the judge as examples, 0 to 20;
+                as many as there are when None.
+            key_variable: The environment variable that holds the endpoint's key.
+            wait: Until it ends; or as many seconds at most.
+            who: Whoever starts it.
+
+        Raises:
+            WorkspaceError: There is no such data set or criterion, or nothing to label.
+            UsageError: The judge's settings won't do.
+            JobError: It was waited for and failed.
+        """
+        found = self.datasets.get(dataset)
+        chosen = self.criteria.get(criterion)
+        settings = _judge_settings(judge)
+        rows = None
+        if pilot:
+            rows = self.reviews.queue(found.id, {"pilot": PILOT_ROWS})
+            if not rows:
+                raise WorkspaceError(
+                    f"{found.name}: people have labelled every row, or have yet to review it"
+                )
+        self.datasets.set_criterion(found.id, criterion)
+        job = self.jobs.start(
+            "label",
+            f"Label {f'{len(rows)} rows' if rows else 'all rows'} of {found.name}: {criterion}",
+            {
+                "dataset": found.id,
+                "criterion": criterion,
+                "criterion_version": chosen.version,
+                "rows": rows,
+                "judge": settings.model_dump(mode="json", exclude={"api_key"}),
+                "examples": 20 if examples is None else examples,
+                "key_variable": key_variable,
+            },
+            dataset=found.id,
+            who=who,
+        )
+        return self._waited(job, wait)
+
+    def review_queue(
+        self, dataset: AnyDataset, wanted: Mapping[Selection, int] | None = None
+    ) -> list[tuple[ReviewItem, Row]]:
+        """The rows that wait for a person, in their order.
+
+        Args:
+            dataset: Which.
+            wanted: Rows to add to the queue first, by why: `uncertain`, `disputed`, `random`.
+        """
+        found = self.datasets.get(dataset)
+        if wanted:
+            self.reviews.queue(found.id, wanted)
+        return list(self.reviews.waiting(found.id))
+
+    def fine_tune(
+        self,
+        dataset: AnyDataset,
+        *,
+        name: str,
+        columns: Sequence[Field] | None = None,
+        settings: Mapping[str, Any] | TrainSettings | None = None,
+        wait: bool | float = False,
+        who: str = "",
+    ) -> Job:
+        """Trains an evaluator on a data set's labels and publishes it as its next version.
+
+        Args:
+            dataset: Which.
+            name: The evaluator's: a-z, 0-9 and -.
+            columns: The fields it reads; all that the rows have when None.
+            settings: As `TrainSettings`; what suits data and machine when None.
+            wait: Until it ends; or as many seconds at most.
+            who: Whoever starts it.
+
+        Raises:
+            WorkspaceError: There is no such data set.
+            UsageError: The name, the columns or the settings won't do.
+            JobError: It was waited for and failed.
+        """
+        found = self.datasets.get(dataset)
+        repository.check_name(name)
+        fields = tuple(columns) if columns is not None else tuple(found.fields)
+        check_fields(
+            fields, resolve(found.fields, {}, labelled=False, file=found.name), file=found.name
+        )
+        checked = _train_settings(settings)
+        if found.labelled == 0:
+            raise WorkspaceError(f"{found.name}: no row has a label yet: label some first")
+        criterion = self.criteria.get(found.criterion).criterion if found.criterion else ""
+        job = self.jobs.start(
+            "train",
+            f"Train {name} on {found.name}",
+            {
+                "dataset": found.id,
+                "name": name,
+                "fields": [field for field in FIELDS if field in fields],
+                "settings": checked.model_dump(mode="json"),
+                "criterion": criterion,
+            },
+            dataset=found.id,
+            who=who,
+        )
+        return self._waited(job, wait)
+
+    def wait_for(self, job: Job | int, *, timeout: float | None = None) -> Job:
+        """Waits until a job ends; see `Jobs.wait_for`.
+
+        Raises:
+            JobError: It failed or was stopped, or it hasn't ended in time.
+        """
+        return self.jobs.wait_for(job, timeout=timeout)
+
+    def evaluate_dataset(
+        self,
+        dataset: AnyDataset,
+        name: str,
+        *,
+        versions: Sequence[int] = (),
+        part: str = "test",
+        human: bool = False,
+        wait: bool | float = True,
+        who: str = "",
+    ) -> Job:
+        """Measures versions of an evaluator on a data set's labels, through the server's code.
+
+        Args:
+            dataset: Which.
+            name: The evaluator's.
+            versions: Which; the one that serves, else the newest, when empty.
+            part: `test`, `train`, or empty for all rows.
+            human: Only rows that people have labelled.
+            wait: Until it ends; or as many seconds at most.
+            who: Whoever starts it.
+
+        Returns:
+            The job; its `result["metrics"]` has each version's metrics, by version as text.
+
+        Raises:
+            WorkspaceError: There is no such data set or evaluator.
+            JobError: It was waited for and failed.
+        """
+        found = self.datasets.get(dataset)
+        chosen = list(versions) or [self._version(name)]
+        if missing := set(chosen) - set(repository.versions(self.repository, name)):
+            raise WorkspaceError(f"{name} has no version {', '.join(map(str, sorted(missing)))}")
+        job = self.jobs.start(
+            "evaluate",
+            f"Measure {name} on {found.name}",
+            {
+                "dataset": found.id,
+                "name": name,
+                "versions": chosen,
+                "part": part,
+                "human": human,
+            },
+            dataset=found.id,
+            who=who,
+        )
+        return self._waited(job, wait)
+
+    def evaluate_data(self, frame: Frame, name: str, *, version: int | None = None) -> Frame:
+        """Scores the rows of a data frame, here and now, through the server's code.
+
+        Args:
+            frame: A pandas DataFrame with some of the columns input, output and ground_truth, or
+                the other names that these are known by.
+            name: The evaluator's.
+            version: Which; the one that serves, else the newest, when None.
+
+        Returns:
+            The frame with a column `<name>_score`.
+
+        Raises:
+            WorkspaceError: There is no such evaluator.
+            DataError: The frame has none of its columns.
+        """
+        return formats.with_scores(frame, name, lambda rows: self._rulings(name, version, rows))
+
+    def list_evaluators(self) -> list[evaluators.EvaluatorVersion]:
+        """Every version of every evaluator, the newest of each first."""
+        return evaluators.versions(self.repository)
+
+    def curves(self, job: Job) -> evaluators.Curves:
+        """What a training has logged so far."""
+        return evaluators.read_curves(self.jobs.folder(job.id) / CURVES_FILE)
+
+    def promote(self, name: str, version: int) -> int | None:
+        """Lets a version serve; servers that follow the repository change over by themselves.
+
+        Returns:
+            The version that served before, None if none did.
+
+        Raises:
+            RepositoryError: There is no such evaluator or version.
+            BundleError: The version's bundle is damaged.
+        """
+        return repository.promote(self.repository, name, version)
+
+    def close(self) -> None:
+        """Closes the database; jobs and the server go on."""
+        self.serving.close()
+        self.database.close()
+
+    def _rulings(self, name: str, version: int | None, rows: Sequence[Interaction]) -> list[Ruling]:
+        from tipstaff_server.evaluator import Evaluator
+        from tipstaff_trainer.measure import rulings
+
+        chosen = self._version(name) if version is None else version
+        return rulings(Evaluator.load(repository.bundle_path(self.repository, name, chosen)), rows)
+
+    def _version(self, name: str) -> int:
+        found = repository.versions(self.repository, name)
+        if not found:
+            raise WorkspaceError(f"there is no evaluator {name!r} in the repository")
+        return repository.serving_version(self.repository, name) or found[-1]
+
+    def _waited(self, job: Job, wait: bool | float) -> Job:
+        if wait is False:
+            return job
+        return self.wait_for(job, timeout=None if wait is True else wait)
+
+
+def _judge_settings(given: Mapping[str, Any] | JudgeSettings) -> JudgeSettings:
+    return _validated(JudgeSettings, given, "the judge's")
+
+
+def _train_settings(given: Mapping[str, Any] | TrainSettings | None) -> TrainSettings:
+    return _validated(TrainSettings, given or {}, "the training's")
+
+
+Settings = TypeVar("Settings", JudgeSettings, TrainSettings)
+
+
+def _validated(kind: type[Settings], given: Mapping[str, Any] | Settings, whose: str) -> Settings:
+    if isinstance(given, kind):
+        return given
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ".".join(map(str, first["loc"]))
+        why = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{whose} settings: {what}: {why}".replace(": :", ":")) from None
