@@ -53,7 +53,12 @@ def sample(data: Path, bundle: Path, count: int, seed: int) -> list[Interaction]
     rows = read_rows(data, labelled=False).rows
     interactions = [row.interaction for row in rows]
     random.Random(seed).shuffle(interactions)
-    fitting = [each for each in interactions if not evaluator.encode(each).partial]
+    encoded = [evaluator.encode(each) for each in interactions]
+    fitting = [
+        each
+        for each, one in zip(interactions, encoded, strict=True)
+        if len(one.runs) == 1 and not one.partial
+    ]
     if len(fitting) < count:
         raise UsageError(f"{data}: only {len(fitting)} interactions fit, and {count} are wanted")
     return fitting[:count]

@@ -38,7 +38,7 @@ from safetensors.torch import load_model
 from sklearn.metrics import roc_auc_score
 
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.session import Session, collate
 from tipstaff_trainer.data import read_rows, split_rows, without_groups_of
 from tipstaff_trainer.distil.encoders import find_base
@@ -46,7 +46,7 @@ from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.export.onnx_graph import export_fp32
 from tipstaff_trainer.export.unpadded import unpadded
 
-Run = Callable[[Encoded], float]
+Run = Callable[[Tokens], float]
 
 _LENGTH = 64
 _ROUNDS = 60
@@ -76,7 +76,7 @@ def in_openvino(file: Path, pad_id: int, **properties: Any) -> Run:
     )
     request, names = compiled.create_infer_request(), {port.any_name for port in compiled.inputs}
 
-    def run(item: Encoded) -> float:
+    def run(item: Tokens) -> float:
         feeds = collate([item], pad_id)
         outputs = request.infer({name: feeds[name] for name in names})
         return float(outputs["logit"].ravel()[0])
@@ -124,7 +124,7 @@ def engines(
         yield "OpenVINO, static int8", in_openvino(static, pad_id)
 
 
-def interleaved(runs: Mapping[str, Run], item: Encoded) -> dict[str, npt.NDArray[np.float64]]:
+def interleaved(runs: Mapping[str, Run], item: Tokens) -> dict[str, npt.NDArray[np.float64]]:
     """Seconds of each engine in each round, shape (rounds,)."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(_ROUNDS):
@@ -159,10 +159,12 @@ def main() -> None:
         seed=int(settings["seed"]),  # type: ignore[arg-type]
     )
     pad_id = manifest.encoding.pad_id
-    encoded = [evaluator.encode(row.interaction) for row in validation]
+    # The first window of what takes several.
+    encoded = [evaluator.encode(row.interaction).runs[0] for row in validation]
     labels = np.array([row.label >= 0.5 for row in validation])
     calibration = [
-        collate([evaluator.encode(row.interaction)], pad_id) for row in train[:_CALIBRATION_ROWS]
+        collate(evaluator.encode(row.interaction).runs[:1], pad_id)
+        for row in train[:_CALIBRATION_ROWS]
     ]
     cut = -evaluator.graph.calibration.intercept / evaluator.graph.calibration.slope
 

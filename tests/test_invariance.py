@@ -16,15 +16,19 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.pipeline import train_evaluator
 
-# Words, so that texts come to many tokens and share some; and anything at all.
+# Words, so that texts come to many tokens and share some, and some take several windows; and
+# anything at all.
 TEXTS = st.one_of(
     st.lists(
         st.sampled_from("the red cat sleeps no 42 Paris, € refund's".split()), max_size=60
     ).map(" ".join),
+    st.lists(st.sampled_from(["the red cat sleeps.", "no 42!"]), min_size=16, max_size=24).map(
+        " ".join
+    ),
     st.text(max_size=80),
 )
 INTERACTIONS = st.lists(
-    st.builds(Interaction, input=TEXTS, output=TEXTS, ground_truth=TEXTS), min_size=2, max_size=12
+    st.builds(Interaction, input=TEXTS, output=TEXTS, ground_truth=TEXTS), min_size=2, max_size=8
 )
 
 
@@ -57,8 +61,9 @@ def evaluators(request, bundle):
 def test_a_score_is_the_same_alone_and_under_any_load(evaluators, interactions, seed):
     alone, threaded = evaluators
     encoded = [alone.encode(interaction) for interaction in interactions]
-    expected = [float(alone.run([item]).logits[0]) for item in encoded]
-    assert [float(threaded.run([item]).logits[0]) for item in encoded] == expected
+    runs = [tokens for each in encoded for tokens in each.runs]
+    expected = [float(alone.run([tokens]).logits[0]) for tokens in runs]
+    assert [float(threaded.run([tokens]).logits[0]) for tokens in runs] == expected
 
     dice = random.Random(seed)
     dispatcher = Dispatcher(lanes=3, max_queue=100)
@@ -67,12 +72,24 @@ def test_a_score_is_the_same_alone_and_under_any_load(evaluators, interactions, 
         order = [index for index in range(len(encoded)) for _ in range(2)]
         dice.shuffle(order)
         futures = [
-            dispatcher.submit(
-                dice.choice(evaluators), encoded[index], time.monotonic() + dice.uniform(30, 60)
+            dispatcher.submit_all(
+                dice.choice(evaluators),
+                encoded[index].runs,
+                time.monotonic() + dice.uniform(30, 60),
             )
             for index in order
         ]
-        answers = [future.result(60).logit for future in futures]
+        answers = [[future.result(60) for future in each] for each in futures]
     finally:
         dispatcher.stop()
-    assert answers == [expected[index] for index in order]
+    scores = [alone.score(interaction).score for interaction in interactions]
+    for index, found in zip(order, answers, strict=True):
+        ruling = alone.rule(
+            encoded[index], [one.logit for one in found], [one.embedding for one in found]
+        )
+        assert ruling.score == scores[index]
+
+
+def test_some_of_these_interactions_take_several_runs(evaluators):
+    long = Interaction("no 42", "the red cat sleeps", "Paris refund's. " * 60)
+    assert len(evaluators[0].encode(long).runs) > 2

@@ -27,6 +27,7 @@ from tipstaff_server.evaluator.manifest import (
     Ood,
     Policy,
     Training,
+    Windows,
 )
 from tipstaff_server.evaluator.ood import OodMeter
 
@@ -50,6 +51,7 @@ def make_bundle(
     seed: int = 0,
     order: tuple[Field, ...] = ("output", "ground_truth", "input"),
     max_length: int = 64,
+    windows: Windows | None = None,
     precision: str = "fp32",
     batch_invariant: bool = True,
     policy: Policy | None = None,
@@ -67,6 +69,7 @@ def make_bundle(
         seed: Of the weights.
         order: The fields it reads.
         max_length: Tokens in one run.
+        windows: How long texts are read; None where they are cut.
         precision: What the manifest says of the graph.
         batch_invariant: Likewise.
         policy: The cuts; both 0.5 when None.
@@ -104,7 +107,13 @@ def make_bundle(
         tipstaff_version="0.1.0",
         base=BaseEncoder(name="random", architecture="tiny"),
         encoding=Encoding(
-            order=order, marks="overlap", max_length=max_length, cls_id=2, sep_id=3, pad_id=0
+            order=order,
+            marks="overlap",
+            max_length=max_length,
+            cls_id=2,
+            sep_id=3,
+            pad_id=0,
+            windows=windows,
         ),
         graphs=(graph,),
         training=Training(rows=1, validation_rows=0, fingerprint="0" * 64),

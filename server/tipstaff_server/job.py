@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from tipstaff_server.batching import Answer, Dispatcher
@@ -21,18 +22,30 @@ class Answered(NamedTuple):
     Attributes:
         encoded: What was run.
         encode_seconds: From the request's arrival until its text was encoded.
-        answer: What the run said.
+        answers: What its runs said, in their order.
     """
 
     encoded: Encoded
     encode_seconds: float
-    answer: Answer
+    answers: tuple[Answer, ...]
+
+    @property
+    def queue_seconds(self) -> float:
+        """From its submission to the start of its first run."""
+        return min(answer.queue_seconds for answer in self.answers)
+
+    @property
+    def inference_seconds(self) -> float:
+        """From the start of its first run to the end of its last."""
+        ends = (answer.queue_seconds + answer.inference_seconds for answer in self.answers)
+        return max(ends) - self.queue_seconds
 
 
 class Job(Future[Answered]):
     """An interaction's way from text to the graph's outputs, without a stop in the event loop.
 
-    Cancelling it leaves the text unencoded, or takes the request out of the queue.
+    Cancelling it leaves the text unencoded, or takes its runs out of the queue; so does the failure
+    of one of them.
 
     Args:
         evaluator: What is to run.
@@ -53,6 +66,7 @@ class Job(Future[Answered]):
         self._encode = encode
         self._arrival = arrival
         self._deadline = deadline
+        self._answers: list[Answer | None] = []
 
     def encode(self, dispatcher: Dispatcher) -> None:
         """Encodes and queues, on an encoder's thread."""
@@ -65,25 +79,33 @@ class Job(Future[Answered]):
             seconds = time.monotonic() - self._arrival
             # Without the wait for a thread, which an idle server would have spared it.
             arrived = self._arrival + spent
-            queued = dispatcher.submit(self._evaluator, encoded, self._deadline, arrived=arrived)
+            queued = dispatcher.submit_all(
+                self._evaluator, encoded.runs, self._deadline, arrived=arrived
+            )
         except Exception as error:
             self._fail(error)
         except BaseException as error:  # a panic in a Rust extension isn't an Exception
             self._fail(InferenceFailed(f"the text can't be encoded: {error}"))
         else:
-            queued.add_done_callback(lambda done: self._finish(encoded, seconds, done))
-            # Weakly, since it leads back here: see `Dispatcher.submit`.
-            waiting = weakref.ref(queued)
-            self.add_done_callback(lambda job: _follow(job, waiting()))
+            self._answers = [None] * len(queued)
+            # Weakly, since they lead back here: see `Dispatcher.submit_all`.
+            waiting = [weakref.ref(run) for run in queued]
+            for place, run in enumerate(queued):
+                run.add_done_callback(partial(self._note, encoded, seconds, place))
+            self.add_done_callback(lambda _: _cancel(waiting))
 
-    def _finish(self, encoded: Encoded, seconds: float, queued: Future[Answer]) -> None:
-        if queued.cancelled():
+    def _note(self, encoded: Encoded, seconds: float, place: int, run: Future[Answer]) -> None:
+        """Takes the end of one run; with the last, the job ends."""
+        if run.cancelled():
             return
-        if (error := queued.exception()) is not None:
+        if (error := run.exception()) is not None:
             self._fail(error)
             return
-        with suppress(InvalidStateError):  # cancelled meanwhile
-            self.set_result(Answered(encoded, seconds, queued.result()))
+        self._answers[place] = run.result()
+        answers = tuple(answer for answer in self._answers if answer is not None)
+        if len(answers) == len(self._answers):
+            with suppress(InvalidStateError):  # cancelled meanwhile, or two lanes came in at once
+                self.set_result(Answered(encoded, seconds, answers))
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, RequestError):
@@ -93,6 +115,8 @@ class Job(Future[Answered]):
             self.set_exception(error)
 
 
-def _follow(job: Future[Answered], queued: Future[Answer] | None) -> None:
-    if queued is not None and job.cancelled():
-        queued.cancel()
+def _cancel(waiting: Sequence[weakref.ref[Future[Answer]]]) -> None:
+    """Takes what hasn't run yet out of the queue."""
+    for reference in waiting:
+        if (run := reference()) is not None:
+            run.cancel()

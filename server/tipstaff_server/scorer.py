@@ -137,8 +137,10 @@ class Scorer:
 
     def _scored(self, served: Served, answered: Answered, request_id: str, arrival: float) -> Score:
         evaluator = served.evaluator
-        encoded, answer = answered.encoded, answered.answer
-        ruling = evaluator.rule(encoded, answer.logit, answer.embedding)
+        encoded, answers = answered.encoded, answered.answers
+        ruling = evaluator.rule(
+            encoded, [answer.logit for answer in answers], [answer.embedding for answer in answers]
+        )
         policy = evaluator.graph.policy
         return Score(
             verdict=ruling.verdict,
@@ -155,8 +157,8 @@ class Scorer:
             coverage=cast(Mapping[str, Coverage], encoded.coverage),
             timing=Timing(
                 encode=answered.encode_seconds,
-                queue=answer.queue_seconds,
-                inference=answer.inference_seconds,
+                queue=answered.queue_seconds,
+                inference=answered.inference_seconds,
                 total=time.monotonic() - arrival,
             ),
         )

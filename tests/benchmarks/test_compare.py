@@ -40,7 +40,7 @@ from tokenizers import Tokenizer
 
 from tipstaff import Interaction
 from tipstaff.errors import UsageError
-from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.session import collate
 from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
 from tipstaff_trainer.distil.model import EvaluatorModel
@@ -289,10 +289,7 @@ class TestModelFolder:
     def batch(self) -> dict[str, np.ndarray]:
         """Padded, with marks."""
         return collate(
-            [
-                Encoded(np.arange(1, 1 + length), np.arange(length) % 2, coverage={})
-                for length in (5, 12, 9)
-            ],
+            [Tokens(np.arange(1, 1 + length), np.arange(length) % 2) for length in (5, 12, 9)],
             pad_id=0,
         )
 

@@ -13,12 +13,20 @@ from pathlib import Path
 
 import pytest
 from running_server import wait_until
+from tiny_bundle import make_bundle
 
-from tipstaff.types import Interaction, Score
+from tipstaff.types import Coverage, Interaction, Reason, Score, Verdict
 from tipstaff_server import repository
 from tipstaff_server.batching import Dispatcher
-from tipstaff_server.errors import DeadlineExpired, DeadlineUnreachable, Overloaded, ShuttingDown
+from tipstaff_server.errors import (
+    DeadlineExpired,
+    DeadlineUnreachable,
+    InferenceFailed,
+    Overloaded,
+    ShuttingDown,
+)
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.manifest import Windows
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry
 from tipstaff_server.score_cache import ScoreCache
@@ -237,3 +245,81 @@ def test_a_retired_evaluator_leaves_memory_without_the_collector(bundle, tmp_pat
         gc.enable()
         dispatcher.stop()
         encoders.shutdown()
+
+
+LONG = replace(TASK, interaction=Interaction("a", "paris is it", "the city is paris. " * 40))
+
+
+@pytest.fixture
+def windowed(tmp_path) -> Iterator[Bench]:
+    """A server that reads `LONG` in many runs."""
+    bundle = make_bundle(
+        tmp_path / "b",
+        windows=Windows(output=16, ground_truth=16, max_runs=40),
+        batch_invariant=False,
+        bias=9.0,
+    )
+    bench = Bench(bundle)
+    bench.dispatcher.start()
+    yield bench
+    bench.dispatcher.stop()
+    bench.encoders.shutdown()
+
+
+def test_what_is_long_is_read_whole_and_may_pass(windowed):
+    evaluator = windowed.registry.find("tiny", 0).evaluator
+
+    async def main() -> None:
+        score = await windowed.score(task=LONG)
+        assert score.verdict is Verdict.PASS
+        assert Reason.PARTIAL not in score.reasons
+        assert score.coverage["ground_truth"] == Coverage(200, 200)
+        assert score.score == evaluator.score(LONG.interaction).score
+        assert 0 < score.timing.queue + score.timing.inference < score.timing.total
+
+    asyncio.run(main())
+
+
+def test_a_caller_who_left_takes_all_runs_out_of_the_queue(windowed, monkeypatch):
+    evaluator = windowed.registry.find("tiny", 0).evaluator
+    runs, go_on, run = [], threading.Event(), evaluator.run
+    monkeypatch.setattr(
+        evaluator, "run", lambda batch: (runs.append(batch), go_on.wait(20), run(batch))[-1]
+    )
+
+    async def main() -> None:
+        leaving = asyncio.create_task(windowed.score(20, LONG))
+        while not runs:
+            await soon()
+        assert windowed.dispatcher.depth > 5
+        leaving.cancel()
+        await soon()
+        assert windowed.dispatcher.depth == 0
+        go_on.set()
+        await windowed.score(20)
+        assert len(runs) == 2
+
+    asyncio.run(main())
+
+
+def test_a_run_that_fails_fails_its_request_and_spares_the_rest(windowed, monkeypatch):
+    evaluator = windowed.registry.find("tiny", 0).evaluator
+    runs, run = [], evaluator.run
+
+    def third_fails(batch):
+        runs.append(batch)
+        if len(runs) == 3:
+            raise ValueError("no")
+        return run(batch)
+
+    monkeypatch.setattr(evaluator, "run", third_fails)
+
+    async def main() -> None:
+        with pytest.raises(InferenceFailed, match="ValueError: no"):
+            await windowed.score(20, LONG)
+        await soon()
+        assert windowed.dispatcher.depth == 0
+        assert len(runs) < 14
+        assert (await windowed.score(20)).score
+
+    asyncio.run(main())

@@ -84,7 +84,7 @@ def test_the_run_leaves_its_weights_which_score_as_the_graph_does(trained, bert)
     evaluator = Evaluator.load(trained, precision="fp32")
     encoded = [evaluator.encode(row.interaction) for row in tiny_rows(8)]
     torch = torch_logits(model, encoded, pad_id=evaluator.manifest.encoding.pad_id)
-    graph = [float(evaluator.run([item]).logits[0]) for item in encoded]
+    graph = [float(evaluator.run(item.runs).logits[0]) for item in encoded]
     np.testing.assert_allclose(torch, graph, atol=1e-4)
 
 

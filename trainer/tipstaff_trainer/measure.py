@@ -14,6 +14,7 @@ from tipstaff_server.cpus import usable_cpus
 from tipstaff_server.evaluator import Evaluator, Ruling
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import Session
+from tipstaff_server.evaluator.windows import deciding
 
 Logits = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.float32]
@@ -22,17 +23,23 @@ Embeddings = npt.NDArray[np.float32]
 def graph_outputs(
     session: Session, encoded: Sequence[Encoded], *, what: str
 ) -> tuple[Logits, Embeddings]:
-    """Runs a graph over interactions, one a run, as the server does.
+    """Runs a graph over interactions as the server does, nothing beside another.
 
     Returns:
-        Logits, shape (n,), and embeddings, shape (n, hidden).
+        Logits, shape (n,), and embeddings, shape (n, hidden), of the runs that decide.
     """
+
+    def decided(item: Encoded) -> tuple[float, npt.NDArray[np.float32]]:
+        outputs = [session.run([tokens]) for tokens in item.runs]
+        run = deciding([float(output.logits[0]) for output in outputs], item.parts)
+        return float(outputs[run].logits[0]), outputs[run].embeddings[0]
+
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
-        runs = lanes.map(lambda item: session.run([item]), encoded)
-        outputs = list(tqdm(runs, total=len(encoded), desc=what, unit="row", leave=False))
+        found = lanes.map(decided, encoded)
+        outputs = list(tqdm(found, total=len(encoded), desc=what, unit="row", leave=False))
     return (
-        np.array([float(output.logits[0]) for output in outputs]),
-        np.stack([output.embeddings[0] for output in outputs]),
+        np.array([logit for logit, _ in outputs]),
+        np.stack([embedding for _, embedding in outputs]),
     )
 
 

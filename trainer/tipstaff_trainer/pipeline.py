@@ -51,6 +51,7 @@ from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.distil.training import train_model
+from tipstaff_trainer.distil.window_sizes import choose_windows
 from tipstaff_trainer.errors import TrainingError
 from tipstaff_trainer.export.graph import RowSet, build_graph
 from tipstaff_trainer.export.onnx_graph import export_fp32
@@ -122,7 +123,7 @@ def train_evaluator(
     train_rows, validation_rows = split_rows(weighed, size, seed=settings.seed)
     for warning in check_split(train_rows, validation_rows, size):
         log.warning("%s", warning)
-    encoding = _encoding(base, fields, settings)
+    encoding = _encoding(base, train_rows, fields, settings)
     encoder = Encoder(base.tokenizer.to_str(), encoding)
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
     encoded = {part: EncodedRows(rows, encoder) for part, rows in parts.items() if rows}
@@ -185,11 +186,13 @@ def train_evaluator(
     return Bundle.open(out)
 
 
-def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> Encoding:
+def _encoding(
+    base: Base, rows: Sequence[Row], fields: Sequence[Field], settings: TrainSettings
+) -> Encoding:
     max_length = min(settings.max_length, base.max_length)
     if max_length < settings.max_length:
         log.warning("%s reads %d tokens at most, so max_length is that", base.info.name, max_length)
-    return Encoding(
+    encoding = Encoding(
         order=tuple(name for name in _ORDER if name in fields),
         marks=settings.marks,
         max_length=max_length,
@@ -197,6 +200,8 @@ def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> E
         sep_id=base.special.sep,
         pad_id=base.special.pad,
     )
+    windows = choose_windows(rows, Encoder(base.tokenizer.to_str(), encoding), settings)
+    return encoding.model_copy(update={"windows": windows})
 
 
 def _weighed(rows: Sequence[Row], settings: TrainSettings) -> list[Row]:
@@ -224,7 +229,7 @@ def _warn_of_partial(encoded: Mapping[str, EncodedRows]) -> None:
     items = [item for dataset in encoded.values() for item in dataset.encoded]
     if partial := sum(item.partial for item in items):
         log.warning(
-            "%d of %d rows are longer than max_length and are cut, the ground truth first",
+            "%d of %d rows are too long to be read whole: see --max-length and --max-runs",
             partial,
             len(items),
         )

@@ -10,6 +10,9 @@ lane is free. By the lesser of the two, a request is refused that would
   admission is a promise. A later deadline pushes nobody back, so for most requests this costs
   nothing; for the others it is one pass over the queue's columns.
 
+A request of several runs has an entry for each, with one deadline, so that lanes share it and
+others may go between. They are admitted together or not at all, each reckoned behind those before.
+
 As far as predicted times hold, every admitted request of a model that isn't batchable is answered
 in time, whatever comes later. For a batchable one the work is its share of a run of the best size,
 and time is kept for such a run, so that a full queue doesn't leave each request just enough time to
@@ -18,7 +21,9 @@ run alone, which would be slowest for all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import heapify, heapreplace
+from itertools import accumulate
 
 import numpy as np
 
@@ -30,7 +35,7 @@ _SOONEST_RETRY = 0.01
 
 
 def admit(
-    entry: Entry,
+    entries: Sequence[Entry],
     queue: DeadlineQueue,
     busy_until: Sequence[float],
     *,
@@ -38,24 +43,29 @@ def admit(
     now: float,
     capacity: int,
 ) -> None:
-    """Raises unless `entry` may be queued.
+    """Raises unless a request may be queued.
 
     Args:
-        entry: With its predicted times; not yet in the queue.
+        entries: One for each of its runs, with their predicted times and the same deadline; not yet
+            in the queue.
         queue: What is waiting.
         busy_until: For each lane, when its run is predicted to end; the past for an idle one.
         arrived: When the request would have come here on an idle server.
         now: The time.
-        capacity: Entries that may wait, at most.
+        capacity: Entries that may wait before the request's own, at most.
 
     Raises:
         DeadlineUnreachable: It would have been late even with the server to itself.
         Overloaded: The queue is full, or too long for its deadline or for those already admitted.
     """
-    if arrived + entry.alone > entry.deadline or arrived >= entry.deadline:
+    deadline = entries[0].deadline
+    alone = _alone(entries, len(busy_until))
+    if arrived + alone > deadline or arrived >= deadline:
+        tokens = sum(entry.length for entry in entries)
+        runs = f" in {len(entries)} runs" if len(entries) > 1 else ""
         raise DeadlineUnreachable(
-            f"needs about {entry.alone * 1e3:.1f} ms for {entry.length} tokens, and the deadline "
-            f"left {max(0.0, entry.deadline - arrived) * 1e3:.1f} ms: allow more time"
+            f"needs about {alone * 1e3:.1f} ms for {tokens} tokens{runs}, and the deadline "
+            f"left {max(0.0, deadline - arrived) * 1e3:.1f} ms: allow more time"
         )
 
     remaining = [max(0.0, end - now) for end in busy_until]
@@ -66,13 +76,18 @@ def admit(
             f"{len(queue)} requests are waiting, the most allowed", "queue_full", backlog
         )
 
-    position = queue.position(entry.deadline)
+    position = queue.position(deadline)
     work_ahead = queue.work
     if position < len(queue):
         latest_starts, work = queue.behind(position)
         work_ahead -= float(work.sum())
-    start = now + min(first + work_ahead, (total + work_ahead) / lanes)
-    lateness = start + entry.run - entry.deadline
+    if position:
+        behind = [work_ahead + work for work in _before(entries)]
+        starts = [min(first + work, (total + work) / lanes) for work in behind]
+    else:
+        starts = _starts(entries, remaining)
+    ends = (start + entry.run for start, entry in zip(starts, entries, strict=True))
+    lateness = now + max(ends) - deadline
     if lateness > 0:
         raise _overloaded(f"would be {lateness * 1e3:.1f} ms late", "deadline", lateness)
 
@@ -81,13 +96,39 @@ def admit(
         allowed = np.maximum(latest_starts - (now + first), (latest_starts - now) * lanes - total)
         spare = allowed - (work_ahead + np.cumsum(work) - work)
         # Those late already can't be made late.
-        shortage = float(np.max(entry.work - spare, where=spare >= 0, initial=0.0))
+        added = sum(entry.work for entry in entries)
+        shortage = float(np.max(added - spare, where=spare >= 0, initial=0.0))
         if shortage > 0:
             raise _overloaded(
                 "would make requests that were admitted before it late",
                 "deadline",
                 shortage / lanes,
             )
+
+
+def _alone(entries: Sequence[Entry], lanes: int) -> float:
+    """Seconds that a request takes an idle server."""
+    if len(entries) == 1:
+        return entries[0].alone
+    starts = _starts(entries, [0.0] * lanes)
+    # In company, where its runs may share one.
+    ends = (start + entry.work for start, entry in zip(starts, entries, strict=True))
+    return max(*ends, *(entry.alone for entry in entries))
+
+
+def _before(entries: Sequence[Entry]) -> Iterator[float]:
+    """For each run of a request, the work of those before it."""
+    return accumulate((entry.work for entry in entries[:-1]), initial=0.0)
+
+
+def _starts(entries: Sequence[Entry], remaining: Sequence[float]) -> list[float]:
+    """When each run of a request starts that goes next, if lanes are busy for so many seconds."""
+    free, starts = list(remaining), []
+    heapify(free)
+    for entry in entries:
+        starts.append(free[0])
+        heapreplace(free, free[0] + entry.work)
+    return starts
 
 
 def _overloaded(why: str, reason: str, retry_after: float) -> Overloaded:

@@ -116,27 +116,57 @@ class Dispatcher:
             Overloaded: It can't be answered in time now, or the queue is full.
             ShuttingDown: Nothing is admitted any more.
         """
+        return self.submit_all(model, [encoded], deadline, arrived=arrived)[0]
+
+    def submit_all(
+        self,
+        model: Model[Item],
+        items: Sequence[Item],
+        deadline: float,
+        *,
+        arrived: float | None = None,
+    ) -> list[Future[Answer]]:
+        """Queues the runs that one request takes: all of them or, where it raises, none.
+
+        Lanes take them one by one, so several may be under way at a time.
+
+        Args:
+            model: What is to run them.
+            items: What it is to run, at least one; `len()` of each is its tokens.
+            deadline: As for `submit`.
+            arrived: As for `submit`.
+
+        Returns:
+            The future answer of each; cancel what is left of them when one fails or the caller has
+            gone.
+
+        Raises:
+            RequestError: As `submit` does.
+        """
         now = self._clock()
-        entry = Entry(model, encoded, deadline, now)
-        self._scheduler.estimate(entry, now)
+        entries = [Entry(model, item, deadline, now) for item in items]
+        for entry in entries:
+            self._scheduler.estimate(entry, now)
         with self._lock:
-            self._admit(entry, now if arrived is None else arrived, now)
-            self._scheduler.push(entry)
+            self._admit(entries, now if arrived is None else arrived, now)
+            for entry in entries:
+                self._scheduler.push(entry)
             if self._idle:
-                self._work_came.notify()
-            else:
+                self._work_came.notify(len(entries))
+            if self._idle < len(entries):
                 self._set_alarm()
-        # Weakly: a future that led back to its entry, which holds the model, would keep a retired
-        # model in memory until the collector comes by.
-        entry.future.add_done_callback(partial(self._close, weakref.ref(entry)))
-        return entry.future
+        for entry in entries:
+            # Weakly: a future that led back to its entry, which holds the model, would keep a
+            # retired model in memory until the collector comes by.
+            entry.future.add_done_callback(partial(self._close, weakref.ref(entry)))
+        return [entry.future for entry in entries]
 
     def check(self, model: Model[Any], length: int, deadline: float, *, arrived: float) -> None:
         """Refuses a request before any work is done for it, where it would be refused anyway.
 
         Args:
             model: What would run it.
-            length: Tokens that it has at least.
+            length: Tokens that a run of it has at least.
             deadline: When its answer must be there, on the dispatcher's clock.
             arrived: As for `submit`, at the earliest.
 
@@ -147,7 +177,7 @@ class Dispatcher:
         entry = Entry(model, range(length), deadline, now)
         self._scheduler.estimate(entry, now)
         with self._lock:
-            self._admit(entry, arrived, now)
+            self._admit([entry], arrived, now)
 
     def learn(
         self,
@@ -215,11 +245,11 @@ class Dispatcher:
         """Whether all threads are alive."""
         return all(worker.is_alive() for worker in self._workers)
 
-    def _admit(self, entry: Entry, arrived: float, now: float) -> None:
+    def _admit(self, entries: Sequence[Entry], arrived: float, now: float) -> None:
         if self._stopped:
             raise ShuttingDown("the server is shutting down: try another one")
         admit(
-            entry,
+            entries,
             self._scheduler.queue,
             self._busy_until,
             arrived=arrived,

@@ -2,6 +2,9 @@
 
 The layout is `[CLS] output [SEP] ground_truth [SEP] input [SEP]`, over the fields that the manifest
 names, in its order. An absent field leaves its place empty, so that the others keep theirs.
+
+An interaction that is too long for one run takes several, each with a window of the output and one
+of the ground truth, where the manifest says so (see `windows`); else it is cut.
 """
 
 from __future__ import annotations
@@ -17,44 +20,80 @@ from tokenizers import Tokenizer
 
 from tipstaff.types import FIELDS, Coverage, Field, Interaction
 from tipstaff_server.errors import InvalidRequest
-from tipstaff_server.evaluator import marks
-from tipstaff_server.evaluator.manifest import Encoding
-
-Span = tuple[int, int]
+from tipstaff_server.evaluator import marks, windows
+from tipstaff_server.evaluator.manifest import Encoding, Windows
+from tipstaff_server.evaluator.marks import Words
+from tipstaff_server.evaluator.windows import Span, Window
 
 # Not \S: what else Python takes for a blank, some tokenizers take out without a cut.
 _WORD = re.compile(r"\w[^ \t\r\n]*")
 
-# What an over-long interaction loses first, and the share of the room it keeps: the ground truth
-# down to a quarter, then the input down to an eighth, and the output only when both are at theirs.
+# Whose words are compared.
+_COMPARED: tuple[Field, ...] = ("output", "ground_truth")
+# Without windows: what an over-long interaction loses first, and the share of the room it keeps:
+# the ground truth down to a quarter, then the input down to an eighth, and the output only when
+# both are at theirs.
 _CUT_ORDER: tuple[tuple[Field, int], ...] = (("ground_truth", 4), ("input", 8), ("output", 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """One interaction as the graph takes it.
+class Tokens:
+    """One run's input, as the graph takes it.
 
     Attributes:
         ids: Token ids, shape (length,).
         marks: 1 where a token's word is shared between output and ground truth, shape (length,).
-        coverage: For each field the evaluator reads: tokens scored and total.
-        missing: Fields the evaluator reads and the interaction lacks.
-        ignored: Fields the interaction has and the evaluator doesn't read.
     """
 
     ids: npt.NDArray[np.int64]
     marks: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One interaction as the runs it takes.
+
+    Attributes:
+        runs: One, unless the interaction is too long for it.
+        parts: Which window of the output each run is of, counted from 0, shape (runs,).
+        coverage: For each field the evaluator reads: tokens scored and total. Of the ground truth,
+            the mean over the output's windows, where these were not compared with all of it.
+        missing: Fields the evaluator reads and the interaction lacks.
+        ignored: Fields the interaction has and the evaluator doesn't read.
+    """
+
+    runs: tuple[Tokens, ...]
+    parts: tuple[int, ...]
     coverage: Mapping[Field, Coverage]
     missing: tuple[Field, ...] = ()
     ignored: tuple[Field, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids)
+        """Tokens of all runs."""
+        return sum(map(len, self.runs))
 
     @property
     def partial(self) -> bool:
         """Whether some of the text was left out."""
         return any(coverage.partial for coverage in self.coverage.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One field's text and its tokens."""
+
+    text: str = ""
+    ids: Sequence[int] = ()
+    offsets: Sequence[Span] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+_Texts = Mapping[Field, _Text]
 
 
 class Encoder:
@@ -71,6 +110,7 @@ class Encoder:
             if getattr(encoding, name) >= vocabulary:
                 raise ValueError(f"it has {vocabulary} tokens, and {name} in the manifest is none")
         self.encoding = encoding
+        self._marking = encoding.marks == "overlap"
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
 
     def encode(self, interaction: Interaction) -> Encoded:
@@ -90,24 +130,15 @@ class Encoder:
         encodings = self._tokenizer.encode_batch(
             [text or "" for text in texts.values()], add_special_tokens=False
         )
-        tokens = {
-            name: self._without_frame(encoding.ids, encoding.offsets)
+        read = {
+            name: _Text(texts[name] or "", *self._without_frame(encoding.ids, encoding.offsets))
             for name, encoding in zip(order, encodings, strict=True)
         }
-        lengths = {name: len(ids) for name, (ids, _) in tokens.items()}
-        kept = fit(lengths, self.encoding.max_length - 1 - len(order))
-        marked = self._marks(texts, {name: offsets for name, (_, offsets) in tokens.items()})
-
-        ids: list[int] = [self.encoding.cls_id]
-        flags = [np.zeros(1, dtype=np.int64)]
-        for name in order:
-            ids += tokens[name][0][: kept[name]]
-            ids.append(self.encoding.sep_id)
-            flags += [marked[name][: kept[name]], np.zeros(1, dtype=np.int64)]
+        runs, parts, scored = self._lay_out(read)
         return Encoded(
-            ids=np.asarray(ids, dtype=np.int64),
-            marks=np.concatenate(flags),
-            coverage={name: Coverage(kept[name], lengths[name]) for name in order},
+            runs=tuple(runs),
+            parts=tuple(parts),
+            coverage={name: Coverage(scored[name], len(read[name])) for name in order},
             missing=missing,
             ignored=tuple(
                 name for name in FIELDS if name not in order and interaction.get(name) is not None
@@ -115,15 +146,21 @@ class Encoder:
         )
 
     def least_length(self, interaction: Interaction) -> int:
-        """Tokens that the interaction has at least, at a fiftieth of what encoding it takes.
+        """Tokens that its runs have at least, at a fiftieth of what encoding it takes.
 
-        Tokenizers cut at blanks, and make at least one token of what holds a letter or digit.
+        Tokenizers cut at blanks, and make at least one token of what holds a letter or digit. Where
+        a text is cut into windows, the longest of them has more than half of its share.
         """
-        order, most = self.encoding.order, self.encoding.max_length
-        # Not past what a run can take: the event loop waits for this.
-        words = sum(
-            1 for name in order for _ in islice(_WORD.finditer(interaction.get(name) or ""), most)
-        )
+        order, limits = self.encoding.order, self.encoding.windows
+        most = self.encoding.max_length
+        words = 0
+        for name in order:
+            share = getattr(limits, name, None)
+            # Not past what a run can take: the event loop waits for this.
+            seen = islice(
+                _WORD.finditer(interaction.get(name) or ""), share // 2 if share else most
+            )
+            words += sum(1 for _ in seen)
         return min(1 + len(order) + words, most)
 
     def _without_frame(self, ids: list[int], offsets: list[Span]) -> tuple[list[int], list[Span]]:
@@ -137,30 +174,98 @@ class Encoder:
         own = [place for place, token in enumerate(ids) if token not in self._frame]
         return [ids[place] for place in own], [offsets[place] for place in own]
 
-    def filler(self, length: int) -> Encoded:
-        """An input of `length` tokens that says nothing, to try a graph with."""
+    def filler(self, length: int) -> Tokens:
+        """A run of `length` tokens that says nothing, to try a graph with."""
         length = min(length, self.encoding.max_length)
         # All over the vocabulary, and always the same.
         ids = np.arange(1, length + 1, dtype=np.int64) * 7919 % self._tokenizer.get_vocab_size()
-        return Encoded(
-            ids=ids,
-            marks=np.zeros(length, dtype=np.int64),
-            coverage={},
-        )
+        return Tokens(ids, np.zeros(length, dtype=np.int64))
 
-    def _marks(
-        self,
-        texts: Mapping[Field, str | None],
-        offsets: Mapping[Field, Sequence[tuple[int, int]]],
-    ) -> dict[Field, npt.NDArray[np.int64]]:
-        marked = {name: np.zeros(len(spans), dtype=np.int64) for name, spans in offsets.items()}
-        output, truth = texts.get("output"), texts.get("ground_truth")
-        if self.encoding.marks == "overlap" and output and truth:
-            words = {"output": marks.words_of(output), "ground_truth": marks.words_of(truth)}
+    def _lay_out(self, texts: _Texts) -> tuple[list[Tokens], list[int], Mapping[Field, int]]:
+        """The runs, the window of the output each is of, and how much of each field is read."""
+        lengths = {name: len(text) for name, text in texts.items()}
+        kept = self._shares(lengths)
+        if self.encoding.windows is not None and any(
+            kept[name] < lengths[name] for name in _COMPARED if name in lengths
+        ):
+            return self._windowed(texts, kept, self.encoding.windows)
+        words: dict[Field, Words] = {}
+        if self._marking and all(texts.get(name, _Text()).text for name in _COMPARED):
+            words = {name: marks.words_of(texts[name].text) for name in _COMPARED}
+        whole = {name: Window(0, count) for name, count in kept.items()}
+        return [self._run(texts, whole, words)], [0], kept
+
+    def _shares(self, lengths: Mapping[Field, int]) -> Mapping[Field, int]:
+        """Tokens of each field that a run has at most."""
+        room, limits = self.encoding.max_length - 1 - len(lengths), self.encoding.windows
+        if limits is None:
+            return fit(lengths, room)
+        kept = {name: min(lengths[name], getattr(limits, name, room)) for name in lengths}
+        if "input" in kept:
+            rest = sum(kept[name] for name in kept if name != "input")
+            kept["input"] = min(kept["input"], room - rest)
+        return kept
+
+    def _windowed(
+        self, texts: _Texts, kept: Mapping[Field, int], limits: Windows
+    ) -> tuple[list[Tokens], list[int], Mapping[Field, int]]:
+        """As `_lay_out`, for texts of which each run takes a window."""
+        given = Window(0, kept.get("input", 0))
+        asked = {word for word, _, _ in marks.words_of(texts.get("input", _Text()).text)}
+        outputs = self._windows(texts, "output", kept)[: limits.max_runs]
+        truths = self._windows(texts, "ground_truth", kept)
+        distinct = [{word for word, _, _ in words} for _, words in truths]
+
+        runs, parts, compared = [], [], 0
+        for part, (output, said) in enumerate(outputs):
+            wanted = asked | {word for word, _, _ in said}
+            chosen = windows.nearest(
+                wanted - marks.STOP_WORDS, distinct, limits.max_runs // len(outputs)
+            )
+            for truth, known in (truths[index] for index in chosen):
+                seen: dict[Field, Window] = {
+                    "output": output,
+                    "ground_truth": truth,
+                    "input": given,
+                }
+                words: dict[Field, Words] = {"output": said, "ground_truth": known}
+                runs.append(self._run(texts, seen, words if self._marking else {}))
+                parts.append(part)
+            compared += windows.covered([truths[index][0] for index in chosen])
+        scored: dict[Field, int] = {
+            "output": windows.covered([window for window, _ in outputs]),
+            "ground_truth": compared // len(outputs),
+            "input": given.end,
+        }
+        return runs, parts, scored
+
+    def _windows(
+        self, texts: _Texts, name: Field, kept: Mapping[Field, int]
+    ) -> list[tuple[Window, Words]]:
+        """A field's windows, each with the words in it."""
+        text = texts.get(name, _Text())
+        words = marks.words_of(text.text)
+        return [
+            (window, marks.words_within(words, text.offsets[window.start : window.end]))
+            for window in windows.cut(text.text, text.offsets, kept.get(name, 0))
+        ]
+
+    def _run(
+        self, texts: _Texts, kept: Mapping[Field, Window], words: Mapping[Field, Words]
+    ) -> Tokens:
+        """Lays out what is kept of each field; marks what is shared of the words, where given."""
+        ids: list[int] = [self.encoding.cls_id]
+        flags = [np.zeros(1, dtype=np.int64)]
+        shared = frozenset[str]()
+        if words:
             shared = marks.shared_words(words["output"], words["ground_truth"])
-            for name in ("output", "ground_truth"):
-                marked[name] = marks.mark(offsets[name], words[name], shared)
-        return marked
+        for name in self.encoding.order:
+            start, end = kept[name]
+            ids += texts[name].ids[start:end]
+            ids.append(self.encoding.sep_id)
+            offsets = texts[name].offsets[start:end]
+            flags += [marks.mark(offsets, words.get(name, []), shared), np.zeros(1, dtype=np.int64)]
+        return Tokens(np.asarray(ids, dtype=np.int64), np.concatenate(flags))
 
 
 def fit(lengths: Mapping[Field, int], room: int) -> dict[Field, int]:

@@ -18,11 +18,12 @@ from tipstaff.types import Interaction, Reason, Verdict
 from tipstaff_server.errors import BundleError, InferenceFailed
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.calibration import calibrate
-from tipstaff_server.evaluator.encoding import Encoded, Encoder
+from tipstaff_server.evaluator.encoding import Encoded, Encoder, Tokens
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.session import Device, Outputs, Session
+from tipstaff_server.evaluator.windows import deciding
 
 # What a device runs, the best first. CUDA has no fast kernels for dynamic int8.
 _PRECISIONS: dict[Device, tuple[str, ...]] = {
@@ -42,8 +43,8 @@ class Ruling:
         score: Calibrated probability in [0, 1] that the output meets the criterion.
         verdict: By the bundle's policy.
         reasons: What to know about this score.
-        logit: As the graph gave it.
-        embedding: The pooled encoder output, shape (hidden,).
+        logit: As the graph gave it, in the run that decides where there were several.
+        embedding: The pooled encoder output of that run, shape (hidden,).
         ood_score: How unlike the training data the interaction is, at least 0; above 1 it is out
             of distribution. None where the bundle can't tell.
     """
@@ -137,25 +138,38 @@ class Evaluator:
         return self._encoder.encode(interaction)
 
     def least_length(self, interaction: Interaction) -> int:
-        """Tokens that an interaction has at least, without encoding it."""
+        """Tokens that a run of an interaction has at least, without encoding it."""
         return self._encoder.least_length(interaction)
 
-    def filler(self, length: int) -> Encoded:
-        """An input of `length` tokens, at most the evaluator's own limit, to time a run with."""
+    def filler(self, length: int) -> Tokens:
+        """A run of `length` tokens, at most the evaluator's own limit, to time a run with."""
         return self._encoder.filler(length)
 
-    def run(self, batch: Sequence[Encoded]) -> Outputs:
-        """Runs the graph once; more than one at a time only where `batchable`."""
+    def run(self, batch: Sequence[Tokens]) -> Outputs:
+        """Runs the graph once; for more than one at a time only where `batchable`."""
         return self._session.run(batch)
 
-    def rule(self, encoded: Encoded, logit: float, embedding: npt.NDArray[np.float32]) -> Ruling:
+    def rule(
+        self,
+        encoded: Encoded,
+        logits: Sequence[float],
+        embeddings: Sequence[npt.NDArray[np.float32]],
+    ) -> Ruling:
         """From the graph's outputs for one interaction to its score, verdict and reasons.
 
+        Args:
+            encoded: The interaction.
+            logits: Of its runs, shape (runs,).
+            embeddings: Of its runs, each of shape (hidden,).
+
         Raises:
-            InferenceFailed: The logit is not a finite number.
+            InferenceFailed: A logit is not a finite number.
         """
-        if not math.isfinite(logit):
-            raise InferenceFailed(f"the graph of {self.manifest.name} gave {logit} as its logit")
+        for logit in logits:
+            if not math.isfinite(logit):
+                raise InferenceFailed(f"the graph of {self.manifest.name} gave {logit} as a logit")
+        run = deciding(logits, encoded.parts)
+        logit, embedding = logits[run], embeddings[run]
         score = calibrate(logit, self.graph.calibration)
         ood_score = None if self._ood is None else self._ood.score(embedding, encoded.coverage)
         reasons = self._reasons(encoded, ood_score)
@@ -165,8 +179,12 @@ class Evaluator:
     def score(self, interaction: Interaction) -> Ruling:
         """Encode, run, rule: one interaction, here and now."""
         encoded = self.encode(interaction)
-        outputs = self.run([encoded])
-        return self.rule(encoded, float(outputs.logits[0]), outputs.embeddings[0])
+        outputs = [self.run([tokens]) for tokens in encoded.runs]
+        return self.rule(
+            encoded,
+            [float(output.logits[0]) for output in outputs],
+            [output.embeddings[0] for output in outputs],
+        )
 
     def warm_up(self) -> None:
         """Finds out whether this machine runs the evaluator as it was measured.
@@ -191,12 +209,12 @@ class Evaluator:
         elif self.engine != self.graph.engine:
             self.degraded = f"measured on {self.graph.engine}, running on {self.engine}"
 
-    def _probes(self) -> list[Encoded]:
+    def _probes(self) -> list[Tokens]:
         golden = (
             Interaction(item.input, item.output, item.ground_truth) for item in self.graph.golden
         )
         return [
-            *(self.encode(interaction) for interaction in golden),
+            *(tokens for interaction in golden for tokens in self.encode(interaction).runs),
             *(self.filler(length) for length in _PROBE_LENGTHS),
         ]
 

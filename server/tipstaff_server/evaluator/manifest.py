@@ -33,6 +33,21 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
+class Windows(_Part):
+    """How an interaction that is too long for one run is read in several; see `windows`.
+
+    Attributes:
+        output: Tokens of the output in a run at most.
+        ground_truth: Tokens of the ground truth in a run at most.
+        max_runs: Of one interaction. Where it would take more, each window of the output is
+            compared with those of the ground truth that are nearest to it in wording.
+    """
+
+    output: int = Field(ge=4, le=8192)
+    ground_truth: int = Field(ge=4, le=8192)
+    max_runs: int = Field(ge=2, le=1024)
+
+
 class Encoding(_Part):
     """How an interaction becomes token ids; see `encoding`.
 
@@ -43,6 +58,8 @@ class Encoding(_Part):
         cls_id: Id of the token that opens the sequence.
         sep_id: Id of the token that closes each field.
         pad_id: Id that fills a batch's shorter sequences.
+        windows: How long outputs and ground truths are read; None where interactions of more than
+            `max_length` tokens are cut to it.
     """
 
     order: tuple[FieldName, ...] = Field(min_length=1)
@@ -51,11 +68,16 @@ class Encoding(_Part):
     cls_id: int = Field(ge=0)
     sep_id: int = Field(ge=0)
     pad_id: int = Field(ge=0)
+    windows: Windows | None = None
 
     @model_validator(mode="after")
-    def _fields_once(self) -> Encoding:
+    def _consistent(self) -> Encoding:
         if len(set(self.order)) != len(self.order):
             raise ValueError("a field stands twice in `order`")
+        if self.windows is not None:
+            widest = sum(getattr(self.windows, name, 0) for name in self.order)
+            if widest > self.max_length - 1 - len(self.order):
+                raise ValueError("windows of output and ground truth don't fit into max_length")
         return self
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 _WORD = re.compile(r"\w+")
 # Function words: they are shared by texts that have nothing to do with each other.
-_STOP_WORDS = frozenset(
+STOP_WORDS = frozenset(
     """a about after all also am an and any are as at be because been before being but by can could
     did do does doing for from had has have having he her here hers him his how i if in into is it
     its just me more most my no nor not of on only or other our ours out over own s same she should
@@ -32,9 +33,23 @@ def words_of(text: str) -> Words:
     return [(_fold(match.group()), match.start(), match.end()) for match in _WORD.finditer(text)]
 
 
+def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
+    """The words that lie in what some tokens span, wholly or in part.
+
+    Args:
+        words: A text's words, in order.
+        offsets: Where each of the tokens, which are neighbours, starts and ends in that text.
+    """
+    if not offsets:
+        return []
+    first = bisect_right(words, offsets[0][0], key=lambda word: word[2])
+    last = bisect_left(words, offsets[-1][1], key=lambda word: word[1])
+    return words[first:last]
+
+
 def shared_words(one: Words, other: Words) -> frozenset[str]:
     """The folded words that both texts have, stop words aside."""
-    return frozenset({word for word, _, _ in one} & {word for word, _, _ in other}) - _STOP_WORDS
+    return frozenset({word for word, _, _ in one} & {word for word, _, _ in other}) - STOP_WORDS
 
 
 def mark(

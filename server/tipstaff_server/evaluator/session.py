@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.encoding import Tokens
 
 INPUTS = ("input_ids", "attention_mask", "marks")
 OUTPUTS = ("logit", "embedding")
@@ -73,7 +73,7 @@ class Session:
         self.masked = "attention_mask" in wanted
         self._inputs = [name for name in INPUTS if name in wanted]
 
-    def run(self, batch: Sequence[Encoded]) -> Outputs:
+    def run(self, batch: Sequence[Tokens]) -> Outputs:
         """Runs one batch, padded to its longest member.
 
         Raises:
@@ -88,7 +88,7 @@ class Session:
         )
         return Outputs(logits.reshape(-1), embeddings)
 
-    def is_batch_invariant(self, probes: Sequence[Encoded]) -> bool:
+    def is_batch_invariant(self, probes: Sequence[Tokens]) -> bool:
         """Whether each probe's logit is bit for bit the same alone and in batches of several sizes.
 
         It depends on the graph and on this machine: kernels for fp32 products may sum in another
@@ -108,18 +108,18 @@ class Session:
         return True
 
 
-def collate(batch: Sequence[Encoded], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+def collate(batch: Sequence[Tokens], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
     """A batch as the arrays a model takes, each of shape (batch, longest)."""
-    shape = (len(batch), max(len(encoded) for encoded in batch))
+    shape = (len(batch), max(map(len, batch)))
     arrays = {
         "input_ids": np.full(shape, pad_id, dtype=np.int64),
         "attention_mask": np.zeros(shape, dtype=np.int64),
         "marks": np.zeros(shape, dtype=np.int64),
     }
-    for row, encoded in enumerate(batch):
-        arrays["input_ids"][row, : len(encoded)] = encoded.ids
-        arrays["attention_mask"][row, : len(encoded)] = 1
-        arrays["marks"][row, : len(encoded)] = encoded.marks
+    for row, tokens in enumerate(batch):
+        arrays["input_ids"][row, : len(tokens)] = tokens.ids
+        arrays["attention_mask"][row, : len(tokens)] = 1
+        arrays["marks"][row, : len(tokens)] = tokens.marks
     return arrays
 
 

@@ -15,7 +15,7 @@ from tipstaff_server.batching.admission import admit
 from tipstaff_server.batching.cost import CostModel
 from tipstaff_server.batching.queue import Entry
 from tipstaff_server.batching.scheduler import Scheduler
-from tipstaff_server.errors import Overloaded
+from tipstaff_server.errors import DeadlineUnreachable, Overloaded
 
 POISON = "poison"
 
@@ -61,6 +61,7 @@ class Arrival(NamedTuple):
     length: int
     budget: float
     model: FakeModel
+    runs: int = 1
 
 
 @dataclass
@@ -96,20 +97,25 @@ def _simulate(
         now, kind, index = heapq.heappop(events)
         if kind == 1:
             arrival = arrivals[index]
-            entry = Entry(arrival.model, range(arrival.length), now + arrival.budget, now)
-            scheduler.estimate(entry, now)
+            entries = [
+                Entry(arrival.model, range(arrival.length), now + arrival.budget, now)
+                for _ in range(arrival.runs)
+            ]
+            for entry in entries:
+                scheduler.estimate(entry, now)
             try:
                 admit(
-                    entry,
+                    entries,
                     scheduler.queue,
                     predicted_ends,
                     arrived=now,
                     now=now,
                     capacity=capacity,
                 )
-                scheduler.push(entry)
-            except Overloaded:
-                outcome.refused += 1
+                for entry in entries:
+                    scheduler.push(entry)
+            except (DeadlineUnreachable, Overloaded):
+                outcome.refused += arrival.runs
         for lane in range(lanes):
             if ends[lane] <= now and scheduler.queue:
                 batch, late = scheduler.take(now)

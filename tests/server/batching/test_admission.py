@@ -23,7 +23,7 @@ def queue_of(*entries: Entry) -> DeadlineQueue:
 def check(
     new: Entry, queue: DeadlineQueue, busy_until=(0.0,), *, arrived=0.0, now=0.0, capacity=99
 ):
-    admit(new, queue, busy_until, arrived=arrived, now=now, capacity=capacity)
+    admit([new], queue, busy_until, arrived=arrived, now=now, capacity=capacity)
 
 
 def test_an_idle_server_admits_whatever_it_can_finish():
@@ -76,6 +76,26 @@ def test_counts_running_work_and_what_is_queued_before(busy_until, deadline, lat
     assert refusal.value.retry_after == pytest.approx(late_by)
 
 
+@pytest.mark.parametrize(
+    ("runs", "lanes", "needed"), [(2, 1, 2.0), (2, 2, 1.0), (3, 2, 2.0), (16, 4, 4.0), (1, 4, 1.0)]
+)
+def test_the_runs_of_a_request_share_the_lanes(runs, lanes, needed):
+    def ask(deadline: float) -> None:
+        entries = [entry(deadline) for _ in range(runs)]
+        admit(entries, queue_of(), (0.0,) * lanes, arrived=0.0, now=0.0, capacity=1)
+
+    ask(needed)
+    with pytest.raises(DeadlineUnreachable, match=rf"needs about {needed * 1e3:.1f} ms"):
+        ask(needed - 0.1)
+
+
+def test_runs_that_would_break_a_promise_are_refused_together():
+    waiting = queue_of(entry(5.0))
+    admit([entry(4.0)] * 4, waiting, (0.0,), arrived=0.0, now=0.0, capacity=9)
+    with pytest.raises(Overloaded, match="late"):
+        admit([entry(4.5, 0.9)] * 5, waiting, (0.0,), arrived=0.0, now=0.0, capacity=9)
+
+
 def test_does_not_count_what_is_queued_behind():
     check(entry(1.0), queue_of(*[entry(100.0 + number) for number in range(10)]))
 
@@ -105,7 +125,11 @@ TIMES = st.integers(1, 64).map(lambda number: number / 64)
 
 @settings(max_examples=300)
 @given(
-    st.lists(st.tuples(TIMES, st.integers(1, 32), TIMES), min_size=1, max_size=60),
+    st.lists(
+        st.tuples(TIMES, st.integers(1, 32), TIMES, st.sampled_from([1, 1, 1, 2, 5])),
+        min_size=1,
+        max_size=60,
+    ),
     st.sampled_from([1, 2, 4]),
 )
 def test_no_admitted_request_is_late_whatever_comes_later(
@@ -113,11 +137,12 @@ def test_no_admitted_request_is_late_whatever_comes_later(
 ):
     model = fake_model(batchable=False)
     now, arrivals = 0.0, []
-    for gap, length, slack in requests:
+    for gap, length, slack, runs in requests:
         now += gap / 32
-        arrivals.append(arrival(now, length, length / 64 + slack, model))
+        alone = length / 64 * -(-runs // lanes)
+        arrivals.append(arrival(now, length, alone + slack, model, runs))
     costs = linear_costs(model, per_token=1 / 64)
     outcome = simulate(arrivals, costs, lanes=lanes)
     assert outcome.dropped == 0
-    assert outcome.in_time + outcome.refused == len(arrivals)
+    assert outcome.in_time + outcome.refused == sum(one.runs for one in arrivals)
     assert outcome.answered, "the first finds the server idle"

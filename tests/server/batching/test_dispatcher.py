@@ -244,6 +244,19 @@ def test_what_would_be_refused_can_be_refused_before_it_is_made(dispatcher, fake
     assert [future.result(5).logit for future in (held, *waiting)] == [4.0] * 3
 
 
+def test_the_runs_of_a_request_come_together_or_not_at_all(dispatcher, fake_model):
+    served, model = dispatcher(lanes=2), fake_model(seconds=0.05, batchable=False)
+    served.learn(model, lambda length: "x" * length, lengths=(4,))
+    served.start()
+    with pytest.raises(DeadlineUnreachable, match="20 tokens in 5 runs"):
+        served.submit_all(model, ["item"] * 5, soon(0.1))
+    assert served.depth == 0
+    started = time.monotonic()
+    runs = served.submit_all(model, ["a", "bb", "ccc", "dddd"], soon())
+    assert [run.result(5).logit for run in runs] == [1.0, 2.0, 3.0, 4.0]
+    assert time.monotonic() - started < 4 * 0.05
+
+
 def test_a_cancelled_request_leaves_at_once_and_frees_its_place(dispatcher, fake_model):
     served, model = dispatcher(max_queue=2), fake_model()
     served.start()

@@ -105,7 +105,9 @@ def test_a_device_that_is_not_there(bundle):
 def test_one_run_of_many_says_what_many_runs_of_one_say(bundle):
     evaluator = Evaluator.load(bundle)
     texts = ["paris", "paris is the capital of france", "refund " * 30]
-    encoded = [evaluator.encode(Interaction(output=text, ground_truth="paris")) for text in texts]
+    encoded = [
+        evaluator.encode(Interaction(output=text, ground_truth="paris")).runs[0] for text in texts
+    ]
     together = evaluator.run(encoded)
     for index, one in enumerate(encoded):
         alone = evaluator.run([one])

@@ -29,12 +29,16 @@ def test_the_tokens_of_shared_words_are_marked_and_no_others(architecture):
     encoded = encoder.encode(
         Interaction("what colour is the bird", "it is green, small", "the bird is green and eats")
     )
-    seps = [place for place, token in enumerate(encoded.ids) if token == 3]
+    seps = [place for place, token in enumerate(encoded.runs[0].ids) if token == 3]
     assert len(seps) == 3
     bounds = zip([0, *seps], seps, strict=False)
     marked = [
         tokenizer.decode(
-            [int(encoded.ids[place]) for place in range(start + 1, end) if encoded.marks[place]]
+            [
+                int(encoded.runs[0].ids[place])
+                for place in range(start + 1, end)
+                if encoded.runs[0].marks[place]
+            ]
         ).split()
         for start, end in bounds
     ]
@@ -71,5 +75,5 @@ def test_no_text_can_forge_the_layout(architecture):
     encoded = Encoder(tokenizer, ENCODING).encode(
         Interaction("a", "no [SEP] yes [CLS] [PAD]", "no")
     )
-    ids = encoded.ids.tolist()
+    ids = encoded.runs[0].ids.tolist()
     assert (ids.count(2), ids.count(3), ids.count(0)) == (1, 3, 0)

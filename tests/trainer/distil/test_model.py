@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import transformers
 from tiny_training import configurations
 
+from tipstaff_server.evaluator.encoding import Encoded, Tokens
+from tipstaff_trainer.distil.dataset import Collator
+from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 
 
@@ -78,6 +82,52 @@ def test_the_loss_is_the_weighted_mean_of_soft_cross_entropies():
     entropy = -(labels * probability.log() + (1 - labels) * (1 - probability).log())
     expected = (2 * entropy[0] + entropy[1]) / 3
     torch.testing.assert_close(found["loss"], expected)
+
+
+def runs_of(*lengths: int) -> tuple[Tokens, ...]:
+    return tuple(Tokens(np.arange(length) % 30 + 5, np.arange(length) % 2) for length in lengths)
+
+
+def test_a_row_of_several_runs_is_the_one_that_decides():
+    judge = model()
+    torch.nn.init.normal_(judge.head.weight)
+    rows = [
+        Encoded(runs_of(9, 14, 11, 20), (0, 0, 1, 1), {}),
+        Encoded(runs_of(12), (0,), {}),
+        Encoded(runs_of(7, 8), (0, 1), {}),
+    ]
+    made = Collator(0)([{"encoded": row, "label": 1.0, "weight": 1.0} for row in rows])
+    assert made["input_ids"].shape == (3, 4, 20)
+    assert made["parts"].tolist() == [[0, 0, 1, 1], [0, -1, -1, -1], [0, 1, -1, -1]]
+    found = judge(**made)
+    np.testing.assert_allclose(
+        found["logit"].detach().numpy(), torch_logits(judge, rows, pad_id=0), atol=1e-5
+    )
+    assert found["embedding"].shape == (3, 32)
+
+    alone = [[torch_logits(judge, [Encoded((run,), (0,), {})], pad_id=0)[0] for run in row.runs]
+             for row in rows]  # fmt: skip
+    expected = [min(max(alone[0][:2]), max(alone[0][2:])), alone[1][0], min(alone[2])]
+    np.testing.assert_allclose(found["logit"].detach().numpy(), expected, atol=1e-5)
+
+
+def test_only_the_deciding_run_is_learnt_from():
+    judge = model(marks=False)
+    ids = [np.full(6, token) for token in (10, 20, 30)]
+    row = Encoded(tuple(Tokens(one, one * 0) for one in ids), (0, 0, 1), {})
+    made = Collator(0)([{"encoded": row, "label": 1.0, "weight": 1.0}])
+    judge.train()
+    judge(**made)["loss"].backward()
+    assert judge.training
+    gradient = judge.encoder.get_input_embeddings().weight.grad
+    assert sum(bool(gradient[token].any()) for token in (10, 20, 30)) == 1
+
+
+def test_rows_of_one_run_make_the_batch_they_always_made():
+    rows = [Encoded(runs_of(length), (0,), {}) for length in (5, 9)]
+    made = Collator(0)([{"encoded": row, "label": 0.0, "weight": 1.0} for row in rows])
+    assert made["input_ids"].shape == (2, 9)
+    assert "parts" not in made
 
 
 @pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "modernbert"])

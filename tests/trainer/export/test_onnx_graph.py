@@ -7,7 +7,7 @@ import torch
 import transformers
 from tiny_training import configurations
 
-from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.session import Session, collate
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import ExportError
@@ -35,7 +35,7 @@ def model(architecture):
 def interactions():
     generator = np.random.default_rng(0)
     return [
-        Encoded(generator.integers(5, 40, length), generator.integers(0, 2, length), {})
+        Tokens(generator.integers(5, 40, length), generator.integers(0, 2, length))
         for length in LENGTHS
     ]
 

@@ -46,10 +46,11 @@ class AveragingModel(nn.Module):
         marks: Tensor,
         labels: Tensor | None = None,
         weights: Tensor | None = None,
+        parts: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """What `EvaluatorModel` gives for a batch; in evaluation mode, the average's."""
         model = self.current if self.training else self.average
-        return model(input_ids, attention_mask, marks, labels, weights)  # type: ignore[no-any-return]
+        return model(input_ids, attention_mask, marks, labels, weights, parts)  # type: ignore[no-any-return]
 
     def update(self) -> None:
         """Takes the current weights into the average; to be called after each step."""

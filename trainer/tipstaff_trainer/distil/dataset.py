@@ -37,15 +37,37 @@ class EncodedRows(Dataset[Example]):
 
 
 class Collator:
-    """Examples to a padded batch: ids, mask and marks (batch, longest), labels and weights."""
+    """Examples to a padded batch: ids, mask and marks (batch, longest), labels and weights.
+
+    Where an example takes several runs, ids, mask and marks are (batch, most runs, longest), and
+    `parts` (batch, most runs) says which window of the output each run is of: -1 where a row has no
+    such run. Rows stay rows, so that the Trainer can share a batch among GPUs.
+    """
 
     def __init__(self, pad_id: int) -> None:
         self._pad_id = pad_id
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Makes one batch."""
-        arrays = collate([example["encoded"] for example in examples], self._pad_id)
+        rows: list[Encoded] = [example["encoded"] for example in examples]
+        arrays = collate([tokens for row in rows for tokens in row.runs], self._pad_id)
         batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if any(len(row.runs) > 1 for row in rows):
+            batch = _by_row(batch, [row.parts for row in rows])
         batch["labels"] = torch.tensor([example["label"] for example in examples])
         batch["weights"] = torch.tensor([example["weight"] for example in examples])
         return batch
+
+
+def _by_row(batch: dict[str, Tensor], parts: Sequence[tuple[int, ...]]) -> dict[str, Tensor]:
+    """Lays runs, which stand one after the other, side by side for each row."""
+    place = torch.full((len(parts), max(map(len, parts))), -1)
+    for row, own in enumerate(parts):
+        place[row, : len(own)] = torch.tensor(own)
+    there = place >= 0
+    laid_out = {
+        name: tensor.new_zeros((*place.shape, tensor.shape[1])) for name, tensor in batch.items()
+    }
+    for name, tensor in batch.items():
+        laid_out[name][there] = tensor
+    return laid_out | {"parts": place}

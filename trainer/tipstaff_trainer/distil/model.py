@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tipstaff_server.evaluator.windows import deciding
+
+# Of rows that take several, to bound the memory.
+_RUNS_AT_ONCE = 32
 # Smaller parts pad less, and their products are too small for the processor.
 _ROWS_A_PART = 8
 
@@ -47,20 +51,28 @@ class EvaluatorModel(nn.Module):
         marks: Tensor,
         labels: Tensor | None = None,
         weights: Tensor | None = None,
+        parts: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Scores a batch.
 
         Args:
-            input_ids: Token ids, shape (batch, length).
-            attention_mask: 1 for tokens, 0 for padding, shape (batch, length).
-            marks: 0 or 1 for each token, shape (batch, length).
+            input_ids: Token ids, shape (batch, length), or (batch, runs, length) with `parts`.
+            attention_mask: 1 for tokens, 0 for padding, of the same shape.
+            marks: 0 or 1 for each token, of the same shape.
             labels: Probabilities in [0, 1], shape (batch,).
             weights: Positive, shape (batch,).
+            parts: Which window of its row's output each run is of, -1 where there is no run, shape
+                (batch, runs). The run that decides as in `tipstaff_server.evaluator.windows` is
+                then the row, and the others have no part in the loss.
 
         Returns:
             `logit` (batch,) and `embedding` (batch, hidden); with labels also `loss`, the weighted
             mean of the cross-entropy with soft labels.
         """
+        if parts is not None:
+            input_ids, attention_mask, marks = self._deciding_runs(
+                input_ids, attention_mask, marks, parts
+            )
         pooled = self._pooled(input_ids, attention_mask, marks)
         logit = self.head(self.dropout(pooled)).squeeze(-1)
         result = {"logit": logit, "embedding": pooled}
@@ -104,6 +116,40 @@ class EvaluatorModel(nn.Module):
         else:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
         return hidden.last_hidden_state  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def _deciding_runs(
+        self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor, parts: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The inputs of each row's deciding run, each of shape (batch, length).
+
+        The gradient of a min of max is that of the logit it picks. So the runs are compared without
+        gradients, as they are served, and only one of each row is kept for them: the memory of
+        training does not grow with the length of its rows.
+        """
+        training = self.training
+        self.eval()
+        there = parts >= 0
+        inputs = [
+            torch.split(each[there], _RUNS_AT_ONCE) for each in (input_ids, attention_mask, marks)
+        ]
+        logits = torch.cat(
+            [
+                self.head(self._pool(self._encode(*some), some[1])).squeeze(-1)
+                for some in zip(*inputs, strict=True)
+            ]
+        )
+        self.train(training)
+        rows = torch.arange(len(parts), device=parts.device)
+        by_row = torch.split(logits.float(), there.sum(dim=1).tolist())
+        chosen = torch.tensor(
+            [
+                deciding(one.tolist(), own[own >= 0].tolist())
+                for one, own in zip(by_row, parts, strict=True)
+            ],
+            device=parts.device,
+        )
+        return input_ids[rows, chosen], attention_mask[rows, chosen], marks[rows, chosen]
 
     @staticmethod
     def _pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:

@@ -23,7 +23,16 @@ class TrainSettings(BaseModel):
     patience: int = Field(
         3, ge=1, description="evaluations without improvement after which training stops"
     )
-    max_length: int = Field(512, ge=16, le=8192, description="tokens an interaction may have")
+    max_length: int = Field(512, ge=16, le=8192, description="tokens in one run")
+    output_window: int | None = Field(
+        None, ge=4, le=8192, description="tokens of an output in one run, windows beyond"
+    )
+    ground_truth_window: int | None = Field(
+        None, ge=4, le=8192, description="tokens of a ground truth in one run, windows beyond"
+    )
+    max_runs: int = Field(
+        16, ge=1, le=1024, description="runs of a long interaction at most; 1 cuts it instead"
+    )
     marks: Literal["overlap", "off"] = Field(
         "overlap", description="mark the words that output and ground truth share"
     )

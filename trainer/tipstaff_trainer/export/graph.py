@@ -108,7 +108,9 @@ def build_graph(
         precision=precision,
         # Dynamic int8 scales activations by the whole run, so its batch-mates always count.
         batch_invariant=precision != "int8"
-        and session.is_batch_invariant(validation.encoded[:_PROBES]),
+        and session.is_batch_invariant(
+            [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
+        ),
         calibration=calibration,
         parity=found,
         ood=_write_ood(

@@ -17,7 +17,7 @@ from optimum.exporters.onnx import export
 from optimum.exporters.onnx.config import TextEncoderOnnxConfig
 from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 
-from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.session import INPUTS, OUTPUTS, Session
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import ExportError
@@ -116,11 +116,7 @@ def _fuse(file: Path, model: EvaluatorModel) -> None:
 def _largest_difference(one: Path, other: Path, vocabulary: int) -> float:
     generator = np.random.default_rng(0)
     batch = [
-        Encoded(
-            ids=generator.integers(0, vocabulary, length),
-            marks=generator.integers(0, 2, length),
-            coverage={},
-        )
+        Tokens(generator.integers(0, vocabulary, length), generator.integers(0, 2, length))
         for length in (5, 32, 17)
     ]
     # Padded and alone, since a fusion may lose the attention mask.

@@ -1,0 +1,141 @@
+"""How well facts are found at any depth of a long ground truth, and what it takes.
+
+    python benchmarks/long_inputs.py BUNDLE [--data examples/support/test.jsonl] [--tokens 4000]
+
+BUNDLE is an evaluator of the example data, as `make demo` leaves it. Each row's ground truth is put
+among sentences of other rows' ground truths that have no word in common with it, at several depths
+of so many tokens, and scored by a running server. `cut` is the same with nothing but what fits into
+one run, which is what an evaluator without windows reads. The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from local_server import serving
+from tokenizers import Tokenizer
+
+from tipstaff import AsyncClient, Interaction
+from tipstaff.types import Score
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.marks import STOP_WORDS, words_of
+from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.report.metrics import classification_metrics
+
+_DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_TIMEOUT = 60.0
+
+
+class Archive:
+    """Sentences to hide a row's own among."""
+
+    def __init__(self, rows: Sequence[Row], tokenizer: Tokenizer, seed: int) -> None:
+        sentences = {
+            sentence
+            for row in rows
+            for sentence in re.split(r"(?<=\.)\s+", row.interaction.ground_truth or "")
+        }
+        self._words = {sentence: _words(sentence) for sentence in sorted(sentences)}
+        self._tokens = {
+            sentence: len(tokenizer.encode(sentence, add_special_tokens=False).ids)
+            for sentence in self._words
+        }
+        self._random = random.Random(seed)
+
+    def around(self, row: Row, tokens: int, depths: Sequence[float]) -> list[Interaction]:
+        """The row's interaction with its ground truth at each depth of about so many tokens."""
+        own = row.interaction.ground_truth or ""
+        others = [one for one, words in self._words.items() if not words & _words(own)]
+        chosen: list[str] = []
+        while sum(self._tokens[one] for one in chosen) < tokens:
+            chosen += self._random.sample(others, min(20, len(others)))
+        places = [round(depth * len(chosen)) for depth in depths]
+        return [
+            replace(row.interaction, ground_truth=" ".join([*chosen[:place], own, *chosen[place:]]))
+            for place in places
+        ]
+
+
+def _words(text: str) -> set[str]:
+    return {word for word, _, _ in words_of(text)} - STOP_WORDS
+
+
+async def score_all(target: str, interactions: Sequence[Interaction]) -> list[Score]:
+    """One after the other, so that the times are those of an idle server."""
+    async with AsyncClient(target, timeout=_TIMEOUT) as client:
+        return [
+            await client.score(input=each.input, output=each.output, ground_truth=each.ground_truth)
+            for each in interactions
+        ]
+
+
+def summary(name: str, labels: Sequence[float], scores: Sequence[Score]) -> dict[str, object]:
+    """Quality, coverage and time of one way to ask."""
+    values = np.array([score.score for score in scores])
+    bad = np.array(labels) < 0.5
+    metrics = classification_metrics(labels, values)
+    timings = [score.timing for score in scores if score.timing]
+    coverage = [score.coverage["ground_truth"] for score in scores]
+    found = {
+        "ground_truth": name,
+        "auroc": metrics["roc_auc"],
+        "accuracy": metrics["accuracy"],
+        "bad_found": float(np.mean(values[bad] < 0.5)),
+        "good_kept": float(np.mean(values[~bad] >= 0.5)),
+        "tokens": int(np.median([one.total for one in coverage])),
+        "scored": float(np.mean([one.scored / one.total for one in coverage])),
+        "encode_ms": float(np.median([one.encode for one in timings]) * 1e3),
+        "total_ms": float(np.median([one.total for one in timings]) * 1e3),
+    }
+    print(
+        "  ".join(
+            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in found.items()
+        ),
+        flush=True,
+    )
+    return found
+
+
+def main() -> None:
+    """Reads the arguments, asks, prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("examples/support/test.jsonl"))
+    parser.add_argument("--tokens", type=int, default=4000, help="of the ground truth")
+    parser.add_argument("--rows", type=int, default=80, help="of the data, drawn by the seed")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    all_rows = read_rows(args.data).rows
+    bundle = Bundle.open(args.bundle)
+    archive = Archive(all_rows, Tokenizer.from_str(bundle.tokenizer_json()), args.seed)
+    rows = random.Random(args.seed).sample(all_rows, min(args.rows, len(all_rows)))
+    labels = [row.label for row in rows]
+    deep = [archive.around(row, args.tokens, _DEPTHS) for row in rows]
+    asked = {"alone": [row.interaction for row in rows]} | {
+        f"at {depth:.0%}": [each[index] for each in deep] for index, depth in enumerate(_DEPTHS)
+    }
+    with serving(args.bundle) as server:
+        found = [
+            summary(name, labels, asyncio.run(score_all(server.target, interactions)))
+            for name, interactions in asked.items()
+        ]
+    print(json.dumps({"rows": len(rows), "windows": _windows(bundle), "found": found}))
+
+
+def _windows(bundle: Bundle) -> dict[str, int] | None:
+    windows = bundle.manifest.encoding.windows
+    return windows.model_dump() if windows else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from tiny_training import tiny_tokenizer
+
+from tipstaff import Interaction
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_server.evaluator.manifest import Encoding, Windows
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.window_sizes import choose_windows
+from tipstaff_trainer.errors import TrainingError
+
+ALL = ("output", "ground_truth", "input")
+
+
+def rows_of(given: int, output: int, truth: int) -> list[Row]:
+    texts = ("the " * length for length in (given, output, truth))
+    return [Row(Interaction(*texts), label=1.0, id="a")]
+
+
+def chosen(rows, order=ALL, max_length=512, **settings) -> Windows | None:
+    encoding = Encoding(
+        order=order, marks="overlap", max_length=max_length, cls_id=2, sep_id=3, pad_id=0
+    )
+    tokenizer = tiny_tokenizer().backend_tokenizer.to_str()
+    return choose_windows(rows, Encoder(tokenizer, encoding), TrainSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "windows"),
+    [
+        ((10, 20, 30), (128, 64)),
+        ((10, 20, 200), (128, 200)),
+        ((10, 150, 100), (150, 100)),
+        # 508 tokens of text in all, of which input and output get a quarter at most.
+        ((80, 140, 900), (127, 301)),
+        ((900, 900, 900), (127, 254)),
+    ],
+)
+def test_windows_are_as_long_as_the_texts_learnt_from(lengths, windows):
+    found = chosen(rows_of(*lengths))
+    assert (found.output, found.ground_truth) == windows
+    assert found.max_runs == 16
+
+
+@pytest.mark.parametrize("max_length", [16, 20, 64, 300, 8192])
+@pytest.mark.parametrize("order", [ALL, ("output", "input"), ("ground_truth",), ("output",)])
+def test_windows_fit_into_a_run(max_length, order):
+    found = chosen(rows_of(400, 400, 400), order, max_length)
+    Encoding(order=order, marks="off", max_length=max_length, cls_id=1, sep_id=1, pad_id=0,
+             windows=found)  # fmt: skip
+
+
+def test_what_was_asked_for_counts():
+    found = chosen(rows_of(10, 20, 30), output_window=40, ground_truth_window=99, max_runs=5)
+    assert found == Windows(output=40, ground_truth=99, max_runs=5)
+    with pytest.raises(TrainingError, match="a larger --max-length"):
+        chosen(rows_of(10, 20, 30), ground_truth_window=500, output_window=20)
+
+
+def test_one_run_means_cutting_and_an_input_alone_has_no_windows():
+    assert chosen(rows_of(10, 20, 30), max_runs=1) is None
+    assert chosen(rows_of(10, 20, 30), order=("input",)) is None

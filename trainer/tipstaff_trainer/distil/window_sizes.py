@@ -1,0 +1,69 @@
+"""How long the windows of long texts are: as long as the texts that the evaluator learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tipstaff.types import Field
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_server.evaluator.manifest import Windows
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.errors import TrainingError
+
+# Rows that tell how long texts are.
+_SAMPLE = 2000
+# Shorter windows would cost more runs than they are worth, and tear apart what belongs together.
+_SHORTEST_OUTPUT = 128
+_SHORTEST_GROUND_TRUTH = 64
+_LEAST = 4
+# Of the rows, those that may be longer than a window.
+_LONGER = 0.01
+
+
+def choose_windows(
+    rows: Sequence[Row], encoder: Encoder, settings: TrainSettings
+) -> Windows | None:
+    """Settles the windows that are left open by the lengths of the training rows.
+
+    An evaluator that has learnt to find a sentence among three doesn't find it among thirty, but it
+    can be asked about three at a time.
+
+    Args:
+        rows: What the weights will be fitted to.
+        encoder: Encodes without windows.
+        settings: The run's.
+
+    Returns:
+        None where long texts are to be cut, or the evaluator reads nothing that has windows.
+
+    Raises:
+        TrainingError: The windows asked for don't fit into a run.
+    """
+    order = encoder.encoding.order
+    if settings.max_runs == 1 or not {"output", "ground_truth"} & set(order):
+        return None
+    some = [rows[index] for index in range(0, len(rows), -(-len(rows) // _SAMPLE))]
+    encoded = [encoder.encode(row.interaction) for row in some]
+
+    def longest(name: Field) -> int:
+        lengths = [one.coverage[name].total for one in encoded if name in one.coverage]
+        return int(np.quantile(lengths, 1 - _LONGER, method="higher")) if lengths else 0
+
+    room = encoder.encoding.max_length - 1 - len(order)
+    # Nothing may be crowded out by what happens to be long in these rows.
+    quarter = max(_LEAST, room // 4)
+    given = min(longest("input"), quarter)
+    output = min(max(longest("output"), _SHORTEST_OUTPUT), quarter)
+    truth = min(max(longest("ground_truth"), _SHORTEST_GROUND_TRUTH), room - given - output)
+    truth = settings.ground_truth_window or truth
+    output = min(max(longest("output"), _SHORTEST_OUTPUT), room - given - truth)
+    output = settings.output_window or output
+    if sum({"output": output, "ground_truth": truth}.get(name, 0) for name in order) > room:
+        raise TrainingError(
+            f"windows of {output} tokens of output and {truth} of ground truth don't fit into "
+            f"max_length, which leaves {room}: choose smaller ones or a larger --max-length"
+        )
+    return Windows(output=output, ground_truth=truth, max_runs=settings.max_runs)
