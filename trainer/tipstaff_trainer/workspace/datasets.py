@@ -184,7 +184,7 @@ class Datasets:
             position = page.after
 
     def labelled(self, dataset: int, *, part: str = "") -> list[LabelledRow]:
-        """The rows with a label that stands, as training takes them; of one part, if it is named."""
+        """The rows with a label that stands, as training takes them; of one part, if named."""
         return [
             as_labelled(row)
             for row in self.rows(dataset)
@@ -252,7 +252,7 @@ def as_labelled(row: Row) -> LabelledRow:
     )
 
 
-def _narrowed(dataset: int, only: str) -> Select[tuple[Row]]:
+def _narrowed(dataset: int, only: str) -> Select[Row]:
     query = select(Row).where(Row.dataset_id == dataset)
     match only:
         case "all":

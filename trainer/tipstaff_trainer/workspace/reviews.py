@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from tipstaff_trainer.data import Selection
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.labels import NewLabel, record
-from tipstaff_trainer.workspace.tables import Dataset, Label, ReviewItem, Row, now
+from tipstaff_trainer.workspace.tables import Label, ReviewItem, Row, now
 
 PILOT_ROWS = 16
 # Longer than a person looks at one row, shorter than a lunch.
@@ -94,14 +94,15 @@ class Reviews:
                 raise WorkspaceError(f"rows can't be queued for being {', '.join(unknown)}")
             rows = list(chosen)
             generator.shuffle(rows)
-            start = session.scalar(
-                select(func.coalesce(func.max(ReviewItem.rank), -1)).where(
-                    ReviewItem.dataset_id == dataset
-                )
+            last = session.scalar(
+                select(func.max(ReviewItem.rank)).where(ReviewItem.dataset_id == dataset)
             )
             session.add_all(
                 ReviewItem(
-                    dataset_id=dataset, row_id=row, selection=chosen[row], rank=start + 1 + index
+                    dataset_id=dataset,
+                    row_id=row,
+                    selection=chosen[row],
+                    rank=(-1 if last is None else last) + 1 + index,
                 )
                 for index, row in enumerate(rows)
             )
@@ -240,7 +241,7 @@ class Reviews:
             return session.scalar(query.limit(1))
 
 
-def _finished_by(dataset: int, who: str):  # type: ignore[no-untyped-def]
+def _finished_by(dataset: int, who: str) -> Select[ReviewItem]:
     return (
         select(ReviewItem)
         .where(
@@ -275,8 +276,8 @@ def _candidates(
         case "random":
             return _draw(session, dataset, count, generator)
         case "pilot":
-            ids = [row for row in session.scalars(select(Row.id).where(*unseen))]
-            free = [row for row in ids if row not in waiting and row not in taken]
+            unlabelled = session.scalars(select(Row.id).where(*unseen)).all()
+            free = [row for row in unlabelled if row not in waiting and row not in taken]
             return generator.sample(free, min(count, len(free)))
         case "uncertain":
             query = select(Row.id).where(*unseen, Row.doubt.is_not(None)).order_by(Row.doubt.desc())
@@ -286,8 +287,8 @@ def _candidates(
                 .where(Row.dataset_id == dataset, Row.disputed.is_(True))
                 .order_by(Row.position)
             )
-    ids = session.scalars(query.limit(count + len(waiting) + len(taken))).all()
-    return [row for row in ids if row not in waiting and row not in taken][:count]
+    found = session.scalars(query.limit(count + len(waiting) + len(taken))).all()
+    return [row for row in found if row not in waiting and row not in taken][:count]
 
 
 def _draw(session: Session, dataset: int, count: int, generator: random.Random) -> list[int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -234,7 +234,7 @@ class Workspace:
         """
         found = self.datasets.get(dataset)
         repository.check_name(name)
-        fields = tuple(columns) if columns is not None else tuple(found.fields)
+        fields = cast(Sequence[Field], found.fields if columns is None else columns)
         check_fields(
             fields, resolve(found.fields, {}, labelled=False, file=found.name), file=found.name
         )
