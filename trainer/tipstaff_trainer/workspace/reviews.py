@@ -116,26 +116,20 @@ class Reviews:
                     select(ReviewItem.state, func.count())
                     .where(ReviewItem.dataset_id == dataset)
                     .group_by(ReviewItem.state)
-                )
-                .tuples()
-                .all()
+                ).all()
             )
         return Progress(*(found.get(state, 0) for state in ("waiting", "done", "skipped")))
 
     def waiting(self, dataset: int, *, limit: int = 1000) -> Sequence[tuple[ReviewItem, Row]]:
         """The rows that wait, in their order."""
         with self._database.reading() as session:
-            return (
-                session.execute(
-                    select(ReviewItem, Row)
-                    .join(Row, Row.id == ReviewItem.row_id)
-                    .where(ReviewItem.dataset_id == dataset, ReviewItem.state == "waiting")
-                    .order_by(ReviewItem.rank)
-                    .limit(limit)
-                )
-                .tuples()
-                .all()
-            )
+            return session.execute(
+                select(ReviewItem, Row)
+                .join(Row, Row.id == ReviewItem.row_id)
+                .where(ReviewItem.dataset_id == dataset, ReviewItem.state == "waiting")
+                .order_by(ReviewItem.rank)
+                .limit(limit)
+            ).all()
 
     def claim(self, dataset: int, who: str) -> ReviewItem | None:
         """The next row for somebody, held for them; None when none waits that nobody else has."""
@@ -302,11 +296,7 @@ def _draw(session: Session, dataset: int, count: int, generator: random.Random) 
             )
         )
     )
-    found = (
-        session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset))
-        .tuples()
-        .all()
-    )
+    found = session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset)).all()
     free = [(row, source) for row, source in found if row not in drawn]
     sample = generator.sample(free, min(count, len(free)))
     seen = [row for row, source in sample if source == "human"]
