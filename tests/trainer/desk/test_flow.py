@@ -10,7 +10,6 @@ from judge_server import Behaviour, JudgeServer
 from playwright.sync_api import Page, expect
 from tiny_training import tiny_rows
 
-
 expect.set_options(timeout=30_000)
 ROWS = 160
 LABELLED = """text => document.body.innerText.includes(text) ||

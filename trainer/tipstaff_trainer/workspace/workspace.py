@@ -115,7 +115,9 @@ class Workspace:
         path = Path(file)
         shown = shown or path.name
         data = formats.read(path, shown=shown, mapping=mapping, label_source=label_source)
-        return self.datasets.add(name or Path(shown).stem, data, file=shown, who=who)
+        return self.datasets.add(
+            Path(shown).stem if name is None else name, data, file=shown, who=who
+        )
 
     def download_dataset(self, dataset: AnyDataset, file: str | Path, *, only: str = "all") -> Path:
         """Writes a data set with its labels: .csv, .jsonl, .parquet, or .json for Label Studio.
