@@ -28,7 +28,8 @@ class OnlyTheClient:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         if top in {"numpy", "pydantic", "pydantic_settings", "onnxruntime", "tokenizers", "torch",
-                   "transformers", "prometheus_client", "sqlalchemy", "starlette", "grpc_health", "pyarrow", "sklearn"}:
+                   "transformers", "prometheus_client", "grpc_health", "pyarrow", "sklearn",
+                   "sqlalchemy", "starlette"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, OnlyTheClient())

@@ -85,9 +85,9 @@ def test_what_is_no_label_changes_nothing(workspace, dataset, value):
 
 def test_all_or_nothing_is_stored(workspace, dataset):
     row = workspace.datasets.page(dataset.id).rows[0]
-    with pytest.raises(ZeroDivisionError), workspace.database.writing() as session:
-        record(session, row.id, NewLabel(1.0, "human", "ann"))
-        1 / 0  # noqa: B018
+    session = workspace.database.writing()
+    with pytest.raises(WorkspaceError, match="there is no row 0"), session as opened:
+        [record(opened, number, NewLabel(1.0, "human", "ann")) for number in (row.id, 0)]
     assert workspace.datasets.get(dataset).labelled == 0
     with workspace.database.reading() as session:
         assert session.scalar(select(func.count(Label.id))) == 0

@@ -104,7 +104,7 @@ def test_a_broken_file_or_mapping_leaves_nothing_behind(
 @pytest.mark.parametrize("name", ["May", " May ", "../may", "", "x" * 81])
 def test_names_are_unique_and_plain(workspace, traces, name):
     workspace.upload_dataset(traces, name="May")
-    with pytest.raises(WorkspaceError, match="already|no name"):
+    with pytest.raises(WorkspaceError, match=r"already|no name"):
         workspace.upload_dataset(traces, name=name)
     assert [each.name for each in workspace.datasets.all()] == ["May"]
 
@@ -178,7 +178,7 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
         workspace.evaluate_dataset(dataset, "a")
     with pytest.raises(WorkspaceError, match="no data set 'June'"):
         workspace.split("June")
-    with pytest.raises(UsageError, match="rows.xlsx"):
+    with pytest.raises(UsageError, match=r"rows\.xlsx"):
         workspace.download_dataset(dataset, tmp_path / "rows.xlsx")
     assert not workspace.jobs.recent()
 
