@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def _measure(url: str, rows: int, requests: int) -> float:
         return max(slowest, _report("show, label and show the next", label, requests))
 
 
-def _report(name: str, ask, requests: int) -> float:  # type: ignore[no-untyped-def]
+def _report(name: str, ask: Callable[[], httpx.Response], requests: int) -> float:
     taken = []
     for _ in range(requests + 1):
         started = time.perf_counter()
