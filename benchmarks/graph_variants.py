@@ -14,7 +14,6 @@ from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
     QuantType,
-    quantize_dynamic,
     quantize_static,
 )
 from onnxruntime.quantization.matmul_nbits_quantizer import (
@@ -23,9 +22,10 @@ from onnxruntime.quantization.matmul_nbits_quantizer import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from tipstaff_trainer.export.precision import quantise_linear_layers
+
 Feeds = Mapping[str, npt.NDArray[np.int64]]
 
-_LINEAR = ["MatMul", "Gemm"]
 _EXTRA = {"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT}
 _SMOOTHING = 0.5
 
@@ -42,15 +42,8 @@ def linear_layers(source: Path) -> dict[str, tuple[int, ...]]:
 
 
 def dynamic_int8(source: Path, target: Path) -> Path:
-    """Activations quantised as they come."""
-    quantize_dynamic(
-        _prepared(source, target),
-        target,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        op_types_to_quantize=[*_LINEAR, "Attention"],
-        extra_options=_EXTRA,
-    )
+    """Activations quantised as they come, by the export's own step."""
+    quantise_linear_layers(source, target)
     return target
 
 

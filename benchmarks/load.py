@@ -13,103 +13,49 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import random
-import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
+from comparison.contender import ask_tipstaff
+from comparison.loadgen import Answer, Outcomes, closed, open_loop, percentile_ms, poisson_arrivals
 
-from tipstaff import AsyncClient, Interaction
-from tipstaff.errors import ScoringError
+from tipstaff import AsyncClient
 from tipstaff_trainer.data import read_rows
 
-
-class Load:
-    """One phase: its requests, their latencies in seconds, and their errors by status."""
-
-    def __init__(
-        self, client: AsyncClient, interactions: Iterator[Interaction], deadline: float
-    ) -> None:
-        self._client = client
-        self._interactions = interactions
-        self._deadline = deadline
-        self._latencies: list[float] = []
-        self._errors: Counter[str] = Counter()
-
-    async def closed(self, callers: int, seconds: float) -> dict[str, object]:
-        """Keeps `callers` requests under way for so long."""
-        until = time.perf_counter() + seconds
-
-        async def call() -> None:
-            while (due := time.perf_counter()) < until:
-                await self._ask(due)
-
-        started = time.perf_counter()
-        await asyncio.gather(*(call() for _ in range(callers)))
-        return {
-            "loop": "closed",
-            "concurrent": callers,
-            **self._summary(time.perf_counter() - started),
-        }
-
-    async def open(self, rate: float, seconds: float, seed: int) -> dict[str, object]:
-        """Sends `rate` requests a second on average for so long."""
-        generator = random.Random(seed)
-        asked: set[asyncio.Task[None]] = set()
-        started = due = time.perf_counter()
-        while (due := due + generator.expovariate(rate)) < started + seconds:
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            asked.add(asyncio.create_task(self._ask(due)))
-        await asyncio.gather(*asked)
-        return {"loop": "open", "rate": rate, **self._summary(time.perf_counter() - started)}
-
-    async def _ask(self, due: float) -> None:
-        interaction = next(self._interactions)
-        try:
-            await self._client.score(
-                input=interaction.input,
-                output=interaction.output,
-                ground_truth=interaction.ground_truth,
-                timeout=self._deadline,
-            )
-        except ScoringError as error:
-            self._errors[error.code] += 1
-        else:
-            self._latencies.append(time.perf_counter() - due)
-
-    def _summary(self, seconds: float) -> dict[str, object]:
-        return {
-            "answered": len(self._latencies),
-            "per_second": round(len(self._latencies) / seconds, 1),
-            "p50_ms": self._percentile(50),
-            "p99_ms": self._percentile(99),
-            "errors": dict(self._errors),
-        }
-
-    def _percentile(self, percent: float) -> float | None:
-        """Of the latencies of what was answered, in milliseconds."""
-        if not self._latencies:
-            return None
-        return round(float(np.percentile(self._latencies, percent)) * 1000, 2)
+_WARM_CALLERS, _WARM_SECONDS = 2, 1.0
 
 
 async def drive(args: argparse.Namespace) -> None:
     """Runs the phases one after the other."""
     interactions = [row.interaction for row in read_rows(args.data, labelled=False).rows]
-    random.Random(args.seed).shuffle(interactions)
-    endless = itertools.cycle(interactions)
+    requests = list(range(len(interactions)))
+    random.Random(args.seed).shuffle(requests)
     async with AsyncClient(args.target, evaluator=args.evaluator) as client:
-        await Load(client, endless, args.deadline).closed(2, 1.0)  # warm
+
+        async def ask(request: int, seconds: float) -> Answer:
+            return await ask_tipstaff(client, interactions[request], min(seconds, args.deadline))
+
+        await closed(ask, requests, _WARM_CALLERS, _WARM_SECONDS)
         for callers in args.closed:
-            load = Load(client, endless, args.deadline)
-            print(json.dumps(await load.closed(callers, args.seconds)), flush=True)
+            outcomes = await closed(ask, requests, callers, args.seconds)
+            _print({"loop": "closed", "concurrent": callers}, outcomes)
         for rate in args.open:
-            load = Load(client, endless, args.deadline)
-            print(json.dumps(await load.open(rate, args.seconds, args.seed)), flush=True)
+            arrivals = poisson_arrivals(rate, args.seconds, args.seed)
+            outcomes = await open_loop(ask, requests, arrivals, args.deadline)
+            _print({"loop": "open", "rate": rate}, outcomes)
+
+
+def _print(phase: dict[str, object], outcomes: Outcomes) -> None:
+    record = {
+        **phase,
+        "answered": len(outcomes.answered),
+        "per_second": round(len(outcomes.answered) / outcomes.seconds, 1),
+        "p50_ms": percentile_ms(outcomes.answered, 50),
+        "p99_ms": percentile_ms(outcomes.answered, 99),
+        "errors": dict(outcomes.errors),
+    }
+    print(json.dumps(record), flush=True)
 
 
 def main() -> None:

@@ -1,10 +1,17 @@
-"""Trains on evouna-nq and measures the int8 bundle on its test file, as served.
+"""How good evaluators are, by what they are trained on: one protocol a command.
 
-    python benchmarks/quality.py DATA_DIR [--out DIR] [--seed N]
+    python benchmarks/quality.py test EVOUNA          all rows, on the test file, a line a seed
+    python benchmarks/quality.py rows EVOUNA          1,000 rows of the training file, likewise
+    python benchmarks/quality.py systems EVOUNA       each answering system held out, and tested on
+    python benchmarks/quality.py judge EVOUNA OPENQA  half of OPENQA by its judge's labels, and the
+                                                      other half by people's, beside the judge
+    python benchmarks/quality.py folds FILE           five folds of one file, groups kept whole
 
-DATA_DIR holds `train.jsonl` and `test.jsonl`, the Natural Questions part of EVOUNA (Wang et al.
-2023) as JSON lines with input, output, ground_truth, label and group. The last line printed is one
-JSON object.
+EVOUNA is a folder with the Natural Questions part of EVOUNA (Wang et al. 2023) as `train.jsonl` and
+`test.jsonl`: input, output, ground_truth, label, group and system. OPENQA and FILE are JSON lines;
+OPENQA has `judge_label` beside `label` (Kamalloo et al. 2023). Every number is of the int8 bundle
+through the server's code, with the default settings but for `--set NAME=VALUE`. Results are kept
+in `--cache` and not made again (`experiments.py`). Prints one JSON object a line.
 """
 
 from __future__ import annotations
@@ -12,73 +19,180 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
-import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.manifest import MANIFEST_FILE
-from tipstaff_trainer.data import Row, read_rows, without_groups_of
+import numpy as np
+from experiments import Experiment, Result, run
+from sklearn.metrics import roc_auc_score
+
+from tipstaff_trainer.data import Data, Row, read_rows, split_rows, without_groups_of
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.measure import rulings
-from tipstaff_trainer.pipeline import train_evaluator
 from tipstaff_trainer.report.metrics import classification_metrics
+from tipstaff_trainer.report.reference_metrics import reference_metrics
+
+Record = dict[str, Any]
+
+_FEW_ROWS = 1000
+_FOLDS = 5
+_RESAMPLES = 10_000
 
 
 def main() -> None:
-    """Trains, measures, prints."""
+    """Runs one protocol and prints what it finds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("build/quality"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=float, help="as `tipstaff train` takes it")
+    parser.add_argument("protocol", choices=sorted(_PROTOCOLS))
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--cache", type=Path, default=Path("build/quality"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
-    if (args.out / MANIFEST_FILE).exists():
-        parser.error(f"{args.out} holds a bundle already: remove it, or choose another --out")
     logging.basicConfig(level=logging.WARNING)
-
-    train = read_rows(args.data_dir / "train.jsonl", label_source="human")
-    test = read_rows(args.data_dir / "test.jsonl", label_source="human")
-    started = time.monotonic()
-    bundle = train_evaluator(
-        without_groups_of(train.rows, test.rows),
-        name="answer-correctness",
-        out=args.out,
-        fields=train.columns,
-        settings=TrainSettings(seed=args.seed, epochs=args.epochs),
-        criterion="The answer is correct, given the reference answers.",
-    )
-    seconds = time.monotonic() - started
-
-    evaluator = Evaluator.load(bundle.path)
-    labels = [row.label for row in test.rows]
-    scores = [ruling.score for ruling in rulings(evaluator, [row.interaction for row in test.rows])]
-    parity = evaluator.graph.parity
-    substring = classification_metrics(labels, [contains_reference(row) for row in test.rows])
-    print(
-        json.dumps(
-            {
-                **classification_metrics(labels, scores),
-                "substring_accuracy": substring["accuracy"],
-                "changed_decisions": parity.changed if parity else None,
-                "engine": evaluator.engine,
-                "train_rows": bundle.manifest.training.rows,
-                "train_and_export_seconds": round(seconds),
-                "seed": args.seed,
-            }
+    for seed in args.seeds:
+        settings = TrainSettings.model_validate(
+            dict(text.split("=", 1) for text in args.set) | {"seed": seed}
         )
-    )
+        for record in _PROTOCOLS[args.protocol](args.data, settings, args.cache):
+            print(json.dumps({"protocol": args.protocol, "seed": seed, **record}), flush=True)
 
 
-def contains_reference(row: Row) -> float:
-    """1 when the answer contains one of the `/`-separated references, without case and signs."""
-    answer = _plain(row.interaction.output)
-    references = (row.interaction.ground_truth or "").split("/")
-    return float(any(_plain(reference) in answer for reference in references if _plain(reference)))
+def on_the_test_file(
+    data: Sequence[Path], settings: TrainSettings, cache: Path
+) -> Iterator[Record]:
+    """All rows of the training file, measured on the test file."""
+    train, test = _evouna(data[0])
+    result = _run(train, train.rows, test.rows, settings, cache)
+    contains = reference_metrics(separator="/")["contains a reference"]
+    substring = [contains(row) for row in test.rows]
+    labels = [row.label for row in test.rows]
+    yield {
+        **_summary(result),
+        "train_rows": len(train.rows),
+        "substring_accuracy": classification_metrics(labels, substring)["accuracy"],
+    }
 
 
-def _plain(text: str | None) -> str:
-    return " ".join(re.findall(r"\w+", (text or "").lower()))
+def of_few_rows(data: Sequence[Path], settings: TrainSettings, cache: Path) -> Iterator[Record]:
+    """1,000 rows of the training file, measured on the test file."""
+    train, test = _evouna(data[0])
+    _, few = split_rows(train.rows, _FEW_ROWS / len(train.rows), seed=settings.seed)
+    yield {**_summary(_run(train, few, test.rows, settings, cache)), "train_rows": len(few)}
+
+
+def of_systems_held_out(
+    data: Sequence[Path], settings: TrainSettings, cache: Path
+) -> Iterator[Record]:
+    """Trained without one answering system, measured on that system's answers to new questions."""
+    train, test = _evouna(data[0])
+    areas = []
+    for system in sorted({row.extra["system"] for row in train.rows}):
+        rest = [row for row in train.rows if row.extra["system"] != system]
+        own = [row for row in test.rows if row.extra["system"] == system]
+        result = _run(train, rest, own, settings, cache)
+        areas.append(_area(result))
+        yield {"system": system, **_summary(result)}
+    yield {"system": "mean", "roc_auc": round(float(np.mean(areas)), 4)}
+
+
+def beside_the_judge(
+    data: Sequence[Path], settings: TrainSettings, cache: Path
+) -> Iterator[Record]:
+    """EVOUNA and half of OPENQA's questions by its judge; accuracy on the other half by people."""
+    train, _ = _evouna(data[0])
+    by_people = read_rows(data[1], label_source="human")
+    by_judge = read_rows(data[1], mapping={"label": "judge_label"}, label_source="judge")
+    ours, theirs = split_rows(by_people.rows, 0.5, seed=settings.seed)
+    taught = {row.id for row in ours}
+    judged = [row for row in by_judge.rows if row.id in taught]
+    verdicts = {row.id: row.good for row in by_judge.rows}
+    rows = [*without_groups_of(train.rows, theirs), *judged]
+    result = _run(train, rows, theirs, settings, cache)
+
+    good = np.array([row.good for row in theirs])
+    right = (result.scores >= 0.5) == good
+    judge_right = np.array([verdicts[row.id] for row in theirs]) == good
+    yield {
+        **_summary(result),
+        "judge_accuracy": round(float(judge_right.mean()), 4),
+        "difference": round(float(right.mean() - judge_right.mean()), 4),
+        "interval": _paired_bootstrap(right, judge_right, [row.group for row in theirs]),
+    }
+
+
+def in_folds(data: Sequence[Path], settings: TrainSettings, cache: Path) -> Iterator[Record]:
+    """Every row scored by an evaluator that saw none of its group."""
+    whole = read_rows(data[0], label_source="human")
+    left, areas, labels, scores = list(whole.rows), [], [], []
+    for fold in range(_FOLDS):
+        if fold < _FOLDS - 1:
+            left, test = split_rows(left, 1 / (_FOLDS - fold), seed=settings.seed)
+        else:
+            test = left
+        held = {row.id for row in test}
+        rest = [row for row in whole.rows if row.id not in held]
+        result = _run(whole, rest, test, settings, cache)
+        labels += [row.good for row in test]
+        scores += result.scores.tolist()
+        areas.append(_area(result))
+        yield {"fold": fold, **_summary(result)}
+    yield {
+        "fold": "all",
+        "roc_auc": round(float(np.mean(areas)), 4),
+        "roc_auc_pooled": round(float(roc_auc_score(labels, scores)), 4),
+    }
+
+
+def _evouna(folder: Path) -> tuple[Data, Data]:
+    """Training rows that share no group with a test row, and test rows."""
+    train = read_rows(folder / "train.jsonl", label_source="human")
+    test = read_rows(folder / "test.jsonl", label_source="human")
+    return replace(train, rows=without_groups_of(train.rows, test.rows)), test
+
+
+def _run(
+    data: Data, train: Sequence[Row], test: Sequence[Row], settings: TrainSettings, cache: Path
+) -> Result:
+    return run(Experiment(train, test, data.columns, settings), cache)
+
+
+def _area(result: Result) -> float:
+    area = result.metrics["roc_auc"]
+    if area is None:
+        raise SystemExit("the held-out rows are all of one class, so there is no AUROC")
+    return area
+
+
+def _summary(result: Result) -> Record:
+    return {
+        **{
+            name: value if not isinstance(value, float) else round(value, 4)
+            for name, value in result.metrics.items()
+        },
+        "cut": round(result.cut, 3),
+        "balanced_accuracy_at_cut": round(result.balanced_accuracy_at_cut, 4),
+        "train_and_export_seconds": round(result.seconds),
+    }
+
+
+def _paired_bootstrap(ours: Any, theirs: Any, groups: Sequence[str]) -> list[float]:
+    """The 95 % interval of the difference in accuracy, whole groups drawn with replacement."""
+    names, group = np.unique(groups, return_inverse=True)
+    gain = np.bincount(group, weights=ours.astype(float) - theirs)
+    size = np.bincount(group)
+    drawn = np.random.default_rng(0).integers(0, len(names), (_RESAMPLES, len(names)))
+    differences = gain[drawn].sum(axis=1) / size[drawn].sum(axis=1)
+    return [round(float(end), 4) for end in np.quantile(differences, [0.025, 0.975])]
+
+
+_PROTOCOLS = {
+    "test": on_the_test_file,
+    "rows": of_few_rows,
+    "systems": of_systems_held_out,
+    "judge": beside_the_judge,
+    "folds": in_folds,
+}
 
 
 if __name__ == "__main__":

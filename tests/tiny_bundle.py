@@ -17,15 +17,18 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tipstaff.types import FIELDS, Field, Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import write_manifest
+from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
 from tipstaff_server.evaluator.manifest import (
     BaseEncoder,
     Encoding,
     GoldenInteraction,
     Graph,
     Manifest,
+    Ood,
     Policy,
     Training,
 )
+from tipstaff_server.evaluator.ood import OodMeter
 
 WORDS = """the a of to and in is it you we refund order parcel shipping card payment account
 password reset email phone late lost broken return days week money back free paris london
@@ -53,6 +56,8 @@ def make_bundle(
     bias: float = 0.0,
     run_cost: int = 0,
     golden_shift: float = 0.0,
+    cases: tuple[Case, ...] | None = None,
+    ood: OodMeter | None = None,
 ) -> Path:
     """Writes a bundle into folder `path`.
 
@@ -67,20 +72,29 @@ def make_bundle(
         policy: The cuts; both 0.5 when None.
         bias: Added to every logit; NaN makes a graph whose every logit is NaN.
         run_cost: Products with a 512 × 512 matrix, per run whatever its size, that only take time.
+        ood: What tells unlike interactions.
         golden_shift: Added to the golden scores, to make them come out otherwise.
+        cases: Named cases; None to say nothing of cases.
     """
     path.mkdir(parents=True, exist_ok=True)
     graph_file = f"model.{precision}.onnx"
     (path / "tokenizer.json").write_text(_tokenizer().to_str())
     onnx.save(_model(seed, bias, run_cost), str(path / graph_file))
     (path / "card.md").write_text(f"# {name}\n")
-    files = ("tokenizer.json", graph_file, "card.md")
+    files = ["tokenizer.json", graph_file, "card.md"]
+    if cases is not None:
+        (path / CASES_FILE).write_bytes(CASES.dump_json(cases))
+        files.append(CASES_FILE)
+    if ood is not None:
+        files.append("ood.npz")
+        (path / "ood.npz").write_bytes(ood.to_bytes())
     graph = Graph.model_validate(
         {
             "file": graph_file,
             "precision": precision,
             "batch_invariant": batch_invariant,
             "policy": policy or Policy(),
+            "ood": None if ood is None else Ood(file="ood.npz", n=100, flagged=0.01),
         }
     )
     manifest = Manifest(

@@ -121,22 +121,7 @@ class Tipstaff(Contender):
 
     async def ask(self, request: int, seconds: float) -> Answer:
         """Asks over gRPC, with the deadline on the call."""
-        interaction = self._interactions[request]
-        try:
-            score = await self._client.score(
-                input=interaction.input,
-                output=interaction.output,
-                ground_truth=interaction.ground_truth,
-                timeout=seconds,
-            )
-        except ScoringError as error:
-            # A deadline that can't be met at all is refused at once too.
-            hopeless = isinstance(error, DeadlineError) and error.code == "FAILED_PRECONDITION"
-            refused = hopeless or isinstance(error, OverloadedError)
-            raise NoAnswer(error.code, refused=refused) from None
-        assert score.score is not None
-        assert score.timing is not None
-        return Answer(score.score, score.timing.encode + score.timing.inference)
+        return await ask_tipstaff(self._client, self._interactions[request], seconds)
 
     def _command(
         self, port: int, cores: int, deadline: float | None
@@ -153,6 +138,29 @@ class Tipstaff(Contender):
 
     async def _disconnect(self) -> None:
         await self._client.aclose()
+
+
+async def ask_tipstaff(client: AsyncClient, interaction: Interaction, seconds: float) -> Answer:
+    """Scores one interaction, waiting so many seconds at most.
+
+    Raises:
+        NoAnswer: It has no score; refused where the server said at once that there won't be one.
+    """
+    try:
+        score = await client.score(
+            input=interaction.input,
+            output=interaction.output,
+            ground_truth=interaction.ground_truth,
+            timeout=seconds,
+        )
+    except ScoringError as error:
+        # A deadline that can't be met at all is refused at once too.
+        hopeless = isinstance(error, DeadlineError) and error.code == "FAILED_PRECONDITION"
+        refused = hopeless or isinstance(error, OverloadedError)
+        raise NoAnswer(error.code, refused=refused) from None
+    assert score.score is not None
+    assert score.timing is not None
+    return Answer(score.score, score.timing.encode + score.timing.inference)
 
 
 @dataclass(frozen=True, slots=True)

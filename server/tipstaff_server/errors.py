@@ -3,6 +3,7 @@
 TipstaffError
 ├── BundleError               evaluator/bundle: a file of a bundle is damaged, missing, foreign
 ├── RepositoryError           repository: no such evaluator or version, unreadable serving.json
+│   └── PromotionRefused      gate: a named case fails that should not
 ├── ListenError               rpc, metrics: an address is taken or not this machine's
 ├── UsageError
 │   └── SettingsError         settings: a value is off; names flag, variable or file
@@ -38,6 +39,10 @@ class BundleError(TipstaffError):
 
 class RepositoryError(TipstaffError):
     """A repository has no such evaluator or version, or can't be read."""
+
+
+class PromotionRefused(RepositoryError):  # noqa: N818  a gate that did its work
+    """A version may not serve: a named case fails that should not."""
 
 
 class ListenError(TipstaffError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tipstaff_server.batching import Measurement
+from tipstaff_server.batching import Measurement, nearly_cheapest
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.registry import Served
 
@@ -53,7 +53,7 @@ def _table(
     for length in sorted({point.length for point in points}):
         runs_of_it = [point for point in points if point.length == length]
         alone = next(point for point in runs_of_it if point.batch == 1)
-        best = min(runs_of_it, key=lambda point: point.seconds / point.batch)
+        best = nearly_cheapest(runs_of_it)
         rate = lanes * best.batch / best.seconds
         yield (
             f"{length:8d} {alone.seconds * 1e3:10.2f} {best.batch:11d} "

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tipstaff_server import gate
 from tipstaff_server.errors import BundleError, RepositoryError
 from tipstaff_server.evaluator.bundle import Bundle, write_atomically
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE, EvaluatorName
@@ -46,7 +47,7 @@ class Published:
     serving: int | None
 
 
-def publish(bundle: Path, repository: Path, *, promote: bool = False) -> int:
+def publish(bundle: Path, repository: Path, *, promote: bool = False, force: bool = False) -> int:
     """Verifies a bundle and adds it to a repository as its evaluator's next version.
 
     Only the files that the manifest lists are copied. The repository is made if it isn't there.
@@ -55,12 +56,14 @@ def publish(bundle: Path, repository: Path, *, promote: bool = False) -> int:
         bundle: The bundle's folder.
         repository: The repository's folder.
         promote: Let the new version serve, too.
+        force: Though named cases fail.
 
     Returns:
         The new version, from 1.
 
     Raises:
         BundleError: The bundle is damaged.
+        PromotionRefused: It is published, and may not serve.
         RepositoryError: The repository can't be written.
     """
     opened = Bundle.open(bundle)
@@ -83,17 +86,24 @@ def publish(bundle: Path, repository: Path, *, promote: bool = False) -> int:
         where = error.filename or repository
         raise RepositoryError(f"{where}: can't be written: {error.strerror}") from error
     if promote:
-        set_serving(repository, name, version)
+        _let_serve(repository, name, version, force=force)
     return version
 
 
-def promote(repository: Path, name: str, version: int) -> int | None:
-    """Lets one version of an evaluator serve, after verifying its bundle.
+def promote(repository: Path, name: str, version: int, *, force: bool = False) -> int | None:
+    """Lets one version of an evaluator serve, after verifying its bundle and its named cases.
+
+    Args:
+        repository: The repository's folder.
+        name: The evaluator's.
+        version: Which.
+        force: Though named cases fail.
 
     Returns:
         The version that served before, None if none did.
 
     Raises:
+        PromotionRefused: It fails a named case that the version now serving does not (`gate`).
         RepositoryError: There is no such evaluator or version, or it can't be written.
         BundleError: The version's bundle is damaged.
     """
@@ -104,13 +114,7 @@ def promote(repository: Path, name: str, version: int) -> int | None:
         raise RepositoryError(
             f"{repository}: {name} has no version {version}, only {', '.join(map(str, found))}"
         )
-    Bundle.open(bundle_path(repository, name, version))
-    try:
-        before = serving_version(repository, name)
-    except RepositoryError:
-        before = None  # an unreadable file is repaired by writing it anew
-    set_serving(repository, name, version)
-    return before
+    return _let_serve(repository, name, version, force=force)
 
 
 def set_serving(repository: Path, name: str, version: int) -> None:
@@ -218,6 +222,19 @@ def check_name(name: str) -> None:
 def bundle_path(repository: Path, name: str, version: int) -> Path:
     """Where a version's bundle is."""
     return repository / name / str(version)
+
+
+def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int | None:
+    candidate = Bundle.open(bundle_path(repository, name, version))
+    try:
+        before = serving_version(repository, name)
+    except RepositoryError:
+        before = None  # an unreadable file is repaired by writing it anew
+    if not force and before != version:
+        serving = None if before is None else bundle_path(repository, name, before)
+        gate.check(candidate, serving, what=f"{name} version {version}")
+    set_serving(repository, name, version)
+    return before
 
 
 def _copy(bundle: Bundle, target: Path) -> None:

@@ -59,6 +59,7 @@ def test_the_manifest_says_what_was_done(trained):
     assert manifest.training.rows + manifest.training.validation_rows == 100
     assert manifest.training.label_sources == {"judge": 100}
     assert manifest.training.settings["epochs"] == 2
+    assert all(graph.ood.n == 20 for graph in manifest.graphs)
     assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp16/cpu", "fp32/cpu"]
     assert [graph.parity.n for graph in manifest.graphs] == [120, 120, 120]
     assert manifest.metrics["test"]["n"] == 20
@@ -139,6 +140,37 @@ def test_weights_count(bert, tmp_path):
     )
     evaluator = Evaluator.load(tmp_path / "b")
     assert np.mean([evaluator.score(row.interaction).logit for row in rows]) > 0.5
+
+
+def test_label_sources_count_as_the_settings_say(bert, tmp_path):
+    sources = {True: "human", False: "judge"}
+    rows = [replace(row, label_source=sources[row.good]) for row in tiny_rows(80)]
+    train_evaluator(
+        rows,
+        name="colours",
+        out=tmp_path / "b",
+        fields=ALL,
+        settings=settings(
+            bert, epochs=6, patience=50, learning_rate=1e-2, human_weight=1, judge_weight=1e-6
+        ),
+    )
+    evaluator = Evaluator.load(tmp_path / "b")
+    assert np.mean([evaluator.score(row.interaction).logit for row in rows]) > 0.5
+
+
+def test_a_source_that_counts_for_nothing_is_left_out(bert, tmp_path):
+    rows = [
+        replace(row, label_source="judge" if index < 40 else "human")
+        for index, row in enumerate(tiny_rows(120))
+    ]
+    bundle = train_evaluator(
+        rows,
+        name="colours",
+        out=tmp_path / "b",
+        fields=ALL,
+        settings=settings(bert, batch_size=4, judge_weight=0),
+    )
+    assert bundle.manifest.training.label_sources == {"human": 80}
 
 
 RUN = """

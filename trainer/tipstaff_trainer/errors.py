@@ -6,8 +6,10 @@ TipstaffError
     ├── JudgeError       judge/: a criterion, an endpoint or a ledger that won't do
     │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
     ├── TrainingError    distil/: a setting or a base encoder that can't be trained
+    ├── CertificationError  certification/: the rows can't prove the promise; says what would
     ├── ExportError      export/: the model can't be exported
     │   └── ParityError  export/parity: the exported graph decides otherwise than the model
+    ├── ReportError      report/: a report's folder can't be written
     └── WorkspaceError   workspace/: no such data set, criterion or job, or not now; storage fails
         └── JobError     workspace/: a job that was waited for failed or was stopped
 """
@@ -37,12 +39,20 @@ class TrainingError(TrainerError):
     """A setting or a base encoder that can't be trained."""
 
 
+class CertificationError(TrainerError):
+    """A promise can't be proved on these rows."""
+
+
 class ExportError(TrainerError):
     """The model can't be exported."""
 
 
 class ParityError(ExportError):
     """The exported graph decides otherwise than the trained model."""
+
+
+class ReportError(TrainerError):
+    """A report's folder can't be written."""
 
 
 class WorkspaceError(TrainerError):

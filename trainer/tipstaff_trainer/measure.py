@@ -16,15 +16,24 @@ from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import Session
 
 Logits = npt.NDArray[np.float64]
+Embeddings = npt.NDArray[np.float32]
 
 
-def graph_logits(session: Session, encoded: Sequence[Encoded], *, what: str) -> Logits:
-    """Runs a graph over interactions, one a run, as the server does; shape (n,)."""
+def graph_outputs(
+    session: Session, encoded: Sequence[Encoded], *, what: str
+) -> tuple[Logits, Embeddings]:
+    """Runs a graph over interactions, one a run, as the server does.
+
+    Returns:
+        Logits, shape (n,), and embeddings, shape (n, hidden).
+    """
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
-        outputs = lanes.map(lambda item: float(session.run([item]).logits[0]), encoded)
-        return np.fromiter(
-            tqdm(outputs, total=len(encoded), desc=what, unit="row", leave=False), dtype=float
-        )
+        runs = lanes.map(lambda item: session.run([item]), encoded)
+        outputs = list(tqdm(runs, total=len(encoded), desc=what, unit="row", leave=False))
+    return (
+        np.array([float(output.logits[0]) for output in outputs]),
+        np.stack([output.embeddings[0] for output in outputs]),
+    )
 
 
 def rulings(evaluator: Evaluator, interactions: Sequence[Interaction]) -> list[Ruling]:

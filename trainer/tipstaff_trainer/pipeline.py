@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,22 +23,33 @@ from safetensors.torch import save_model
 
 from tipstaff.types import Field
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
+from tipstaff_server.evaluator.cases import CASES_FILE, Case
 from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.manifest import (
     CARD_FILE,
+    SEEN_FILE,
     TOKENIZER_FILE,
     Encoding,
     Manifest,
     Precision,
     Training,
 )
-from tipstaff_trainer.data import Row, check_split, check_trainable, fingerprint, split_rows
+from tipstaff_trainer.cases import write_cases
+from tipstaff_trainer.data import (
+    Row,
+    check_split,
+    check_trainable,
+    fingerprint,
+    seen_bytes,
+    split_rows,
+)
 from tipstaff_trainer.distil.checkpoints import discard_checkpoints
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.errors import TrainingError
 from tipstaff_trainer.export.graph import RowSet, build_graph
@@ -65,6 +77,8 @@ def train_evaluator(
     criterion: str = "",
     precisions: Sequence[Precision] = ("int8",),
     golden: int = 8,
+    cases: Sequence[Case] | None = None,
+    tracker: Tracker = "none",
     restart: bool = False,
 ) -> Bundle:
     """Trains an evaluator and writes its bundle into folder `out`.
@@ -82,6 +96,8 @@ def train_evaluator(
         criterion: What the evaluator judges, in words.
         precisions: One graph each; the manifest's metrics are int8's where it is among them.
         golden: Validation rows copied into the manifest, for servers to re-score at start.
+        cases: Named cases that travel in the bundle; None to say nothing of cases.
+        tracker: Where the run's numbers go besides `out/training/metrics.jsonl`.
         restart: Throw away an interrupted run in `out/training`.
 
     Raises:
@@ -90,20 +106,20 @@ def train_evaluator(
         ExportError: The trained model can't be exported, or not faithfully.
     """
     check_out(out)
+    check_tracker(tracker)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError(
             "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
         )
-    # Rows that weigh nothing would be measured and calibrated on as if they counted.
-    rows = [row for row in rows if row.weight > 0]
-    check_trainable(rows)
     wanted = settings or TrainSettings()
+    weighed = _weighed(rows, wanted)
+    check_trainable(weighed)
     base = find_base(wanted.base)
-    settings = wanted.resolve(rows=len(rows), hidden_size=base.config.hidden_size)
+    settings = wanted.resolve(rows=len(weighed), hidden_size=base.config.hidden_size)
     run = open_run(out, rows, settings, fields, restart=restart)
 
     size = settings.validation_size
-    train_rows, validation_rows = split_rows(rows, size, seed=settings.seed)
+    train_rows, validation_rows = split_rows(weighed, size, seed=settings.seed)
     for warning in check_split(train_rows, validation_rows, size):
         log.warning("%s", warning)
     encoding = _encoding(base, fields, settings)
@@ -113,7 +129,7 @@ def train_evaluator(
     _warn_of_partial(encoded)
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings)
-    model = train_model(base, encoded["train"], encoded["validation"], settings, run)
+    model = train_model(base, encoded["train"], encoded["validation"], settings, run, tracker)
     save_model(model, str(run / WEIGHTS_FILE))
 
     row_sets = {
@@ -140,6 +156,8 @@ def train_evaluator(
             for precision in sorted(set(precisions), key=_PRECISIONS.index)
         ]
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
+    (out / SEEN_FILE).write_bytes(seen_bytes(rows))
+    files = [TOKENIZER_FILE, SEEN_FILE, *(file for part in measured for file in part.graph.files)]
     manifest = Manifest(
         name=name,
         criterion=criterion,
@@ -152,15 +170,16 @@ def train_evaluator(
             rows=len(train_rows),
             validation_rows=len(validation_rows),
             fingerprint=fingerprint(rows),
-            label_sources=Counter(row.label_source for row in rows),
+            label_sources=Counter(row.label_source for row in weighed),
             settings=settings.model_dump(),
         ),
         metrics=measured[0].metrics,
-        checksums={TOKENIZER_FILE: sha256_of(out / TOKENIZER_FILE)}
-        | {part.graph.file: sha256_of(out / part.graph.file) for part in measured},
+        checksums={file: sha256_of(out / file) for file in files},
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
     checksums = manifest.checksums | {CARD_FILE: sha256_of(out / CARD_FILE)}
+    if cases is not None:
+        checksums[CASES_FILE] = write_cases(out, tuple(cases))
     write_manifest(out, manifest.model_copy(update={"checksums": checksums}))
     discard_checkpoints(run)
     return Bundle.open(out)
@@ -178,6 +197,20 @@ def _encoding(base: Base, fields: Sequence[Field], settings: TrainSettings) -> E
         sep_id=base.special.sep,
         pad_id=base.special.pad,
     )
+
+
+def _weighed(rows: Sequence[Row], settings: TrainSettings) -> list[Row]:
+    """The rows, each with its label's source in its weight; without those that weigh nothing.
+
+    The latter would be measured and calibrated on as if they counted.
+    """
+    factors = {
+        "human": settings.human_weight,
+        "judge": settings.judge_weight,
+        "other": settings.other_weight,
+    }
+    weighed = [replace(row, weight=row.weight * factors[row.label_source]) for row in rows]
+    return [row for row in weighed if row.weight > 0]
 
 
 def _check_exportable(base: Base, settings: TrainSettings) -> None:

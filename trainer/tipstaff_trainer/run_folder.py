@@ -11,12 +11,17 @@ from pathlib import Path
 from tipstaff.types import Field
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_trainer.data import Row, fingerprint
-from tipstaff_trainer.distil.checkpoints import latest_checkpoint
+from tipstaff_trainer.distil.checkpoints import METRICS_FILE, latest_checkpoint
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import TrainingError
 
 _RUN_FOLDER = "training"
 _RUN_FILE = "run.sha256"
+
+
+def metrics_file(out: Path) -> Path:
+    """Where the run that made a bundle left its learning curve, as JSON lines."""
+    return out / _RUN_FOLDER / METRICS_FILE
 
 
 def check_out(out: Path) -> None:

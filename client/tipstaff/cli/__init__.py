@@ -68,6 +68,12 @@ COMMANDS = (
         "server,trainer",
     ),
     Command(
+        "label-errors",
+        "list labels that are likely wrong, for a person to look at",
+        "tipstaff_trainer.cli.label_errors",
+        "server,trainer",
+    ),
+    Command(
         "train",
         "train an evaluator on labelled interactions and write a bundle",
         "tipstaff_trainer.cli.train",
@@ -77,6 +83,18 @@ COMMANDS = (
         "evaluate",
         "measure a bundle on labelled interactions",
         "tipstaff_trainer.cli.evaluate",
+        "server,trainer",
+    ),
+    Command(
+        "certify",
+        "find cuts that keep a promise, by rows that people labelled",
+        "tipstaff_trainer.cli.certify",
+        "server,trainer",
+    ),
+    Command(
+        "compare",
+        "compare two bundles: may the second take the first's place?",
+        "tipstaff_trainer.cli.compare",
         "server,trainer",
     ),
     Command("inspect", "show what a bundle holds", "tipstaff_server.cli.inspect", "server"),

@@ -6,7 +6,7 @@ puts it into the `queue`; a free lane has the `scheduler` form the next batch, r
 """
 
 from tipstaff_server.batching.answer import Answer
-from tipstaff_server.batching.cost import Measurement
+from tipstaff_server.batching.cost import Measurement, nearly_cheapest
 from tipstaff_server.batching.dispatcher import Dispatcher
 from tipstaff_server.batching.events import BatchRan, Event, LaneReplaced, RequestLeft
 from tipstaff_server.batching.model import Model, Outputs
@@ -23,4 +23,5 @@ __all__ = [
     "Model",
     "Outputs",
     "RequestLeft",
+    "nearly_cheapest",
 ]

@@ -91,8 +91,14 @@ class Profile:
 
     def _find_best(self, length: int) -> int:
         # Only what was measured at this length: the shapes left out are those no batch may have.
-        share = {p.batch: p.seconds / p.batch for p in self.measurements if p.length == length}
-        return min(batch for batch in share if share[batch] <= _NEARLY_BEST * min(share.values()))
+        return nearly_cheapest([p for p in self.measurements if p.length == length]).batch
+
+
+def nearly_cheapest(runs: Sequence[Measurement]) -> Measurement:
+    """The smallest of some batches of one length that costs nearly the least a request."""
+    least = min(run.seconds / run.batch for run in runs)
+    near = (run for run in runs if run.seconds / run.batch <= _NEARLY_BEST * least)
+    return min(near, key=lambda run: run.batch)
 
 
 class _Curve:

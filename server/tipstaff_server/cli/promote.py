@@ -13,17 +13,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "version", type=int, metavar="VERSION", help="which version; an older one rolls back"
     )
+    parser.add_argument(
+        "--force", action="store_true", help="though named cases fail that should not"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Promotes, and names the version that served before.
 
     Raises:
-        TipstaffError: There is no such version, or its bundle is damaged.
+        TipstaffError: There is no such version, its bundle is damaged, or it fails a named case.
     """
     from tipstaff_server.repository import promote
 
-    before = promote(args.repository, args.name, args.version)
+    before = promote(args.repository, args.name, args.version, force=args.force)
     was = {None: "", args.version: " (it did already)"}.get(before, f" (was version {before})")
     print(f"{args.name} version {args.version} serves now{was}")
     return 0

@@ -13,6 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repository", type=Path, metavar="REPO", help="folder of the repository; made if absent"
     )
     parser.add_argument("--promote", action="store_true", help="let the new version serve at once")
+    parser.add_argument(
+        "--force", action="store_true", help="with --promote: though named cases fail"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,10 +28,11 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_server.evaluator.bundle import read_manifest
 
     name = read_manifest(args.bundle).name
-    version = repository.publish(args.bundle, args.repository, promote=args.promote)
+    version = repository.publish(args.bundle, args.repository)
     path = repository.bundle_path(args.repository, name, version)
     print(f"published {name} version {version} to {path}")
     if args.promote:
+        repository.promote(args.repository, name, version, force=args.force)
         print(f"{name} version {version} serves now")
     else:
         print(f"to let it serve: tipstaff promote {args.repository} {name} {version}")

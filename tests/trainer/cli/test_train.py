@@ -62,7 +62,9 @@ def test_train_puts_the_manifest_into_out(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["schema_version"] == 1
     assert manifest["name"] == "colours"
-    assert set(manifest["checksums"]) == {"model.int8.onnx", "tokenizer.json", "card.md"}
+    assert set(manifest["checksums"]) == {
+        "model.int8.onnx", "tokenizer.json", "card.md", "seen.npy",
+    }  # fmt: skip
 
 
 def test_evaluate_prints_one_json_object(bundle, data):

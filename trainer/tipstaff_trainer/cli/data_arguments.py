@@ -10,10 +10,14 @@ from tipstaff.types import FIELDS
 from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Adds the positional DATA and the options that explain its columns."""
     parser.add_argument(
-        "data", type=Path, metavar="DATA", help="rows: .csv, .jsonl, .ndjson, .json or .parquet"
+        "data",
+        type=Path,
+        metavar="DATA",
+        nargs="?" if optional else None,
+        help="rows: .csv, .jsonl, .ndjson, .json or .parquet",
     )
     group = parser.add_argument_group("columns")
     group.add_argument(

@@ -12,8 +12,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 
 from tipstaff.errors import UsageError
+from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.cases import Case, failures, run_cases
 from tipstaff_server.evaluator.manifest import EvaluatorName, Precision
+from tipstaff_trainer.cases import read_cases
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 from tipstaff_trainer.data import (
     Data,
@@ -24,6 +27,7 @@ from tipstaff_trainer.data import (
     split_rows,
 )
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.tracking import TRACKERS, check_tracker
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.run_folder import check_out
 
@@ -58,6 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows copied into the bundle, for servers to check themselves by (default: 8)",
     )
     parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="FILE",
+        help="YAML of named cases; they go into the bundle, and stop a promotion that loses one",
+    )
+    parser.add_argument(
+        "--track",
+        choices=TRACKERS,
+        default="none",
+        help="where else the run's numbers go, if its package is installed (default: nowhere)",
+    )
+    parser.add_argument(
         "--restart", action="store_true", help="throw away an interrupted run in --out"
     )
     group = parser.add_argument_group("training")
@@ -73,11 +89,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, writes the bundle and says how good it is and what comes next."""
-    for path in (args.data, args.test_file):
+    for path in (args.data, args.test_file, args.cases):
         if path is not None:
             check_exists(path)
     check_out(args.out)
+    check_tracker(args.track)
     settings = _settings(args)
+    cases = read_cases(args.cases) if args.cases else None
     data = read_data(args.data, args)
     _say(data)
     rows, test_rows = _parted(data, args, settings.seed)
@@ -97,9 +115,13 @@ def run(args: argparse.Namespace) -> int:
         criterion=args.criterion,
         precisions=args.precision,
         golden=args.golden,
+        cases=cases,
+        tracker=args.track,
         restart=args.restart,
     )
     _report(bundle)
+    if cases:
+        _report_cases(bundle, cases)
     return 0
 
 
@@ -178,6 +200,13 @@ def _quiet_libraries() -> None:
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     for noisy in ("optimum", "accelerate", "huggingface_hub", "torch.onnx", "onnxruntime"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def _report_cases(bundle: Bundle, cases: Sequence[Case]) -> None:
+    failed = failures(run_cases(Evaluator.load(bundle.path), cases))
+    print(f"named cases: {len(cases) - len(failed)} of {len(cases)} as expected")
+    for outcome in failed:
+        print(f"  fails: {outcome}")
 
 
 def _report(bundle: Bundle) -> None:

@@ -2,7 +2,7 @@
 
 from tipstaff_trainer.data.columns import ALIASES
 from tipstaff_trainer.data.dataset import Data, read_rows
-from tipstaff_trainer.data.groups import derive_groups
+from tipstaff_trainer.data.groups import derive_groups, united_groups
 from tipstaff_trainer.data.held_out import hold_out, without_groups_of
 from tipstaff_trainer.data.rows import (
     LABEL_SOURCES,
@@ -15,6 +15,7 @@ from tipstaff_trainer.data.rows import (
     fingerprint,
     join_labels,
 )
+from tipstaff_trainer.data.seen import seen_bytes, unseen
 from tipstaff_trainer.data.splits import check_split, split_rows
 
 __all__ = [
@@ -33,6 +34,9 @@ __all__ = [
     "hold_out",
     "join_labels",
     "read_rows",
+    "seen_bytes",
     "split_rows",
+    "united_groups",
+    "unseen",
     "without_groups_of",
 ]

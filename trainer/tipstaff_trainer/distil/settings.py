@@ -30,6 +30,11 @@ class TrainSettings(BaseModel):
     validation_size: float | None = Field(
         None, gt=0, lt=0.9, description="share of the rows that stop and calibrate the training"
     )
+    human_weight: float = Field(
+        2.0, ge=0, le=1000, description="what a person's label counts, times the row's own weight"
+    )
+    judge_weight: float = Field(1.0, ge=0, le=1000, description="the same for a judge's label")
+    other_weight: float = Field(1.0, ge=0, le=1000, description="the same for any other label")
     seed: int = Field(0, ge=0, lt=2**32, description="of the split, the head and the row order")
     bf16: bool | None = Field(None, description="train in bfloat16")
 

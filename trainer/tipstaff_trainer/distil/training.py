@@ -37,6 +37,7 @@ from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.sampling import GroupedSampler
 from tipstaff_trainer.distil.settings import ResolvedSettings
+from tipstaff_trainer.distil.tracking import Tracker, tracking_arguments
 from tipstaff_trainer.report.metrics import classification_metrics
 
 _EVALUATIONS_PER_EPOCH = 2
@@ -50,6 +51,7 @@ def train_model(
     validation: EncodedRows,
     settings: ResolvedSettings,
     folder: Path,
+    tracker: Tracker = "none",
 ) -> EvaluatorModel:
     """Fits an evaluator, or goes on with a run that was interrupted in `folder`.
 
@@ -59,6 +61,7 @@ def train_model(
         validation: What stops the training early.
         settings: How.
         folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
+        tracker: Where else the numbers go.
 
     Returns:
         The average of the weights so far (`averaging`), as it stood when it was best on the
@@ -71,7 +74,7 @@ def train_model(
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
     trainer = _GroupedTrainer(
         model=model,
-        args=_arguments(settings, checkpoints_folder(folder), steps_per_epoch),
+        args=_arguments(settings, folder, steps_per_epoch, tracker),
         train_dataset=training,
         eval_dataset=validation,
         data_collator=Collator(base.special.pad),
@@ -116,10 +119,12 @@ def bf16_is_quick() -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
+def _arguments(
+    settings: ResolvedSettings, folder: Path, steps_per_epoch: int, tracker: Tracker
+) -> TrainingArguments:
     every = max(1, steps_per_epoch // _EVALUATIONS_PER_EPOCH)
     return TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(checkpoints_folder(folder)),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         per_device_train_batch_size=settings.batch_size,
@@ -145,8 +150,8 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         label_names=["labels"],
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        report_to=[],
         disable_tqdm=True,
+        **tracking_arguments(tracker, folder),
     )
 
 

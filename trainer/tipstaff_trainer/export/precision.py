@@ -20,12 +20,22 @@ def convert_to_fp16(source: Path, target: Path) -> None:
 
 
 def quantise_to_int8(source: Path, target: Path) -> None:
+    """Writes the fp32 graph `source` to `target` in int8, for runs of one request.
+
+    A run of one has an exact, repeatable answer under dynamic quantisation, and a batch would not:
+    see `Graph.batch_invariant`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        single = Path(folder) / "single.onnx"
+        onnx.save(unpadded(onnx.load(source)), single)
+        quantise_linear_layers(single, target)
+
+
+def quantise_linear_layers(source: Path, target: Path) -> None:
     """Writes the fp32 graph `source` to `target` with its linear layers in int8.
 
     Dynamic quantisation: weights are int8, one scale for each output channel; activations are
-    quantised as they come, by the range of the whole run. A run of one request therefore has an
-    exact, repeatable answer, and a batch would not: see `Graph.batch_invariant`. So the graph is
-    made for runs of one.
+    quantised as they come, by the range of the whole run.
     """
     root = logging.getLogger()
     level = root.level
@@ -34,11 +44,9 @@ def quantise_to_int8(source: Path, target: Path) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             prepared = Path(folder) / "prepared.onnx"
-            single = Path(folder) / "single.onnx"
-            onnx.save(unpadded(onnx.load(source)), single)
             # Fusions are done; onnxruntime's own would bake in this machine's instruction set.
             quant_pre_process(
-                str(single), str(prepared), skip_optimization=True, skip_symbolic_shape=True
+                str(source), str(prepared), skip_optimization=True, skip_symbolic_shape=True
             )
             quantize_dynamic(
                 prepared,

@@ -8,7 +8,7 @@ import time
 
 from tipstaff_trainer.errors import JudgeError
 
-# So many faults in a row, whosever calls they are, and the endpoint is taken to be down.
+# So many faults in a row, and not all of one question's, and the endpoint is taken to be down.
 _FAULTS_TO_TRIP = 5
 _LONGEST_BACKOFF = 30.0
 _FIRST_BACKOFF = 0.5
@@ -36,7 +36,9 @@ class Pace:
         self._patience = patience
         self._next_slot = 0.0
         self._paused_until = 0.0
+        self._ever_answered = False
         self._faults = 0
+        self._failing: set[str] = set()
         self._trials = 0
         self._failing_since: float | None = None
         self._probe = asyncio.Lock()
@@ -44,7 +46,8 @@ class Pace:
     @property
     def tripped(self) -> bool:
         """Whether the endpoint is taken to be down, and asked by one call at a time."""
-        return self._faults >= _FAULTS_TO_TRIP
+        several = len(self._failing) > 1 or not self._ever_answered
+        return self._faults >= _FAULTS_TO_TRIP and several
 
     async def turn(self) -> bool:
         """Waits until a call may begin.
@@ -87,7 +90,9 @@ class Pace:
 
     def answered(self, probing: bool) -> None:
         """Notes that the endpoint is up."""
+        self._ever_answered = True
         self._faults = self._trials = 0
+        self._failing.clear()
         self._failing_since = None
         self.left(probing)
 
@@ -96,16 +101,17 @@ class Pace:
         if probing:
             self._probe.release()
 
-    def failed(self, probing: bool, why: str) -> None:
-        """Notes a fault of the endpoint.
+    def failed(self, question: str, probing: bool, why: str) -> None:
+        """Notes a fault of the endpoint, at a question.
 
         Raises:
             JudgeError: There was nothing but faults for longer than the job's patience.
         """
-        since = self._since()
+        since, tripped = self._since(), self.tripped
         self._faults += 1
+        self._failing.add(question)
         # Calls that were on their way when it tripped say nothing new.
-        if self._faults == _FAULTS_TO_TRIP or probing:
+        if self.tripped and (probing or not tripped):
             pause = backoff(self._trials)
             self._trials += 1
             self._paused_until = max(self._paused_until, time.monotonic() + pause)

@@ -6,6 +6,7 @@ providers speak it too, each without some part or other.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,18 +49,24 @@ class Dialect:
     without: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
-    def learn(self, error: str, param: str | None) -> bool:
-        """Whether a refusal is about a parameter that can be done without, and was sent so far."""
+    def learn(self, sent: Container[str], error: str, param: str | None) -> bool:
+        """Whether a refusal is of a parameter that can be done without; then it is, from now on.
+
+        Args:
+            sent: The parameters of the request that was refused.
+            error: The refusal's words.
+            param: The parameter that it names, if it does.
+        """
         said = error.lower()
         if not any(word in said for word in _REFUSALS):
             return False
         for name, what in _OPTIONAL.items():
             # One letter is in every message.
-            named = param == name or (len(name) > 1 and name in said)
-            if named and name not in self.without:
-                self.without.add(name)
-                note = f"the endpoint refused {name}: {what}"
-                self.notes.append(note)
+            if name in sent and (param == name or (len(name) > 1 and name in said)):
+                # Several calls may have been on their way when the first was refused.
+                if name not in self.without:
+                    self.without.add(name)
+                    self.notes.append(f"the endpoint refused {name}: {what}")
                 return True
         return False
 
@@ -92,7 +99,7 @@ def request_body(
     return body
 
 
-def parse_completion(values: object, question: Question) -> list[Reply]:
+def parse_completion(values: object, question: Question | None = None) -> list[Reply]:
     """The replies of one call; what it cost, or where that is not said may have, is the first's.
 
     Raises:
@@ -104,8 +111,10 @@ def parse_completion(values: object, question: Question) -> list[Reply]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise FaultyReplyError(f"not a chat completion: {place}: {first['msg']}") from None
+    if not completion.choices:
+        raise FaultyReplyError("a chat completion without choices")
     usage = completion.usage or _Usage(
-        prompt_tokens=estimate_tokens(question.messages),
+        prompt_tokens=estimate_tokens(question.messages) if question else 0,
         completion_tokens=sum(count_tokens(each.message.content) for each in completion.choices),
     )
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tipstaff_server.evaluator.manifest import Graph, Manifest
+from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest
 
 
 def model_card(manifest: Manifest) -> str:
@@ -35,15 +35,28 @@ def model_card(manifest: Manifest) -> str:
         "## Verdicts",
         "",
         f"PASS from {graph.policy.pass_at:.3f}, BLOCK under {graph.policy.block_below:.3f}, REVIEW "
-        "between. "
-        + (
-            "Certified; see the manifest."
-            if graph.policy.certificate
-            else "These cuts are not certified: no promise is made on how often they err."
-        ),
+        f"between. {_promise(graph.policy.certificate)}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _promise(held: Certificate | None) -> str:
+    if held is None:
+        return "These cuts are not certified: no promise is made on how often they err."
+    promises = [
+        f"at most {bound:.3g} of {label} outputs get {verdict}"
+        for bound, label, verdict in (
+            (held.max_false_pass, "bad", "PASS"),
+            (held.max_false_block, "good", "BLOCK"),
+        )
+        if bound < 1
+    ]
+    each = "each " if len(promises) > 1 else ""
+    return (
+        f"Certified on {held.n} rows labelled by people, {held.date}: {' and '.join(promises)}, "
+        f"{each}with confidence {held.confidence:.3g}, where outputs are like those rows."
+    )
 
 
 def _metrics_table(manifest: Manifest) -> list[str]:

@@ -1,0 +1,226 @@
+"""Does a certificate keep its word? Certifies many times over, where the truth is known.
+
+    python benchmarks/certification.py BUNDLE ROWS [--rows 300 1000] [--draws 1000]
+
+ROWS is a file with the labels of people that BUNDLE was not trained on. It stands for the world:
+its own rates are the truth. From it, certification sets are drawn with replacement, a group first
+and then a row of it; each gives cuts, and it is counted how often the truth is above the bound.
+Beside it, on the same draws, for the same bound:
+
+    best F1          the cut where the set's F1 is best, as is usual; promises nothing
+    set's own rate   the laxest cut at which the set itself keeps the bound, without an interval
+    judge's labels   certified on the column `judge_label` where the file has one
+
+Prints one JSON object a line. The pool is scored once and its scores are kept under
+build/certification.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import read_manifest
+from tipstaff_server.evaluator.manifest import SEEN_FILE
+from tipstaff_trainer.certification.certify import pass_scores
+from tipstaff_trainer.certification.promise import Promise, certified_cuts
+from tipstaff_trainer.data import Row, fingerprint, read_rows, unseen
+from tipstaff_trainer.errors import CertificationError
+from tipstaff_trainer.measure import rulings
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+_CACHE = Path("build/certification")
+_NOTHING_PASSES, _NOTHING_BLOCKED = np.inf, -np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The world: rows sorted by group, each array of shape (n,).
+
+    Attributes:
+        passing: Scores, -inf where a verdict can't be PASS.
+        scores: Scores.
+        good: What people say.
+        judge_good: What the judge says; None where none was asked.
+        starts: Index of each group's first row, shape (groups,).
+        sizes: Rows of each group, shape (groups,).
+    """
+
+    passing: Floats
+    scores: Floats
+    good: Bools
+    judge_good: Bools | None
+    starts: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+
+    def draw(self, rows: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Indices of rows drawn with replacement, a group first."""
+        groups = generator.integers(len(self.starts), size=rows)
+        return self.starts[groups] + (generator.random(rows) * self.sizes[groups]).astype(int)
+
+    @property
+    def weights(self) -> Floats:
+        """How likely each row is to be drawn."""
+        return np.repeat(1 / self.sizes, self.sizes) / len(self.sizes)
+
+    def false_pass(self, cut: float) -> float:
+        """P(PASS | bad), the truth."""
+        return float(np.average(self.passing[~self.good] >= cut, weights=self.weights[~self.good]))
+
+    def false_block(self, cut: float) -> float:
+        """P(BLOCK | good), the truth."""
+        return float(np.average(self.scores[self.good] < cut, weights=self.weights[self.good]))
+
+    def true_pass(self, cut: float) -> float:
+        """P(PASS | good), what the promise leaves of the use."""
+        return float(np.average(self.passing[self.good] >= cut, weights=self.weights[self.good]))
+
+
+Cuts = tuple[float, float]
+Method = Callable[[npt.NDArray[np.int64]], Cuts | None]
+
+
+def methods(pool: Pool, promise: Promise) -> dict[str, Method]:
+    """Ways from drawn rows to cuts for PASS and BLOCK; None when it refuses."""
+
+    def certified(labels: Bools) -> Method:
+        def cuts(drawn: npt.NDArray[np.int64]) -> Cuts | None:
+            good = labels[drawn]
+            try:
+                found = certified_cuts(
+                    pool.passing[drawn][~good], pool.scores[drawn][good], promise
+                )
+            except CertificationError:
+                return None
+            return found.pass_at, found.block_below
+
+        return cuts
+
+    def best_f1(drawn: npt.NDArray[np.int64]) -> Cuts:
+        scores, good = pool.scores[drawn], pool.good[drawn]
+        order = np.argsort(-scores, kind="stable")
+        passed, right = np.arange(1, len(drawn) + 1), np.cumsum(good[order])
+        # Twice the right ones over all that pass and all that should.
+        at = scores[order][np.argmax(2 * right / (passed + good.sum()))]
+        return float(at), float(at)
+
+    def own_rate(drawn: npt.NDArray[np.int64]) -> Cuts:
+        good = pool.good[drawn]
+        bad_scores = np.sort(pool.passing[drawn][~good])[::-1]
+        good_scores = np.sort(pool.scores[drawn][good])
+        allowed = int(promise.max_false_pass * len(bad_scores))
+        may_block = int(promise.max_false_block * len(good_scores))
+        return (
+            float(np.nextafter(bad_scores[allowed], 2)),
+            float(good_scores[may_block]) if may_block < len(good_scores) else np.inf,
+        )
+
+    found: dict[str, Method] = {
+        "certified": certified(pool.good),
+        "set's own rate": own_rate,
+        "best F1": best_f1,
+    }
+    if pool.judge_good is not None:
+        found["certified on the judge's labels"] = certified(pool.judge_good)
+    return found
+
+
+def measure(pool: Pool, promise: Promise, *, rows: int, draws: int, seed: int) -> None:
+    """Draws, certifies, counts, prints."""
+    generator = np.random.default_rng(seed)
+    sets = [pool.draw(rows, generator) for _ in range(draws)]
+    # Three standard errors of a share of exactly 1 - confidence.
+    risk = 1 - promise.confidence
+    allowed = risk + 3 * np.sqrt(risk * (1 - risk) / draws)
+    for name, method in methods(pool, promise).items():
+        found = [cuts for drawn in sets if (cuts := method(drawn)) is not None]
+        passes = np.array([pool.false_pass(cut) for cut, _ in found])
+        blocks = np.array([pool.false_block(cut) for _, cut in found])
+        used = np.array([pool.true_pass(cut) for cut, _ in found])
+        print(
+            json.dumps(
+                {
+                    "method": name,
+                    "rows": rows,
+                    "draws": draws,
+                    "refused": draws - len(found),
+                    "false_pass_broken": round(float((passes > promise.max_false_pass).mean()), 4),
+                    "false_block_broken": round(
+                        float((blocks > promise.max_false_block).mean()), 4
+                    ),
+                    "allowed": round(float(allowed), 4),
+                    "false_pass_mean": round(float(passes.mean()), 4),
+                    "false_block_mean": round(float(blocks.mean()), 4),
+                    "good_passed_mean": round(float(used.mean()), 4),
+                }
+            ),
+            flush=True,
+        )
+
+
+def scored_pool(bundle: Path, rows: list[Row]) -> Pool:
+    """Scores the rows with the bundle, or takes their scores from the last time."""
+    checksums = read_manifest(bundle).checksums
+    key = hashlib.sha256(json.dumps([sorted(checksums.items()), fingerprint(rows)]).encode())
+    cache = _CACHE / f"{key.hexdigest()[:16]}.npz"
+    if not cache.exists():
+        evaluator = Evaluator.load(bundle)
+        found = rulings(evaluator, [row.interaction for row in rows])
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            cache,
+            passing=pass_scores(found, evaluator.graph.policy),
+            scores=[ruling.score for ruling in found],
+        )
+    kept = np.load(cache)
+    order = np.argsort([row.group for row in rows], kind="stable")
+    _, starts, sizes = np.unique(
+        [rows[index].group for index in order], return_index=True, return_counts=True
+    )
+    judged = all("judge_label" in row.extra for row in rows)
+    return Pool(
+        passing=kept["passing"][order],
+        scores=kept["scores"][order],
+        good=np.array([rows[index].good for index in order]),
+        judge_good=np.array([float(rows[index].extra["judge_label"]) >= 0.5 for index in order])
+        if judged
+        else None,
+        starts=starts,
+        sizes=sizes,
+    )
+
+
+def main() -> None:
+    """Reads, scores once, measures each size of set."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("pool", type=Path, metavar="rows")
+    parser.add_argument("--rows", type=int, nargs="+", default=[300, 1000], help="of a set")
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--max-false-pass", type=float, default=0.05)
+    parser.add_argument("--max-false-block", type=float, default=0.05)
+    parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    promise = Promise(args.max_false_pass, args.max_false_block, args.confidence)
+
+    rows = read_rows(args.pool, label_source="human").rows
+    manifest = read_manifest(args.bundle)
+    if SEEN_FILE in manifest.checksums:
+        rows = unseen(rows, (args.bundle / SEEN_FILE).read_bytes())
+    pool = scored_pool(args.bundle, rows)
+    for size in args.rows:
+        measure(pool, promise, rows=size, draws=args.draws, seed=args.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""One training and its measurement on held-out rows, kept by a hash of all that it depends on.
+
+Trainings take minutes to an hour, and a table of them is made over days: what was measured once is
+read back. The record is of the int8 bundle through the server's code, with a score for each row, so
+that intervals and paired comparisons need no second run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import balanced_accuracy_score
+
+from tipstaff.types import Field
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_trainer.data import Row, fingerprint, split_rows
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.pipeline import train_evaluator
+from tipstaff_trainer.report.metrics import Metrics, classification_metrics
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained, how, and what it is measured on.
+
+    Attributes:
+        train: Rows to train on; the validation split is taken from them.
+        test: Rows to measure on.
+        fields: What the evaluator reads.
+        settings: How to train.
+    """
+
+    train: Sequence[Row]
+    test: Sequence[Row]
+    fields: Sequence[Field]
+    settings: TrainSettings = field(default_factory=TrainSettings)
+
+    @property
+    def key(self) -> str:
+        """16 hex digits that stand for the rows, the fields and the settings, defaults too."""
+        parts = [
+            fingerprint(self.train),
+            fingerprint(self.test),
+            list(self.fields),
+            self.settings.model_dump(),
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an experiment.
+
+    Attributes:
+        scores: One for each test row, in order, shape (n,).
+        metrics: Of these scores at 0.5.
+        cut: That does best on the validation rows by balanced accuracy.
+        balanced_accuracy_at_cut: On the test rows.
+        seconds: Training, export and calibration.
+    """
+
+    scores: Floats
+    metrics: Metrics
+    cut: float
+    balanced_accuracy_at_cut: float
+    seconds: float
+
+
+def run(experiment: Experiment, cache: Path) -> Result:
+    """Trains and measures, or reads what that gave before from folder `cache`."""
+    file = cache / f"{experiment.key}.json"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        record = _measure(experiment, cache)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(record), encoding="utf-8")
+        part.replace(file)
+    record = json.loads(file.read_text(encoding="utf-8"))
+    scores = np.array(record["scores"])
+    good = np.array([row.good for row in experiment.test])
+    return Result(
+        scores=scores,
+        metrics=classification_metrics([row.label for row in experiment.test], scores),
+        cut=record["cut"],
+        balanced_accuracy_at_cut=balanced_accuracy_score(good, scores >= record["cut"]),
+        seconds=record["seconds"],
+    )
+
+
+def _measure(experiment: Experiment, cache: Path) -> dict[str, Any]:
+    out = Path(tempfile.mkdtemp(dir=cache, prefix=f"{experiment.key}-"))
+    try:
+        started = time.monotonic()
+        bundle = train_evaluator(
+            experiment.train,
+            name="experiment",
+            out=out,
+            fields=experiment.fields,
+            settings=experiment.settings,
+            golden=0,
+        )
+        seconds = time.monotonic() - started
+        evaluator = Evaluator.load(out)
+        given = bundle.manifest.training.settings
+        # The run's own split, made again.
+        _, validation = split_rows(
+            experiment.train, float(str(given["validation_size"])), seed=experiment.settings.seed
+        )
+        return {
+            "settings": given,
+            "train_rows": len(experiment.train),
+            "seconds": round(seconds, 1),
+            "cut": _best_cut(validation, _scores(evaluator, validation)),
+            "scores": _scores(evaluator, experiment.test).round(6).tolist(),
+        }
+    finally:
+        shutil.rmtree(out)
+
+
+def _scores(evaluator: Evaluator, rows: Sequence[Row]) -> Floats:
+    return np.array([ruling.score for ruling in rulings(evaluator, [r.interaction for r in rows])])
+
+
+def _best_cut(rows: Sequence[Row], scores: Floats) -> float:
+    good = np.array([row.good for row in rows])
+    cuts = np.unique(np.append(scores.round(3), 0.5))
+    worth = [balanced_accuracy_score(good, scores >= cut) for cut in cuts]
+    # The middle of those that do equally well.
+    return float(np.median(cuts[np.isclose(worth, np.max(worth))]))

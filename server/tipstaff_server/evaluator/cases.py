@@ -1,0 +1,121 @@
+"""Named cases: interactions whose verdict was decided beforehand, like unit tests.
+
+They travel in the bundle (`cases.json`, in the manifest's checksums), so that a repository can run
+them before a version serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from tipstaff.types import FIELDS, Interaction, Verdict
+from tipstaff_server.errors import BundleError
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.evaluator import Evaluator
+
+CASES_FILE: Final = "cases.json"
+
+Expectation = Literal["pass", "review", "block", "not-pass", "not-block"]
+
+
+class Case(BaseModel):
+    """One interaction and what must become of it.
+
+    Attributes:
+        name: What it stands for, for people; no other case of the bundle has it.
+        expect: The verdict, or one that it must not be.
+        input: As in an interaction; at least one of the three is there.
+        output: Likewise.
+        ground_truth: Likewise.
+        note: Why it matters.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    expect: Expectation
+    input: str | None = None
+    output: str | None = None
+    ground_truth: str | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _something_is_judged(self) -> Case:
+        if all(getattr(self, name) is None for name in FIELDS):
+            raise ValueError(f"give {', '.join(FIELDS[:-1])} or {FIELDS[-1]}")
+        return self
+
+    @property
+    def interaction(self) -> Interaction:
+        """What is scored."""
+        return Interaction(self.input, self.output, self.ground_truth)
+
+    def allows(self, verdict: Verdict) -> bool:
+        """Whether a verdict is as expected."""
+        unwanted = self.expect.removeprefix("not-")
+        return (verdict.lower() == unwanted) != self.expect.startswith("not-")
+
+
+CASES: TypeAdapter[tuple[Case, ...]] = TypeAdapter(tuple[Case, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an evaluator makes of a case."""
+
+    case: Case
+    verdict: Verdict
+    score: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it is as expected."""
+        return self.case.allows(self.verdict)
+
+    def __str__(self) -> str:
+        return (
+            f'"{self.case.name}" ({self.case.expect} expected, {self.verdict} at {self.score:.3f})'
+        )
+
+
+def bundle_cases(bundle: Bundle) -> tuple[Case, ...] | None:
+    """The cases of a bundle; None where it says nothing of cases.
+
+    Raises:
+        BundleError: The file is damaged.
+    """
+    if CASES_FILE not in bundle.manifest.checksums:
+        return None
+    try:
+        return CASES.validate_json(bundle.read(CASES_FILE))
+    except ValidationError as error:
+        raise BundleError(bundle.path / CASES_FILE, str(error.errors()[0]["msg"])) from error
+
+
+def run_cases(evaluator: Evaluator, cases: Iterable[Case]) -> list[Outcome]:
+    """Scores cases as they would be served.
+
+    Raises:
+        InvalidRequest: One has none of the fields that the evaluator reads.
+    """
+    outcomes = []
+    for case in cases:
+        ruling = evaluator.score(case.interaction)
+        outcomes.append(Outcome(case, ruling.verdict, ruling.score))
+    return outcomes
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those that are not as expected."""
+    return [outcome for outcome in outcomes if not outcome.met]

@@ -1,0 +1,212 @@
+"""Certifying a bundle for real, without torch: the graph of `tiny_bundle` is the evaluator."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_bundle import WORDS, make_bundle
+
+from tipstaff import Interaction
+from tipstaff.cli import main
+from tipstaff.types import Reason, Verdict
+from tipstaff_server import repository
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
+from tipstaff_server.evaluator.manifest import SEEN_FILE, Policy
+from tipstaff_trainer.certification.certify import certify, pass_scores, write_certified
+from tipstaff_trainer.certification.eligible import eligible_rows, one_of_each_group
+from tipstaff_trainer.certification.promise import Promise
+from tipstaff_trainer.data import Row, seen_bytes
+from tipstaff_trainer.errors import CertificationError
+from tipstaff_trainer.measure import rulings
+
+PROMISE = Promise(0.1, 0.1, 0.9)
+
+
+@pytest.fixture(scope="module")
+def evaluator(path):
+    return Evaluator.load(path)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def rows(evaluator):
+    """Rows whose labels are drawn by the evaluator's own scores, each a group by itself."""
+    generator = random.Random(0)
+    texts = [" ".join(generator.choices(WORDS, k=6)) for _ in range(800)]
+    rows = [
+        Row(
+            Interaction(f"question {index}", text, "paris is the capital"),
+            label=0.0,
+            id=str(index),
+            group=str(index),
+            label_source="human",
+            selection="random",
+        )
+        for index, text in enumerate(texts)
+    ]
+    scores = [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
+    middle, spread = np.median(scores), np.std(scores)
+    return [
+        replace(row, label=float(generator.gauss(score, spread / 2) > middle))
+        for row, score in zip(rows, scores, strict=True)
+    ]
+
+
+def test_the_certificate_is_in_the_bundle_and_the_verdicts_keep_it(path, evaluator, rows, tmp_path):
+    bundle = Bundle.open(path)
+    found = certify(bundle, evaluator, rows, PROMISE)
+    written = write_certified(bundle, "fp32", found.policy, tmp_path / "certified")
+
+    held = written.manifest.graphs[0].policy.certificate
+    assert (held.max_false_pass, held.max_false_block, held.confidence) == (0.1, 0.1, 0.9)
+    assert held.n == held.n_bad + held.n_good == 800
+    served = Evaluator.load(written.path)
+    served.warm_up()
+    scored = rulings(served, [row.interaction for row in rows])
+    bad = [ruling.verdict for ruling, row in zip(scored, rows, strict=True) if not row.good]
+    assert bad.count(Verdict.PASS) == found.bad[Verdict.PASS] == found.cuts.false_pass.errors
+    assert 0 < bad.count(Verdict.PASS) < 0.1 * len(bad)
+    good = [ruling.verdict for ruling, row in zip(scored, rows, strict=True) if row.good]
+    assert good.count(Verdict.BLOCK) == found.cuts.false_block.errors
+    assert Reason.UNCERTIFIED not in scored[0].reasons
+    assert "at most 0.1 of bad outputs get PASS" in (written.path / "card.md").read_text()
+    # The one it was made from is as it was.
+    assert Bundle.open(path).manifest.graphs[0].policy.certificate is None
+
+
+def test_what_something_else_than_the_score_keeps_from_passing_does_not_count(evaluator, rows):
+    lacking = [replace(row.interaction, ground_truth=None) for row in rows[:3]]
+    long = [replace(row.interaction, output="paris " * 200) for row in rows[:3]]
+    found = rulings(evaluator, [*lacking, *long, rows[0].interaction])
+    assert np.isneginf(pass_scores(found, Policy())).tolist() == [True] * 6 + [False]
+    named = pass_scores(found, Policy(pass_on_partial=True))
+    assert np.isneginf(named).tolist() == [True] * 3 + [False] * 4
+
+
+def test_rows_of_judges_and_rows_not_drawn_at_random_are_left_out_and_counted(path, rows):
+    mixed = [
+        *(replace(row, label_source="judge") for row in rows[:10]),
+        *(replace(row, selection="uncertain") for row in rows[10:15]),
+        *(replace(row, selection="unknown") for row in rows[15:18]),
+        *rows[18:],
+    ]
+    chosen, notes = eligible_rows(mixed, Bundle.open(path))
+    assert [row.id for row in chosen] == [row.id for row in rows[18:]]
+    assert "10 of 800 rows left out" in notes[0]
+    assert "790 human, 10 judge" in notes[0]
+    assert "8 of 790 human rows left out" in notes[1]
+    assert "782 random, 5 uncertain, 3 unknown" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        ({"label_source": "judge"}, "800 judge.*--label-source human"),
+        ({"selection": "unknown"}, "800 unknown.*--selection random"),
+    ],
+)
+def test_where_none_is_left_it_says_why_and_what_to_do(path, rows, values, advice):
+    with pytest.raises(CertificationError, match=advice):
+        eligible_rows([replace(row, **values) for row in rows], Bundle.open(path))
+
+
+def test_one_row_of_each_group_counts_whatever_its_order_label_or_text(rows):
+    grouped = [replace(row, group=str(int(row.id) // 5)) for row in rows]
+    chosen = one_of_each_group(grouped)
+    assert len({row.group for row in chosen}) == len(chosen) == 160
+    again = one_of_each_group([replace(row, label=0.5) for row in reversed(grouped)])
+    assert sorted(row.id for row in again) == sorted(row.id for row in chosen)
+    # Not always the first, or any other place.
+    assert len({int(row.id) % 5 for row in chosen}) == 5
+
+
+def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, tmp_path):
+    trained = make_bundle(tmp_path / "trained")
+    manifest = Bundle.open(trained).manifest
+    (trained / SEEN_FILE).write_bytes(seen_bytes(rows[:20]))
+    checksums = manifest.checksums | {SEEN_FILE: sha256_of(trained / SEEN_FILE)}
+    write_manifest(trained, manifest.model_copy(update={"checksums": checksums}))
+    bundle = Bundle.open(trained)
+
+    # Known by their texts though renamed, by their group though reworded, and by their input
+    # though it is another file's group.
+    shouted = replace(rows[0].interaction, output=rows[0].interaction.output.upper())
+    renamed = replace(rows[0], interaction=shouted, id="a", group="a")
+    reworded = replace(rows[1], interaction=Interaction("x", "y", "z"), id="b")
+    regrouped = replace(
+        rows[2], interaction=replace(rows[2].interaction, output="other"), id="c", group="c"
+    )
+    chosen, notes = eligible_rows([renamed, reworded, regrouped, *rows[20:]], bundle)
+    assert [row.id for row in chosen] == [row.id for row in rows[20:]]
+    assert "3 of 783 rows left out, as the evaluator was trained on them" in notes[0]
+    with pytest.raises(CertificationError, match=r"no row is left.*new to it"):
+        eligible_rows(rows[:20], bundle)
+
+
+def test_a_machine_that_scores_otherwise_can_not_certify(rows, tmp_path):
+    path = make_bundle(tmp_path / "shifted", golden_shift=0.1)
+    evaluator = Evaluator.load(path)
+    evaluator.warm_up()
+    with pytest.raises(CertificationError, match="golden scores differ"):
+        certify(Bundle.open(path), evaluator, rows, PROMISE)
+
+
+@pytest.fixture
+def file(rows, tmp_path):
+    return write(rows, tmp_path / "rows.jsonl")
+
+
+def write(rows, file):
+    with file.open("w") as lines:
+        for row in rows:
+            fields = {name: row.interaction.get(name) for name in ("input", "output")}
+            record = {"ground_truth": row.interaction.ground_truth, "label": row.label, **fields}
+            lines.write(json.dumps(record) + "\n")
+    return file
+
+
+def test_the_command_says_what_it_promises_and_what_that_costs(path, file, tmp_path, capsys):
+    out = tmp_path / "certified"
+    words = ["--label-source", "human", "--selection", "random", "--out", str(out)]
+    assert main(["certify", str(path), str(file), "--max-false-pass", "0.1", *words]) == 0
+    said = capsys.readouterr()
+    assert "at most 0.1 with confidence 0.95" in said.out
+    assert "P(BLOCK | good)  nothing promised" in said.out
+    assert f"tipstaff serve {out}" in said.out
+    assert "this bundle doesn't know its training rows" in said.err
+    assert Bundle.open(out).manifest.graphs[0].policy.certificate.max_false_block == 1
+
+
+def test_the_command_does_not_guess_who_labelled_the_rows(path, file, tmp_path, capsys):
+    assert main(["certify", str(path), str(file), "--out", str(tmp_path / "c")]) == 1
+    said = capsys.readouterr().err
+    assert "800 other" in said
+    assert not (tmp_path / "c").exists()
+
+
+def test_too_few_bad_rows_are_refused_before_anything_is_written(path, rows, tmp_path, capsys):
+    bad = [row for row in rows if not row.good][:20]
+    file = write([*bad, *(row for row in rows if row.good)], tmp_path / "few.jsonl")
+    words = ["--label-source", "human", "--selection", "random", "--out", str(tmp_path / "c")]
+    assert main(["certify", str(path), str(file), *words]) == 1
+    said = capsys.readouterr().err
+    assert "20 bad rows" in said
+    assert "label 39 more bad ones" in said
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_published_version_is_never_written_beside(path, file, tmp_path, capsys):
+    version = repository.publish(path, tmp_path / "repo")
+    published = repository.bundle_path(tmp_path / "repo", "tiny", version)
+    assert main(["certify", str(published), str(file)]) == 2
+    assert "never changes" in capsys.readouterr().err
+    assert [entry.name for entry in published.parent.iterdir()] == ["1"]

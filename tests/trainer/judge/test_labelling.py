@@ -1,0 +1,277 @@
+"""Labelling against a server that speaks the protocol, faults included."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from judge_rows import capitals, row
+
+from tipstaff_trainer.errors import JudgeError
+from tipstaff_trainer.judge import Ledger, label_rows, load_criterion, pace
+
+CRITERION = load_criterion("answer-correctness")
+
+
+def labels(done):
+    return [judged.label for judged in done.rows]
+
+
+def test_soft_labels_from_log_probabilities(judge, ledger, server):
+    rows = [*capitals(4), row("Perhaps Paris.", id="p"), row("Perhaps Lyon.", id="q")]
+    done = label_rows(rows, CRITERION, judge(), ledger)
+    assert labels(done) == pytest.approx([0.95, 0.05, 0.95, 0.05, 0.6, 0.4])
+    assert {judged.kind for judged in done.rows} == {"logprobs"}
+    assert next(iter(done.rows)).reason == "The answer says what the reference says."
+    assert server.behaviour.calls.total() == 6
+    assert done.progress.tokens > 6 * 100
+
+
+def test_without_log_probabilities_the_share_of_samples(judge, ledger, server):
+    server.behaviour.logprobs = "no"
+    rows = [row(f"Perhaps Paris, {index}.", id=str(index)) for index in range(40)]
+    done = label_rows(rows, CRITERION, judge(samples=4), ledger)
+    found = labels(done)
+    assert set(found) <= {0, 0.25, 0.5, 0.75, 1}
+    assert 0.45 < sum(found) / 40 < 0.75
+    assert {judged.kind for judged in done.rows} == {"samples"}
+    assert any("asked 4 times" in note for note in done.progress.notes)
+
+
+def test_an_endpoint_that_refuses_log_probabilities_is_asked_without(judge, ledger, server):
+    server.behaviour.logprobs = "refused"
+    done = label_rows(capitals(2), CRITERION, judge(samples=3), ledger)
+    assert labels(done) == [1, 0]
+    assert any("refused logprobs" in note for note in done.progress.notes)
+    with pytest.raises(JudgeError, match="--soft samples or --soft verdict"):
+        label_rows(capitals(2), CRITERION, judge(soft="logprobs"), ledger)
+
+
+def test_one_sample_is_a_bare_verdict(judge, ledger, server):
+    server.behaviour.logprobs = "no"
+    done = label_rows(capitals(2), CRITERION, judge(samples=1), ledger)
+    assert [(judged.label, judged.kind) for judged in done.rows] == [(1, "verdict"), (0, "verdict")]
+
+
+@pytest.mark.parametrize("lacking", ["structured", "several", "temperature", "usage"])
+def test_what_an_endpoint_lacks_is_done_without(judge, ledger, server, lacking):
+    setattr(server.behaviour, lacking, False)
+    done = label_rows(capitals(3), CRITERION, judge(soft="samples", samples=3), ledger)
+    assert labels(done) == [1, 0, 1]
+    assert done.progress.tokens > 0
+    refused = {"structured": "response_format", "temperature": "temperature"}
+    if lacking in refused:
+        assert any(f"refused {refused[lacking]}" in note for note in done.progress.notes)
+
+
+def test_structured_output_is_asked_for_and_validated(judge, ledger, server):
+    server.behaviour.keep_bodies = True
+    rows = [row("Paris [[mumble x1]]", id="1"), row("Paris [[mumble]]", id="2")]
+    done = label_rows(rows, CRITERION, judge(soft="verdict", attempts=2), ledger)
+    schema = server.behaviour.bodies[0]["response_format"]["json_schema"]
+    assert schema["strict"]
+    assert list(schema["schema"]["properties"]) == ["reason", "verdict"]
+    assert labels(done) == [1, None]
+    assert [judged.failure for judged in done.rows] == ["", "none of 2 replies could be read"]
+    # Read or not, it is paid for: not once more for the row that was given up.
+    label_rows(rows, CRITERION, judge(soft="verdict", attempts=2), ledger)
+    assert server.behaviour.seen == 4
+
+
+FAULTS = ("status 500 x2", "status 503 x1", "garbled x1", "cut x1", "empty x1", "retry-after 0 x3")
+
+
+def test_faults_are_outlasted(judge, ledger, server):
+    rows = [*capitals(3), *(row(f"Paris [[{fault}]]", id=fault) for fault in FAULTS)]
+    done = label_rows(rows, CRITERION, judge(), ledger)
+    assert labels(done)[3:] == pytest.approx([0.95] * len(FAULTS))
+    assert server.behaviour.calls.total() == len(rows)
+    # Each fault came as often as it says, and cost a call.
+    assert server.behaviour.seen == len(rows) + 2 + 1 + 1 + 1 + 1 + 3
+
+
+def test_a_row_that_fails_for_ever_is_left_out_and_does_not_stop_the_job(
+    judge, ledger, monkeypatch
+):
+    monkeypatch.setattr(pace, "_FIRST_BACKOFF", 0.01)
+    rows = [*capitals(3), row("Paris [[status 500]]", id="f")]
+    done = label_rows(rows, CRITERION, judge(patience=0.01), ledger)
+    assert labels(done)[:3] == pytest.approx([0.95, 0.05, 0.95])
+    assert "failed 6 times: HTTP 500" in list(done.rows)[-1].failure
+
+
+def test_a_slow_reply_is_given_up_and_asked_for_again(judge, ledger, server):
+    rows = [*capitals(1), row("Paris [[slow 30 x1]]", id="s")]
+    started = time.monotonic()
+    done = label_rows(rows, CRITERION, judge(timeout=0.5), ledger)
+    assert labels(done)[-1] == pytest.approx(0.95)
+    assert time.monotonic() - started < 10
+
+
+def test_retry_after_holds_for_every_call(judge, ledger, server):
+    rows = [row("Paris [[retry-after 1 x1]]", id="r"), *capitals(20)]
+    started = time.monotonic()
+    done = label_rows(rows, CRITERION, judge(soft="verdict", concurrency=1), ledger)
+    assert None not in labels(done)
+    assert 1 <= time.monotonic() - started < 4
+
+
+def test_a_rate_limit_is_kept_to_when_it_is_met(judge, ledger, server):
+    server.behaviour.rate = 20
+    done = label_rows(capitals(40), CRITERION, judge(concurrency=16), ledger)
+    assert None not in labels(done)
+    # What was refused is little beside what was answered.
+    assert server.behaviour.seen < 40 + 40
+
+
+def test_pace_and_concurrency_are_kept(judge, ledger, server):
+    server.behaviour.delay = 0.05
+    started = time.monotonic()
+    label_rows(capitals(12), CRITERION, judge(concurrency=3), ledger)
+    assert server.behaviour.most_at_once == 3
+    assert time.monotonic() - started >= 11 / 3 * 0.05
+    server.behaviour.delay = 0
+    started = time.monotonic()
+    settings = judge(requests_per_minute=600, soft="verdict")
+    label_rows(capitals(8), CRITERION, settings, ledger)
+    assert time.monotonic() - started >= 7 * 0.1
+
+
+def test_a_row_that_is_refused_is_left_out_and_counted(judge, ledger, server):
+    rows = [*capitals(2), row("Paris [[status 400]]", id="x")]
+    done = label_rows(rows, CRITERION, judge(), ledger)
+    refused = list(done.rows)[-1]
+    assert refused.label is None
+    assert "HTTP 400: the server was told to say 400" in refused.failure
+    assert refused.record()["label"] is None
+    assert done.progress.done == 3
+
+
+def test_the_wrong_key_stops_the_job_at_once(judge, ledger, server):
+    server.behaviour.key = "secret"
+    with pytest.raises(JudgeError, match=r"HTTP 401: Incorrect API key.*--api-key-env"):
+        label_rows(capitals(50), CRITERION, judge(), ledger)
+    assert server.behaviour.seen == 1
+    done = label_rows(capitals(2), CRITERION, judge(api_key="secret"), ledger)
+    assert None not in labels(done)
+
+
+def test_the_wrong_address_says_so(judge, ledger, server):
+    settings = judge().model_copy(update={"base_url": server.url + "/v2"})
+    with pytest.raises(JudgeError, match=r"HTTP 404.*check --base-url"):
+        label_rows(capitals(2), CRITERION, settings, ledger)
+
+
+def test_the_breaker_spares_an_endpoint_that_is_down(judge, ledger, server):
+    """Rows don't use their attempts up on it, and it is asked by one call at a time."""
+    label_rows(capitals(1), CRITERION, judge(), ledger)
+    server.behaviour.down = 502
+    threading.Timer(2.5, lambda: setattr(server.behaviour, "down", 0)).start()
+    done = label_rows(capitals(30), CRITERION, judge(concurrency=16), ledger)
+    assert None not in labels(done)
+    asked_in_vain = server.behaviour.seen - server.behaviour.calls.total()
+    assert asked_in_vain < 30
+
+
+def test_an_endpoint_that_stays_down_stops_the_job(judge, ledger, server):
+    label_rows(capitals(1), CRITERION, judge(), ledger)
+    server.behaviour.down = 502
+    with pytest.raises(JudgeError, match=r"not answered for .*502.*kept: run the command again"):
+        label_rows(capitals(30), CRITERION, judge(patience=1), ledger)
+
+
+def test_nobody_there(ledger, judge, monkeypatch):
+    monkeypatch.setattr(pace, "_FIRST_BACKOFF", 0.1)
+    settings = judge(patience=0.5).model_copy(update={"base_url": "http://127.0.0.1:9/v1"})
+    with pytest.raises(JudgeError, match="has not answered"):
+        label_rows(capitals(5), CRITERION, settings, ledger)
+
+
+def test_a_budget_in_tokens_is_not_exceeded_and_counts_what_was_paid_before(judge, ledger, server):
+    limit = 5000
+    rows = capitals(60)
+    first = label_rows(rows, CRITERION, judge(max_tokens_total=limit, max_reply_tokens=20), ledger)
+    assert "the budget is spent" in first.stopped
+    assert limit - 500 < first.progress.tokens <= limit
+    known = [label for label in labels(first) if label is not None]
+    assert 5 < len(known) < 60
+    again = label_rows(rows, CRITERION, judge(max_tokens_total=limit, max_reply_tokens=20), ledger)
+    assert again.stopped
+    assert server.behaviour.seen == len(known)
+    more = label_rows(rows, CRITERION, judge(max_reply_tokens=20), ledger)
+    assert None not in labels(more)
+    assert server.behaviour.seen == 60
+
+
+def test_a_budget_in_money(judge, ledger):
+    settings = judge(max_cost=0.002, price_input=1, price_output=4, max_reply_tokens=20)
+    done = label_rows(capitals(60), CRITERION, settings, ledger)
+    assert 0.0015 < done.progress.cost <= 0.002
+    with pytest.raises(ValueError, match="needs the prices"):
+        judge(max_cost=1)
+
+
+def test_a_judge_that_never_keeps_to_the_form_is_not_paid_for_long(judge, ledger, server):
+    rows = [row(f"Paris {index} [[mumble]]", id=str(index)) for index in range(200)]
+    with pytest.raises(JudgeError, match=r"not one of the first 20 rows.*Well, it depends"):
+        label_rows(rows, CRITERION, judge(attempts=1), ledger)
+    assert server.behaviour.seen < 50
+
+
+def test_nothing_is_paid_for_twice(judge, ledger, server):
+    rows = capitals(20)
+    label_rows(rows[:10], CRITERION, judge(), ledger)
+    done = label_rows(rows, CRITERION, judge(), ledger)
+    assert None not in labels(done)
+    assert server.behaviour.calls.total() == 20
+    # The same texts under another id are the same question, also when both are on their way.
+    same = [row("Paris, twice", id="a"), row("Paris, twice", id="b")]
+    label_rows(same, CRITERION, judge(), ledger)
+    assert server.behaviour.calls.total() == 21
+    # Another judge, other examples, other sampling: other questions.
+    label_rows(rows[:1], CRITERION, judge(temperature=0.5), ledger)
+    example = (row("Nice.", id="e", label=0.0),)
+    label_rows(rows[:1], CRITERION, judge(), ledger, examples=example)
+    assert server.behaviour.calls.total() == 23
+
+
+def test_stopping_lets_the_calls_on_their_way_come_home(judge, ledger, server):
+    server.behaviour.delay = 0.05
+    stop = threading.Event()
+    seen = []
+
+    def on_progress(progress):
+        seen.append(progress.done)
+        if progress.done >= 8:
+            stop.set()
+
+    done = label_rows(
+        capitals(60), CRITERION, judge(concurrency=4), ledger, on_progress=on_progress, stop=stop
+    )
+    assert done.stopped == "stopped"
+    assert seen == sorted(seen)
+    known = sum(label is not None for label in labels(done))
+    assert 8 <= known <= 12
+    assert server.behaviour.calls.total() == known
+
+
+def test_a_persons_label_stands_and_the_judges_is_beside_it(judge, ledger):
+    rows = [
+        row("Paris", id="1", label=0.0, label_source="human", selection="random"),
+        row("Lyon", id="2", label=1.0, label_source="other", extra={"system": "a"}),
+    ]
+    human, other = (each.record() for each in label_rows(rows, CRITERION, judge(), ledger).rows)
+    assert (human["label"], human["label_source"], human["judge_label"]) == (0, "human", 0.95)
+    assert human["selection"] == "random"
+    assert (other["label"], other["label_source"], other["previous_label"]) == (0.05, "judge", 1)
+    assert other["system"] == "a"
+    assert (other["judge"], other["label_kind"]) == ("judge-1", "logprobs")
+    assert len(other["prompt_hash"]) == 16
+
+
+def test_a_ledger_that_is_none(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("not a database, and longer than the header of one" * 9)
+    with pytest.raises(JudgeError, match="can't be used as a ledger"):
+        Ledger(file)

@@ -1,0 +1,85 @@
+"""Named cases as people write them: a YAML list beside the data.
+
+    - name: a late return is refused
+      input: Can I return the kettle?
+      output: Yes, within 30 days.
+      ground_truth: Kitchen appliances can be returned within 14 days.
+      expect: block
+      note: the answer that started it all
+
+`expect` is pass, review or block, or not-pass or not-block.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
+from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
+from tipstaff_trainer.errors import DataError
+
+
+def read_cases(path: Path) -> tuple[Case, ...]:
+    """Reads a YAML file of cases; every value is text, so that `output: no` says "no".
+
+    Raises:
+        DataError: The file or a case can't be used; names the case and the field.
+    """
+    try:
+        # Reads the plain words and numbers of YAML as text, and knows no tags that make objects.
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, list) or not found:
+        raise DataError(f"{path}: holds no list of cases, as in `- name: …`")
+    cases = tuple(_case(path, number, value) for number, value in enumerate(found, start=1))
+    twice = [name for name, count in Counter(case.name for case in cases).items() if count > 1]
+    if twice:
+        raise DataError(f'{path}: two cases are named "{twice[0]}": rename one')
+    return cases
+
+
+def write_cases(folder: Path, cases: tuple[Case, ...]) -> str:
+    """Writes the cases into a bundle's folder.
+
+    Returns:
+        The checksum for the manifest.
+    """
+    file = folder / CASES_FILE
+    file.write_bytes(CASES.dump_json(cases, indent=2, exclude_defaults=True) + b"\n")
+    return sha256_of(file)
+
+
+def attach_cases(folder: Path, cases: tuple[Case, ...]) -> None:
+    """Puts cases into a finished bundle, in place of those it has.
+
+    Raises:
+        BundleError: The bundle is damaged.
+        DataError: It is a version in a repository, and those never change.
+    """
+    bundle = Bundle.open(folder)
+    resolved = folder.resolve()
+    if resolved.name.isdigit() and resolved.parent.name == bundle.manifest.name:
+        raise DataError(
+            f"{folder}: is a published version, which never changes: attach the cases to the "
+            "bundle that it came from, and publish that"
+        )
+    checksums = bundle.manifest.checksums | {CASES_FILE: write_cases(folder, cases)}
+    write_manifest(folder, bundle.manifest.model_copy(update={"checksums": checksums}))
+
+
+def _case(path: Path, number: int, value: object) -> Case:
+    name = value.get("name") if isinstance(value, dict) else None
+    place = f"{path}, case {number}{f' ({name})' if name else ''}"
+    try:
+        return Case.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{place}: {f'{field}: ' if field else ''}{first['msg']}") from None

@@ -1,0 +1,151 @@
+"""From the rows of people to a bundle whose cuts carry a promise.
+
+rows → eligible rows → rulings as served → laxest cuts → new bundle
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from tipstaff.types import Verdict
+from tipstaff_server.evaluator import Evaluator, Ruling
+from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_atomically, write_manifest
+from tipstaff_server.evaluator.manifest import CARD_FILE, Certificate, Policy
+from tipstaff_server.evaluator.policy import decide
+from tipstaff_trainer.certification.eligible import eligible_rows
+from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
+from tipstaff_trainer.certification.sweep import Floats
+from tipstaff_trainer.data import Row, fingerprint
+from tipstaff_trainer.errors import CertificationError
+from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.report.card import model_card
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """Cuts that keep a promise, and what they do with the rows they rest on.
+
+    Attributes:
+        policy: The graph's, with these cuts and their certificate.
+        cuts: The same cuts, with the errors they make.
+        good: Verdicts of the good rows, counted.
+        bad: Verdicts of the bad rows, counted.
+        notes: On rows that were left out, for the user.
+    """
+
+    policy: Policy
+    cuts: Cuts
+    good: Counter[Verdict]
+    bad: Counter[Verdict]
+    notes: tuple[str, ...]
+
+
+def certify(
+    bundle: Bundle, evaluator: Evaluator, rows: Sequence[Row], promise: Promise
+) -> Certified:
+    """Finds the laxest cuts that keep a promise, by the verdicts as they are served.
+
+    Args:
+        bundle: The bundle.
+        evaluator: One graph of it, loaded and warmed up; the certificate holds for this one.
+        rows: With the labels of people.
+        promise: What the cuts are to keep.
+
+    Raises:
+        CertificationError: The rows can't certify or are too few, the evaluator doesn't run here
+            as it was measured, or no cut keeps the promise.
+    """
+    if evaluator.degraded:
+        raise CertificationError(
+            "a certificate holds where the evaluator runs as it was measured, and here it "
+            f"doesn't: {evaluator.degraded}"
+        )
+    chosen, notes = eligible_rows(rows, bundle)
+    good = np.array([row.good for row in chosen])
+    try:
+        # Before the rows are scored, which takes its time.
+        check_enough(int((~good).sum()), int(good.sum()), promise)
+    except CertificationError as error:
+        raise CertificationError("; ".join([str(error), *notes])) from None
+    found = rulings(evaluator, [row.interaction for row in chosen])
+    policy = evaluator.graph.policy
+    scores = np.array([ruling.score for ruling in found])
+    cuts = certified_cuts(pass_scores(found, policy)[~good], scores[good], promise)
+    certificate = Certificate(
+        max_false_pass=promise.max_false_pass,
+        max_false_block=promise.max_false_block,
+        confidence=promise.confidence,
+        n=len(chosen),
+        n_bad=int((~good).sum()),
+        n_good=int(good.sum()),
+        fingerprint=fingerprint(chosen),
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    policy = policy.model_copy(
+        update={
+            "pass_at": cuts.pass_at,
+            "block_below": cuts.block_below,
+            "certificate": certificate,
+        }
+    )
+    verdicts = [decide(ruling.score, ruling.reasons, policy) for ruling in found]
+    return Certified(
+        policy,
+        cuts,
+        good=Counter(verdicts[index] for index in np.flatnonzero(good)),
+        bad=Counter(verdicts[index] for index in np.flatnonzero(~good)),
+        notes=tuple(notes),
+    )
+
+
+def pass_scores(found: Sequence[Ruling], policy: Policy) -> Floats:
+    """Scores as PASS sees them, shape (n,): -inf where something else than the score forbids it."""
+    open_cuts = policy.model_copy(update={"pass_at": 0.0, "block_below": 0.0})
+    return np.array(
+        [
+            ruling.score
+            if decide(ruling.score, ruling.reasons, open_cuts) is Verdict.PASS
+            else -np.inf
+            for ruling in found
+        ]
+    )
+
+
+def write_certified(bundle: Bundle, precision: str, policy: Policy, out: Path) -> Bundle:
+    """Copies a bundle to folder `out`, with the new policy for one of its graphs.
+
+    Raises:
+        CertificationError: `out` is there already, or can't be written.
+        BundleError: The bundle changed since it was opened.
+    """
+    manifest = bundle.manifest.model_copy(
+        update={
+            "graphs": tuple(
+                graph.model_copy(update={"policy": policy})
+                if graph.precision == precision
+                else graph
+                for graph in bundle.manifest.graphs
+            )
+        }
+    )
+
+    def fill(folder: Path) -> None:
+        for name in bundle.manifest.checksums:
+            (folder / name).write_bytes(bundle.read(name))
+        (folder / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
+        checksums = manifest.checksums | {CARD_FILE: sha256_of(folder / CARD_FILE)}
+        write_manifest(folder, manifest.model_copy(update={"checksums": checksums}))
+
+    try:
+        write_atomically(out, fill)
+    except FileExistsError:
+        raise CertificationError(f"{out} is there already: choose another --out") from None
+    except OSError as error:
+        raise CertificationError(f"--out {out}: can't be written: {error.strerror}") from error
+    return Bundle.open(out)

@@ -1,0 +1,90 @@
+"""Which rows may certify: a person's labels, drawn at random, new to the evaluator, independent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.manifest import SEEN_FILE
+from tipstaff_trainer.data import Row, united_groups, unseen
+from tipstaff_trainer.errors import CertificationError
+
+
+def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[str]]:
+    """The rows that a promise may rest on.
+
+    Returns:
+        One row for each group, in the order of `rows`, and notes for the user on what was left out.
+
+    Raises:
+        CertificationError: None is left; says why.
+    """
+    notes = []
+    human = [row for row in rows if row.label_source == "human"]
+    if len(human) < len(rows):
+        notes.append(
+            f"{len(rows) - len(human)} of {len(rows)} rows left out, as their labels are not a "
+            f"person's (label_source: {_counts(row.label_source for row in rows)})"
+        )
+    drawn = [row for row in human if row.selection == "random"]
+    if len(drawn) < len(human):
+        notes.append(
+            f"{len(human) - len(drawn)} of {len(human)} human rows left out, as they were not "
+            f"drawn at random (selection: {_counts(row.selection for row in human)})"
+        )
+    new = drawn
+    if SEEN_FILE in bundle.manifest.checksums:
+        new = unseen(drawn, bundle.read(SEEN_FILE))
+        if len(new) < len(drawn):
+            notes.append(
+                f"{len(drawn) - len(new)} of {len(drawn)} rows left out, as the evaluator was "
+                "trained on them or on others of their groups"
+            )
+    elif drawn:
+        notes.append(
+            "this bundle doesn't know its training rows: that none of them is here is for you to "
+            "see to (bundles trained from now on know)"
+        )
+    if not new:
+        raise CertificationError(
+            "no row is left to certify on: " + "; ".join(notes) + _advice(human, drawn)
+        )
+    single = one_of_each_group(new)
+    if len(single) < len(new):
+        notes.append(
+            f"{len(new)} rows are {len(single)} groups, and rows of a group are not independent: "
+            "one of each counts, picked by a hash"
+        )
+    return single, notes
+
+
+def one_of_each_group(rows: Sequence[Row]) -> list[Row]:
+    """One row of each group, in the order of `rows`.
+
+    The pick is by a hash of the row's id: as good as random, whatever labels and scores say, and
+    the same each time, so that nobody can draw again until it suits.
+    """
+    picked: dict[int, Row] = {}
+    for row, group in zip(rows, united_groups(rows), strict=True):
+        if group not in picked or _rank(row) < _rank(picked[group]):
+            picked[group] = row
+    chosen = {row.id for row in picked.values()}
+    return [row for row in rows if row.id in chosen]
+
+
+def _rank(row: Row) -> bytes:
+    return hashlib.sha256(row.id.encode()).digest()
+
+
+def _counts(values: Iterable[str]) -> str:
+    return ", ".join(f"{count} {value}" for value, count in Counter(values).most_common())
+
+
+def _advice(human: Sequence[Row], drawn: Sequence[Row]) -> str:
+    if not human:
+        return ". If people labelled them, say --label-source human"
+    if not drawn:
+        return ". If they are a random draw of what the evaluator will see, say --selection random"
+    return ". Label rows that are new to it"

@@ -1,0 +1,108 @@
+"""The laxest cut that keeps a promise, by Learn-then-Test.
+
+Angelopoulos et al. 2021, "Learn then Test: calibrating predictive algorithms to achieve risk
+control": each cut is a hypothesis, "errors come more often than the bound", and is rejected by an
+exact binomial test. Cuts are tested in a fixed order, strict to lax, up to the first that can't be
+rejected (fixed-sequence testing), so no correction for their number is due. The grid of cuts is the
+same for all data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+from scipy.stats import beta
+
+Floats = npt.NDArray[np.float64]
+
+# Even steps of the log odds: near 0 and 1, where a good evaluator's scores crowd, cuts lie close.
+CUTS: Floats = expit(np.linspace(12, -12, 2401))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A cut that keeps the promise.
+
+    Attributes:
+        at: The cut, a score in (0, 1).
+        errors: Rows on the wrong side of it.
+        n: Rows that could have been.
+        upper: Upper end of the one-sided interval (Clopper-Pearson) for the rate of errors.
+    """
+
+    at: float
+    errors: int
+    n: int
+    upper: float
+
+
+def rows_needed(bound: float, confidence: float) -> int:
+    """How many rows without an error prove that errors come no more often than `bound`.
+
+    Args:
+        bound: A rate in (0, 1).
+        confidence: In (0, 1).
+    """
+    return math.ceil(math.log1p(-confidence) / math.log1p(-bound))
+
+
+def upper_bound(errors: npt.ArrayLike, n: int, confidence: float) -> Floats:
+    """Clopper and Pearson's exact upper bound for a rate, one-sided.
+
+    Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of
+    the binomial".
+
+    Args:
+        errors: How often it happened, of any shape, each from 0 to `n`.
+        n: Of how many independent rows; positive.
+        confidence: In (0, 1).
+    """
+    counts = np.asarray(errors, dtype=float)
+    # At n of n the bound is 1, where the beta distribution is not defined.
+    inside = beta.ppf(confidence, counts + 1, np.maximum(n - counts, 0.5))
+    return np.where(counts < n, inside, 1.0)
+
+
+def laxest_pass(bad_scores: Floats, *, bound: float, confidence: float) -> Cut | None:
+    """The lowest `pass_at` with P(PASS | bad) at most `bound`, with confidence.
+
+    Args:
+        bad_scores: Of independent bad rows, shape (n,); -inf where the verdict can't be PASS.
+        bound: A rate in (0, 1).
+        confidence: In (0, 1).
+
+    Returns:
+        None when not even the strictest cut keeps the promise.
+    """
+    return _laxest(bad_scores, CUTS, bound, confidence)
+
+
+def laxest_block(good_scores: Floats, *, bound: float, confidence: float) -> Cut | None:
+    """The highest `block_below` with P(BLOCK | good) at most `bound`, with confidence.
+
+    Args:
+        good_scores: Of independent good rows, shape (n,).
+        bound: A rate in (0, 1).
+        confidence: In (0, 1).
+
+    Returns:
+        None when not even the strictest cut keeps the promise.
+    """
+    # Mirrored: BLOCK is a score strictly under the cut, so PASS's "from the cut on" doesn't fit.
+    return _laxest(good_scores, CUTS[::-1], bound, confidence)
+
+
+def _laxest(scores: Floats, cuts: Floats, bound: float, confidence: float) -> Cut | None:
+    """Tests the cuts in their order; those that rise are for BLOCK."""
+    below = np.searchsorted(np.sort(scores), cuts, side="left")
+    errors = below if cuts[0] < cuts[-1] else len(scores) - below
+    upper = upper_bound(errors, len(scores), confidence)
+    kept = upper <= bound
+    last = int(np.argmin(kept)) - 1 if not kept.all() else len(cuts) - 1
+    if last < 0:
+        return None
+    return Cut(float(cuts[last]), int(errors[last]), len(scores), float(upper[last]))

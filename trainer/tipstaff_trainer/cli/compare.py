@@ -1,0 +1,138 @@
+"""`tipstaff compare FIRST SECOND DATA`: may the second take the first's place?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tipstaff_server.evaluator.manifest import MANIFEST_FILE
+from tipstaff_server.repository import SERVING_FILE, bundle_path, serving_version
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+
+if TYPE_CHECKING:
+    from tipstaff_server.evaluator.cases import Case
+    from tipstaff_trainer.report.comparison import Comparison
+    from tipstaff_trainer.report.intervals import Interval
+
+_BUNDLE = "a bundle's folder, or REPO/NAME for the version that serves there"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("first", type=Path, metavar="FIRST", help=_BUNDLE)
+    parser.add_argument("second", type=Path, metavar="SECOND", help="likewise; the newer one")
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="FILE",
+        help="YAML of named cases (default: the second's own, else the first's)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="write a report, row by row: index.html, and the same as comparison.json",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scores the rows by both and prints what changed.
+
+    Returns:
+        0, or 1 when the second is a regression: significantly worse, or a named case is lost.
+    """
+    for path in (args.data, args.cases):
+        if path is not None:
+            check_exists(path)
+
+    from tipstaff_server.evaluator import Evaluator
+    from tipstaff_server.evaluator.cases import run_cases
+    from tipstaff_trainer.report.comparison import compare, side
+    from tipstaff_trainer.report.comparison_page import JSON_FILE, write_comparison
+    from tipstaff_trainer.report.contents import doubts
+    from tipstaff_trainer.report.latency import measure_latency
+    from tipstaff_trainer.report.page import check_folder
+    from tipstaff_trainer.report.scored import ScoredRows
+
+    if args.out:
+        check_folder(args.out, JSON_FILE)
+    folders = _serving(args.first), _serving(args.second)
+    cases = _cases(args.cases, *folders)
+    first, second = (Evaluator.load(folder) for folder in folders)
+    data = read_data(args.data, args)
+    scored = ScoredRows.score(first, data.rows), ScoredRows.score(second, data.rows)
+    for warning in (*data.warnings, *dict.fromkeys(doubts(scored[0]) + doubts(scored[1]))):
+        print(f"warning: {warning}", file=sys.stderr)
+    latency = measure_latency(first, second) if args.out else [(), ()]
+    one, other = (
+        side(evaluator, rows, bundle=str(folder), latency=times)
+        for evaluator, rows, folder, times in zip(
+            (first, second), scored, folders, latency, strict=True
+        )
+    )
+    outcomes = run_cases(first, cases), run_cases(second, cases)
+    found = compare((one, other), scored, data=str(args.data), cases=outcomes)
+    page = write_comparison(found, args.out) if args.out else None
+    print(found.model_dump_json() if args.json else "\n".join(_lines(found)))
+    if page:
+        print(f"report: {page}", file=sys.stderr if args.json else sys.stdout)
+    return 1 if found.regressions else 0
+
+
+def _serving(path: Path) -> Path:
+    """The bundle itself, or the one that serves where the path is an evaluator of a repository."""
+    if (path / MANIFEST_FILE).exists() or not (path / SERVING_FILE).exists():
+        return path
+    version = serving_version(path.parent, path.name)
+    return path if version is None else bundle_path(path.parent, path.name, version)
+
+
+def _cases(file: Path | None, first: Path, second: Path) -> tuple[Case, ...]:
+    from tipstaff_server.evaluator.bundle import Bundle
+    from tipstaff_server.evaluator.cases import bundle_cases
+    from tipstaff_trainer.cases import read_cases
+
+    if file is not None:
+        return read_cases(file)
+    for folder in (second, first):
+        cases = bundle_cases(Bundle.open(folder))
+        if cases is not None:
+            return cases
+    return ()
+
+
+def _lines(found: Comparison) -> Iterator[str]:
+    yield f"{'':<14} {'first':>8} {'second':>8}   difference, 95 % interval"
+    for name, key, difference in (
+        ("accuracy", "accuracy", found.accuracy_difference),
+        ("AUROC", "roc_auc", found.auroc_difference),
+        ("log loss", "log_loss", None),
+        ("ECE", "ece", None),
+    ):
+        values = (_shown(part.metrics[key]) for part in (found.first, found.second))
+        yield f"{name:<14} {' '.join(values)}   {_signed(difference)}".rstrip()
+    yield (
+        f"{len(found.better)} rows better, {len(found.worse)} worse (McNemar's exact test: "
+        f"p = {found.p:.2g}); Cohen's kappa of the two {_shown(found.kappa).strip()}"
+    )
+    if found.cases:
+        yield f"named cases: {len(found.won)} won, {len(found.lost)} lost of {found.cases}"
+    for why in found.regressions:
+        yield f"regression: {why}"
+    if not found.regressions:
+        yield "no regression"
+
+
+def _shown(value: float | None) -> str:
+    return f"{'–':>8}" if value is None else f"{value:8.4f}"
+
+
+def _signed(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"

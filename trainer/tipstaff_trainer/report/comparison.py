@@ -1,0 +1,257 @@
+"""Two evaluators on the same rows: what got better, what got worse, and whether it is chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import binomtest
+from sklearn.metrics import cohen_kappa_score
+
+from tipstaff.types import Verdict
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.cases import Outcome
+from tipstaff_trainer.report import intervals
+from tipstaff_trainer.report.contents import CaseOutcome, case_outcome
+from tipstaff_trainer.report.intervals import Interval
+from tipstaff_trainer.report.latency import Latency
+from tipstaff_trainer.report.metrics import Metrics, classification_metrics
+from tipstaff_trainer.report.scored import Bools, ScoredRows
+from tipstaff_trainer.report.slices import Slice, measure
+
+SIGNIFICANT = 0.05
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Side(_Part):
+    """One of the two.
+
+    Attributes:
+        evaluator: Its name.
+        bundle: Its folder, as given.
+        engine: The graph and where it ran.
+        base: The encoder that it grew from.
+        overall: The main measures with intervals.
+        metrics: All measures.
+        latency: Of one request by length.
+    """
+
+    evaluator: str
+    bundle: str
+    engine: str
+    base: str
+    overall: Slice
+    metrics: Metrics
+    latency: tuple[Latency, ...]
+
+
+class ChangedRow(_Part):
+    """A row on which one of the two is right and the other wrong."""
+
+    id: str
+    place: str
+    label: float
+    label_source: str
+    first_score: float
+    first_verdict: Verdict
+    second_score: float
+    second_verdict: Verdict
+    input: str | None
+    output: str | None
+    ground_truth: str | None
+
+
+class ChangedCase(_Part):
+    """A named case that only one of the two meets."""
+
+    first: CaseOutcome
+    second: CaseOutcome
+
+
+class Comparison(_Part):
+    """The second evaluator against the first.
+
+    Decisions are taken at 0.5 of the score, as in the metrics.
+
+    Attributes:
+        first: As a rule the one that serves now.
+        second: As a rule the one that is to take its place.
+        data: The rows' file, as given.
+        made_at: UTC, ISO 8601.
+        n: Rows.
+        both_right: Rows that both decide right.
+        both_wrong: Rows that neither does.
+        better: Rows that only the second decides right, the largest change first.
+        worse: Rows that only the first decides right, likewise.
+        p: Of McNemar's exact test: how probable so uneven a count of better and worse is where
+            neither is the better evaluator (McNemar 1947; exact, as in Agresti 2013, "Categorical
+            Data Analysis", section 11.1). Rows of one group make it look more certain than it is.
+        kappa: Cohen's κ between the two's decisions (Cohen 1960): 1 for the same, 0 for agreement
+            by chance; None where it isn't defined.
+        accuracy_difference: The second's less the first's, by a bootstrap over groups.
+        auroc_difference: Likewise; None where all rows are of one class.
+        verdicts: Rows by the first's verdict, then by the second's.
+        cases: How many named cases both ran.
+        won: Named cases that only the second meets.
+        lost: Named cases that only the first meets.
+        regressions: Why the second must not take the first's place; empty when it may.
+    """
+
+    first: Side
+    second: Side
+    data: str
+    made_at: str
+    n: int
+    both_right: int
+    both_wrong: int
+    better: tuple[ChangedRow, ...]
+    worse: tuple[ChangedRow, ...]
+    p: float
+    kappa: float | None
+    accuracy_difference: Interval
+    auroc_difference: Interval | None
+    verdicts: dict[Verdict, dict[Verdict, int]]
+    cases: int
+    won: tuple[ChangedCase, ...]
+    lost: tuple[ChangedCase, ...]
+    regressions: tuple[str, ...]
+
+
+def side(
+    evaluator: Evaluator, scored: ScoredRows, *, bundle: str, latency: Sequence[Latency] = ()
+) -> Side:
+    """One side of a comparison."""
+    labels = np.array([row.label for row in scored.rows], dtype=float)
+    return Side(
+        evaluator=evaluator.manifest.name,
+        bundle=bundle,
+        engine=evaluator.engine,
+        base=evaluator.manifest.base.name,
+        overall=measure(scored),
+        metrics=classification_metrics(labels, scored.scores),
+        latency=tuple(latency),
+    )
+
+
+def compare(
+    sides: tuple[Side, Side],
+    scored: tuple[ScoredRows, ScoredRows],
+    *,
+    data: str,
+    cases: tuple[Sequence[Outcome], Sequence[Outcome]] = ((), ()),
+) -> Comparison:
+    """Compares two evaluators.
+
+    Args:
+        sides: First and second.
+        scored: The same rows, scored by each.
+        data: Where the rows came from, for the reader.
+        cases: The same named cases, run by each.
+    """
+    first, second = scored
+    decisions = [part.scores >= 0.5 for part in scored]
+    right = [decision == first.good for decision in decisions]
+    better, worse = right[1] & ~right[0], right[0] & ~right[1]
+    p = mcnemar(int(better.sum()), int(worse.sum()))
+    auroc_difference = intervals.auroc_difference(
+        first.good, first.scores, second.scores, first.groups
+    )
+    changed = [
+        ChangedCase(first=case_outcome(one), second=case_outcome(other))
+        for one, other in zip(*cases, strict=True)
+        if one.met != other.met
+    ]
+    lost = tuple(case for case in changed if case.first.met)
+    return Comparison(
+        first=sides[0],
+        second=sides[1],
+        data=data,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        n=len(first),
+        both_right=int((right[0] & right[1]).sum()),
+        both_wrong=int((~right[0] & ~right[1]).sum()),
+        better=_changed(first, second, better),
+        worse=_changed(first, second, worse),
+        p=p,
+        kappa=_kappa(*decisions),
+        accuracy_difference=intervals.mean_difference(
+            right[0].astype(float), right[1].astype(float), first.groups
+        ),
+        auroc_difference=auroc_difference,
+        verdicts={
+            one: {
+                other: int((first.verdict_is(one) & second.verdict_is(other)).sum())
+                for other in Verdict
+            }
+            for one in Verdict
+        },
+        cases=len(cases[0]),
+        won=tuple(case for case in changed if case.second.met),
+        lost=lost,
+        regressions=tuple(_regressions(better, worse, p, auroc_difference, lost)),
+    )
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """Two-sided p of McNemar's exact test."""
+    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+
+
+def _regressions(
+    better: Bools,
+    worse: Bools,
+    p: float,
+    auroc_difference: Interval | None,
+    lost: Sequence[ChangedCase],
+) -> list[str]:
+    found = []
+    if worse.sum() > better.sum() and p < SIGNIFICANT:
+        found.append(
+            f"worse on {worse.sum()} rows and better on {better.sum()}, which is no chance "
+            f"(p = {p:.2g})"
+        )
+    if auroc_difference is not None and auroc_difference.high < 0:
+        found.append(
+            f"AUROC is lower by {-auroc_difference.value:.3f} ({-auroc_difference.high:.3f} to "
+            f"{-auroc_difference.low:.3f})"
+        )
+    if lost:
+        names = ", ".join(f'"{case.second.case.name}"' for case in lost)
+        found.append(f"{len(lost)} named {'case' if len(lost) == 1 else 'cases'} lost: {names}")
+    return found
+
+
+def _kappa(first: Bools, second: Bools) -> float | None:
+    if len(np.unique(np.concatenate([first, second]))) < 2:
+        return None
+    value = float(cohen_kappa_score(first, second))
+    return value if math.isfinite(value) else None
+
+
+def _changed(first: ScoredRows, second: ScoredRows, chosen: Bools) -> tuple[ChangedRow, ...]:
+    places = np.flatnonzero(chosen)
+    by_change = np.argsort(-np.abs(second.scores - first.scores)[places], kind="stable")
+    return tuple(_row(first, second, place) for place in places[by_change].tolist())
+
+
+def _row(first: ScoredRows, second: ScoredRows, place: int) -> ChangedRow:
+    row = first.rows[place]
+    return ChangedRow(
+        id=row.id,
+        place=row.place.rpartition(", ")[2],
+        label=row.label,
+        label_source=row.label_source,
+        first_score=first.rulings[place].score,
+        first_verdict=first.rulings[place].verdict,
+        second_score=second.rulings[place].score,
+        second_verdict=second.rulings[place].verdict,
+        input=row.interaction.input,
+        output=row.interaction.output,
+        ground_truth=row.interaction.ground_truth,
+    )

@@ -1,0 +1,62 @@
+"""A comparison as a folder: `index.html` and `comparison.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tipstaff.types import Verdict
+from tipstaff_trainer.report.comparison import SIGNIFICANT, Comparison
+from tipstaff_trainer.report.page import PAGE_FILE, environment, shown, write_folder
+
+JSON_FILE = "comparison.json"
+_MOST_ROWS = 25
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> Path:
+    """Writes both files, over those of an earlier comparison.
+
+    Returns:
+        The page.
+
+    Raises:
+        ReportError: The folder can't be written, or holds other files.
+    """
+    page = (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            it=comparison,
+            verdict=in_words(comparison),
+            most=_MOST_ROWS,
+            tables={
+                "verdicts": [
+                    (
+                        str(one),
+                        *(shown(comparison.verdicts[one][other], "count") for other in Verdict),
+                    )
+                    for one in Verdict
+                ],
+                "latency": [
+                    (
+                        shown(one.tokens, "count"),
+                        shown(one.median_ms, "ms"),
+                        shown(other.median_ms, "ms"),
+                        shown(other.median_ms / one.median_ms, "ms"),
+                    )
+                    for one in comparison.first.latency
+                    for other in comparison.second.latency
+                    if one.tokens == other.tokens
+                ],
+            },
+        )
+    )
+    files = {PAGE_FILE: page, JSON_FILE: comparison.model_dump_json(indent=1) + "\n"}
+    return write_folder(folder, files, json_file=JSON_FILE)
+
+
+def in_words(comparison: Comparison) -> str:
+    """What the numbers come to."""
+    better, worse = len(comparison.better), len(comparison.worse)
+    if better > worse and comparison.p < SIGNIFICANT:
+        return f"The second is better: {better} rows against {worse} (p = {comparison.p:.2g})."
+    return f"On these rows neither is clearly better ({better} rows better, {worse} worse)."

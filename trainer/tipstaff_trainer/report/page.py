@@ -1,0 +1,269 @@
+"""A report as a folder for people and programs: `index.html`, `report.json`, `card.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tipstaff_trainer.errors import ReportError
+from tipstaff_trainer.report import plots
+from tipstaff_trainer.report.contents import Report
+from tipstaff_trainer.report.curves import Curve
+from tipstaff_trainer.report.intervals import Interval
+
+PAGE_FILE = "index.html"
+JSON_FILE = "report.json"
+CARD_FILE = "card.md"
+
+Table = list[tuple[str, ...]]
+_MOST_ROWS = 25
+
+
+def check_folder(folder: Path, json_file: str = JSON_FILE) -> None:
+    """Checks that a report may be written into a folder: new, empty, or with an earlier report.
+
+    Raises:
+        ReportError: It may not.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ReportError(f"{folder}: is a file: name a folder for the report")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / json_file).is_file():
+        raise ReportError(
+            f"{folder} holds files that are no report's: choose a new or empty folder"
+        )
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Writes the three files, over those of an earlier report.
+
+    Returns:
+        The page.
+
+    Raises:
+        ReportError: The folder can't be written, or holds other files.
+    """
+    return write_folder(
+        folder,
+        {
+            PAGE_FILE: report_page(report),
+            CARD_FILE: report_card(report),
+            JSON_FILE: report.model_dump_json(indent=1) + "\n",
+        },
+        json_file=JSON_FILE,
+    )
+
+
+def write_folder(folder: Path, files: dict[str, str], *, json_file: str) -> Path:
+    """Writes a report's files; returns its page's path.
+
+    Raises:
+        ReportError: The folder can't be written, or holds other files.
+    """
+    check_folder(folder, json_file)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReportError(f"{folder}: can't be written: {error.strerror}") from error
+    return folder / PAGE_FILE
+
+
+def report_page(report: Report) -> str:
+    """The page: one HTML file that needs no other."""
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            it=report,
+            summary=summary(report),
+            beaten=beaten(report),
+            contents=_contents(report),
+            plots=_plots(report),
+            tables=_tables(report),
+        )
+    )
+
+
+def report_card(report: Report) -> str:
+    """The report in short, in Markdown."""
+    template = environment(escape=False).get_template("evaluation.md.j2")
+    return template.render(it=report, summary=summary(report), beaten=beaten(report))
+
+
+def summary(report: Report) -> str:
+    """The two numbers that a person decides by, in words."""
+    found = []
+    for among, verb, share in (
+        ("bad outputs", "pass", report.cuts.false_pass),
+        ("good ones", "are blocked", report.cuts.false_block),
+    ):
+        if share is not None:
+            low, high = (round(100 * end) for end in (share.low, share.high))
+            found.append(f"of 100 {among}, about {low} to {high} {verb}")
+    text = ", and ".join(found)
+    return f"At its cuts, {text}." if text else ""
+
+
+def beaten(report: Report) -> str:
+    """Which cheap metrics the evaluator beats, in words."""
+    others = [each for each in report.yardsticks if each.lead is not None]
+    worse = [each.name for each in others if each.lead and each.lead.low > 0]
+    better = [each.name for each in others if each.lead and each.lead.high < 0]
+    even = [each.name for each in others if each.name not in (*worse, *better)]
+    parts = [
+        f"{words}: {', '.join(names)}."
+        for words, names in (
+            ("By AUROC it is worse than", better),
+            ("No difference that these rows can show", even),
+            ("It beats", worse),
+        )
+        if names
+    ]
+    if worse and len(worse) == len(others):
+        return "By AUROC, yes: it is ahead of each of them by more than chance."
+    return " ".join(parts)
+
+
+def environment(*, escape: bool = True) -> Environment:
+    """Templates with this package's filters."""
+    found = Environment(
+        loader=PackageLoader("tipstaff_trainer.report"),
+        autoescape=escape,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    found.filters |= {"how": shown, "range": _range, "cell": lambda text: text.replace("|", "\\|")}
+    return found
+
+
+def shown(value: float, how: str) -> str:
+    """A number as a reader wants it: `percent`, `score`, `count`, `label` or `ms`."""
+    return _SHOWN[how](value)
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}" if value in (0, 1) else f"{value:.1%}"
+
+
+_SHOWN: dict[str, Callable[[float], str]] = {
+    "percent": _percent,
+    "score": lambda value: f"{value:.3f}",
+    "count": lambda value: f"{value:,.0f}",
+    "label": lambda value: f"{value:g}",
+    "ms": lambda value: f"{value:.2f}",
+    # Neither a negative zero nor a hyphen for a minus.
+    "signed": lambda value: f"{round(value, 3) + 0.0:+.3f}".replace("-", "−"),
+    "p": lambda value: f"{value:.2g}",
+}
+
+
+def _range(interval: Interval | None, how: str) -> str:
+    if interval is None:
+        return "–"
+    value, low, high = (shown(each, how) for each in (interval.value, interval.low, interval.high))
+    return f"{value} ({low} to {high})"
+
+
+def _contents(report: Report) -> Iterator[tuple[str, str]]:
+    yield "cuts", "What becomes of the rows"
+    if report.roc:
+        yield "telling", "Good from bad"
+    yield "probability", "Probability"
+    yield "mistakes", "Mistakes"
+    if report.cases:
+        yield "cases", "Named cases"
+    if report.slices:
+        yield "slices", "Parts"
+    if report.yardsticks:
+        yield "yardsticks", "Cheap metrics"
+    if report.latency or report.learning or report.curves:
+        yield "further", "Time and training"
+    yield "all", "All measures"
+
+
+def _plots(report: Report) -> dict[str, Any]:
+    policy = report.cuts.policy
+    share_good = report.overall.good / report.overall.n
+    drawn = {
+        "roc": report.roc and plots.roc(report.roc),
+        "precision_recall": report.precision_recall
+        and plots.precision_recall(report.precision_recall, share_good),
+        "reliability": plots.reliability(report.reliability),
+        "histogram": plots.histogram(
+            report.histogram, pass_at=policy.pass_at, block_below=policy.block_below
+        ),
+        "latency": report.latency and plots.latency(report.latency),
+        "learning": report.learning and plots.learning(report.learning),
+    }
+    return {name: Markup(svg) if svg else None for name, svg in drawn.items()} | {
+        "further": [(curve, Markup(plots.line(curve))) for curve in report.curves]
+    }
+
+
+def _tables(report: Report) -> dict[str, Any]:
+    bins = report.histogram
+    return {
+        "roc": _points(report.roc),
+        "precision_recall": _points(report.precision_recall),
+        "reliability": [
+            (
+                f"{part.low:.1f} to {part.high:.1f}",
+                shown(part.n, "count"),
+                shown(part.score, "score"),
+                shown(part.good, "percent"),
+            )
+            for part in report.reliability
+        ],
+        "histogram": [
+            (f"{low:.2f} to {high:.2f}", shown(good, "count"), shown(bad, "count"))
+            for low, high, good, bad in zip(
+                bins.edges, bins.edges[1:], bins.good, bins.bad, strict=False
+            )
+        ],
+        "cases": [
+            (
+                each.case.name,
+                each.case.expect,
+                str(each.verdict),
+                shown(each.score, "score"),
+                "as expected" if each.met else "fails",
+            )
+            for each in report.cases
+        ],
+        "latency": [
+            (
+                shown(point.tokens, "count"),
+                shown(point.median_ms, "ms"),
+                shown(point.p90_ms, "ms"),
+                shown(point.runs, "count"),
+            )
+            for point in report.latency
+        ],
+        "learning": [
+            (shown(step, "count"), curve.name, shown(value, "score"))
+            for curve in report.learning
+            for step, value in _thinned(curve)
+        ],
+        "further": [_points(curve) for curve in report.curves],
+        "metrics": [
+            (name.replace("_", " "), "not defined" if value is None else f"{value:,.4g}")
+            for name, value in report.metrics.items()
+        ],
+    }
+
+
+def _points(curve: Curve | None) -> Table:
+    return [(f"{x:.3f}", f"{y:.3f}") for x, y in _thinned(curve)] if curve else []
+
+
+def _thinned(curve: Curve) -> Sequence[tuple[float, float]]:
+    """At most some 25 points, evenly apart, the last among them."""
+    points = list(zip(curve.x, curve.y, strict=True))
+    step = max(1, -(-len(points) // _MOST_ROWS))
+    kept = points[::step]
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
