@@ -25,6 +25,7 @@ WORDS = {
     "publish": ["bundle", "repository"],
     "promote": ["repository", "faithful", "1"],
     "serve": ["bundle"],
+    "desk": ["workspace"],
     "score": ["--target", "localhost:1", "--output", "A"],
 }
 # A bare interpreter: what no extra brings along can't be imported.
@@ -35,7 +36,8 @@ class OnlyTheClient:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         if top in {"numpy", "pydantic", "pydantic_settings", "onnxruntime", "tokenizers", "torch",
-                   "transformers", "prometheus_client", "grpc_health", "pyarrow", "sklearn"}:
+                   "transformers", "prometheus_client", "grpc_health", "pyarrow", "sklearn",
+                   "sqlalchemy", "starlette"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, OnlyTheClient())
