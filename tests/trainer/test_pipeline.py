@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -171,6 +172,38 @@ def test_a_source_that_counts_for_nothing_is_left_out(bert, tmp_path):
         settings=settings(bert, batch_size=4, judge_weight=0),
     )
     assert bundle.manifest.training.label_sources == {"human": 80}
+
+
+def test_a_small_evaluator_has_half_the_layers_and_learns_from_the_full_one(bert, tmp_path):
+    out = tmp_path / "b"
+
+    def train():
+        return train_evaluator(
+            tiny_rows(100),
+            name="colours",
+            out=out,
+            fields=ALL,
+            settings=settings(bert, size="small"),
+            unlabelled=[replace(row, label=math.nan) for row in tiny_rows(130)[100:]],
+        )
+
+    bundle = train()
+    with (out / "training" / "weights.safetensors").open("rb") as file:
+        assert b"layer.0." in (header := file.read(20_000))
+        assert b"layer.1." not in header
+    assert Evaluator.load(out).score(tiny_rows(1)[0].interaction).score == pytest.approx(
+        0.5, abs=0.5
+    )
+    # What was taught without labels is not counted as labelled.
+    assert sum(bundle.manifest.training.label_sources.values()) == 100
+
+    teacher = out / "training" / "teacher" / "metrics.jsonl"
+    taught = teacher.read_text()
+    assert taught
+    (out / "manifest.json").unlink()
+    before = teacher.stat().st_mtime_ns
+    train()
+    assert teacher.stat().st_mtime_ns == before
 
 
 RUN = """

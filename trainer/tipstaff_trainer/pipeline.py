@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,13 +42,15 @@ from tipstaff_trainer.data import (
     fingerprint,
     seen_bytes,
     split_rows,
+    without_groups_of,
 )
-from tipstaff_trainer.distil.checkpoints import discard_checkpoints
+from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE, discard_checkpoints
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.settings import ResolvedSettings, TrainSettings
+from tipstaff_trainer.distil.student import train_small
 from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.window_sizes import choose_windows
@@ -61,8 +63,6 @@ from tipstaff_trainer.run_folder import check_out, open_run
 # How the fields are laid out: what is judged stands first, next to what it is judged by.
 _ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-# The trained model in fp32, in the run's folder: quantised graphs can't be turned back into it.
-WEIGHTS_FILE = "weights.safetensors"
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ def train_evaluator(
     fields: Sequence[Field],
     settings: TrainSettings | None = None,
     test_rows: Sequence[Row] = (),
+    unlabelled: Sequence[Row] = (),
     criterion: str = "",
     precisions: Sequence[Precision] = ("int8",),
     golden: int = 8,
@@ -94,6 +95,8 @@ def train_evaluator(
         fields: The fields that the evaluator reads.
         settings: How to train; None for the defaults.
         test_rows: Rows kept out of everything but the final measurement.
+        unlabelled: More rows for a small evaluator to learn from, by what the full one says of
+            them; those that share a group with validation or test rows are left out.
         criterion: What the evaluator judges, in words.
         precisions: One graph each; the manifest's metrics are int8's where it is among them.
         golden: Validation rows copied into the manifest, for servers to re-score at start.
@@ -117,7 +120,7 @@ def train_evaluator(
     check_trainable(weighed)
     base = find_base(wanted.base)
     settings = wanted.resolve(rows=len(weighed), hidden_size=base.config.hidden_size)
-    run = open_run(out, rows, settings, fields, restart=restart)
+    run = open_run(out, [*rows, *unlabelled], settings, fields, restart=restart)
 
     size = settings.validation_size
     train_rows, validation_rows = split_rows(weighed, size, seed=settings.seed)
@@ -126,11 +129,12 @@ def train_evaluator(
     encoding = _encoding(base, train_rows, fields, settings)
     encoder = Encoder(base.tokenizer.to_str(), encoding)
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
-    encoded = {part: EncodedRows(rows, encoder) for part, rows in parts.items() if rows}
+    more = without_groups_of(unlabelled, [*validation_rows, *test_rows])
+    encoded = {part: EncodedRows.of(rows, encoder) for part, rows in parts.items() if rows}
     _warn_of_partial(encoded)
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings)
-    model = train_model(base, encoded["train"], encoded["validation"], settings, run, tracker)
+    model = _distil(base, encoded, EncodedRows.of(more, encoder), settings, run, tracker)
     save_model(model, str(run / WEIGHTS_FILE))
 
     row_sets = {
@@ -157,7 +161,7 @@ def train_evaluator(
             for precision in sorted(set(precisions), key=_PRECISIONS.index)
         ]
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
-    (out / SEEN_FILE).write_bytes(seen_bytes(rows))
+    (out / SEEN_FILE).write_bytes(seen_bytes([*rows, *more]))
     files = [TOKENIZER_FILE, SEEN_FILE, *(file for part in measured for file in part.graph.files)]
     manifest = Manifest(
         name=name,
@@ -184,6 +188,35 @@ def train_evaluator(
     write_manifest(out, manifest.model_copy(update={"checksums": checksums}))
     discard_checkpoints(run)
     return Bundle.open(out)
+
+
+def _distil(
+    base: Base,
+    encoded: Mapping[str, EncodedRows],
+    unlabelled: EncodedRows,
+    settings: ResolvedSettings,
+    run: Path,
+    tracker: Tracker,
+) -> EvaluatorModel:
+    def start() -> EvaluatorModel:
+        return EvaluatorModel(base.load(), marks=settings.marks == "overlap")
+
+    def train(
+        start: Callable[[], EvaluatorModel], training: EncodedRows, folder: Path
+    ) -> EvaluatorModel:
+        return train_model(
+            start,
+            training,
+            encoded["validation"],
+            settings,
+            folder,
+            pad_id=base.special.pad,
+            tracker=tracker,
+        )
+
+    if settings.size == "full":
+        return train(start, encoded["train"], run)
+    return train_small(train, start, encoded["train"], unlabelled, run=run, pad_id=base.special.pad)
 
 
 def _encoding(

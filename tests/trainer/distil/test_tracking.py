@@ -25,6 +25,7 @@ from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.manifest import Encoding
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.encoders import find_base
+from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.training import train_model
 base = find_base(sys.argv[2])
@@ -37,8 +38,10 @@ rows = tiny_rows(48)
 settings = TrainSettings(base=sys.argv[2], epochs=2, max_length=64, batch_size=16)
 folder = Path(sys.argv[1]) / "training"
 folder.mkdir(parents=True)
-train_model(base, EncodedRows(rows[:32], encoder), EncodedRows(rows[32:], encoder),
-            settings.resolve(rows=48, hidden_size=32), folder, sys.argv[3])
+train_model(lambda: EvaluatorModel(base.load(), marks=True),
+            EncodedRows.of(rows[:32], encoder), EncodedRows.of(rows[32:], encoder),
+            settings.resolve(rows=48, hidden_size=32), folder, pad_id=special.pad,
+            tracker=sys.argv[3])
 """
 
 

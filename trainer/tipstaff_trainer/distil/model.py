@@ -96,7 +96,7 @@ class EvaluatorModel(nn.Module):
         lengths = attention_mask.sum(dim=1)
         order = lengths.argsort()
         parts = []
-        for rows in order.split(_ROWS_A_PART):
+        for rows in torch.split(order, _ROWS_A_PART):
             mask = attention_mask[rows, : int(lengths[rows].max())]
             width = mask.shape[1]
             encoded = self._encode(input_ids[rows, :width], mask, marks[rows, :width])
