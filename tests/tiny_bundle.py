@@ -29,7 +29,7 @@ from tipstaff_server.evaluator.manifest import (
     Training,
     Windows,
 )
-from tipstaff_server.evaluator.ood import OodMeter
+from tipstaff_server.evaluator.ood import Distance, OodMeter
 
 WORDS = """the a of to and in is it you we refund order parcel shipping card payment account
 password reset email phone late lost broken return days week money back free paris london
@@ -133,6 +133,16 @@ def make_bundle(
         graph = graph.model_copy(update={"golden": golden})
         write_manifest(path, manifest.model_copy(update={"graphs": (graph,)}))
     return path
+
+
+def ood_meter(*, longest: int) -> OodMeter:
+    """Calls an interaction unlike whose output has more than so many tokens, and no other."""
+    whitening = np.zeros((3, 3), dtype=np.float32)
+    whitening[0, 0] = 1 / np.log1p(longest)
+    return OodMeter(
+        Distance(np.zeros(HIDDEN, dtype=np.float32), np.zeros((HIDDEN, HIDDEN), dtype=np.float32)),
+        Distance(np.zeros(3, dtype=np.float32), whitening),
+    )
 
 
 def _tokenizer() -> Tokenizer:

@@ -5,28 +5,18 @@ import hashlib
 import numpy as np
 import pytest
 from scipy.spatial.distance import mahalanobis
-from tiny_bundle import HIDDEN, make_bundle
+from tiny_bundle import make_bundle, ood_meter
 
 from tipstaff.types import Coverage, Interaction, Reason, Verdict
 from tipstaff_server.errors import BundleError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
 from tipstaff_server.evaluator.manifest import Policy
-from tipstaff_server.evaluator.ood import Distance, OodMeter, log_lengths
+from tipstaff_server.evaluator.ood import Distance, log_lengths
 
 SHORT = Interaction("capital of france", "paris", "paris")
 LONG = Interaction("capital of france", "paris is the capital " * 6, "paris")
 PASSING = Policy(pass_at=0.0, block_below=0.0)
-
-
-def meter(*, longest: int) -> OodMeter:
-    """Calls an interaction unlike whose output has more than so many tokens, and no other."""
-    whitening = np.zeros((3, 3), dtype=np.float32)
-    whitening[0, 0] = 1 / np.log1p(longest)
-    return OodMeter(
-        Distance(np.zeros(HIDDEN, dtype=np.float32), np.zeros((HIDDEN, HIDDEN), dtype=np.float32)),
-        Distance(np.zeros(3, dtype=np.float32), whitening),
-    )
 
 
 def test_a_distance_is_mahalanobis():
@@ -49,7 +39,7 @@ def test_lengths_count_what_was_not_read_too():
     [(PASSING, Verdict.REVIEW), (PASSING.model_copy(update={"pass_on_ood": True}), Verdict.PASS)],
 )
 def test_what_is_unlike_passes_only_where_the_policy_says_so(tmp_path, policy, verdict):
-    path = make_bundle(tmp_path / "bundle", policy=policy, ood=meter(longest=10))
+    path = make_bundle(tmp_path / "bundle", policy=policy, ood=ood_meter(longest=10))
     evaluator = Evaluator.load(path)
     known, unlike = evaluator.score(SHORT), evaluator.score(LONG)
     assert known.ood_score <= 1 < unlike.ood_score
@@ -64,7 +54,7 @@ def test_a_bundle_that_can_not_tell_says_nothing(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
 def test_a_file_that_is_no_archive_is_named(tmp_path, content):
-    path = make_bundle(tmp_path / "bundle", ood=meter(longest=10))
+    path = make_bundle(tmp_path / "bundle", ood=ood_meter(longest=10))
     (path / "ood.npz").write_bytes(content)
     _resign(path)
     with pytest.raises(BundleError, match="NumPy can't load it") as raised:

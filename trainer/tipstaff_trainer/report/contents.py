@@ -204,6 +204,7 @@ def doubts(scored: ScoredRows) -> list[str]:
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
             (Reason.PARTIAL, "are longer than the evaluator reads, and were cut"),
+            (Reason.OUT_OF_DISTRIBUTION, "are unlike what the evaluator was trained on"),
             (Reason.DEGRADED, "were scored in a mode other than the measured one"),
         )
         if (count := scored.count(reason))
