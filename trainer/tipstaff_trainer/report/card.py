@@ -63,8 +63,8 @@ def _windows(windows: Windows | None) -> str:
     if windows is None:
         return "; what is longer is cut"
     return (
-        f"; longer texts in windows of {windows.output} (output) and {windows.ground_truth} (ground "
-        f"truth), {windows.max_runs} runs at most"
+        f"; longer texts in windows of {windows.output} (output) and {windows.ground_truth} "
+        f"(ground truth), {windows.max_runs} runs at most"
     )
 
 
