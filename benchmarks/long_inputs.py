@@ -4,10 +4,10 @@
 
 BUNDLE is an evaluator of the example data, as `make demo` leaves it. Each row's ground truth is put
 among sentences of other rows' ground truths that have no word in common with it, at several depths
-of so many tokens, and scored by a running server, one request after the other. `--max-runs` asks a
-copy of BUNDLE with another cap; 0 is one that cuts, as evaluators without windows do. `cpu_ms` is
-the server's processor time for a request, which other work on the machine moves less than the
-others. The last line printed is one JSON object.
+of so many tokens, and scored by a running server, one request after the other. `--max-runs` and
+`--ground-truth-window` ask a copy of BUNDLE with other windows; `--max-runs 0` is one that cuts, as
+evaluators without windows do. `cpu_ms` is the server's processor time for a request, which other
+work on the machine moves less than the others. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def _words(text: str) -> set[str]:
 
 
 @contextmanager
-def with_cap(bundle: Path, max_runs: int | None) -> Iterator[Path]:
-    """A bundle with another cap on its runs; 0 for none but one, which cuts."""
-    if max_runs is None:
+def with_windows(bundle: Path, max_runs: int | None, ground_truth: int | None) -> Iterator[Path]:
+    """A bundle with other windows; of no runs, with none."""
+    if max_runs is None and ground_truth is None:
         yield bundle
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -87,8 +87,10 @@ def with_cap(bundle: Path, max_runs: int | None) -> Iterator[Path]:
         manifest = Bundle.open(copy).manifest
         windows = manifest.encoding.windows
         if windows is None:
-            raise SystemExit(f"{bundle} reads no windows, so there is nothing to cap")
-        changed = windows.model_copy(update={"max_runs": max_runs}) if max_runs else None
+            raise SystemExit(f"{bundle} reads no windows, so there is nothing to change")
+        changes = {"max_runs": max_runs, "ground_truth": ground_truth}
+        given = {name: value for name, value in changes.items() if value is not None}
+        changed = None if max_runs == 0 else windows.model_copy(update=given)
         encoding = manifest.encoding.model_copy(update={"windows": changed})
         write_manifest(copy, manifest.model_copy(update={"encoding": encoding}))
         yield copy
@@ -147,6 +149,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("examples/support/test.jsonl"))
     parser.add_argument("--tokens", type=int, default=4000, help="of the ground truth")
     parser.add_argument("--max-runs", type=int, help="another cap than the bundle's; 0 cuts")
+    parser.add_argument("--ground-truth-window", type=int, help="tokens, other than the bundle's")
     parser.add_argument("--rows", type=int, default=80, help="of the data, drawn by the seed")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -161,7 +164,8 @@ def main() -> None:
         f"at {depth:.0%}": [each[index] for each in deep] for index, depth in enumerate(_DEPTHS)
     }
     found = []
-    with with_cap(args.bundle, args.max_runs) as served, serving(served) as server:
+    other = with_windows(args.bundle, args.max_runs, args.ground_truth_window)
+    with other as served, serving(served) as server:
         windows = Bundle.open(served).manifest.encoding.windows
         process = psutil.Process(server.process.pid)
         for name, interactions in asked.items():
