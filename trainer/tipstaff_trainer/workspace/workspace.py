@@ -43,6 +43,9 @@ REPOSITORY_FOLDER = "repository"
 JOBS_FOLDER = "jobs"
 # Where a training's bundle grows, in its job's folder; and what it logs there.
 BUNDLE_FOLDER = "bundle"
+# Where a job that measures puts what people read.
+REPORT_FOLDER = "report"
+COMPARISON_FOLDER = "comparison"
 CURVES_FILE = f"{BUNDLE_FOLDER}/training/metrics.jsonl"
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -290,7 +293,8 @@ class Workspace:
             who: Whoever starts it.
 
         Returns:
-            The job; its `result["metrics"]` has each version's metrics, by version as text.
+            The job; its `result["measured"]` has each version's metrics, by version as text, and
+            its folder a report on the first and a comparison with the second.
 
         Raises:
             WorkspaceError: There is no such data set or evaluator.
