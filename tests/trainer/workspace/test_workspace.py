@@ -176,6 +176,13 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
             workspace.fine_tune(dataset, **words)
     with pytest.raises(UsageError, match="model"):
         workspace.label_dataset(dataset, criterion="faithfulness", judge={})
+    with pytest.raises(UsageError, match="ends in _API_KEY"):
+        workspace.label_dataset(
+            dataset,
+            criterion="faithfulness",
+            judge={"model": "m"},
+            key_variable="AWS_SECRET_ACCESS_KEY",
+        )
     with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
         workspace.label_dataset(dataset, criterion="funny", judge={"model": "m"})
     with pytest.raises(WorkspaceError, match="no evaluator 'a'"):

@@ -10,6 +10,7 @@ workspace.label_dataset(traces, criterion="faithfulness", judge={"model": …}, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -48,6 +49,8 @@ REPORT_FOLDER = "report"
 COMPARISON_FOLDER = "comparison"
 CURVES_FILE = f"{BUNDLE_FOLDER}/training/metrics.jsonl"
 KEY_VARIABLE = "OPENAI_API_KEY"
+# Whoever may start a job says where the key is sent: no other secret of this machine's may go there.
+_KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 
 
 class Workspace:
@@ -161,7 +164,7 @@ class Workspace:
             pilot: Only `PILOT_ROWS` rows that no person has seen, which then wait for review.
             examples: How many rows reviewed by people to show the judge as examples, 0 to 20;
                 as many as there are when None.
-            key_variable: The environment variable that holds the endpoint's key.
+            key_variable: The environment variable that holds the endpoint's key; ends in `_API_KEY`.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
@@ -173,6 +176,11 @@ class Workspace:
         found = self.datasets.get(dataset)
         chosen = self.criteria.get(criterion)
         settings = _judge_settings(judge)
+        if key_variable and not _KEY_NAME.fullmatch(key_variable):
+            raise UsageError(
+                f"{key_variable[:80]!r} is not read as a key: name an environment variable that "
+                "ends in _API_KEY, or none"
+            )
         rows = None
         if pilot:
             rows = self.reviews.queue(found.id, {"pilot": PILOT_ROWS})
