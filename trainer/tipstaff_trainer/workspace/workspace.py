@@ -49,7 +49,7 @@ REPORT_FOLDER = "report"
 COMPARISON_FOLDER = "comparison"
 CURVES_FILE = f"{BUNDLE_FOLDER}/training/metrics.jsonl"
 KEY_VARIABLE = "OPENAI_API_KEY"
-# Whoever may start a job says where the key is sent: no other secret of this machine's may go there.
+# Whoever starts a job says where its key is sent: no other secret of this machine may go there.
 _KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 
 
@@ -164,7 +164,7 @@ class Workspace:
             pilot: Only `PILOT_ROWS` rows that no person has seen, which then wait for review.
             examples: How many rows reviewed by people to show the judge as examples, 0 to 20;
                 as many as there are when None.
-            key_variable: The environment variable that holds the endpoint's key; ends in `_API_KEY`.
+            key_variable: The environment variable with the endpoint's key; ends in `_API_KEY`.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
