@@ -24,6 +24,7 @@ WORDS = {
     "publish": ["bundle", "repository"],
     "promote": ["repository", "faithful", "1"],
     "serve": ["bundle"],
+    "desk": ["workspace"],
     "score": ["--target", "localhost:1", "--output", "A"],
 }
 # A bare interpreter: what no extra brings along can't be imported.
