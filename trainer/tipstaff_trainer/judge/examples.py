@@ -28,9 +28,6 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     Returns:
         Good and bad in turns, so that neither class ends the list in a run.
     """
-    # It takes seconds to import, and most jobs have no examples.
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     rows = [row for row in reviewed if row.labelled]
     rows = [row for row in rows if row.label_source == "human"] or rows
     if not rows:
