@@ -73,6 +73,13 @@ def test_the_reliability_bins_hold_every_row_once(report, many):
     assert sum(part.n * part.good for part in bins) == pytest.approx(many.good.sum())
 
 
+def test_leaving_the_least_sure_to_a_person_ends_at_the_error_of_all(report, many):
+    curve = report(many).doubt
+    wrong = (many.scores >= 0.5) != many.good
+    assert (curve.x[-1], curve.y[-1]) == (1, pytest.approx(wrong.mean()))
+    assert curve.y[0] < curve.y[-1]
+
+
 def test_slices_by_column_and_by_length(report, many):
     found = report(many, slice_by=["system"])
     by_system = [part for part in found.slices if part.by == "system"]
@@ -129,7 +136,7 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
     }
-    assert page.count("<svg") == 7
+    assert page.count("<svg") == 8
     # Drawn in the page's colours, so that light and dark both suit.
     assert "#0000f" not in page
     assert page.count('role="img"') == page.count("<svg")

@@ -97,6 +97,7 @@ class Report(_Part):
         cuts: What becomes of the rows.
         roc: None where all rows are of one class, as are the next.
         precision_recall: Likewise.
+        doubt: Risk against coverage, where the least sure decisions are left to a person.
         reliability: Score against share of good rows.
         histogram: Scores by class.
         false_passes: Bad rows that got a PASS, the surest first.
@@ -107,7 +108,7 @@ class Report(_Part):
             reference.
         latency: Of one request by length.
         learning: Curves of the training run, where its folder is at hand.
-        curves: Further ones, as risk against coverage.
+        curves: Further ones that others measured.
     """
 
     evaluator: str
@@ -124,6 +125,7 @@ class Report(_Part):
     cuts: Cuts
     roc: Curve | None
     precision_recall: Curve | None
+    doubt: Curve
     reliability: tuple[ReliabilityBin, ...]
     histogram: Histogram
     false_passes: tuple[Mistake, ...]
@@ -185,6 +187,7 @@ def make_report(
         cuts=_cuts(scored, evaluator.graph.policy),
         roc=curves.roc(scored.good, scored.scores),
         precision_recall=curves.precision_recall(scored.good, scored.scores),
+        doubt=curves.doubt(scored.good, scored.scores),
         reliability=curves.reliability(scored.good, scored.scores),
         histogram=curves.histogram(scored.good, scored.scores),
         false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),

@@ -7,6 +7,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from sklearn import metrics
 
+from tipstaff_trainer.report.risk_coverage import risk_coverage, uncertainty
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -77,6 +79,18 @@ def precision_recall(good: Bools, scores: Floats) -> Curve | None:
         "good among those over it (precision)",
         recall[:-1][::-1],
         precision[:-1][::-1],
+    )
+
+
+def doubt(good: Bools, scores: Floats) -> Curve:
+    """The share of wrong decisions where the least sure ones are left to a person."""
+    found = risk_coverage((scores >= 0.5) != good, uncertainty(scores))
+    return _curve(
+        "Risk and coverage",
+        "decided by the evaluator",
+        "wrong among them",
+        found.coverage,
+        found.risk,
     )
 
 

@@ -193,6 +193,7 @@ def _plots(report: Report) -> dict[str, Any]:
         "roc": report.roc and plots.roc(report.roc),
         "precision_recall": report.precision_recall
         and plots.precision_recall(report.precision_recall, share_good),
+        "doubt": plots.risk_coverage(report.doubt),
         "reliability": plots.reliability(report.reliability),
         "histogram": plots.histogram(
             report.histogram, pass_at=policy.pass_at, block_below=policy.block_below
@@ -210,6 +211,7 @@ def _tables(report: Report) -> dict[str, Any]:
     return {
         "roc": _points(report.roc),
         "precision_recall": _points(report.precision_recall),
+        "doubt": _points(report.doubt),
         "reliability": [
             (
                 f"{part.low:.1f} to {part.high:.1f}",

@@ -200,6 +200,21 @@ def _smooth(values: Sequence[float]) -> npt.NDArray[np.float64]:
     return smooth
 
 
+def risk_coverage(curve: Curve) -> str:
+    """The share of wrong decisions by the share decided."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot(curve.x, curve.y, color=_MAIN)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1))
+        axes.set_xlim(0, 1)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(curve.x_label)
+        axes.set_ylabel(curve.y_label)
+
+    return _svg(draw)
+
+
 def line(curve: Curve) -> str:
     """Any curve."""
 

@@ -1,8 +1,9 @@
 """Does the evaluator beat metrics that cost nothing? Measured on the same rows, in their favour.
 
-A metric that is no probability is made one: Platt scaling of its standardised value, fitted on four
-fifths of the groups for the fifth that is left, five times. So each metric is calibrated on these
-very rows, while the evaluator is taken as it is served.
+A metric that is no probability is made one: Platt scaling of a value's rank, fitted on four fifths
+of the groups for the fifth that is left, five times. So each metric is calibrated on these very
+rows, while the evaluator is taken as it is served. Ranks, since a metric like BLEU is near 0 for
+most rows, and no slope on its value suits both those and the rest.
 """
 
 from __future__ import annotations
@@ -89,11 +90,18 @@ def probabilities(values: Floats, good: Bools, groups: Ints) -> Floats:
     found = np.empty(len(values))
     folds = GroupKFold(min(_FOLDS, len(np.unique(groups))))
     for rest, part in folds.split(values, groups=groups):
-        centre, spread = values[rest].mean(), values[rest].std() or 1.0
-        scaled = (values - centre) / spread
-        fit = fit_platt(scaled[rest], good[rest].astype(float))
-        found[part] = expit(fit.slope * scaled[part] + fit.intercept)
+        known = np.sort(values[rest])
+        fit = fit_platt(_ranks(values[rest], known), good[rest].astype(float))
+        found[part] = expit(fit.slope * _ranks(values[part], known) + fit.intercept)
     return found
+
+
+def _ranks(values: Floats, known: Floats) -> Floats:
+    """Where values stand among known ones, from -1 to 1; equal ones in the middle of their like."""
+    below = np.searchsorted(known, values, side="left")
+    upto = np.searchsorted(known, values, side="right")
+    ranks: Floats = (below + upto) / len(known) - 1
+    return ranks
 
 
 def _measure(name: str, rows: ScoredRows, values: Floats, probability: Floats) -> Yardstick:
