@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tiny_bundle import make_bundle
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
+from tipstaff_server.evaluator.manifest import Windows
 from tipstaff_trainer.errors import DataError, ReportError
 from tipstaff_trainer.report.contents import make_report
 from tipstaff_trainer.report.curves import Curve
@@ -78,6 +80,22 @@ def test_leaving_the_least_sure_to_a_person_ends_at_the_error_of_all(report, man
     wrong = (many.scores >= 0.5) != many.good
     assert (curve.x[-1], curve.y[-1]) == (1, pytest.approx(wrong.mean()))
     assert curve.y[0] < curve.y[-1]
+
+
+def test_leaving_what_is_unlike_the_training_data_to_a_person(report, many):
+    assert report(many).unlike is None
+    wrong = (many.scores >= 0.5) != many.good
+    told = replace(
+        many,
+        rulings=[
+            replace(ruling, ood_score=float(bad))
+            for ruling, bad in zip(many.rulings, wrong, strict=True)
+        ],
+    )
+    found = report(told)
+    # Here exactly the wrong ones are unlike, so that all else is right.
+    assert found.unlike.y == (0, pytest.approx(wrong.mean(), abs=1e-4))
+    assert "by likeness" in report_page(found)
 
 
 def test_slices_by_column_and_by_length(report, many):
@@ -209,10 +227,14 @@ def test_a_learning_curve_is_read_from_a_runs_lines(tmp_path):
 
 
 def test_latency_is_measured_at_each_length_for_each_evaluator(tmp_path):
-    short = Evaluator.load(make_bundle(tmp_path / "a", max_length=32))
+    windows = Windows(output=8, ground_truth=12, max_runs=16)
+    short = Evaluator.load(make_bundle(tmp_path / "a", max_length=32, windows=windows))
     dear = Evaluator.load(make_bundle(tmp_path / "b", max_length=64, run_cost=100))
     one, other = measure_latency(short, dear)
-    assert [point.tokens for point in one] == [16, 32]
+    assert [point.tokens for point in one] == [2**power for power in range(4, 13)]
     assert [point.tokens for point in other] == [16, 32, 64]
+    assert [point.runs for point in one[:2]] == [1, 1]
+    assert 1 < one[2].runs < one[3].runs
+    assert one[-1].runs == 16
     assert other[0].median_ms > one[0].median_ms
     assert all(point.median_ms <= point.p90_ms for point in (*one, *other))

@@ -98,6 +98,8 @@ class Report(_Part):
         roc: None where all rows are of one class, as are the next.
         precision_recall: Likewise.
         doubt: Risk against coverage, where the least sure decisions are left to a person.
+        unlike: Likewise, where what is most unlike the training data is left to a person; None
+            where the bundle can't tell.
         reliability: Score against share of good rows.
         histogram: Scores by class.
         false_passes: Bad rows that got a PASS, the surest first.
@@ -126,6 +128,7 @@ class Report(_Part):
     roc: Curve | None
     precision_recall: Curve | None
     doubt: Curve
+    unlike: Curve | None
     reliability: tuple[ReliabilityBin, ...]
     histogram: Histogram
     false_passes: tuple[Mistake, ...]
@@ -187,7 +190,10 @@ def make_report(
         cuts=_cuts(scored, evaluator.graph.policy),
         roc=curves.roc(scored.good, scored.scores),
         precision_recall=curves.precision_recall(scored.good, scored.scores),
-        doubt=curves.doubt(scored.good, scored.scores),
+        doubt=curves.risk(scored.good, scored.scores),
+        unlike=None
+        if scored.ood_scores is None
+        else curves.risk(scored.good, scored.scores, scored.ood_scores),
         reliability=curves.reliability(scored.good, scored.scores),
         histogram=curves.histogram(scored.good, scored.scores),
         false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),
@@ -206,7 +212,7 @@ def doubts(scored: ScoredRows) -> list[str]:
     return [
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
-            (Reason.PARTIAL, "are longer than the evaluator reads, and were cut"),
+            (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
             (Reason.OUT_OF_DISTRIBUTION, "are unlike what the evaluator was trained on"),
             (Reason.DEGRADED, "were scored in a mode other than the measured one"),
         )

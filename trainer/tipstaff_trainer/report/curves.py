@@ -82,9 +82,17 @@ def precision_recall(good: Bools, scores: Floats) -> Curve | None:
     )
 
 
-def doubt(good: Bools, scores: Floats) -> Curve:
-    """The share of wrong decisions where the least sure ones are left to a person."""
-    found = risk_coverage((scores >= 0.5) != good, uncertainty(scores))
+def risk(good: Bools, scores: Floats, doubts: Floats | None = None) -> Curve:
+    """The share of wrong decisions where the most doubtful ones are left to a person.
+
+    Args:
+        good: Shape (n,).
+        scores: In [0, 1], shape (n,).
+        doubts: How doubtful each is, of any scale, shape (n,); None for how near to one half its
+            score is.
+    """
+    wrong = (scores >= 0.5) != good
+    found = risk_coverage(wrong, uncertainty(scores) if doubts is None else doubts)
     return _curve(
         "Risk and coverage",
         "decided by the evaluator",

@@ -194,6 +194,7 @@ def _plots(report: Report) -> dict[str, Any]:
         "precision_recall": report.precision_recall
         and plots.precision_recall(report.precision_recall, share_good),
         "doubt": plots.risk_coverage(report.doubt),
+        "unlike": report.unlike and plots.risk_coverage(report.unlike),
         "reliability": plots.reliability(report.reliability),
         "histogram": plots.histogram(
             report.histogram, pass_at=policy.pass_at, block_below=policy.block_below
@@ -212,6 +213,7 @@ def _tables(report: Report) -> dict[str, Any]:
         "roc": _points(report.roc),
         "precision_recall": _points(report.precision_recall),
         "doubt": _points(report.doubt),
+        "unlike": _points(report.unlike),
         "reliability": [
             (
                 f"{part.low:.1f} to {part.high:.1f}",
@@ -243,6 +245,7 @@ def _tables(report: Report) -> dict[str, Any]:
                 shown(point.median_ms, "ms"),
                 shown(point.p90_ms, "ms"),
                 shown(point.runs, "count"),
+                shown(point.repeats, "count"),
             )
             for point in report.latency
         ],
