@@ -59,7 +59,8 @@ def _cases(candidate: Bundle, serving: Path | None) -> tuple[Case, ...]:
     if own is None:
         return before or ()
     if before and (gone := {case.name for case in before} - {case.name for case in own}):
-        log.warning("no longer among the named cases: %s", ", ".join(sorted(gone)))
+        names = ", ".join(f'"{name}"' for name in sorted(gone))
+        log.warning("no longer among the named cases: %s", names)
     return own
 
 

@@ -85,6 +85,8 @@ def _show_bundle(bundle: Bundle, *, as_json: bool) -> None:
 
 
 def _overview(bundle: Bundle) -> Iterator[Line]:
+    from tipstaff_server.evaluator.cases import bundle_cases
+
     manifest = bundle.manifest
     encoding, training = manifest.encoding, manifest.training
     yield "criterion", manifest.criterion or "not said"
@@ -100,6 +102,13 @@ def _overview(bundle: Bundle) -> Iterator[Line]:
         "trained on",
         f"{training.rows} rows, validated on {training.validation_rows}{labels}; "
         f"fingerprint {training.fingerprint[:12]}",
+    )
+    cases = bundle_cases(bundle)
+    yield (
+        "named cases",
+        "none of its own: it answers for those of the version that serves"
+        if cases is None
+        else f"{len(cases)}, run before it comes to serve",
     )
     yield "made", f"{manifest.created_at} by tipstaff {manifest.tipstaff_version}"
     size = sum((bundle.path / file).stat().st_size for file in manifest.checksums)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 
@@ -26,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from tipstaff_server.repository import promote
 
+    logging.basicConfig(format="warning: %(message)s")
     before = promote(args.repository, args.name, args.version, force=args.force)
     was = {None: "", args.version: " (it did already)"}.get(before, f" (was version {before})")
     print(f"{args.name} version {args.version} serves now{was}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_server import repository
     from tipstaff_server.evaluator.bundle import read_manifest
 
+    logging.basicConfig(format="warning: %(message)s")
     name = read_manifest(args.bundle).name
     version = repository.publish(args.bundle, args.repository)
     path = repository.bundle_path(args.repository, name, version)

@@ -86,6 +86,7 @@ def test_inspecting_a_bundle(tmp_path, capsys):
         "P(PASS | bad) at most 0.05",
         "240 human-labelled rows, 2026-01-01",
         "accuracy 0.9000",
+        "named cases  none of its own",
         "checksums match",
     ):
         assert words in shown
