@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from sklearn.metrics import roc_auc_score
 from tipstaff_trainer.data import Data, Row, read_rows, split_rows, without_groups_of
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.report.metrics import classification_metrics
+from tipstaff_trainer.report.reference_metrics import reference_metrics
 
 Record = dict[str, Any]
 
@@ -64,7 +64,8 @@ def on_the_test_file(
     """All rows of the training file, measured on the test file."""
     train, test = _evouna(data[0])
     result = _run(train, train.rows, test.rows, settings, cache)
-    substring = [contains_reference(row) for row in test.rows]
+    contains = reference_metrics(separator="/")["contains a reference"]
+    substring = [contains(row) for row in test.rows]
     labels = [row.label for row in test.rows]
     yield {
         **_summary(result),
@@ -141,17 +142,6 @@ def in_folds(data: Sequence[Path], settings: TrainSettings, cache: Path) -> Iter
         "roc_auc": round(float(np.mean(areas)), 4),
         "roc_auc_pooled": round(float(roc_auc_score(labels, scores)), 4),
     }
-
-
-def contains_reference(row: Row) -> float:
-    """1 when the answer contains one of the `/`-separated references, without case and signs."""
-    answer = _plain(row.interaction.output)
-    references = (row.interaction.ground_truth or "").split("/")
-    return float(any(_plain(reference) in answer for reference in references if _plain(reference)))
-
-
-def _plain(text: str | None) -> str:
-    return " ".join(re.findall(r"\w+", (text or "").lower()))
 
 
 def _evouna(folder: Path) -> tuple[Data, Data]:

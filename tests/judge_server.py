@@ -55,6 +55,9 @@ class Behaviour:
         calls: Chat completions that were fully answered, by their last user message's digest.
         seen: All requests for one, answered or not.
         bodies: The requests' bodies, when `keep_bodies`.
+        most_at_once: Requests that were there at a time.
+        batch_polls: How often a batch is looked at before it is done.
+        fail_batches: Why every batch fails; empty for none.
     """
 
     logprobs: str = "yes"
@@ -75,6 +78,7 @@ class Behaviour:
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     batch_polls: int = 2
+    fail_batches: str = ""
     commands: Counter[str] = field(default_factory=Counter)
     starts: list[float] = field(default_factory=list)
 
@@ -133,6 +137,7 @@ def application(behaviour: Behaviour) -> web.Application:
             web.post("/v1/files", endpoint.upload),
             web.get("/v1/files/{id}/content", endpoint.download),
             web.post("/v1/batches", endpoint.create_batch),
+            web.get("/v1/batches", endpoint.list_batches),
             web.get("/v1/batches/{id}", endpoint.get_batch),
             web.get("/calls", endpoint.get_calls),
         ]
@@ -306,6 +311,10 @@ class _Endpoint:
         }
         return web.json_response(self._shown(name))
 
+    async def list_batches(self, request: web.Request) -> web.Response:
+        shown = [self._shown(name) for name in reversed(self.behaviour.batches)]
+        return web.json_response({"object": "list", "data": shown[: int(request.query["limit"])]})
+
     async def get_batch(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
         if name not in self.behaviour.batches:
@@ -314,6 +323,9 @@ class _Endpoint:
         batch["polls"] += 1
         if batch["status"] == "in_progress" and batch["polls"] > self.behaviour.batch_polls:
             self._run(batch)
+        elif batch["status"] == "validating" and self.behaviour.fail_batches:
+            errors = [{"code": "invalid", "message": self.behaviour.fail_batches, "line": None}]
+            batch.update(status="failed", errors={"object": "list", "data": errors})
         elif batch["status"] == "validating":
             batch["status"] = "in_progress"
         return web.json_response(self._shown(name))
@@ -330,8 +342,9 @@ class _Endpoint:
             command, value = self._command(asked)
             result = {"id": f"batch_req_{uuid.uuid4().hex}", "custom_id": request["custom_id"]}
             try:
-                if command == "status":
-                    raise _RefusalError(int(value), f"the server was told to say {value}")
+                if command in ("status", "retry-after"):
+                    code = int(value) if command == "status" else 429
+                    raise _RefusalError(code, f"the server was told to say {code}")
                 completion = self.complete(request["body"], mumble=command == "mumble")
                 self.behaviour.calls[_digest(asked)] += 1
                 response = {"status_code": 200, "request_id": "r", "body": completion}
@@ -418,15 +431,14 @@ def _digest(text: str) -> str:
 def main() -> None:
     """Serves until it is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=8090)
+    parser.add_argument("--port", type=int, default=8090, help="0 for any that is free")
     parser.add_argument("--logprobs", choices=["yes", "no", "refused"], default="yes")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each reply")
     args = parser.parse_args()
     behaviour = Behaviour(logprobs=args.logprobs, delay=args.delay)
-    print(f"listening on http://127.0.0.1:{args.port}/v1", flush=True)
-    web.run_app(
-        application(behaviour), host="127.0.0.1", port=args.port, print=None, access_log=None
-    )
+    with JudgeServer(behaviour, args.port) as server:
+        print(f"listening on {server.url}", flush=True)
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

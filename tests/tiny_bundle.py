@@ -24,10 +24,12 @@ from tipstaff_server.evaluator.manifest import (
     GoldenInteraction,
     Graph,
     Manifest,
+    Ood,
     Policy,
     Training,
     Windows,
 )
+from tipstaff_server.evaluator.ood import Distance, OodMeter
 
 WORDS = """the a of to and in is it you we refund order parcel shipping card payment account
 password reset email phone late lost broken return days week money back free paris london
@@ -57,6 +59,7 @@ def make_bundle(
     run_cost: int = 0,
     golden_shift: float = 0.0,
     cases: tuple[Case, ...] | None = None,
+    ood: OodMeter | None = None,
 ) -> Path:
     """Writes a bundle into folder `path`.
 
@@ -72,6 +75,7 @@ def make_bundle(
         policy: The cuts; both 0.5 when None.
         bias: Added to every logit; NaN makes a graph whose every logit is NaN.
         run_cost: Products with a 512 × 512 matrix, per run whatever its size, that only take time.
+        ood: What tells unlike interactions.
         golden_shift: Added to the golden scores, to make them come out otherwise.
         cases: Named cases; None to say nothing of cases.
     """
@@ -84,12 +88,16 @@ def make_bundle(
     if cases is not None:
         (path / CASES_FILE).write_bytes(CASES.dump_json(cases))
         files.append(CASES_FILE)
+    if ood is not None:
+        files.append("ood.npz")
+        (path / "ood.npz").write_bytes(ood.to_bytes())
     graph = Graph.model_validate(
         {
             "file": graph_file,
             "precision": precision,
             "batch_invariant": batch_invariant,
             "policy": policy or Policy(),
+            "ood": None if ood is None else Ood(file="ood.npz", n=100, flagged=0.01),
         }
     )
     manifest = Manifest(
@@ -125,6 +133,16 @@ def make_bundle(
         graph = graph.model_copy(update={"golden": golden})
         write_manifest(path, manifest.model_copy(update={"graphs": (graph,)}))
     return path
+
+
+def ood_meter(*, longest: int) -> OodMeter:
+    """Calls an interaction unlike whose output has more than so many tokens, and no other."""
+    whitening = np.zeros((3, 3), dtype=np.float32)
+    whitening[0, 0] = 1 / np.log1p(longest)
+    return OodMeter(
+        Distance(np.zeros(HIDDEN, dtype=np.float32), np.zeros((HIDDEN, HIDDEN), dtype=np.float32)),
+        Distance(np.zeros(3, dtype=np.float32), whitening),
+    )
 
 
 def _tokenizer() -> Tokenizer:

@@ -80,6 +80,7 @@ def to_score(message: pb.ScoreResponse) -> Score:
         },
         timing=_to_timing(message.timing) if message.HasField("timing") else None,
         cached=message.cached,
+        ood_score=message.ood_score if message.HasField("ood_score") else None,
     )
 
 

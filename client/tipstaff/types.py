@@ -125,6 +125,8 @@ class Score:
         timing: Where the server's time went.
         cached: Whether this version scored the very same interaction before, and this is that
             score.
+        ood_score: How unlike the evaluator's training data the interaction is, at least 0; above 1
+            `Reason.OUT_OF_DISTRIBUTION` is among the reasons. None where the evaluator can't tell.
         failure: Why the server could not answer; then `verdict` is the client's choice
             (`on_failure`), not an evaluator's.
     """
@@ -142,6 +144,7 @@ class Score:
     coverage: Mapping[str, Coverage] = field(default_factory=dict, hash=False)
     timing: Timing | None = None
     cached: bool = False
+    ood_score: float | None = None
     failure: ScoringError | None = None
 
     @property

@@ -153,6 +153,7 @@ class Scorer:
             block_below=policy.block_below,
             certificate=certificate_of(served),
             reasons=ruling.reasons,
+            ood_score=ruling.ood_score,
             coverage=cast(Mapping[str, Coverage], encoded.coverage),
             timing=Timing(
                 encode=answered.encode_seconds,

@@ -56,6 +56,12 @@ def test_a_response_without_a_verdict_is_no_pass():
     assert score.coverage == {}
 
 
+@pytest.mark.parametrize("given", [None, 0.0, 1.25])
+def test_an_absent_ood_score_is_none_and_not_zero(given):
+    sent = pb.ScoreResponse(ood_score=given).SerializeToString()
+    assert to_score(pb.ScoreResponse.FromString(sent)).ood_score == given
+
+
 def test_certificates():
     message = pb.Certificate(
         max_false_pass=0.05, max_false_block=0.1, confidence=0.95, n=300, date="2026-01-31"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from tiny_training import tiny_rows
 from tipstaff import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_trainer.data import split_rows
+from tipstaff_server.evaluator.manifest import SEEN_FILE
+from tipstaff_trainer.data import split_rows, unseen
 from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
@@ -59,6 +61,9 @@ def test_the_manifest_says_what_was_done(trained):
     assert manifest.training.rows + manifest.training.validation_rows == 100
     assert manifest.training.label_sources == {"judge": 100}
     assert manifest.training.settings["epochs"] == 2
+    assert all(graph.ood.n == 20 for graph in manifest.graphs)
+    rows, seen = tiny_rows(120), Bundle.open(trained).read(SEEN_FILE)
+    assert not unseen(rows[:100], seen)
     assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp16/cpu", "fp32/cpu"]
     assert [graph.parity.n for graph in manifest.graphs] == [120, 120, 120]
     assert manifest.metrics["test"]["n"] == 20
@@ -170,6 +175,38 @@ def test_a_source_that_counts_for_nothing_is_left_out(bert, tmp_path):
         settings=settings(bert, batch_size=4, judge_weight=0),
     )
     assert bundle.manifest.training.label_sources == {"human": 80}
+
+
+def test_a_small_evaluator_has_half_the_layers_and_learns_from_the_full_one(bert, tmp_path):
+    out = tmp_path / "b"
+
+    def train():
+        return train_evaluator(
+            tiny_rows(100),
+            name="colours",
+            out=out,
+            fields=ALL,
+            settings=settings(bert, size="small"),
+            unlabelled=[replace(row, label=math.nan) for row in tiny_rows(130)[100:]],
+        )
+
+    bundle = train()
+    with (out / "training" / "weights.safetensors").open("rb") as file:
+        assert b"layer.0." in (header := file.read(20_000))
+        assert b"layer.1." not in header
+    assert Evaluator.load(out).score(tiny_rows(1)[0].interaction).score == pytest.approx(
+        0.5, abs=0.5
+    )
+    # What was taught without labels is not counted as labelled.
+    assert sum(bundle.manifest.training.label_sources.values()) == 100
+
+    teacher = out / "training" / "teacher" / "metrics.jsonl"
+    taught = teacher.read_text()
+    assert taught
+    (out / "manifest.json").unlink()
+    before = teacher.stat().st_mtime_ns
+    train()
+    assert teacher.stat().st_mtime_ns == before
 
 
 RUN = """

@@ -2,7 +2,9 @@
 
 Platt 1999, "Probabilistic outputs for support vector machines", section 2.2: the log loss is
 minimised against targets drawn in from 0 and 1 by how many rows there are, so that a handful of
-rows can't claim certainty.
+rows can't claim certainty. For the same reason slope and intercept start from what training made of
+them, 1 and 0, and leave it by as much as the rows insist (Gaussian priors on the logarithm of the
+slope and on the intercept).
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ Floats = npt.NDArray[np.float64]
 _FEWEST_ROWS = 20
 # A slope of zero would forget the logit; a negative one would turn it round.
 _SMALLEST_SLOPE = 0.05
+# Standard deviations of the priors.
+_LOG_SLOPE_PRIOR = 0.5
+_INTERCEPT_PRIOR = 0.3
 
 
 def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> Calibration:
@@ -33,8 +38,14 @@ def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> 
         return Calibration()
     targets = labels * (good + 1) / (good + 2) + (1 - labels) / (bad + 2)
 
+    def loss(parameters: Floats) -> float:
+        slope, intercept = parameters
+        prior = (np.log(slope) / _LOG_SLOPE_PRIOR) ** 2 + (intercept / _INTERCEPT_PRIOR) ** 2
+        fit = _log_loss(slope * logits + intercept, targets, shares)
+        return fit + float(prior) / (2 * len(labels))
+
     found = minimize(
-        lambda parameters: _log_loss(parameters[0] * logits + parameters[1], targets, shares),
+        loss,
         x0=[1.0, 0.0],
         method="L-BFGS-B",
         bounds=[(_SMALLEST_SLOPE, None), (None, None)],

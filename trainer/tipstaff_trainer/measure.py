@@ -17,20 +17,30 @@ from tipstaff_server.evaluator.session import Session
 from tipstaff_server.evaluator.windows import deciding
 
 Logits = npt.NDArray[np.float64]
+Embeddings = npt.NDArray[np.float32]
 
 
-def graph_logits(session: Session, encoded: Sequence[Encoded], *, what: str) -> Logits:
-    """Runs a graph over interactions as the server does, nothing beside another; shape (n,)."""
+def graph_outputs(
+    session: Session, encoded: Sequence[Encoded], *, what: str
+) -> tuple[Logits, Embeddings]:
+    """Runs a graph over interactions as the server does, nothing beside another.
 
-    def logit(item: Encoded) -> float:
-        logits = [float(session.run([tokens]).logits[0]) for tokens in item.runs]
-        return logits[deciding(logits, item.parts)]
+    Returns:
+        Logits, shape (n,), and embeddings, shape (n, hidden), of the runs that decide.
+    """
+
+    def decided(item: Encoded) -> tuple[float, npt.NDArray[np.float32]]:
+        outputs = [session.run([tokens]) for tokens in item.runs]
+        run = deciding([float(output.logits[0]) for output in outputs], item.parts)
+        return float(outputs[run].logits[0]), outputs[run].embeddings[0]
 
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
-        outputs = lanes.map(logit, encoded)
-        return np.fromiter(
-            tqdm(outputs, total=len(encoded), desc=what, unit="row", leave=False), dtype=float
-        )
+        found = lanes.map(decided, encoded)
+        outputs = list(tqdm(found, total=len(encoded), desc=what, unit="row", leave=False))
+    return (
+        np.array([logit for logit, _ in outputs]),
+        np.stack([embedding for _, embedding in outputs]),
+    )
 
 
 def rulings(evaluator: Evaluator, interactions: Sequence[Interaction]) -> list[Ruling]:

@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,13 +42,16 @@ from tipstaff_trainer.data import (
     fingerprint,
     seen_bytes,
     split_rows,
+    without_groups_of,
 )
-from tipstaff_trainer.distil.checkpoints import discard_checkpoints
+from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE, discard_checkpoints
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.settings import ResolvedSettings, TrainSettings
+from tipstaff_trainer.distil.student import train_small
+from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.window_sizes import choose_windows
 from tipstaff_trainer.errors import TrainingError
@@ -60,8 +63,6 @@ from tipstaff_trainer.run_folder import check_out, open_run
 # How the fields are laid out: what is judged stands first, next to what it is judged by.
 _ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-# The trained model in fp32, in the run's folder: quantised graphs can't be turned back into it.
-WEIGHTS_FILE = "weights.safetensors"
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +75,12 @@ def train_evaluator(
     fields: Sequence[Field],
     settings: TrainSettings | None = None,
     test_rows: Sequence[Row] = (),
+    unlabelled: Sequence[Row] = (),
     criterion: str = "",
     precisions: Sequence[Precision] = ("int8",),
     golden: int = 8,
     cases: Sequence[Case] | None = None,
+    tracker: Tracker = "none",
     restart: bool = False,
 ) -> Bundle:
     """Trains an evaluator and writes its bundle into folder `out`.
@@ -92,10 +95,13 @@ def train_evaluator(
         fields: The fields that the evaluator reads.
         settings: How to train; None for the defaults.
         test_rows: Rows kept out of everything but the final measurement.
+        unlabelled: More rows for a small evaluator to learn from, by what the full one says of
+            them; those that share a group with validation or test rows are left out.
         criterion: What the evaluator judges, in words.
         precisions: One graph each; the manifest's metrics are int8's where it is among them.
         golden: Validation rows copied into the manifest, for servers to re-score at start.
         cases: Named cases that travel in the bundle; None to say nothing of cases.
+        tracker: Where the run's numbers go besides `out/training/metrics.jsonl`.
         restart: Throw away an interrupted run in `out/training`.
 
     Raises:
@@ -104,6 +110,7 @@ def train_evaluator(
         ExportError: The trained model can't be exported, or not faithfully.
     """
     check_out(out)
+    check_tracker(tracker)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError(
             "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
@@ -113,7 +120,7 @@ def train_evaluator(
     check_trainable(weighed)
     base = find_base(wanted.base)
     settings = wanted.resolve(rows=len(weighed), hidden_size=base.config.hidden_size)
-    run = open_run(out, rows, settings, fields, restart=restart)
+    run = open_run(out, [*rows, *unlabelled], settings, fields, restart=restart)
 
     size = settings.validation_size
     train_rows, validation_rows = split_rows(weighed, size, seed=settings.seed)
@@ -122,11 +129,12 @@ def train_evaluator(
     encoding = _encoding(base, train_rows, fields, settings)
     encoder = Encoder(base.tokenizer.to_str(), encoding)
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
-    encoded = {part: EncodedRows(rows, encoder) for part, rows in parts.items() if rows}
+    more = without_groups_of(unlabelled, [*validation_rows, *test_rows])
+    encoded = {part: EncodedRows.of(rows, encoder) for part, rows in parts.items() if rows}
     _warn_of_partial(encoded)
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings)
-    model = train_model(base, encoded["train"], encoded["validation"], settings, run)
+    model = _distil(base, encoded, EncodedRows.of(more, encoder), settings, run, tracker)
     save_model(model, str(run / WEIGHTS_FILE))
 
     row_sets = {
@@ -153,7 +161,8 @@ def train_evaluator(
             for precision in sorted(set(precisions), key=_PRECISIONS.index)
         ]
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
-    (out / SEEN_FILE).write_bytes(seen_bytes(rows))
+    (out / SEEN_FILE).write_bytes(seen_bytes([*rows, *more]))
+    files = [TOKENIZER_FILE, SEEN_FILE, *(file for part in measured for file in part.graph.files)]
     manifest = Manifest(
         name=name,
         criterion=criterion,
@@ -170,10 +179,7 @@ def train_evaluator(
             settings=settings.model_dump(),
         ),
         metrics=measured[0].metrics,
-        checksums={
-            name: sha256_of(out / name)
-            for name in (TOKENIZER_FILE, SEEN_FILE, *(part.graph.file for part in measured))
-        },
+        checksums={file: sha256_of(out / file) for file in files},
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
     checksums = manifest.checksums | {CARD_FILE: sha256_of(out / CARD_FILE)}
@@ -182,6 +188,35 @@ def train_evaluator(
     write_manifest(out, manifest.model_copy(update={"checksums": checksums}))
     discard_checkpoints(run)
     return Bundle.open(out)
+
+
+def _distil(
+    base: Base,
+    encoded: Mapping[str, EncodedRows],
+    unlabelled: EncodedRows,
+    settings: ResolvedSettings,
+    run: Path,
+    tracker: Tracker,
+) -> EvaluatorModel:
+    def start() -> EvaluatorModel:
+        return EvaluatorModel(base.load(), marks=settings.marks == "overlap")
+
+    def train(
+        start: Callable[[], EvaluatorModel], training: EncodedRows, folder: Path
+    ) -> EvaluatorModel:
+        return train_model(
+            start,
+            training,
+            encoded["validation"],
+            settings,
+            folder,
+            pad_id=base.special.pad,
+            tracker=tracker,
+        )
+
+    if settings.size == "full":
+        return train(start, encoded["train"], run)
+    return train_small(train, start, encoded["train"], unlabelled, run=run, pad_id=base.special.pad)
 
 
 def _encoding(

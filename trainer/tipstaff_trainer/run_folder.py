@@ -11,7 +11,7 @@ from pathlib import Path
 from tipstaff.types import Field
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_trainer.data import Row, fingerprint
-from tipstaff_trainer.distil.checkpoints import METRICS_FILE, latest_checkpoint
+from tipstaff_trainer.distil.checkpoints import METRICS_FILE, is_begun
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import TrainingError
 
@@ -60,7 +60,7 @@ def open_run(
         json.dumps([fingerprint(rows), settings.model_dump(), list(fields)]).encode()
     ).hexdigest()
     file = run / _RUN_FILE
-    if restart or latest_checkpoint(run) is None:
+    if restart or not is_begun(run):
         shutil.rmtree(run, ignore_errors=True)
     if file.is_file() and file.read_text(encoding="utf-8").strip() not in ("", identity):
         raise TrainingError(

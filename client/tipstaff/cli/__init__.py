@@ -68,6 +68,12 @@ COMMANDS = (
         "server,trainer",
     ),
     Command(
+        "label-errors",
+        "list labels that are likely wrong, for a person to look at",
+        "tipstaff_trainer.cli.label_errors",
+        "server,trainer",
+    ),
+    Command(
         "train",
         "train an evaluator on labelled interactions and write a bundle",
         "tipstaff_trainer.cli.train",

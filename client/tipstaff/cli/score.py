@@ -138,9 +138,17 @@ def _as_text(score: Score) -> str:
         f"  cuts       PASS from {score.pass_at:g}, BLOCK below {score.block_below:g}",
     ]
     if promise := score.certificate:
+        promised = [
+            f"at most {bound:.1%} of {label} answers {verdict}"
+            for bound, label, verdict in (
+                (promise.max_false_pass, "bad", "PASS"),
+                (promise.max_false_block, "good", "BLOCK"),
+            )
+            # A bound of 1 promises nothing.
+            if bound < 1
+        ]
         lines.append(
-            f"  certified  at most {promise.max_false_pass:.1%} of bad answers PASS and "
-            f"{promise.max_false_block:.1%} of good ones BLOCK, with {promise.confidence:.0%} "
+            f"  certified  {' and '.join(promised)}, with {promise.confidence:.0%} "
             f"confidence ({promise.n} labels, {promise.date})"
         )
     for reason in score.reasons:

@@ -92,7 +92,7 @@ class Timing(_message.Message):
     def __init__(self, encode_seconds: _Optional[float] = ..., queue_seconds: _Optional[float] = ..., inference_seconds: _Optional[float] = ..., total_seconds: _Optional[float] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("request_id", "evaluator", "version", "engine", "score", "verdict", "pass_at", "block_below", "certificate", "reasons", "coverage", "timing", "cached")
+    __slots__ = ("request_id", "evaluator", "version", "engine", "score", "verdict", "pass_at", "block_below", "certificate", "reasons", "coverage", "timing", "cached", "ood_score")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EVALUATOR_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,7 @@ class ScoreResponse(_message.Message):
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
+    OOD_SCORE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     evaluator: str
     version: int
@@ -119,7 +120,8 @@ class ScoreResponse(_message.Message):
     coverage: _containers.RepeatedCompositeFieldContainer[FieldCoverage]
     timing: Timing
     cached: bool
-    def __init__(self, request_id: _Optional[str] = ..., evaluator: _Optional[str] = ..., version: _Optional[int] = ..., engine: _Optional[str] = ..., score: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., pass_at: _Optional[float] = ..., block_below: _Optional[float] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., coverage: _Optional[_Iterable[_Union[FieldCoverage, _Mapping]]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., cached: bool = ...) -> None: ...
+    ood_score: float
+    def __init__(self, request_id: _Optional[str] = ..., evaluator: _Optional[str] = ..., version: _Optional[int] = ..., engine: _Optional[str] = ..., score: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., pass_at: _Optional[float] = ..., block_below: _Optional[float] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., coverage: _Optional[_Iterable[_Union[FieldCoverage, _Mapping]]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., cached: bool = ..., ood_score: _Optional[float] = ...) -> None: ...
 
 class ScoreBatchRequest(_message.Message):
     __slots__ = ("requests",)

@@ -121,7 +121,11 @@ def _windows(encoding: Encoding) -> str:
 def _measured(graph: Graph) -> Iterator[Line]:
     policy, calibration, parity = graph.policy, graph.calibration, graph.parity
     partial = ", partial coverage may pass" if policy.pass_on_partial else ""
-    yield "cuts", f"pass at {policy.pass_at:.3g}, block below {policy.block_below:.3g}{partial}"
+    unlike = ", what is out of distribution may pass" if policy.pass_on_ood else ""
+    yield (
+        "cuts",
+        f"pass at {policy.pass_at:.3g}, block below {policy.block_below:.3g}{partial}{unlike}",
+    )
     if (held := policy.certificate) is None:
         yield "certificate", "none: the cuts are uncertified"
     else:
@@ -149,6 +153,14 @@ def _measured(graph: Graph) -> Iterator[Line]:
             f"{parity.changed:.2%} of {parity.n} decisions changed against torch (at least "
             f"{parity.changed_low:.2%}), largest logit difference "
             f"{parity.largest_logit_difference:.3g}{auroc}",
+        )
+    if graph.ood is None:
+        yield "unlike data", "not told"
+    else:
+        yield (
+            "unlike data",
+            f"told by embedding and lengths; {graph.ood.flagged:.1%} of {graph.ood.n} validation "
+            "rows are above its threshold",
         )
     yield "a run takes", "any number of requests" if graph.batch_invariant else "one request"
     yield "golden", f"{len(graph.golden)} interactions, may differ by {graph.golden_bound:.3g}"

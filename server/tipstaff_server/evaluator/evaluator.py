@@ -20,6 +20,7 @@ from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded, Encoder, Tokens
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
+from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.session import Device, Outputs, Session
 from tipstaff_server.evaluator.windows import deciding
@@ -44,6 +45,8 @@ class Ruling:
         reasons: What to know about this score.
         logit: As the graph gave it, in the run that decides where there were several.
         embedding: The pooled encoder output of that run, shape (hidden,).
+        ood_score: How unlike the training data the interaction is, at least 0; above 1 it is out
+            of distribution. None where the bundle can't tell.
     """
 
     score: float
@@ -51,6 +54,7 @@ class Ruling:
     reasons: tuple[Reason, ...]
     logit: float
     embedding: npt.NDArray[np.float32]
+    ood_score: float | None = None
 
 
 class Evaluator:
@@ -67,7 +71,12 @@ class Evaluator:
     """
 
     def __init__(
-        self, manifest: Manifest, graph: Graph, encoder: Encoder, session: Session
+        self,
+        manifest: Manifest,
+        graph: Graph,
+        encoder: Encoder,
+        session: Session,
+        ood: OodMeter | None = None,
     ) -> None:
         self.manifest = manifest
         self.graph = graph
@@ -76,6 +85,7 @@ class Evaluator:
         self.batchable = session.masked and (graph.batch_invariant or session.device == "cuda")
         self._encoder = encoder
         self._session = session
+        self._ood = ood
 
     @classmethod
     def load(
@@ -117,7 +127,7 @@ class Evaluator:
             raise
         except Exception as error:  # onnxruntime has no root error of its own
             raise BundleError(path / graph.file, f"onnxruntime can't load it: {error}") from error
-        return cls(bundle.manifest, graph, encoder, session)
+        return cls(bundle.manifest, graph, encoder, session, _ood_meter(bundle, graph))
 
     def encode(self, interaction: Interaction) -> Encoded:
         """Lays an interaction out as token ids.
@@ -159,10 +169,12 @@ class Evaluator:
             if not math.isfinite(logit):
                 raise InferenceFailed(f"the graph of {self.manifest.name} gave {logit} as a logit")
         run = deciding(logits, encoded.parts)
-        score = calibrate(logits[run], self.graph.calibration)
-        reasons = self._reasons(encoded)
+        logit, embedding = logits[run], embeddings[run]
+        score = calibrate(logit, self.graph.calibration)
+        ood_score = None if self._ood is None else self._ood.score(embedding, encoded.coverage)
+        reasons = self._reasons(encoded, ood_score)
         verdict = decide(score, reasons, self.graph.policy)
-        return Ruling(score, verdict, reasons, logits[run], embeddings[run])
+        return Ruling(score, verdict, reasons, logit, embedding, ood_score)
 
     def score(self, interaction: Interaction) -> Ruling:
         """Encode, run, rule: one interaction, here and now."""
@@ -206,15 +218,28 @@ class Evaluator:
             *(self.filler(length) for length in _PROBE_LENGTHS),
         ]
 
-    def _reasons(self, encoded: Encoded) -> tuple[Reason, ...]:
+    def _reasons(self, encoded: Encoded, ood_score: float | None) -> tuple[Reason, ...]:
         holds = (
             (Reason.PARTIAL, encoded.partial),
+            (Reason.OUT_OF_DISTRIBUTION, ood_score is not None and ood_score > THRESHOLD),
             (Reason.MISSING_FIELD, bool(encoded.missing)),
             (Reason.IGNORED_FIELD, bool(encoded.ignored)),
             (Reason.UNCERTIFIED, self.graph.policy.certificate is None or bool(self.degraded)),
             (Reason.DEGRADED, bool(self.degraded)),
         )
         return tuple(reason for reason, applies in holds if applies)
+
+
+def _ood_meter(bundle: Bundle, graph: Graph) -> OodMeter | None:
+    if graph.ood is None:
+        return None
+    try:
+        return OodMeter.load(bundle.read(graph.ood.file))
+    except BundleError:
+        raise
+    except Exception as error:  # of zip, of NumPy, of what is in there
+        file = bundle.path / graph.ood.file
+        raise BundleError(file, f"NumPy can't load it: {error}") from error
 
 
 def _choose(bundle: Bundle, device: Device, precision: str | None) -> Graph:

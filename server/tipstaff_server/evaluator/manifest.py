@@ -125,12 +125,14 @@ class Policy(_Part):
         pass_at: PASS from this score on.
         block_below: BLOCK under this score; at most `pass_at`.
         pass_on_partial: Let an output pass of which not all was scored. Off unless named.
+        pass_on_ood: Let an output pass that is out of distribution. Off unless named.
         certificate: The guarantee on the cuts; None when they carry none.
     """
 
     pass_at: Probability = 0.5
     block_below: Probability = 0.5
     pass_on_partial: bool = False
+    pass_on_ood: bool = False
     certificate: Certificate | None = None
 
     @model_validator(mode="after")
@@ -160,6 +162,20 @@ class Parity(_Part):
     auroc_graph: Probability | None = None
 
 
+class Ood(_Part):
+    """What tells interactions that are unlike the training data; see `ood`.
+
+    Attributes:
+        file: Name of the NumPy archive.
+        n: Validation rows that its threshold was put by.
+        flagged: Share of them above the threshold.
+    """
+
+    file: FileName
+    n: int = Field(ge=1)
+    flagged: Probability
+
+
 class GoldenInteraction(_Part):
     """An interaction with the score it got where the bundle was made."""
 
@@ -182,6 +198,7 @@ class Graph(_Part):
         calibration: From its logit to a score.
         policy: From a score to a verdict.
         parity: Its distance from torch.
+        ood: How to tell what is unlike the training data; None where nothing tells.
         golden: Interactions re-scored when a server starts.
         golden_bound: Largest difference of a golden score that is still the same machine at work.
     """
@@ -193,6 +210,7 @@ class Graph(_Part):
     calibration: Calibration = Calibration()
     policy: Policy = Policy()
     parity: Parity | None = None
+    ood: Ood | None = None
     golden: tuple[GoldenInteraction, ...] = ()
     golden_bound: float = Field(default=0.02, ge=0)
 
@@ -200,6 +218,11 @@ class Graph(_Part):
     def engine(self) -> str:
         """Graph and device, as in `int8/cpu`."""
         return f"{self.precision}/{self.device}"
+
+    @property
+    def files(self) -> tuple[FileName, ...]:
+        """The files that are its own."""
+        return (self.file,) if self.ood is None else (self.file, self.ood.file)
 
 
 class BaseEncoder(_Part):
@@ -266,7 +289,8 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _files_are_listed(self) -> Manifest:
-        for name in (TOKENIZER_FILE, *(graph.file for graph in self.graphs)):
+        wanted = [TOKENIZER_FILE, *(file for graph in self.graphs for file in graph.files)]
+        for name in wanted:
             if name not in self.checksums:
                 raise ValueError(f"no checksum for {name}")
         return self

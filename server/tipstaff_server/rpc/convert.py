@@ -42,6 +42,7 @@ def from_score(score: Score) -> pb.ScoreResponse:
         certificate=_from_certificate(score.certificate),
         reasons=[_REASONS[reason] for reason in score.reasons],
         cached=score.cached,
+        ood_score=score.ood_score,
     )
     for field, coverage in score.coverage.items():
         response.coverage.add(

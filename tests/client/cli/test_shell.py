@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,12 @@ WORDS = {
     "train": ["data.csv", "--name", "faithful", "--out", "bundle"],
     "evaluate": ["bundle", "data.csv"],
     "certify": ["bundle", "data.csv"],
+    "label": ["data.csv", "--criterion", "criterion.toml", "--out", "labels.jsonl"],
+    "review-queue": ["data.csv"],
+    "agreement": ["data.csv"],
+    "label-errors": ["data.csv", "--out", "errors.csv"],
+    "compare": ["bundle", "newer", "data.csv"],
+    "desk": ["workspace"],
     "inspect": ["bundle"],
     "publish": ["bundle", "repository"],
     "promote": ["repository", "faithful", "1"],
@@ -28,7 +35,8 @@ class OnlyTheClient:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         if top in {"numpy", "pydantic", "pydantic_settings", "onnxruntime", "tokenizers", "torch",
-                   "transformers", "prometheus_client", "grpc_health", "pyarrow", "sklearn"}:
+                   "transformers", "prometheus_client", "grpc_health", "pyarrow", "sklearn",
+                   "sqlalchemy", "starlette"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, OnlyTheClient())
@@ -45,8 +53,8 @@ def test_help_lists_every_command_with_or_without_extras(tipstaff):
     for result in (with_extras, without):
         assert (result.returncode, result.stderr) == (0, "")
         for command in cli.COMMANDS:
-            assert f"  {command.name} " in result.stdout
-            assert command.summary in result.stdout
+            assert re.search(rf"^ +{command.name}\s", result.stdout, re.MULTILINE)
+            assert command.summary in " ".join(result.stdout.split())
     assert sorted(WORDS) == sorted(command.name for command in cli.COMMANDS)
 
 
@@ -66,7 +74,7 @@ def test_version(tipstaff):
     ("words", "line"),
     [
         (["trian"], "tipstaff: error: no command 'trian': did you mean 'train'?"),
-        (["x"], "tipstaff: error: no command 'x': choose from train, evaluate, "),
+        (["x"], "tipstaff: error: no command 'x': choose from label, "),
         (["--verbose"], "tipstaff: error: unrecognized arguments: --verbose (see tipstaff --help)"),
         (["score"], "tipstaff score: error: the following arguments are required: --target (see"),
     ],

@@ -9,10 +9,13 @@ from tiny_bundle import make_bundle
 from tipstaff.types import Interaction, Reason, Verdict
 from tipstaff_server.errors import BundleError, InferenceFailed
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.manifest import Calibration, Certificate, Policy
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.session import available_devices
+from tipstaff_server.registry import Served
+from tipstaff_server.scorer import certificate_of
 
 INTERACTION = Interaction("capital of france", "paris is it", "paris")
 POLICY = Policy(pass_at=0.7, block_below=0.3)
@@ -60,6 +63,26 @@ def test_certified_cuts_are_not_called_uncertified_unless_degraded(tmp_path):
     shifted = Evaluator.load(make_bundle(tmp_path / "s", policy=policy, golden_shift=0.1))
     shifted.warm_up()
     assert set(shifted.score(INTERACTION).reasons) == {Reason.UNCERTIFIED, Reason.DEGRADED}
+
+
+def test_a_certificate_holds_for_one_graph_on_one_device(tmp_path):
+    certificate = Certificate(
+        max_false_pass=0.05, max_false_block=1, confidence=0.95, n=200, date="2026-01-01"
+    )
+    path = make_bundle(tmp_path / "b", policy=Policy(certificate=certificate))
+    manifest = read_manifest(path)
+    (graph,) = manifest.graphs
+    other = graph.model_copy(update={"precision": "fp16", "policy": Policy()})
+    write_manifest(path, manifest.model_copy(update={"graphs": (graph, other)}))
+    assert Reason.UNCERTIFIED in Evaluator.load(path, precision="fp16").score(INTERACTION).reasons
+
+    elsewhere = graph.model_copy(update={"device": "cuda"})
+    write_manifest(path, manifest.model_copy(update={"graphs": (elsewhere,)}))
+    evaluator = Evaluator.load(path)
+    evaluator.warm_up()
+    assert evaluator.degraded == "measured on fp32/cuda, running on fp32/cpu"
+    assert set(evaluator.score(INTERACTION).reasons) == {Reason.UNCERTIFIED, Reason.DEGRADED}
+    assert certificate_of(Served("tiny", 1, evaluator)) is None
 
 
 def test_a_logit_that_is_no_number_gets_no_verdict(tmp_path):

@@ -7,11 +7,13 @@ import pytest
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+from tiny_bundle import make_bundle, ood_meter
 
 from tipstaff.types import Interaction, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.manifest import Certificate, Policy
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
@@ -39,12 +41,35 @@ def test_a_reply_says_what_the_evaluator_says_in_process(server, bundle):
     assert (reply.evaluator, reply.version, reply.engine) == ("tiny", 0, "fp32/cpu")
     assert (reply.pass_at, reply.block_below) == (0.5, 0.5)
     assert not reply.HasField("certificate")
+    assert not reply.HasField("ood_score")
     assert list(reply.reasons) == [pb.REASON_UNCERTIFIED]
     coverage = {part.field: (part.tokens_scored, part.tokens_total) for part in reply.coverage}
     assert coverage == {"output": (3, 3), "ground_truth": (1, 1), "input": (3, 3)}
     timing = reply.timing
     assert 0 < timing.inference_seconds < timing.total_seconds
     assert timing.encode_seconds + timing.queue_seconds < timing.total_seconds
+
+
+def test_what_is_promised_and_how_unlike_a_request_is_are_in_the_reply(start, tmp_path):
+    held = Certificate(
+        max_false_pass=0.05, max_false_block=1, confidence=0.95, n=300, date="2026-01-31"
+    )
+    policy = Policy(pass_at=0.0, block_below=0.0, certificate=held)
+    stub = start(make_bundle(tmp_path / "b", policy=policy, ood=ood_meter(longest=10))).stub()
+    known = stub.Score(REQUEST, timeout=5)
+    assert (known.verdict, list(known.reasons)) == (pb.VERDICT_PASS, [])
+    assert 0 < known.ood_score < 1
+    promised = known.certificate
+    assert (promised.max_false_pass, promised.max_false_block) == (0.05, 1)
+    assert (promised.confidence, promised.n, promised.date) == (0.95, 300, "2026-01-31")
+    (listed,) = stub.ListEvaluators(pb.ListEvaluatorsRequest()).evaluators
+    assert listed.certificate == promised
+
+    unlike = stub.Score(pb.ScoreRequest(output="paris " * 20, ground_truth="paris", input="a"))
+    assert (unlike.verdict, list(unlike.reasons)) == (
+        pb.VERDICT_REVIEW, [pb.REASON_OUT_OF_DISTRIBUTION],
+    )  # fmt: skip
+    assert unlike.ood_score > 1
 
 
 def test_the_request_id_is_repeated_or_made(server):

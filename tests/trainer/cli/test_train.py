@@ -82,14 +82,24 @@ def test_evaluate_prints_a_table_for_people(bundle, data):
     assert "roc_auc" in done.stdout
 
 
-def test_an_interaction_can_be_trained_on_part_of_its_fields(bert, data, tmp_path):
+def test_part_of_the_fields_can_be_trained_on_and_named_cases_go_along(bert, data, tmp_path):
+    cases = tmp_path / "cases.yaml"
+    texts = "output: it is red, ground_truth: the cat is red"
+    cases.write_text(
+        f"- {{name: one, expect: pass, {texts}}}\n- {{name: other, expect: not-pass, {texts}}}"
+    )
     done = tipstaff(
         "train", data, "--name", "colours", "--out", tmp_path / "b", "--base", bert,
         "--epochs", 1, "--max-length", 64, "--columns", "output,ground_truth",
+        "--cases", cases,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     assert manifest["encoding"]["order"] == ["output", "ground_truth"]
+    # One of them must fail, whatever was learned.
+    assert "named cases: 1 of 2 as expected" in done.stdout
+    assert "fails: " in done.stdout
+    assert "cases.json" in manifest["checksums"]
 
 
 def test_evaluate_says_what_the_rows_lack(bundle, data, tmp_path):
@@ -183,6 +193,8 @@ MISTAKES = [
     (["--columns", "answer"], 2, "input, output, ground_truth"),
     (["--map", "label"], 2, "FIELD=COLUMN"),
     (["--golden", "-3"], 2, "--golden"),
+    (["--track", "paper"], 2, "--track"),
+    (["--cases", "nowhere.yaml"], 2, "nowhere.yaml: no such file"),
     (["--test-file", "nowhere.csv"], 2, "nowhere.csv: no such file"),
 ]
 

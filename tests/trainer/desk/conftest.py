@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from desk_forms import LOCAL
 from running_server import command, wait_until
+from starlette.testclient import TestClient
 from tools import require
 
+from tipstaff_trainer.desk.app import build
+from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
 
 
@@ -85,3 +89,21 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def visit(workspace):
+    """A browser without scripts, to a desk with some settings."""
+
+    def visit(base_url=LOCAL, **settings) -> TestClient:
+        desk = build(workspace, DeskSettings(**settings))
+        return TestClient(desk, base_url=base_url, follow_redirects=True)
+
+    return visit

@@ -212,6 +212,13 @@ def test_a_budget_in_money(judge, ledger):
         judge(max_cost=1)
 
 
+def test_a_judge_that_never_keeps_to_the_form_is_not_paid_for_long(judge, ledger, server):
+    rows = [row(f"Paris {index} [[mumble]]", id=str(index)) for index in range(200)]
+    with pytest.raises(JudgeError, match=r"not one of the first 20 rows.*Well, it depends"):
+        label_rows(rows, CRITERION, judge(attempts=1), ledger)
+    assert server.behaviour.seen < 50
+
+
 def test_nothing_is_paid_for_twice(judge, ledger, server):
     rows = capitals(20)
     label_rows(rows[:10], CRITERION, judge(), ledger)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import SEEN_FILE
-from tipstaff_trainer.data import Row, united_groups, unseen
+from tipstaff_trainer.data import Row, seen_by, united_groups
 from tipstaff_trainer.errors import CertificationError
 
 
@@ -36,11 +36,13 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
         )
     new = drawn
     if SEEN_FILE in bundle.manifest.checksums:
-        new = unseen(drawn, bundle.read(SEEN_FILE))
+        hits = seen_by(drawn, bundle.read(SEEN_FILE))
+        new = [row for row, hit in zip(drawn, hits, strict=True) if not hit.any()]
         if len(new) < len(drawn):
             notes.append(
                 f"{len(drawn) - len(new)} of {len(drawn)} rows left out, as the evaluator was "
-                "trained on them or on others of their groups"
+                f"trained on them ({int(hits[:, 0].sum())} by their texts) or on others of their "
+                "groups"
             )
     elif drawn:
         notes.append(
@@ -87,4 +89,7 @@ def _advice(human: Sequence[Row], drawn: Sequence[Row]) -> str:
         return ". If people labelled them, say --label-source human"
     if not drawn:
         return ". If they are a random draw of what the evaluator will see, say --selection random"
-    return ". Label rows that are new to it"
+    return (
+        ". Label rows that are new to it; where groups are counted anew in each file, give them "
+        "other names"
+    )

@@ -100,7 +100,8 @@ def _laxest(scores: Floats, cuts: Floats, bound: float, confidence: float) -> Cu
     """Tests the cuts in their order; those that rise are for BLOCK."""
     below = np.searchsorted(np.sort(scores), cuts, side="left")
     errors = below if cuts[0] < cuts[-1] else len(scores) - below
-    upper = upper_bound(errors, len(scores), confidence)
+    # Once for each count, of which there are fewer than cuts.
+    upper = upper_bound(np.arange(len(scores) + 1), len(scores), confidence)[errors]
     kept = upper <= bound
     last = int(np.argmin(kept)) - 1 if not kept.all() else len(cuts) - 1
     if last < 0:

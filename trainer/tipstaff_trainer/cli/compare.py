@@ -68,14 +68,12 @@ def run(args: argparse.Namespace) -> int:
     scored = ScoredRows.score(first, data.rows), ScoredRows.score(second, data.rows)
     for warning in (*data.warnings, *dict.fromkeys(doubts(scored[0]) + doubts(scored[1]))):
         print(f"warning: {warning}", file=sys.stderr)
+    latency = measure_latency(first, second) if args.out else [(), ()]
     one, other = (
-        side(
-            evaluator,
-            rows,
-            bundle=str(folder),
-            latency=measure_latency(evaluator) if args.out else (),
+        side(evaluator, rows, bundle=str(folder), latency=times)
+        for evaluator, rows, folder, times in zip(
+            (first, second), scored, folders, latency, strict=True
         )
-        for evaluator, rows, folder in zip((first, second), scored, folders, strict=True)
     )
     outcomes = run_cases(first, cases), run_cases(second, cases)
     found = compare((one, other), scored, data=str(args.data), cases=outcomes)

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         shown = f" (default: {field.default})" if field.default != "" else ""
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=field.annotation,
+            type=int if field.annotation is int else str,
             default=argparse.SUPPRESS,
             metavar=name.rpartition("_")[2].upper(),
             help=f"{field.description}{shown}",

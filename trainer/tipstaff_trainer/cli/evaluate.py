@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS
 from tipstaff_server.evaluator.manifest import Manifest, Precision
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tipstaff_server.evaluator.cases import Outcome
     from tipstaff_trainer.data import Data
     from tipstaff_trainer.report.metrics import Metrics
+    from tipstaff_trainer.report.reference_metrics import Metric
     from tipstaff_trainer.report.scored import ScoredRows
 
 
@@ -52,6 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="COLUMN",
         help="measure each value of a column by itself, as in system; may be repeated",
+    )
+    group = parser.add_argument_group("cheap metrics to hold it against, in the report")
+    group.add_argument(
+        "--separator",
+        metavar="SEP",
+        help="what parts alternatives in the ground truth or the columns below, as / or ;",
+    )
+    group.add_argument(
+        "--correct", metavar="COLUMN", help="correct answers (default: the ground truth)"
+    )
+    group.add_argument(
+        "--incorrect", metavar="COLUMN", help="incorrect answers, for TruthfulQA's measure"
+    )
+    group.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="a Python function of your own: a dictionary of columns in, a number out, higher "
+        "for better; may be repeated",
     )
 
 
@@ -97,6 +119,9 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--attach: say which cases, with --cases FILE")
     if args.data is None and (args.out or args.json):
         raise UsageError(f"{'--out' if args.out else '--json'}: needs DATA to measure on")
+    for flag in ("slice_by", "separator", "correct", "incorrect", "metric"):
+        if getattr(args, flag) and not args.out:
+            raise UsageError(f"--{flag.replace('_', '-')}: is for the report, so give --out FOLDER")
 
 
 def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Outcome]) -> None:
@@ -108,15 +133,28 @@ def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Ou
     if args.out:
         check_folder(args.out)
     data = read_data(args.data, args)
+    cheap = _cheap_metrics(args, data) if args.out else {}
     scored = ScoredRows.score(evaluator, data.rows)
     warnings = [*data.warnings, *_absent(evaluator.manifest, data), *doubts(scored)]
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     metrics = classification_metrics([row.label for row in data.rows], scored.scores)
-    page = _write(args, evaluator, scored, warnings, cases) if args.out else None
+    page = _write(args, evaluator, scored, warnings, cases, cheap) if args.out else None
     print(json.dumps(metrics) if args.json else _table(metrics))
     if page:
         print(f"report: {page}", file=sys.stderr if args.json else sys.stdout)
+
+
+def _cheap_metrics(args: argparse.Namespace, data: Data) -> dict[str, Metric]:
+    """What the report holds the evaluator against; mistakes are told before anything is scored."""
+    from tipstaff_trainer.report.reference_metrics import custom_metric, reference_metrics
+    from tipstaff_trainer.report.slices import check_columns
+
+    named = [*args.slice_by, args.correct, args.incorrect]
+    check_columns(data.rows, [name for name in named if name and name not in FIELDS])
+    return reference_metrics(
+        separator=args.separator, correct=args.correct, incorrect=args.incorrect
+    ) | {name: custom_metric(name) for name in args.metric}
 
 
 def _write(
@@ -125,11 +163,13 @@ def _write(
     scored: ScoredRows,
     warnings: Sequence[str],
     cases: Sequence[Outcome],
+    metrics: Mapping[str, Metric],
 ) -> Path:
     from tipstaff_trainer.report.contents import make_report
     from tipstaff_trainer.report.latency import measure_latency
     from tipstaff_trainer.report.learning import learning_curves
     from tipstaff_trainer.report.page import write_report
+    from tipstaff_trainer.report.risk_coverage import risk_coverage_curves
     from tipstaff_trainer.run_folder import metrics_file
 
     report = make_report(
@@ -140,8 +180,10 @@ def _write(
         slice_by=args.slice_by,
         warnings=warnings,
         cases=cases,
-        latency=measure_latency(evaluator),
+        metrics=metrics,
+        latency=measure_latency(evaluator)[0],
         learning=learning_curves(metrics_file(args.bundle)),
+        further=risk_coverage_curves(scored),
     )
     return write_report(report, args.out)
 

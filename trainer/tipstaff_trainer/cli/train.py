@@ -24,9 +24,11 @@ from tipstaff_trainer.data import (
     check_split,
     check_trainable,
     hold_out,
+    read_rows,
     split_rows,
 )
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.tracking import TRACKERS, check_tracker
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.run_folder import check_out
 
@@ -46,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--test-size", type=float, metavar="SHARE", help="keep this share of the rows for testing"
     )
     test.add_argument("--test-file", type=Path, metavar="FILE", help="rows for testing")
+    parser.add_argument(
+        "--unlabelled",
+        type=Path,
+        metavar="FILE",
+        help="more rows, without labels, for --size small to learn from",
+    )
     parser.add_argument(
         "--precision",
         nargs="+",
@@ -67,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML of named cases; they go into the bundle, and stop a promotion that loses one",
     )
     parser.add_argument(
+        "--track",
+        choices=TRACKERS,
+        default="none",
+        help="where else the run's numbers go, if its package is installed (default: nowhere)",
+    )
+    parser.add_argument(
         "--restart", action="store_true", help="throw away an interrupted run in --out"
     )
     group = parser.add_argument_group("training")
@@ -82,11 +96,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, writes the bundle and says how good it is and what comes next."""
-    for path in (args.data, args.test_file, args.cases):
+    for path in (args.data, args.test_file, args.unlabelled, args.cases):
         if path is not None:
             check_exists(path)
     check_out(args.out)
+    check_tracker(args.track)
     settings = _settings(args)
+    if args.unlabelled is not None and settings.size != "small":
+        raise UsageError(
+            "--unlabelled: only a small evaluator learns from rows without labels, by what the "
+            "full one says of them: add --size small"
+        )
     cases = read_cases(args.cases) if args.cases else None
     data = read_data(args.data, args)
     _say(data)
@@ -104,10 +124,12 @@ def run(args: argparse.Namespace) -> int:
         fields=data.columns,
         settings=settings,
         test_rows=test_rows,
+        unlabelled=_unlabelled(data, args),
         criterion=args.criterion,
         precisions=args.precision,
         golden=args.golden,
         cases=cases,
+        tracker=args.track,
         restart=args.restart,
     )
     _report(bundle)
@@ -135,6 +157,14 @@ def _parted(data: Data, args: argparse.Namespace, seed: int) -> tuple[list[Row],
             "--test-file"
         )
     return rows, test_rows
+
+
+def _unlabelled(data: Data, args: argparse.Namespace) -> list[Row]:
+    if args.unlabelled is None:
+        return []
+    more = read_rows(args.unlabelled, columns=data.columns, mapping=dict(args.map), labelled=False)
+    _say(more)
+    return more.rows
 
 
 def _say(data: Data) -> None:

@@ -15,7 +15,7 @@ from tipstaff_trainer.data.rows import (
     fingerprint,
     join_labels,
 )
-from tipstaff_trainer.data.seen import seen_bytes, unseen
+from tipstaff_trainer.data.seen import seen_by, seen_bytes, unseen
 from tipstaff_trainer.data.splits import check_split, split_rows
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "hold_out",
     "join_labels",
     "read_rows",
+    "seen_by",
     "seen_bytes",
     "split_rows",
     "united_groups",

@@ -46,11 +46,19 @@ def seen_bytes(rows: Sequence[Row]) -> bytes:
     return file.getvalue()
 
 
+def seen_by(rows: Sequence[Row], seen: bytes) -> npt.NDArray[np.bool_]:
+    """By what each row is known from before: its texts, its group, the group it would be given.
+
+    Returns:
+        Shape (n, 3).
+    """
+    known: Hashes = np.load(io.BytesIO(seen), allow_pickle=False)
+    return np.asarray(np.isin(row_hashes(rows), known))
+
+
 def unseen(rows: Sequence[Row], seen: bytes) -> list[Row]:
     """The rows that share neither texts nor group with those that `seen_bytes` was given."""
-    known: Hashes = np.load(io.BytesIO(seen), allow_pickle=False)
-    hits = np.isin(row_hashes(rows), known)
-    return [row for row, hit in zip(rows, hits, strict=True) if not hit.any()]
+    return [row for row, hit in zip(rows, seen_by(rows, seen), strict=True) if not hit.any()]
 
 
 def _hash(parts: Sequence[str]) -> int:

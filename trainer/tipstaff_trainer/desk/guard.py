@@ -24,7 +24,7 @@ _HEADERS = {
 }
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """More was sent than is read."""
 
 
@@ -59,7 +59,7 @@ class Guard:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._most:
-                raise TooLarge
+                raise TooLargeError
             return message
 
         async def with_headers(message: Message) -> None:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk import views
-from tipstaff_trainer.desk.guard import TooLarge
+from tipstaff_trainer.desk.guard import TooLargeError
 from tipstaff_trainer.desk.sessions import (
     NOTICE_COOKIE,
     SESSION_COOKIE,
@@ -173,7 +173,7 @@ def _endpoint(handler: Handler, open_to_all: bool) -> Callable[[Request], Awaita
         session = session or new_session(desk.settings.session_seconds)
         try:
             form = await _form(request)
-        except TooLarge:
+        except TooLargeError:
             asked = Asked(desk, request, session, {})
             return _signed(asked, asked.page("problem.html", status=413, problem=_too_large(desk)))
         asked = Asked(desk, request, session, form)
@@ -218,7 +218,7 @@ async def _form(request: Request) -> Mapping[str, Any]:
     if request.method != "POST":
         return {}
     if request.scope.get("tipstaff.too_large"):
-        raise TooLarge
+        raise TooLargeError
     return await request.form(max_files=1, max_fields=300, max_part_size=4 * 2**20)
 
 
@@ -279,8 +279,8 @@ def _back(asked: Asked) -> str:
 def _too_large(desk: Desk) -> str:
     most = desk.settings.max_upload_bytes / 2**20
     return (
-        f"The file is larger than {most:,.0f} MB, which is what this desk takes. Split it, or start "
-        "the desk with a larger --max-upload-bytes. Nothing was stored."
+        f"The file is larger than {most:,.0f} MB, which is what this desk takes. Split it, or "
+        "start the desk with a larger --max-upload-bytes. Nothing was stored."
     )
 
 

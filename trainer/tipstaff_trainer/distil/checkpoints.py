@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 METRICS_FILE = "metrics.jsonl"
+# The trained model in fp32: quantised graphs can't be turned back into it.
+WEIGHTS_FILE = "weights.safetensors"
+# Of a small evaluator: the run of the full one that it learns from.
+TEACHER_FOLDER = "teacher"
 _CHECKPOINTS = "checkpoints"
 # As transformers names it, which takes seconds to import.
 _STATE_FILE = "trainer_state.json"
@@ -21,6 +25,14 @@ def checkpoints_folder(run: Path) -> Path:
 def latest_checkpoint(run: Path) -> Path | None:
     """The last checkpoint of a run that was written to its end."""
     return max(_whole(run), key=_step, default=None)
+
+
+def is_begun(run: Path) -> bool:
+    """Whether there is something to go on with."""
+    return any(
+        latest_checkpoint(part) is not None or (part / WEIGHTS_FILE).exists()
+        for part in (run, run / TEACHER_FOLDER)
+    )
 
 
 def prepare_resuming(run: Path) -> Path | None:

@@ -17,16 +17,21 @@ Example = dict[str, Any]
 
 
 class EncodedRows(Dataset[Example]):
-    """Rows with their encodings, made once.
+    """Rows with their encodings.
 
     Attributes:
         rows: As given.
         encoded: Their encodings, in the same order.
     """
 
-    def __init__(self, rows: Sequence[Row], encoder: Encoder) -> None:
+    def __init__(self, rows: Sequence[Row], encoded: Sequence[Encoded]) -> None:
         self.rows = rows
-        self.encoded: list[Encoded] = [encoder.encode(row.interaction) for row in rows]
+        self.encoded = encoded
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], encoder: Encoder) -> EncodedRows:
+        """Encodes rows, once."""
+        return cls(rows, [encoder.encode(row.interaction) for row in rows])
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -15,6 +15,11 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: str = Field("all-MiniLM-L6-v2", description="base encoder: a folder or a hub id")
+    size: Literal["full", "small"] = Field(
+        "full",
+        description="small: half of the encoder's layers, taught by the full evaluator; half the "
+        "time, and nearly as good",
+    )
     epochs: float | None = Field(None, gt=0, le=200, description="passes over the data at most")
     learning_rate: float | None = Field(None, gt=0, lt=1, description="peak learning rate")
     batch_size: int = Field(32, ge=1, le=4096, description="rows a step")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -33,10 +34,10 @@ from tipstaff_trainer.distil.checkpoints import (
     prepare_resuming,
 )
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
-from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.sampling import GroupedSampler
 from tipstaff_trainer.distil.settings import ResolvedSettings
+from tipstaff_trainer.distil.tracking import Tracker, tracking_arguments
 from tipstaff_trainer.report.metrics import classification_metrics
 
 _EVALUATIONS_PER_EPOCH = 2
@@ -45,36 +46,41 @@ log = logging.getLogger(__name__)
 
 
 def train_model(
-    base: Base,
+    start: Callable[[], EvaluatorModel],
     training: EncodedRows,
     validation: EncodedRows,
     settings: ResolvedSettings,
     folder: Path,
+    *,
+    pad_id: int,
+    tracker: Tracker = "none",
 ) -> EvaluatorModel:
     """Fits an evaluator, or goes on with a run that was interrupted in `folder`.
 
     Args:
-        base: Where the weights start from.
+        start: Makes the model as it is before the first step; called once the seed is set.
         training: What the weights are fitted to.
         validation: What stops the training early.
         settings: How.
         folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
+        pad_id: Of the token that fills short rows.
+        tracker: Where else the numbers go.
 
     Returns:
         The average of the weights so far (`averaging`), as it stood when it was best on the
         validation rows by its loss once calibrated; in evaluation mode on the CPU.
     """
     transformers.set_seed(settings.seed)
-    model = AveragingModel(EvaluatorModel(base.load(), marks=settings.marks == "overlap"))
+    model = AveragingModel(start())
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
     trainer = _GroupedTrainer(
         model=model,
-        args=_arguments(settings, checkpoints_folder(folder), steps_per_epoch),
+        args=_arguments(settings, folder, steps_per_epoch, tracker),
         train_dataset=training,
         eval_dataset=validation,
-        data_collator=Collator(base.special.pad),
+        data_collator=Collator(pad_id),
         compute_metrics=partial(
             _validation_metrics, np.array([row.weight for row in validation.rows])
         ),
@@ -116,10 +122,12 @@ def bf16_is_quick() -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
+def _arguments(
+    settings: ResolvedSettings, folder: Path, steps_per_epoch: int, tracker: Tracker
+) -> TrainingArguments:
     every = max(1, steps_per_epoch // _EVALUATIONS_PER_EPOCH)
     return TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(checkpoints_folder(folder)),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         per_device_train_batch_size=settings.batch_size,
@@ -145,8 +153,8 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         label_names=["labels"],
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        report_to=[],
         disable_tqdm=True,
+        **tracking_arguments(tracker, folder),
     )
 
 

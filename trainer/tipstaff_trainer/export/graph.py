@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Precision
+from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Ood, Precision
+from tipstaff_server.evaluator.ood import THRESHOLD
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.calibration import fit_platt
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.export import parity
 from tipstaff_trainer.export.precision import convert_to_fp16, quantise_to_int8
-from tipstaff_trainer.measure import Logits, graph_logits
+from tipstaff_trainer.measure import Logits, graph_outputs
+from tipstaff_trainer.ood import Representations, fit_ood, ood_scores
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
 
 _PROBES = 64
@@ -82,10 +84,11 @@ def build_graph(
     file = folder / f"model.{precision}.onnx"
     _CONVERT[precision](fp32_file, file)
     session = Session(file.read_bytes(), pad_id=pad_id)
-    logits = {
-        name: graph_logits(session, part.encoded, what=f"{precision} graph, {name} rows")
+    outputs = {
+        name: graph_outputs(session, part.encoded, what=f"{precision} graph, {name} rows")
         for name, part in row_sets.items()
     }
+    logits = {name: part for name, (part, _) in outputs.items()}
     validation = row_sets["validation"]
     calibration = fit_platt(logits["validation"], validation.labels, validation.weights)
     found = parity.compare(
@@ -110,6 +113,13 @@ def build_graph(
         ),
         calibration=calibration,
         parity=found,
+        ood=_write_ood(
+            folder / f"ood.{precision}.npz",
+            *(
+                Representations.of(outputs[name][1], row_sets[name].encoded)
+                for name in ("train", "validation")
+            ),
+        ),
         golden=_golden(validation.rows, scores["validation"], golden),
     )
     return MeasuredGraph(
@@ -120,6 +130,15 @@ def build_graph(
             if name != "train"
         },
     )
+
+
+def _write_ood(file: Path, training: Representations, validation: Representations) -> Ood | None:
+    meter = fit_ood(training, validation)
+    if meter is None:
+        return None
+    file.write_bytes(meter.to_bytes())
+    flagged = (ood_scores(meter, validation) > THRESHOLD).mean()
+    return Ood(file=file.name, n=len(validation.lengths), flagged=float(flagged))
 
 
 def _golden(

@@ -3,11 +3,11 @@
 from tipstaff_trainer.judge.criteria import Criterion, builtin_criteria, load_criterion
 from tipstaff_trainer.judge.estimate import Estimate, estimate
 from tipstaff_trainer.judge.examples import choose_examples
+from tipstaff_trainer.judge.job import Progress
 from tipstaff_trainer.judge.labelling import (
     JudgedRow,
     Labelled,
     LabelledRows,
-    Progress,
     label_rows,
 )
 from tipstaff_trainer.judge.ledger import Ledger

@@ -11,6 +11,9 @@ from tipstaff_trainer.judge.prompt import Message, estimate_tokens
 from tipstaff_trainer.judge.replies import Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
 
+# Tokens of the prompt and of the longest replies.
+Reserved = tuple[int, int]
+
 
 class Budget:
     """Counts what is spent, and what the calls on their way may come to.
@@ -27,7 +30,10 @@ class Budget:
         self._settings = settings
         self._prompt_tokens = spent.prompt_tokens
         self._reply_tokens = spent.reply_tokens
-        self._reserved: list[tuple[int, int]] = []
+        # Calls on their way, and the tokens they may come to.
+        self._calls = 0
+        self._prompt_tokens_due = 0
+        self._reply_tokens_due = 0
         self._settled = asyncio.Condition()
 
     @property
@@ -40,7 +46,7 @@ class Budget:
         """Tokens spent."""
         return self._prompt_tokens + self._reply_tokens
 
-    async def reserve(self, messages: Sequence[Message], replies: int) -> tuple[int, int]:
+    async def reserve(self, messages: Sequence[Message], replies: int) -> Reserved:
         """Sets aside what a call may cost; waits for calls on their way if that may help.
 
         Returns:
@@ -49,26 +55,50 @@ class Budget:
         Raises:
             BudgetError: It can't be paid for.
         """
-        call = (estimate_tokens(messages), replies * self._settings.max_reply_tokens)
         async with self._settled:
-            while not self._affords(call):
-                if not self._reserved:
-                    raise BudgetError(self._spent_message())
+            while True:
+                try:
+                    return self.take(messages, replies)
+                except BudgetError:
+                    if not self._calls:
+                        raise
                 await self._settled.wait()
-            self._reserved.append(call)
-        return call
 
-    async def settle(self, call: tuple[int, int], replies: Sequence[Reply]) -> None:
+    async def settle(self, call: Reserved, replies: Sequence[Reply]) -> None:
         """Puts what a call did cost in place of what was set aside for it."""
-        self._prompt_tokens += sum(reply.prompt_tokens for reply in replies)
-        self._reply_tokens += sum(reply.reply_tokens for reply in replies)
+        self.paid(replies)
         async with self._settled:
-            self._reserved.remove(call)
+            self._calls -= 1
+            self._prompt_tokens_due -= call[0]
+            self._reply_tokens_due -= call[1]
             self._settled.notify_all()
 
-    def _affords(self, call: tuple[int, int]) -> bool:
-        prompt = self._prompt_tokens + call[0] + sum(each[0] for each in self._reserved)
-        reply = self._reply_tokens + call[1] + sum(each[1] for each in self._reserved)
+    def take(self, messages: Sequence[Message], replies: int) -> Reserved:
+        """Sets aside what a call may cost, without waiting.
+
+        Raises:
+            BudgetError: It can't be paid for.
+        """
+        prompt, reply = estimate_tokens(messages), replies * self._settings.max_reply_tokens
+        if not self._affords(prompt, reply):
+            raise BudgetError(self._spent_message())
+        self._calls += 1
+        self._prompt_tokens_due += prompt
+        self._reply_tokens_due += reply
+        return prompt, reply
+
+    def paid(self, replies: Sequence[Reply]) -> None:
+        """Counts what replies did cost."""
+        self._prompt_tokens += sum(reply.prompt_tokens for reply in replies)
+        self._reply_tokens += sum(reply.reply_tokens for reply in replies)
+
+    def release(self) -> None:
+        """Forgets what is set aside, when nothing is on its way any more."""
+        self._calls = self._prompt_tokens_due = self._reply_tokens_due = 0
+
+    def _affords(self, prompt: int, reply: int) -> bool:
+        prompt += self._prompt_tokens + self._prompt_tokens_due
+        reply += self._reply_tokens + self._reply_tokens_due
         limits = self._settings
         if limits.max_cost is not None and limits.cost(prompt, reply) > limits.max_cost:
             return False

@@ -38,15 +38,15 @@ CREATE TABLE IF NOT EXISTS refusals (  -- questions that the endpoint refused, f
     message TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (   -- batch files on their way
-    id TEXT PRIMARY KEY,
+    file TEXT PRIMARY KEY,
+    id TEXT NOT NULL DEFAULT '',           -- empty: uploaded, and perhaps not begun
     base_url TEXT NOT NULL,
-    model TEXT NOT NULL,
-    collected INTEGER NOT NULL DEFAULT 0
+    model TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batch_questions (
-    batch TEXT NOT NULL REFERENCES batches (id),
+    file TEXT NOT NULL REFERENCES batches (file),
     key TEXT NOT NULL,
-    PRIMARY KEY (batch, key)
+    PRIMARY KEY (key, file)
 ) WITHOUT ROWID;
 """
 _VERSION = 1
@@ -59,6 +59,19 @@ class Spent:
     prompt_tokens: int = 0
     reply_tokens: int = 0
     replies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch file on its way.
+
+    Attributes:
+        file: The uploaded file's id.
+        id: The batch's; empty where it is not known whether one was made.
+    """
+
+    file: str
+    id: str
 
 
 class Ledger:
@@ -119,27 +132,7 @@ class Ledger:
     def add(self, key: str, model: str, replies: Sequence[Reply]) -> None:
         """Keeps the replies of one call, all of them or none."""
         with _transaction(self._db):
-            (number,) = self._db.execute(
-                "SELECT count(*) FROM replies WHERE key = ?", (key,)
-            ).fetchone()
-            self._db.executemany(
-                "INSERT INTO replies (key, number, model, text, finish_reason, first_tokens, "
-                "prompt_tokens, reply_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        key,
-                        number + index,
-                        model,
-                        reply.text,
-                        reply.finish_reason,
-                        json.dumps(reply.first_tokens),
-                        reply.prompt_tokens,
-                        reply.reply_tokens,
-                    )
-                    for index, reply in enumerate(replies)
-                ],
-            )
-            self._db.execute("DELETE FROM refusals WHERE key = ?", (key,))
+            self._insert(key, model, replies)
 
     def refuse(self, key: str, message: str) -> None:
         """Keeps why a question was refused; a later job asks it again."""
@@ -159,38 +152,81 @@ class Ledger:
         ).fetchone()
         return Spent(*found)
 
-    def open_batch(self, batch: str, base_url: str, model: str, keys: Iterable[str]) -> None:
-        """Keeps which questions a batch file on its way holds."""
+    def open_batch(self, file: str, base_url: str, model: str, keys: Iterable[str]) -> None:
+        """Keeps which questions an uploaded batch file holds."""
         with _transaction(self._db):
             self._db.execute(
-                "INSERT OR IGNORE INTO batches (id, base_url, model) VALUES (?, ?, ?)",
-                (batch, base_url, model),
+                "INSERT INTO batches (file, base_url, model) VALUES (?, ?, ?)",
+                (file, base_url, model),
             )
             self._db.executemany(
-                "INSERT OR IGNORE INTO batch_questions VALUES (?, ?)",
-                ((batch, key) for key in keys),
+                "INSERT OR IGNORE INTO batch_questions (file, key) VALUES (?, ?)",
+                ((file, key) for key in keys),
             )
 
-    def close_batch(self, batch: str) -> None:
-        """Notes that a batch's replies are all in."""
-        self._db.execute("UPDATE batches SET collected = 1 WHERE id = ?", (batch,))
+    def begin_batch(self, file: str, batch: str) -> None:
+        """Keeps the batch that was made of a file."""
+        self._db.execute("UPDATE batches SET id = ? WHERE file = ?", (batch, file))
 
-    def batches(self, base_url: str, model: str) -> list[str]:
+    def batches(self, base_url: str, model: str) -> list[Batch]:
         """The batches on their way."""
         found = self._db.execute(
-            "SELECT id FROM batches WHERE base_url = ? AND model = ? AND NOT collected",
-            (base_url, model),
+            "SELECT file, id FROM batches WHERE base_url = ? AND model = ?", (base_url, model)
         )
-        return [batch for (batch,) in found]
+        return [Batch(file, batch) for file, batch in found]
+
+    def batch_questions(self, file: str) -> set[str]:
+        """The questions of a batch on its way."""
+        found = self._db.execute("SELECT key FROM batch_questions WHERE file = ?", (file,))
+        return {key for (key,) in found}
 
     def in_batch(self, key: str) -> bool:
         """Whether a question is on its way in a batch."""
-        found = self._db.execute(
-            "SELECT 1 FROM batch_questions JOIN batches ON batches.id = batch "
-            "WHERE key = ? AND NOT collected",
-            (key,),
+        found = self._db.execute("SELECT 1 FROM batch_questions WHERE key = ?", (key,))
+        return found.fetchone() is not None
+
+    def collect(
+        self, file: str, model: str, outcomes: Iterable[tuple[str, list[Reply] | str]]
+    ) -> Iterator[list[Reply]]:
+        """Keeps all that a batch brought, replies or why there are none, and closes the batch.
+
+        All of it or, if the process ends before the last is taken, nothing.
+
+        Yields:
+            The replies to each question.
+        """
+        with _transaction(self._db):
+            for key, outcome in outcomes:
+                if isinstance(outcome, str):
+                    self.refuse(key, outcome)
+                else:
+                    self._insert(key, model, outcome)
+                    yield outcome
+            self._db.execute("DELETE FROM batch_questions WHERE file = ?", (file,))
+            self._db.execute("DELETE FROM batches WHERE file = ?", (file,))
+
+    def _insert(self, key: str, model: str, replies: Sequence[Reply]) -> None:
+        (number,) = self._db.execute(
+            "SELECT count(*) FROM replies WHERE key = ?", (key,)
         ).fetchone()
-        return found is not None
+        self._db.executemany(
+            "INSERT INTO replies (key, number, model, text, finish_reason, first_tokens, "
+            "prompt_tokens, reply_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    key,
+                    number + index,
+                    model,
+                    reply.text,
+                    reply.finish_reason,
+                    json.dumps(reply.first_tokens),
+                    reply.prompt_tokens,
+                    reply.reply_tokens,
+                )
+                for index, reply in enumerate(replies)
+            ],
+        )
+        self._db.execute("DELETE FROM refusals WHERE key = ?", (key,))
 
 
 def question_key(model: str, messages: Sequence[Message], sampling: Mapping[str, object]) -> str:

@@ -90,6 +90,15 @@ class Plan:
         opinions = self._opinions(replies)[: self.wanted]
         return combine(opinions) if opinions else None
 
+    def complaint(self, replies: Sequence[Reply]) -> str:
+        """Why replies, of which none can be read, can't be."""
+        if not replies:
+            return "not asked yet"
+        told = f"none of {len(replies)} replies could be read"
+        if all(reply.finish_reason == "length" for reply in replies):
+            return f"{told}: each was cut at {self.settings.max_reply_tokens} tokens"
+        return told
+
     def _opinions(self, replies: Sequence[Reply]) -> list[Opinion]:
         read = (read_reply(reply, self.prompt.form) for reply in replies)
         return [opinion for opinion in read if opinion is not None]

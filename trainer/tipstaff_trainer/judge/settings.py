@@ -44,6 +44,9 @@ class JudgeSettings(BaseModel):
         ge=0,
         description="seconds without any answer after which the job stops",
     )
+    poll_interval: float = Field(
+        default=30.0, gt=0, description="seconds between looks at a batch file's state"
+    )
     price_input: float = Field(default=0.0, ge=0, description="per million tokens of prompt")
     price_output: float = Field(default=0.0, ge=0, description="per million tokens of reply")
     max_cost: float | None = Field(default=None, gt=0, description="money that may be spent")

@@ -99,7 +99,7 @@ def request_body(
     return body
 
 
-def parse_completion(values: object, question: Question) -> list[Reply]:
+def parse_completion(values: object, question: Question | None = None) -> list[Reply]:
     """The replies of one call; what it cost, or where that is not said may have, is the first's.
 
     Raises:
@@ -111,8 +111,10 @@ def parse_completion(values: object, question: Question) -> list[Reply]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise FaultyReplyError(f"not a chat completion: {place}: {first['msg']}") from None
+    if not completion.choices:
+        raise FaultyReplyError("a chat completion without choices")
     usage = completion.usage or _Usage(
-        prompt_tokens=estimate_tokens(question.messages),
+        prompt_tokens=estimate_tokens(question.messages) if question else 0,
         completion_tokens=sum(count_tokens(each.message.content) for each in completion.choices),
     )
     return [

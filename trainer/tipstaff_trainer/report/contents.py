@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,8 +17,10 @@ from tipstaff_trainer.report.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.report.intervals import Interval, share
 from tipstaff_trainer.report.latency import Latency
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
+from tipstaff_trainer.report.reference_metrics import Metric
 from tipstaff_trainer.report.scored import Bools, ScoredRows
 from tipstaff_trainer.report.slices import Slice, measure, slices
+from tipstaff_trainer.report.yardsticks import Yardstick, yardsticks
 
 _MOST_MISTAKES = 10
 
@@ -95,15 +97,20 @@ class Report(_Part):
         cuts: What becomes of the rows.
         roc: None where all rows are of one class, as are the next.
         precision_recall: Likewise.
+        doubt: Risk against coverage, where the least sure decisions are left to a person.
+        unlike: Likewise, where what is most unlike the training data is left to a person; None
+            where the bundle can't tell.
         reliability: Score against share of good rows.
         histogram: Scores by class.
         false_passes: Bad rows that got a PASS, the surest first.
         false_blocks: Good rows that got a BLOCK, the surest first.
         slices: Measures of parts of the rows.
         cases: Named cases, those that fail first.
+        yardsticks: The evaluator beside cheap metrics, itself first; empty where no row has a
+            reference.
         latency: Of one request by length.
         learning: Curves of the training run, where its folder is at hand.
-        curves: Further ones, as risk against coverage.
+        curves: Further ones that others measured.
     """
 
     evaluator: str
@@ -120,12 +127,15 @@ class Report(_Part):
     cuts: Cuts
     roc: Curve | None
     precision_recall: Curve | None
+    doubt: Curve
+    unlike: Curve | None
     reliability: tuple[ReliabilityBin, ...]
     histogram: Histogram
     false_passes: tuple[Mistake, ...]
     false_blocks: tuple[Mistake, ...]
     slices: tuple[Slice, ...]
     cases: tuple[CaseOutcome, ...]
+    yardsticks: tuple[Yardstick, ...]
     latency: tuple[Latency, ...]
     learning: tuple[Curve, ...]
     curves: tuple[Curve, ...] = ()
@@ -140,6 +150,7 @@ def make_report(
     slice_by: Sequence[str] = (),
     warnings: Sequence[str] = (),
     cases: Sequence[Outcome] = (),
+    metrics: Mapping[str, Metric] | None = None,
     latency: Sequence[Latency] = (),
     learning: Sequence[Curve] = (),
     further: Sequence[Curve] = (),
@@ -154,12 +165,13 @@ def make_report(
         slice_by: Columns whose values part the rows.
         warnings: What to know before believing the numbers.
         cases: Named cases that it ran.
+        metrics: Cheap metrics to hold it against, by name.
         latency: What runs take here.
         learning: The training run's curves.
         further: Curves that others measured.
 
     Raises:
-        DataError: No row has a column to slice by.
+        DataError: No row has a column to slice by, or a metric failed on a row.
     """
     manifest = evaluator.manifest
     labels = np.array([row.label for row in scored.rows], dtype=float)
@@ -178,12 +190,17 @@ def make_report(
         cuts=_cuts(scored, evaluator.graph.policy),
         roc=curves.roc(scored.good, scored.scores),
         precision_recall=curves.precision_recall(scored.good, scored.scores),
+        doubt=curves.risk(scored.good, scored.scores),
+        unlike=None
+        if scored.ood_scores is None
+        else curves.risk(scored.good, scored.scores, scored.ood_scores),
         reliability=curves.reliability(scored.good, scored.scores),
         histogram=curves.histogram(scored.good, scored.scores),
         false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),
         false_blocks=_mistakes(scored, scored.good & scored.verdict_is(Verdict.BLOCK), 1),
         slices=slices(scored, slice_by),
         cases=tuple(case_outcome(each) for each in sorted(cases, key=lambda each: each.met)),
+        yardsticks=yardsticks(scored, metrics or {}),
         latency=tuple(latency),
         learning=tuple(learning),
         curves=tuple(further),
@@ -195,7 +212,8 @@ def doubts(scored: ScoredRows) -> list[str]:
     return [
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
-            (Reason.PARTIAL, "are longer than the evaluator reads, and were cut"),
+            (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
+            (Reason.OUT_OF_DISTRIBUTION, "are unlike what it was trained on, so none is a PASS"),
             (Reason.DEGRADED, "were scored in a mode other than the measured one"),
         )
         if (count := scored.count(reason))

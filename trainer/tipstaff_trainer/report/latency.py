@@ -3,52 +3,94 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from tipstaff.types import Interaction
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.encoding import Tokens
 
-_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _SECONDS_PER_LENGTH = 0.5
-_MOST_RUNS = 50
-_FEWEST_RUNS = 5
+_MOST_REPEATS = 50
+_FEWEST_REPEATS = 3
 
 
 class Latency(BaseModel):
     """One request alone on one thread, encoding aside.
 
     Attributes:
-        tokens: In the run.
-        median_ms: Of all runs.
-        p90_ms: Nine of ten runs are quicker.
-        runs: How many.
+        tokens: Of its texts; a longer ground truth is what makes it long.
+        runs: Of the graph, one for each window.
+        median_ms: Of all repeats.
+        p90_ms: Nine of ten repeats are quicker.
+        repeats: How many.
     """
 
     model_config = ConfigDict(frozen=True)
 
     tokens: int
+    runs: int
     median_ms: float
     p90_ms: float
-    runs: int
+    repeats: int
 
 
-def measure_latency(evaluator: Evaluator) -> tuple[Latency, ...]:
-    """Runs the graph on fillers of doubling length up to the evaluator's limit."""
-    longest = evaluator.manifest.encoding.max_length
-    lengths = sorted({*(length for length in _LENGTHS if length < longest), longest})
-    return tuple(_measure(evaluator, length) for length in lengths)
+def measure_latency(*evaluators: Evaluator) -> list[tuple[Latency, ...]]:
+    """Times made-up requests of doubling length, up to 4,096 tokens or what is read at all.
+
+    Several evaluators take turns, so that whatever else the machine does slows all of them alike.
+
+    Returns:
+        A tuple for each evaluator, by length.
+    """
+    longest = max(map(_longest, evaluators))
+    by_length = [_measure(evaluators, length) for length in _LENGTHS if length <= longest]
+    return [
+        tuple(point for point in points if point.tokens <= _longest(evaluator))
+        for evaluator, points in zip(evaluators, zip(*by_length, strict=True), strict=True)
+    ]
 
 
-def _measure(evaluator: Evaluator, length: int) -> Latency:
-    encoded = evaluator.filler(length)
-    evaluator.run([encoded])
-    taken: list[float] = []
-    while len(taken) < _FEWEST_RUNS or (
-        len(taken) < _MOST_RUNS and sum(taken) < _SECONDS_PER_LENGTH
+def _longest(evaluator: Evaluator) -> int:
+    """Tokens of the longest request that is timed: without windows, more than one run is cut."""
+    encoding = evaluator.manifest.encoding
+    return encoding.max_length if encoding.windows is None else max(_LENGTHS)
+
+
+def _measure(evaluators: Sequence[Evaluator], length: int) -> list[Latency]:
+    requests = [_request(evaluator, length) for evaluator in evaluators]
+    taken: list[list[float]] = [[] for _ in evaluators]
+    for evaluator, runs in zip(evaluators, requests, strict=True):
+        evaluator.run(runs[:1])
+    while len(taken[0]) < _FEWEST_REPEATS or (
+        len(taken[0]) < _MOST_REPEATS and sum(taken[0]) < _SECONDS_PER_LENGTH
     ):
-        started = time.perf_counter()
-        evaluator.run([encoded])
-        taken.append(time.perf_counter() - started)
-    median, p90 = (float(value) * 1e3 for value in np.quantile(taken, [0.5, 0.9]))
-    return Latency(tokens=len(encoded), median_ms=median, p90_ms=p90, runs=len(taken))
+        for evaluator, runs, times in zip(evaluators, requests, taken, strict=True):
+            started = time.perf_counter()
+            for tokens in runs:
+                evaluator.run([tokens])
+            times.append(time.perf_counter() - started)
+    return [
+        Latency(
+            tokens=length,
+            runs=len(runs),
+            median_ms=float(np.quantile(times, 0.5)) * 1e3,
+            p90_ms=float(np.quantile(times, 0.9)) * 1e3,
+            repeats=len(times),
+        )
+        for runs, times in zip(requests, taken, strict=True)
+    ]
+
+
+def _request(evaluator: Evaluator, length: int) -> Sequence[Tokens]:
+    """The runs of a request with that many tokens."""
+    if length <= evaluator.manifest.encoding.max_length:
+        return [evaluator.filler(length)]
+    fields = evaluator.manifest.fields
+    longest = "ground_truth" if "ground_truth" in fields else fields[-1]
+    # A word that every tokenizer keeps whole, or nearly.
+    texts = {name: "the " * (length if name == longest else 1) for name in fields}
+    return evaluator.encode(Interaction(**texts)).runs

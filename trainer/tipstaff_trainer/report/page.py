@@ -81,6 +81,7 @@ def report_page(report: Report) -> str:
         .render(
             it=report,
             summary=summary(report),
+            beaten=beaten(report),
             contents=_contents(report),
             plots=_plots(report),
             tables=_tables(report),
@@ -91,7 +92,7 @@ def report_page(report: Report) -> str:
 def report_card(report: Report) -> str:
     """The report in short, in Markdown."""
     template = environment(escape=False).get_template("evaluation.md.j2")
-    return template.render(it=report, summary=summary(report))
+    return template.render(it=report, summary=summary(report), beaten=beaten(report))
 
 
 def summary(report: Report) -> str:
@@ -106,6 +107,26 @@ def summary(report: Report) -> str:
             found.append(f"of 100 {among}, about {low} to {high} {verb}")
     text = ", and ".join(found)
     return f"At its cuts, {text}." if text else ""
+
+
+def beaten(report: Report) -> str:
+    """Which cheap metrics the evaluator beats, in words."""
+    others = [each for each in report.yardsticks if each.lead is not None]
+    worse = [each.name for each in others if each.lead and each.lead.low > 0]
+    better = [each.name for each in others if each.lead and each.lead.high < 0]
+    even = [each.name for each in others if each.name not in (*worse, *better)]
+    parts = [
+        f"{words}: {', '.join(names)}."
+        for words, names in (
+            ("By AUROC it is worse than", better),
+            ("No difference that these rows can show", even),
+            ("It beats", worse),
+        )
+        if names
+    ]
+    if worse and len(worse) == len(others):
+        return "By AUROC, yes: it is ahead of each of them by more than chance."
+    return " ".join(parts)
 
 
 def environment(*, escape: bool = True) -> Environment:
@@ -135,7 +156,8 @@ _SHOWN: dict[str, Callable[[float], str]] = {
     "count": lambda value: f"{value:,.0f}",
     "label": lambda value: f"{value:g}",
     "ms": lambda value: f"{value:.2f}",
-    "signed": lambda value: f"{value:+.3f}",
+    # Neither a negative zero nor a hyphen for a minus.
+    "signed": lambda value: f"{round(value, 3) + 0.0:+.3f}".replace("-", "−"),
     "p": lambda value: f"{value:.2g}",
 }
 
@@ -157,6 +179,8 @@ def _contents(report: Report) -> Iterator[tuple[str, str]]:
         yield "cases", "Named cases"
     if report.slices:
         yield "slices", "Parts"
+    if report.yardsticks:
+        yield "yardsticks", "Cheap metrics"
     if report.latency or report.learning or report.curves:
         yield "further", "Time and training"
     yield "all", "All measures"
@@ -169,6 +193,8 @@ def _plots(report: Report) -> dict[str, Any]:
         "roc": report.roc and plots.roc(report.roc),
         "precision_recall": report.precision_recall
         and plots.precision_recall(report.precision_recall, share_good),
+        "doubt": plots.risk_coverage(report.doubt),
+        "unlike": report.unlike and plots.risk_coverage(report.unlike),
         "reliability": plots.reliability(report.reliability),
         "histogram": plots.histogram(
             report.histogram, pass_at=policy.pass_at, block_below=policy.block_below
@@ -186,6 +212,8 @@ def _tables(report: Report) -> dict[str, Any]:
     return {
         "roc": _points(report.roc),
         "precision_recall": _points(report.precision_recall),
+        "doubt": _points(report.doubt),
+        "unlike": _points(report.unlike),
         "reliability": [
             (
                 f"{part.low:.1f} to {part.high:.1f}",
@@ -217,6 +245,7 @@ def _tables(report: Report) -> dict[str, Any]:
                 shown(point.median_ms, "ms"),
                 shown(point.p90_ms, "ms"),
                 shown(point.runs, "count"),
+                shown(point.repeats, "count"),
             )
             for point in report.latency
         ],
@@ -227,7 +256,7 @@ def _tables(report: Report) -> dict[str, Any]:
         ],
         "further": [_points(curve) for curve in report.curves],
         "metrics": [
-            (name, "not defined" if value is None else f"{value:,.4g}")
+            (name.replace("_", " "), "not defined" if value is None else f"{value:,.4g}")
             for name, value in report.metrics.items()
         ],
     }

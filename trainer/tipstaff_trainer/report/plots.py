@@ -6,12 +6,14 @@ suits light and dark.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,6 +23,8 @@ from tipstaff_trainer.report.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.report.latency import Latency
 
 _SIZE = (4.2, 3.0)
+# A loss logged at every step is noise; of a short run, every step can be seen.
+_SMOOTH_FROM = 100
 # What matplotlib is told, and what the page makes of it.
 _INK, _FAINT, _MAIN, _GOOD, _BAD, _SECOND = (f"#0000f{digit}" for digit in range(1, 7))
 _VARIABLES = {
@@ -155,23 +159,25 @@ def learning(curves: Sequence[Curve]) -> str:
     """Losses by step, on one axis; AUROC beside them, on the other."""
 
     def draw(axes: Axes) -> None:
-        colours = {"training loss": _FAINT, "validation loss, calibrated": _MAIN}
+        colours = {"training loss": _INK, "validation loss, calibrated": _MAIN}
         lines = []
         for curve in curves:
             if curve.name in colours:
-                few = len(curve.x) < 100
+                many = len(curve.x) > _SMOOTH_FROM
                 lines += axes.plot(
                     curve.x,
-                    curve.y,
+                    _smooth(curve.y) if many else curve.y,
                     color=colours[curve.name],
                     label=curve.name,
-                    linewidth=2 if few else 0.8,
-                    marker="o" if few else None,
+                    linewidth=1 if many else 2,
+                    marker=None if many else "o",
                     ms=3,
                 )
             else:
                 other = axes.twinx()
                 other.grid(visible=False)
+                other.spines["right"].set_visible(False)
+                other.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
                 other.set_ylabel(curve.name)
                 lines += other.plot(
                     curve.x, curve.y, color=_SECOND, label=curve.name, marker="o", ms=3
@@ -179,7 +185,32 @@ def learning(curves: Sequence[Curve]) -> str:
         axes.set_ylim(bottom=0)
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
-        axes.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=2)
+        axes.legend(handles=lines, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+    return _svg(draw)
+
+
+def _smooth(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """The mean of each step and its neighbours, a fiftieth of the run to either side."""
+    reach = len(values) // 50
+    sums = np.r_[0, np.cumsum(values)]
+    places = np.arange(len(values))
+    low, high = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(values))
+    smooth: npt.NDArray[np.float64] = (sums[high] - sums[low]) / (high - low)
+    return smooth
+
+
+def risk_coverage(curve: Curve) -> str:
+    """The share of wrong decisions by the share decided."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot(curve.x, curve.y, color=_MAIN)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1))
+        axes.set_xlim(0, 1)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(curve.x_label)
+        axes.set_ylabel(curve.y_label)
 
     return _svg(draw)
 
@@ -221,6 +252,9 @@ def _for_page(drawn: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'aria-hidden="true"', svg, count=1)
     svg = re.sub(r"(font: [\d.]+px) [^;\"]+", r"\1 var(--letters)", svg)
+    # Names inside of one drawing are names of the whole page, and two plots use the same.
+    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>p{own}-", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
     return svg

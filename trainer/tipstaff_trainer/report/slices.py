@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tipstaff.types import Verdict
+from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.report import intervals
 from tipstaff_trainer.report.intervals import Interval
@@ -69,6 +70,7 @@ def slices(scored: ScoredRows, columns: Sequence[str]) -> tuple[Slice, ...]:
     Raises:
         DataError: No row has a column.
     """
+    check_columns(scored.rows, columns)
     found = [part for column in columns for part in _by_column(scored, column)]
     sources = [row.label_source for row in scored.rows]
     if len(set(sources)) > 1:
@@ -77,18 +79,27 @@ def slices(scored: ScoredRows, columns: Sequence[str]) -> tuple[Slice, ...]:
     return tuple(found)
 
 
+def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
+    """Checks that some row has each of the columns.
+
+    Raises:
+        DataError: None has one.
+    """
+    for column in columns:
+        if not any(row.extra.get(column) for row in rows):
+            others = sorted({name for row in rows for name in row.extra})
+            raise DataError(
+                f'no row has a column "{column}" beside the known ones; '
+                + (
+                    f"there {'is' if len(others) == 1 else 'are'} {', '.join(others[:12])}"
+                    if others
+                    else "there is none"
+                )
+            )
+
+
 def _by_column(scored: ScoredRows, column: str) -> Iterator[Slice]:
     values = [row.extra.get(column, "") for row in scored.rows]
-    if not any(values):
-        others = sorted({name for row in scored.rows for name in row.extra})
-        raise DataError(
-            f'no row has a column "{column}" to slice by; '
-            + (
-                f"there are {', '.join(others[:12])}"
-                if others
-                else "there is none beside the known"
-            )
-        )
     common = {value for value, _ in Counter(values).most_common(_MOST_VALUES)}
     shown = [(value or "(empty)") if value in common else "(others)" for value in values]
     yield from _parts(scored, column, shown)

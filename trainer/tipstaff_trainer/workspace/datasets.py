@@ -18,7 +18,7 @@ from tipstaff_trainer.data import Row as LabelledRow
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.labels import counts
-from tipstaff_trainer.workspace.tables import Dataset, Label, Row
+from tipstaff_trainer.workspace.tables import Dataset, Label, Row, Table
 
 _AT_ONCE = 2000
 _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
@@ -184,7 +184,7 @@ class Datasets:
             position = page.after
 
     def labelled(self, dataset: int, *, part: str = "") -> list[LabelledRow]:
-        """The rows with a label that stands, as training takes them; of one part, if it is named."""
+        """The rows with a label that stands, as training takes them; of one part, if named."""
         return [
             as_labelled(row)
             for row in self.rows(dataset)
@@ -252,7 +252,7 @@ def as_labelled(row: Row) -> LabelledRow:
     )
 
 
-def _narrowed(dataset: int, only: str) -> Select[tuple[Row]]:
+def _narrowed(dataset: int, only: str) -> Select[Row]:
     query = select(Row).where(Row.dataset_id == dataset)
     match only:
         case "all":
@@ -285,7 +285,7 @@ def _insert(
                 "key": _storable(row.id),
                 **{name: _storable(row.interaction.get(name)) for name in FIELDS},
                 "weight": row.weight,
-                "group": _storable(row.group),
+                "row_group": _storable(row.group),
                 "extra": {name: _storable(text) for name, text in row.extra.items()},
                 "label": label,
                 "label_source": source,
@@ -294,7 +294,13 @@ def _insert(
                 "doubt": None if label is None or source != "judge" else 1 - abs(2 * label - 1),
             }
         )
-    ids = session.scalars(insert(Row).returning(Row.id, sort_by_parameter_order=True), values).all()
+    # Plain tables, and the keys read afterwards: asking for them row by row takes far longer.
+    session.connection().execute(insert(Table.metadata.tables[Row.__tablename__]), values)
+    ids = session.scalars(
+        select(Row.id)
+        .where(Row.dataset_id == dataset, Row.position >= start)
+        .order_by(Row.position)
+    ).all()
     given = [
         {
             "dataset_id": dataset,
@@ -308,7 +314,7 @@ def _insert(
         if row.labelled
     ]
     if given:
-        session.execute(insert(Label), given)
+        session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), given)
     return total
 
 

@@ -78,10 +78,15 @@ def look(path: Path, *, shown: str) -> Look:
     """
     with _named(path, shown), label_studio.as_lines(path) as lines:
         table = read_table(lines)
-        guessed: Mapping[str, str] = {}
+        guessed: dict[str, str] = {}
         # Where we can't tell, people say.
         with suppress(DataError):
-            guessed = resolve(table.columns, {}, labelled=False, file=shown).names
+            guessed.update(
+                (str(role), column)
+                for role, column in resolve(
+                    table.columns, {}, labelled=False, file=shown
+                ).names.items()
+            )
         rows = [
             {name: cells.anything(record.values.get(name)) for name in table.columns}
             for record in table.records[:_SHOWN_ROWS]
@@ -178,9 +183,9 @@ def _renamed(message: str, path: Path, shown: str) -> str:
 
 def _record(row: Row) -> dict[str, Any]:
     """A row as `tipstaff train` reads it, its own columns last."""
-    columns = {
+    columns: dict[str, Any] = {
         "id": row.key,
-        **{name: getattr(row, name) for name in FIELDS},
+        **{str(name): getattr(row, name) for name in FIELDS},
         "label": row.label,
         "label_source": row.label_source or None,
         "selection": row.selection,
@@ -198,7 +203,7 @@ def _columns(extra: Iterable[str]) -> list[str]:
 
 def _dump_csv(rows: Iterable[Row], extra: Sequence[str], file: BinaryIO) -> None:
     names = _columns(extra)
-    lines = csv.DictWriter(_Utf8(file), names, extrasaction="ignore")  # type: ignore[type-var]
+    lines = csv.DictWriter(_Utf8(file), names, extrasaction="ignore")
     lines.writeheader()
     for row in rows:
         lines.writerow(_record(row))

@@ -197,7 +197,12 @@ class Jobs:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, DATABASE_VARIABLE: self._database.url},
+                    env={
+                        **os.environ,
+                        DATABASE_VARIABLE: self._database.url,
+                        # Libraries' advice to programmers has no place in a user's log.
+                        "PYTHONWARNINGS": "ignore",
+                    },
                     # Ctrl-C at the desk, or its end, is not the job's.
                     start_new_session=True,
                 )

@@ -134,9 +134,7 @@ def _store(
                     select(Row.key, Row.id).where(
                         Row.dataset_id == dataset, Row.key.in_([each.row.id for each in some])
                     )
-                )
-                .tuples()
-                .all()
+                ).all()
             )
             for each in some:
                 if each.label is None:

@@ -1,7 +1,7 @@
 """Label Studio's JSON: a list of tasks with `data`, people's `annotations`, models' `predictions`.
 
-See https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks. Choices named like
-a label (good, bad, yes, no, …) and ratings or numbers in [0, 1] are read; a choice is written.
+See https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks. Choices
+named like a label (good, bad, yes, no, …) and numbers in [0, 1] are read; a choice is written.
 """
 
 from __future__ import annotations

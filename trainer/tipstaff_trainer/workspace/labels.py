@@ -28,7 +28,8 @@ class Standing:
         label: In [0, 1]; None where no label stands.
         source: Whose it is; empty where none stands.
         selection: How the row came to be given that label.
-        disputed: Whether people's labels fall on both sides of 0.5.
+        disputed: Whether labels of people, or, where there are none, of judges, fall on both sides
+            of 0.5.
     """
 
     label: float | None = None
@@ -66,7 +67,7 @@ def standing(labels: Iterable[Label]) -> Standing:
             label=math.fsum(values) / len(values),
             source=source,
             selection=given[0].selection if len(selections) == 1 else "unknown",
-            disputed=source == "human" and len({value >= 0.5 for value in values}) > 1,
+            disputed=source != "other" and len({value >= 0.5 for value in values}) > 1,
         )
     return Standing()
 

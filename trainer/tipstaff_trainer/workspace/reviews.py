@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from tipstaff_trainer.data import Selection
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.labels import NewLabel, record
-from tipstaff_trainer.workspace.tables import Dataset, Label, ReviewItem, Row, now
+from tipstaff_trainer.workspace.tables import Label, ReviewItem, Row, now
 
 PILOT_ROWS = 16
 # Longer than a person looks at one row, shorter than a lunch.
@@ -94,14 +94,15 @@ class Reviews:
                 raise WorkspaceError(f"rows can't be queued for being {', '.join(unknown)}")
             rows = list(chosen)
             generator.shuffle(rows)
-            start = session.scalar(
-                select(func.coalesce(func.max(ReviewItem.rank), -1)).where(
-                    ReviewItem.dataset_id == dataset
-                )
+            last = session.scalar(
+                select(func.max(ReviewItem.rank)).where(ReviewItem.dataset_id == dataset)
             )
             session.add_all(
                 ReviewItem(
-                    dataset_id=dataset, row_id=row, selection=chosen[row], rank=start + 1 + index
+                    dataset_id=dataset,
+                    row_id=row,
+                    selection=chosen[row],
+                    rank=(-1 if last is None else last) + 1 + index,
                 )
                 for index, row in enumerate(rows)
             )
@@ -115,26 +116,20 @@ class Reviews:
                     select(ReviewItem.state, func.count())
                     .where(ReviewItem.dataset_id == dataset)
                     .group_by(ReviewItem.state)
-                )
-                .tuples()
-                .all()
+                ).all()
             )
         return Progress(*(found.get(state, 0) for state in ("waiting", "done", "skipped")))
 
     def waiting(self, dataset: int, *, limit: int = 1000) -> Sequence[tuple[ReviewItem, Row]]:
         """The rows that wait, in their order."""
         with self._database.reading() as session:
-            return (
-                session.execute(
-                    select(ReviewItem, Row)
-                    .join(Row, Row.id == ReviewItem.row_id)
-                    .where(ReviewItem.dataset_id == dataset, ReviewItem.state == "waiting")
-                    .order_by(ReviewItem.rank)
-                    .limit(limit)
-                )
-                .tuples()
-                .all()
-            )
+            return session.execute(
+                select(ReviewItem, Row)
+                .join(Row, Row.id == ReviewItem.row_id)
+                .where(ReviewItem.dataset_id == dataset, ReviewItem.state == "waiting")
+                .order_by(ReviewItem.rank)
+                .limit(limit)
+            ).all()
 
     def claim(self, dataset: int, who: str) -> ReviewItem | None:
         """The next row for somebody, held for them; None when none waits that nobody else has."""
@@ -240,7 +235,7 @@ class Reviews:
             return session.scalar(query.limit(1))
 
 
-def _finished_by(dataset: int, who: str):  # type: ignore[no-untyped-def]
+def _finished_by(dataset: int, who: str) -> Select[ReviewItem]:
     return (
         select(ReviewItem)
         .where(
@@ -275,8 +270,8 @@ def _candidates(
         case "random":
             return _draw(session, dataset, count, generator)
         case "pilot":
-            ids = [row for row in session.scalars(select(Row.id).where(*unseen))]
-            free = [row for row in ids if row not in waiting and row not in taken]
+            unlabelled = session.scalars(select(Row.id).where(*unseen)).all()
+            free = [row for row in unlabelled if row not in waiting and row not in taken]
             return generator.sample(free, min(count, len(free)))
         case "uncertain":
             query = select(Row.id).where(*unseen, Row.doubt.is_not(None)).order_by(Row.doubt.desc())
@@ -286,8 +281,8 @@ def _candidates(
                 .where(Row.dataset_id == dataset, Row.disputed.is_(True))
                 .order_by(Row.position)
             )
-    ids = session.scalars(query.limit(count + len(waiting) + len(taken))).all()
-    return [row for row in ids if row not in waiting and row not in taken][:count]
+    found = session.scalars(query.limit(count + len(waiting) + len(taken))).all()
+    return [row for row in found if row not in waiting and row not in taken][:count]
 
 
 def _draw(session: Session, dataset: int, count: int, generator: random.Random) -> list[int]:
@@ -301,11 +296,7 @@ def _draw(session: Session, dataset: int, count: int, generator: random.Random) 
             )
         )
     )
-    found = (
-        session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset))
-        .tuples()
-        .all()
-    )
+    found = session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset)).all()
     free = [(row, source) for row, source in found if row not in drawn]
     sample = generator.sample(free, min(count, len(free)))
     seen = [row for row, source in sample if source == "human"]

@@ -32,6 +32,7 @@ def main(folder: str, job_id: int) -> int:
         job_id, state="running", started_at=now(), pid=me.pid, pid_started=me.create_time()
     )
     job = workspace.jobs.get(job_id)
+    print(f"{now():%Y-%m-%d %H:%M:%S} UTC  {job.title}", flush=True)
     try:
         # Only what this kind of job needs is imported.
         if job.kind == "label":

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -115,7 +115,9 @@ class Workspace:
         path = Path(file)
         shown = shown or path.name
         data = formats.read(path, shown=shown, mapping=mapping, label_source=label_source)
-        return self.datasets.add(name or Path(shown).stem, data, file=shown, who=who)
+        return self.datasets.add(
+            Path(shown).stem if name is None else name, data, file=shown, who=who
+        )
 
     def download_dataset(self, dataset: AnyDataset, file: str | Path, *, only: str = "all") -> Path:
         """Writes a data set with its labels: .csv, .jsonl, .parquet, or .json for Label Studio.
@@ -234,7 +236,7 @@ class Workspace:
         """
         found = self.datasets.get(dataset)
         repository.check_name(name)
-        fields = tuple(columns) if columns is not None else tuple(found.fields)
+        fields = cast(Sequence[Field], found.fields if columns is None else columns)
         check_fields(
             fields, resolve(found.fields, {}, labelled=False, file=found.name), file=found.name
         )

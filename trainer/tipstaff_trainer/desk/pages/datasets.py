@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from tipstaff_trainer.data import Selection
 from tipstaff_trainer.desk.web import Asked, get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import formats
@@ -85,7 +87,7 @@ def download(asked: Asked) -> Response:
     ending = asked.request.path_params["ending"]
     if ending not in formats.FORMATS:
         raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(formats.FORMATS)}")
-    file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed when read
+    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  see _pieces
     formats.dump(asked.workspace.datasets, dataset.id, file, ending, only=asked.text("only", "all"))
     file.seek(0)
     name = quote(f"{dataset.name}.{ending}")
@@ -150,7 +152,11 @@ def label(asked: Asked) -> Response:
 def queue(asked: Asked) -> Response:
     """Puts rows before people."""
     dataset = _dataset(asked)
-    wanted = {kind: asked.whole(kind, 0) or 0 for kind in ("uncertain", "disputed", "random")}
+    wanted: dict[Selection, int] = {
+        "uncertain": asked.whole("uncertain", 0) or 0,
+        "disputed": asked.whole("disputed", 0) or 0,
+        "random": asked.whole("random", 0) or 0,
+    }
     rows = asked.workspace.reviews.queue(dataset.id, wanted)
     if not rows:
         return asked.go(
@@ -165,7 +171,9 @@ def queue(asked: Asked) -> Response:
 def _judge_page(asked: Asked, error: str = "") -> Response:
     dataset = _dataset(asked)
     last = next((job.parameters for job in asked.workspace.jobs.recent(kind="label", limit=1)), {})
-    values = {
+    # A field that nobody has filled yet is empty.
+    values: defaultdict[str, str] = defaultdict(str)
+    values |= {
         **{name: str(value) for name, value in last.get("judge", {}).items() if value is not None},
         "key_variable": last.get("key_variable", "OPENAI_API_KEY"),
         "criterion": dataset.criterion or "faithfulness",
@@ -187,7 +195,7 @@ def _dataset(asked: Asked) -> Dataset:
     return asked.workspace.datasets.get(asked.number("dataset"))
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while piece := file.read(_CHUNK):
             yield piece

@@ -53,4 +53,5 @@ def resume(asked: Asked) -> Response:
 def _values(asked: Asked) -> dict[str, Any]:
     job: Job = asked.workspace.jobs.get(asked.number("job"))
     curves = asked.workspace.curves(job) if job.kind == "train" else Curves()
-    return {"job": job, "log": asked.workspace.jobs.log(job.id), "curves": curves}
+    log = None if asked.text("log") == "no" else asked.workspace.jobs.log(job.id)
+    return {"job": job, "log": log, "curves": curves}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
@@ -19,13 +19,14 @@ def routes() -> list[Route]:
     return [
         get("/playground", show),
         post("/playground", score),
+        get("/playground/ready", ready),
         post("/playground/server", serve),
     ]
 
 
 def show(asked: Asked) -> Response:
     """Three texts to fill, or a row to take them from."""
-    texts = {name: "" for name in FIELDS}
+    texts: dict[str, str] = dict.fromkeys(FIELDS, "")
     number = asked.whole("row_id")
     if number is not None:
         interaction = interaction_of(asked.workspace.datasets.row(number))
@@ -35,7 +36,7 @@ def show(asked: Asked) -> Response:
 
 def score(asked: Asked) -> Response:
     """Asks the server."""
-    texts = {name: asked.text(name) for name in FIELDS}
+    texts: dict[str, str] = {name: asked.text(name) for name in FIELDS}
     given = Interaction(**{name: text or None for name, text in texts.items()})
     if not any(texts.values()):
         return _page(asked, texts, error="Write something into at least one of the fields.")
@@ -45,6 +46,11 @@ def score(asked: Asked) -> Response:
     except TipstaffError as error:
         return _page(asked, texts, error=str(error))
     return _page(asked, texts, result=result, took=time.perf_counter() - started)
+
+
+def ready(asked: Asked) -> Response:
+    """Whether the server serves something, for a page that waits for it."""
+    return PlainTextResponse("yes" if asked.workspace.serving.serves() else "no")
 
 
 def serve(asked: Asked) -> Response:

@@ -70,7 +70,9 @@ def show(asked: Asked) -> Response:
 def store(asked: Asked) -> Response:
     """Makes a data set of the file."""
     path, name = _kept(asked)
-    mapping = {role: column for role in ROLES if (column := asked.text(f"map-{role}"))}
+    mapping: dict[str, str] = {
+        role: column for role in ROLES if (column := asked.text(f"map-{role}"))
+    }
     try:
         dataset = asked.workspace.upload_dataset(
             path,

@@ -103,3 +103,15 @@ for (const drop of document.querySelectorAll(".drop")) {
 for (const select of document.querySelectorAll("select[data-go]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
+
+// A page that waits for something loads anew once it is there.
+for (const waiting of document.querySelectorAll("[data-until]")) {
+  const look = async () => {
+    try {
+      const answer = await fetch(waiting.dataset.until);
+      if (answer.ok && (await answer.text()) === "yes") { location.reload(); return; }
+    } catch { /* the desk is away: it may come back */ }
+    setTimeout(look, 700);
+  };
+  setTimeout(look, 700);
+}

@@ -1,0 +1,68 @@
+"""Does `tipstaff label-errors` find labels that are known to be wrong?
+
+    python benchmarks/label_errors.py ROWS [--groups 200] [--flip 0.05 0.1 0.2] [--draws 5]
+
+Takes so many groups of ROWS, whose labels count as right, flips a share of them at random, and
+looks for them again. Prints one JSON object a share: of the labels listed as likely wrong how many
+were flipped (precision), of the flipped how many are listed (recall), and how many of the first as
+many as were flipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tipstaff_trainer.data import read_rows
+from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
+from tipstaff_trainer.label_errors import agreement, features, likely_errors, out_of_fold
+
+
+def main() -> None:
+    """Reads, flips, looks, prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", type=Path)
+    parser.add_argument("--groups", type=int, default=200)
+    parser.add_argument("--flip", type=float, nargs="+", default=[0.05, 0.1, 0.2])
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    generator = np.random.default_rng(args.seed)
+
+    rows = read_rows(args.rows).rows
+    names = sorted({row.group for row in rows})
+    kept = set(generator.choice(names, min(args.groups, len(names)), replace=False))
+    rows = [row for row in rows if row.group in kept]
+    matrix = features([row.interaction for row in rows], find_base(DEFAULT_BASE))
+    for share in args.flip:
+        found = []
+        for draw in range(args.draws):
+            flipped = generator.random(len(rows)) < share
+            noisy = [
+                replace(row, label=1 - row.label) if flip else row
+                for row, flip in zip(rows, flipped, strict=True)
+            ]
+            labels = np.array([row.label for row in noisy], dtype=float)
+            probabilities = out_of_fold(matrix, noisy, folds=5, seed=draw)
+            likely = likely_errors(labels, probabilities)
+            first = np.argsort(agreement(labels, probabilities))[: flipped.sum()]
+            found.append(
+                (
+                    likely.mean(),
+                    flipped[likely].mean(),
+                    likely[flipped].mean(),
+                    flipped[first].mean(),
+                )
+            )
+        names = ("listed", "precision", "recall", "of_the_first")
+        means = np.mean(found, axis=0).round(3).tolist()
+        numbers = dict(zip(names, means, strict=True))
+        print(json.dumps({"rows": len(rows), "flipped": share, **numbers}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Does a bundle tell interactions that are unlike its training data?
+
+    python benchmarks/ood.py BUNDLE KNOWN OTHER [OTHER ...]
+
+KNOWN is a file of interactions like those that BUNDLE was trained on, not of them; each OTHER is of
+another kind. Prints one JSON object a file: how well its out-of-distribution scores tell it from
+KNOWN (AUROC), by embedding or lengths alone too, and the share of it that is flagged. The last line
+is what the score takes, on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
+
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter, log_lengths
+from tipstaff_trainer.data import read_rows
+from tipstaff_trainer.measure import rulings
+
+Scores = npt.NDArray[np.float64]
+_REPEATS = 2000
+
+
+def main() -> None:
+    """Scores every file, compares, prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("known", type=Path)
+    parser.add_argument("others", type=Path, nargs="+", metavar="other")
+    args = parser.parse_args()
+
+    evaluator = Evaluator.load(args.bundle)
+    ood = evaluator.graph.ood
+    if ood is None:
+        parser.error(f"{args.bundle} can't tell: train it with this version")
+    meter = OodMeter.load(Bundle.open(args.bundle).read(ood.file))
+
+    def scores(file: Path) -> dict[str, Scores]:
+        interactions = [row.interaction for row in read_rows(file, labelled=False).rows]
+        found = rulings(evaluator, interactions)
+        lengths = [log_lengths(evaluator.encode(one).coverage) for one in interactions]
+        return {
+            "auroc": np.array([ruling.ood_score for ruling in found], dtype=float),
+            "auroc_embedding": np.array([meter.embeddings.of(one.embedding) for one in found]),
+            "auroc_lengths": np.array([meter.lengths.of(one) for one in lengths]),
+        }
+
+    known = scores(args.known)
+    print(json.dumps({"file": str(args.known), **_flagged(known)}))
+    for file in args.others:
+        other = scores(file)
+        which = np.repeat([0, 1], [len(known["auroc"]), len(other["auroc"])])
+        told = {
+            name: round(float(roc_auc_score(which, [*known[name], *other[name]])), 4)
+            for name in known
+        }
+        print(json.dumps({"file": str(file), **_flagged(other), **told}), flush=True)
+
+    interaction = read_rows(args.known, labelled=False).rows[0].interaction
+    ruling, coverage = evaluator.score(interaction), evaluator.encode(interaction).coverage
+    seconds = []
+    for _ in range(_REPEATS):
+        started = time.perf_counter()
+        meter.score(ruling.embedding, coverage)
+        seconds.append(time.perf_counter() - started)
+    print(json.dumps({"microseconds": round(float(np.median(seconds)) * 1e6, 1)}))
+
+
+def _flagged(scores: dict[str, Scores]) -> dict[str, float]:
+    found = scores["auroc"]
+    return {"n": len(found), "flagged": round(float((found > THRESHOLD).mean()), 4)}
+
+
+if __name__ == "__main__":
+    main()

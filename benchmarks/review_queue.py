@@ -1,0 +1,92 @@
+"""How many of a real judge's errors the review queue puts before a person first.
+
+    python benchmarks/review_queue.py BUNDLE ROWS [--replace ' | ' '/']
+
+ROWS holds people's `label` and a judge's `judge_label` for the same rows, as the OpenQA-eval data
+does (Kamalloo et al. 2023: GPT-4's verdicts). An error is a row where the two take different sides.
+The queue sees the judge's labels and what the evaluator in BUNDLE says; never people's. `ranked`
+is the queue without its random slice, `queue` with it, each the share of all errors among the first
+rows; at random that is the share of rows looked at. --replace brings the ground truth into the form
+that the evaluator was trained on. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.judge.agreement import agreement
+from tipstaff_trainer.judge.review_queue import review_queue
+from tipstaff_trainer.measure import rulings
+
+_SHARES = (0.05, 0.1, 0.2, 0.3)
+
+
+def main() -> None:
+    """Ranks, counts, prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("rows", type=Path)
+    parser.add_argument("--replace", nargs=2, default=("", ""), metavar=("OLD", "NEW"))
+    args = parser.parse_args()
+    people = read_rows(args.rows, label_source="human").rows
+    judged = [
+        replace(row, label=float(row.extra["judge_label"]), label_source="judge") for row in people
+    ]
+    wrong = {row.id for row, own in zip(people, judged, strict=True) if row.good != own.good}
+    passed = {row.id for row in judged if row.good and row.id in wrong}
+    old, new = args.replace
+    scored = rulings(
+        Evaluator.load(args.bundle),
+        [
+            replace(
+                row.interaction,
+                ground_truth=(row.interaction.ground_truth or "").replace(old or new, new),
+            )
+            for row in people
+        ],
+    )
+    scores = [ruling.score for ruling in scored]
+    right = sum((score >= 0.5) == row.good for score, row in zip(scores, people, strict=True))
+    found = agreement(
+        [row.label for row in judged], [row.label for row in people], [row.group for row in people]
+    )
+    print(
+        json.dumps(
+            {
+                "rows": len(people),
+                "judge_errors": len(wrong),
+                "passed_by_the_judge_only": len(passed),
+                "kappa": asdict(found.kappa),
+                "evaluator_accuracy": round(right / len(people), 4),
+                "ranked": _found(judged, scores, wrong, random_share=0.0),
+                "ranked_false_passes": _found(judged, scores, passed, random_share=0.0),
+                "queue": _found(judged, scores, wrong, random_share=0.2),
+                "most_possible": {
+                    str(share): round(min(1.0, share * len(people) / len(wrong)), 3)
+                    for share in _SHARES
+                },
+            }
+        )
+    )
+
+
+def _found(
+    rows: Sequence[Row], scores: Sequence[float], wrong: set[str], *, random_share: float
+) -> Mapping[str, float]:
+    """The share of errors among the first rows of the queue, by the share of rows looked at."""
+    found = {}
+    for share in _SHARES:
+        count = round(share * len(rows))
+        queue = review_queue(rows, count=count, random_share=random_share, scores=scores)
+        found[str(share)] = round(sum(each.row.id in wrong for each in queue) / len(wrong), 3)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""`tipstaff evaluate` and `tipstaff compare` as people type them, on untrained bundles."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tiny_bundle import make_bundle
+
+from tipstaff.cli import main
+from tipstaff_server import repository
+from tipstaff_server.evaluator.cases import Case
+
+PARIS = {"input": "capital of france", "output": "paris", "ground_truth": "paris"}
+
+
+@pytest.fixture
+def data(tmp_path):
+    rows = [
+        {
+            "input": f"capital of {country}",
+            "output": output,
+            "ground_truth": "paris / city paris",
+            "label": int(output == "paris"),
+            "system": system,
+        }
+        for country in ("france", "england", "city", "capital", "water")
+        for output, system in (("paris", "one"), ("london", "two"), ("the", "two"))
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+def evaluate(*words):
+    return main(["evaluate", *map(str, words)])
+
+
+def test_a_report_is_written_beside_what_is_printed(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_metric.py").write_text("def f(row): return len(row['output'])")
+    bundle, out = make_bundle(tmp_path / "b"), tmp_path / "out"
+    (bundle / "training").mkdir()
+    (bundle / "training" / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
+    code = evaluate(
+        bundle, data, "--out", out, "--slice-by", "system", "--separator", "/",
+        "--metric", "own_metric:f",
+    )  # fmt: skip
+    assert code == 0
+    shown = capsys.readouterr().out
+    assert "roc_auc" in shown
+    assert f"report: {out / 'index.html'}" in shown
+    report = json.loads((out / "report.json").read_text())
+    assert {part["value"] for part in report["slices"]} == {"one", "two"}
+    names = [each["name"] for each in report["yardsticks"]]
+    assert names[0] == "evaluator"
+    assert names[-1] == "own_metric:f"
+    exact = next(each for each in report["yardsticks"] if each["name"] == "exact match")
+    assert exact["auroc"]["value"] == 1
+    assert report["learning"][0]["y"] == [0.5]
+    assert report["latency"][-1]["tokens"] == 64
+
+
+def test_json_stays_one_object_on_standard_output(data, tmp_path, capsys):
+    bundle = make_bundle(tmp_path / "b", cases=(Case(name="a", expect="not-block", **PARIS),))
+    evaluate(bundle, data, "--json", "--out", tmp_path / "out")
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["n"] == 15
+    assert "named cases: " in shown.err
+    assert "report: " in shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--attach"], "--attach: say which cases, with --cases FILE"),
+        (["--slice-by", "system"], "--slice-by: is for the report, so give --out FOLDER"),
+        (["--out", "OUT", "--metric", "nowhere"], "name it as module:function"),
+        (["--cases", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["--out", "OUT", "--slice-by", "team"], 'no row has a column "team"'),
+        (["--out", "."], "holds files that are no report's"),
+        (["--out", "OUT", "--correct", "team"], 'no row has a column "team"'),
+    ],
+)
+def test_mistakes_are_one_line(words, said, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert evaluate(make_bundle(tmp_path / "b"), data, *words) in (1, 2)
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert not (tmp_path / "OUT").exists()
+
+
+def test_comparing_with_what_serves(data, tmp_path, capsys):
+    repo = tmp_path / "repo"
+    case = Case(name="paris passes", expect="pass", **PARIS)
+    repository.publish(make_bundle(tmp_path / "yes", bias=50, cases=(case,)), repo, promote=True)
+    newer = make_bundle(tmp_path / "no", bias=-50)
+    code = main(
+        ["compare", str(repo / "tiny"), str(newer), str(data), "--out", str(tmp_path / "c")]
+    )
+    assert code == 1
+    shown = capsys.readouterr().out
+    assert "10 rows better, 5 worse" in shown
+    # The newer one says nothing of cases, so it answers for those of the one that serves.
+    assert "named cases: 0 won, 1 lost of 1" in shown
+    assert 'regression: 1 named case lost: "paris passes"' in shown
+    comparison = json.loads((tmp_path / "c" / "comparison.json").read_text())
+    assert comparison["first"]["bundle"] == str(repo / "tiny" / "1")
+    assert comparison["first"]["latency"][0]["tokens"] == 16
+    assert (tmp_path / "c" / "index.html").is_file()
+
+
+def test_comparing_an_evaluator_with_itself(data, tmp_path, capsys):
+    bundle = str(make_bundle(tmp_path / "b"))
+    assert main(["compare", bundle, bundle, str(data), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["regressions"] == []

@@ -1,0 +1,125 @@
+"""Who gets in, what forms must carry, and that nothing that was typed is lost."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from desk_forms import hidden
+
+
+def criterion(**changes):
+    return {"name": "polite", "criterion": "It is polite.", "prompt": "Polite? {output}"} | changes
+
+
+def test_this_machine_needs_no_token(visit):
+    page = visit().get("/")
+    assert page.status_code == 200
+    assert "No data set yet" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_no_page_has_scripts_or_styles_of_its_own(visit):
+    browser = visit()
+    for path in ("/datasets", "/criteria/faithfulness", "/evaluators", "/playground", "/jobs"):
+        html = browser.get(path).text
+        assert not re.search(r"<style|<script(?! src=\"/static)| style=| on\w+=", html), path
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example"])
+def test_another_name_for_this_machine_is_refused(visit, host):
+    answer = visit().get("/datasets", headers={"host": host})
+    assert answer.status_code == 403
+    assert "open it as localhost" in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}]
+)
+def test_another_site_s_form_is_refused(visit, workspace, headers):
+    browser = visit()
+    mark = hidden(browser.get("/criteria/new").text)
+    answer = browser.post("/criteria/new", data=mark | criterion(action="save"), headers=headers)
+    assert answer.status_code == 403
+    assert "polite" not in [each.name for each in workspace.criteria.all()]
+
+
+def test_a_form_without_its_mark_is_kept_and_can_be_sent_again(visit, workspace):
+    browser = visit()
+    answer = browser.post("/criteria/new", data=criterion(action="save"))
+    assert answer.status_code == 403
+    assert "polite" not in [each.name for each in workspace.criteria.all()]
+    kept = hidden(answer.text)
+    assert kept["criterion"] == "It is polite."
+    assert browser.post("/criteria/new", data=kept).status_code == 200
+    assert workspace.criteria.get("polite").version == 1
+
+
+def test_others_need_the_token(visit):
+    browser = visit("http://desk.example", host="0.0.0.0", token="open sesame")
+    for path in ("/datasets", "/jobs/1/live", "/datasets/1/download/csv"):
+        assert browser.get(path).status_code == 401
+    refused = browser.post("/sign-in", data={"token": "please", "to": "/jobs"})
+    assert (refused.status_code, "That is not the token" in refused.text) == (401, True)
+    entered = browser.post("/sign-in", data={"token": "open sesame", "to": "/jobs", "name": "Ann"})
+    assert (entered.status_code, entered.url.path) == (200, "/jobs")
+    assert "Ann" in entered.text
+
+
+def test_a_link_with_the_token_lets_in(visit):
+    browser = visit("http://desk.example", host="0.0.0.0", token="open sesame")
+    assert browser.get("/?token=open%20sesame").url.path == "/datasets"
+    assert browser.get("/jobs").status_code == 200
+
+
+@pytest.mark.parametrize("to", ["https://evil.example", "//evil.example", "/\\evil.example"])
+def test_signing_in_leads_to_no_other_site(visit, to):
+    browser = visit("http://desk.example", host="0.0.0.0", token="t")
+    assert browser.post("/sign-in", data={"token": "t", "to": to}).url.host == "desk.example"
+
+
+def test_what_was_typed_outlives_the_session(visit, workspace):
+    browser = visit("http://desk.example", host="0.0.0.0", token="t", session_seconds=1)
+    browser.get("/?token=t")
+    form = hidden(browser.get("/criteria/new").text) | criterion(action="save")
+    for cookie in list(browser.cookies.jar):
+        # As if an hour had passed: the cookie is there, and its time is over.
+        if cookie.name == "tipstaff_desk":
+            cookie.value = cookie.value[:-4] + "beef"
+    out = browser.post("/criteria/new", data=form)
+    assert (out.status_code, "signed out" in out.text) == (401, True)
+    again = browser.post("/sign-in", data=hidden(out.text) | {"token": "t"})
+    assert "send it again" in again.text
+    assert browser.post("/criteria/new", data=hidden(again.text)).status_code == 200
+    assert workspace.criteria.get("polite").criterion == "It is polite."
+
+
+def test_a_session_ends(visit, monkeypatch):
+    browser = visit("http://desk.example", host="0.0.0.0", token="t", session_seconds=60)
+    browser.get("/?token=t")
+    assert browser.get("/jobs").status_code == 200
+    import tipstaff_trainer.desk.sessions as sessions
+
+    real = sessions.time.time
+    monkeypatch.setattr(sessions.time, "time", lambda: real() + 61)
+    assert browser.get("/jobs").status_code == 401
+
+
+def test_a_name_may_hold_anything_and_does_nothing(visit):
+    browser = visit()
+    mark = hidden(browser.get("/review").text) or hidden(browser.get("/datasets").text)
+    page = browser.post(
+        "/name", data=mark | {"name": "<script>alert(1)</script>", "back": "/datasets"}
+    )
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert" in page.text
+
+
+def test_no_such_page_is_said_kindly(visit):
+    answer = visit().get("/nowhere")
+    assert (answer.status_code, "There is no such page." in answer.text) == (404, True)
+    answer = visit().get("/datasets/99")
+    assert (answer.status_code, "there is no data set 99" in answer.text) == (404, True)

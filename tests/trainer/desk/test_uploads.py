@@ -1,0 +1,107 @@
+"""Files that people bring: good ones, broken ones, and those that want to climb out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from desk_forms import hidden
+
+ROWS = b"asked,reply\nq1,a1\nq2,<script>alert(1)</script>\n"
+
+
+@pytest.fixture
+def browser(visit):
+    return visit(max_upload_bytes=100_000)
+
+
+@pytest.fixture
+def bring(browser):
+    def bring(name, content):
+        form = hidden(browser.get("/datasets").text)
+        return browser.post("/uploads", data=form, files={"file": (name, content)})
+
+    return bring
+
+
+def store(browser, page, **fields):
+    return browser.post(str(page.url), data=hidden(page.text) | fields)
+
+
+def test_a_file_becomes_a_data_set(browser, bring, workspace):
+    page = bring("../../etc/traces of May.csv", ROWS)
+    assert page.url.path.startswith("/uploads/")
+    assert "traces of May.csv" in page.text
+    assert "<script>alert" not in page.text
+    stored = store(browser, page, **{"map-input": "asked", "map-output": "reply", "name": "May"})
+    assert "2 rows are in May." in stored.text
+    assert "<script>alert" not in stored.text
+    assert next(workspace.datasets.rows(1)).output == "a1"
+    assert list((workspace.folder / "uploads").iterdir()) == []
+    assert not (workspace.folder.parent / "etc").exists()
+    assert "this upload is gone" in browser.get(str(page.url)).text
+
+
+def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
+    page = bring("traces.csv", ROWS)
+    for fields, message in [
+        ({"name": "May"}, "no column for input, output or ground_truth"),
+        ({"name": "May", "map-output": "reply", "map-label": "asked"}, "is not a label"),
+        ({"name": "", "map-output": "reply"}, "no name for a data set"),
+    ]:
+        refused = store(browser, page, **fields)
+        assert refused.status_code == 400
+        assert message in refused.text
+        assert "--map" not in refused.text
+    assert not workspace.datasets.all()
+    assert "2 rows are in May." in store(browser, page, name="May", **{"map-output": "reply"}).text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("rows.xlsx", b"PK", "convert it to one of them"),
+        ("rows", b"a", "convert it to one of them"),
+        ("rows.csv", b"", "has no rows"),
+        ("rows.csv", b'a,b\n"1,2\n', "quotes"),
+        ("rows.csv", b"\xff\xfea\x00", "UTF-16"),
+        ("rows.jsonl", b"{", "not a JSON object on one line"),
+        ("rows.parquet", b"PAR1", "Parquet"),
+        ("rows.json", json.dumps({"a": []}).encode(), "input, output or ground_truth"),
+    ],
+)
+def test_a_broken_file_is_told(browser, bring, workspace, name, content, message):
+    page = bring(name, content)
+    refused = page if page.status_code == 400 else store(browser, page, name="x")
+    assert refused.status_code == 400
+    assert message in refused.text
+    assert str(workspace.folder) not in refused.text
+    assert not workspace.datasets.all()
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(browser, bring, workspace):
+    refused = bring("rows.csv", b"input\n" + b"x" * 3_000_000)
+    assert refused.status_code == 413
+    assert "--max-upload-bytes" in refused.text
+    assert not (workspace.folder / "uploads").exists()
+
+
+def test_no_file(browser):
+    form = hidden(browser.get("/datasets").text)
+    assert "No file was chosen." in browser.post("/uploads", data=form).text
+
+
+@pytest.mark.parametrize("key", ["%2e%2e", "%2e%2e%2fworkspace", "0" * 32, "a.name"])
+def test_no_other_file_is_reached(browser, key):
+    assert browser.get(f"/uploads/{key}").status_code == 404
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
+def test_downloads(browser, bring, ending):
+    page = bring("traces.csv", ROWS)
+    store(browser, page, name='M, "ä"'.replace('"', ""), **{"map-output": "reply"})
+    answer = browser.get(f"/datasets/1/download/{ending}")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''M%2C")
+    assert b"alert(1)" in answer.content
+    assert browser.get("/datasets/1/download/exe").status_code == 404

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+from judge_rows import capitals, row
+
+from tipstaff_trainer.errors import JudgeError
+from tipstaff_trainer.judge import Ledger, batch_files, label_rows, load_criterion
+
+CRITERION = load_criterion("answer-correctness")
+
+
+def labels(done):
+    return [judged.label for judged in done.rows]
+
+
+@pytest.fixture
+def settings(judge):
+    return lambda **rest: judge(poll_interval=0.05, soft="verdict", **rest)
+
+
+def test_a_batch_brings_what_calls_bring(settings, ledger, server):
+    rows = [*capitals(10), row("Paris, twice", id="a"), row("Paris, twice", id="b")]
+    done = label_rows(rows, CRITERION, settings(), ledger, batch=True)
+    assert labels(done) == [1, 0] * 5 + [1, 1]
+    assert server.behaviour.seen == 0
+    assert len(server.behaviour.batches) == 1
+    assert server.behaviour.calls.total() == 11
+    assert done.progress.done == 12
+    assert done.progress.tokens > 11 * 100
+    again = label_rows(rows, CRITERION, settings(), ledger, batch=True)
+    assert labels(again) == labels(done)
+    assert len(server.behaviour.batches) == 1
+
+
+def test_many_questions_are_many_files(settings, ledger, server, monkeypatch):
+    monkeypatch.setattr(batch_files, "_MOST_QUESTIONS", 4)
+    done = label_rows(capitals(10), CRITERION, settings(), ledger, batch=True)
+    assert None not in labels(done)
+    assert len(server.behaviour.batches) == 3
+
+
+def test_soft_labels_by_batch(judge, ledger, server):
+    done = label_rows(capitals(4), CRITERION, judge(poll_interval=0.05), ledger, batch=True)
+    assert labels(done) == pytest.approx([0.95, 0.05, 0.95, 0.05])
+    # One call, to find out what kind of label there is.
+    assert server.behaviour.seen == 1
+
+
+def test_what_failed_in_passing_is_sent_again_and_what_is_refused_is_not(settings, ledger, server):
+    rows = [
+        *capitals(2),
+        row("Paris [[mumble x1]]", id="m"),
+        row("Paris [[status 500 x1]]", id="s"),
+        row("Paris [[retry-after 1 x1]]", id="r"),
+        row("Paris [[status 400]]", id="x"),
+    ]
+    done = label_rows(rows, CRITERION, settings(), ledger, batch=True)
+    assert labels(done) == [1, 0, 1, 1, 1, None]
+    assert "HTTP 400" in list(done.rows)[-1].failure
+    assert len(server.behaviour.batches) == 2
+
+
+def test_a_job_that_is_killed_finds_its_batches_again(settings, tmp_path, server, monkeypatch):
+    """At the worst moment, too: when a batch was made and the ledger doesn't know it yet."""
+    path = tmp_path / "ledger.sqlite"
+
+    class Killed(BaseException):
+        pass
+
+    def kill(self, file, batch):
+        raise Killed
+
+    with monkeypatch.context() as patched, Ledger(path) as ledger:
+        patched.setattr(Ledger, "begin_batch", kill)
+        with pytest.raises(Killed):
+            label_rows(capitals(6), CRITERION, settings(), ledger, batch=True)
+    assert len(server.behaviour.batches) == 1
+    with Ledger(path) as ledger:
+        done = label_rows(capitals(6), CRITERION, settings(), ledger, batch=True)
+        assert None not in labels(done)
+    assert len(server.behaviour.batches) == 1
+    assert max(server.behaviour.calls.values()) == 1
+
+
+def test_a_batch_that_fails_as_a_whole_says_why(settings, ledger, server):
+    server.behaviour.fail_batches = "Enqueued token limit reached for judge-1."
+    with pytest.raises(JudgeError, match="Enqueued token limit reached"):
+        label_rows(capitals(3), CRITERION, settings(), ledger, batch=True)
+    server.behaviour.fail_batches = ""
+    assert None not in labels(label_rows(capitals(3), CRITERION, settings(), ledger, batch=True))
+
+
+def test_the_budget_holds_for_batches(settings, ledger, server):
+    limits = {"max_tokens_total": 5000, "max_reply_tokens": 20}
+    done = label_rows(capitals(60), CRITERION, settings(**limits), ledger, batch=True)
+    assert "the budget is spent" in done.stopped
+    assert 0 < done.progress.tokens <= 5000
+    assert 5 < server.behaviour.calls.total() < 60

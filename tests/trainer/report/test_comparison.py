@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tiny_bundle import make_bundle
+
+from tipstaff import Verdict
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.cases import Case, Outcome
+from tipstaff_trainer.report.comparison import compare, mcnemar, side
+from tipstaff_trainer.report.comparison_page import in_words, write_comparison
+
+
+@pytest.fixture(scope="module")
+def evaluator(tmp_path_factory):
+    return Evaluator.load(make_bundle(tmp_path_factory.mktemp("bundles") / "b"))
+
+
+@pytest.fixture
+def comparison(evaluator, make_scored):
+    def make(labels, first, second, *, groups=None, **further):
+        scored = tuple(make_scored(labels, scores, groups=groups) for scores in (first, second))
+        sides = tuple(
+            side(evaluator, rows, bundle=name)
+            for name, rows in zip(("old", "new"), scored, strict=True)
+        )
+        return compare(sides, scored, data="rows.jsonl", **further)
+
+    return make
+
+
+def outcome(name, *, met):
+    case = Case(name=name, expect="pass", output="a")
+    return Outcome(case, Verdict.PASS if met else Verdict.BLOCK, 0.5)
+
+
+def test_mcnemars_exact_test():
+    # By hand: two-sided binomial tails at one half.
+    assert mcnemar(1, 9) == pytest.approx(2 * (1 + 10) / 2**10)
+    assert mcnemar(9, 1) == mcnemar(1, 9)
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 5) == 1.0
+
+
+def test_what_got_better_and_worse_row_by_row(comparison):
+    found = comparison([1, 1, 0, 0], [0.9, 0.2, 0.6, 0.1], [0.4, 0.7, 0.2, 0.3])
+    assert [(row.id, row.first_verdict, row.second_verdict) for row in found.worse] == [
+        ("0", "PASS", "BLOCK")
+    ]
+    # The largest change first.
+    assert [(row.id, row.output) for row in found.better] == [("1", "answer 1"), ("2", "answer 2")]
+    assert (found.both_right, found.both_wrong) == (1, 0)
+    assert found.verdicts[Verdict.PASS][Verdict.BLOCK] == 2
+    assert found.verdicts[Verdict.BLOCK][Verdict.PASS] == 1
+    # Agreement 1/4 where 1/2 is expected by chance.
+    assert found.kappa == pytest.approx((1 / 4 - 1 / 2) / (1 - 1 / 2))
+    assert found.accuracy_difference.value == pytest.approx(0.25)
+
+
+def test_the_same_evaluator_is_no_regression(comparison):
+    random = np.random.default_rng(0)
+    labels, scores = random.random(60) < 0.5, random.random(60)
+    found = comparison(labels, scores, scores)
+    assert (found.p, found.kappa, found.regressions) == (1.0, 1.0, ())
+    assert (found.auroc_difference.low, found.auroc_difference.high) == (0, 0)
+    assert "neither is clearly better" in in_words(found)
+
+
+def test_a_much_worse_one_is_a_regression_and_the_other_way_round_it_is_better(comparison):
+    random = np.random.default_rng(0)
+    labels = random.random(200) < 0.5
+    good = np.clip(labels * 0.6 + random.random(200) * 0.4, 0, 1)
+    noise = random.random(200)
+    found = comparison(labels, good, noise)
+    assert len(found.regressions) == 2
+    assert "which is no chance" in found.regressions[0]
+    assert "AUROC is lower by" in found.regressions[1]
+    back = comparison(labels, noise, good)
+    assert back.regressions == ()
+    assert "The second is better" in in_words(back)
+
+
+def test_a_little_worse_is_chance(comparison):
+    labels = np.arange(40) % 2
+    first = np.where(labels, 0.8, 0.2)
+    second = first.copy()
+    second[0] = 0.8
+    assert comparison(labels, first, second).regressions == ()
+
+
+def test_a_lost_case_is_a_regression_whatever_the_rows_say(comparison):
+    labels, scores = [1, 0] * 5, [0.8, 0.2] * 5
+    found = comparison(
+        labels,
+        scores,
+        scores,
+        cases=(
+            [outcome("kept", met=True), outcome("lost", met=True), outcome("won", met=False)],
+            [outcome("kept", met=True), outcome("lost", met=False), outcome("won", met=True)],
+        ),
+    )
+    assert found.regressions == ('1 named case lost: "lost"',)
+    assert [case.second.case.name for case in found.won] == ["won"]
+
+
+def test_both_files_say_the_same(comparison, tmp_path):
+    found = comparison(
+        [1, 0] * 20,
+        [0.8, 0.2] * 20,
+        [0.3, 0.7] * 20,
+        cases=([outcome("<i>lost</i>", met=True)], [outcome("<i>lost</i>", met=False)]),
+    )
+    page = write_comparison(found, tmp_path / "out").read_text()
+    data = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert len(data["worse"]) == 40
+    assert "And 15 more in" in page
+    assert "answer 3" in page
+    assert "A regression." in page
+    assert "&lt;i&gt;lost" in page
+    assert "https://" not in page

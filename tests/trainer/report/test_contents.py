@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import auc
+from tiny_bundle import make_bundle
+
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.cases import Case, run_cases
+from tipstaff_server.evaluator.manifest import Windows
+from tipstaff_trainer.errors import DataError, ReportError
+from tipstaff_trainer.report.contents import make_report
+from tipstaff_trainer.report.curves import Curve
+from tipstaff_trainer.report.latency import measure_latency
+from tipstaff_trainer.report.learning import learning_curves
+from tipstaff_trainer.report.page import (
+    beaten,
+    check_folder,
+    report_card,
+    report_page,
+    summary,
+    write_report,
+)
+from tipstaff_trainer.report.reference_metrics import reference_metrics
+
+
+@pytest.fixture(scope="module")
+def evaluator(tmp_path_factory):
+    return Evaluator.load(make_bundle(tmp_path_factory.mktemp("bundles") / "b"))
+
+
+@pytest.fixture
+def report(evaluator):
+    def make(scored, **further):
+        return make_report(evaluator, scored, bundle="bundle", data="rows.jsonl", **further)
+
+    return make
+
+
+def test_verdicts_are_counted_by_class(report, make_scored):
+    found = report(make_scored([1, 1, 1, 0, 0], [0.9, 0.8, 0.2, 0.7, 0.1]))
+    good, bad = found.cuts.confusion
+    assert (good.passed, good.review, good.blocked) == (2, 0, 1)
+    assert (bad.passed, bad.review, bad.blocked) == (1, 0, 1)
+    assert found.cuts.false_pass.value == 0.5
+    assert found.cuts.false_block.value == pytest.approx(1 / 3)
+
+
+def test_mistakes_come_with_their_text_the_surest_first(report, make_scored):
+    found = report(make_scored([0, 0, 0, 1, 1, 1], [0.6, 0.9, 0.2, 0.4, 0.1, 0.8]))
+    assert [(each.score, each.output) for each in found.false_passes] == [
+        (0.9, "answer 1"),
+        (0.6, "answer 0"),
+    ]
+    assert [(each.score, each.place) for each in found.false_blocks] == [
+        (0.1, "row 5"),
+        (0.4, "row 4"),
+    ]
+
+
+def test_the_roc_curve_has_the_area_that_is_reported(report, many):
+    found = report(many)
+    assert auc(found.roc.x, found.roc.y) == pytest.approx(found.overall.auroc.value, abs=0.01)
+    assert len(found.roc.x) <= 200
+
+
+def test_the_reliability_bins_hold_every_row_once(report, many):
+    bins = report(many).reliability
+    assert sum(part.n for part in bins) == 200
+    assert all(part.low <= part.score <= part.high for part in bins)
+    assert sum(part.n * part.good for part in bins) == pytest.approx(many.good.sum())
+
+
+def test_leaving_the_least_sure_to_a_person_ends_at_the_error_of_all(report, many):
+    curve = report(many).doubt
+    wrong = (many.scores >= 0.5) != many.good
+    assert (curve.x[-1], curve.y[-1]) == (1, pytest.approx(wrong.mean()))
+    assert curve.y[0] < curve.y[-1]
+
+
+def test_leaving_what_is_unlike_the_training_data_to_a_person(report, many):
+    assert report(many).unlike is None
+    wrong = (many.scores >= 0.5) != many.good
+    told = replace(
+        many,
+        rulings=[
+            replace(ruling, ood_score=float(bad))
+            for ruling, bad in zip(many.rulings, wrong, strict=True)
+        ],
+    )
+    found = report(told)
+    # Here exactly the wrong ones are unlike, so that all else is right.
+    assert found.unlike.y == (0, pytest.approx(wrong.mean(), abs=1e-4))
+    assert "by likeness" in report_page(found)
+
+
+def test_slices_by_column_and_by_length(report, many):
+    found = report(many, slice_by=["system"])
+    by_system = [part for part in found.slices if part.by == "system"]
+    assert [(part.value, part.n) for part in by_system] == [("one", 100), ("two", 100)]
+    right = (many.scores >= 0.5) == many.good
+    assert by_system[0].accuracy.value == pytest.approx(right[::2].mean())
+    by_length = [part for part in found.slices if part.by == "length"]
+    assert [(part.value, part.n) for part in by_length] == [
+        ("1 to 32 tokens", 23),
+        ("33 to 64 tokens", 32),
+        ("65 to 128 tokens", 64),
+        ("129 to 256 tokens", 81),
+    ]
+
+
+def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
+    with pytest.raises(
+        DataError, match='no row has a column "team" beside the known ones; there is system'
+    ):
+        report(many, slice_by=["team"])
+
+
+def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
+    found = report(make_scored([1, 1], [0.9, 0.2]), metrics=reference_metrics(separator=None))
+    assert found.roc is None
+    assert found.overall.auroc is None
+    assert found.cuts.false_pass is None
+    page = report_page(found)
+    assert 'id="telling"' not in page
+    assert "not defined" in report_card(found)
+    assert summary(found).startswith("At its cuts, of 100 good ones")
+
+
+def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, evaluator):
+    case = Case(name="<b>bold</b>", expect="review", input="a", output="b", ground_truth="c")
+    scored = make_scored([0, 1, 0, 1] * 3, [0.9, 0.8, 0.3, 0.6] * 3, team=["<script>x", "b"] * 6)
+    found = report(
+        scored,
+        slice_by=["team"],
+        cases=run_cases(evaluator, [case]),
+        metrics=reference_metrics(separator=None),
+        latency=measure_latency(evaluator)[0],
+        learning=[Curve(name="training loss", x_label="step", y_label="loss", x=(1, 2), y=(2, 1))],
+        further=[Curve(name="risk", x_label="coverage", y_label="risk", x=(0, 1), y=(0, 0.2))],
+        warnings=["beware"],
+    )
+    page = report_page(found)
+    assert "<script" not in page
+    assert "&lt;script&gt;x" in page
+    assert "&lt;b&gt;bold" in page
+    # Nothing is loaded from anywhere: the only addresses are names of XML's.
+    assert "https://" not in page
+    assert {word for word in page.split('"') if word.startswith("http:")} <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+    assert page.count("<svg") == 8
+    # Drawn in the page's colours, so that light and dark both suit.
+    assert "#0000f" not in page
+    assert page.count('role="img"') == page.count("<svg")
+    for words in ("beware", "risk by coverage", "Time of one request", "Learning curve"):
+        assert words in page
+
+
+def test_the_plots_of_one_page_share_no_ids(report, many):
+    page = report_page(report(many))
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:url\(|href=")#([\w-]+)', page)) <= set(ids)
+
+
+def test_the_three_files_say_the_same(report, many, tmp_path):
+    found = report(many, slice_by=["system"])
+    page = write_report(found, tmp_path / "out")
+    assert page == tmp_path / "out" / "index.html"
+    data = json.loads((tmp_path / "out" / "report.json").read_text())
+    accuracy = data["overall"]["accuracy"]["value"]
+    assert accuracy == pytest.approx(found.overall.accuracy.value)
+    card = (tmp_path / "out" / "card.md").read_text()
+    for text in (page.read_text(), card):
+        assert f"{accuracy:.1%}" in text
+    assert "| system | two | 100 |" in card
+    # It may be made again, over the old one.
+    write_report(found, tmp_path / "out")
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(ReportError, match="no report's"):
+        check_folder(tmp_path)
+    with pytest.raises(ReportError, match="is a file"):
+        check_folder(tmp_path / "index.html")
+
+
+def test_cheap_metrics_are_held_against_it(report, many):
+    found = report(many, metrics={"length": lambda row: float(len(row.interaction.output))})
+    evaluator, length = found.yardsticks
+    assert evaluator.name == "evaluator"
+    assert evaluator.auroc == found.overall.auroc
+    assert length.lead.value == pytest.approx(evaluator.auroc.value - length.auroc.value)
+    assert length.lead.low > 0
+    assert "ahead of each" in beaten(found)
+    # Out of fold, a metric that knows nothing is no better than the share of good rows.
+    share = many.good.mean()
+    entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert length.cross_entropy == pytest.approx(entropy, abs=0.05)
+
+
+def test_a_metric_as_good_is_not_beaten(report, many):
+    scores = {row.id: score for row, score in zip(many.rows, many.scores, strict=True)}
+    found = report(many, metrics={"itself": lambda row: scores[row.id]})
+    assert found.yardsticks[1].lead.value == 0
+    assert "No difference that these rows can show: itself" in beaten(found)
+
+
+def test_a_learning_curve_is_read_from_a_runs_lines(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(
+        '{"step": 1, "loss": 0.7}\n{"step": 2, "loss": 0.6}\n'
+        '{"step": 2, "eval_calibrated_loss": 0.5, "eval_roc_auc": 0.8}\n{"step": 3, "lo'
+    )
+    loss, validation, auroc = learning_curves(file)
+    assert (loss.x, loss.y) == ((1, 2), (0.7, 0.6))
+    assert (validation.x, validation.y) == ((2,), (0.5,))
+    assert auroc.name == "validation AUROC"
+    assert learning_curves(tmp_path / "none") == ()
+
+
+def test_latency_is_measured_at_each_length_for_each_evaluator(tmp_path):
+    windows = Windows(output=8, ground_truth=12, max_runs=16)
+    short = Evaluator.load(make_bundle(tmp_path / "a", max_length=32, windows=windows))
+    dear = Evaluator.load(make_bundle(tmp_path / "b", max_length=64, run_cost=100))
+    one, other = measure_latency(short, dear)
+    assert [point.tokens for point in one] == [2**power for power in range(4, 13)]
+    assert [point.tokens for point in other] == [16, 32, 64]
+    assert [point.runs for point in one[:2]] == [1, 1]
+    assert 1 < one[2].runs < one[3].runs
+    assert one[-1].runs == 16
+    assert other[0].median_ms > one[0].median_ms
+    assert all(point.median_ms <= point.p90_ms for point in (*one, *other))

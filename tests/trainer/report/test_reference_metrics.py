@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tipstaff import Interaction
+from tipstaff.errors import UsageError
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.report.reference_metrics import (
+    bleu,
+    contains,
+    custom_metric,
+    exact_match,
+    reference_metrics,
+    rouge_l,
+    token_f1,
+    truthfulness,
+)
+from tipstaff_trainer.report.yardsticks import probabilities
+
+
+def row(output, ground_truth=None, **extra):
+    return Row(
+        Interaction("a question", output, ground_truth),
+        label=1.0,
+        id="1",
+        extra=extra,
+        place="rows.csv, row 1",
+    )
+
+
+def test_exact_match_looks_past_case_punctuation_and_articles():
+    assert exact_match("The Beatles!", ["Rolling Stones", "beatles"]) == 1
+    assert exact_match("the Beatles of Liverpool", ["beatles"]) == 0
+
+
+def test_token_f1_is_squads():
+    # Two of three words, two of two.
+    assert token_f1("paris in France", ["Paris, France"]) == pytest.approx(2 * (2 / 3) / (5 / 3))
+    assert token_f1("berlin", ["paris", "berlin"]) == 1
+    assert token_f1("the", ["paris"]) == 0
+
+
+def test_contains_takes_parts_of_words():
+    assert contains("In 1979, on July 10.", ["July 10"]) == 1
+    assert contains("Parisian", ["paris"]) == 1
+    assert contains("Paris", ["?"]) == 0
+
+
+def test_bleu_and_rouge_take_the_best_reference():
+    for measure in (bleu, rouge_l):
+        assert measure("the cat sat on the mat", ["a dog", "the cat sat on the mat"]) == (
+            pytest.approx(1)
+        )
+        assert measure("the cat sat on the mat", ["a dog"]) < 0.1
+    # The longest common subsequence is three of six words, and three of three; stems count.
+    assert rouge_l("the cats sat", ["the cat sat on the mat"]) == pytest.approx(2 / 3)
+
+
+def test_truthfulness_is_a_difference():
+    correct, incorrect = ["nothing happens"], ["you get bad luck", "you die"]
+    assert truthfulness("nothing happens", correct, incorrect) == 1
+    assert truthfulness("you die", correct, incorrect) == -1
+
+
+def test_alternatives_are_parted_or_listed():
+    by_sign = reference_metrics(separator="/")["exact match"]
+    assert by_sign(row("Rome", "Paris / Rome")) == 1
+    assert reference_metrics(separator=None)["exact match"](row("Rome", "Paris / Rome")) == 0
+    listed = reference_metrics(separator=None, correct="answers")["exact match"]
+    assert listed(row("Rome", "x", answers='["Paris", "Rome"]')) == 1
+
+
+def test_incorrect_answers_bring_truthfulqas_measure():
+    metrics = reference_metrics(separator=";", incorrect="wrong")
+    name = "truthfulness (ROUGE-L)"
+    assert metrics[name](row("you die", "nothing happens", wrong="bad luck; you die")) == -1
+    assert math.isnan(metrics[name](row("you die", "nothing happens")))
+    assert name not in reference_metrics(separator=";")
+
+
+@pytest.mark.parametrize("texts", [("", "a"), ("a", " "), (None, "a"), ("a", None)])
+def test_without_output_or_reference_there_is_no_value(texts):
+    for metric in reference_metrics(separator="/").values():
+        assert math.isnan(metric(row(*texts)))
+
+
+def test_a_function_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_metrics_1.py").write_text(
+        "def words(row):\n    return len(row['output'].split()) + float(row['bonus'])\n"
+        "broken = lambda row: row['nothing']\nnumber = 3\n"
+    )
+    assert custom_metric("my_metrics_1:words")(row("one two", bonus="0.5")) == 2.5
+    with pytest.raises(DataError, match=r"rows\.csv, row 1: my_metrics_1:broken raised KeyError"):
+        custom_metric("my_metrics_1:broken")(row("one"))
+    for name, words in (
+        ("my_metrics_1", "name it as module:function"),
+        ("no_such_metrics:f", "No module named"),
+        ("my_metrics_1:f", "has no f"),
+        ("my_metrics_1:number", "is no function"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            custom_metric(name)
+
+
+def test_a_value_becomes_a_probability_whatever_its_scale():
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 5)
+    good = np.repeat(random.random(60) < 0.5, 5)
+    values = good + random.normal(0, 0.3, 300)
+    found = probabilities(values, good, groups)
+    assert ((found >= 0.5) == good).mean() > 0.9
+    assert np.isfinite(found).all()
+    # A scale of its own changes nothing.
+    assert probabilities(1000 * values + 5, good, groups) == pytest.approx(found, abs=1e-6)

@@ -1,0 +1,142 @@
+"""Jobs: real processes that are stopped, killed, gone on with, and that say what went wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from judge_server import Behaviour, JudgeServer
+from running_server import wait_until
+
+from tipstaff_trainer.errors import JobError, WorkspaceError
+from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace.tables import Job
+
+
+@pytest.fixture
+def judge():
+    with JudgeServer(Behaviour(delay=0.05)) as server:
+        yield server
+
+
+def label(workspace, dataset, url, **words):
+    return workspace.label_dataset(
+        dataset,
+        criterion="answer-correctness",
+        judge={"model": "judge-1", "base_url": url, "concurrency": 1, "patience": 1},
+        **words,
+    )
+
+
+def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace, dataset, judge):
+    job = label(workspace, dataset, judge.url)
+    wait_until(lambda: workspace.jobs.get(job.id).done >= 5, 60)
+    os.kill(workspace.jobs.get(job.id).pid, signal.SIGKILL)
+    wait_until(lambda: workspace.jobs.get(job.id).state == "failed", 20)
+    assert "go on with it" in workspace.jobs.get(job.id).message
+    # Another desk, after the first one's end, knows of it too.
+    other = Workspace(workspace.folder)
+    judge.behaviour.delay = 0.0
+    done = other.wait_for(other.jobs.resume(job.id), timeout=60)
+    other.close()
+    assert done.message.startswith("60 of 60 rows are labelled")
+    assert workspace.datasets.get(dataset).judge == 60
+    # One call may have been on its way when it was killed.
+    assert judge.behaviour.seen <= len(judge.behaviour.calls) + 1
+    with pytest.raises(WorkspaceError, match="is done"):
+        workspace.jobs.resume(job.id)
+
+
+def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
+    job = label(workspace, dataset, judge.url)
+    wait_until(lambda: workspace.jobs.get(job.id).done >= 5, 60)
+    stopped = workspace.jobs.stop(job.id)
+    assert stopped.state == "stopped"
+    assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
+    assert 5 <= workspace.datasets.get(dataset).judge < 60
+    with pytest.raises(JobError, match="stopped"):
+        workspace.wait_for(job)
+
+
+def test_a_judge_that_is_down_is_said_so(workspace, dataset):
+    with pytest.raises(JobError, match="has not answered"):
+        label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
+    assert workspace.reviews.progress(dataset.id).waiting == 16
+
+
+def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):
+    with workspace.database.writing() as session:
+        session.add(
+            Job(
+                kind="label",
+                title="x",
+                parameters={},
+                state="running",
+                pid=os.getpid(),
+                pid_started=psutil.Process().create_time() - 100,
+            )
+        )
+    (job,) = workspace.jobs.recent()
+    assert job.state == "failed"
+    assert workspace.jobs.stop(job.id).state == "failed"
+
+
+def test_a_job_outlives_whoever_started_it(tmp_path, traces, judge):
+    script = f"""
+from tipstaff_trainer import Workspace
+workspace = Workspace({str(tmp_path / "w")!r})
+dataset = workspace.upload_dataset({str(traces)!r})
+workspace.label_dataset(dataset, criterion="answer-correctness",
+                        judge={{"model": "judge-1", "base_url": {judge.url!r}}})
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    workspace = Workspace(tmp_path / "w")
+    assert workspace.wait_for(1, timeout=60).state == "done"
+    assert "60/60" in workspace.jobs.log(1)
+    workspace.close()
+
+
+def test_a_log_is_shown_without_what_was_drawn_over(workspace):
+    folder = workspace.jobs.folder(7)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_bytes(b"one\n  5%\r 50%\r100%\nlast")
+    assert workspace.jobs.log(7) == "one\n100%\nlast"
+    assert workspace.jobs.log(7, most=10) == "last"
+    assert workspace.jobs.log(8) == ""
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from tipstaff_trainer import Workspace
+from tipstaff_trainer.errors import WorkspaceError
+workspace = Workspace(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = Path(sys.argv[1], "workspace.sqlite-wal").stat().st_size + 20_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+try:
+    workspace.upload_dataset(sys.argv[2], name="too much")
+except WorkspaceError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_said_so_and_loses_nothing(workspace, dataset, tmp_path):
+    large = tmp_path / "large.jsonl"
+    large.write_text("\n".join(f'{{"input": "{n} {"x" * 200}"}}' for n in range(3000)))
+    said = subprocess.run(
+        [sys.executable, "-c", FULL, str(workspace.folder), str(large)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.returncode == 0, said.stderr
+    assert "make room on the disk" in said.stdout
+    assert [each.name for each in workspace.datasets.all()] == ["traces"]
+    assert len(list(workspace.datasets.rows(dataset.id))) == 60
+    assert workspace.upload_dataset(Path(large), name="enough").rows == 3000

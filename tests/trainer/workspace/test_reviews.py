@@ -1,0 +1,118 @@
+"""The review queue: who gets which row, in what order, and that two people never lose a label."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace import reviews as reviews_module
+from tipstaff_trainer.workspace.labels import NewLabel, record
+
+
+@pytest.fixture
+def queued(workspace, dataset):
+    workspace.reviews.queue(dataset.id, {"pilot": 10}, seed=0)
+    return dataset.id
+
+
+def test_everybody_gets_another_row_and_keeps_it(workspace, queued):
+    ann, ben = (workspace.reviews.claim(queued, who) for who in ("ann", "ben"))
+    assert ann.row_id != ben.row_id
+    assert workspace.reviews.claim(queued, "ann").id == ann.id
+
+
+def test_a_row_that_somebody_left_goes_to_another(workspace, queued, monkeypatch):
+    monkeypatch.setattr(reviews_module, "_HELD", -reviews_module._HELD)
+    left = workspace.reviews.claim(queued, "ann")
+    assert workspace.reviews.claim(queued, "ben").id == left.id
+
+
+def test_a_late_label_is_kept_and_said_so(workspace, queued, monkeypatch):
+    monkeypatch.setattr(reviews_module, "_HELD", -reviews_module._HELD)
+    item = workspace.reviews.claim(queued, "ann")
+    assert workspace.reviews.claim(queued, "ben").id == item.id
+    seen = workspace.datasets.row(item.row_id).last_label
+    assert workspace.reviews.submit(item.id, 1.0, who="ben", over=seen).crossed is None
+    late = workspace.reviews.submit(item.id, 0.0, who="ann", over=seen)
+    assert late.crossed.who == "ben"
+    row = workspace.datasets.row(item.row_id)
+    assert row.disputed
+    assert [each.who for each in workspace.datasets.labels(row.id)] == ["ben", "ann"]
+    assert workspace.reviews.progress(queued).done == 1
+
+
+def test_many_people_at_once_lose_nothing(workspace, dataset):
+    workspace.reviews.queue(dataset.id, {"pilot": 48}, seed=0)
+
+    def work(who):
+        seen = []
+        while (item := workspace.reviews.claim(dataset.id, who)) is not None:
+            row = workspace.datasets.row(item.row_id)
+            workspace.reviews.submit(item.id, 1.0, who=who, over=row.last_label)
+            seen.append(item.row_id)
+        return seen
+
+    with ThreadPoolExecutor(4) as people:
+        seen = [row for rows in people.map(work, ["ann", "ben", "cem", "dua"]) for row in rows]
+    assert len(seen) == len(set(seen)) == 48
+    after = workspace.datasets.get(dataset)
+    assert (after.human, after.good, after.disputed) == (48, 48, 0)
+
+
+def test_undo_back_and_skip(workspace, queued):
+    reviews = workspace.reviews
+    first = reviews.claim(queued, "ann")
+    reviews.submit(first.id, 0.0, who="ann", over=0)
+    second = reviews.claim(queued, "ann")
+    assert reviews.before(second, who="ann").id == first.id
+    assert reviews.before(reviews.item(first.id), who="ann") is None
+    reviews.skip(second.id, who="ann")
+    assert reviews.progress(queued).skipped == 1
+    assert reviews.undo(queued, who="ben") is None
+    assert reviews.undo(queued, who="ann").id == second.id
+    assert reviews.undo(queued, who="ann").id == first.id
+    assert workspace.datasets.row(first.row_id).label is None
+    assert [each.value for each in workspace.datasets.labels(first.row_id)] == [0.0, None]
+    progress = reviews.progress(queued)
+    assert (progress.waiting, progress.done, progress.skipped) == (10, 0, 0)
+
+
+def test_what_was_skipped_comes_back(workspace, queued):
+    for _ in range(10):
+        workspace.reviews.skip(workspace.reviews.claim(queued, "ann").id, who="ann")
+    assert workspace.reviews.claim(queued, "ann") is None
+    assert workspace.reviews.bring_back(queued) == 10
+    assert workspace.reviews.claim(queued, "ben") is not None
+
+
+def test_the_most_doubtful_come_first_and_none_twice(workspace, dataset):
+    rows = workspace.datasets.page(dataset.id).rows
+    with workspace.database.writing() as session:
+        for index, row in enumerate(rows[:20]):
+            value = 0.5 + index / 50
+            doubt = 1 - abs(2 * value - 1)
+            record(session, row.id, NewLabel(value, "judge", "gpt", doubt=doubt))
+    queue = workspace.reviews.queue
+    assert set(queue(dataset.id, {"uncertain": 3})) == {row.id for row in rows[:3]}
+    assert set(queue(dataset.id, {"uncertain": 3})) == {row.id for row in rows[3:6]}
+
+
+def test_a_random_draw_is_over_all_rows_and_asks_nobody_twice(workspace, dataset):
+    rows = workspace.datasets.page(dataset.id, size=60).rows
+    with workspace.database.writing() as session:
+        for row in rows[:30]:
+            record(session, row.id, NewLabel(1.0, "human", "ann", "uncertain"))
+    waiting = workspace.reviews.queue(dataset.id, {"random": 40}, seed=1)
+    drawn = list(workspace.datasets.rows(dataset.id))
+    already = [row for row in drawn if row.selection == "random"]
+    assert len(waiting) + len(already) == 40
+    assert already
+    assert all(row.label_source == "human" for row in already)
+    assert not workspace.reviews.queue(dataset.id, {"random": 100}, seed=2)[20:]
+
+
+def test_an_unknown_reason_is_refused(workspace, dataset):
+    with pytest.raises(WorkspaceError, match="funny"):
+        workspace.reviews.queue(dataset.id, {"funny": 1})

@@ -1,0 +1,198 @@
+"""The Python API: data sets in and out, training, promoting, scoring."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pandas
+import pytest
+from tiny_bundle import make_bundle
+
+from tipstaff.errors import TipstaffError, UsageError
+from tipstaff_server import repository
+from tipstaff_trainer.data import read_rows
+from tipstaff_trainer.errors import DataError, WorkspaceError
+from tipstaff_trainer.workspace import Workspace
+
+
+@pytest.fixture
+def labelled(workspace, dataset):
+    workspace.reviews.queue(dataset.id, {"random": 40}, seed=0)
+    for index in range(40):
+        item = workspace.reviews.claim(dataset.id, "ann")
+        good = workspace.datasets.row(item.row_id).extra["system"] == "a"
+        workspace.reviews.submit(item.id, float(good), who="ann", over=0, reason=f"because {index}")
+    return workspace.datasets.get(dataset)
+
+
+def test_a_workspace_is_imported_without_torch():
+    script = "import sys; from tipstaff_trainer import Workspace; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "tipstaff_trainer.workspace" in loaded
+    assert not {"torch", "transformers", "sklearn", "pyarrow", "uvicorn"} & set(loaded)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
+def test_what_is_downloaded_can_be_uploaded_and_trained_on(workspace, labelled, tmp_path, ending):
+    file = workspace.download_dataset(labelled, tmp_path / f"rows.{ending}")
+    again = workspace.upload_dataset(file, name="again")
+    assert (again.rows, again.labelled, again.human) == (60, 40, 40)
+    assert again.good == labelled.good
+    both = zip(workspace.datasets.rows(labelled.id), workspace.datasets.rows(again.id), strict=True)
+    for row, copy in both:
+        assert (row.key, row.input, row.output, row.ground_truth, row.label, row.group) == (
+            *(copy.key, copy.input, copy.output, copy.ground_truth, copy.label),
+            # Label Studio has no place for it, and it is derived again.
+            copy.group,
+        )
+        assert row.extra["system"] == copy.extra["system"]
+    if ending != "json":
+        assert len(read_rows(file).rows) == 40
+
+
+def test_label_studio_s_own_export_is_read(workspace, tmp_path):
+    choice = {"from_name": "c", "to_name": "t", "type": "choices"}
+    tasks = [
+        {
+            "id": 7,
+            "data": {"question": "2 + 2?", "answer": "4"},
+            "annotations": [
+                {"completed_by": 1, "result": [{**choice, "value": {"choices": ["Good"]}}]},
+                {"was_cancelled": True, "result": [{**choice, "value": {"choices": ["Bad"]}}]},
+            ],
+        },
+        {"id": 8, "data": {"question": "2 + 3?", "answer": "4"}, "annotations": []},
+    ]
+    file = tmp_path / "project-1.json"
+    file.write_text(json.dumps(tasks))
+    dataset = workspace.upload_dataset(file)
+    assert (dataset.rows, dataset.labelled, dataset.human, dataset.good) == (2, 1, 1, 1)
+    tasks[0]["annotations"][0]["result"][0]["value"]["choices"] = ["Purple"]
+    file.write_text(json.dumps(tasks))
+    with pytest.raises(DataError, match=r'^project-1.json, task 1: choice "Purple" is not a label'):
+        workspace.upload_dataset(file, name="again")
+
+
+@pytest.mark.parametrize(
+    ("content", "mapping", "message"),
+    [
+        (b"input,output\n1,2,3\n", {}, "has 3 cells and the header has 2"),
+        (b"input,output\n\xff,b\n", {}, "not UTF-8"),
+        (b"", {}, "has no rows"),
+        (b"a,b\n1,2\n", {}, "no column for input, output or ground_truth"),
+        (b"input,good\na,maybe\n", {}, 'column "good": "maybe" is not a label'),
+        (b"input\na\n", {"output": "reply"}, 'there is no column "reply" to map to output'),
+    ],
+)
+def test_a_broken_file_or_mapping_leaves_nothing_behind(
+    workspace, tmp_path, content, mapping, message
+):
+    (tmp_path / "broken.csv").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        workspace.upload_dataset(
+            tmp_path / "broken.csv", mapping=mapping, shown="what they call it.csv"
+        )
+    assert message in str(error.value)
+    assert str(error.value).startswith("what they call it.csv")
+    assert not workspace.datasets.all()
+
+
+@pytest.mark.parametrize("name", ["May", " May ", "../may", "", "x" * 81])
+def test_names_are_unique_and_plain(workspace, traces, name):
+    workspace.upload_dataset(traces, name="May")
+    with pytest.raises(WorkspaceError, match=r"already|no name"):
+        workspace.upload_dataset(traces, name=name)
+    assert [each.name for each in workspace.datasets.all()] == ["May"]
+
+
+def test_pages_go_both_ways_and_can_be_narrowed(workspace, labelled):
+    page = workspace.datasets.page
+    first = page(labelled.id, size=25)
+    second = page(labelled.id, size=25, after=first.after)
+    third = page(labelled.id, size=25, after=second.after)
+    positions = [row.position for part in (first, second, third) for row in part.rows]
+    assert positions == list(range(60))
+    assert (first.before, third.after) == (None, None)
+    back = page(labelled.id, size=25, before=third.before)
+    assert [row.id for row in back.rows] == [row.id for row in second.rows]
+    assert len(page(labelled.id, only="human", size=100).rows) == 40
+    assert len(page(labelled.id, only="unlabelled", size=100).rows) == 20
+    with pytest.raises(WorkspaceError, match="funny"):
+        page(labelled.id, only="funny")
+
+
+def test_a_split_keeps_groups_whole_and_replaces_the_last(workspace, labelled):
+    for seed in (0, 1):
+        workspace.split(labelled, test_size=0.25, seed=seed)
+    rows = list(workspace.datasets.rows(labelled.id))
+    test = {row.group for row in rows if row.part == "test"}
+    assert not test & {row.group for row in rows if row.part == "train"}
+    assert workspace.datasets.get(labelled).test == sum(row.part == "test" for row in rows) > 5
+
+
+def test_from_labels_to_scores(workspace, labelled, bert):
+    workspace.split(labelled, test_size=0.25)
+    job = workspace.fine_tune(
+        labelled,
+        name="colours",
+        columns=["output", "ground_truth"],
+        settings={"base": str(bert), "epochs": 8, "learning_rate": 5e-3, "max_length": 32},
+        wait=120,
+    )
+    assert job.result["version"] == 1
+    assert workspace.curves(job).loss
+    (version,) = workspace.list_evaluators()
+    assert version.manifest.fields == ("output", "ground_truth")
+    assert not version.serving
+    assert workspace.promote("colours", 1) is None
+    assert workspace.list_evaluators()[0].serving
+    frame = pandas.DataFrame({"answer": ["it is red", None], "context": ["red", "blue"]})
+    scored = workspace.evaluate_data(frame, "colours")
+    assert list(scored.columns) == ["answer", "context", "colours_score"]
+    assert scored["colours_score"].between(0, 1).all()
+    measured = workspace.evaluate_dataset(labelled, "colours")
+    assert measured.result["metrics"]["1"] == pytest.approx(
+        job.result["metrics"]["test"], nan_ok=True
+    )
+
+
+def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
+    for words, message in [
+        ({"name": "Bad Name"}, "no name for an evaluator"),
+        ({"name": "a", "columns": []}, "no column to train on"),
+        ({"name": "a", "columns": ["label"]}, "no field to train on"),
+        ({"name": "a", "settings": {"epochs": -1}}, "epochs"),
+        ({"name": "a"}, "no row has a label yet"),
+    ]:
+        with pytest.raises(TipstaffError, match=message):
+            workspace.fine_tune(dataset, **words)
+    with pytest.raises(UsageError, match="model"):
+        workspace.label_dataset(dataset, criterion="faithfulness", judge={})
+    with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
+        workspace.label_dataset(dataset, criterion="funny", judge={"model": "m"})
+    with pytest.raises(WorkspaceError, match="no evaluator 'a'"):
+        workspace.evaluate_dataset(dataset, "a")
+    with pytest.raises(WorkspaceError, match="no data set 'June'"):
+        workspace.split("June")
+    with pytest.raises(UsageError, match=r"rows\.xlsx"):
+        workspace.download_dataset(dataset, tmp_path / "rows.xlsx")
+    assert not workspace.jobs.recent()
+
+
+def test_two_workspaces_share_a_folder(workspace, dataset):
+    other = Workspace(workspace.folder)
+    other.reviews.queue(dataset.id, {"random": 5})
+    assert workspace.reviews.progress(dataset.id).waiting == 5
+    other.close()
+
+
+def test_a_damaged_bundle_is_shown_as_such(workspace, tmp_path):
+    repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
+    (workspace.repository / "tiny" / "1" / "manifest.json").write_text("{")
+    (version,) = workspace.list_evaluators()
+    assert version.manifest is None
+    assert "not JSON" in version.damage

@@ -1,0 +1,110 @@
+"""`tipstaff label-errors DATA --out FILE`: labels that the other rows contradict, for a person."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.errors import DataError
+
+if TYPE_CHECKING:
+    from tipstaff_trainer.label_errors import Suspect
+
+_SUFFIXES = (".csv", ".jsonl")
+_SHOWN = 5
+_SHOWN_LETTERS = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="where the list goes, the most suspicious first: .csv or .jsonl",
+    )
+    parser.add_argument(
+        "--folds", type=_folds, default=5, metavar="N", help="parts to look at in turn (default: 5)"
+    )
+    parser.add_argument(
+        "--base",
+        default="all-MiniLM-L6-v2",
+        help="encoder that reads the texts (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lists likely label errors; changes nothing in the data."""
+    check_exists(args.data)
+    if args.out.suffix not in _SUFFIXES:
+        raise UsageError(f"--out {args.out}: give a name that ends in {' or '.join(_SUFFIXES)}")
+    if args.out.exists():
+        raise UsageError(f"--out {args.out}: is there already; choose another name")
+    data = read_data(args.data, args)
+    for warning in data.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+    # Only now, since torch takes seconds to import.
+    from tipstaff_trainer.distil.encoders import find_base
+    from tipstaff_trainer.label_errors import label_errors
+
+    found = label_errors(data.rows, find_base(args.base), folds=args.folds)
+    likely = [suspect for suspect in found if suspect.likely]
+    try:
+        _write(args.out, likely)
+    except OSError as error:
+        raise DataError(f"--out {args.out}: can't be written: {error.strerror}") from error
+    _report(likely, len(found), args.out)
+    return 0
+
+
+def _folds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number from 2 on")
+    return int(text)
+
+
+def _write(file: Path, suspects: Sequence[Suspect]) -> None:
+    records = [
+        {
+            "id": suspect.row.id,
+            **{name: suspect.row.interaction.get(name) for name in FIELDS},
+            "label": suspect.row.label,
+            "label_source": suspect.row.label_source,
+            "group": suspect.row.group,
+            "out_of_fold": round(suspect.probability, 4),
+            "place": suspect.row.place,
+        }
+        for suspect in suspects
+    ]
+    with file.open("w", encoding="utf-8", newline="") as target:
+        if file.suffix == ".jsonl":
+            target.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            return
+        names = ["id", *FIELDS, "label", "label_source", "group", "out_of_fold", "place"]
+        writer = csv.DictWriter(target, names)
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def _report(likely: Sequence[Suspect], rows: int, file: Path) -> None:
+    print(f"{len(likely)} of {rows} labels are likely wrong, by the other rows: {file}")
+    for suspect in likely[:_SHOWN]:
+        text = " ".join((suspect.row.interaction.output or "").split())
+        shown = text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…"
+        print(
+            f"  {suspect.row.place or suspect.row.id}: labelled {suspect.row.label:g}, the others "
+            f"say {suspect.probability:.2f}: {shown}"
+        )
+    if likely:
+        print("Look at them: a rare case looks like an error, too. Nothing was changed.")

@@ -1,0 +1,240 @@
+"""Asking by batch files: questions go up as one file, replies come back as another within a day.
+
+https://platform.openai.com/docs/api-reference/batch: upload a file of JSON lines, create a batch on
+it, poll, download. About half the price at most providers.
+
+A file's questions are in the ledger before a batch is made of it, and its replies get there all at
+once. So a job that is killed at any moment finds its batches again, and no reply counts twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from tipstaff_trainer.errors import JudgeError
+from tipstaff_trainer.judge.endpoint import Endpoint, Request
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.question import Question
+from tipstaff_trainer.judge.replies import Reply
+from tipstaff_trainer.judge.settings import JudgeSettings
+from tipstaff_trainer.judge.wire import (
+    CHAT_PATH,
+    FaultyReplyError,
+    error_of,
+    parse_completion,
+    request_body,
+)
+
+# OpenAI takes 50,000 requests and 200 MB; others take less.
+_MOST_QUESTIONS = 50_000
+_MOST_BYTES = 95_000_000
+_LISTED = 100
+_AT_WORK = ("validating", "in_progress", "finalizing", "cancelling")
+
+
+class BatchStatus(BaseModel):
+    """What an endpoint says of a batch."""
+
+    id: str
+    status: str
+    input_file_id: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    errors: Any = None
+
+
+async def send_batches(
+    endpoint: Endpoint,
+    questions: Iterable[tuple[Question, int]],
+    settings: JudgeSettings,
+    ledger: Ledger,
+) -> int:
+    """Sends questions, each with how many replies are wanted, in as few files as may be.
+
+    Returns:
+        How many questions were sent.
+
+    Raises:
+        JudgeError: The endpoint takes no batches, or not these.
+    """
+    sent = 0
+    waiting = iter(questions)
+    while True:
+        with tempfile.TemporaryFile() as file:
+            asked = list(_fill(file, waiting, endpoint, settings))
+            if not asked:
+                return sent
+            file.seek(0)
+            await _send(endpoint, file, asked, settings, ledger)
+        sent += len(asked)
+
+
+async def collect_batches(
+    endpoint: Endpoint,
+    settings: JudgeSettings,
+    ledger: Ledger,
+    *,
+    is_stopped: Callable[[], bool],
+    on_replies: Callable[[list[Reply]], None],
+) -> None:
+    """Waits for all batches on their way and puts what they bring into the ledger.
+
+    Raises:
+        JudgeError: The endpoint failed a batch as a whole.
+    """
+    for batch in ledger.batches(settings.base_url, settings.model):
+        batch_id = batch.id or await _begin(endpoint, batch.file, ledger)
+        status = await _status(endpoint, batch_id)
+        while status.status in _AT_WORK:
+            if not await _pause(settings.poll_interval, is_stopped):
+                return
+            status = await _status(endpoint, batch_id)
+        files = [each for each in (status.output_file_id, status.error_file_id) if each]
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [await _download(endpoint, each, Path(folder) / each) for each in files]
+            keys = ledger.batch_questions(batch.file)
+            outcomes = (outcome for path in paths for outcome in _outcomes(path, keys))
+            for replies in ledger.collect(batch.file, settings.model, outcomes):
+                on_replies(replies)
+        if status.status == "failed":
+            raise JudgeError(f"the endpoint failed batch {status.id}: {_why(status.errors)}")
+
+
+def _fill(
+    file: IO[bytes],
+    questions: Iterator[tuple[Question, int]],
+    endpoint: Endpoint,
+    settings: JudgeSettings,
+) -> Iterator[str]:
+    """Writes questions into a file until it is full; yields their keys."""
+    for count, (question, replies) in enumerate(questions, start=1):
+        line = {
+            "custom_id": question.key,
+            "method": "POST",
+            "url": f"/v1{CHAT_PATH}",
+            "body": request_body(question, settings, endpoint.dialect, replies),
+        }
+        file.write(json.dumps(line).encode() + b"\n")
+        yield question.key
+        if count == _MOST_QUESTIONS or file.tell() >= _MOST_BYTES:
+            return
+
+
+async def _send(
+    endpoint: Endpoint,
+    file: IO[bytes],
+    keys: list[str],
+    settings: JudgeSettings,
+    ledger: Ledger,
+) -> None:
+    content = file.read()
+
+    def upload() -> Request:
+        form = aiohttp.FormData({"purpose": "batch"})
+        form.add_field("file", content, filename="q.jsonl", content_type="application/jsonl")
+        return endpoint.request("POST", "/files", data=form)
+
+    uploaded = await endpoint.call("upload", upload, lambda values: _text(values, "id"))
+    ledger.open_batch(uploaded, settings.base_url, settings.model, keys)
+    await _begin(endpoint, uploaded, ledger)
+
+
+async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
+    """Makes a batch of an uploaded file, unless a job that was killed here has made it."""
+    listed = await endpoint.call(
+        f"list {file}",
+        lambda: endpoint.request("GET", f"/batches?limit={_LISTED}"),
+        lambda values: values,
+    )
+    known = [each for each in listed.get("data", []) if each.get("input_file_id") == file]
+    if known:
+        batch = str(known[0]["id"])
+    else:
+        batch = await endpoint.call(
+            f"create {file}",
+            lambda: endpoint.request(
+                "POST",
+                "/batches",
+                json={
+                    "input_file_id": file,
+                    "endpoint": f"/v1{CHAT_PATH}",
+                    "completion_window": "24h",
+                },
+            ),
+            lambda values: _text(values, "id"),
+        )
+    ledger.begin_batch(file, batch)
+    return batch
+
+
+async def _status(endpoint: Endpoint, batch: str) -> BatchStatus:
+    def read(values: Any) -> BatchStatus:
+        try:
+            return BatchStatus.model_validate(values)
+        except ValidationError:
+            raise FaultyReplyError(f"not the status of a batch: {str(values)[:100]}") from None
+
+    return await endpoint.call(batch, lambda: endpoint.request("GET", f"/batches/{batch}"), read)
+
+
+async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
+    """Downloads a file without holding it in memory."""
+    whole = aiohttp.ClientTimeout(total=None)
+    async with endpoint.request("GET", f"/files/{file}/content", timeout=whole) as response:
+        if response.status != 200:
+            raise JudgeError(f"file {file} of a batch can't be had: HTTP {response.status}")
+        with path.open("wb") as out:
+            async for part in response.content.iter_chunked(2**20):
+                out.write(part)
+    return path
+
+
+def _outcomes(path: Path, keys: set[str]) -> Iterator[tuple[str, list[Reply] | str]]:
+    """What became of each question: its replies, or why there are none.
+
+    A question that failed in a way that may pass has no outcome, and is asked again.
+    """
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            result = json.loads(line)
+            key = result.get("custom_id")
+            response = result.get("response") or {}
+            if key not in keys:
+                continue
+            if response.get("status_code") == 200:
+                try:
+                    yield key, parse_completion(response.get("body"))
+                except FaultyReplyError as error:
+                    yield key, str(error)
+            elif 400 <= response.get("status_code", 500) < 500 and response["status_code"] != 429:
+                message, _, _ = error_of(response.get("body"))
+                yield key, f"HTTP {response['status_code']}: {message[:300]}"
+
+
+async def _pause(seconds: float, is_stopped: Callable[[], bool]) -> bool:
+    """Waits, looking up from time to time; whether it was not stopped."""
+    remaining = seconds
+    while remaining > 0 and not is_stopped():
+        await asyncio.sleep(min(0.5, remaining))
+        remaining -= 0.5
+    return not is_stopped()
+
+
+def _text(values: Any, name: str) -> str:
+    if not isinstance(values, dict) or not isinstance(values.get(name), str):
+        raise FaultyReplyError(f"a reply without {name}: {str(values)[:100]}")
+    return str(values[name])
+
+
+def _why(errors: Any) -> str:
+    data = errors.get("data") if isinstance(errors, dict) else None
+    messages = [str(each.get("message", each)) for each in data or []]
+    return "; ".join(messages[:3]) or "no reason given"

@@ -1,0 +1,198 @@
+"""An OpenAI-compatible endpoint over HTTP, with all that can go wrong on the way.
+
+aiohttp rather than the openai SDK: the SDK retries each call on its own, while here one pace, one
+breaker and one budget hold for all calls of a job. And rather than httpx, whose pool took eighteen
+times the processor time a call at 32 connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+
+from tipstaff_trainer.errors import JudgeError
+from tipstaff_trainer.judge.pace import Pace, backoff
+from tipstaff_trainer.judge.settings import JudgeSettings
+from tipstaff_trainer.judge.wire import Dialect, FaultyReplyError, error_of
+
+Found = TypeVar("Found")
+Request = AbstractAsyncContextManager[aiohttp.ClientResponse]
+
+_TIMES_A_CALL_IS_TRIED = 6
+# Refused calls in a row, with none answered, after which it isn't the rows.
+_REFUSALS_TO_STOP = 10
+_UNPAID = ("insufficient_quota", "billing_hard_limit_reached")
+
+
+class RefusedError(Exception):
+    """The endpoint won't do this, whatever it does with other calls.
+
+    Attributes:
+        param: The parameter that it names as the reason, if it does.
+    """
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class Endpoint:
+    """Calls to one endpoint, at one pace; a context manager.
+
+    Attributes:
+        dialect: What the endpoint turned out not to take.
+    """
+
+    def __init__(self, settings: JudgeSettings) -> None:
+        self.dialect = Dialect()
+        self._settings = settings
+        self._url = settings.base_url.rstrip("/")
+        self._pace = Pace(settings.requests_per_minute, settings.patience)
+        self._answered = False
+        self._refused = 0
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Endpoint:
+        key = self._settings.api_key
+        self._session = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+            connector=aiohttp.TCPConnector(limit=self._settings.concurrency),
+            # Proxies from the environment, as other tools do.
+            trust_env=True,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    def request(self, method: str, path: str, **content: Any) -> Request:
+        """A request that has yet to be made; `content` as aiohttp takes it."""
+        assert self._session is not None
+        # A POST that is redirected would become a GET.
+        return self._session.request(method, self._url + path, allow_redirects=False, **content)
+
+    async def call(
+        self,
+        what: str,
+        send: Callable[[], Request],
+        read: Callable[[Any], Found],
+    ) -> Found:
+        """Makes a call when it is its turn, and again while that may help.
+
+        Args:
+            what: The same for all attempts at one thing, another for any other.
+            send: Makes the call.
+            read: Takes the reply's JSON.
+
+        Raises:
+            RefusedError: The endpoint won't, or failed at it time and again.
+            JudgeError: It won't do anything, or is down.
+        """
+        attempt = 0
+        while True:
+            probing = await self._pace.turn()
+            try:
+                async with send() as response:
+                    values = _json(response.status, await response.read())
+                    self._check(response, values)
+                found = read(values)
+            except asyncio.CancelledError:
+                self._pace.left(probing)
+                raise
+            except (aiohttp.ClientError, OSError, TimeoutError, FaultyReplyError) as error:
+                # While the endpoint is down it is not the row that fails.
+                attempt += not self._pace.tripped
+                why = str(error) or f"{type(error).__name__} after {self._settings.timeout:g} s"
+                self._pace.failed(what, probing, why)
+                if attempt >= _TIMES_A_CALL_IS_TRIED:
+                    raise RefusedError(f"failed {attempt} times: {why}") from None
+                await asyncio.sleep(backoff(attempt))
+                continue
+            except _WaitError as wait:
+                self._pace.left(probing)
+                self._pace.pause(wait.seconds, wait.why)
+                continue
+            except BaseException:
+                self._pace.answered(probing)
+                raise
+            self._pace.answered(probing)
+            self._answered = True
+            return found
+
+    def refused(self, error: RefusedError) -> None:
+        """Notes that a refusal was not for a parameter that can be done without.
+
+        Raises:
+            JudgeError: It has refused everything so far, so it isn't for what was asked.
+        """
+        self._refused += 1
+        if self._refused >= _REFUSALS_TO_STOP and not self._answered:
+            raise JudgeError(
+                f"the endpoint refused all of the first {self._refused} calls, the last with "
+                f"{error}"
+            )
+
+    def _check(self, response: aiohttp.ClientResponse, values: object) -> None:
+        status = response.status
+        if status == 200:
+            return
+        message, param, code = error_of(values)
+        said = f"HTTP {status}: {message[:300]}"
+        if status in (401, 402, 403, 404, 405) or code in _UNPAID:
+            raise JudgeError(f"{response.url}: {said}{_advice(status)}")
+        if status == 429 or (status == 503 and "retry-after" in response.headers):
+            raise _WaitError(_retry_after(response), said)
+        if status in (408, 409, 425) or status >= 500 or 300 <= status < 400:
+            raise FaultyReplyError(said)
+        raise RefusedError(said, param)
+
+
+class _WaitError(Exception):
+    def __init__(self, seconds: float, why: str) -> None:
+        self.seconds = seconds
+        self.why = why
+
+
+def _json(status: int, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        if status == 200:
+            raise FaultyReplyError("the reply is not JSON") from None
+        return " ".join(content.decode("utf-8", "replace").split())[:300]
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    """Seconds, from what the endpoint says (RFC 9110, 10.2.3; a date or seconds), else a guess."""
+    text = response.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 1 + backoff(1)
+
+
+def _advice(status: int) -> str:
+    if status in (401, 403):
+        return "; give the endpoint's key in the environment (see --api-key-env)"
+    if status in (404, 405):
+        return "; check --base-url, which usually ends with /v1, and --judge-model"
+    return ""

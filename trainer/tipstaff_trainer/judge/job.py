@@ -1,0 +1,263 @@
+"""The asking itself: calls or batch files, until the ledger has what the rows want."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from threading import Event
+
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.errors import BudgetError, JudgeError
+from tipstaff_trainer.judge.batch_files import collect_batches, send_batches
+from tipstaff_trainer.judge.budget import Budget
+from tipstaff_trainer.judge.criteria import Criterion
+from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.live import ask
+from tipstaff_trainer.judge.prompt import Prompt
+from tipstaff_trainer.judge.question import FORMS, Plan, Question
+from tipstaff_trainer.judge.replies import LabelKind, Reply
+from tipstaff_trainer.judge.settings import JudgeSettings
+
+_ROWS_TO_TRY = 5
+# With so many rows' replies unreadable and none read, it is the judge or the prompt.
+_UNREAD_TO_STOP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        done: Rows that need no more calls: labelled, refused or given up.
+        total: Rows in all.
+        calls: Replies received by this job.
+        cost: Money that the ledger has paid to this model, in the prices' currency.
+        tokens: Likewise, tokens.
+        notes: What the user should know, so far.
+    """
+
+    done: int
+    total: int
+    calls: int
+    cost: float
+    tokens: int
+    notes: tuple[str, ...] = ()
+
+
+class Job:
+    """Asks until the ledger has what the rows want, or something stops it."""
+
+    def __init__(
+        self,
+        rows: Collection[Row],
+        settings: JudgeSettings,
+        ledger: Ledger,
+        on_progress: Callable[[Progress], None],
+        stop: Event,
+        notes: Sequence[str],
+    ) -> None:
+        self.stopped = ""
+        self._out_of_money = ""
+        self._rows = rows
+        self._settings = settings
+        self._ledger = ledger
+        self._on_progress = on_progress
+        self._stop = stop
+        self._notes = list(notes)
+        self._budget = Budget(settings, ledger.spent(settings.model))
+        self._done = 0
+        self._calls = 0
+        self._read = 0
+        self._unread = 0
+        self._on_its_way: dict[str, asyncio.Event] = {}
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(
+            done=self._done,
+            total=len(self._rows),
+            calls=self._calls,
+            cost=self._budget.cost,
+            tokens=self._budget.tokens,
+            notes=tuple(self._notes),
+        )
+
+    async def run(
+        self, criterion: Criterion, examples: tuple[Row, ...], *, batch: bool = False
+    ) -> Plan:
+        """Asks, and returns how; `stopped` says if it was stopped.
+
+        Raises:
+            JudgeError: The endpoint won't.
+        """
+        async with Endpoint(self._settings) as endpoint:
+            endpoint.dialect.notes = self._notes
+            plan = await self._plan(endpoint, criterion, examples)
+            if self.stopped:
+                return plan
+            if batch:
+                await self._ask_by_batch(endpoint, plan)
+            else:
+                await self._ask_live(endpoint, plan)
+        return plan
+
+    async def _ask_live(self, endpoint: Endpoint, plan: Plan) -> None:
+        waiting = iter(self._rows)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(self._settings.concurrency, len(self._rows))):
+                    workers.create_task(self._work(endpoint, plan, waiting))
+        except* JudgeError as group:
+            raise group.exceptions[0] from None
+
+    async def _ask_by_batch(self, endpoint: Endpoint, plan: Plan) -> None:
+        """Collects, and sends what is missing, until nothing is.
+
+        What failed in passing is sent again; a reply that can't be read, too.
+        """
+        for round_ in range(1 + self._settings.attempts):
+            await collect_batches(
+                endpoint,
+                self._settings,
+                self._ledger,
+                is_stopped=self._stop.is_set,
+                on_replies=self._received,
+            )
+            self._count(plan)
+            if self._is_stopped():
+                return
+            self._budget.release()
+            questions = self._unanswered(plan, again=round_ > 0)
+            sent = await send_batches(endpoint, questions, self._settings, self._ledger)
+            if not sent:
+                return
+            self._notes.append(f"{sent:,} questions are on their way in batch files")
+            self._on_progress(self.progress())
+
+    def _unanswered(self, plan: Plan, *, again: bool) -> Iterator[tuple[Question, int]]:
+        """Questions to send, with how many replies they lack; as many as the budget allows."""
+        sent = set()
+        for row in self._rows:
+            question = plan.question(row)
+            missing = plan.missing(self._ledger.replies(question.key))
+            if not missing or question.key in sent:
+                continue
+            if again and self._ledger.refusal(question.key):
+                continue
+            try:
+                self._budget.take(question.messages, missing)
+            except BudgetError as error:
+                self._out_of_money = str(error)
+                return
+            sent.add(question.key)
+            yield question, missing
+
+    def _received(self, replies: list[Reply]) -> None:
+        self._budget.paid(replies)
+        self._calls += 1
+
+    def _count(self, plan: Plan) -> None:
+        keys = (plan.question(row).key for row in self._rows)
+        self._done = sum(not plan.missing(self._ledger.replies(key)) for key in keys)
+        self._on_progress(self.progress())
+
+    async def _plan(
+        self, endpoint: Endpoint, criterion: Criterion, examples: tuple[Row, ...]
+    ) -> Plan:
+        """The kind of label to get: what was asked for, or by trying out what the endpoint has."""
+
+        def plan(kind: LabelKind) -> Plan:
+            return Plan(Prompt(criterion, FORMS[kind], examples), kind, self._settings)
+
+        soft = self._settings.soft
+        if soft in ("samples", "verdict"):
+            return plan(soft)
+        best = plan("logprobs")
+        # More than one, since an endpoint may refuse a row for what it holds.
+        for row in islice(self._rows, _ROWS_TO_TRY):
+            await self._settle(endpoint, best, row)
+            if replies := self._ledger.replies(best.question(row).key):
+                if any(reply.first_tokens for reply in replies):
+                    return best
+                break
+            if self.stopped:
+                return best
+        if soft == "logprobs":
+            raise JudgeError(
+                "the endpoint gives no log-probabilities: take --soft samples or --soft verdict"
+            )
+        if self._settings.samples == 1:
+            self._notes.append("the endpoint gives no log-probabilities: labels are bare verdicts")
+            return plan("verdict")
+        self._notes.append(
+            f"the endpoint gives no log-probabilities: each row is asked {self._settings.samples} "
+            "times, and its label is the share of Yes (--samples)"
+        )
+        return plan("samples")
+
+    async def _work(self, endpoint: Endpoint, plan: Plan, waiting: Iterator[Row]) -> None:
+        for row in waiting:
+            await self._settle(endpoint, plan, row)
+            if self._is_stopped():
+                return
+            self._done += 1
+            self._on_progress(self.progress())
+            # Rows that the ledger knows would else keep the others from their replies.
+            await asyncio.sleep(0)
+
+    async def _settle(self, endpoint: Endpoint, plan: Plan, row: Row) -> None:
+        """Asks about a row until the ledger has what it wants."""
+        question = plan.question(row)
+        # Rows of the same texts are one question.
+        while question.key in self._on_its_way:
+            await self._on_its_way[question.key].wait()
+        settled = self._on_its_way[question.key] = asyncio.Event()
+        try:
+            while missing := plan.missing(self._ledger.replies(question.key)):
+                if self._is_stopped():
+                    return
+                await self._ask(endpoint, question, missing)
+            self._note_reading(plan, self._ledger.replies(question.key))
+        except RefusedError as error:
+            self._ledger.refuse(question.key, str(error))
+        except BudgetError as error:
+            self.stopped = str(error)
+        finally:
+            del self._on_its_way[question.key]
+            settled.set()
+
+    async def _ask(self, endpoint: Endpoint, question: Question, missing: int) -> None:
+        wanted = 1 if "n" in endpoint.dialect.without else missing
+        reserved = await self._budget.reserve(question.messages, wanted)
+        replies: list[Reply] = []
+        try:
+            replies = await ask(endpoint, question, self._settings, wanted)
+            # Before anything else: it is paid for.
+            self._ledger.add(question.key, self._settings.model, replies)
+        finally:
+            await self._budget.settle(reserved, replies)
+        self._calls += 1
+        if len(replies) < wanted:
+            endpoint.dialect.without.add("n")
+
+    def _note_reading(self, plan: Plan, replies: Sequence[Reply]) -> None:
+        if plan.opinion(replies) is not None:
+            self._read += 1
+            return
+        self._unread += 1
+        if self._unread >= _UNREAD_TO_STOP and not self._read:
+            said = " ".join(replies[-1].text.split())[:100]
+            raise JudgeError(
+                f"not one of the first {self._unread} rows got a reply that can be read "
+                f"({plan.complaint(replies)}; the last said {said!r}): try another --soft, a "
+                "higher --max-reply-tokens or another judge"
+            )
+
+    def _is_stopped(self) -> bool:
+        self.stopped = self.stopped or self._out_of_money
+        if self._stop.is_set():
+            self.stopped = self.stopped or "stopped"
+        return bool(self.stopped)

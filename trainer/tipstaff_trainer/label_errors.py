@@ -1,0 +1,176 @@
+"""Which labels are likely wrong: those that the other rows contradict.
+
+Confident learning (Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in
+dataset labels"): each row gets the probability that a classifier gives it which wasn't fitted to it
+or to its group, and a label counts as a likely error where that is as sure of the other class as it
+is on average of rows that have that class. The library cleanlab does the same under the AGPL, which
+this project can't depend on.
+
+The classifier is a logistic regression on what a frozen encoder says of the texts and on the words
+that they share: seconds, where k trainings would take minutes, and good enough to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+
+from tipstaff.types import FIELDS, Field, Interaction
+from tipstaff_server.evaluator.marks import shared_words, words_of
+from tipstaff_trainer.data import Row, check_trainable, united_groups
+from tipstaff_trainer.distil.encoders import Base
+from tipstaff_trainer.distil.frozen import text_embeddings
+from tipstaff_trainer.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+# Of the two kinds of features, so that neither drowns the other; chosen on flipped labels.
+_BLOCK_SCALE = 10**0.5
+_REGULARISATION = 0.1
+_PAIRS: tuple[tuple[Field, Field], ...] = (
+    ("output", "ground_truth"),
+    ("output", "input"),
+    ("ground_truth", "input"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """One row as the others see it.
+
+    Attributes:
+        row: As given.
+        probability: That its output is good, by a classifier that saw nothing of its group.
+        agreement: Of that with the label, in [0, 1]; the self-confidence of confident learning.
+        likely: Whether the label is a likely error.
+    """
+
+    row: Row
+    probability: float
+    agreement: float
+    likely: bool
+
+
+def label_errors(
+    rows: Sequence[Row], base: Base, *, folds: int = 5, seed: int = 0
+) -> list[Suspect]:
+    """All rows, those whose label the others contradict most first.
+
+    Args:
+        rows: Labelled, with groups.
+        base: The encoder that reads the texts.
+        folds: Classifiers fitted, each without one part of the rows.
+        seed: Of the folds.
+
+    Raises:
+        DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
+    """
+    check_trainable(rows)
+    probabilities = out_of_fold(
+        features([row.interaction for row in rows], base), rows, folds=folds, seed=seed
+    )
+    labels = np.array([row.label for row in rows], dtype=float)
+    likely, agrees = likely_errors(labels, probabilities), agreement(labels, probabilities)
+    return [
+        Suspect(rows[index], float(probabilities[index]), float(agrees[index]), bool(likely[index]))
+        for index in np.argsort(agrees, kind="stable")
+    ]
+
+
+def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:
+    """For each row the probability that it is good, by a classifier that saw nothing of its group.
+
+    Args:
+        matrix: Features, shape (n, d).
+        rows: Labelled, with groups.
+        folds: At least 2.
+        seed: Of the folds.
+
+    Returns:
+        Shape (n,).
+
+    Raises:
+        DataError: A class is in fewer groups than there are folds.
+    """
+    good, groups = np.array([row.good for row in rows]), np.array(united_groups(rows))
+    for name, has in (("good", good), ("bad", ~good)):
+        if (found := len(np.unique(groups[has]))) < folds:
+            raise DataError(
+                f"{name} rows are in {found} groups, too few for {folds} folds: give fewer folds "
+                "(at least 2), or label more rows"
+            )
+    probabilities = np.empty(len(rows))
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for rest, part in splitter.split(matrix, good, groups):
+        model = LogisticRegression(C=_REGULARISATION, max_iter=2000)
+        model.fit(matrix[rest], good[rest])
+        probabilities[part] = model.predict_proba(matrix[part])[:, 1]
+    return probabilities
+
+
+def agreement(labels: Floats, probabilities: Floats) -> Floats:
+    """How far labels and out-of-fold probabilities agree, in [0, 1], shape (n,).
+
+    Args:
+        labels: Probabilities in [0, 1], shape (n,).
+        probabilities: That each row is good, shape (n,).
+    """
+    return labels * probabilities + (1 - labels) * (1 - probabilities)
+
+
+def likely_errors(labels: Floats, probabilities: Floats) -> Bools:
+    """Which labels are likely wrong, shape (n,): the off-diagonal of the confident joint.
+
+    Args:
+        labels: Probabilities in [0, 1], shape (n,), some of each class.
+        probabilities: That each row is good, shape (n,).
+    """
+    good = labels >= 0.5
+    sure_good = probabilities >= probabilities[good].mean()
+    sure_bad = 1 - probabilities >= 1 - probabilities[~good].mean()
+    # Where a classifier that knows little is sure of both, the likelier one counts.
+    called_good = sure_good & (~sure_bad | (probabilities >= 0.5))
+    called_bad = sure_bad & (~sure_good | (probabilities < 0.5))
+    found: Bools = (good & called_bad) | (~good & called_good)
+    return found
+
+
+def features(interactions: Sequence[Interaction], base: Base) -> Floats:
+    """What the classifier sees of each interaction, shape (n, d).
+
+    The embeddings of the texts with their differences and products (Conneau et al. 2017,
+    "Supervised learning of universal sentence representations"), and how long they are, how near
+    to each other, and how many words they share.
+    """
+    texts = [one.get(name) or "" for name in FIELDS for one in interactions]
+    parts = text_embeddings(base, texts).reshape(len(FIELDS), len(interactions), -1)
+    embedded = dict(zip(FIELDS, parts, strict=True))
+    output, truth, given = embedded["output"], embedded["ground_truth"], embedded["input"]
+    blocks = [output, truth, given, output * truth, output * given, np.abs(output - truth)]
+    near = [(embedded[one] * embedded[other]).sum(1) for one, other in _PAIRS]
+    plain = np.column_stack([np.array([_wording(one) for one in interactions]), *near])
+    return np.concatenate([_scaled(np.concatenate(blocks, axis=1)), _scaled(plain)], axis=1)
+
+
+def _wording(interaction: Interaction) -> list[float]:
+    """Lengths, and shares of the words in common."""
+    words = {name: words_of(interaction.get(name) or "") for name in FIELDS}
+    found = [float(np.log1p(len(words[name]))) for name in FIELDS]
+    for one, other in _PAIRS:
+        shared = len(shared_words(words[one], words[other]))
+        distinct = [len({word for word, _, _ in words[name]}) for name in (one, other)]
+        found += [shared / max(1, count) for count in distinct]
+    return found
+
+
+def _scaled(block: npt.NDArray[np.floating]) -> Floats:
+    """Columns of mean 0 and like spread, scaled so that the block's size does not count."""
+    spread = block.std(axis=0)
+    scaled = (block - block.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    found: Floats = scaled * _BLOCK_SCALE / block.shape[1] ** 0.5
+    return found

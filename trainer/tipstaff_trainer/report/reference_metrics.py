@@ -1,0 +1,189 @@
+"""Cheap metrics that compare an output with reference texts, to hold an evaluator against.
+
+Each gives a number for one row, higher for better. A reference may hold alternatives, parted by a
+separator; the best of them counts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import re
+import string
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics.bleu import BLEU
+
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.errors import DataError
+
+Metric = Callable[[Row], float]
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+# Sentences are short: without it, one that has no four words in a row has no BLEU.
+_BLEU = BLEU(effective_order=True)
+_ROUGE = RougeScorer(["rougeL"], use_stemmer=True)
+
+
+def exact_match(output: str, references: Sequence[str]) -> float:
+    """1 when the output is a reference, but for case, punctuation and articles.
+
+    As SQuAD does it: Rajpurkar et al. 2016, "SQuAD: 100,000+ questions for machine comprehension of
+    text", section 6.1.
+    """
+    return float(any(_normal(output) == _normal(reference) for reference in references))
+
+
+def contains(output: str, references: Sequence[str]) -> float:
+    """1 when a reference stands in the output, inside of a word too, without case and signs."""
+    found = _words(output)
+    return float(any(_words(each) in found for each in references if _words(each)))
+
+
+def token_f1(output: str, references: Sequence[str]) -> float:
+    """The harmonic mean of word precision and recall, as SQuAD does it (see `exact_match`)."""
+    return max(_f1(_normal(output).split(), _normal(each).split()) for each in references)
+
+
+def bleu(output: str, references: Sequence[str]) -> float:
+    """BLEU of one sentence against all references, in [0, 1]; by sacrebleu (Post 2018)."""
+    return float(_BLEU.sentence_score(output, list(references)).score) / 100
+
+
+def rouge_l(output: str, references: Sequence[str]) -> float:
+    """ROUGE-L's F measure on stems, in [0, 1] (Lin 2004); by rouge-score."""
+    return float(_ROUGE.score_multi(list(references), output)["rougeL"].fmeasure)
+
+
+BY_NAME: Mapping[str, Callable[[str, Sequence[str]], float]] = {
+    "exact match": exact_match,
+    "contains a reference": contains,
+    "token F1": token_f1,
+    "BLEU": bleu,
+    "ROUGE-L": rouge_l,
+}
+
+
+def truthfulness(output: str, correct: Sequence[str], incorrect: Sequence[str]) -> float:
+    """How much more like a correct answer than like an incorrect one an output is, in [-1, 1].
+
+    The largest ROUGE-L to a correct answer less the largest to an incorrect one, as TruthfulQA
+    does it: Lin et al. 2022, "TruthfulQA: measuring how models mimic human falsehoods".
+    """
+    return rouge_l(output, correct) - rouge_l(output, incorrect)
+
+
+def reference_metrics(
+    *, separator: str | None, correct: str | None = None, incorrect: str | None = None
+) -> dict[str, Metric]:
+    """The metrics by name; one is NaN for a row without an output or a reference.
+
+    Args:
+        separator: What parts alternatives, as in `Paris / Paris, France`; None for no such thing.
+        correct: Column of correct answers; None for the ground truth.
+        incorrect: Column of incorrect ones; with it comes `truthfulness`.
+    """
+
+    def against(measure: Callable[[str, Sequence[str]], float], row: Row) -> float:
+        references = _alternatives(_cell(row, correct or "ground_truth"), separator)
+        output = row.interaction.output or ""
+        return measure(output, references) if output.strip() and references else math.nan
+
+    def truthful(row: Row) -> float:
+        wrong = _alternatives(_cell(row, incorrect or ""), separator)
+        if not wrong:
+            return math.nan
+        return against(partial(_truthful, wrong), row)
+
+    found: dict[str, Metric] = {name: partial(against, each) for name, each in BY_NAME.items()}
+    if incorrect:
+        found["truthfulness (ROUGE-L)"] = truthful
+    return found
+
+
+def custom_metric(name: str) -> Metric:
+    """A function of the user's own, named as `module:function`.
+
+    It is given a dictionary of the row's columns (input, output and ground_truth under these names,
+    the file's other columns under theirs) and returns a number, higher for better. Modules of the
+    working folder are found.
+
+    Raises:
+        UsageError: There is no such module or function.
+    """
+    module_name, colon, function_name = name.partition(":")
+    if not (module_name and colon and function_name):
+        raise UsageError(f"--metric {name}: name it as module:function")
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except ImportError as error:
+        raise UsageError(f"--metric {name}: {error}") from error
+    except AttributeError:
+        raise UsageError(f"--metric {name}: {module_name} has no {function_name}") from None
+    finally:
+        sys.path.remove(folder)
+    if not callable(function):
+        raise UsageError(f"--metric {name}: is no function")
+
+    def metric(row: Row) -> float:
+        columns: dict[str, str | None] = dict(row.extra)
+        columns |= {field: row.interaction.get(field) for field in FIELDS}
+        try:
+            return float(function(columns))
+        except Exception as error:  # whatever a user's function raises
+            why = " ".join(str(error).split())
+            raise DataError(
+                f"{row.place or row.id}: {name} raised {type(error).__name__}: {why}"
+            ) from error
+
+    return metric
+
+
+def _truthful(wrong: Sequence[str], output: str, correct: Sequence[str]) -> float:
+    return truthfulness(output, correct, wrong)
+
+
+def _cell(row: Row, column: str) -> str:
+    for field in FIELDS:
+        if column == field:
+            return row.interaction.get(field) or ""
+    return row.extra.get(column, "")
+
+
+def _alternatives(text: str, separator: str | None) -> list[str]:
+    """A cell's alternatives: a JSON list's, as lists in cells are kept, else what is parted."""
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, list) and all(isinstance(part, str) for part in found):
+            return [part for part in found if part.strip()]
+    parts = text.split(separator) if separator else [text]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _normal(text: str) -> str:
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _f1(output: Sequence[str], reference: Sequence[str]) -> float:
+    if not output or not reference:
+        return float(output == reference)
+    shared = (Counter(output) & Counter(reference)).total()
+    return 2 * shared / (len(output) + len(reference))
