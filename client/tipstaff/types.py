@@ -60,7 +60,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of one field was scored, in tokens."""
+    """How much of one field was scored, in tokens.
+
+    Where the output was read in several windows and these were compared with different parts of the
+    ground truth, the ground truth's is their mean.
+    """
 
     scored: int
     total: int

@@ -1,4 +1,4 @@
-"""How long the windows of long texts are: as long as the texts that the evaluator learns from."""
+"""How long the windows of long texts are, going by the texts that the evaluator learns from."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ _SAMPLE = 2000
 _SHORTEST_OUTPUT = 128
 _SHORTEST_GROUND_TRUTH = 64
 _LEAST = 4
-# Of the rows, those that may be longer than a window.
+# Of the ground truths, those that may be longer than a window; one that stands out must not make
+# windows in which all others would drown.
 _LONGER = 0.01
+# Times the longest output. Cutting an output can do harm, for what only fills it is supported by
+# nothing, and where one part of it holds the answer the others don't.
+_OUTPUT_MARGIN = 2
 
 
 def choose_windows(
@@ -48,19 +52,18 @@ def choose_windows(
     some = [rows[index] for index in range(0, len(rows), -(-len(rows) // _SAMPLE))]
     encoded = [encoder.encode(row.interaction) for row in some]
 
-    def longest(name: Field) -> int:
+    def longest(name: Field, but: float = 0.0) -> int:
         lengths = [one.coverage[name].total for one in encoded if name in one.coverage]
-        return int(np.quantile(lengths, 1 - _LONGER, method="higher")) if lengths else 0
+        return int(np.quantile(lengths, 1 - but, method="higher")) if lengths else 0
 
     room = encoder.encoding.max_length - 1 - len(order)
     # Nothing may be crowded out by what happens to be long in these rows.
     quarter = max(_LEAST, room // 4)
     given = min(longest("input"), quarter)
-    output = min(max(longest("output"), _SHORTEST_OUTPUT), quarter)
-    truth = min(max(longest("ground_truth"), _SHORTEST_GROUND_TRUTH), room - given - output)
-    truth = settings.ground_truth_window or truth
-    output = min(max(longest("output"), _SHORTEST_OUTPUT), room - given - truth)
-    output = settings.output_window or output
+    wanted = max(_OUTPUT_MARGIN * longest("output"), _SHORTEST_OUTPUT)
+    truth = max(longest("ground_truth", but=_LONGER), _SHORTEST_GROUND_TRUTH)
+    truth = settings.ground_truth_window or min(truth, room - given - min(wanted, quarter))
+    output = settings.output_window or max(_LEAST, min(wanted, room - given - truth))
     if sum({"output": output, "ground_truth": truth}.get(name, 0) for name in order) > room:
         raise TrainingError(
             f"windows of {output} tokens of output and {truth} of ground truth don't fit into "
