@@ -4,8 +4,10 @@
 
 BUNDLE is an evaluator of the example data, as `make demo` leaves it. Each row's ground truth is put
 among sentences of other rows' ground truths that have no word in common with it, at several depths
-of so many tokens, and scored by a running server. `cut` is the same with nothing but what fits into
-one run, which is what an evaluator without windows reads. The last line printed is one JSON object.
+of so many tokens, and scored by a running server, one request after the other. `--max-runs` and
+`--ground-truth-window` ask a copy of BUNDLE with other windows; `--max-runs 0` is one that cuts, as
+evaluators without windows do. `cpu_ms` is the server's processor time for a request, which other
+work on the machine moves less than the others. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -15,17 +17,21 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 from local_server import serving
 from tokenizers import Tokenizer
 
 from tipstaff import AsyncClient, Interaction
 from tipstaff.types import Score
-from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.bundle import Bundle, write_manifest
 from tipstaff_server.evaluator.marks import STOP_WORDS, words_of
 from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.report.metrics import classification_metrics
@@ -68,6 +74,34 @@ def _words(text: str) -> set[str]:
     return {word for word, _, _ in words_of(text)} - STOP_WORDS
 
 
+@contextmanager
+def with_windows(bundle: Path, max_runs: int | None, ground_truth: int | None) -> Iterator[Path]:
+    """A bundle with other windows; of no runs, with none."""
+    if max_runs is None and ground_truth is None:
+        yield bundle
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(
+            bundle, Path(folder) / "bundle", ignore=shutil.ignore_patterns("training")
+        )
+        manifest = Bundle.open(copy).manifest
+        windows = manifest.encoding.windows
+        if windows is None:
+            raise SystemExit(f"{bundle} reads no windows, so there is nothing to change")
+        changes = {"max_runs": max_runs, "ground_truth": ground_truth}
+        given = {name: value for name, value in changes.items() if value is not None}
+        changed = None if max_runs == 0 else windows.model_copy(update=given)
+        encoding = manifest.encoding.model_copy(update={"windows": changed})
+        write_manifest(copy, manifest.model_copy(update={"encoding": encoding}))
+        yield copy
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """What a process has used of processors."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 async def score_all(target: str, interactions: Sequence[Interaction]) -> list[Score]:
     """One after the other, so that the times are those of an idle server."""
     async with AsyncClient(target, timeout=_TIMEOUT) as client:
@@ -77,14 +111,16 @@ async def score_all(target: str, interactions: Sequence[Interaction]) -> list[Sc
         ]
 
 
-def summary(name: str, labels: Sequence[float], scores: Sequence[Score]) -> dict[str, object]:
+def summary(
+    name: str, labels: Sequence[float], scores: Sequence[Score], cpu: float
+) -> dict[str, object]:
     """Quality, coverage and time of one way to ask."""
     values = np.array([score.score for score in scores])
     bad = np.array(labels) < 0.5
     metrics = classification_metrics(labels, values)
     timings = [score.timing for score in scores if score.timing]
     coverage = [score.coverage["ground_truth"] for score in scores]
-    found = {
+    found: dict[str, object] = {
         "ground_truth": name,
         "auroc": metrics["roc_auc"],
         "accuracy": metrics["accuracy"],
@@ -93,6 +129,7 @@ def summary(name: str, labels: Sequence[float], scores: Sequence[Score]) -> dict
         "tokens": int(np.median([one.total for one in coverage])),
         "scored": float(np.mean([one.scored / one.total for one in coverage])),
         "encode_ms": float(np.median([one.encode for one in timings]) * 1e3),
+        "cpu_ms": cpu / len(scores) * 1e3,
         "total_ms": float(np.median([one.total for one in timings]) * 1e3),
     }
     print(
@@ -111,6 +148,8 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--data", type=Path, default=Path("examples/support/test.jsonl"))
     parser.add_argument("--tokens", type=int, default=4000, help="of the ground truth")
+    parser.add_argument("--max-runs", type=int, help="another cap than the bundle's; 0 cuts")
+    parser.add_argument("--ground-truth-window", type=int, help="tokens, other than the bundle's")
     parser.add_argument("--rows", type=int, default=80, help="of the data, drawn by the seed")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -124,17 +163,17 @@ def main() -> None:
     asked = {"alone": [row.interaction for row in rows]} | {
         f"at {depth:.0%}": [each[index] for each in deep] for index, depth in enumerate(_DEPTHS)
     }
-    with serving(args.bundle) as server:
-        found = [
-            summary(name, labels, asyncio.run(score_all(server.target, interactions)))
-            for name, interactions in asked.items()
-        ]
-    print(json.dumps({"rows": len(rows), "windows": _windows(bundle), "found": found}))
-
-
-def _windows(bundle: Bundle) -> dict[str, int] | None:
-    windows = bundle.manifest.encoding.windows
-    return windows.model_dump() if windows else None
+    found = []
+    other = with_windows(args.bundle, args.max_runs, args.ground_truth_window)
+    with other as served, serving(served) as server:
+        windows = Bundle.open(served).manifest.encoding.windows
+        process = psutil.Process(server.process.pid)
+        for name, interactions in asked.items():
+            before = cpu_seconds(process)
+            scores = asyncio.run(score_all(server.target, interactions))
+            found.append(summary(name, labels, scores, cpu_seconds(process) - before))
+    shown = windows.model_dump() if windows else None
+    print(json.dumps({"rows": len(rows), "windows": shown, "found": found}))
 
 
 if __name__ == "__main__":

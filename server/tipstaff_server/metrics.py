@@ -65,7 +65,7 @@ class Metrics:
             "tipstaff_inference_duration_seconds", "One run of the graph.", one, _PART
         )
         self._batch_size = self._histogram(
-            "tipstaff_batch_size", "Interactions in one run.", one, _BATCH
+            "tipstaff_batch_size", "Interactions, or windows of long ones, in one run.", one, _BATCH
         )
         self._padding = self._histogram(
             "tipstaff_padding_ratio", "Share of padding among one run's tokens.", one, _PADDING

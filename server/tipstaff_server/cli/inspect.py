@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator.bundle import Bundle
-    from tipstaff_server.evaluator.manifest import Graph, Manifest
+    from tipstaff_server.evaluator.manifest import Encoding, Graph, Manifest
 
 Line = tuple[str, str]
 
@@ -94,6 +94,7 @@ def _overview(bundle: Bundle) -> Iterator[Line]:
         "fields",
         f"{', '.join(manifest.fields)}; up to {encoding.max_length} tokens, marks {encoding.marks}",
     )
+    yield "long texts", _windows(encoding)
     yield "base", f"{manifest.base.name} ({manifest.base.architecture})"
     sources = ", ".join(f"{count} {source}" for source, count in training.label_sources.items())
     labels = f"; labels: {sources}" if sources else ""
@@ -112,6 +113,18 @@ def _overview(bundle: Bundle) -> Iterator[Line]:
     yield "made", f"{manifest.created_at} by tipstaff {manifest.tipstaff_version}"
     size = sum((bundle.path / file).stat().st_size for file in manifest.checksums)
     yield "files", f"{len(manifest.checksums)}, {size / 1e6:.1f} MB, checksums match"
+
+
+def _windows(encoding: Encoding) -> str:
+    windows = encoding.windows
+    if windows is None:
+        return "cut to what fits, the ground truth first"
+    lengths = " and ".join(
+        f"{getattr(windows, name)} tokens of {name}"
+        for name in ("output", "ground_truth")
+        if name in encoding.order
+    )
+    return f"in windows of {lengths}, up to {windows.max_runs} runs"
 
 
 def _measured(graph: Graph) -> Iterator[Line]:

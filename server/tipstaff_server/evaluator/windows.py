@@ -25,7 +25,9 @@ import numpy as np
 
 Span = tuple[int, int]
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+|\n+")
+# From the end mark on, not before: a text of nothing but dots must not take a time that grows with
+# the square of its length.
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|[。！？]+|\n+")
 
 
 class Window(NamedTuple):

@@ -20,7 +20,6 @@ WORDS = {
     "agreement": ["data.csv"],
     "label-errors": ["data.csv", "--out", "errors.csv"],
     "compare": ["bundle", "newer", "data.csv"],
-    "desk": ["workspace"],
     "inspect": ["bundle"],
     "publish": ["bundle", "repository"],
     "promote": ["repository", "faithful", "1"],

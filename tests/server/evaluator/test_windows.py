@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
 
 import pytest
@@ -73,6 +74,15 @@ def test_scripts_without_blanks_are_cut_too():
     found = cut(text, spans, 32)
     assert covered(found) == len(text)
     assert all(window.end - window.start <= 32 for window in found)
+
+
+@pytest.mark.parametrize("piece", [".", '."', "\n", ". ", "a", "é", "。", "a."])
+def test_no_text_takes_long(piece):
+    text = piece * (100_000 // len(piece))
+    spans = [(place, place + 1) for place in range(0, len(text), 4)]
+    started = time.thread_time()
+    assert covered(cut(text, spans, 64)) == len(spans)
+    assert time.thread_time() - started < 2
 
 
 def test_the_nearest_share_rare_words():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest
+from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest, Windows
 
 
 def model_card(manifest: Manifest) -> str:
@@ -23,7 +23,7 @@ def model_card(manifest: Manifest) -> str:
         "",
         f"Trained on {training.rows} rows, stopped and calibrated on {training.validation_rows} "
         f"others (labels: {sources}). Reads {', '.join(manifest.fields)}, at most "
-        f"{manifest.encoding.max_length} tokens.",
+        f"{manifest.encoding.max_length} tokens at a time{_windows(manifest.encoding.windows)}.",
         "",
         f"## Quality of the {graph.precision} graph, as served",
         "",
@@ -56,6 +56,15 @@ def _promise(held: Certificate | None) -> str:
     return (
         f"Certified on {held.n} rows labelled by people, {held.date}: {' and '.join(promises)}, "
         f"{each}with confidence {held.confidence:.3g}, where outputs are like those rows."
+    )
+
+
+def _windows(windows: Windows | None) -> str:
+    if windows is None:
+        return "; what is longer is cut"
+    return (
+        f"; longer texts in windows of {windows.output} (output) and {windows.ground_truth} "
+        f"(ground truth), {windows.max_runs} runs at most"
     )
 
 
