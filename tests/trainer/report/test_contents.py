@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,27 +74,11 @@ def test_the_reliability_bins_hold_every_row_once(report, many):
     assert sum(part.n * part.good for part in bins) == pytest.approx(many.good.sum())
 
 
-def test_leaving_the_least_sure_to_a_person_ends_at_the_error_of_all(report, many):
-    curve = report(many).doubt
+def test_leaving_the_doubtful_to_a_person_ends_at_the_error_of_all(report, many):
+    (curve,) = report(many).risk
     wrong = (many.scores >= 0.5) != many.good
-    assert (curve.x[-1], curve.y[-1]) == (1, pytest.approx(wrong.mean()))
+    assert (curve.x[-1], curve.y[-1]) == (1, pytest.approx(wrong.mean(), abs=1e-4))
     assert curve.y[0] < curve.y[-1]
-
-
-def test_leaving_what_is_unlike_the_training_data_to_a_person(report, many):
-    assert report(many).unlike is None
-    wrong = (many.scores >= 0.5) != many.good
-    told = replace(
-        many,
-        rulings=[
-            replace(ruling, ood_score=float(bad))
-            for ruling, bad in zip(many.rulings, wrong, strict=True)
-        ],
-    )
-    found = report(told)
-    # Here exactly the wrong ones are unlike, so that all else is right.
-    assert found.unlike.y == (0, pytest.approx(wrong.mean(), abs=1e-4))
-    assert "by likeness" in report_page(found)
 
 
 def test_slices_by_column_and_by_length(report, many):
@@ -141,7 +124,6 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
         metrics=reference_metrics(separator=None),
         latency=measure_latency(evaluator)[0],
         learning=[Curve(name="training loss", x_label="step", y_label="loss", x=(1, 2), y=(2, 1))],
-        further=[Curve(name="risk", x_label="coverage", y_label="risk", x=(0, 1), y=(0, 0.2))],
         warnings=["beware"],
     )
     page = report_page(found)
@@ -154,11 +136,11 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
     }
-    assert page.count("<svg") == 8
+    assert page.count("<svg") == 7
     # Drawn in the page's colours, so that light and dark both suit.
     assert "#0000f" not in page
     assert page.count('role="img"') == page.count("<svg")
-    for words in ("beware", "risk by coverage", "Time of one request", "Learning curve"):
+    for words in ("beware", "Risk against coverage", "Time of one request", "Learning curve"):
         assert words in page
 
 

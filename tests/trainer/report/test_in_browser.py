@@ -63,7 +63,6 @@ def pages(many, tmp_path_factory):
         metrics=reference_metrics(separator=None),
         latency=measure_latency(evaluator)[0],
         learning=[curve],
-        further=[curve],
         warnings=["a warning"],
     )
     sides = (side(evaluator, many, bundle="old"), side(evaluator, many, bundle="new"))

@@ -18,6 +18,7 @@ from tipstaff_trainer.report.intervals import Interval, share
 from tipstaff_trainer.report.latency import Latency
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
 from tipstaff_trainer.report.reference_metrics import Metric
+from tipstaff_trainer.report.risk_coverage import risk_coverage_curves
 from tipstaff_trainer.report.scored import Bools, ScoredRows
 from tipstaff_trainer.report.slices import Slice, measure, slices
 from tipstaff_trainer.report.yardsticks import Yardstick, yardsticks
@@ -97,9 +98,7 @@ class Report(_Part):
         cuts: What becomes of the rows.
         roc: None where all rows are of one class, as are the next.
         precision_recall: Likewise.
-        doubt: Risk against coverage, where the least sure decisions are left to a person.
-        unlike: Likewise, where what is most unlike the training data is left to a person; None
-            where the bundle can't tell.
+        risk: Curves of risk against coverage, where what is doubtful is left to a person.
         reliability: Score against share of good rows.
         histogram: Scores by class.
         false_passes: Bad rows that got a PASS, the surest first.
@@ -110,7 +109,6 @@ class Report(_Part):
             reference.
         latency: Of one request by length.
         learning: Curves of the training run, where its folder is at hand.
-        curves: Further ones that others measured.
     """
 
     evaluator: str
@@ -127,8 +125,7 @@ class Report(_Part):
     cuts: Cuts
     roc: Curve | None
     precision_recall: Curve | None
-    doubt: Curve
-    unlike: Curve | None
+    risk: tuple[Curve, ...]
     reliability: tuple[ReliabilityBin, ...]
     histogram: Histogram
     false_passes: tuple[Mistake, ...]
@@ -138,7 +135,6 @@ class Report(_Part):
     yardsticks: tuple[Yardstick, ...]
     latency: tuple[Latency, ...]
     learning: tuple[Curve, ...]
-    curves: tuple[Curve, ...] = ()
 
 
 def make_report(
@@ -153,7 +149,6 @@ def make_report(
     metrics: Mapping[str, Metric] | None = None,
     latency: Sequence[Latency] = (),
     learning: Sequence[Curve] = (),
-    further: Sequence[Curve] = (),
 ) -> Report:
     """Measures an evaluator on scored rows.
 
@@ -168,7 +163,6 @@ def make_report(
         metrics: Cheap metrics to hold it against, by name.
         latency: What runs take here.
         learning: The training run's curves.
-        further: Curves that others measured.
 
     Raises:
         DataError: No row has a column to slice by, or a metric failed on a row.
@@ -190,10 +184,7 @@ def make_report(
         cuts=_cuts(scored, evaluator.graph.policy),
         roc=curves.roc(scored.good, scored.scores),
         precision_recall=curves.precision_recall(scored.good, scored.scores),
-        doubt=curves.risk(scored.good, scored.scores),
-        unlike=None
-        if scored.ood_scores is None
-        else curves.risk(scored.good, scored.scores, scored.ood_scores),
+        risk=risk_coverage_curves(scored),
         reliability=curves.reliability(scored.good, scored.scores),
         histogram=curves.histogram(scored.good, scored.scores),
         false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),
@@ -203,7 +194,6 @@ def make_report(
         yardsticks=yardsticks(scored, metrics or {}),
         latency=tuple(latency),
         learning=tuple(learning),
-        curves=tuple(further),
     )
 
 
@@ -213,7 +203,7 @@ def doubts(scored: ScoredRows) -> list[str]:
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
             (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
-            (Reason.OUT_OF_DISTRIBUTION, "are unlike what it was trained on, so none is a PASS"),
+            (Reason.OUT_OF_DISTRIBUTION, "are unlike what the evaluator was trained on"),
             (Reason.DEGRADED, "were scored in a mode other than the measured one"),
         )
         if (count := scored.count(reason))

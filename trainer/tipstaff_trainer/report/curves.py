@@ -7,8 +7,6 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from sklearn import metrics
 
-from tipstaff_trainer.report.risk_coverage import risk_coverage, uncertainty
-
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -79,26 +77,6 @@ def precision_recall(good: Bools, scores: Floats) -> Curve | None:
         "good among those over it (precision)",
         recall[:-1][::-1],
         precision[:-1][::-1],
-    )
-
-
-def risk(good: Bools, scores: Floats, doubts: Floats | None = None) -> Curve:
-    """The share of wrong decisions where the most doubtful ones are left to a person.
-
-    Args:
-        good: Shape (n,).
-        scores: In [0, 1], shape (n,).
-        doubts: How doubtful each is, of any scale, shape (n,); None for how near to one half its
-            score is.
-    """
-    wrong = (scores >= 0.5) != good
-    found = risk_coverage(wrong, uncertainty(scores) if doubts is None else doubts)
-    return _curve(
-        "Risk and coverage",
-        "decided by the evaluator",
-        "wrong among them",
-        found.coverage,
-        found.risk,
     )
 
 

@@ -181,8 +181,8 @@ def _contents(report: Report) -> Iterator[tuple[str, str]]:
         yield "slices", "Parts"
     if report.yardsticks:
         yield "yardsticks", "Cheap metrics"
-    if report.latency or report.learning or report.curves:
-        yield "further", "Time and training"
+    if report.latency or report.learning:
+        yield "time", "Time and training"
     yield "all", "All measures"
 
 
@@ -193,8 +193,6 @@ def _plots(report: Report) -> dict[str, Any]:
         "roc": report.roc and plots.roc(report.roc),
         "precision_recall": report.precision_recall
         and plots.precision_recall(report.precision_recall, share_good),
-        "doubt": plots.risk_coverage(report.doubt),
-        "unlike": report.unlike and plots.risk_coverage(report.unlike),
         "reliability": plots.reliability(report.reliability),
         "histogram": plots.histogram(
             report.histogram, pass_at=policy.pass_at, block_below=policy.block_below
@@ -203,7 +201,7 @@ def _plots(report: Report) -> dict[str, Any]:
         "learning": report.learning and plots.learning(report.learning),
     }
     return {name: Markup(svg) if svg else None for name, svg in drawn.items()} | {
-        "further": [(curve, Markup(plots.line(curve))) for curve in report.curves]
+        "risk": [(curve, Markup(plots.risk_coverage(curve))) for curve in report.risk]
     }
 
 
@@ -212,8 +210,6 @@ def _tables(report: Report) -> dict[str, Any]:
     return {
         "roc": _points(report.roc),
         "precision_recall": _points(report.precision_recall),
-        "doubt": _points(report.doubt),
-        "unlike": _points(report.unlike),
         "reliability": [
             (
                 f"{part.low:.1f} to {part.high:.1f}",
@@ -254,7 +250,7 @@ def _tables(report: Report) -> dict[str, Any]:
             for curve in report.learning
             for step, value in _thinned(curve)
         ],
-        "further": [_points(curve) for curve in report.curves],
+        "risk": [_points(curve) for curve in report.risk],
         "metrics": [
             (name.replace("_", " "), "not defined" if value is None else f"{value:,.4g}")
             for name, value in report.metrics.items()

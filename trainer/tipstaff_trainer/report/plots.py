@@ -215,18 +215,6 @@ def risk_coverage(curve: Curve) -> str:
     return _svg(draw)
 
 
-def line(curve: Curve) -> str:
-    """Any curve."""
-
-    def draw(axes: Axes) -> None:
-        axes.plot(curve.x, curve.y, color=_MAIN)
-        axes.set_xlabel(curve.x_label)
-        axes.set_ylabel(curve.y_label)
-        axes.set_ylim(bottom=0)
-
-    return _svg(draw)
-
-
 def _percent(axes: Axes, x_label: str, y_label: str) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1))

@@ -66,12 +66,6 @@ class ScoredRows:
         return np.array([ruling.score for ruling in self.rulings], dtype=float)
 
     @cached_property
-    def ood_scores(self) -> Floats | None:
-        """How unlike the training data each row is, shape (n,); None where nobody can tell."""
-        found = [ruling.ood_score for ruling in self.rulings if ruling.ood_score is not None]
-        return np.array(found) if found and len(found) == len(self.rulings) else None
-
-    @cached_property
     def groups(self) -> Ints:
         """A number for each row's group, from 0, shape (n,)."""
         names = [row.group or row.id for row in self.rows]
