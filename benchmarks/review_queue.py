@@ -7,7 +7,8 @@ does (Kamalloo et al. 2023: GPT-4's verdicts). An error is a row where the two t
 The queue sees the judge's labels and what the evaluator in BUNDLE says; never people's. `ranked`
 is the queue without its random slice, `queue` with it, each the share of all errors among the first
 rows; at random that is the share of rows looked at. --replace brings the ground truth into the form
-that the evaluator was trained on. Prints one JSON object.
+that the evaluator was trained on. `out_of_fold` is the ranking without the evaluator, by what the
+other rows with the judge's labels say of each. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from pathlib import Path
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
 from tipstaff_trainer.judge.agreement import agreement
 from tipstaff_trainer.judge.review_queue import review_queue
+from tipstaff_trainer.label_errors import label_errors
 from tipstaff_trainer.measure import rulings
 
 _SHARES = (0.05, 0.1, 0.2, 0.3)
@@ -67,6 +70,7 @@ def main() -> None:
                 "ranked": _found(judged, scores, wrong, random_share=0.0),
                 "ranked_false_passes": _found(judged, scores, passed, random_share=0.0),
                 "queue": _found(judged, scores, wrong, random_share=0.2),
+                "out_of_fold": _found(judged, _out_of_fold(judged), wrong, random_share=0.0),
                 "most_possible": {
                     str(share): round(min(1.0, share * len(people) / len(wrong)), 3)
                     for share in _SHARES
@@ -74,6 +78,14 @@ def main() -> None:
             }
         )
     )
+
+
+def _out_of_fold(rows: Sequence[Row]) -> list[float]:
+    probabilities = {
+        suspect.row.id: suspect.probability
+        for suspect in label_errors(rows, find_base(DEFAULT_BASE))
+    }
+    return [probabilities[row.id] for row in rows]
 
 
 def _found(

@@ -20,11 +20,11 @@ WORDS = {
     "agreement": ["data.csv"],
     "label-errors": ["data.csv", "--out", "errors.csv"],
     "compare": ["bundle", "newer", "data.csv"],
-    "desk": ["workspace"],
     "inspect": ["bundle"],
     "publish": ["bundle", "repository"],
     "promote": ["repository", "faithful", "1"],
     "serve": ["bundle"],
+    "desk": ["workspace"],
     "score": ["--target", "localhost:1", "--output", "A"],
 }
 # A bare interpreter: what no extra brings along can't be imported.

@@ -99,6 +99,11 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.get_by_label("Learning rate").fill("0.005")
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("link", name="To version 1").click(timeout=120_000)
+    expect(page.get_by_role("heading", name="Train colours on Traces of May")).to_be_visible()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Report").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("colours")
+    page.go_back()
     page.get_by_role("button", name="Promote").click()
     expect(page.get_by_role("status")).to_have_text("colours version 1 is online.")
 

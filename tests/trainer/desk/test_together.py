@@ -113,3 +113,27 @@ def test_a_label_outlives_the_session(desk, reviewer):
     assert [label.reason for row in found.values() for label in row if label.who == "Cem"] == [
         "kept"
     ]
+
+
+UNLABELLED = """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
+    .filter(each => !each.labels.length && !each.getAttribute("aria-label"))
+    .map(each => each.outerHTML)"""
+TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_page_fits_and_every_field_is_named(desk, reviewer, width):
+    page = reviewer("Dua", 2)
+    page.set_viewport_size({"width": width, "height": 800})
+    refused = []
+    page.on("console", lambda message: refused.append(message.text))
+    row = page.request.get(f"{desk.url}/datasets/1").text().partition("/datasets/1/rows/")[2]
+    for path in (
+        *("/datasets", "/datasets/1", f"/datasets/1/rows/{row.partition(chr(34))[0]}"),
+        *("/datasets/1/label", "/criteria", "/criteria/new", "/criteria/faithfulness"),
+        *("/review", "/review/1", "/review/2", "/evaluators", "/playground", "/jobs"),
+    ):
+        page.goto(f"{desk.url}{path}")
+        assert page.evaluate(UNLABELLED) == [], path
+        assert page.evaluate(TOO_WIDE) == 0, path
+    assert refused == []

@@ -51,6 +51,17 @@ def test_rows_of_one_group_count_as_one():
     assert naive.high - naive.low < 0.5 * (copied.high - copied.low)
 
 
+def test_what_was_never_seen_may_happen_yet():
+    judge, people = [1] * 20 + [0] * 10, [1] * 20 + [0] * 10
+    found = agreement(judge, people)
+    assert (found.false_pass.value, found.false_pass.low) == (0, 0)
+    assert found.false_pass.high == pytest.approx(0.308, abs=0.001)
+    assert found.agreed.low == pytest.approx(0.884, abs=0.001)
+    # Ten rows of one group are no more than one.
+    alike = agreement(judge, people, [*range(20), *["same"] * 10])
+    assert alike.false_pass.high == pytest.approx(0.975)
+
+
 def test_what_is_not_defined_says_so():
     found = agreement([1, 1], [1, 1])
     assert math.isnan(found.kappa.value)

@@ -3,15 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tipstaff.types import Interaction, Verdict
-from tipstaff_server.evaluator import Ruling
-from tipstaff_trainer.data import Row
-from tipstaff_trainer.report.risk_coverage import (
-    risk_coverage,
-    risk_coverage_curves,
-    uncertainty,
-)
-from tipstaff_trainer.report.scored import ScoredRows
+from tipstaff_trainer.report.risk_coverage import risk_coverage, uncertainty
 
 
 def test_the_curve_by_hand():
@@ -40,26 +32,3 @@ def test_doubt_that_says_nothing_is_no_better_than_the_mean_risk():
 
 def test_uncertainty_is_highest_at_one_half():
     assert uncertainty([0.0, 0.25, 0.5, 1.0]).tolist() == [0, 0.5, 1, 0]
-
-
-@pytest.mark.parametrize("tells", [True, False])
-def test_a_report_sets_aside_first_what_is_unlike_where_the_evaluator_tells(tells):
-    """Ten sure and right decisions, ten sure and wrong ones on rows that are unlike."""
-    rows = [Row(Interaction(output="a"), float(index < 10), str(index)) for index in range(20)]
-    rulings = [
-        Ruling(
-            score=0.9,
-            verdict=Verdict.PASS,
-            reasons=(),
-            logit=2.0,
-            embedding=np.zeros(1, dtype=np.float32),
-            ood_score=(0.5 if index < 10 else 1.5) if tells else None,
-        )
-        for index in range(20)
-    ]
-    found = risk_coverage_curves(ScoredRows(rows, rulings, [1] * 20))
-    assert len(found) == 1 + tells
-    assert set(found[0].y) == {0.5}
-    if tells:
-        at = dict(zip(found[1].x, found[1].y, strict=True))
-        assert (at[0.3], at[0.5], at[1.0]) == (0, 0, 0.5)

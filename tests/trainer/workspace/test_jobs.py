@@ -106,7 +106,7 @@ def test_a_log_is_shown_without_what_was_drawn_over(workspace):
     folder.mkdir(parents=True)
     (folder / "log.txt").write_bytes(b"one\n  5%\r 50%\r100%\nlast")
     assert workspace.jobs.log(7) == "one\n100%\nlast"
-    assert workspace.jobs.log(7, most=10) == "last"
+    assert workspace.jobs.log(7, most=8) == "last"
     assert workspace.jobs.log(8) == ""
 
 

@@ -134,30 +134,34 @@ def test_a_split_keeps_groups_whole_and_replaces_the_last(workspace, labelled):
     assert workspace.datasets.get(labelled).test == sum(row.part == "test" for row in rows) > 5
 
 
-def test_from_labels_to_scores(workspace, labelled, bert):
-    workspace.split(labelled, test_size=0.25)
-    job = workspace.fine_tune(
-        labelled,
-        name="colours",
-        columns=["output", "ground_truth"],
-        settings={"base": str(bert), "epochs": 8, "learning_rate": 5e-3, "max_length": 32},
-        wait=120,
+def test_a_frame_is_scored_by_the_version_that_serves(workspace, tmp_path):
+    repository.publish(make_bundle(tmp_path / "1", seed=1), workspace.repository)
+    repository.publish(make_bundle(tmp_path / "2", seed=2), workspace.repository)
+    frame = pandas.DataFrame({"answer": ["paris is it", None], "context": ["paris", "london"]})
+    latest = workspace.evaluate_data(frame, "tiny")
+    assert list(latest.columns) == ["answer", "context", "tiny_score"]
+    assert latest["tiny_score"].between(0, 1).all()
+    assert list(frame.columns) == ["answer", "context"]
+    assert workspace.promote("tiny", 1) is None
+    assert [each.serving for each in workspace.list_evaluators()] == [False, True]
+    served = workspace.evaluate_data(frame, "tiny")
+    assert not served["tiny_score"].equals(latest["tiny_score"])
+    assert workspace.evaluate_data(frame, "tiny", version=2).equals(latest)
+    with pytest.raises(DataError, match="no column for input, output or ground_truth"):
+        workspace.evaluate_data(pandas.DataFrame({"a": [1]}), "tiny")
+
+
+def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
+    for seed in (1, 2):
+        bundle = make_bundle(tmp_path / str(seed), seed=seed)
+        repository.publish(bundle, workspace.repository)
+    job = workspace.evaluate_dataset(
+        labelled, "tiny", versions=[2, 1], part="", human=True, wait=120
     )
-    assert job.result["version"] == 1
-    assert workspace.curves(job).loss
-    (version,) = workspace.list_evaluators()
-    assert version.manifest.fields == ("output", "ground_truth")
-    assert not version.serving
-    assert workspace.promote("colours", 1) is None
-    assert workspace.list_evaluators()[0].serving
-    frame = pandas.DataFrame({"answer": ["it is red", None], "context": ["red", "blue"]})
-    scored = workspace.evaluate_data(frame, "colours")
-    assert list(scored.columns) == ["answer", "context", "colours_score"]
-    assert scored["colours_score"].between(0, 1).all()
-    measured = workspace.evaluate_dataset(labelled, "colours")
-    assert measured.result["metrics"]["1"] == pytest.approx(
-        job.result["metrics"]["test"], nan_ok=True
-    )
+    assert {name: each["n"] for name, each in job.result["measured"].items()} == {"2": 40, "1": 40}
+    folder = workspace.jobs.folder(job.id)
+    assert "tiny version 2" in (folder / "report" / "index.html").read_text()
+    assert "tiny version 1" in (folder / "comparison" / "index.html").read_text()
 
 
 def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
@@ -172,6 +176,13 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
             workspace.fine_tune(dataset, **words)
     with pytest.raises(UsageError, match="model"):
         workspace.label_dataset(dataset, criterion="faithfulness", judge={})
+    with pytest.raises(UsageError, match="ends in _API_KEY"):
+        workspace.label_dataset(
+            dataset,
+            criterion="faithfulness",
+            judge={"model": "m"},
+            key_variable="AWS_SECRET_ACCESS_KEY",
+        )
     with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
         workspace.label_dataset(dataset, criterion="funny", judge={"model": "m"})
     with pytest.raises(WorkspaceError, match="no evaluator 'a'"):

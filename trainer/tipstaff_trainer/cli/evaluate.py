@@ -169,7 +169,6 @@ def _write(
     from tipstaff_trainer.report.latency import measure_latency
     from tipstaff_trainer.report.learning import learning_curves
     from tipstaff_trainer.report.page import write_report
-    from tipstaff_trainer.report.risk_coverage import risk_coverage_curves
     from tipstaff_trainer.run_folder import metrics_file
 
     report = make_report(
@@ -183,7 +182,6 @@ def _write(
         metrics=metrics,
         latency=measure_latency(evaluator)[0],
         learning=learning_curves(metrics_file(args.bundle)),
-        further=risk_coverage_curves(scored),
     )
     return write_report(report, args.out)
 

@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     second.add_argument(
         "--scores", metavar="COLUMN", help="the column that holds an evaluator's scores"
     )
+    second.add_argument(
+        "--out-of-fold",
+        action="store_true",
+        help="compare with what the other rows say of each, where there is no evaluator yet",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random slice (default: 0)")
 
 
@@ -109,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
 def _scores(rows: Sequence[Row], args: argparse.Namespace) -> list[float] | None:
     if args.scores is not None:
         return [_number(row, args.scores) for row in rows]
+    if args.out_of_fold:
+        return _out_of_fold(rows)
     if args.evaluator is None:
         return None
 
@@ -117,6 +124,16 @@ def _scores(rows: Sequence[Row], args: argparse.Namespace) -> list[float] | None
 
     evaluator = Evaluator.load(args.evaluator)
     return [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
+
+
+def _out_of_fold(rows: Sequence[Row]) -> list[float]:
+    # Only now, since torch takes seconds to import.
+    from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
+    from tipstaff_trainer.label_errors import label_errors
+
+    suspects = label_errors(rows, find_base(DEFAULT_BASE))
+    probabilities = {suspect.row.id: suspect.probability for suspect in suspects}
+    return [probabilities[row.id] for row in rows]
 
 
 def _number(row: Row, column: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 _RESAMPLES = 2000
-_CONFIDENCE = 0.95
+_TAIL = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,26 @@ def agreement(
     drawn = generator.multinomial(len(by_group), times / len(by_group), size=_RESAMPLES)
     resampled = drawn @ kinds
     total = by_group.sum(axis=0)
+    both_good, both_bad, judge_only, other_only = range(4)
+
+    def share(of: int, beside: Sequence[int]) -> Estimate:
+        return _share(by_group, resampled, of, [of, *beside])
+
     return Agreement(
         n=len(says),
-        kappa=_estimate(_kappa, total, resampled),
-        agreed=_estimate(lambda c: (c[..., 0] + c[..., 1]) / c.sum(axis=-1), total, resampled),
-        false_pass=_estimate(lambda c: c[..., 2] / (c[..., 1] + c[..., 2]), total, resampled),
-        false_block=_estimate(lambda c: c[..., 3] / (c[..., 0] + c[..., 3]), total, resampled),
-        both_good=int(total[0]),
-        both_bad=int(total[1]),
-        judge_only=int(total[2]),
-        other_only=int(total[3]),
+        kappa=_interval(_kappa(total), _kappa(resampled)),
+        agreed=_share(
+            np.stack([by_group[:, :2].sum(axis=1), by_group[:, 2:].sum(axis=1)], axis=1),
+            np.stack([resampled[:, :2].sum(axis=1), resampled[:, 2:].sum(axis=1)], axis=1),
+            0,
+            [0, 1],
+        ),
+        false_pass=share(judge_only, [both_bad]),
+        false_block=share(other_only, [both_good]),
+        both_good=int(total[both_good]),
+        both_bad=int(total[both_bad]),
+        judge_only=int(total[judge_only]),
+        other_only=int(total[other_only]),
     )
 
 
@@ -108,16 +118,29 @@ def _kappa(cells: Floats) -> Floats:
     judge_good = (cells[..., 0] + cells[..., 2]) / n
     other_good = (cells[..., 0] + cells[..., 3]) / n
     chance = judge_good * other_good + (1 - judge_good) * (1 - other_good)
-    return np.asarray((observed - chance) / (1 - chance))
-
-
-def _estimate(figure: Callable[[Floats], Floats], total: Floats, resampled: Floats) -> Estimate:
     # Nothing to divide by: not defined, and no cause for a warning.
     with np.errstate(divide="ignore", invalid="ignore"):
-        value, values = float(figure(total)), figure(resampled)
+        return np.asarray((observed - chance) / (1 - chance))
+
+
+def _share(by_group: Floats, resampled: Floats, part: int, whole: Sequence[int]) -> Estimate:
+    """The share that one cell has of some, with its interval."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = by_group[:, part].sum() / by_group[:, whole].sum()
+        values = resampled[:, part] / resampled[:, whole].sum(axis=1)
+    found = _interval(value, values)
+    if value in (0, 1):
+        # No resampling of what was never seen shows it; the exact interval does (Clopper and
+        # Pearson 1934), each group counted once.
+        groups = int((by_group[:, whole].sum(axis=1) > 0).sum())
+        end = _TAIL ** (1 / groups)
+        return Estimate(value, 0.0 if value == 0 else end, 1 - end if value == 0 else 1.0)
+    return found
+
+
+def _interval(value: Floats | float, values: Floats) -> Estimate:
     values = values[np.isfinite(values)]
     if not np.isfinite(value) or not len(values):
         return Estimate(float("nan"), float("nan"), float("nan"))
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high))
+    low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
+    return Estimate(float(value), float(low), float(high))

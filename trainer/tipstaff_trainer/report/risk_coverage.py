@@ -11,13 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tipstaff_server.evaluator.ood import THRESHOLD
-from tipstaff_trainer.report.curves import Curve
-from tipstaff_trainer.report.scored import ScoredRows
-
-# Of the shares accepted; of fewer rows the risk is chance.
-_PLOTTED = np.linspace(0.1, 1, 91)
-
 Floats = npt.NDArray[np.float64]
 
 
@@ -70,30 +63,3 @@ def uncertainty(scores: npt.ArrayLike) -> Floats:
     """How near to a coin's toss each score is: 0 for a certain one, 1 at one half; shape (n,)."""
     found: Floats = 1 - 2 * np.abs(np.asarray(scores, dtype=float) - 0.5)
     return found
-
-
-def risk_coverage_curves(scored: ScoredRows) -> tuple[Curve, ...]:
-    """For a report: decisions at one half, by the score alone and with what is unlike set aside.
-
-    The second is there only where the evaluator tells what is unlike its training data: rows out
-    of distribution are then more doubtful than any other.
-    """
-    wrong = (scored.scores >= 0.5) != scored.good
-    unsure = uncertainty(scored.scores)
-    unlike = [
-        ruling.ood_score is not None and ruling.ood_score > THRESHOLD for ruling in scored.rulings
-    ]
-    doubts = {"Risk against coverage, by the score": unsure}
-    if any(unlike):
-        doubts["Risk against coverage, what is unlike set aside first"] = unsure + np.array(unlike)
-    return tuple(
-        Curve(
-            name=name,
-            x_label="rows decided, the least doubtful first",
-            y_label="wrong among them",
-            x=tuple(_PLOTTED.round(4).tolist()),
-            y=tuple(round(found.risk_at(share), 4) for share in _PLOTTED.tolist()),
-        )
-        for name, doubt in doubts.items()
-        for found in (risk_coverage(wrong, doubt),)
-    )

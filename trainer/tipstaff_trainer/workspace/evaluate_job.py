@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tipstaff_server import repository
-from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.measure import rulings
-from tipstaff_trainer.report.metrics import classification_metrics
+from tipstaff_trainer.workspace.measuring import measure
 from tipstaff_trainer.workspace.tables import Job
 from tipstaff_trainer.workspace.workspace import Workspace
 
@@ -26,11 +23,10 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
             + (" of a person's" if given["human"] else "")
             + ": label some first, or measure on other rows"
         )
-    labels = [row.label for row in rows]
-    measured = {}
-    for done, version in enumerate(given["versions"]):
-        workspace.jobs.update(job.id, done=done, total=len(given["versions"]))
-        evaluator = Evaluator.load(repository.bundle_path(workspace.repository, name, version))
-        scored = rulings(evaluator, [row.interaction for row in rows])
-        measured[str(version)] = classification_metrics(labels, [each.score for each in scored])
-    return f"measured on {len(rows)} rows", {"name": name, "metrics": measured}
+    data = f"{workspace.datasets.get(int(given['dataset'])).name}, {part or 'all'} rows"
+    measured = measure(workspace, job, name, given["versions"], rows, data=data)
+    return f"measured on {len(rows)} rows", {
+        "name": name,
+        "versions": given["versions"],
+        "measured": measured,
+    }

@@ -28,6 +28,7 @@ DATABASE_VARIABLE = "TIPSTAFF_DATABASE"
 LOG_FILE = "log.txt"
 _RUNNER = "tipstaff_trainer.workspace.run_job"
 _POLL_SECONDS = 0.1
+_DRAWN_OVER = 20
 # From SIGTERM to SIGKILL.
 _GRACE_SECONDS = 8.0
 # A process reports itself within a second; after this long, it never came up.
@@ -176,16 +177,19 @@ class Jobs:
         return self._folder / str(job_id)
 
     def log(self, job_id: int, *, most: int = 20_000) -> str:
-        """The end of a job's log, of `most` bytes at most, without what was drawn over."""
+        """The end of a job's log, of `most` characters at most, without what was drawn over."""
         try:
             with (self.folder(job_id) / LOG_FILE).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - most))
+                # A progress bar is drawn over hundreds of times.
+                start = max(0, size - _DRAWN_OVER * most)
+                file.seek(start)
                 text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
-        lines = text.split("\n")[1 if size > most else 0 :]
-        return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
+        lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
+        whole = "\n".join(lines[1:] if start else lines)
+        return whole if len(whole) <= most else whole[-most:].partition("\n")[2]
 
     def _launch(self, job_id: int) -> Job:
         folder = self.folder(job_id)

@@ -66,7 +66,7 @@ class Serving:
         found = _LISTENS.findall(self._jobs.log(running.id, most=10**6))
         return found[-1] if found else None
 
-    def score(self, name: str, interaction: Interaction, *, explain: bool = True) -> Score:
+    def score(self, name: str, interaction: Interaction) -> Score:
         """Asks the server.
 
         Raises:
@@ -84,7 +84,6 @@ class Serving:
             output=interaction.output,
             ground_truth=interaction.ground_truth,
             evaluator=name,
-            explain=explain,
         )
 
     def serves(self) -> dict[str, int]:

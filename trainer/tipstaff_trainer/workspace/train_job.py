@@ -11,21 +11,19 @@ import transformers
 
 from tipstaff.types import Field
 from tipstaff_server import repository
-from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_trainer.data import Row, check_trainable
 from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.measure import rulings
 from tipstaff_trainer.pipeline import train_evaluator
-from tipstaff_trainer.report.metrics import classification_metrics
+from tipstaff_trainer.workspace.measuring import measure
 from tipstaff_trainer.workspace.tables import Job
 from tipstaff_trainer.workspace.workspace import BUNDLE_FOLDER, Workspace
 
 
 def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
-    """Trains, publishes, and measures the version that serves on the same test rows."""
+    """Trains, publishes, and measures it beside the version that serves, on the test rows."""
     _quiet_libraries()
     given = job.parameters
     name, fields = given["name"], tuple(given["fields"])
@@ -49,11 +47,19 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
             criterion=given["criterion"],
         )
     version = _published(bundle, workspace)
+    serving = repository.serving_version(workspace.repository, name)
+    versions = [version] if serving in (None, version) else [version, serving]
+    measured = (
+        measure(workspace, job, name, versions, test_rows, data=f"{dataset.name}, test rows")
+        if test_rows
+        else {}
+    )
     return f"{name} version {version} is in the repository", {
         "name": name,
         "version": version,
         "metrics": bundle.manifest.metrics,
-        "serving": _serving_measured(workspace, name, version, test_rows),
+        "versions": versions,
+        "measured": measured,
     }
 
 
@@ -65,18 +71,6 @@ def _published(bundle: Bundle, workspace: Workspace) -> int:
         if read_manifest(path) == bundle.manifest:
             return version
     return repository.publish(bundle.path, workspace.repository)
-
-
-def _serving_measured(
-    workspace: Workspace, name: str, version: int, test_rows: Sequence[Row]
-) -> dict[str, Any]:
-    serving = repository.serving_version(workspace.repository, name)
-    if serving is None or serving == version or not test_rows:
-        return {}
-    evaluator = Evaluator.load(repository.bundle_path(workspace.repository, name, serving))
-    scores = [each.score for each in rulings(evaluator, [row.interaction for row in test_rows])]
-    metrics = classification_metrics([row.label for row in test_rows], scores)
-    return {"version": serving, "metrics": metrics}
 
 
 def _narrowed(rows: Sequence[Row], fields: Sequence[Field]) -> list[Row]:

@@ -10,6 +10,7 @@ workspace.label_dataset(traces, criterion="faithfulness", judge={"model": …}, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -43,8 +44,13 @@ REPOSITORY_FOLDER = "repository"
 JOBS_FOLDER = "jobs"
 # Where a training's bundle grows, in its job's folder; and what it logs there.
 BUNDLE_FOLDER = "bundle"
+# Where a job that measures puts what people read.
+REPORT_FOLDER = "report"
+COMPARISON_FOLDER = "comparison"
 CURVES_FILE = f"{BUNDLE_FOLDER}/training/metrics.jsonl"
 KEY_VARIABLE = "OPENAI_API_KEY"
+# Whoever starts a job says where its key is sent: no other secret of this machine may go there.
+_KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 
 
 class Workspace:
@@ -158,7 +164,7 @@ class Workspace:
             pilot: Only `PILOT_ROWS` rows that no person has seen, which then wait for review.
             examples: How many rows reviewed by people to show the judge as examples, 0 to 20;
                 as many as there are when None.
-            key_variable: The environment variable that holds the endpoint's key.
+            key_variable: The environment variable with the endpoint's key; ends in `_API_KEY`.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
@@ -170,6 +176,11 @@ class Workspace:
         found = self.datasets.get(dataset)
         chosen = self.criteria.get(criterion)
         settings = _judge_settings(judge)
+        if key_variable and not _KEY_NAME.fullmatch(key_variable):
+            raise UsageError(
+                f"{key_variable[:80]!r} is not read as a key: name an environment variable that "
+                "ends in _API_KEY, or none"
+            )
         rows = None
         if pilot:
             rows = self.reviews.queue(found.id, {"pilot": PILOT_ROWS})
@@ -290,7 +301,8 @@ class Workspace:
             who: Whoever starts it.
 
         Returns:
-            The job; its `result["metrics"]` has each version's metrics, by version as text.
+            The job; its `result["measured"]` has each version's metrics, by version as text, and
+            its folder a report on the first and a comparison with the second.
 
         Raises:
             WorkspaceError: There is no such data set or evaluator.

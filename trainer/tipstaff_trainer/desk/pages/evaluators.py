@@ -56,18 +56,14 @@ def show(asked: Asked) -> Response:
     card = evaluators.card(asked.workspace.repository, name, number)
     found = [each for each in asked.workspace.list_evaluators() if each.name == name]
     shown = next(each for each in found if each.version == number)
-    trained = next(
-        (
-            job
-            for job in asked.workspace.jobs.recent(kind="train", limit=200)
-            if job.result.get("name") == name and job.result.get("version") == number
-        ),
-        None,
-    )
+    jobs = asked.workspace.jobs
     measured = [
         job
-        for job in asked.workspace.jobs.recent(kind="evaluate", limit=50)
-        if job.parameters.get("name") == name
+        for job in (*jobs.recent(kind="evaluate"), *jobs.recent(kind="train"))
+        if job.result.get("measured")
+        and job.result["name"] == name
+        # A report is on the first of them.
+        and job.result["versions"][0] == number
     ]
     return asked.page(
         "evaluator.html",
@@ -75,8 +71,7 @@ def show(asked: Asked) -> Response:
         serving=next((each for each in found if each.serving), None),
         versions=found,
         card=card,
-        trained=trained,
-        measured=measured,
+        measured=measured[:4],
         datasets=asked.workspace.datasets.all(),
     )
 

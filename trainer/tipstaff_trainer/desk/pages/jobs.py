@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.evaluators import Curves
 from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.workspace import COMPARISON_FOLDER, REPORT_FOLDER
+
+_READABLE = {
+    (REPORT_FOLDER, "index.html"),
+    (REPORT_FOLDER, "report.json"),
+    (REPORT_FOLDER, "card.md"),
+    (COMPARISON_FOLDER, "index.html"),
+    (COMPARISON_FOLDER, "comparison.json"),
+}
+# They are one file each, with their styles and plots inside, and nothing that runs.
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
 def routes() -> list[Route]:
@@ -18,6 +30,7 @@ def routes() -> list[Route]:
         get("/jobs", show_all),
         get("/jobs/{job:int}", show),
         get("/jobs/{job:int}/live", live),
+        get("/jobs/{job:int}/{folder:str}/{file:str}", read),
         post("/jobs/{job:int}/stop", stop),
         post("/jobs/{job:int}/resume", resume),
     ]
@@ -36,6 +49,15 @@ def show(asked: Asked) -> Response:
 def live(asked: Asked) -> Response:
     """What changes on a job's page while it runs."""
     return asked.part("job_live.html", **_values(asked))
+
+
+def read(asked: Asked) -> Response:
+    """A file of a report or a comparison; a page of its own, which may look as it likes."""
+    folder, file = (asked.request.path_params[name] for name in ("folder", "file"))
+    path = asked.workspace.jobs.folder(asked.number("job")) / folder / file
+    if (folder, file) not in _READABLE or not path.is_file():
+        raise WorkspaceError("there is no such report")
+    return FileResponse(path, headers={"content-security-policy": _REPORT_POLICY})
 
 
 def stop(asked: Asked) -> Response:
