@@ -32,6 +32,9 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     rows = [row for row in rows if row.label_source == "human"] or rows
     if not rows:
         return ()
+    # Only now: it takes seconds to import, and the desk starts with this package.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|\S").fit_transform(
         " ".join(row.interaction.get(name) or "" for name in FIELDS) for row in rows
     )
