@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from tipstaff_trainer.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres():
     """A server of its own, as an unprivileged user, since it refuses to run as root."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     tool = str(found[-1]) if found else require("pg_ctl")
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not in pytest's own folder, which is closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="tipstaff-postgres-"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -29,9 +31,6 @@ def postgres(tmp_path_factory):
     if os.geteuid() == 0:
         user = {"user": "postgres", "group": "postgres"}
         shutil.chown(folder, "postgres", "postgres")
-        for parent in folder.parents:
-            if parent.name.startswith("pytest"):
-                parent.chmod(0o755)
 
     def ctl(*words):
         subprocess.run(
@@ -46,6 +45,7 @@ def postgres(tmp_path_factory):
     ctl("start", "-l", "log", "-o", f"-p {port} -k {folder} -h 127.0.0.1 -F")
     yield f"postgresql://tipstaff@127.0.0.1:{port}/postgres"
     ctl("stop", "-m", "immediate")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
