@@ -211,3 +211,22 @@ def test_a_published_version_is_never_written_beside(path, file, tmp_path, capsy
     assert main(["certify", str(published), str(file)]) == 2
     assert "never changes" in capsys.readouterr().err
     assert [entry.name for entry in published.parent.iterdir()] == ["1"]
+
+
+def test_a_cut_is_not_proved_by_rows_that_something_else_keeps_from_passing(path, rows):
+    """Without their ground truth none can pass at any cut, so the laxest would look safe."""
+    lacking = [
+        replace(row, interaction=replace(row.interaction, ground_truth=None)) for row in rows
+    ]
+    some = [
+        lack if index % 10 else row
+        for index, (lack, row) in enumerate(zip(lacking, rows, strict=True))
+    ]
+    evaluator = Evaluator.load(path)
+    with pytest.raises(CertificationError, match=r"only 0 of \d+ bad rows.*MISSING_FIELD"):
+        certify(Bundle.open(path), evaluator, lacking, Promise())
+    with pytest.raises(CertificationError, match=r"proved by 59 at least.*MISSING_FIELD.*--map"):
+        certify(Bundle.open(path), evaluator, some, Promise())
+    # BLOCK needs nothing but a score.
+    blocking = certify(Bundle.open(path), evaluator, lacking, Promise(1, 0.1, 0.9))
+    assert blocking.cuts.false_pass is None

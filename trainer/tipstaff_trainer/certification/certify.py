@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tipstaff.types import Verdict
+from tipstaff.types import Reason, Verdict
 from tipstaff_server.evaluator import Evaluator, Ruling
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_atomically, write_manifest
 from tipstaff_server.evaluator.manifest import CARD_FILE, Certificate, Policy
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_trainer.certification.eligible import eligible_rows
 from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
-from tipstaff_trainer.certification.sweep import Floats
+from tipstaff_trainer.certification.sweep import Floats, rows_needed
 from tipstaff_trainer.data import Row, fingerprint
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.measure import rulings
@@ -76,7 +76,10 @@ def certify(
     found = rulings(evaluator, [row.interaction for row in chosen])
     policy = evaluator.graph.policy
     scores = np.array([ruling.score for ruling in found])
-    cuts = certified_cuts(pass_scores(found, policy)[~good], scores[good], promise)
+    passing = pass_scores(found, policy)
+    if promise.max_false_pass < 1:
+        _check_reach([found[index] for index in np.flatnonzero(~good)], passing[~good], promise)
+    cuts = certified_cuts(passing[~good], scores[good], promise)
     certificate = Certificate(
         max_false_pass=promise.max_false_pass,
         max_false_block=promise.max_false_block,
@@ -115,6 +118,33 @@ def pass_scores(found: Sequence[Ruling], policy: Policy) -> Floats:
             for ruling in found
         ]
     )
+
+
+def _check_reach(bad: Sequence[Ruling], passing: Floats, promise: Promise) -> None:
+    """Checks that enough bad rows could get PASS by their score.
+
+    Else the promise would rest on what keeps these rows from it, such as a column that was not
+    found, and the cut could be anywhere: nothing would be known of it where traffic has the column.
+
+    Raises:
+        CertificationError: Too few could.
+    """
+    reached = int(np.isfinite(passing).sum())
+    needed = rows_needed(promise.max_false_pass, promise.confidence)
+    if reached < needed:
+        reasons = Counter(
+            reason
+            for ruling, score in zip(bad, passing, strict=True)
+            if not np.isfinite(score)
+            for reason in ruling.reasons
+            if reason in (Reason.PARTIAL, Reason.OUT_OF_DISTRIBUTION, Reason.MISSING_FIELD)
+        )
+        raise CertificationError(
+            f"only {reached} of {len(bad)} bad rows could get PASS at any cut, and a cut is proved "
+            f"by {needed} at least; what keeps the others from it: "
+            + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+            + " (a field that is missing in all rows may have another name: --map FIELD=COLUMN)"
+        )
 
 
 def write_certified(bundle: Bundle, precision: str, policy: Policy, out: Path) -> Bundle:
