@@ -86,9 +86,15 @@ def _counts(values: Iterable[str]) -> str:
 
 def _advice(human: Sequence[Row], drawn: Sequence[Row]) -> str:
     if not human:
-        return ". If people labelled them, say --label-source human"
+        return (
+            ". If people labelled them, say so in the column label_source, or where there is none "
+            "by --label-source human"
+        )
     if not drawn:
-        return ". If they are a random draw of what the evaluator will see, say --selection random"
+        return (
+            ". If they are a random draw of what the evaluator will see, say so in the column "
+            "selection, or where there is none by --selection random"
+        )
     return (
         ". Label rows that are new to it; where groups are counted anew in each file, give them "
         "other names"
