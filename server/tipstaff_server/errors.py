@@ -62,11 +62,13 @@ class InvalidRequest(RequestError):  # noqa: N818  named for the status it becom
 
     Attributes:
         field: The field at fault.
+        why: What is wrong with it.
     """
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}")
         self.field = field
+        self.why = why
 
 
 class EvaluatorNotFound(RequestError):  # noqa: N818

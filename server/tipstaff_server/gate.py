@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tipstaff_server.errors import BundleError, PromotionRefused
+from tipstaff_server.errors import BundleError, InvalidRequest, PromotionRefused
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import (
     Case,
@@ -34,13 +34,18 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
         what: The candidate, in words.
 
     Raises:
-        PromotionRefused: A case fails that is not known to.
+        PromotionRefused: A case fails that is not known to, or can't be run.
         BundleError: The candidate is damaged.
     """
     cases = _cases(candidate, serving)
     if not cases:
         return
-    failed = failures(run_cases(Evaluator.load(candidate.path), cases))
+    try:
+        failed = failures(run_cases(Evaluator.load(candidate.path), cases))
+    except InvalidRequest as error:
+        raise PromotionRefused(
+            f"{what} does not serve: {error}; mend the cases, or promote it with --force"
+        ) from None
     if not failed:
         return
     known = _failing(serving, [outcome.case for outcome in failed])
@@ -81,7 +86,7 @@ def _failing(serving: Path | None, cases: list[Case]) -> set[str]:
         return set()
     try:
         outcomes = run_cases(Evaluator.load(serving), cases)
-    except BundleError:
+    except (BundleError, InvalidRequest):
         return set()
     return {outcome.case.name for outcome in failures(outcomes)}
 

@@ -105,3 +105,12 @@ def test_publishing_and_promoting_at_once_goes_through_the_gate_too(repo, tmp_pa
     assert serving(repo) is None
     assert main(["promote", str(repo), "tiny", "2", "--force"]) == 0
     assert serving(repo) == 2
+
+
+def test_a_case_that_cannot_be_run_is_named(repo, tmp_path):
+    unread = Case(name="no text it reads", expect="pass", input="capital of france")
+    folder = make_bundle(tmp_path / "blind", cases=(unread,), order=("output", "ground_truth"))
+    version = repository.publish(folder, repo)
+    with pytest.raises(PromotionRefused, match=r'output: absent.*"no text it reads".*--force'):
+        repository.promote(repo, "tiny", version)
+    assert serving(repo) is None

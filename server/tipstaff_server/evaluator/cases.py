@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from tipstaff.types import FIELDS, Interaction, Verdict
-from tipstaff_server.errors import BundleError
+from tipstaff_server.errors import BundleError, InvalidRequest
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.evaluator import Evaluator
 
@@ -107,11 +107,14 @@ def run_cases(evaluator: Evaluator, cases: Iterable[Case]) -> list[Outcome]:
     """Scores cases as they would be served.
 
     Raises:
-        InvalidRequest: One has none of the fields that the evaluator reads.
+        InvalidRequest: One has none of the fields that the evaluator reads; names it.
     """
     outcomes = []
     for case in cases:
-        ruling = evaluator.score(case.interaction)
+        try:
+            ruling = evaluator.score(case.interaction)
+        except InvalidRequest as error:
+            raise InvalidRequest(error.field, f'{error.why} (named case "{case.name}")') from None
         outcomes.append(Outcome(case, ruling.verdict, ruling.score))
     return outcomes
 
