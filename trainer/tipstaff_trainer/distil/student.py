@@ -28,7 +28,6 @@ from tipstaff_trainer.errors import TrainingError
 # How much of a labelled row's target is the teacher's word, the rest being the label's.
 _TEACHER_SHARE = 0.5
 
-
 Start = Callable[[], EvaluatorModel]
 
 
@@ -64,7 +63,10 @@ def train_small(
     else:
         kept.parent.mkdir(exist_ok=True)
         teacher = train(start, labelled, kept.parent)
-        save_model(teacher, str(kept))
+        # Whole or not at all: a repeated command goes on from what is there.
+        half_written = kept.with_suffix(".partial")
+        save_model(teacher, str(half_written))
+        half_written.replace(kept)
         discard_checkpoints(kept.parent)
     encoded = [*labelled.encoded, *unlabelled.encoded]
     logits = torch_logits(teacher, encoded, pad_id=pad_id)
