@@ -12,7 +12,12 @@ from tipstaff.errors import UsageError
 from tipstaff.types import Verdict
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import Precision
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.data_arguments import (
+    absent_fields,
+    add_data_arguments,
+    check_exists,
+    read_data,
+)
 
 if TYPE_CHECKING:
     from tipstaff_trainer.certification.certify import Certified
@@ -73,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{out} is there already: choose another --out")
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
     data = read_data(args.data, args)
-    for warning in data.warnings:
+    for warning in (*data.warnings, *absent_fields(bundle.manifest, data)):
         print(f"warning: {warning}", file=sys.stderr)
     evaluator.warm_up()
     found = certify(bundle, evaluator, data.rows, promise)

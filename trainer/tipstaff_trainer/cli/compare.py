@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_server.repository import SERVING_FILE, bundle_path, serving_version
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.data_arguments import (
+    absent_fields,
+    add_data_arguments,
+    check_exists,
+    read_data,
+)
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator.cases import Case
@@ -65,8 +70,15 @@ def run(args: argparse.Namespace) -> int:
     cases = _cases(args.cases, *folders)
     first, second = (Evaluator.load(folder) for folder in folders)
     data = read_data(args.data, args)
+    for evaluator in (first, second):
+        evaluator.warm_up()
     scored = ScoredRows.score(first, data.rows), ScoredRows.score(second, data.rows)
-    for warning in (*data.warnings, *dict.fromkeys(doubts(scored[0]) + doubts(scored[1]))):
+    found_out = [
+        text
+        for evaluator, rows in zip((first, second), scored, strict=True)
+        for text in (*absent_fields(evaluator.manifest, data), *doubts(rows))
+    ]
+    for warning in (*data.warnings, *dict.fromkeys(found_out)):
         print(f"warning: {warning}", file=sys.stderr)
     latency = measure_latency(first, second) if args.out else [(), ()]
     one, other = (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
+from tipstaff_server.evaluator.manifest import Manifest
 from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
 
 
@@ -55,6 +57,16 @@ def read_data(path: Path, args: argparse.Namespace) -> Data:
         label_source=args.label_source,
         selection=args.selection,
     )
+
+
+def absent_fields(manifest: Manifest, data: Data) -> Iterator[str]:
+    """Warnings for what an evaluator was trained to read and rows don't have."""
+    for name in manifest.fields:
+        if count := sum(row.interaction.get(name) is None for row in data.rows):
+            yield (
+                f"{count} of {len(data.rows)} rows lack {name}, which the evaluator was trained "
+                f"on: where a column has it under another name, say --map {name}=COLUMN"
+            )
 
 
 def _fields(text: str) -> tuple[str, ...]:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
-from tipstaff_server.evaluator.manifest import Manifest, Precision
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_server.evaluator.manifest import Precision
+from tipstaff_trainer.cli.data_arguments import (
+    absent_fields,
+    add_data_arguments,
+    check_exists,
+    read_data,
+)
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator import Evaluator
@@ -94,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
     if args.data is None and not cases:
         raise UsageError("give DATA to measure on, --cases FILE to run, or both")
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
+    # Finds out whether this machine runs it as it was measured, and so what the rows' reasons are.
+    evaluator.warm_up()
     outcomes = run_cases(evaluator, cases)
     if args.attach:
         attach_cases(args.bundle, cases)
@@ -135,7 +142,7 @@ def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Ou
     data = read_data(args.data, args)
     cheap = _cheap_metrics(args, data) if args.out else {}
     scored = ScoredRows.score(evaluator, data.rows)
-    warnings = [*data.warnings, *_absent(evaluator.manifest, data), *doubts(scored)]
+    warnings = [*data.warnings, *absent_fields(evaluator.manifest, data), *doubts(scored)]
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     metrics = classification_metrics([row.label for row in data.rows], scored.scores)
@@ -184,15 +191,6 @@ def _write(
         learning=learning_curves(metrics_file(args.bundle)),
     )
     return write_report(report, args.out)
-
-
-def _absent(manifest: Manifest, data: Data) -> Iterator[str]:
-    for name in manifest.fields:
-        if count := sum(row.interaction.get(name) is None for row in data.rows):
-            yield (
-                f"{count} of {len(data.rows)} rows lack {name}, which the evaluator was trained "
-                f"on: where a column has it under another name, say --map {name}=COLUMN"
-            )
 
 
 def _table(metrics: Metrics) -> str:
