@@ -169,8 +169,12 @@ def measure(pool: Pool, promise: Promise, *, rows: int, draws: int, seed: int) -
 
 def scored_pool(bundle: Path, rows: list[Row]) -> Pool:
     """Scores the rows with the bundle, or takes their scores from the last time."""
-    checksums = read_manifest(bundle).checksums
-    key = hashlib.sha256(json.dumps([sorted(checksums.items()), fingerprint(rows)]).encode())
+    manifest = read_manifest(bundle)
+    # The policy says what may pass, and stands in the manifest, which has no checksum.
+    policies = [graph.policy.model_dump(mode="json") for graph in manifest.graphs]
+    key = hashlib.sha256(
+        json.dumps([sorted(manifest.checksums.items()), policies, fingerprint(rows)]).encode()
+    )
     cache = _CACHE / f"{key.hexdigest()[:16]}.npz"
     if not cache.exists():
         evaluator = Evaluator.load(bundle)

@@ -224,6 +224,12 @@ def bundle_path(repository: Path, name: str, version: int) -> Path:
     return repository / name / str(version)
 
 
+def is_published(bundle: Bundle) -> bool:
+    """Whether a bundle's folder is a version's in a repository, by its name and its parent's."""
+    path = bundle.path.resolve()
+    return path.parent.name == bundle.manifest.name and bool(_VERSION.fullmatch(path.name))
+
+
 def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int | None:
     candidate = Bundle.open(bundle_path(repository, name, version))
     try:

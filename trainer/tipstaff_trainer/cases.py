@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
 from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
+from tipstaff_server.repository import is_published
 from tipstaff_trainer.errors import DataError
 
 
@@ -64,8 +65,7 @@ def attach_cases(folder: Path, cases: tuple[Case, ...]) -> None:
         DataError: It is a version in a repository, and those never change.
     """
     bundle = Bundle.open(folder)
-    resolved = folder.resolve()
-    if resolved.name.isdigit() and resolved.parent.name == bundle.manifest.name:
+    if is_published(bundle):
         raise DataError(
             f"{folder}: is a published version, which never changes: attach the cases to the "
             "bundle that it came from, and publish that"

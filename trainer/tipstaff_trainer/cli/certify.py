@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -12,6 +11,7 @@ from tipstaff.errors import UsageError
 from tipstaff.types import Verdict
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import Precision
+from tipstaff_server.repository import is_published
 from tipstaff_trainer.cli.data_arguments import (
     absent_fields,
     add_data_arguments,
@@ -92,14 +92,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _beside(bundle: Bundle) -> Path:
-    path = bundle.path.resolve()
-    if path.parent.name == bundle.manifest.name and re.fullmatch(r"[0-9]+", path.name):
+    if is_published(bundle):
         raise UsageError(
             f"{bundle.path} is a published version, which never changes: say where the certified "
             "one goes with --out, and publish that"
         )
     # As it was typed, unless that has no name.
-    named = path if bundle.path.name in ("", "..") else bundle.path
+    named = bundle.path.resolve() if bundle.path.name in ("", "..") else bundle.path
     return named.with_name(f"{named.name}-certified")
 
 
