@@ -138,11 +138,19 @@ def _measured(graph: Graph) -> Iterator[Line]:
     if (held := policy.certificate) is None:
         yield "certificate", "none: the cuts are uncertified"
     else:
+        # A bound of 1 promises nothing.
+        promises = [
+            f"{rate} at most {bound:.3g}"
+            for rate, bound in (
+                ("P(PASS | bad)", held.max_false_pass),
+                ("P(BLOCK | good)", held.max_false_block),
+            )
+            if bound < 1
+        ]
         yield (
             "certificate",
-            f"P(PASS | bad) at most {held.max_false_pass:.3g}, P(BLOCK | good) at most "
-            f"{held.max_false_block:.3g}, each with confidence {held.confidence:.3g}, on {held.n} "
-            f"human-labelled rows, {held.date}",
+            f"{', '.join(promises)}, {'each ' if len(promises) > 1 else ''}with confidence "
+            f"{held.confidence:.3g}, on {held.n} human-labelled rows, {held.date}",
         )
     yield (
         "calibration",

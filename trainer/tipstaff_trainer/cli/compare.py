@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tipstaff.errors import UsageError
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
-from tipstaff_server.repository import SERVING_FILE, bundle_path, serving_version
+from tipstaff_server.repository import SERVING_FILE, bundle_path, names, serving_version
 from tipstaff_trainer.cli.data_arguments import (
     absent_fields,
     add_data_arguments,
@@ -98,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _serving(path: Path) -> Path:
     """The bundle itself, or the one that serves where the path is an evaluator of a repository."""
-    if (path / MANIFEST_FILE).exists() or not (path / SERVING_FILE).exists():
+    if (path / MANIFEST_FILE).exists():
+        return path
+    if path.is_dir() and (found := names(path)):
+        raise UsageError(f"{path} is a repository: say which evaluator, as in {path / found[0]}")
+    if not (path / SERVING_FILE).exists():
         return path
     version = serving_version(path.parent, path.name)
     return path if version is None else bundle_path(path.parent, path.name, version)
