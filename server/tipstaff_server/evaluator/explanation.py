@@ -41,8 +41,8 @@ Search = Generator[list[Interaction], Sequence[float], tuple[Highlight, ...]]
 def search(excerpt: Interaction, *, slope: float = 1.0, start: int = 0) -> Search:
     """Finds the words of an output that lowered its score.
 
-    The same interaction gets the same highlights: at most `ROUNDS`, of a fifth of the words together
-    (`SHARE`), after at most `MAX_RUNS` runs.
+    The same interaction gets the same highlights: at most `ROUNDS`, of a fifth of the words
+    together (`SHARE`), after at most `MAX_RUNS` runs.
 
     Args:
         excerpt: What the run that decides the score reads; see `excerpt_of`.
