@@ -92,8 +92,8 @@ class ScriptedService(rpc.ScoringServiceServicer):
 
 def answer(request: pb.ScoreRequest) -> pb.ScoreResponse:
     """What the server says of one interaction; its second word is at fault."""
-    start = request.output.find(" ") + 1
-    end = request.output.find(" ", start)
+    first, second, *_ = [*request.output.split(" "), "", ""]
+    start, end = len(first) + 1, len(first) + 1 + len(second)
     return pb.ScoreResponse(
         request_id=request.request_id,
         evaluator=request.evaluator or "faithful",

@@ -167,13 +167,15 @@ def _as_text(score: Score, explained: str | None) -> str:
     for reason in score.reasons:
         lines.append(f"  note       {reason}: {REASONS_IN_WORDS[reason]}")
     if score.coverage:
-        parts = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
-        lines.append(f"  tokens     {', '.join(parts)}")
+        read = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
+        lines.append(f"  tokens     {', '.join(read)}")
     if timing := score.timing:
-        lines.append(
-            f"  server     {timing.total * 1000:.1f} ms: encode {timing.encode * 1000:.1f}, "
-            f"queue {timing.queue * 1000:.1f}, inference {timing.inference * 1000:.1f}"
-        )
+        parts = [("encode", timing.encode), ("queue", timing.queue)]
+        parts.append(("inference", timing.inference))
+        if explained is not None:
+            parts.append(("explain", timing.total - sum(seconds for _, seconds in parts)))
+        shown = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in parts)
+        lines.append(f"  server     {timing.total * 1000:.1f} ms: {shown}")
     lines.append(f"  request    {score.request_id}")
     return "\n".join(lines)
 

@@ -144,15 +144,15 @@ def test_without_an_output_there_is_nothing_to_explain(server, texts):
 
 
 def test_a_deadline_too_short_to_explain_leaves_the_score(start, tmp_path):
-    # One run at a time, of some 15 ms and of one interaction.
-    bundle = make_bundle(tmp_path / "slow", name="slow", run_cost=400, batch_invariant=False)
+    # One run at a time, of some 40 ms and of one interaction.
+    bundle = make_bundle(tmp_path / "slow", name="slow", run_cost=1000, batch_invariant=False)
     server = start(bundle, "--lanes", 1)
-    interaction = {"output": "no refund paris sorry late " * 8}
-    with Client(server.address, timeout=20) as client:
+    interaction = {"output": "no refund paris sorry late " * 4}
+    with Client(server.address, timeout=30) as client:
         plain = [client.score(**interaction) for _ in range(5)]
         run = min(one.timing.inference for one in plain)
-        # Time for the score, and for a quarter of the 64 runs that explaining it takes.
-        short = client.score(**interaction, explain=True, timeout=16 * run)
+        # Time for the score, and for a third of the runs that explaining it takes.
+        short = client.score(**interaction, explain=True, timeout=14 * run)
         assert short.highlights == ()
         assert Reason.NOT_EXPLAINED in short.reasons
         assert short.score == plain[0].score
