@@ -144,8 +144,8 @@ def test_without_an_output_there_is_nothing_to_explain(server, texts):
 
 
 def test_a_deadline_too_short_to_explain_leaves_the_score(start, tmp_path):
-    # One run at a time, of some 40 ms and of one interaction.
-    bundle = make_bundle(tmp_path / "slow", name="slow", run_cost=1000, batch_invariant=False)
+    # One run at a time, of some 20 ms and of one interaction.
+    bundle = make_bundle(tmp_path / "slow", name="slow", run_cost=500, batch_invariant=False)
     server = start(bundle, "--lanes", 1)
     interaction = {"output": "no refund paris sorry late " * 4}
     with Client(server.address, timeout=30) as client:
