@@ -7,6 +7,7 @@ What doesn't fit into the time left is not explained.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,13 @@ from tipstaff_server.job import Job
 # Of the time that a score leaves. The rest is for what takes longer than predicted, since the score
 # must be out in time whatever becomes of this.
 _SHARE = 0.8
+# Runs queued at a time: they are promised, and a score that would make them late is refused.
+_PORTION = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """The runs of one round of a search."""
+    """Some runs that a search asks for."""
 
     runs: tuple[Tokens, ...]
 
@@ -73,7 +76,7 @@ async def explain(
         start: Starts them.
         deadline: When the score must be there.
         others: Scores that go first.
-        ran: Is told of the runs of each round.
+        ran: Is told how many runs were made, as they are.
 
     Returns:
         What was found; None where the time or the load doesn't allow the search.
@@ -84,22 +87,30 @@ async def explain(
         async with asyncio.timeout(end - now):
             await others.wait()
             asked = next(searching)
-            left = ROUNDS
+            rounds = ROUNDS
             while True:
-                now = time.monotonic()
-                encode = partial(_encode, evaluator, asked)
-                # A first round that leaves no time for the second was for nothing.
-                answered = await asyncio.wrap_future(
-                    start(evaluator, encode, now, (end - now) / left)
-                )
-                ran(len(asked))
-                left -= 1
-                asked = searching.send([answer.logit for answer in answered.answers])
+                logits: list[float] = []
+                while rest := asked[len(logits) :]:
+                    now = time.monotonic()
+                    # What would leave no time for all that is to come isn't begun.
+                    share = 1 / (_portions(rest) + (rounds - 1) * _portions(asked))
+                    encode = partial(_encode, evaluator, rest[:_PORTION])
+                    answered = await asyncio.wrap_future(
+                        start(evaluator, encode, now, share * (end - now))
+                    )
+                    logits += [answer.logit for answer in answered.answers]
+                    ran(len(answered.answers))
+                rounds -= 1
+                asked = searching.send(logits)
     except StopIteration as stop:
         found: tuple[Highlight, ...] = stop.value
         return found
     except (RequestError, TimeoutError):
         return None
+
+
+def _portions(asked: Sequence[Interaction]) -> int:
+    return math.ceil(len(asked) / _PORTION)
 
 
 def _encode(evaluator: Evaluator, asked: Sequence[Interaction]) -> tuple[Variants, float]:

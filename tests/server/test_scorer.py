@@ -423,3 +423,21 @@ def test_what_is_long_is_explained_in_the_window_that_decides(windowed):
             assert output[each.start : each.end].strip() == output[each.start : each.end]
 
     asyncio.run(main())
+
+
+def test_an_explanation_leaves_the_queue_to_scores(bundle, monkeypatch):
+    bench = Bench(bundle)
+    bench.dispatcher._max_queue = bench.scorer._max_queue = 500
+    queued, submit_all = [], bench.dispatcher.submit_all
+
+    def counted(model, items, *args, **kwargs):
+        queued.append(len(items))
+        return submit_all(model, items, *args, **kwargs)
+
+    monkeypatch.setattr(bench.dispatcher, "submit_all", counted)
+    bench.dispatcher.start()
+    asyncio.run(bench.score(20, replace(WORDY, explain=True)))
+    assert sum(queued) > 30
+    assert max(queued) == 8
+    bench.dispatcher.stop()
+    bench.encoders.shutdown()
