@@ -96,7 +96,8 @@ class Client(BaseClient):
             evaluator: Instead of the client's.
             version: Of the evaluator; 0 is the serving one.
             request_id: To find the request again in logs; made when empty.
-            explain: Ask which words of the output lowered the score.
+            explain: Ask which words of the output lowered the score (`Score.highlights`). Up to 64
+                more runs of the evaluator, in the time that is left: allow for it.
             timeout: Seconds, instead of the client's.
             on_failure: Instead of the client's.
 
@@ -138,7 +139,7 @@ class Client(BaseClient):
             interactions: What to score.
             evaluator: Instead of the client's.
             version: Of the evaluator; 0 is the serving one.
-            explain: Ask which words of the outputs lowered the scores.
+            explain: Ask which words of the outputs lowered the scores, as for `score`.
             timeout: Seconds for all of them together, instead of the client's.
             on_failure: Instead of the client's.
 

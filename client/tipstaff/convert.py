@@ -8,6 +8,7 @@ from tipstaff.types import (
     Certificate,
     Coverage,
     EvaluatorInfo,
+    Highlight,
     Interaction,
     Reason,
     Score,
@@ -81,6 +82,9 @@ def to_score(message: pb.ScoreResponse) -> Score:
         timing=_to_timing(message.timing) if message.HasField("timing") else None,
         cached=message.cached,
         ood_score=message.ood_score if message.HasField("ood_score") else None,
+        highlights=tuple(
+            Highlight(part.start, part.end, part.weight) for part in message.highlights
+        ),
     )
 
 

@@ -95,8 +95,24 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Highlight:
+    """Words of the output that lowered the score.
+
+    Attributes:
+        start: Where they start: `output[start:end]` is what they say.
+        end: Where they end.
+        weight: By how much leaving them out raises the log-odds of the score,
+            ln(score / (1 - score)); above 0.
+    """
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
-    """Where the server's time went, in seconds."""
+    """Where the server's time went, in seconds: that of the score alone, but for the total."""
 
     encode: float
     queue: float
@@ -127,6 +143,8 @@ class Score:
             score.
         ood_score: How unlike the evaluator's training data the interaction is, at least 0; above 1
             `Reason.OUT_OF_DISTRIBUTION` is among the reasons. None where the evaluator can't tell.
+        highlights: What lowered the score, in order of the output, if that was asked for
+            (`explain`) and there was time (else `Reason.NOT_EXPLAINED` is among the reasons).
         failure: Why the server could not answer; then `verdict` is the client's choice
             (`on_failure`), not an evaluator's.
     """
@@ -145,6 +163,7 @@ class Score:
     timing: Timing | None = None
     cached: bool = False
     ood_score: float | None = None
+    highlights: tuple[Highlight, ...] = ()
     failure: ScoringError | None = None
 
     @property

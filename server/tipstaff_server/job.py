@@ -1,4 +1,4 @@
-"""One interaction's way from text to the graph's outputs, across the threads that do it."""
+"""The way from text to the graph's outputs, across the threads that do it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Generic, Protocol, TypeVar
 
 from tipstaff_server.batching import Answer, Dispatcher
 from tipstaff_server.errors import DeadlineExpired, InferenceFailed, RequestError
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.encoding import Tokens
 
 
-class Answered(NamedTuple):
+class Encoded(Protocol):
+    """What takes some runs, at least one."""
+
+    @property
+    def runs(self) -> Sequence[Tokens]:
+        """The runs."""
+
+
+Work = TypeVar("Work", bound=Encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[Work]):
     """What a job comes to.
 
     Attributes:
@@ -25,7 +38,7 @@ class Answered(NamedTuple):
         answers: What its runs said, in their order.
     """
 
-    encoded: Encoded
+    encoded: Work
     encode_seconds: float
     answers: tuple[Answer, ...]
 
@@ -41,8 +54,8 @@ class Answered(NamedTuple):
         return max(ends) - self.queue_seconds
 
 
-class Job(Future[Answered]):
-    """An interaction's way from text to the graph's outputs, without a stop in the event loop.
+class Job(Future[Answered[Work]]):
+    """A way from text to the graph's outputs, without a stop in the event loop.
 
     Cancelling it leaves the text unencoded, or takes its runs out of the queue; so does the failure
     of one of them.
@@ -57,7 +70,7 @@ class Job(Future[Answered]):
     def __init__(
         self,
         evaluator: Evaluator,
-        encode: Callable[[], tuple[Encoded, float]],
+        encode: Callable[[], tuple[Work, float]],
         arrival: float,
         deadline: float,
     ) -> None:
@@ -94,7 +107,7 @@ class Job(Future[Answered]):
                 run.add_done_callback(partial(self._note, encoded, seconds, place))
             self.add_done_callback(lambda _: _cancel(waiting))
 
-    def _note(self, encoded: Encoded, seconds: float, place: int, run: Future[Answer]) -> None:
+    def _note(self, encoded: Work, seconds: float, place: int, run: Future[Answer]) -> None:
         """Takes the end of one run; with the last, the job ends."""
         if run.cancelled():
             return

@@ -91,6 +91,9 @@ class Metrics:
         self._cache_hits = self._counter(
             "tipstaff_cache_hits", "Scores that were remembered, not run.", one
         )
+        self._explanation_runs = self._counter(
+            "tipstaff_explanation_runs", "Runs of the graph to explain scores.", one
+        )
         self._refusals = self._counter(
             "tipstaff_refusals", "Interactions refused, by why.", ("reason",)
         )
@@ -157,6 +160,10 @@ class Metrics:
             self._child(self._coverage, name, field).observe(share)
         if Reason.PARTIAL in score.reasons:
             self._child(self._partial, name).inc()
+
+    def explained(self, evaluator: str, runs: int) -> None:
+        """Counts runs that were made to explain a score."""
+        self._child(self._explanation_runs, evaluator).inc(runs)
 
     def refused(self, reason: str) -> None:
         """Counts one refusal; `reason` is one of a few fixed words."""

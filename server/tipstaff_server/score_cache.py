@@ -17,7 +17,7 @@ from tipstaff_server.registry import Served
 # nobody has ever made one.
 _DIGEST = 32
 
-Key = tuple[str, int, bytes]
+Key = tuple[str, int, bool, bytes]
 
 
 class ScoreCache:
@@ -37,8 +37,14 @@ class ScoreCache:
     def __len__(self) -> int:
         return len(self._scores)
 
-    def key(self, served: Served, interaction: Interaction) -> Key | None:
-        """What a score is remembered under; None where none is."""
+    def key(self, served: Served, interaction: Interaction, explained: bool = False) -> Key | None:
+        """What a score is remembered under; None where none is.
+
+        Args:
+            served: What gives the score.
+            interaction: Of what.
+            explained: Whether it has highlights; one without doesn't answer who asked for them.
+        """
         if not self._capacity:
             return None
         digest = hashlib.blake2b(digest_size=_DIGEST)
@@ -49,7 +55,7 @@ class ScoreCache:
             data = (text or "").encode()
             digest.update(b"-" if text is None else b"%d:" % len(data))
             digest.update(data)
-        return served.name, served.version, digest.digest()
+        return served.name, served.version, explained, digest.digest()
 
     def get(self, key: Key | None) -> Score | None:
         """The score given before, marked as cached; None when there was none."""

@@ -1,4 +1,4 @@
-"""The way of one interaction through the server: find, encode, queue, rule.
+"""The way of one interaction through the server: find, encode, queue, rule; explain.
 
 Knows neither protobuf nor grpc, so `rpc/` only converts.
 """
@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Reason, Score, Timing
 from tipstaff_server.batching import Dispatcher
 from tipstaff_server.errors import DeadlineUnreachable, InvalidRequest, Overloaded, ShuttingDown
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.job import Answered, Job
+from tipstaff_server.explaining import Countdown, explain
+from tipstaff_server.job import Answered, Job, Work
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry, Served
 from tipstaff_server.score_cache import ScoreCache
@@ -48,6 +49,20 @@ class Task:
     version: int
     request_id: str
     explain: bool = False
+
+
+class _Unexplained(NamedTuple):
+    """What it takes to explain a score.
+
+    Attributes:
+        served: What gave it.
+        answered: What its runs said.
+        deadline: When it must be there.
+    """
+
+    served: Served
+    answered: Answered[Encoded]
+    deadline: float
 
 
 class Scorer:
@@ -84,6 +99,7 @@ class Scorer:
         self._default_deadline_seconds = default_deadline_seconds
         self._max_request_bytes = max_request_bytes
         self._cache = cache
+        self._max_queue = max_queue
         self._room = threading.Semaphore(max_queue)  # for those that wait to be encoded
         self._closed = False
         self._seconds_per_byte = 0.0  # of encoding; 0 until a text was long enough to tell
@@ -92,17 +108,40 @@ class Scorer:
         """Refuses everything from now on; what was accepted is still answered."""
         self._closed = True
 
-    async def score(self, task: Task, arrival: float, seconds: float | None) -> Score:
-        """Scores one interaction.
+    async def score(
+        self,
+        task: Task,
+        arrival: float,
+        seconds: float | None,
+        others: Countdown | None = None,
+    ) -> Score:
+        """Scores one interaction, and explains the score if that is asked for and there is time.
 
         Args:
             task: What to score.
             arrival: When it came in, by `time.monotonic`.
             seconds: Until its deadline, counted from the arrival; None when it named none.
+            others: Counts the scores of the batch it came in, this one among them.
 
         Raises:
             RequestError: It can't be answered; its subclass says why.
         """
+        others = others or Countdown(1)
+        try:
+            score, unexplained = await self._answer(task, arrival, seconds)
+        finally:
+            others.one()
+        if unexplained is not None:
+            score = await self._explained(score, task.interaction, unexplained, others)
+            timing = cast(Timing, score.timing)
+            score = replace(score, timing=replace(timing, total=time.monotonic() - arrival))
+        self._metrics.scored(score)
+        return score
+
+    async def _answer(
+        self, task: Task, arrival: float, seconds: float | None
+    ) -> tuple[Score, _Unexplained | None]:
+        """Scores, and says what is needed to explain the score where that is yet to be done."""
         if self._closed:
             raise ShuttingDown("the server is shutting down: ask another")
         served = self._registry.find(task.evaluator, task.version)
@@ -114,28 +153,52 @@ class Scorer:
                 f"reading {size} bytes of text takes about {needed * 1e3:.0f} ms, and the deadline "
                 f"left {budget * 1e3:.1f} ms: allow more time"
             )
-        key = self._cache.key(served, task.interaction)
-        score = self._cache.get(key)
-        if score is None:
-            if self._dispatcher.depth:
-                # Whoever must be refused is refused before it costs anybody anything.
-                least = served.evaluator.least_length(task.interaction)
-                self._dispatcher.check(served.evaluator, least, arrival + budget, arrived=arrival)
-            # Without a name for the job: an error's frames would lead back to it, and it to them.
-            answered = await asyncio.wrap_future(
-                self._start(served.evaluator, task.interaction, arrival, budget, size)
-            )
-            score = self._scored(served, answered, task.request_id, arrival)
-            self._cache.put(key, score)
-        else:
+        score = self._cache.get(self._cache.key(served, task.interaction, task.explain))
+        if score is not None:
             timing = Timing(0.0, 0.0, 0.0, time.monotonic() - arrival)
-            score = replace(score, request_id=task.request_id, timing=timing)
-        if task.explain:
-            score = replace(score, reasons=(*score.reasons, Reason.NOT_EXPLAINED))
-        self._metrics.scored(score)
+            return replace(score, request_id=task.request_id, timing=timing), None
+        evaluator = served.evaluator
+        if self._dispatcher.depth:
+            # Whoever must be refused is refused before it costs anybody anything.
+            least = evaluator.least_length(task.interaction)
+            self._dispatcher.check(evaluator, least, arrival + budget, arrived=arrival)
+        encoding = partial(self._encode, evaluator, task.interaction, size)
+        # Without a name for the job: an error's frames would lead back to it, and it to them.
+        answered = await asyncio.wrap_future(self._start(evaluator, encoding, arrival, budget))
+        score = self._scored(served, answered, task.request_id, arrival)
+        self._cache.put(self._cache.key(served, task.interaction), score)
+        unexplained = _Unexplained(served, answered, arrival + budget)
+        return score, unexplained if task.explain else None
+
+    async def _explained(
+        self, score: Score, interaction: Interaction, unexplained: _Unexplained, others: Countdown
+    ) -> Score:
+        """A score with what lowered it, or with a note that it can't be told."""
+        served, answered = unexplained.served, unexplained.answered
+        evaluator = served.evaluator
+        highlights = None
+        # An explanation takes many places in the queue: half of it is for scores alone.
+        crowded = self._dispatcher.depth > self._max_queue // 2
+        if evaluator.reads(interaction, "output") and not crowded:
+            highlights = await explain(
+                evaluator,
+                evaluator.search(
+                    interaction, answered.encoded, [answer.logit for answer in answered.answers]
+                ),
+                self._start,
+                unexplained.deadline,
+                others=others,
+                ran=partial(self._metrics.explained, served.name),
+            )
+        if highlights is None:
+            return replace(score, reasons=(*score.reasons, Reason.NOT_EXPLAINED))
+        score = replace(score, highlights=highlights)
+        self._cache.put(self._cache.key(served, interaction, explained=True), score)
         return score
 
-    def _scored(self, served: Served, answered: Answered, request_id: str, arrival: float) -> Score:
+    def _scored(
+        self, served: Served, answered: Answered[Encoded], request_id: str, arrival: float
+    ) -> Score:
         evaluator = served.evaluator
         encoded, answers = answered.encoded, answered.answers
         ruling = evaluator.rule(
@@ -166,23 +229,21 @@ class Scorer:
     def _start(
         self,
         evaluator: Evaluator,
-        interaction: Interaction,
+        encode: Callable[[], tuple[Work, float]],
         arrival: float,
         budget: float,
-        size: int,
-    ) -> Job:
+    ) -> Job[Work]:
         if not self._room.acquire(blocking=False):
             raise Overloaded(
                 "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
             )
-        encoding = partial(self._encode, evaluator, interaction, size)
-        job = Job(evaluator, encoding, arrival, arrival + budget)
+        job = Job(evaluator, encode, arrival, arrival + budget)
 
-        def encode() -> None:
+        def begin() -> None:
             self._room.release()
             job.encode(self._dispatcher)
 
-        self._encoders.submit(encode)
+        self._encoders.submit(begin)
         return job
 
     def _encode(

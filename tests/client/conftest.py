@@ -91,7 +91,9 @@ class ScriptedService(rpc.ScoringServiceServicer):
 
 
 def answer(request: pb.ScoreRequest) -> pb.ScoreResponse:
-    """What the server says of one interaction."""
+    """What the server says of one interaction; its second word is at fault."""
+    first, second, *_ = [*request.output.split(" "), "", ""]
+    start, end = len(first) + 1, len(first) + 1 + len(second)
     return pb.ScoreResponse(
         request_id=request.request_id,
         evaluator=request.evaluator or "faithful",
@@ -103,6 +105,7 @@ def answer(request: pb.ScoreRequest) -> pb.ScoreResponse:
         block_below=0.25,
         reasons=[pb.REASON_UNCERTIFIED],
         coverage=[pb.FieldCoverage(field="ground_truth", tokens_scored=30, tokens_total=31)],
+        highlights=[pb.Highlight(start=start, end=end, weight=0.5)] if request.explain else [],
         timing=pb.Timing(
             encode_seconds=0.001, queue_seconds=0.002, inference_seconds=0.003, total_seconds=0.006
         ),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tipstaff.convert import to_evaluator_info, to_request, to_score
-from tipstaff.types import Certificate, Interaction, Reason, Verdict
+from tipstaff.types import Certificate, Highlight, Interaction, Reason, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 
 
@@ -60,6 +60,13 @@ def test_a_response_without_a_verdict_is_no_pass():
 def test_an_absent_ood_score_is_none_and_not_zero(given):
     sent = pb.ScoreResponse(ood_score=given).SerializeToString()
     assert to_score(pb.ScoreResponse.FromString(sent)).ood_score == given
+
+
+def test_highlights_are_where_they_say():
+    parts = [pb.Highlight(start=2, end=5, weight=0.5), pb.Highlight(start=7, end=9, weight=1.5)]
+    sent = pb.ScoreResponse(highlights=parts).SerializeToString()
+    found = to_score(pb.ScoreResponse.FromString(sent)).highlights
+    assert found == (Highlight(2, 5, 0.5), Highlight(7, 9, 1.5))
 
 
 def test_certificates():

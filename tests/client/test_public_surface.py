@@ -16,6 +16,7 @@ PUBLIC = [
     "Coverage",
     "DeadlineError",
     "EvaluatorInfo",
+    "Highlight",
     "Interaction",
     "InvalidRequestError",
     "NoAnswerError",

@@ -67,6 +67,12 @@ def test_what_was_asked_for_longest_ago_makes_room():
     assert [bool(look_up(cache, Interaction(text))) for text in "abc"] == [True, False, True]
 
 
+def test_who_asks_for_highlights_is_not_answered_without():
+    cache, interaction = ScoreCache(2), Interaction("Q", "A")
+    remember(cache, interaction)
+    assert cache.get(cache.key(SERVED, interaction, explained=True)) is None
+
+
 def test_without_entries_nothing_is_remembered():
     cache = ScoreCache(0)
     remember(cache, Interaction("Q"))

@@ -21,12 +21,15 @@ from tipstaff_server.batching import Dispatcher
 from tipstaff_server.errors import (
     DeadlineExpired,
     DeadlineUnreachable,
+    EvaluatorNotFound,
     InferenceFailed,
     Overloaded,
     ShuttingDown,
 )
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.manifest import Windows
+from tipstaff_server.evaluator.windows import deciding
+from tipstaff_server.explaining import Countdown
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry
 from tipstaff_server.score_cache import ScoreCache
@@ -223,7 +226,8 @@ def test_a_retired_evaluator_leaves_memory_without_the_collector(bundle, tmp_pat
     )
 
     async def main() -> None:
-        calls = [scorer.score(TASK, time.monotonic(), None) for _ in range(12)]
+        tasks = [replace(TASK, explain=bool(number % 2)) for number in range(12)]
+        calls = [scorer.score(task, time.monotonic(), None) for task in tasks]
         ended = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in ended} == {Score, Overloaded}
         late = scorer.score(TASK, time.monotonic() - 1, 0.5)
@@ -323,3 +327,117 @@ def test_a_run_that_fails_fails_its_request_and_spares_the_rest(windowed, monkey
         assert (await windowed.score(20)).score
 
     asyncio.run(main())
+
+
+WORDY = replace(
+    TASK, interaction=Interaction("a", "paris no refund sorry late is it " * 3, "paris")
+)
+
+
+def test_explanations_go_after_all_scores_of_a_batch(tmp_path, monkeypatch):
+    bench = Bench(make_bundle(tmp_path / "b", batch_invariant=False))
+    bench.dispatcher._max_queue = bench.scorer._max_queue = 500  # room for explanations
+    bench.dispatcher.start()
+    evaluator = bench.registry.find("tiny", 0).evaluator
+    lengths, run = [], evaluator.run
+    monkeypatch.setattr(
+        evaluator, "run", lambda batch: (lengths.append(len(batch[0])), run(batch))[1]
+    )
+    task, others = replace(WORDY, explain=True), Countdown(3)
+
+    async def main() -> list[Score]:
+        calls = [
+            bench.scorer.score(task, time.monotonic(), 20, others),
+            bench.scorer.score(replace(task, evaluator="nobody"), time.monotonic(), 20, others),
+            bench.scorer.score(TASK, time.monotonic(), 20, others),
+        ]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    first, failed, last = asyncio.run(main())
+    assert isinstance(failed, EvaluatorNotFound)
+    assert first.highlights
+    assert not last.highlights
+    whole, alone = (len(evaluator.encode(one.interaction)) for one in (task, TASK))
+    assert sorted(lengths[:2]) == sorted((whole, alone)), "the scores, then the explanation"
+    assert len(lengths) > 20
+    bench.dispatcher.stop()
+    bench.encoders.shutdown()
+
+
+def test_an_explained_score_is_remembered_with_its_highlights(bundle):
+    bench = Bench(bundle, cache_entries=4)
+    bench.dispatcher._max_queue = bench.scorer._max_queue = 500
+    bench.dispatcher.start()
+    explain = replace(WORDY, explain=True)
+
+    async def main() -> None:
+        plain = await bench.score(20, WORDY)
+        first, second = [await bench.score(20, explain) for _ in range(2)]
+        again = await bench.score(20, WORDY)
+        assert plain.score == first.score == second.score == again.score
+        assert first.highlights
+        assert second.highlights == first.highlights
+        assert [one.cached for one in (plain, first, second, again)] == [False, False, True, True]
+        assert again.highlights == ()
+
+    asyncio.run(main())
+    bench.dispatcher.stop()
+    bench.encoders.shutdown()
+
+
+def test_under_load_the_score_comes_without_an_explanation(windowed, monkeypatch):
+    evaluator = windowed.registry.find("tiny", 0).evaluator
+    run = evaluator.run
+    monkeypatch.setattr(evaluator, "run", lambda batch: (time.sleep(0.05), run(batch))[1])
+
+    async def main() -> None:
+        task = replace(WORDY, explain=True)
+        started = time.monotonic()
+        score = await windowed.score(1.0, task)
+        assert time.monotonic() - started < 1.0
+        assert score.score == evaluator.score(task.interaction).score
+        assert Reason.NOT_EXPLAINED in score.reasons
+        assert score.highlights == ()
+        while windowed.dispatcher.depth and time.monotonic() - started < 1.5:
+            await soon()
+        assert windowed.dispatcher.depth == 0, "what was begun is taken out of the queue"
+
+    asyncio.run(main())
+
+
+def test_what_is_long_is_explained_in_the_window_that_decides(windowed):
+    windowed.dispatcher._max_queue = windowed.scorer._max_queue = 500
+    evaluator = windowed.registry.find("tiny", 0).evaluator
+    output = "paris is the capital of france. " * 6 + "no refund sorry late. " * 3
+    task = replace(LONG, interaction=replace(LONG.interaction, output=output), explain=True)
+    encoded = evaluator.encode(task.interaction)
+    logits = [float(evaluator.run([tokens]).logits[0]) for tokens in encoded.runs]
+    read = encoded.excerpts[deciding(logits, encoded.parts)]["output"]
+    assert read != (0, len(output))
+
+    async def main() -> None:
+        score = await windowed.score(20, task)
+        assert score.highlights == evaluator.explain(task.interaction)
+        for each in score.highlights:
+            assert read[0] <= each.start < each.end <= read[1]
+            assert output[each.start : each.end].strip() == output[each.start : each.end]
+
+    asyncio.run(main())
+
+
+def test_an_explanation_leaves_the_queue_to_scores(bundle, monkeypatch):
+    bench = Bench(bundle)
+    bench.dispatcher._max_queue = bench.scorer._max_queue = 500
+    queued, submit_all = [], bench.dispatcher.submit_all
+
+    def counted(model, items, *args, **kwargs):
+        queued.append(len(items))
+        return submit_all(model, items, *args, **kwargs)
+
+    monkeypatch.setattr(bench.dispatcher, "submit_all", counted)
+    bench.dispatcher.start()
+    asyncio.run(bench.score(20, replace(WORDY, explain=True)))
+    assert sum(queued) > 30
+    assert max(queued) == 8
+    bench.dispatcher.stop()
+    bench.encoders.shutdown()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.errors import UsageError
-from tipstaff.types import FIELDS, Interaction, Reason, Score
+from tipstaff.types import FIELDS, Highlight, Interaction, Reason, Score
 
 REASONS_IN_WORDS = {
     Reason.PARTIAL: "not all of the text was scored",
@@ -22,7 +23,8 @@ REASONS_IN_WORDS = {
     Reason.DEGRADED: "the server runs in a mode other than the measured one",
     Reason.MISSING_FIELD: "a field the evaluator was trained on is absent",
     Reason.IGNORED_FIELD: "a field was given that the evaluator doesn't read",
-    Reason.NOT_EXPLAINED: "this evaluator can't explain its scores",
+    Reason.NOT_EXPLAINED: "no words are marked: the deadline or the load left no time for it, or "
+    "the evaluator doesn't read the output",
     Reason.UNKNOWN: "the server says more than this client understands: update tipstaff",
 }
 
@@ -64,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="deadline of the call (default: 1)",
     )
-    parser.add_argument("--explain", action="store_true", help="ask which words lowered the score")
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="mark the words of the output that lowered the score most",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -86,7 +92,10 @@ def run(args: argparse.Namespace) -> int:
             version=args.evaluator_version,
             explain=args.explain,
         )
-    print(_as_json(score) if args.json else _as_text(score))
+    if args.json:
+        print(_as_json(score))
+    else:
+        print(_as_text(score, interaction.output if args.explain else None))
     return 0
 
 
@@ -130,7 +139,7 @@ def _as_json(score: Score) -> str:
     return json.dumps(asdict(score), ensure_ascii=False)
 
 
-def _as_text(score: Score) -> str:
+def _as_text(score: Score, explained: str | None) -> str:
     version = f" version {score.version}" if score.version else ""
     lines = [
         f"{score.verdict}  {score.score:.3f}",
@@ -151,18 +160,41 @@ def _as_text(score: Score) -> str:
             f"  certified  {' and '.join(promised)}, with {promise.confidence:.0%} "
             f"confidence ({promise.n} labels, {promise.date})"
         )
+    if explained is not None and Reason.NOT_EXPLAINED not in score.reasons:
+        found = "these words" if score.highlights else "no words in particular"
+        marked = _marked(explained, score.highlights)
+        lines += [f"  lowered by {found}", *(f"    {line}" for line in marked.splitlines())]
     for reason in score.reasons:
         lines.append(f"  note       {reason}: {REASONS_IN_WORDS[reason]}")
     if score.coverage:
-        parts = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
-        lines.append(f"  tokens     {', '.join(parts)}")
+        read = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
+        lines.append(f"  tokens     {', '.join(read)}")
     if timing := score.timing:
-        lines.append(
-            f"  server     {timing.total * 1000:.1f} ms: encode {timing.encode * 1000:.1f}, "
-            f"queue {timing.queue * 1000:.1f}, inference {timing.inference * 1000:.1f}"
-        )
+        parts = [("encode", timing.encode), ("queue", timing.queue)]
+        parts.append(("inference", timing.inference))
+        if explained is not None:
+            parts.append(("explain", timing.total - sum(seconds for _, seconds in parts)))
+        shown = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in parts)
+        lines.append(f"  server     {timing.total * 1000:.1f} ms: {shown}")
     lines.append(f"  request    {score.request_id}")
     return "\n".join(lines)
+
+
+def _marked(output: str, highlights: Sequence[Highlight]) -> str:
+    """The output with its highlights in reverse video, or in guillemets where that isn't shown."""
+    plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
+    opening, closing = ("«", "»") if plain else ("\x1b[7m", "\x1b[27m")
+    parts, last = [], 0
+    for highlight in highlights:
+        parts += [_printable(output[last : highlight.start]), opening]
+        parts += [_printable(output[highlight.start : highlight.end]), closing]
+        last = highlight.end
+    return "".join([*parts, _printable(output[last:])])
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that a text may steer a terminal with."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
 
 
 def _flag(name: str) -> str:

@@ -79,6 +79,16 @@ class Certificate(_message.Message):
     date: str
     def __init__(self, max_false_pass: _Optional[float] = ..., max_false_block: _Optional[float] = ..., confidence: _Optional[float] = ..., n: _Optional[int] = ..., date: _Optional[str] = ...) -> None: ...
 
+class Highlight(_message.Message):
+    __slots__ = ("start", "end", "weight")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    weight: float
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., weight: _Optional[float] = ...) -> None: ...
+
 class Timing(_message.Message):
     __slots__ = ("encode_seconds", "queue_seconds", "inference_seconds", "total_seconds")
     ENCODE_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -92,7 +102,7 @@ class Timing(_message.Message):
     def __init__(self, encode_seconds: _Optional[float] = ..., queue_seconds: _Optional[float] = ..., inference_seconds: _Optional[float] = ..., total_seconds: _Optional[float] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("request_id", "evaluator", "version", "engine", "score", "verdict", "pass_at", "block_below", "certificate", "reasons", "coverage", "timing", "cached", "ood_score")
+    __slots__ = ("request_id", "evaluator", "version", "engine", "score", "verdict", "pass_at", "block_below", "certificate", "reasons", "coverage", "timing", "cached", "ood_score", "highlights")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EVALUATOR_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +117,7 @@ class ScoreResponse(_message.Message):
     TIMING_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
     OOD_SCORE_FIELD_NUMBER: _ClassVar[int]
+    HIGHLIGHTS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     evaluator: str
     version: int
@@ -121,7 +132,8 @@ class ScoreResponse(_message.Message):
     timing: Timing
     cached: bool
     ood_score: float
-    def __init__(self, request_id: _Optional[str] = ..., evaluator: _Optional[str] = ..., version: _Optional[int] = ..., engine: _Optional[str] = ..., score: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., pass_at: _Optional[float] = ..., block_below: _Optional[float] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., coverage: _Optional[_Iterable[_Union[FieldCoverage, _Mapping]]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., cached: bool = ..., ood_score: _Optional[float] = ...) -> None: ...
+    highlights: _containers.RepeatedCompositeFieldContainer[Highlight]
+    def __init__(self, request_id: _Optional[str] = ..., evaluator: _Optional[str] = ..., version: _Optional[int] = ..., engine: _Optional[str] = ..., score: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., pass_at: _Optional[float] = ..., block_below: _Optional[float] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., coverage: _Optional[_Iterable[_Union[FieldCoverage, _Mapping]]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., cached: bool = ..., ood_score: _Optional[float] = ..., highlights: _Optional[_Iterable[_Union[Highlight, _Mapping]]] = ...) -> None: ...
 
 class ScoreBatchRequest(_message.Message):
     __slots__ = ("requests",)

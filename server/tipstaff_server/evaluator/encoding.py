@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +64,7 @@ class Encoded:
             the mean over the output's windows, where these were not compared with all of it.
         missing: Fields the evaluator reads and the interaction lacks.
         ignored: Fields the interaction has and the evaluator doesn't read.
+        excerpts: Where in each field's text starts and ends what each run reads, shape (runs,).
     """
 
     runs: tuple[Tokens, ...]
@@ -70,6 +72,7 @@ class Encoded:
     coverage: Mapping[Field, Coverage]
     missing: tuple[Field, ...] = ()
     ignored: tuple[Field, ...] = ()
+    excerpts: tuple[Mapping[Field, Span], ...] = ()
 
     def __len__(self) -> int:
         """Tokens of all runs."""
@@ -92,8 +95,32 @@ class _Text:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def span(self, window: Window) -> Span:
+        """Where in the text a window of its tokens starts and ends."""
+        if len(self) == window.end - window.start:
+            return 0, len(self.text)
+        if window.start == window.end:
+            return 0, 0
+        return self.offsets[window.start][0], self.offsets[window.end - 1][1]
+
 
 _Texts = Mapping[Field, _Text]
+
+
+class _Layout(NamedTuple):
+    """An interaction's runs.
+
+    Attributes:
+        runs: Of whatever number, shape (runs,).
+        parts: Which window of the output each is of, shape (runs,).
+        scored: Tokens of each field that are read.
+        seen: Each run's window of each field, shape (runs,).
+    """
+
+    runs: Sequence[Tokens]
+    parts: Sequence[int]
+    scored: Mapping[Field, int]
+    seen: Sequence[Mapping[Field, Window]]
 
 
 class Encoder:
@@ -134,7 +161,7 @@ class Encoder:
             name: _Text(texts[name] or "", *self._without_frame(encoding.ids, encoding.offsets))
             for name, encoding in zip(order, encodings, strict=True)
         }
-        runs, parts, scored = self._lay_out(read)
+        runs, parts, scored, seen = self._lay_out(read)
         return Encoded(
             runs=tuple(runs),
             parts=tuple(parts),
@@ -142,6 +169,10 @@ class Encoder:
             missing=missing,
             ignored=tuple(
                 name for name in FIELDS if name not in order and interaction.get(name) is not None
+            ),
+            excerpts=tuple(
+                {name: read[name].span(window) for name, window in one.items() if name in read}
+                for one in seen
             ),
         )
 
@@ -181,8 +212,8 @@ class Encoder:
         ids = np.arange(1, length + 1, dtype=np.int64) * 7919 % self._tokenizer.get_vocab_size()
         return Tokens(ids, np.zeros(length, dtype=np.int64))
 
-    def _lay_out(self, texts: _Texts) -> tuple[list[Tokens], list[int], Mapping[Field, int]]:
-        """The runs, the window of the output each is of, and how much of each field is read."""
+    def _lay_out(self, texts: _Texts) -> _Layout:
+        """The runs an interaction takes."""
         lengths = {name: len(text) for name, text in texts.items()}
         kept = self._shares(lengths)
         if self.encoding.windows is not None and any(
@@ -193,7 +224,7 @@ class Encoder:
         if self._marking and all(texts.get(name, _Text()).text for name in _COMPARED):
             words = {name: marks.words_of(texts[name].text) for name in _COMPARED}
         whole = {name: Window(0, count) for name, count in kept.items()}
-        return [self._run(texts, whole, words)], [0], kept
+        return _Layout([self._run(texts, whole, words)], [0], kept, [whole])
 
     def _shares(self, lengths: Mapping[Field, int]) -> Mapping[Field, int]:
         """Tokens of each field that a run has at most."""
@@ -206,9 +237,7 @@ class Encoder:
             kept["input"] = min(kept["input"], room - rest)
         return kept
 
-    def _windowed(
-        self, texts: _Texts, kept: Mapping[Field, int], limits: Windows
-    ) -> tuple[list[Tokens], list[int], Mapping[Field, int]]:
+    def _windowed(self, texts: _Texts, kept: Mapping[Field, int], limits: Windows) -> _Layout:
         """As `_lay_out`, for texts of which each run takes a window."""
         given = Window(0, kept.get("input", 0))
         asked = {word for word, _, _ in marks.words_of(texts.get("input", _Text()).text)}
@@ -217,6 +246,7 @@ class Encoder:
         distinct = [{word for word, _, _ in words} for _, words in truths]
 
         runs, parts, compared = [], [], 0
+        taken: list[Mapping[Field, Window]] = []
         for part, (output, said) in enumerate(outputs):
             wanted = asked | {word for word, _, _ in said}
             chosen = windows.nearest(
@@ -231,13 +261,14 @@ class Encoder:
                 words: dict[Field, Words] = {"output": said, "ground_truth": known}
                 runs.append(self._run(texts, seen, words if self._marking else {}))
                 parts.append(part)
+                taken.append(seen)
             compared += windows.covered([truths[index][0] for index in chosen])
         scored: dict[Field, int] = {
             "output": windows.covered([window for window, _ in outputs]),
             "ground_truth": compared // len(outputs),
             "input": given.end,
         }
-        return runs, parts, scored
+        return _Layout(runs, parts, scored, taken)
 
     def _windows(
         self, texts: _Texts, name: Field, kept: Mapping[Field, int]

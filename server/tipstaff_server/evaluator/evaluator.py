@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tipstaff.types import Interaction, Reason, Verdict
+from tipstaff.types import Field, Highlight, Interaction, Reason, Verdict
 from tipstaff_server.errors import BundleError, InferenceFailed
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded, Encoder, Tokens
+from tipstaff_server.evaluator.explanation import Search, excerpt_of, search
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.policy import decide
@@ -186,6 +187,42 @@ class Evaluator:
             [output.embeddings[0] for output in outputs],
         )
 
+    def reads(self, interaction: Interaction, name: Field) -> bool:
+        """Whether an interaction has a field and this evaluator reads it."""
+        return name in self.manifest.fields and interaction.get(name) is not None
+
+    def search(self, interaction: Interaction, encoded: Encoded, logits: Sequence[float]) -> Search:
+        """The search for the words that lowered a score; see `explanation.search`.
+
+        Args:
+            interaction: With an output that this evaluator reads.
+            encoded: The same.
+            logits: Of its runs, shape (runs,).
+        """
+        excerpt, start = excerpt_of(interaction, encoded, logits)
+        return search(excerpt, slope=self.graph.calibration.slope, start=start)
+
+    def variant(self, interaction: Interaction) -> Tokens:
+        """The run of an interaction that a search asks about.
+
+        Those are excerpts that one run holds. Cut out of its text, a token may come out as two;
+        what no longer fits then is left out, of all variants alike.
+        """
+        return self.encode(interaction).runs[0]
+
+    def explain(self, interaction: Interaction) -> tuple[Highlight, ...]:
+        """Searches here and now for the words of an output that lowered its score."""
+        encoded = self.encode(interaction)
+        logits = [self._logit(tokens) for tokens in encoded.runs]
+        searching = self.search(interaction, encoded, logits)
+        try:
+            asked = next(searching)
+            while True:
+                asked = searching.send([self._logit(self.variant(each)) for each in asked])
+        except StopIteration as end:
+            found: tuple[Highlight, ...] = end.value
+            return found
+
     def warm_up(self) -> None:
         """Finds out whether this machine runs the evaluator as it was measured.
 
@@ -208,6 +245,9 @@ class Evaluator:
             )
         elif self.engine != self.graph.engine:
             self.degraded = f"measured on {self.graph.engine}, running on {self.engine}"
+
+    def _logit(self, tokens: Tokens) -> float:
+        return float(self.run([tokens]).logits[0])
 
     def _probes(self) -> list[Tokens]:
         golden = (

@@ -48,6 +48,8 @@ def from_score(score: Score) -> pb.ScoreResponse:
         response.coverage.add(
             field=field, tokens_scored=coverage.scored, tokens_total=coverage.total
         )
+    for each in score.highlights:
+        response.highlights.add(start=each.start, end=each.end, weight=each.weight)
     if (timing := score.timing) is not None:
         response.timing.encode_seconds = timing.encode
         response.timing.queue_seconds = timing.queue

@@ -12,6 +12,7 @@ import grpc
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.errors import DeadlineExpired, InvalidRequest, RequestError
+from tipstaff_server.explaining import Countdown
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.registry import Registry
 from tipstaff_server.rpc import convert
@@ -67,8 +68,9 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             await _abort(context, refusal)
         # A reply that comes too late loses every item of it, also those that were scored in time.
         budget = seconds and seconds * (1 - _REPLY_SHARE) - count * _ITEM_REPLY_SECONDS
+        scores = Countdown(count)
         calls = [
-            asyncio.create_task(self._result(convert.to_task(item), arrival, budget))
+            asyncio.create_task(self._result(convert.to_task(item), arrival, budget, scores))
             for item in request.requests
         ]
         try:
@@ -90,12 +92,16 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         )
 
     async def _result(
-        self, task: Task, arrival: float, seconds: float | None
+        self,
+        task: Task,
+        arrival: float,
+        seconds: float | None,
+        others: Countdown | None = None,
     ) -> pb.ScoreResponse | Status:
         """Scores one interaction, and counts and logs how it went."""
         result: pb.ScoreResponse | Status
         try:
-            result = convert.from_score(await self._scorer.score(task, arrival, seconds))
+            result = convert.from_score(await self._scorer.score(task, arrival, seconds, others))
         except RequestError as error:
             result = status_of(error)
         except asyncio.CancelledError:

@@ -27,6 +27,14 @@ def test_a_score_for_people(tipstaff, server):
     assert server.service.requests[0].request_id in lines[-1]
 
 
+def test_the_words_that_lowered_it_are_marked(tipstaff, server):
+    words = ("score", "--target", server.target, "--output", "naïve 🦊🦊 \x1b[2J\nin Paris")
+    result = tipstaff(*words, "--explain")
+    shown = "  lowered by these words\n    naïve «🦊🦊» \ufffd[2J\n    in Paris\n"
+    assert shown in result.stdout, result.stdout
+    assert "naïve" not in tipstaff(*words).stdout
+
+
 def test_a_score_for_programs(tipstaff, server):
     result = tipstaff("score", "--target", server.target, "--output", "A", "--json")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import grpc
 import pytest
@@ -9,7 +10,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from tiny_bundle import make_bundle, ood_meter
 
-from tipstaff.types import Interaction, Score, Verdict
+from tipstaff import Client
+from tipstaff.types import Interaction, Reason, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.evaluator import Evaluator
@@ -111,9 +113,53 @@ def test_what_does_not_fit_is_said_and_does_not_pass(server):
     assert output.tokens_scored < output.tokens_total == 100
 
 
-def test_explaining_is_not_offered(server):
-    request = pb.ScoreRequest(evaluator="tiny", output="a", explain=True)
-    assert pb.REASON_NOT_EXPLAINED in server.stub().Score(request).reasons
+def test_an_explained_score_is_the_same_and_says_what_lowered_it(server):
+    output = "🦊 paris is the capital of france and it boils at 90 degrees no thanks sorry late"
+    asked = {"output": output, "ground_truth": "paris is the capital", "evaluator": "tiny"}
+    runs = server.metric("tipstaff_explanation_runs_total", evaluator="tiny")
+    with Client(server.address, timeout=10) as client:
+        plain, explained = client.score(**asked), client.score(**asked, explain=True)
+        assert (explained.score, explained.reasons) == (plain.score, plain.reasons)
+        assert plain.highlights == ()
+        assert explained.highlights
+        score, left = explained.score, output
+        for each in sorted(explained.highlights, key=lambda one: -one.start):
+            assert each.weight > 0
+            left = left[: each.start] + left[each.end :]
+        better = client.score(**{**asked, "output": left}).score
+        risen = math.log(better / (1 - better)) - math.log(score / (1 - score))
+        assert risen == pytest.approx(sum(each.weight for each in explained.highlights), abs=1e-4)
+        interaction = Interaction(output=output, ground_truth="paris is the capital")
+        several = client.score_batch([interaction] * 3, evaluator="tiny", explain=True)
+        assert [one.highlights for one in several] == [explained.highlights] * 3
+        assert {one.score for one in several} == {plain.score}
+    assert server.metric("tipstaff_explanation_runs_total", evaluator="tiny") > runs + 40
+
+
+@pytest.mark.parametrize("texts", [{"ground_truth": "paris"}, {"input": "capital"}])
+def test_without_an_output_there_is_nothing_to_explain(server, texts):
+    reply = server.stub().Score(pb.ScoreRequest(evaluator="tiny", explain=True, **texts))
+    assert pb.REASON_NOT_EXPLAINED in reply.reasons
+    assert not reply.highlights
+
+
+def test_a_deadline_too_short_to_explain_leaves_the_score(start, tmp_path):
+    # One run at a time, of some 20 ms and of one interaction.
+    bundle = make_bundle(tmp_path / "slow", name="slow", run_cost=500, batch_invariant=False)
+    server = start(bundle, "--lanes", 1)
+    interaction = {"output": "no refund paris sorry late " * 4}
+    with Client(server.address, timeout=30) as client:
+        plain = [client.score(**interaction) for _ in range(5)]
+        run = min(one.timing.inference for one in plain)
+        # Time for the score, and for a third of the runs that explaining it takes.
+        short = client.score(**interaction, explain=True, timeout=14 * run)
+        assert short.highlights == ()
+        assert Reason.NOT_EXPLAINED in short.reasons
+        assert short.score == plain[0].score
+        long = client.score(**interaction, explain=True)
+        assert long.highlights
+        assert Reason.NOT_EXPLAINED not in long.reasons
+        assert long.score == plain[0].score
 
 
 @pytest.mark.parametrize(
@@ -182,7 +228,9 @@ def test_a_deadline_that_has_passed_is_not_run(server):
 class StuckScorer:
     """Answers "quick" and never anything else."""
 
-    async def score(self, task: Task, arrival: float, seconds: float | None) -> Score:
+    async def score(
+        self, task: Task, arrival: float, seconds: float | None, others: object
+    ) -> Score:
         if task.interaction.output != "quick":
             await asyncio.sleep(60)
         return Score(verdict=Verdict.PASS, score=0.9, request_id="", evaluator="e", version=1)
