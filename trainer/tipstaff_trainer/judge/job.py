@@ -93,7 +93,7 @@ class Job:
         Raises:
             JudgeError: The endpoint won't.
         """
-        async with Endpoint(self._settings) as endpoint:
+        async with Endpoint(self._settings, self._tell) as endpoint:
             endpoint.dialect.notes = self._notes
             plan = await self._plan(endpoint, criterion, examples)
             if self.stopped:
@@ -154,6 +154,10 @@ class Job:
                 return
             sent.add(question.key)
             yield question, missing
+
+    def _tell(self, note: str) -> None:
+        self._notes.append(note)
+        self._on_progress(self.progress())
 
     def _received(self, replies: list[Reply]) -> None:
         self._budget.paid(replies)
