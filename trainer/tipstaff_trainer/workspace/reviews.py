@@ -71,6 +71,8 @@ class Reviews:
         speak for the data set: a row in it that a person has labelled before isn't asked again,
         but counts as drawn.
 
+        A row that waits for another reason and is drawn waits as drawn from then on.
+
         Args:
             dataset: Which.
             wanted: How many rows of each kind, at most: `pilot`, `uncertain`, `disputed`, `random`.
@@ -107,6 +109,21 @@ class Reviews:
                 for index, row in enumerate(rows)
             )
             return rows
+
+    def pilot(self, dataset: int) -> list[int]:
+        """Rows for a pilot: those that wait from one that came to nothing, and new ones."""
+        with self._database.reading() as session:
+            left = list(
+                session.scalars(
+                    select(Row.id)
+                    .join(ReviewItem, ReviewItem.row_id == Row.id)
+                    .where(ReviewItem.dataset_id == dataset, ReviewItem.selection == "pilot")
+                    .where(ReviewItem.state == "waiting", Row.judge_label.is_(None))
+                    .order_by(ReviewItem.rank)
+                    .limit(PILOT_ROWS)
+                )
+            )
+        return left + self.queue(dataset, {"pilot": PILOT_ROWS - len(left)})
 
     def progress(self, dataset: int) -> Progress:
         """How far the review is."""
@@ -302,7 +319,21 @@ def _draw(session: Session, dataset: int, count: int, generator: random.Random) 
     seen = [row for row, source in sample if source == "human"]
     if seen:
         session.execute(update(Row).where(Row.id.in_(seen)).values(selection="random"))
-    return [row for row, source in sample if source != "human"]
+    rest = [row for row, source in sample if source != "human"]
+    waiting = set(
+        session.scalars(
+            select(ReviewItem.row_id).where(
+                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
+            )
+        )
+    )
+    if both := [row for row in rest if row in waiting]:
+        session.execute(
+            update(ReviewItem)
+            .where(ReviewItem.row_id.in_(both), ReviewItem.state != "done")
+            .values(selection="random")
+        )
+    return [row for row in rest if row not in waiting]
 
 
 def _item(session: Session, item_id: int, *, lock: bool = False) -> ReviewItem:

@@ -30,7 +30,7 @@ from tipstaff_trainer.workspace.criteria import Criteria
 from tipstaff_trainer.workspace.database import Database, sqlite_url
 from tipstaff_trainer.workspace.datasets import Datasets
 from tipstaff_trainer.workspace.jobs import Jobs
-from tipstaff_trainer.workspace.reviews import PILOT_ROWS, Reviews
+from tipstaff_trainer.workspace.reviews import Reviews
 from tipstaff_trainer.workspace.serving import Serving
 from tipstaff_trainer.workspace.tables import Dataset, Job, ReviewItem, Row
 
@@ -161,7 +161,8 @@ class Workspace:
             dataset: Which.
             criterion: The name of what is judged.
             judge: The judge's settings: at least its `model`, and the `base_url`.
-            pilot: Only `PILOT_ROWS` rows that no person has seen, which then wait for review.
+            pilot: Only `reviews.PILOT_ROWS` rows that no person has seen, which then wait for
+                review.
             examples: How many rows reviewed by people to show the judge as examples, 0 to 20;
                 as many as there are when None.
             key_variable: The environment variable with the endpoint's key; ends in `_API_KEY`.
@@ -183,7 +184,7 @@ class Workspace:
             )
         rows = None
         if pilot:
-            rows = self.reviews.queue(found.id, {"pilot": PILOT_ROWS})
+            rows = self.reviews.pilot(found.id)
             if not rows:
                 raise WorkspaceError(
                     f"{found.name}: people have labelled every row, or have yet to review it"
