@@ -24,6 +24,7 @@ from tipstaff_trainer.data import LabelSource, Selection
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.workspace import evaluators, formats
 from tipstaff_trainer.workspace.criteria import Criteria
@@ -182,6 +183,8 @@ class Workspace:
                 f"{key_variable[:80]!r} is not read as a key: name an environment variable that "
                 "ends in _API_KEY, or none"
             )
+        if examples is not None and not 0 <= examples <= MOST_EXAMPLES:
+            raise UsageError(f"examples: {examples}: take 0 to {MOST_EXAMPLES}")
         rows = None
         if pilot:
             rows = self.reviews.pilot(found.id)
@@ -199,7 +202,7 @@ class Workspace:
                 "criterion_version": chosen.version,
                 "rows": rows,
                 "judge": settings.model_dump(mode="json", exclude={"api_key"}),
-                "examples": 20 if examples is None else examples,
+                "examples": MOST_EXAMPLES if examples is None else examples,
                 "key_variable": key_variable,
             },
             dataset=found.id,

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -115,7 +116,10 @@ def _kept(asked: Asked) -> tuple[Path, str]:
     if _KEY.fullmatch(key):
         for ending in _ENDINGS:
             if (path := folder / f"{key}{ending}").is_file():
-                return path, json.loads((folder / f"{key}.name").read_text(encoding="utf-8"))
+                # Not there where the desk was killed between the two.
+                with suppress(OSError, ValueError):
+                    named = (folder / f"{key}.name").read_text(encoding="utf-8")
+                    return path, str(json.loads(named))
     raise WorkspaceError(
         "this upload is gone: it was stored as a data set, or waited for a week; bring it again"
     )
