@@ -16,6 +16,7 @@ from running_server import wait_until
 from sqlalchemy import func, select
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
+from tipstaff_trainer.judge import endpoint as judge_endpoint
 from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.workspace import Workspace, label_job, run_job
@@ -72,7 +73,7 @@ def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
 
 
 def test_a_judge_that_is_down_is_said_so(workspace, dataset):
-    with pytest.raises(JobError, match="has not answered"):
+    with pytest.raises(JobError, match=r"has not answered.*go on with the job when it is up"):
         label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
     assert workspace.reviews.progress(dataset.id).waiting == 16
 
@@ -95,6 +96,15 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset):
     said = str(Prompt(criterion, "json", tuple(examples)).messages(capitals(1)[0]))
     assert examples
     assert said.count("because of") == len(examples)
+
+
+def test_a_job_s_messages_name_no_flags():
+    said = [
+        judge_endpoint._advice(401),
+        judge_endpoint._advice(404),
+        "take --soft samples or --soft verdict",
+    ]
+    assert "--" not in " ".join(map(label_job._without_flags, said))
 
 
 def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge import (
     JudgedRow,
     JudgeSettings,
@@ -34,6 +36,16 @@ LEDGER_FILE = "ledger.sqlite"
 _AT_ONCE = 100
 _EVERY_SECONDS = 0.5
 _FAILURES_KEPT = 20
+# What a judge's messages tell users of the command line, for those who have none before them.
+_WORDS_FOR_FLAGS = (
+    (r"map a column to it with --map \w+=COLUMN", "bring the file again with a column for it"),
+    (r"in the environment \(see --api-key-env\)", "in the variable that the job names"),
+    (r"run the command again", "go on with the job"),
+    (r"--base-url", "the address"),
+    (r"--judge-model", "the model's name"),
+    (r"--max-reply-tokens", "limit of a reply"),
+    (r"--soft", "kind of label:"),
+)
 
 
 class StoredRows(Collection[LabelledRow]):
@@ -153,6 +165,8 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
                 on_row=store,
                 stop=stop,
             )
+        except JudgeError as error:
+            raise JudgeError(_without_flags(str(error))) from None
         finally:
             store.flush()
     told(labelled.progress)
@@ -175,8 +189,12 @@ class _Told:
         self._job = job
         self._notes = 0
         self._last = 0.0
+        self._told: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
+        if progress == self._told:
+            return
+        self._told = progress
         notes = progress.notes[self._notes :]
         self._notes = len(progress.notes)
         for note in notes:
@@ -225,6 +243,12 @@ def _with_note(workspace: Workspace, dataset: int, row: LabelledRow) -> Labelled
             .limit(1)
         )
     return replace(row, extra={**row.extra, NOTE_COLUMN: note}) if note else row
+
+
+def _without_flags(message: str) -> str:
+    for flag, words in _WORDS_FOR_FLAGS:
+        message = re.sub(flag, words, message)
+    return message
 
 
 def _same(last: Label | None, new: NewLabel) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tipstaff.errors import TipstaffError
+from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
 from tipstaff_trainer.desk.web import Asked, get, post, upload_of
 from tipstaff_trainer.errors import WorkspaceError
@@ -75,6 +75,10 @@ def store(asked: Asked) -> Response:
         role: column for role in ROLES if (column := asked.text(f"map-{role}"))
     }
     try:
+        read_as = mapping or formats.look(path, shown=name).guessed
+        if "ground_truth" in read_as and not {"input", "output"} & set(read_as):
+            # Rows of nothing but references are few: all others would pass for repetitions.
+            raise UsageError("say which column is the output, or at least which is the input")
         dataset = asked.workspace.upload_dataset(
             path,
             name=asked.text("name"),
