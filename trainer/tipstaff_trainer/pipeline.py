@@ -216,7 +216,15 @@ def _distil(
 
     if settings.size == "full":
         return train(start, encoded["train"], run)
-    return train_small(train, start, encoded["train"], unlabelled, run=run, pad_id=base.special.pad)
+    return train_small(
+        train,
+        start,
+        encoded["train"],
+        unlabelled,
+        size=settings.size,
+        run=run,
+        pad_id=base.special.pad,
+    )
 
 
 def _encoding(

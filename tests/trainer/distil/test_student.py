@@ -10,7 +10,7 @@ import transformers
 from tiny_training import configurations, tiny_rows
 
 from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.distil.student import half, shrink, taught_rows
+from tipstaff_trainer.distil.student import shrink, taught_rows
 from tipstaff_trainer.errors import TrainingError
 
 INPUTS = {
@@ -29,10 +29,10 @@ def model(architecture, **changes):
 
 
 @pytest.mark.parametrize("architecture", sorted(configurations().keys() - {"albert"}))
-def test_half_of_the_layers_are_left_and_the_teacher_stays_whole(architecture):
+def test_some_layers_are_left_and_the_teacher_stays_whole(architecture):
     teacher = model(architecture)
     before = teacher(**INPUTS)["logit"]
-    student = half(teacher)
+    student = shrink(teacher, 1)
     assert sum(p.numel() for p in student.parameters()) < sum(
         p.numel() for p in teacher.parameters()
     )
@@ -51,8 +51,14 @@ def test_layers_are_dropped_evenly():
 
 
 def test_layers_that_are_one_layer_cannot_be_dropped():
-    with pytest.raises(TrainingError, match=r"albert of 2 layers.*--size full"):
-        half(model("albert"))
+    with pytest.raises(TrainingError, match=r"albert.*--size full"):
+        shrink(model("albert"), 1)
+
+
+@pytest.mark.parametrize("layers", [0, 2, 7])
+def test_a_student_has_fewer_layers_and_at_least_one(layers):
+    with pytest.raises(TrainingError, match="has 2 layers"):
+        shrink(model("bert"), layers)
 
 
 def test_a_students_labels_are_half_the_teachers_word():

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     check_out(args.out)
     check_tracker(args.track)
     settings = _settings(args)
-    if args.unlabelled is not None and settings.size != "small":
+    if args.unlabelled is not None and settings.size == "full":
         raise UsageError(
             "--unlabelled: only a small evaluator learns from rows without labels, by what the "
             "full one says of them: add --size small"
@@ -183,6 +183,9 @@ def _values(annotation: Any) -> str:
     """What help shows for a setting's value: the choices, where there are few."""
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))
+    words = [_values(part) for part in get_args(annotation) if get_origin(part) is Literal]
+    if words:
+        return f"{words[0]}|N"
     return "true|false" if bool in (annotation, *get_args(annotation)) else "VALUE"
 
 

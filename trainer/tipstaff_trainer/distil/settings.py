@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 _SMALL = 4000
 
@@ -15,10 +15,10 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: str = Field("all-MiniLM-L6-v2", description="base encoder: a folder or a hub id")
-    size: Literal["full", "small"] = Field(
+    size: Literal["full", "small"] | PositiveInt = Field(
         "full",
         description="small: half of the encoder's layers, taught by the full evaluator; half the "
-        "time, and nearly as good",
+        "time, and nearly as good. A number: so many layers",
     )
     epochs: float | None = Field(None, gt=0, le=200, description="passes over the data at most")
     learning_rate: float | None = Field(None, gt=0, lt=1, description="peak learning rate")

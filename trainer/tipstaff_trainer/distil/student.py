@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +39,11 @@ def train_small(
     labelled: EncodedRows,
     unlabelled: EncodedRows,
     *,
+    size: Literal["small"] | int,
     run: Path,
     pad_id: int,
 ) -> EvaluatorModel:
-    """Trains a full evaluator, in a folder of the run, and half of its layers by it.
+    """Trains a full evaluator, in a folder of the run, and some of its layers by it.
 
     Called again after an interruption, it goes on with whichever of the two was being trained.
 
@@ -50,6 +52,7 @@ def train_small(
         start: Makes the full evaluator as it is before the first step.
         labelled: What the full evaluator learns, and the small one after it.
         unlabelled: More rows for the small one.
+        size: How many layers to keep; `small` is half of them, rounded up.
         run: The run's folder.
         pad_id: Of the token that fills short rows.
 
@@ -57,7 +60,8 @@ def train_small(
         TrainingError: The encoder can't be made smaller.
     """
     teacher = start().eval()
-    half(teacher)  # now, so that one that can't be is known before hours of training
+    layers = (int(teacher.config.num_hidden_layers) + 1) // 2 if size == "small" else size
+    shrink(teacher, layers)  # now, so that one that can't be is known before hours of training
     kept = run / TEACHER_FOLDER / WEIGHTS_FILE
     if kept.exists():
         load_model(teacher, str(kept))
@@ -69,12 +73,7 @@ def train_small(
     encoded = [*labelled.encoded, *unlabelled.encoded]
     logits = torch_logits(teacher, encoded, pad_id=pad_id)
     rows = taught_rows([*labelled.rows, *unlabelled.rows], logits)
-    return train(lambda: half(teacher), EncodedRows(rows, encoded), run)
-
-
-def half(teacher: EvaluatorModel) -> EvaluatorModel:
-    """A copy with half of the layers, rounded up; see `shrink`."""
-    return shrink(teacher, (int(teacher.config.num_hidden_layers) + 1) // 2)
+    return train(lambda: shrink(teacher, layers), EncodedRows(rows, encoded), run)
 
 
 def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
@@ -85,8 +84,8 @@ def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
         layers: To keep, at least 1 and fewer than the teacher has.
 
     Raises:
-        TrainingError: The encoder's layers are not in a list of their own, as ALBERT's, which
-            shares one between all.
+        TrainingError: There are not so many layers to drop, or they are not in a list of their
+            own, as ALBERT's, which shares one between all.
     """
     # A trained one is an average, which learns nothing more.
     student = copy.deepcopy(teacher).requires_grad_(True)
@@ -97,10 +96,15 @@ def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
         for name, child in module.named_children()
         if isinstance(child, nn.ModuleList) and len(child) == depth
     ]
-    if len(stacks) != 1 or not 0 < layers < depth:
+    if len(stacks) != 1:
         raise TrainingError(
-            f"a {student.config.model_type} of {depth} layers can't be made smaller: train it with "
-            "--size full"
+            f"a {student.config.model_type} of {depth} layers can't be made smaller, as its layers "
+            "are one: train it with --size full"
+        )
+    if not 0 < layers < depth:
+        raise TrainingError(
+            f"--size {layers}: the base encoder has {depth} layers, so a smaller one has 1 to "
+            f"{depth - 1}"
         )
     module, name = stacks[0]
     stack = getattr(module, name)
