@@ -275,13 +275,7 @@ def _candidates(
     """Rows to queue for one reason, at most `count`."""
     if count <= 0:
         return []
-    waiting = set(
-        session.scalars(
-            select(ReviewItem.row_id).where(
-                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
-            )
-        )
-    )
+    waiting = _in_queue(session, dataset)
     unseen: list[ColumnElement[bool]] = [Row.dataset_id == dataset, Row.label_source != "human"]
     match selection:
         case "random":
@@ -302,6 +296,17 @@ def _candidates(
     return [row for row in found if row not in waiting and row not in taken][:count]
 
 
+def _in_queue(session: Session, dataset: int) -> set[int]:
+    """The rows that wait, or were laid aside."""
+    return set(
+        session.scalars(
+            select(ReviewItem.row_id).where(
+                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
+            )
+        )
+    )
+
+
 def _draw(session: Session, dataset: int, count: int, generator: random.Random) -> list[int]:
     """A uniform draw of rows that no draw has taken yet; gives those a person still has to see."""
     drawn = set(
@@ -320,13 +325,7 @@ def _draw(session: Session, dataset: int, count: int, generator: random.Random) 
     if seen:
         session.execute(update(Row).where(Row.id.in_(seen)).values(selection="random"))
     rest = [row for row, source in sample if source != "human"]
-    waiting = set(
-        session.scalars(
-            select(ReviewItem.row_id).where(
-                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
-            )
-        )
-    )
+    waiting = _in_queue(session, dataset)
     if both := [row for row in rest if row in waiting]:
         session.execute(
             update(ReviewItem)
