@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tiny_training import tiny_rows
 
 expect.set_options(timeout=30_000)
-ROWS = 160
+ROWS = 96
 LABELLED = """text => document.body.innerText.includes(text) ||
     (window.again ??= setTimeout(() => location.reload(), 500), false)"""
 
@@ -95,7 +95,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.get_by_label("Name of the evaluator").fill("colours")
     page.get_by_text("More", exact=True).click()
     page.get_by_label("Base encoder").fill(str(bert))
-    page.get_by_label("Epochs").fill("8")
+    page.get_by_label("Epochs").fill("3")
     page.get_by_label("Learning rate").fill("0.005")
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("link", name="To version 1").click(timeout=120_000)

@@ -105,3 +105,14 @@ def test_downloads(browser, bring, ending):
     assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''M%2C")
     assert b"alert(1)" in answer.content
     assert browser.get("/datasets/1/download/exe").status_code == 404
+
+
+def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspace):
+    """They would be few: rows of one text are taken for one."""
+    rows = b'{"reply": "a", "reference": "x"}\n{"reply": "b", "reference": "x"}\n'
+    page = bring("rows.jsonl", rows)
+    refused = store(browser, page, name="few")
+    assert (refused.status_code, "which column is the output" in refused.text) == (400, True)
+    assert not workspace.datasets.all()
+    store(browser, page, name="all", **{"map-output": "reply", "map-ground_truth": "reference"})
+    assert workspace.datasets.get("all").rows == 2

@@ -96,3 +96,25 @@ def test_the_budget_holds_for_batches(settings, ledger, server):
     assert "the budget is spent" in done.stopped
     assert 0 < done.progress.tokens <= 5000
     assert 5 < server.behaviour.calls.total() < 60
+
+
+def test_a_file_that_is_named_like_a_path_stays_where_it_belongs(
+    settings, ledger, server, monkeypatch, tmp_path
+):
+    """An endpoint says what its files are called; that is no word on where they are written."""
+    folder = tmp_path / "temporary" / "deep"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(batch_files.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(batch_files, "_download", lambda endpoint, file, path: _write(path))
+    monkeypatch.setattr(batch_files.BatchStatus, "model_validate", _hostile)
+    label_rows(capitals(2), CRITERION, settings(attempts=1), ledger, batch=True)
+    assert not list((tmp_path / "temporary").glob("evil*"))
+
+
+async def _write(path):
+    path.write_text("not JSON\n[]\n")
+    return path
+
+
+def _hostile(values):
+    return batch_files.BatchStatus(id=values["id"], status="completed", output_file_id="../../evil")

@@ -9,7 +9,7 @@ import pytest
 from judge_rows import capitals, row
 
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge import Ledger, label_rows, load_criterion, pace
+from tipstaff_trainer.judge import JudgeSettings, Ledger, label_rows, load_criterion, pace
 
 CRITERION = load_criterion("answer-correctness")
 
@@ -275,3 +275,40 @@ def test_a_ledger_that_is_none(tmp_path):
     file.write_text("not a database, and longer than the header of one" * 9)
     with pytest.raises(JudgeError, match="can't be used as a ledger"):
         Ledger(file)
+
+
+def test_an_endpoint_that_sends_on_elsewhere_is_said_at_once(judge, ledger, server):
+    server.behaviour.down = 301
+    with pytest.raises(JudgeError, match="check --base-url"):
+        label_rows(capitals(2), CRITERION, judge(), ledger)
+    assert server.behaviour.seen == 1
+
+
+def test_while_an_endpoint_is_down_somebody_is_told(judge, ledger, server, monkeypatch):
+    monkeypatch.setattr(pace, "_FIRST_BACKOFF", 0.01)
+    server.behaviour.down = 500
+    told = []
+
+    def tell(progress):
+        told.extend(progress.notes)
+        server.behaviour.down = 0
+
+    label_rows(capitals(2), CRITERION, judge(), ledger, on_progress=tell)
+    assert "doesn't answer (HTTP 500" in told[0]
+    assert sum("doesn't answer" in note for note in set(told)) == 1
+
+
+def test_a_ledger_on_a_full_disk_says_so_and_keeps_what_it_has(judge, ledger):
+    label_rows(capitals(2), CRITERION, judge(), ledger)
+    pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
+    ledger._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(JudgeError, match=r"can't be written: database or disk is full.*make room"):
+        label_rows(capitals(400), CRITERION, judge(), ledger)
+    ledger._db.execute("PRAGMA max_page_count = 100000")
+    done = label_rows(capitals(400), CRITERION, judge(), ledger)
+    assert None not in labels(done)
+
+
+def test_a_secret_in_the_address_is_refused():
+    with pytest.raises(ValueError, match="no name or password"):
+        JudgeSettings(model="judge-1", base_url="https://me:secret@judge.example/v1")

@@ -27,6 +27,17 @@ def test_examples_are_turns_with_their_verdicts():
     assert json.loads(turns[4]["content"])["verdict"] == "No"
 
 
+def test_a_reason_for_a_verdict_that_a_person_took_back_is_not_shown():
+    extra = {"judge_reason": "It is right.", "judge_label": "0.9"}
+    corrected = row("Lyon.", id="b", label=0.0, extra=extra)
+    turns = Prompt(CRITERION, "json", (corrected,)).messages(row("Nice.", id="1"))
+    assert json.loads(turns[2]["content"])["verdict"] == "No"
+    assert "It is right." not in turns[2]["content"]
+    confirmed = row("Paris.", id="a", label=1.0, extra=extra)
+    turns = Prompt(CRITERION, "json", (confirmed,)).messages(row("Nice.", id="1"))
+    assert "It is right." in turns[2]["content"]
+
+
 def test_a_row_is_never_shown_its_own_verdict_or_its_groups():
     examples = (row("a", id="a", label=1.0), row("b", id="b", label=0.0, group="g"))
     prompt = Prompt(CRITERION, "verdict_first", examples)

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from judge_rows import capitals
 from judge_server import Behaviour, JudgeServer
 from running_server import wait_until
+from sqlalchemy import func, select
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
-from tipstaff_trainer.workspace import Workspace
-from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.judge import endpoint as judge_endpoint
+from tipstaff_trainer.judge import load_criterion
+from tipstaff_trainer.judge.prompt import Prompt
+from tipstaff_trainer.workspace import Workspace, label_job, run_job
+from tipstaff_trainer.workspace.tables import Job, Label
 
 
 @pytest.fixture
@@ -35,9 +40,11 @@ def label(workspace, dataset, url, **words):
 
 def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace, dataset, judge):
     job = label(workspace, dataset, judge.url)
-    wait_until(lambda: workspace.jobs.get(job.id).done >= 5, 60)
+    # They appear as they come, and a kill takes none away.
+    wait_until(lambda: workspace.datasets.get(dataset).judge >= 5, 60)
     os.kill(workspace.jobs.get(job.id).pid, signal.SIGKILL)
     wait_until(lambda: workspace.jobs.get(job.id).state == "failed", 20)
+    assert 5 <= workspace.datasets.get(dataset).judge < 60
     assert "go on with it" in workspace.jobs.get(job.id).message
     # Another desk, after the first one's end, knows of it too.
     other = Workspace(workspace.folder)
@@ -46,6 +53,8 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
     other.close()
     assert done.message.startswith("60 of 60 rows are labelled")
     assert workspace.datasets.get(dataset).judge == 60
+    with workspace.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Label)) == 60
     # One call may have been on its way when it was killed.
     assert judge.behaviour.seen <= len(judge.behaviour.calls) + 1
     with pytest.raises(WorkspaceError, match="is done"):
@@ -64,9 +73,38 @@ def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
 
 
 def test_a_judge_that_is_down_is_said_so(workspace, dataset):
-    with pytest.raises(JobError, match="has not answered"):
+    with pytest.raises(JobError, match=r"has not answered.*go on with the job when it is up"):
         label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
     assert workspace.reviews.progress(dataset.id).waiting == 16
+
+
+def test_a_job_that_was_stopped_before_it_came_up_stays_stopped(workspace):
+    with workspace.database.writing() as session:
+        session.add(Job(kind="train", title="x", parameters={}, state="stopped"))
+    assert run_job.main(str(workspace.folder), 1) == 143
+    assert workspace.jobs.get(1).state == "stopped"
+
+
+def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset):
+    workspace.reviews.queue(dataset.id, {"pilot": 6})
+    for index in range(6):
+        item = workspace.reviews.claim(dataset.id, "ann")
+        note = f"because of {index}"
+        workspace.reviews.submit(item.id, float(index % 2), who="ann", over=0, reason=note)
+    criterion = load_criterion("answer-correctness")
+    examples = label_job._examples(workspace, dataset.id, criterion, 20)
+    said = str(Prompt(criterion, "json", tuple(examples)).messages(capitals(1)[0]))
+    assert examples
+    assert said.count("because of") == len(examples)
+
+
+def test_a_job_s_messages_name_no_flags():
+    said = [
+        judge_endpoint._advice(401),
+        judge_endpoint._advice(404),
+        "take --soft samples or --soft verdict",
+    ]
+    assert "--" not in " ".join(map(label_job._without_flags, said))
 
 
 def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):

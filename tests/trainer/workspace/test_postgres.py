@@ -7,14 +7,21 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from tools import require
 
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace.datasets import as_labelled
+from tipstaff_trainer.workspace.label_job import Store
+from tipstaff_trainer.workspace.labels import NewLabel, record
+from tipstaff_trainer.workspace.tables import Row
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +104,26 @@ def test_a_text_that_postgres_can_t_hold_is_mended(workspace, tmp_path):
 def test_a_database_that_is_not_there(tmp_path, url):
     with pytest.raises(WorkspaceError, match="database"):
         Workspace(tmp_path / "w", database=url)
+
+
+def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
+    """A job that stores labels takes nothing that a reviewer needs before it has its rows."""
+    dataset = workspace.upload_dataset(traces, name="at once")
+    first, *_, last = workspace.datasets.rows(dataset.id)
+    store = Store(workspace, dataset.id, 0)
+    for row in (first, last):
+        store._waiting.append(judged(row))
+    with ThreadPoolExecutor(1) as job, workspace.database.writing() as session:
+        # A reviewer has the second row, and needs the data set's counts next.
+        session.scalar(select(Row).where(Row.id == last.id).with_for_update())
+        stored = job.submit(store.flush)
+        time.sleep(0.3)
+        record(session, last.id, NewLabel(0.0, "human", "ann"))
+        session.commit()
+        stored.result(timeout=20)
+    found = workspace.datasets.get("at once")
+    assert (found.judge, found.human) == (1, 1)
+
+
+def judged(row):
+    return JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h")

@@ -116,3 +116,24 @@ def test_a_random_draw_is_over_all_rows_and_asks_nobody_twice(workspace, dataset
 def test_an_unknown_reason_is_refused(workspace, dataset):
     with pytest.raises(WorkspaceError, match="funny"):
         workspace.reviews.queue(dataset.id, {"funny": 1})
+
+
+def test_a_row_that_waits_and_is_drawn_waits_once_as_drawn(workspace, dataset):
+    """Else somebody is asked twice, and the draw's label is lost on the way."""
+    waiting = workspace.reviews.queue(dataset.id, {"pilot": 30}, seed=0)
+    new = workspace.reviews.queue(dataset.id, {"random": 60}, seed=1)
+    assert not set(waiting) & set(new)
+    queue = workspace.reviews.waiting(dataset.id)
+    assert len(queue) == len({row.id for _, row in queue}) == 60
+    assert {item.selection for item, _ in queue} == {"random"}
+
+
+def test_a_pilot_that_came_to_nothing_is_not_asked_twice_over(workspace, dataset):
+    first = workspace.reviews.pilot(dataset.id)
+    assert set(workspace.reviews.pilot(dataset.id)) == set(first)
+    with workspace.database.writing() as session:
+        for row in first[:10]:
+            record(session, row, NewLabel(1.0, "judge", "gpt", doubt=0.0))
+    again = workspace.reviews.pilot(dataset.id)
+    assert len(again) == 16
+    assert set(again) & set(first) == set(first[10:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -148,8 +149,8 @@ def _labels(path: Path, args: argparse.Namespace) -> dict[str, float]:
     """The judge's label of each row: `judge_label` where people have had a say since."""
     labels = {}
     for row in read_rows(path, mapping=dict(args.map)).whole:
-        own = number_in(row.extra, "judge_label") if row.label_source == "human" else None
-        labels[row.id] = row.label if own is None else own
+        own = _number(row, "judge_label") if row.label_source == "human" else float("nan")
+        labels[row.id] = row.label if math.isnan(own) else own
     return labels
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -9,9 +11,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Room for a form's other fields beside a file.
-_FORM_BYTES = 2 * 2**20
+_BESIDE_A_FILE = 2 * 2**20
+# A form without a file is read into memory.
+_FORM_BYTES = 8 * 2**20
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     # Everything a page loads is ours and in a file; nothing runs that stands in a page.
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
@@ -39,7 +42,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int, local: bool) -> None:
         self._app = app
-        self._most = max_upload_bytes + _FORM_BYTES
+        self._most = max_upload_bytes + _BESIDE_A_FILE
         self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,13 +54,15 @@ class Guard:
         if refusal := self._refusal(scope["method"], headers):
             await PlainTextResponse(refusal + "\n", status_code=403)(scope, receive, send)
             return
+        file = headers.get("content-type", "").startswith("multipart/form-data")
+        most = self._most if file else _FORM_BYTES
         received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most:
+            if received > most:
                 raise TooLargeError
             return message
 
@@ -71,17 +76,25 @@ class Guard:
             await send(message)
 
         length = headers.get("content-length", "0")
-        scope["tipstaff.too_large"] = length.isdigit() and int(length) > self._most
+        scope["tipstaff.too_large"] = length.isdigit() and int(length) > most
         await self._app(scope, counted, with_headers)
 
     def _refusal(self, method: str, headers: Headers) -> str:
         host = headers.get("host", "")
-        if self._local and urlsplit(f"//{host}").hostname not in _LOCAL_HOSTS:
+        if self._local and not _is_local(host):
             return f"{host!r} is not this desk's name: open it as localhost or 127.0.0.1"
         if method in _SAFE:
             return ""
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         foreign = site not in (None, "same-origin", "none") or (
-            origin not in (None, "null") and urlsplit(origin).netloc != host
+            origin not in (None, "null") and origin.partition("://")[2] != host
         )
         return "this was sent by another site's page: open the desk itself" if foreign else ""
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header names this machine as itself."""
+    with suppress(ValueError):
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    return False

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from tipstaff_trainer.errors import WorkspaceError
 
-SESSION_COOKIE = "tipstaff_desk"
-NOTICE_COOKIE = "tipstaff_notice"
 SECRET_FILE = "desk.secret"
 _LONGEST_NAME = 80
 
@@ -43,6 +41,10 @@ class Signer:
     Args:
         folder: Where the secret is kept.
 
+    Attributes:
+        session_cookie: The name of the cookie with the session.
+        notice_cookie: Of the one with what is to be said on the next page.
+
     Raises:
         WorkspaceError: It can't be read or written.
     """
@@ -61,6 +63,11 @@ class Signer:
             raise WorkspaceError(f"{file}: can't be used: {error.strerror}") from error
         if len(self._secret) < 32:
             raise WorkspaceError(f"{file}: holds no secret: remove it, and a new one is made")
+
+        # Cookies know no ports: two desks on one machine would take each other's.
+        desk = self._mac("cookie", "")[:8]
+        self.session_cookie = f"tipstaff_desk_{desk}"
+        self.notice_cookie = f"tipstaff_notice_{desk}"
 
     def sign(self, purpose: str, content: object) -> str:
         """Content as text that `read` takes back."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +19,6 @@ from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk import views
 from tipstaff_trainer.desk.guard import TooLargeError
 from tipstaff_trainer.desk.sessions import (
-    NOTICE_COOKIE,
-    SESSION_COOKIE,
     Session,
     Signer,
     new_session,
@@ -34,6 +31,8 @@ from tipstaff_trainer.workspace import Workspace
 
 _TEMPLATES = Path(__file__).parent / "templates"
 FORM_MARK = "form_mark"
+# What databases count up to.
+_NUMBERS = 2**63
 Tone = Literal["good", "bad", "note"]
 
 
@@ -74,8 +73,15 @@ class Asked:
         return self.session.name
 
     def number(self, name: str) -> int:
-        """A number of the path."""
-        return int(self.request.path_params[name])
+        """A number of the path.
+
+        Raises:
+            WorkspaceError: It is larger than any that there is.
+        """
+        number = int(self.request.path_params[name])
+        if number >= _NUMBERS:
+            raise WorkspaceError(f"there is no {name} {number}")
+        return number
 
     def text(self, name: str, default: str = "") -> str:
         """A field of the form, else of the query."""
@@ -103,11 +109,12 @@ class Asked:
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page."""
-        notice = self.desk.signer.read("notice", self.request.cookies.get(NOTICE_COOKIE, ""))
+        signer = self.desk.signer
+        notice = signer.read("notice", self.request.cookies.get(signer.notice_cookie, ""))
         html = self.desk.templates.get_template(template).render(
             asked=self,
             session=self.session,
-            form_mark=self.desk.signer.form_mark(self.session),
+            form_mark=signer.form_mark(self.session),
             mark_name=FORM_MARK,
             path=self.request.url.path,
             notice=notice if isinstance(notice, list) else None,
@@ -116,8 +123,8 @@ class Asked:
             **{"error": "", **values},
         )
         response = HTMLResponse(html, status_code=status)
-        if NOTICE_COOKIE in self.request.cookies:
-            response.delete_cookie(NOTICE_COOKIE)
+        if signer.notice_cookie in self.request.cookies:
+            response.delete_cookie(signer.notice_cookie)
         return response
 
     def part(self, template: str, **values: Any) -> Response:
@@ -129,7 +136,7 @@ class Asked:
         response = RedirectResponse(to, status_code=303)
         if notice:
             response.set_cookie(
-                NOTICE_COOKIE,
+                self.desk.signer.notice_cookie,
                 self.desk.signer.sign("notice", [tone, notice[:1500]]),
                 max_age=60,
                 httponly=True,
@@ -168,14 +175,17 @@ def post(path: str, handler: Handler, *, open_to_all: bool = False) -> Route:
 def _endpoint(handler: Handler, open_to_all: bool) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         desk: Desk = request.app.state.desk
-        session = read_session(desk.signer, request.cookies.get(SESSION_COOKIE, ""))
+        session = read_session(desk.signer, request.cookies.get(desk.signer.session_cookie, ""))
         known = session is not None
         session = session or new_session(desk.settings.session_seconds)
+        may_send_files = session.signed_in or not desk.settings.token
         try:
-            form = await _form(request)
+            form = await _form(request, files=may_send_files)
         except TooLargeError:
             asked = Asked(desk, request, session, {})
-            return _signed(asked, asked.page("problem.html", status=413, problem=_too_large(desk)))
+            return _signed(
+                asked, asked.page("problem.html", status=413, problem=_too_large(desk, request))
+            )
         asked = Asked(desk, request, session, form)
         try:
             return _signed(
@@ -191,7 +201,10 @@ def _endpoint(handler: Handler, open_to_all: bool) -> Callable[[Request], Awaita
 def _answer(asked: Asked, handler: Handler, known: bool, open_to_all: bool) -> Response:
     wants_token = bool(asked.desk.settings.token)
     if wants_token and not asked.session.signed_in and not open_to_all:
-        expired = asked.request.method == "POST" or "tipstaff_desk" in asked.request.cookies
+        expired = (
+            asked.request.method == "POST"
+            or asked.desk.signer.session_cookie in asked.request.cookies
+        )
         return asked.page(
             "sign_in.html",
             status=401,
@@ -209,23 +222,28 @@ def _answer(asked: Asked, handler: Handler, known: bool, open_to_all: bool) -> R
     try:
         return handler(asked)
     except TipstaffError as error:
-        if asked.request.method == "POST" and (back := _back(asked)):
+        if asked.request.method == "POST" and (back := inside(asked.text("back"))):
             return asked.go(back, str(error), "bad")
         return asked.page("problem.html", status=404, problem=str(error))
 
 
-async def _form(request: Request) -> Mapping[str, Any]:
+async def _form(request: Request, *, files: bool) -> Mapping[str, Any]:
     if request.method != "POST":
         return {}
     if request.scope.get("tipstaff.too_large"):
         raise TooLargeError
+    if _holds_files(request) and not files:
+        # Whoever isn't let in fills no disk; it is heard to its end, so that an answer is read.
+        async for _ in request.stream():
+            pass
+        return {}
     return await request.form(max_files=1, max_fields=300, max_part_size=4 * 2**20)
 
 
 def _signed(asked: Asked, response: Response) -> Response:
     """Keeps a session alive while it is used; the handler may have set one of its own."""
     if any(
-        name == b"set-cookie" and value.startswith(SESSION_COOKIE.encode())
+        name == b"set-cookie" and value.startswith(asked.desk.signer.session_cookie.encode())
         for name, value in response.raw_headers
     ):
         return response
@@ -243,7 +261,7 @@ def with_session(asked: Asked, response: Response, session: Session) -> Response
 
 def _with_session(asked: Asked, response: Response, session: Session) -> Response:
     response.set_cookie(
-        SESSION_COOKIE,
+        asked.desk.signer.session_cookie,
         write_session(asked.desk.signer, session),
         max_age=30 * 24 * 3600,
         httponly=True,
@@ -267,16 +285,18 @@ def _here(asked: Asked) -> str:
     return url.path + (f"?{url.query}" if url.query else "")
 
 
-def _back(asked: Asked) -> str:
-    """The page that a form was on, if it was one of ours."""
-    with suppress(ValueError):
-        back = asked.text("back")
-        if back.startswith("/") and not back.startswith(("//", "/\\")):
-            return back
-    return ""
+def inside(to: str, default: str = "") -> str:
+    """An address, if it is one of this desk's; the default for any other."""
+    return to if to.startswith("/") and not to.startswith(("//", "/\\")) else default
 
 
-def _too_large(desk: Desk) -> str:
+def _holds_files(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+def _too_large(desk: Desk, request: Request) -> str:
+    if not _holds_files(request):
+        return "What was sent is longer than the text of a form may be. Nothing was stored."
     most = desk.settings.max_upload_bytes / 2**20
     return (
         f"The file is larger than {most:,.0f} MB, which is what this desk takes. Split it, or "

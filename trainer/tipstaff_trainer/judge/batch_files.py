@@ -99,7 +99,11 @@ async def collect_batches(
             status = await _status(endpoint, batch_id)
         files = [each for each in (status.output_file_id, status.error_file_id) if each]
         with tempfile.TemporaryDirectory() as folder:
-            paths = [await _download(endpoint, each, Path(folder) / each) for each in files]
+            # Named by us: an endpoint's word for a file is no path of this machine.
+            paths = [
+                await _download(endpoint, each, Path(folder) / f"{number}.jsonl")
+                for number, each in enumerate(files)
+            ]
             keys = ledger.batch_questions(batch.file)
             outcomes = (outcome for path in paths for outcome in _outcomes(path, keys))
             for replies in ledger.collect(batch.file, settings.model, outcomes):
@@ -188,12 +192,18 @@ async def _status(endpoint: Endpoint, batch: str) -> BatchStatus:
 async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
     """Downloads a file without holding it in memory."""
     whole = aiohttp.ClientTimeout(total=None)
-    async with endpoint.request("GET", f"/files/{file}/content", timeout=whole) as response:
-        if response.status != 200:
-            raise JudgeError(f"file {file} of a batch can't be had: HTTP {response.status}")
-        with path.open("wb") as out:
-            async for part in response.content.iter_chunked(2**20):
-                out.write(part)
+    try:
+        async with endpoint.request("GET", f"/files/{file}/content", timeout=whole) as response:
+            if response.status != 200:
+                raise JudgeError(f"file {file} of a batch can't be had: HTTP {response.status}")
+            with path.open("wb") as out:
+                async for part in response.content.iter_chunked(2**20):
+                    out.write(part)
+    except (aiohttp.ClientError, OSError) as error:
+        raise JudgeError(
+            f"file {file} of a batch can't be had: {error or type(error).__name__}; the endpoint "
+            "has it still: run the command again"
+        ) from None
     return path
 
 
@@ -204,7 +214,12 @@ def _outcomes(path: Path, keys: set[str]) -> Iterator[tuple[str, list[Reply] | s
     """
     with path.open(encoding="utf-8") as lines:
         for line in lines:
-            result = json.loads(line)
+            try:
+                result = json.loads(line)
+            except ValueError:
+                continue
+            if not isinstance(result, dict):
+                continue
             key = result.get("custom_id")
             response = result.get("response") or {}
             if key not in keys:

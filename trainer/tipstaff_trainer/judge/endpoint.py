@@ -47,12 +47,20 @@ class RefusedError(Exception):
 class Endpoint:
     """Calls to one endpoint, at one pace; a context manager.
 
+    Args:
+        settings: Where it is, and how long to wait for it.
+        tell: Told when it seems to be down, as then nothing else is heard for a while.
+
     Attributes:
         dialect: What the endpoint turned out not to take.
     """
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(
+        self, settings: JudgeSettings, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.dialect = Dialect()
+        self._tell = tell
+        self._told = False
         self._settings = settings
         self._url = settings.base_url.rstrip("/")
         self._pace = Pace(settings.requests_per_minute, settings.patience)
@@ -119,6 +127,7 @@ class Endpoint:
                 attempt += not self._pace.tripped
                 why = str(error) or f"{type(error).__name__} after {self._settings.timeout:g} s"
                 self._pace.failed(what, probing, why)
+                self._say_if_down(why)
                 if attempt >= _TIMES_A_CALL_IS_TRIED:
                     raise RefusedError(f"failed {attempt} times: {why}") from None
                 await asyncio.sleep(backoff(attempt))
@@ -132,6 +141,7 @@ class Endpoint:
                 raise
             self._pace.answered(probing)
             self._answered = True
+            self._told = False
             return found
 
     def refused(self, error: RefusedError) -> None:
@@ -147,6 +157,14 @@ class Endpoint:
                 f"{error}"
             )
 
+    def _say_if_down(self, why: str) -> None:
+        if self._pace.tripped and not self._told:
+            self._told = True
+            self._tell(
+                f"the endpoint doesn't answer ({why[:200]}); it is tried for "
+                f"{self._settings.patience:,.0f} s more"
+            )
+
     def _check(self, response: aiohttp.ClientResponse, values: object) -> None:
         status = response.status
         if status == 200:
@@ -157,7 +175,10 @@ class Endpoint:
             raise JudgeError(f"{response.url}: {said}{_advice(status)}")
         if status == 429 or (status == 503 and "retry-after" in response.headers):
             raise _WaitError(_retry_after(response), said)
-        if status in (408, 409, 425) or status >= 500 or 300 <= status < 400:
+        if 300 <= status < 400:
+            to = response.headers.get("location", "nowhere")
+            raise JudgeError(f"{response.url}: {said}: it sends on to {to[:200]}; check --base-url")
+        if status in (408, 409, 425) or status >= 500:
             raise FaultyReplyError(said)
         raise RefusedError(said, param)
 

@@ -58,6 +58,7 @@ class Job:
         on_progress: Callable[[Progress], None],
         stop: Event,
         notes: Sequence[str],
+        on_settled: Callable[[Plan, Row], None],
     ) -> None:
         self.stopped = ""
         self._out_of_money = ""
@@ -67,6 +68,7 @@ class Job:
         self._on_progress = on_progress
         self._stop = stop
         self._notes = list(notes)
+        self._on_settled = on_settled
         self._budget = Budget(settings, ledger.spent(settings.model))
         self._done = 0
         self._calls = 0
@@ -93,7 +95,7 @@ class Job:
         Raises:
             JudgeError: The endpoint won't.
         """
-        async with Endpoint(self._settings) as endpoint:
+        async with Endpoint(self._settings, self._tell) as endpoint:
             endpoint.dialect.notes = self._notes
             plan = await self._plan(endpoint, criterion, examples)
             if self.stopped:
@@ -155,6 +157,10 @@ class Job:
             sent.add(question.key)
             yield question, missing
 
+    def _tell(self, note: str) -> None:
+        self._notes.append(note)
+        self._on_progress(self.progress())
+
     def _received(self, replies: list[Reply]) -> None:
         self._budget.paid(replies)
         self._calls += 1
@@ -200,16 +206,17 @@ class Job:
 
     async def _work(self, endpoint: Endpoint, plan: Plan, waiting: Iterator[Row]) -> None:
         for row in waiting:
-            await self._settle(endpoint, plan, row)
+            if await self._settle(endpoint, plan, row):
+                self._done += 1
+                self._on_settled(plan, row)
+                self._on_progress(self.progress())
             if self._is_stopped():
                 return
-            self._done += 1
-            self._on_progress(self.progress())
             # Rows that the ledger knows would else keep the others from their replies.
             await asyncio.sleep(0)
 
-    async def _settle(self, endpoint: Endpoint, plan: Plan, row: Row) -> None:
-        """Asks about a row until the ledger has what it wants."""
+    async def _settle(self, endpoint: Endpoint, plan: Plan, row: Row) -> bool:
+        """Asks about a row until the ledger has what it wants; whether it has."""
         question = plan.question(row)
         # Rows of the same texts are one question.
         while question.key in self._on_its_way:
@@ -218,16 +225,18 @@ class Job:
         try:
             while missing := plan.missing(self._ledger.replies(question.key)):
                 if self._is_stopped():
-                    return
+                    return False
                 await self._ask(endpoint, question, missing)
             self._note_reading(plan, self._ledger.replies(question.key))
         except RefusedError as error:
             self._ledger.refuse(question.key, str(error))
         except BudgetError as error:
             self.stopped = str(error)
+            return False
         finally:
             del self._on_its_way[question.key]
             settled.set()
+        return True
 
     async def _ask(self, endpoint: Endpoint, question: Question, missing: int) -> None:
         wanted = 1 if "n" in endpoint.dialect.without else missing

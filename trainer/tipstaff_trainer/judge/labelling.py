@@ -101,25 +101,8 @@ class LabelledRows:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[JudgedRow]:
-        plan = self._plan
-        prompt_hash = plan.prompt.hash
         for row in self._rows:
-            key = plan.question(row).key
-            replies = self._ledger.replies(key)
-            opinion = plan.opinion(replies)
-            failure = ""
-            if opinion is None:
-                failure = self._ledger.refusal(key) or plan.complaint(replies)
-            yield JudgedRow(
-                row=row,
-                label=None if opinion is None else opinion.label,
-                kind=None if opinion is None else opinion.kind,
-                reason="" if opinion is None else opinion.reason,
-                failure=failure,
-                judge=plan.settings.model,
-                criterion=plan.prompt.criterion.name,
-                prompt_hash=prompt_hash,
-            )
+            yield _judged(row, self._plan, self._ledger)
 
 
 def label_rows(
@@ -131,6 +114,7 @@ def label_rows(
     examples: Sequence[Row] = (),
     batch: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    on_row: Callable[[JudgedRow], None] | None = None,
     stop: Event | None = None,
 ) -> Labelled:
     """Asks a judge about rows, as far as the ledger doesn't know already.
@@ -143,6 +127,8 @@ def label_rows(
         examples: Reviewed rows to show the judge (`choose_examples`).
         batch: Ask by the provider's batch files: cheaper, and takes up to a day.
         on_progress: Called after each row, from the calling thread.
+        on_row: Given each row that needs no more calls, in whatever order they come, from the
+            calling thread; rows that the ledger knew before too. Not where `batch` is.
         stop: Set it, from any thread, to stop after the calls on their way.
 
     Raises:
@@ -151,11 +137,37 @@ def label_rows(
             what was paid for.
     """
     notes = criterion.check_columns(rows)
-    job = Job(rows, settings, ledger, on_progress or (lambda _: None), stop or Event(), notes)
+
+    def settled(plan: Plan, row: Row) -> None:
+        if on_row is not None:
+            on_row(_judged(row, plan, ledger))
+
+    job = Job(
+        rows, settings, ledger, on_progress or (lambda _: None), stop or Event(), notes, settled
+    )
     plan = asyncio.run(job.run(criterion, tuple(examples), batch=batch))
     return Labelled(
         plan=plan,
         progress=job.progress(),
         stopped=job.stopped,
         rows=LabelledRows(rows, plan, ledger),
+    )
+
+
+def _judged(row: Row, plan: Plan, ledger: Ledger) -> JudgedRow:
+    key = plan.question(row).key
+    replies = ledger.replies(key)
+    opinion = plan.opinion(replies)
+    failure = ""
+    if opinion is None:
+        failure = ledger.refusal(key) or plan.complaint(replies)
+    return JudgedRow(
+        row=row,
+        label=None if opinion is None else opinion.label,
+        kind=None if opinion is None else opinion.kind,
+        reason="" if opinion is None else opinion.reason,
+        failure=failure,
+        judge=plan.settings.model,
+        criterion=plan.prompt.criterion.name,
+        prompt_hash=plan.prompt.hash,
     )

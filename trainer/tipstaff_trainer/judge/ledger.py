@@ -136,7 +136,8 @@ class Ledger:
 
     def refuse(self, key: str, message: str) -> None:
         """Keeps why a question was refused; a later job asks it again."""
-        self._db.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", (key, message))
+        with _plainly():
+            self._db.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", (key, message))
 
     def refusal(self, key: str) -> str:
         """Why a question has no reply; empty when it wasn't refused."""
@@ -238,10 +239,25 @@ def question_key(model: str, messages: Sequence[Message], sampling: Mapping[str,
 @contextmanager
 def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     """All or nothing; takes the writer's lock at once, so that two processes wait, not clash."""
-    db.execute("BEGIN IMMEDIATE")
+    with _plainly():
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            db.execute("COMMIT")
+        except BaseException:
+            # A full disk may have rolled it back already.
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Turns SQLite's own error into one line for people."""
     try:
         yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise JudgeError(
+            f"the ledger can't be written: {error}; what was written before is kept: make room, "
+            "and run it again"
+        ) from None

@@ -20,7 +20,7 @@ def backoff(attempt: int) -> float:
     Exponential with full jitter, so that calls that failed together don't come back together
     (Brooker 2015, "Exponential backoff and jitter").
     """
-    return random.uniform(0, min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**attempt))
+    return random.uniform(0, min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(attempt, 60)))
 
 
 class Pace:

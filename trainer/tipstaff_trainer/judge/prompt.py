@@ -19,11 +19,14 @@ from typing import Literal
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.data.rows import text_hash
 from tipstaff_trainer.judge.criteria import Criterion
+from tipstaff_trainer.judge.records import number_in
 
 Form = Literal["verdict_first", "json"]
 Message = dict[str, str]
 
-REASON_COLUMNS = ("reason", "judge_reason", "note")
+# A person's words say why the label is what it is; the judge's may be for the one they corrected.
+NOTE_COLUMN = "note"
+REASON_COLUMNS = ("reason", NOTE_COLUMN, "judge_reason")
 
 _SYSTEM = """You are a judge of what AI systems write. You are shown one case and decide whether \
 it meets a criterion, by the criterion's own words and nothing else.
@@ -98,9 +101,11 @@ class Prompt:
 
     def _answer(self, example: Row) -> str:
         verdict = "Yes" if example.good else "No"
-        reason = next(
-            (example.extra[name] for name in REASON_COLUMNS if example.extra.get(name)), _NO_REASON
-        )
+        names = [name for name in REASON_COLUMNS if example.extra.get(name)]
+        if _overruled(example):
+            # A reason for the verdict that a person took back.
+            names = [name for name in names if name != "judge_reason"]
+        reason = example.extra[names[0]] if names else _NO_REASON
         if self.form == "verdict_first":
             return f"{verdict}\n{reason}"
         return json.dumps({"reason": reason, "verdict": verdict}, ensure_ascii=False)
@@ -119,6 +124,14 @@ def estimate_tokens(messages: Sequence[Message]) -> int:
 def count_tokens(text: str | None) -> int:
     """About how many tokens a text has."""
     return len(text or "") // _CHARACTERS_A_TOKEN + 1
+
+
+def _overruled(example: Row) -> bool:
+    try:
+        judged = number_in(example.extra, "judge_label")
+    except ValueError:
+        return False
+    return judged is not None and (judged >= 0.5) != example.good
 
 
 def _related(example: Row, row: Row) -> bool:

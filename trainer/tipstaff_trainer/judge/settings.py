@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Soft = Literal["auto", "logprobs", "samples", "verdict"]
 
@@ -51,6 +52,14 @@ class JudgeSettings(BaseModel):
     price_output: float = Field(default=0.0, ge=0, description="per million tokens of reply")
     max_cost: float | None = Field(default=None, gt=0, description="money that may be spent")
     max_tokens_total: int | None = Field(default=None, gt=0, description="tokens that may be spent")
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_secret_in_it(cls, url: str) -> str:
+        # It is kept and shown: in the ledger, with a job, in messages.
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("put no name or password into the address; a key has its own place")
+        return url
 
     @model_validator(mode="after")
     def _money_needs_prices(self) -> JudgeSettings:

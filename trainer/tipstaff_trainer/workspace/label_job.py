@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import select
 
 from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge import (
     JudgedRow,
     JudgeSettings,
@@ -23,15 +25,27 @@ from tipstaff_trainer.judge import (
     label_rows,
 )
 from tipstaff_trainer.judge.criteria import Criterion
+from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.workspace.criteria import judge_form
 from tipstaff_trainer.workspace.datasets import as_labelled
 from tipstaff_trainer.workspace.labels import NewLabel, record
-from tipstaff_trainer.workspace.tables import Job, Row
+from tipstaff_trainer.workspace.tables import Job, Label, Row
 from tipstaff_trainer.workspace.workspace import Workspace
 
 LEDGER_FILE = "ledger.sqlite"
 _AT_ONCE = 100
 _EVERY_SECONDS = 0.5
+_FAILURES_KEPT = 20
+# What a judge's messages tell users of the command line, for those who have none before them.
+_WORDS_FOR_FLAGS = (
+    (r"map a column to it with --map \w+=COLUMN", "bring the file again with a column for it"),
+    (r"in the environment \(see --api-key-env\)", "in the variable that the job names"),
+    (r"run the command again", "go on with the job"),
+    (r"--base-url", "the address"),
+    (r"--judge-model", "the model's name"),
+    (r"--max-reply-tokens", "limit of a reply"),
+    (r"--soft", "kind of label:"),
+)
 
 
 class StoredRows(Collection[LabelledRow]):
@@ -41,6 +55,8 @@ class StoredRows(Collection[LabelledRow]):
         self._workspace = workspace
         self._dataset = dataset
         self._ids = ids
+        # Asked for with every row; a data set's rows are there from the start.
+        self._count = workspace.datasets.get(dataset).rows if ids is None else len(ids)
 
     def __iter__(self) -> Iterator[LabelledRow]:
         if self._ids is None:
@@ -50,12 +66,76 @@ class StoredRows(Collection[LabelledRow]):
                 yield as_labelled(self._workspace.datasets.row(row_id))
 
     def __len__(self) -> int:
-        if self._ids is not None:
-            return len(self._ids)
-        return self._workspace.datasets.get(self._dataset).rows
+        return self._count
 
     def __contains__(self, row: object) -> bool:
         return any(row == each for each in self)
+
+
+class Store:
+    """Records the judge's labels as they come, a few at a time.
+
+    One that stands already, from this job before it was killed, is not recorded twice.
+
+    Attributes:
+        count: Labels that the rows have by now.
+        failed: Rows that the judge could not label.
+        failures: Why, of the first of them.
+    """
+
+    def __init__(self, workspace: Workspace, dataset: int, criterion_version: int) -> None:
+        self.count = 0
+        self.failed = 0
+        self.failures: list[str] = []
+        self._workspace = workspace
+        self._dataset = dataset
+        self._criterion_version = criterion_version
+        self._waiting: list[JudgedRow] = []
+        self._stored_at = time.monotonic()
+
+    def __call__(self, judged: JudgedRow) -> None:
+        """Takes a row; it is in the database within `_EVERY_SECONDS` of the next one."""
+        if judged.label is None:
+            self.failed += 1
+            if self.failed <= _FAILURES_KEPT:
+                self.failures.append(f"{judged.row.place}: {judged.failure}")
+            return
+        self._waiting.append(judged)
+        late = time.monotonic() - self._stored_at >= _EVERY_SECONDS
+        if late or len(self._waiting) >= _AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Records what waits.
+
+        Raises:
+            WorkspaceError: It can't be stored; it is in the ledger, and waits here.
+        """
+        waiting = {each.row.id: each for each in self._waiting}
+        with self._workspace.database.writing() as session:
+            # Locked in one order and before anything else is, so that no two wait for each other.
+            rows = session.execute(
+                select(Row.id, Row.key)
+                .where(Row.dataset_id == self._dataset, Row.key.in_(waiting))
+                .order_by(Row.id)
+                .with_for_update()
+            ).all()
+            last = {
+                label.row_id: label
+                for label in session.scalars(
+                    select(Label)
+                    .where(Label.row_id.in_([row_id for row_id, _ in rows]))
+                    .where(Label.source == "judge")
+                    .order_by(Label.id)
+                )
+            }
+            for row_id, key in rows:
+                new = _label(waiting[key], self._criterion_version)
+                if not _same(last.get(row_id), new):
+                    record(session, row_id, new)
+        self.count += len(self._waiting)
+        self._waiting.clear()
+        self._stored_at = time.monotonic()
 
 
 def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
@@ -71,41 +151,68 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     stop = threading.Event()
     # The calls on their way are paid for: let them come in.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    last = 0.0
-
-    def tell(progress: Progress) -> None:
-        nonlocal last
-        if progress.done < progress.total and time.monotonic() - last < _EVERY_SECONDS:
-            return
-        last = time.monotonic()
-        message = f"{progress.calls} calls, {progress.tokens:,} tokens"
-        if progress.cost:
-            message += f", {progress.cost:.2f} paid"
-        workspace.jobs.update(job.id, done=progress.done, total=progress.total, message=message)
-        print(f"{progress.done}/{progress.total}: {message}", flush=True)
-
+    store = Store(workspace, dataset, stored.version)
+    told = _Told(workspace, job.id)
     with Ledger(workspace.folder / LEDGER_FILE) as ledger:
-        labelled = label_rows(
-            rows,
-            criterion,
-            settings,
-            ledger,
-            examples=_examples(workspace, dataset, criterion, given["examples"]),
-            on_progress=tell,
-            stop=stop,
-        )
-        for note in labelled.progress.notes:
-            print(note, flush=True)
-        given_labels, failures = _store(workspace, dataset, labelled.rows, stored.version)
-    result = {"labelled": given_labels, "failed": len(failures), "failures": failures[:20]}
+        try:
+            labelled = label_rows(
+                rows,
+                criterion,
+                settings,
+                ledger,
+                examples=_examples(workspace, dataset, criterion, given["examples"]),
+                on_progress=told,
+                on_row=store,
+                stop=stop,
+            )
+        except JudgeError as error:
+            raise JudgeError(_without_flags(str(error))) from None
+        finally:
+            store.flush()
+    told(labelled.progress)
+    result = {"labelled": store.count, "failed": store.failed, "failures": store.failures}
     if labelled.stopped:
         workspace.jobs.update(job.id, result=result)
         workspace.jobs.finish(
-            job.id, "stopped", f"{labelled.stopped}; {given_labels} rows are labelled so far"
+            job.id, "stopped", f"{labelled.stopped}; {store.count} rows are labelled so far"
         )
-    return f"{given_labels} of {len(rows)} rows are labelled" + (
-        f", {len(failures)} could not be: {failures[0]}" if failures else ""
+    return f"{store.count} of {len(rows)} rows are labelled" + (
+        f", {store.failed} could not be: {store.failures[0]}" if store.failed else ""
     ), result
+
+
+class _Told:
+    """Says how far the job is, in its log and in the database; each note once."""
+
+    def __init__(self, workspace: Workspace, job: int) -> None:
+        self._workspace = workspace
+        self._job = job
+        self._notes = 0
+        self._last = 0.0
+        self._told: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        if progress == self._told:
+            return
+        self._told = progress
+        notes = progress.notes[self._notes :]
+        self._notes = len(progress.notes)
+        for note in notes:
+            print(note, flush=True)
+        early = time.monotonic() - self._last < _EVERY_SECONDS
+        if early and not notes and progress.done < progress.total:
+            return
+        self._last = time.monotonic()
+        message = f"{progress.calls} calls, {progress.tokens:,} tokens"
+        if progress.cost:
+            message += f", {progress.cost:.2f} paid"
+        print(f"{progress.done}/{progress.total}: {message}", flush=True)
+        self._workspace.jobs.update(
+            self._job,
+            done=progress.done,
+            total=progress.total,
+            message="; ".join([message, *notes[-1:]]),
+        )
 
 
 def _examples(
@@ -117,32 +224,40 @@ def _examples(
     reviewed = [as_labelled(row) for row in workspace.datasets.rows(dataset, only="human")]
     # Those that the pilot asked about are there for this; random ones are for honest numbers.
     pilot = [row for row in reviewed if row.selection == "pilot"]
-    return choose_examples(pilot or reviewed, count) if reviewed else ()
+    if not reviewed:
+        return ()
+    return [
+        _with_note(workspace, dataset, each) for each in choose_examples(pilot or reviewed, count)
+    ]
 
 
-def _store(
-    workspace: Workspace, dataset: int, judged: Iterable[JudgedRow], criterion_version: int
-) -> tuple[int, list[str]]:
-    """Records the judge's labels; says how many there are, and why the others aren't."""
-    count = 0
-    failures: list[str] = []
-    rest = iter(judged)
-    while some := list(islice(rest, _AT_ONCE)):
-        with workspace.database.writing() as session:
-            ids = dict(
-                session.execute(
-                    select(Row.key, Row.id).where(
-                        Row.dataset_id == dataset, Row.key.in_([each.row.id for each in some])
-                    )
-                ).all()
-            )
-            for each in some:
-                if each.label is None:
-                    failures.append(f"{each.row.place}: {each.failure}")
-                    continue
-                count += 1
-                record(session, ids[each.row.id], _label(each, criterion_version))
-    return count, failures
+def _with_note(workspace: Workspace, dataset: int, row: LabelledRow) -> LabelledRow:
+    """The row with what a person noted beside their label, which is a reason to learn from."""
+    with workspace.database.reading() as session:
+        note = session.scalar(
+            select(Label.reason)
+            .join(Row, Row.id == Label.row_id)
+            .where(Row.dataset_id == dataset, Row.key == row.id)
+            .where(Label.source == "human", Label.value.is_not(None), Label.reason != "")
+            .order_by(Label.id.desc())
+            .limit(1)
+        )
+    return replace(row, extra={**row.extra, NOTE_COLUMN: note}) if note else row
+
+
+def _without_flags(message: str) -> str:
+    for flag, words in _WORDS_FOR_FLAGS:
+        message = re.sub(flag, words, message)
+    return message
+
+
+def _same(last: Label | None, new: NewLabel) -> bool:
+    return last is not None and (last.value, last.who, last.reason, last.details) == (
+        new.value,
+        new.who,
+        new.reason,
+        new.details,
+    )
 
 
 def _label(judged: JudgedRow, criterion_version: int) -> NewLabel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,7 @@ from tipstaff_trainer.workspace.tables import Label, Row
 
 SUFFIX = ".tasks.jsonl"
 _FROM, _TO = "label", "output"
+_AT_ONCE = 500
 
 
 @contextmanager
@@ -43,10 +45,15 @@ def as_lines(path: Path) -> Iterator[Path]:
 def dump(datasets: Datasets, rows: Iterable[Row], file: BinaryIO) -> None:
     """Writes rows as tasks that Label Studio imports, with all that people and judges said."""
     file.write(b"[")
-    for number, row in enumerate(rows):
-        file.write(b",\n" if number else b"\n")
-        task = json.dumps(_task(row, datasets.labels(row.id)), ensure_ascii=False)
-        file.write(task.encode("utf-8", "replace"))
+    first = True
+    rest = iter(rows)
+    while some := list(islice(rest, _AT_ONCE)):
+        labels = datasets.labels_of(some)
+        for row in some:
+            file.write(b"\n" if first else b",\n")
+            first = False
+            task = json.dumps(_task(row, labels[row.id]), ensure_ascii=False)
+            file.write(task.encode("utf-8", "replace"))
     file.write(b"\n]\n")
 
 

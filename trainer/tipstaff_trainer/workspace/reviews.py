@@ -71,6 +71,8 @@ class Reviews:
         speak for the data set: a row in it that a person has labelled before isn't asked again,
         but counts as drawn.
 
+        A row that waits for another reason and is drawn waits as drawn from then on.
+
         Args:
             dataset: Which.
             wanted: How many rows of each kind, at most: `pilot`, `uncertain`, `disputed`, `random`.
@@ -107,6 +109,21 @@ class Reviews:
                 for index, row in enumerate(rows)
             )
             return rows
+
+    def pilot(self, dataset: int) -> list[int]:
+        """Rows for a pilot: those that wait from one that came to nothing, and new ones."""
+        with self._database.reading() as session:
+            left = list(
+                session.scalars(
+                    select(Row.id)
+                    .join(ReviewItem, ReviewItem.row_id == Row.id)
+                    .where(ReviewItem.dataset_id == dataset, ReviewItem.selection == "pilot")
+                    .where(ReviewItem.state == "waiting", Row.judge_label.is_(None))
+                    .order_by(ReviewItem.rank)
+                    .limit(PILOT_ROWS)
+                )
+            )
+        return left + self.queue(dataset, {"pilot": PILOT_ROWS - len(left)})
 
     def progress(self, dataset: int) -> Progress:
         """How far the review is."""
@@ -258,13 +275,7 @@ def _candidates(
     """Rows to queue for one reason, at most `count`."""
     if count <= 0:
         return []
-    waiting = set(
-        session.scalars(
-            select(ReviewItem.row_id).where(
-                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
-            )
-        )
-    )
+    waiting = _in_queue(session, dataset)
     unseen: list[ColumnElement[bool]] = [Row.dataset_id == dataset, Row.label_source != "human"]
     match selection:
         case "random":
@@ -285,6 +296,17 @@ def _candidates(
     return [row for row in found if row not in waiting and row not in taken][:count]
 
 
+def _in_queue(session: Session, dataset: int) -> set[int]:
+    """The rows that wait, or were laid aside."""
+    return set(
+        session.scalars(
+            select(ReviewItem.row_id).where(
+                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
+            )
+        )
+    )
+
+
 def _draw(session: Session, dataset: int, count: int, generator: random.Random) -> list[int]:
     """A uniform draw of rows that no draw has taken yet; gives those a person still has to see."""
     drawn = set(
@@ -302,7 +324,15 @@ def _draw(session: Session, dataset: int, count: int, generator: random.Random) 
     seen = [row for row, source in sample if source == "human"]
     if seen:
         session.execute(update(Row).where(Row.id.in_(seen)).values(selection="random"))
-    return [row for row, source in sample if source != "human"]
+    rest = [row for row, source in sample if source != "human"]
+    waiting = _in_queue(session, dataset)
+    if both := [row for row in rest if row in waiting]:
+        session.execute(
+            update(ReviewItem)
+            .where(ReviewItem.row_id.in_(both), ReviewItem.state != "done")
+            .values(selection="random")
+        )
+    return [row for row in rest if row not in waiting]
 
 
 def _item(session: Session, item_id: int, *, lock: bool = False) -> ReviewItem:

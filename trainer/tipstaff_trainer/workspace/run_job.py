@@ -27,6 +27,8 @@ def main(folder: str, job_id: int) -> int:
     signal.signal(signal.SIGTERM, _stop)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     workspace = Workspace(Path(folder), database=os.environ.get(DATABASE_VARIABLE))
+    if not workspace.jobs.get(job_id).active:
+        return 143  # stopped before it came up
     me = psutil.Process()
     workspace.jobs.update(
         job_id, state="running", started_at=now(), pid=me.pid, pid_started=me.create_time()

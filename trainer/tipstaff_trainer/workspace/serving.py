@@ -76,10 +76,7 @@ class Serving:
         address = self.address()
         if address is None:
             raise WorkspaceError("no server runs yet: start it, and try again in a moment")
-        client = self._clients.get(address)
-        if client is None:
-            client = self._clients[address] = Client(address, timeout=_TIMEOUT)
-        return client.score(
+        return self._client(address).score(
             input=interaction.input,
             output=interaction.output,
             ground_truth=interaction.ground_truth,
@@ -92,8 +89,8 @@ class Serving:
         if address is None:
             return {}
         try:
-            client = self._clients.setdefault(address, Client(address, timeout=_TIMEOUT))
-            return {each.name: each.version for each in client.evaluators(timeout=1.0)}
+            found = self._client(address).evaluators(timeout=1.0)
+            return {each.name: each.version for each in found}
         except ScoringError:
             return {}
 
@@ -101,3 +98,9 @@ class Serving:
         """Closes the connections; the server goes on."""
         for client in self._clients.values():
             client.close()
+
+    def _client(self, address: str) -> Client:
+        client = self._clients.get(address)
+        if client is None:
+            client = self._clients[address] = Client(address, timeout=_TIMEOUT)
+        return client

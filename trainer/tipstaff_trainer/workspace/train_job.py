@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import transformers
 
+from tipstaff.errors import TipstaffError
 from tipstaff.types import Field
 from tipstaff_server import repository
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
@@ -68,8 +70,10 @@ def _published(bundle: Bundle, workspace: Workspace) -> int:
     name = bundle.manifest.name
     for version in repository.versions(workspace.repository, name):
         path = repository.bundle_path(workspace.repository, name, version)
-        if read_manifest(path) == bundle.manifest:
-            return version
+        # Another version's damage is no matter of this one's.
+        with suppress(TipstaffError):
+            if read_manifest(path) == bundle.manifest:
+                return version
     return repository.publish(bundle.path, workspace.repository)
 
 

@@ -24,13 +24,14 @@ from tipstaff_trainer.data import LabelSource, Selection
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.workspace import evaluators, formats
 from tipstaff_trainer.workspace.criteria import Criteria
 from tipstaff_trainer.workspace.database import Database, sqlite_url
 from tipstaff_trainer.workspace.datasets import Datasets
 from tipstaff_trainer.workspace.jobs import Jobs
-from tipstaff_trainer.workspace.reviews import PILOT_ROWS, Reviews
+from tipstaff_trainer.workspace.reviews import Reviews
 from tipstaff_trainer.workspace.serving import Serving
 from tipstaff_trainer.workspace.tables import Dataset, Job, ReviewItem, Row
 
@@ -161,7 +162,8 @@ class Workspace:
             dataset: Which.
             criterion: The name of what is judged.
             judge: The judge's settings: at least its `model`, and the `base_url`.
-            pilot: Only `PILOT_ROWS` rows that no person has seen, which then wait for review.
+            pilot: Only `reviews.PILOT_ROWS` rows that no person has seen, which then wait for
+                review.
             examples: How many rows reviewed by people to show the judge as examples, 0 to 20;
                 as many as there are when None.
             key_variable: The environment variable with the endpoint's key; ends in `_API_KEY`.
@@ -181,9 +183,11 @@ class Workspace:
                 f"{key_variable[:80]!r} is not read as a key: name an environment variable that "
                 "ends in _API_KEY, or none"
             )
+        if examples is not None and not 0 <= examples <= MOST_EXAMPLES:
+            raise UsageError(f"examples: {examples}: take 0 to {MOST_EXAMPLES}")
         rows = None
         if pilot:
-            rows = self.reviews.queue(found.id, {"pilot": PILOT_ROWS})
+            rows = self.reviews.pilot(found.id)
             if not rows:
                 raise WorkspaceError(
                     f"{found.name}: people have labelled every row, or have yet to review it"
@@ -198,7 +202,7 @@ class Workspace:
                 "criterion_version": chosen.version,
                 "rows": rows,
                 "judge": settings.model_dump(mode="json", exclude={"api_key"}),
-                "examples": 20 if examples is None else examples,
+                "examples": MOST_EXAMPLES if examples is None else examples,
                 "key_variable": key_variable,
             },
             dataset=found.id,

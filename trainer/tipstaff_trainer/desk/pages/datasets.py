@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from tipstaff.errors import TipstaffError
 from tipstaff_trainer.data import Selection
 from tipstaff_trainer.desk.web import Asked, get, post
 from tipstaff_trainer.errors import WorkspaceError
@@ -144,7 +145,7 @@ def label(asked: Asked) -> Response:
             key_variable=asked.text("key_variable"),
             who=asked.who,
         )
-    except Exception as error:
+    except TipstaffError as error:
         return _judge_page(asked, str(error))
     return asked.go(f"/jobs/{job.id}")
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff_trainer.desk.sessions import new_session
-from tipstaff_trainer.desk.web import Asked, get, post, with_session
+from tipstaff_trainer.desk.web import Asked, get, inside, post, with_session
 
 
 def routes() -> list[Route]:
@@ -18,6 +18,7 @@ def routes() -> list[Route]:
     return [
         get("/", start, open_to_all=True),
         post("/sign-in", sign_in, open_to_all=True),
+        get("/name", ask_name),
         post("/name", set_name),
         post("/sign-out", sign_out),
     ]
@@ -33,6 +34,11 @@ def start(asked: Asked) -> Response:
 def sign_in(asked: Asked) -> Response:
     """Takes the token, and goes on to where somebody wanted to be."""
     return _signed_in(asked, _inside(asked.text("to")))
+
+
+def ask_name(asked: Asked) -> Response:
+    """Who sits there, to be changed; and the way out."""
+    return asked.page("who.html", back=_inside(asked.text("back")))
 
 
 def set_name(asked: Asked) -> Response:
@@ -79,7 +85,4 @@ def _kept(asked: Asked) -> list[tuple[str, str]]:
 
 
 def _inside(to: str) -> str:
-    """An address of ours; the start for any other."""
-    if to.startswith("/") and not to.startswith(("//", "/\\")):
-        return quote(to, safe="/?=&%+-_.~")
-    return "/datasets"
+    return quote(inside(to, "/datasets"), safe="/?=&%+-_.~")

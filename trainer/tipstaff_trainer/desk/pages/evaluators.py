@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
-from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_trainer.desk.web import Asked, get, inside, post
 from tipstaff_trainer.workspace import evaluators
 
 
@@ -84,7 +84,7 @@ def promote(asked: Asked) -> Response:
         asked.workspace.serving.start(who=asked.who)
     was = f" in place of version {before}" if before and before != version else ""
     return asked.go(
-        asked.text("back") or "/evaluators", f"{name} version {version} is online{was}."
+        inside(asked.text("back"), "/evaluators"), f"{name} version {version} is online{was}."
     )
 
 

@@ -7,13 +7,14 @@ import re
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tipstaff.errors import TipstaffError
+from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
 from tipstaff_trainer.desk.web import Asked, get, post, upload_of
 from tipstaff_trainer.errors import WorkspaceError
@@ -74,6 +75,10 @@ def store(asked: Asked) -> Response:
         role: column for role in ROLES if (column := asked.text(f"map-{role}"))
     }
     try:
+        read_as = mapping or formats.look(path, shown=name).guessed
+        if "ground_truth" in read_as and not {"input", "output"} & set(read_as):
+            # Rows of nothing but references are few: all others would pass for repetitions.
+            raise UsageError("say which column is the output, or at least which is the input")
         dataset = asked.workspace.upload_dataset(
             path,
             name=asked.text("name"),
@@ -115,7 +120,10 @@ def _kept(asked: Asked) -> tuple[Path, str]:
     if _KEY.fullmatch(key):
         for ending in _ENDINGS:
             if (path := folder / f"{key}{ending}").is_file():
-                return path, json.loads((folder / f"{key}.name").read_text(encoding="utf-8"))
+                # Not there where the desk was killed between the two.
+                with suppress(OSError, ValueError):
+                    named = (folder / f"{key}.name").read_text(encoding="utf-8")
+                    return path, str(json.loads(named))
     raise WorkspaceError(
         "this upload is gone: it was stored as a data set, or waited for a week; bring it again"
     )
