@@ -14,7 +14,6 @@ import pytest
 from desk_forms import LOCAL
 from running_server import command, wait_until
 from starlette.testclient import TestClient
-from tools import require
 
 from tipstaff_trainer.desk.app import build
 from tipstaff_trainer.desk.settings import DeskSettings
@@ -77,18 +76,6 @@ def start_desk(tmp_path_factory) -> Iterator[Callable[..., RunningDesk]]:
         for job in workspace.jobs.active():
             workspace.jobs.stop(job.id)
         workspace.close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Debian's chromium, driven by Playwright."""
-    path = require("chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

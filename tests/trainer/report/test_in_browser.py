@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from tiny_bundle import make_bundle
-from tools import require
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
@@ -71,17 +70,6 @@ def pages(many, tmp_path_factory):
         write_report(report, folder / "report"),
         write_comparison(comparison, folder / "comparison"),
     )
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = require("chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

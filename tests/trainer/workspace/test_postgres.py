@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from reviewer import review_all
 from sqlalchemy import select
 from tools import require
 
@@ -69,12 +70,7 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
     colleague = Workspace(tmp_path / "another folder", database=postgres)
 
     def work(desk, who):
-        seen = []
-        while (item := desk.reviews.claim(dataset.id, who)) is not None:
-            row = desk.datasets.row(item.row_id)
-            desk.reviews.submit(item.id, 1.0, who=who, over=row.last_label)
-            seen.append(item.row_id)
-        return seen
+        return review_all(desk, dataset.id, who)
 
     with ThreadPoolExecutor(4) as people:
         seen = people.map(

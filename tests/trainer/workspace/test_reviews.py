@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from reviewer import review_all
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import reviews as reviews_module
@@ -47,12 +48,7 @@ def test_many_people_at_once_lose_nothing(workspace, dataset):
     workspace.reviews.queue(dataset.id, {"pilot": 48}, seed=0)
 
     def work(who):
-        seen = []
-        while (item := workspace.reviews.claim(dataset.id, who)) is not None:
-            row = workspace.datasets.row(item.row_id)
-            workspace.reviews.submit(item.id, 1.0, who=who, over=row.last_label)
-            seen.append(item.row_id)
-        return seen
+        return review_all(workspace, dataset.id, who)
 
     with ThreadPoolExecutor(4) as people:
         seen = [row for rows in people.map(work, ["ann", "ben", "cem", "dua"]) for row in rows]

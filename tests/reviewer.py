@@ -1,0 +1,15 @@
+"""A person at the review queue."""
+
+from __future__ import annotations
+
+from tipstaff_trainer.workspace import Workspace
+
+
+def review_all(workspace: Workspace, dataset: int, who: str) -> list[int]:
+    """Calls every row good that the queue has for a person; gives the rows in order."""
+    seen = []
+    while (item := workspace.reviews.claim(dataset, who)) is not None:
+        row = workspace.datasets.row(item.row_id)
+        workspace.reviews.submit(item.id, 1.0, who=who, over=row.last_label)
+        seen.append(item.row_id)
+    return seen
