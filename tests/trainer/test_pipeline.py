@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -207,6 +208,36 @@ def test_a_small_evaluator_has_half_the_layers_and_learns_from_the_full_one(bert
     before = teacher.stat().st_mtime_ns
     train()
     assert teacher.stat().st_mtime_ns == before
+
+
+def small(bert, teacher, out, **changes):
+    return train_evaluator(
+        tiny_rows(100),
+        name="colours",
+        out=out,
+        fields=ALL,
+        settings=settings(bert, size=1, **changes),
+        teacher=teacher,
+    )
+
+
+def test_a_small_evaluator_may_learn_from_one_that_is_there_already(trained, bert, tmp_path):
+    small(bert, trained, tmp_path / "b")
+    own = tmp_path / "b" / "training" / "teacher"
+    weights = trained / "training" / "weights.safetensors"
+    assert (own / "weights.safetensors").read_bytes() == weights.read_bytes()
+    assert not (own / "metrics.jsonl").exists()
+
+
+def test_a_teacher_of_another_split_or_without_weights_is_refused(trained, bert, tmp_path):
+    with pytest.raises(TrainingError, match="trained with other --seed: "):
+        small(bert, trained, tmp_path / "a", seed=1)
+    with pytest.raises(TrainingError, match="trained with other marks"):
+        small(bert, trained, tmp_path / "b", marks="off")
+    published = tmp_path / "published"
+    shutil.copytree(trained, published, ignore=shutil.ignore_patterns("training"))
+    with pytest.raises(TrainingError, match=r"weights\.safetensors is missing"):
+        small(bert, published, tmp_path / "c")
 
 
 RUN = """

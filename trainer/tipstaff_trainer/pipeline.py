@@ -51,6 +51,7 @@ from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import ResolvedSettings, TrainSettings
 from tipstaff_trainer.distil.student import train_small
+from tipstaff_trainer.distil.teacher import adopt_teacher
 from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.window_sizes import choose_windows
@@ -76,6 +77,7 @@ def train_evaluator(
     settings: TrainSettings | None = None,
     test_rows: Sequence[Row] = (),
     unlabelled: Sequence[Row] = (),
+    teacher: Path | None = None,
     criterion: str = "",
     precisions: Sequence[Precision] = ("int8",),
     golden: int = 8,
@@ -97,6 +99,8 @@ def train_evaluator(
         test_rows: Rows kept out of everything but the final measurement.
         unlabelled: More rows for a small evaluator to learn from, by what the full one says of
             them; those that share a group with validation or test rows are left out.
+        teacher: A full evaluator of the same rows and settings, for a small one to learn from;
+            None to train one first.
         criterion: What the evaluator judges, in words.
         precisions: One graph each; the manifest's metrics are int8's where it is among them.
         golden: Validation rows copied into the manifest, for servers to re-score at start.
@@ -134,6 +138,15 @@ def train_evaluator(
     _warn_of_partial(encoded)
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings)
+    if teacher is not None:
+        adopt_teacher(
+            teacher,
+            run,
+            base=base.info,
+            encoding=encoding,
+            fingerprint=fingerprint(rows),
+            settings=settings,
+        )
     model = _distil(base, encoded, EncodedRows.of(more, encoder), settings, run, tracker)
     save_model(model, str(run / WEIGHTS_FILE))
 

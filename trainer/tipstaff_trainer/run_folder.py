@@ -19,9 +19,14 @@ _RUN_FOLDER = "training"
 _RUN_FILE = "run.sha256"
 
 
+def run_folder(out: Path) -> Path:
+    """What the run that made a bundle left beside it."""
+    return out / _RUN_FOLDER
+
+
 def metrics_file(out: Path) -> Path:
     """Where the run that made a bundle left its learning curve, as JSON lines."""
-    return out / _RUN_FOLDER / METRICS_FILE
+    return run_folder(out) / METRICS_FILE
 
 
 def check_out(out: Path) -> None:
@@ -55,7 +60,7 @@ def open_run(
     Raises:
         TrainingError: There is an interrupted run of others, or the folder can't be written.
     """
-    run = out / _RUN_FOLDER
+    run = run_folder(out)
     identity = hashlib.sha256(
         json.dumps([fingerprint(rows), settings.model_dump(), list(fields)]).encode()
     ).hexdigest()

@@ -55,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="more rows, without labels, for --size small to learn from",
     )
     parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="DIR",
+        help="full evaluator that this command wrote, for --size small to learn from; else one is "
+        "trained first",
+    )
+    parser.add_argument(
         "--precision",
         nargs="+",
         default=["int8"],
@@ -96,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, writes the bundle and says how good it is and what comes next."""
-    for path in (args.data, args.test_file, args.unlabelled, args.cases):
+    for path in (args.data, args.test_file, args.unlabelled, args.teacher, args.cases):
         if path is not None:
             check_exists(path)
     check_out(args.out)
@@ -107,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
             "--unlabelled: only a small evaluator learns from rows without labels, by what the "
             "full one says of them: add --size small"
         )
+    if args.teacher is not None and settings.size == "full":
+        raise UsageError("--teacher: only a small evaluator has one: add --size small")
     cases = read_cases(args.cases) if args.cases else None
     data = read_data(args.data, args)
     _say(data)
@@ -125,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
         settings=settings,
         test_rows=test_rows,
         unlabelled=_unlabelled(data, args),
+        teacher=args.teacher,
         criterion=args.criterion,
         precisions=args.precision,
         golden=args.golden,

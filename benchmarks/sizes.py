@@ -1,0 +1,154 @@
+"""What smaller evaluators cost in judgement and save in time: AUROC against latency.
+
+    python benchmarks/sizes.py DATA --out FOLDER [--sizes 4 3 2] [--rows 4000] [--plot FILE.png]
+
+A fifth of DATA's groups is held out. A full evaluator learns from `--rows` of the others, and each
+smaller one from it: by those rows, and by the rest without labels unless `--labelled-only`. All are
+int8 bundles through the server's code. Times are of one request alone on one thread, encoding
+aside, all evaluators taking turns. Bundles stay in FOLDER, and one that is there is not trained
+again. Prints one JSON object a size, then a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_trainer.data import Row, read_rows, split_rows
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.pipeline import train_evaluator
+from tipstaff_trainer.report.intervals import auroc_difference
+from tipstaff_trainer.report.latency import measure_latency
+from tipstaff_trainer.report.metrics import classification_metrics
+
+_HELD_OUT = 0.2
+_TOKENS = 64
+
+
+def main() -> None:
+    """Trains what isn't in the folder, measures all side by side and prints it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[4, 3, 2])
+    parser.add_argument("--rows", type=int, default=4000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--labelled-only", action="store_true")
+    parser.add_argument("--plot", type=Path, metavar="PNG")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+
+    data = read_rows(args.data, label_source="human")
+    rest, held_out = split_rows(data.rows, _HELD_OUT, seed=args.seed)
+    if args.rows < len(rest):
+        more, rows = split_rows(rest, args.rows / len(rest), seed=args.seed)
+    else:
+        more, rows = [], rest
+    unlabelled = [] if args.labelled_only else [replace(row, label=math.nan) for row in more]
+    full = args.out / "full"
+    settings = TrainSettings(seed=args.seed)
+    _train(rows, data.columns, full, settings)
+    bundles: dict[str, Path] = {"full": full}
+    for size in sorted(args.sizes, reverse=True):
+        bundles[str(size)] = args.out / str(size)
+        _train(
+            rows,
+            data.columns,
+            bundles[str(size)],
+            settings.model_copy(update={"size": size}),
+            unlabelled=unlabelled,
+            teacher=full,
+        )
+    records = _measure(bundles, held_out)
+    for record in records:
+        print(json.dumps(record, default=BaseModel.model_dump), flush=True)
+    print("\n".join(_table(records)))
+    if args.plot:
+        _draw(records, args.plot)
+
+
+def _train(
+    rows: Sequence[Row], fields: Sequence[Any], out: Path, settings: TrainSettings, **more: Any
+) -> None:
+    if not (out / "manifest.json").exists():
+        train_evaluator(
+            rows, name="sizes", out=out, fields=fields, settings=settings, golden=0, **more
+        )
+
+
+def _measure(bundles: dict[str, Path], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    evaluators = {name: Evaluator.load(path) for name, path in bundles.items()}
+    good = np.array([row.good for row in rows])
+    _, group = np.unique([row.group or row.id for row in rows], return_inverse=True)
+    scores = {
+        name: np.array([one.score for one in rulings(each, [row.interaction for row in rows])])
+        for name, each in evaluators.items()
+    }
+    times = [
+        next(point.median_ms for point in points if point.tokens >= _TOKENS)
+        for points in measure_latency(*evaluators.values())
+    ]
+    return [
+        {
+            "size": name,
+            "rows": len(rows),
+            **{
+                metric: round(float(value), 4)
+                for metric, value in classification_metrics(good, scores[name]).items()
+                if metric in ("accuracy", "roc_auc", "ece") and value is not None
+            },
+            "auroc_gained": auroc_difference(good, scores["full"], scores[name], group),
+            "median_ms": milliseconds,
+            "of_full_time": round(milliseconds / times[0], 3),
+        }
+        for name, milliseconds in zip(bundles, times, strict=True)
+    ]
+
+
+def _table(records: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [
+        f"| layers | AUROC | less the full one's | accuracy | ms at {_TOKENS} tokens | time of full |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for record in records:
+        lines.append(
+            f"| {record['size']} | {record['roc_auc']:.4f} | {record['auroc_gained']} "
+            f"| {record['accuracy']:.3f} | {record['median_ms']:.2f} "
+            f"| {record['of_full_time']:.2f} |"
+        )
+    return lines
+
+
+def _draw(records: Sequence[dict[str, Any]], file: Path) -> None:
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    times = [record["median_ms"] for record in records]
+    axes.plot(times, [record["roc_auc"] for record in records], marker="o")
+    for record in records:
+        axes.annotate(
+            record["size"],
+            (record["median_ms"], record["roc_auc"]),
+            xytext=(4, 6),
+            textcoords="offset points",
+        )
+    axes.set_xlim(0)
+    axes.set_xlabel(f"ms a request of {_TOKENS} tokens, one thread")
+    axes.set_ylabel("AUROC on held-out rows")
+    axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
