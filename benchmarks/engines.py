@@ -147,7 +147,9 @@ def main() -> None:
     logging.getLogger().setLevel(logging.ERROR)
     evaluator = Evaluator.load(args.run)
     manifest = evaluator.manifest
-    model = EvaluatorModel(find_base(manifest.base.name).load(), marks=True).eval()
+    model = EvaluatorModel(
+        find_base(manifest.base.name).load(), marks=manifest.encoding.marks
+    ).eval()
     load_model(model, args.run / "training" / "weights.safetensors")
 
     settings, rows = manifest.training.settings, read_rows(args.data).rows

@@ -118,7 +118,7 @@ def _measure(bundles: dict[str, Path], rows: Sequence[Row]) -> list[dict[str, An
 
 def _table(records: Sequence[dict[str, Any]]) -> list[str]:
     lines = [
-        f"| layers | AUROC | less the full one's | accuracy | ms at {_TOKENS} tokens | time of full |",
+        f"| layers | AUROC | less the full one's | accuracy | ms at {_TOKENS} tokens | of full |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for record in records:

@@ -57,20 +57,20 @@ def write_model_folder(bundle_path: Path, target: Path, base: str | None = None)
     if not any(graph.precision == "int8" for graph in bundle.manifest.graphs):
         raise UsageError(f"{bundle_path}: it has no int8 graph, which the comparison is about")
     found = find_base(base or bundle.manifest.base.name)
-    model = EvaluatorModel(found.load(), marks=bundle.manifest.encoding.marks != "off").eval()
+    model = EvaluatorModel(found.load(), marks=bundle.manifest.encoding.marks).eval()
     if found.info.architecture != "bert" or model.mark_input != "token_types":
         raise UsageError(f"{bundle_path}: peers are set up for BERT with token types only")
     load_model(model, weights)
     shutil.rmtree(target, ignore_errors=True)
     (target / GRAPH.parent).mkdir(parents=True)
-    _write_config(Path(found.source), target)
+    _write_config(Path(found.source), model, target)
     save_file(_renamed(model), target / "model.safetensors", metadata={"format": "pt"})
     _write_tokenizer(bundle, Path(found.source), target)
     onnx.save(rename_graph(_int8_graph(model)), target / GRAPH)
     return target
 
 
-def _write_config(base: Path, target: Path) -> None:
+def _write_config(base: Path, model: EvaluatorModel, target: Path) -> None:
     shutil.copy(_MODELING, target)
     name = "EvaluatorForSequenceClassification"
     config = json.loads((base / "config.json").read_text())
@@ -80,6 +80,7 @@ def _write_config(base: Path, target: Path) -> None:
         "id2label": {"0": "good"},
         "label2id": {"good": 0},
         "torch_dtype": "float32",
+        "type_vocab_size": model.config.type_vocab_size,
     }
     (target / "config.json").write_text(json.dumps(config, indent=2))
 

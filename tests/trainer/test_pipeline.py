@@ -84,7 +84,7 @@ def test_the_golden_interactions_come_out_as_written(trained):
 
 
 def test_the_run_leaves_its_weights_which_score_as_the_graph_does(trained, bert):
-    model = EvaluatorModel(find_base(str(bert)).load(), marks=True).eval()
+    model = EvaluatorModel(find_base(str(bert)).load(), marks="words").eval()
     load_model(model, trained / "training" / "weights.safetensors")
     evaluator = Evaluator.load(trained, precision="fp32")
     encoded = [evaluator.encode(row.interaction) for row in tiny_rows(8)]

@@ -212,7 +212,7 @@ def _distil(
     tracker: Tracker,
 ) -> EvaluatorModel:
     def start() -> EvaluatorModel:
-        return EvaluatorModel(base.load(), marks=settings.marks == "overlap")
+        return EvaluatorModel(base.load(), marks=settings.marks)
 
     def train(
         start: Callable[[], EvaluatorModel], training: EncodedRows, folder: Path
@@ -275,7 +275,7 @@ def _weighed(rows: Sequence[Row], settings: TrainSettings) -> list[Row]:
 def _check_exportable(base: Base, settings: TrainSettings) -> None:
     """Exports the untrained model, so that one that can't be is known before hours of training."""
     with tempfile.TemporaryDirectory() as folder:
-        model = EvaluatorModel(base.load(), marks=settings.marks == "overlap").eval()
+        model = EvaluatorModel(base.load(), marks=settings.marks).eval()
         export_fp32(model, Path(folder) / "model.onnx")
 
 

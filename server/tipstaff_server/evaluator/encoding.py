@@ -43,7 +43,7 @@ class Tokens:
 
     Attributes:
         ids: Token ids, shape (length,).
-        marks: 1 where a token's word is shared between output and ground truth, shape (length,).
+        marks: What is known of each token's word, see `marks`, shape (length,).
     """
 
     ids: npt.NDArray[np.int64]
@@ -137,7 +137,6 @@ class Encoder:
             if getattr(encoding, name) >= vocabulary:
                 raise ValueError(f"it has {vocabulary} tokens, and {name} in the manifest is none")
         self.encoding = encoding
-        self._marking = encoding.marks == "overlap"
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
 
     def encode(self, interaction: Interaction) -> Encoded:
@@ -221,8 +220,8 @@ class Encoder:
         ):
             return self._windowed(texts, kept, self.encoding.windows)
         words: dict[Field, Words] = {}
-        if self._marking and all(texts.get(name, _Text()).text for name in _COMPARED):
-            words = {name: marks.words_of(texts[name].text) for name in _COMPARED}
+        if self.encoding.marks != "off":
+            words = {name: self._words(texts, name) for name in texts}
         whole = {name: Window(0, count) for name, count in kept.items()}
         return _Layout([self._run(texts, whole, words)], [0], kept, [whole])
 
@@ -240,7 +239,7 @@ class Encoder:
     def _windowed(self, texts: _Texts, kept: Mapping[Field, int], limits: Windows) -> _Layout:
         """As `_lay_out`, for texts of which each run takes a window."""
         given = Window(0, kept.get("input", 0))
-        asked = {word for word, _, _ in marks.words_of(texts.get("input", _Text()).text)}
+        asked = self._words(texts, "input")
         outputs = self._windows(texts, "output", kept)[: limits.max_runs]
         truths = self._windows(texts, "ground_truth", kept)
         distinct = [{word for word, _, _ in words} for _, words in truths]
@@ -248,18 +247,20 @@ class Encoder:
         runs, parts, compared = [], [], 0
         taken: list[Mapping[Field, Window]] = []
         for part, (output, said) in enumerate(outputs):
-            wanted = asked | {word for word, _, _ in said}
-            chosen = windows.nearest(
-                wanted - marks.STOP_WORDS, distinct, limits.max_runs // len(outputs)
-            )
+            wanted = marks.telling_words([*asked, *said])
+            chosen = windows.nearest(wanted, distinct, limits.max_runs // len(outputs))
             for truth, known in (truths[index] for index in chosen):
                 seen: dict[Field, Window] = {
                     "output": output,
                     "ground_truth": truth,
                     "input": given,
                 }
-                words: dict[Field, Words] = {"output": said, "ground_truth": known}
-                runs.append(self._run(texts, seen, words if self._marking else {}))
+                words: dict[Field, Words] = {
+                    "output": said,
+                    "ground_truth": known,
+                    "input": asked,
+                }
+                runs.append(self._run(texts, seen, words))
                 parts.append(part)
                 taken.append(seen)
             compared += windows.covered([truths[index][0] for index in chosen])
@@ -275,28 +276,39 @@ class Encoder:
     ) -> list[tuple[Window, Words]]:
         """A field's windows, each with the words in it."""
         text = texts.get(name, _Text())
-        words = marks.words_of(text.text)
+        words = self._words(texts, name)
         return [
             (window, marks.words_within(words, text.offsets[window.start : window.end]))
             for window in windows.cut(text.text, text.offsets, kept.get(name, 0))
         ]
 
+    def _words(self, texts: _Texts, name: Field) -> Words:
+        return marks.words_of(texts.get(name, _Text()).text, self.encoding.marks)
+
     def _run(
         self, texts: _Texts, kept: Mapping[Field, Window], words: Mapping[Field, Words]
     ) -> Tokens:
-        """Lays out what is kept of each field; marks what is shared of the words, where given."""
+        """Lays out what is kept of each field, marked by the words in it."""
         ids: list[int] = [self.encoding.cls_id]
         flags = [np.zeros(1, dtype=np.int64)]
-        shared = frozenset[str]()
-        if words:
-            shared = marks.shared_words(words["output"], words["ground_truth"])
+        by_word = self._marks_by_word(words)
         for name in self.encoding.order:
             start, end = kept[name]
             ids += texts[name].ids[start:end]
             ids.append(self.encoding.sep_id)
-            offsets = texts[name].offsets[start:end]
-            flags += [marks.mark(offsets, words.get(name, []), shared), np.zeros(1, dtype=np.int64)]
+            own = words.get(name, []) if name in _COMPARED else []
+            flags += [
+                marks.mark(texts[name].offsets[start:end], own, by_word),
+                np.zeros(1, dtype=np.int64),
+            ]
         return Tokens(np.asarray(ids, dtype=np.int64), np.concatenate(flags))
+
+    def _marks_by_word(self, words: Mapping[Field, Words]) -> Mapping[str, int]:
+        if self.encoding.marks == "off":
+            return {}
+        shared = marks.shared_words(words.get("output", []), words.get("ground_truth", []))
+        asked = words.get("input", []) if self.encoding.marks == "words" else []
+        return marks.marks_by_word(shared, marks.telling_words(asked))
 
 
 def fit(lengths: Mapping[Field, int], room: int) -> dict[Field, int]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from tipstaff.types import FIELDS
 from tipstaff.types import Field as FieldName
+from tipstaff_server.evaluator.marks import Marks
 
 SCHEMA_VERSION: Final = 1
 MANIFEST_FILE = "manifest.json"
@@ -53,7 +54,8 @@ class Encoding(_Part):
 
     Attributes:
         order: The fields read, in the order they are laid out: `[CLS] a [SEP] b [SEP] c [SEP]`.
-        marks: `overlap` marks the words that output and ground_truth share; `off` marks none.
+        marks: `words` marks the words that output and ground_truth share, and those that they have
+            of the input; `overlap` the former only, by an older notion of words; `off` none.
         max_length: Tokens in one run, special tokens included.
         cls_id: Id of the token that opens the sequence.
         sep_id: Id of the token that closes each field.
@@ -63,7 +65,7 @@ class Encoding(_Part):
     """
 
     order: tuple[FieldName, ...] = Field(min_length=1)
-    marks: Literal["overlap", "off"]
+    marks: Marks
     max_length: int = Field(ge=16, le=8192)
     cls_id: int = Field(ge=0)
     sep_id: int = Field(ge=0)

@@ -1,7 +1,10 @@
-"""Which words of two texts are the same: a hint a small encoder can't work out for itself.
+"""Which words of the texts are the same: a hint a small encoder can't work out for itself.
 
 A token of the output is marked when its word occurs in the ground truth, and the other way round;
-words that occur in nearly every text are never marked. Words are compared without case and accents.
+and, by kind `words`, when it occurs in the input, which tells an answer's own words from those that
+repeat the question. Words that occur in nearly every text are never marked. They are compared
+without case and accents; by kind `words` also without regard to how a small number is written, and
+letters apart from digits, since "6ft" says 6 and a footnote makes "of27" of "of".
 """
 
 from __future__ import annotations
@@ -9,12 +12,42 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+Marks = Literal["words", "overlap", "off"]
+# How many different marks a token can have, none included.
+KINDS: Final[Mapping[Marks, int]] = {"words": 4, "overlap": 2, "off": 1}
+
 _WORD = re.compile(r"\w+")
+_LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
+_SMALL_NUMBERS = (
+    ("zero",),
+    ("one", "first"),
+    ("two", "second"),
+    ("three", "third"),
+    ("four", "fourth"),
+    ("five", "fifth"),
+    ("six", "sixth"),
+    ("seven", "seventh"),
+    ("eight", "eighth"),
+    ("nine", "ninth"),
+    ("ten", "tenth"),
+    ("eleven", "eleventh"),
+    ("twelve", "twelfth"),
+    ("thirteen", "thirteenth"),
+    ("fourteen", "fourteenth"),
+    ("fifteen", "fifteenth"),
+    ("sixteen", "sixteenth"),
+    ("seventeen", "seventeenth"),
+    ("eighteen", "eighteenth"),
+    ("nineteen", "nineteenth"),
+    ("twenty", "twentieth"),
+)
+_DIGITS = {word: str(number) for number, words in enumerate(_SMALL_NUMBERS) for word in words}
 # Function words: they are shared by texts that have nothing to do with each other.
 STOP_WORDS = frozenset(
     """a about after all also am an and any are as at be because been before being but by can could
@@ -28,9 +61,16 @@ STOP_WORDS = frozenset(
 Words = list[tuple[str, int, int]]
 
 
-def words_of(text: str) -> Words:
+def words_of(text: str, kind: Marks = "words") -> Words:
     """The words of a text, folded, each with where it starts and ends."""
-    return [(_fold(match.group()), match.start(), match.end()) for match in _WORD.finditer(text)]
+    if kind != "words":
+        found = _WORD.finditer(text)
+        return [(_fold(match.group()), match.start(), match.end()) for match in found]
+    words = []
+    for match in _LETTERS_OR_DIGITS.finditer(text):
+        word = _fold(match.group())
+        words.append((_DIGITS.get(word, word), match.start(), match.end()))
+    return words
 
 
 def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
@@ -49,33 +89,48 @@ def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
 
 def shared_words(one: Words, other: Words) -> frozenset[str]:
     """The folded words that both texts have, stop words aside."""
-    return frozenset({word for word, _, _ in one} & {word for word, _, _ in other}) - STOP_WORDS
+    return telling_words(one) & telling_words(other)
+
+
+def telling_words(words: Words) -> frozenset[str]:
+    """The folded words among them that are not in every other text."""
+    return frozenset(word for word, _, _ in words) - STOP_WORDS
+
+
+def marks_by_word(shared: frozenset[str], asked: frozenset[str]) -> dict[str, int]:
+    """The mark of each word: 1 for what output and ground truth share, 2 for what is asked, or 3.
+
+    Args:
+        shared: Folded words that output and ground truth share.
+        asked: Folded words of the input.
+    """
+    return {word: (word in shared) + 2 * (word in asked) for word in shared | asked}
 
 
 def mark(
-    offsets: Sequence[tuple[int, int]], words: Words, shared: frozenset[str]
+    offsets: Sequence[tuple[int, int]], words: Words, marks: Mapping[str, int]
 ) -> npt.NDArray[np.int64]:
-    """One for each token that overlaps a shared word, else zero.
+    """Each token's mark: that of the first marked word it overlaps, or zero.
 
     Args:
         offsets: Where each token starts and ends in the text, in order; shape (tokens,).
         words: The text's words, in order.
-        shared: The folded words to mark.
+        marks: By folded word.
 
     Returns:
-        Shape (tokens,), values 0 and 1.
+        Shape (tokens,).
     """
-    marks = np.zeros(len(offsets), dtype=np.int64)
-    spans = iter([(start, end) for word, start, end in words if word in shared])
-    start, end = next(spans, (0, 0))
+    found = np.zeros(len(offsets), dtype=np.int64)
+    spans = iter([(start, end, marks[word]) for word, start, end in words if word in marks])
+    start, end, value = next(spans, (0, 0, 0))
     for index, (token_start, token_end) in enumerate(offsets):
         while end and end <= token_start:
-            start, end = next(spans, (0, 0))
+            start, end, value = next(spans, (0, 0, 0))
         if not end:
             break
         if start < token_end:
-            marks[index] = 1
-    return marks
+            found[index] = value
+    return found
 
 
 def _fold(word: str) -> str:

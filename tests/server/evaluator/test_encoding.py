@@ -65,6 +65,21 @@ def test_shared_words_are_marked_on_both_sides_and_only_there(encoder):
     assert encoded.runs[0].marks.tolist() == [0, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0]
 
 
+def marked(bundle, interaction, *, order=("output", "ground_truth", "input")):
+    opened = Bundle.open(bundle)
+    encoding = opened.manifest.encoding.model_copy(update={"order": order, "marks": "words"})
+    return Encoder(opened.tokenizer_json(), encoding).encode(interaction).runs[0].marks.tolist()
+
+
+def test_words_of_the_input_are_marked_where_they_are_repeated(bundle):
+    asked = Interaction(input="the city", output="Paris the city", ground_truth="paris city order")
+    #                                   CLS paris the city SEP paris city order SEP the city SEP
+    assert marked(bundle, asked) == [0, 1, 0, 3, 0, 1, 3, 0, 0, 0, 0, 0]
+    unasked = Interaction(output="Paris the city", ground_truth="paris city order")
+    assert marked(bundle, unasked) == [0, 1, 0, 1, 0, 1, 1, 0, 0, 0]
+    assert marked(bundle, asked, order=("output", "input")) == [0, 0, 0, 2, 0, 0, 0, 0]
+
+
 def test_an_interaction_without_any_field_that_is_read(bundle):
     opened = Bundle.open(bundle)
     encoding = opened.manifest.encoding.model_copy(update={"order": ("output",)})

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tipstaff_server.evaluator.marks import mark, shared_words, words_of
+from tipstaff_server.evaluator.marks import mark, marks_by_word, shared_words, words_of
 
 
 def shared(one: str, other: str) -> set[str]:
@@ -14,6 +15,25 @@ def test_words_are_compared_without_case_and_accents():
     assert shared("Café in PARIS", "the cafe, Paris!") == {"cafe", "paris"}
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("six feet", "6ft 1in", {"6"}),
+        ("Paris of27 Wars", "of the wars", {"wars"}),
+        ("the Third Army", "3rd army", {"3", "army"}),
+        ("12 Monkeys", "twelve_monkeys", {"12", "monkeys"}),
+        ("21", "twenty one", set()),
+    ],
+)
+def test_numbers_are_compared_however_they_are_written(one, other, alike):
+    assert shared(one, other) == alike
+
+
+def test_the_older_words_are_left_as_they_were():
+    words = [word for word, _, _ in words_of("Six feet of27", "overlap")]
+    assert words == ["six", "feet", "of27"]
+
+
 def test_words_of_nearly_every_text_do_not_count():
     assert shared("the order is in the post", "the refund is in the bank") == set()
 
@@ -22,21 +42,28 @@ def test_every_token_of_a_shared_word_is_marked():
     words = words_of("un-refundable")
     assert [word for word, _, _ in words] == ["un", "refundable"]
     offsets = [(0, 2), (2, 3), (3, 9), (9, 13)]
-    assert mark(offsets, words, frozenset({"refundable"})).tolist() == [0, 0, 1, 1]
+    assert mark(offsets, words, {"refundable": 2}).tolist() == [0, 0, 2, 2]
 
 
 def test_tokens_that_stand_for_nothing_are_not_marked():
     words = words_of("paris")
-    assert mark([(0, 0), (0, 5), (5, 5)], words, frozenset({"paris"})).tolist() == [0, 1, 0]
+    assert mark([(0, 0), (0, 5), (5, 5)], words, {"paris": 1}).tolist() == [0, 1, 0]
 
 
 @given(st.lists(st.sampled_from(["paris", "the", "city", " ", ", "]), max_size=12).map("".join))
 def test_marks_agree_with_looking_at_every_pair(text):
     words = words_of(text)
-    chosen = frozenset({"paris", "city"})
+    chosen = marks_by_word(frozenset({"paris", "city"}), frozenset({"city"}))
     offsets = [(start, start + 1) for start in range(len(text))]
     expected = [
-        int(any(w in chosen and start < end_ and end > start_ for w, start_, end_ in words))
+        max(
+            [
+                chosen[w]
+                for w, start_, end_ in words
+                if start < end_ and end > start_ and w in chosen
+            ],
+            default=0,
+        )
         for start, end in offsets
     ]
     assert mark(offsets, words, chosen).tolist() == expected

@@ -12,7 +12,7 @@ from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 
 
-def model(architecture="bert", *, marks=True):
+def model(architecture="bert", *, marks="words"):
     torch.manual_seed(0)
     encoder = transformers.AutoModel.from_config(
         configurations()[architecture], attn_implementation="eager"
@@ -27,7 +27,7 @@ def batch(*lengths):
     return {
         "input_ids": torch.randint(5, 40, shape) * mask,
         "attention_mask": mask,
-        "marks": torch.randint(0, 2, shape) * mask,
+        "marks": torch.randint(0, 4, shape) * mask,
     }
 
 
@@ -46,6 +46,16 @@ def test_marks_go_in_by_the_way_the_encoder_has(architecture, mark_input):
     assert model(architecture).mark_input == mark_input
 
 
+def test_more_token_types_start_as_the_two_there_are():
+    evaluator, older = model("bert"), model("bert", marks="overlap")
+    given = batch(9, 9)
+    shared = given | {"marks": given["marks"] % 2}
+    assert torch.equal(evaluator(**given)["logit"], evaluator(**shared)["logit"])
+    assert torch.equal(evaluator(**given)["logit"], older(**shared)["logit"])
+    unmarked = given | {"marks": torch.zeros_like(given["marks"])}
+    assert not torch.equal(evaluator(**given)["logit"], evaluator(**unmarked)["logit"])
+
+
 def test_an_added_mark_embedding_starts_by_changing_nothing_and_can_learn():
     evaluator = model("distilbert")
     given = batch(9, 9)
@@ -57,7 +67,7 @@ def test_an_added_mark_embedding_starts_by_changing_nothing_and_can_learn():
 
 
 def test_without_marks_they_are_not_read():
-    evaluator = model("bert", marks=False)
+    evaluator = model("bert", marks="off")
     given = batch(9)
     assert torch.equal(
         evaluator(**given)["logit"], evaluator(**given | {"marks": 1 - given["marks"]})["logit"]
@@ -112,7 +122,7 @@ def test_a_row_of_several_runs_is_the_one_that_decides():
 
 
 def test_only_the_deciding_run_is_learnt_from():
-    judge = model(marks=False)
+    judge = model(marks="off")
     ids = [np.full(6, token) for token in (10, 20, 30)]
     row = Encoded(tuple(Tokens(one, one * 0) for one in ids), (0, 0, 1), {})
     made = Collator(0)([{"encoded": row, "label": 1.0, "weight": 1.0}])

@@ -25,7 +25,7 @@ def model(architecture, **changes):
     for name, value in changes.items():
         setattr(config, name, value)
     encoder = transformers.AutoModel.from_config(config, attn_implementation="eager")
-    return EvaluatorModel(encoder, marks=True).eval()
+    return EvaluatorModel(encoder, marks="words").eval()
 
 
 @pytest.mark.parametrize("architecture", sorted(configurations().keys() - {"albert"}))

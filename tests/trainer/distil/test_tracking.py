@@ -38,7 +38,7 @@ rows = tiny_rows(48)
 settings = TrainSettings(base=sys.argv[2], epochs=2, max_length=64, batch_size=16)
 folder = Path(sys.argv[1]) / "training"
 folder.mkdir(parents=True)
-train_model(lambda: EvaluatorModel(base.load(), marks=True),
+train_model(lambda: EvaluatorModel(base.load(), marks="overlap"),
             EncodedRows.of(rows[:32], encoder), EncodedRows.of(rows[32:], encoder),
             settings.resolve(rows=48, hidden_size=32), folder, pad_id=special.pad,
             tracker=sys.argv[3])

@@ -23,7 +23,7 @@ def model(architecture):
     encoder = transformers.AutoModel.from_config(
         configurations()[architecture], attn_implementation="eager"
     )
-    evaluator = EvaluatorModel(encoder, marks=True).eval()
+    evaluator = EvaluatorModel(encoder, marks="words").eval()
     with torch.no_grad():
         # Large enough for the logits to differ from one interaction to the next.
         evaluator.head.weight.normal_()

@@ -7,8 +7,10 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.init import skip_init
 from transformers import PreTrainedModel
 
+from tipstaff_server.evaluator.marks import KINDS, Marks
 from tipstaff_server.evaluator.windows import deciding
 
 # Of rows that take several, to bound the memory.
@@ -17,27 +19,32 @@ _RUNS_AT_ONCE = 32
 _ROWS_A_PART = 8
 
 MarkInput = Literal["token_types", "embedding", "off"]
+# The bit of a mark that says that output and ground truth share a word.
+_SHARED = 1
 
 
 class EvaluatorModel(nn.Module):
     """An encoder with one logit on its mean-pooled output.
 
     Marks (see `tipstaff_server.evaluator.marks`) go in as token types where the encoder has two of
-    them, else as an added embedding that starts at zero, so that the encoder starts as it was.
+    them: shared words as the second, and more types are added where there are more marks. Else they
+    go in as an added embedding that starts at zero, so that the encoder starts as it was.
 
     Attributes:
         encoder: The pre-trained encoder.
         mark_input: How marks go in.
     """
 
-    def __init__(self, encoder: PreTrainedModel, *, marks: bool, dropout: float = 0.1) -> None:
+    def __init__(self, encoder: PreTrainedModel, *, marks: Marks, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
         self.config = encoder.config
-        self.mark_input: MarkInput = _mark_input(encoder) if marks else "off"
-        if self.mark_input == "embedding":
+        self.mark_input: MarkInput = "off" if marks == "off" else _mark_input(encoder)
+        if self.mark_input == "token_types":
+            _add_token_types(encoder, KINDS[marks])
+        elif self.mark_input == "embedding":
             words = cast(nn.Embedding, encoder.get_input_embeddings())
-            self.mark_embedding = nn.Embedding(2, words.embedding_dim, padding_idx=0)
+            self.mark_embedding = nn.Embedding(KINDS[marks], words.embedding_dim, padding_idx=0)
             nn.init.zeros_(self.mark_embedding.weight)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, 1)
@@ -58,7 +65,7 @@ class EvaluatorModel(nn.Module):
         Args:
             input_ids: Token ids, shape (batch, length), or (batch, runs, length) with `parts`.
             attention_mask: 1 for tokens, 0 for padding, of the same shape.
-            marks: 0 or 1 for each token, of the same shape.
+            marks: For each token, of the same shape.
             labels: Probabilities in [0, 1], shape (batch,).
             weights: Positive, shape (batch,).
             parts: Which window of its row's output each run is of, -1 where there is no run, shape
@@ -162,3 +169,15 @@ def _mark_input(encoder: PreTrainedModel) -> MarkInput:
     if takes_types and getattr(encoder.config, "type_vocab_size", 0) >= 2:
         return "token_types"
     return "embedding"
+
+
+def _add_token_types(encoder: PreTrainedModel, count: int) -> None:
+    """More token types, each starting as the one of the two it shares its first bit with."""
+    embeddings = cast(nn.Module, encoder.embeddings)
+    pretrained = cast(nn.Embedding, embeddings.token_type_embeddings).weight.data
+    types = [kind & _SHARED for kind in range(count)]
+    # Without draws, so that the head starts as it would without marks.
+    embedding = skip_init(nn.Embedding, count, pretrained.shape[1])  # type: ignore[no-untyped-call]
+    embedding.weight.data = pretrained[types].clone()
+    embeddings.token_type_embeddings = embedding
+    encoder.config.type_vocab_size = count

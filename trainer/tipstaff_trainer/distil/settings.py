@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from tipstaff_server.evaluator.marks import Marks
+
 _SMALL = 4000
 
 
@@ -38,8 +40,10 @@ class TrainSettings(BaseModel):
     max_runs: int = Field(
         16, ge=1, le=1024, description="runs of a long interaction at most; 1 cuts it instead"
     )
-    marks: Literal["overlap", "off"] = Field(
-        "overlap", description="mark the words that output and ground truth share"
+    marks: Marks = Field(
+        "words",
+        description="mark the words that output and ground truth share, and those of the input; "
+        "overlap: the former only",
     )
     validation_size: float | None = Field(
         None, gt=0, lt=0.9, description="share of the rows that stop and calibrate the training"
