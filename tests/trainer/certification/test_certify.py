@@ -230,3 +230,20 @@ def test_a_cut_is_not_proved_by_rows_that_something_else_keeps_from_passing(path
     # BLOCK needs nothing but a score.
     blocking = certify(Bundle.open(path), evaluator, lacking, Promise(1, 0.1, 0.9))
     assert blocking.cuts.false_pass is None
+
+
+def test_what_may_pass_from_now_on_is_part_of_what_is_proved(path, rows, tmp_path, capsys):
+    long = [
+        replace(row, interaction=replace(row.interaction, ground_truth="paris is the " * 100))
+        for row in rows
+    ]
+    file = write(long, tmp_path / "long.jsonl")
+    words = ["--label-source", "human", "--selection", "random", "--out", str(tmp_path / "c")]
+    words += ["--max-false-pass", "0.2"]
+    assert main(["certify", str(path), str(file), *words]) == 1
+    assert "PARTIAL" in capsys.readouterr().err
+    assert main(["certify", str(path), str(file), *words, "--pass-on-partial"]) == 0
+    policy = Bundle.open(tmp_path / "c").manifest.graphs[0].policy
+    assert policy.pass_on_partial
+    assert not policy.pass_on_ood
+    assert policy.certificate is not None

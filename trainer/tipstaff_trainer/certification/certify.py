@@ -47,7 +47,13 @@ class Certified:
 
 
 def certify(
-    bundle: Bundle, evaluator: Evaluator, rows: Sequence[Row], promise: Promise
+    bundle: Bundle,
+    evaluator: Evaluator,
+    rows: Sequence[Row],
+    promise: Promise,
+    *,
+    pass_on_partial: bool = False,
+    pass_on_ood: bool = False,
 ) -> Certified:
     """Finds the laxest cuts that keep a promise, by the verdicts as they are served.
 
@@ -56,6 +62,8 @@ def certify(
         evaluator: One graph of it, loaded and warmed up; the certificate holds for this one.
         rows: With the labels of people.
         promise: What the cuts are to keep.
+        pass_on_partial: From now on an output may pass of which not all was scored.
+        pass_on_ood: From now on an output may pass that is unlike the training data.
 
     Raises:
         CertificationError: The rows can't certify or are too few, the evaluator doesn't run here
@@ -75,6 +83,12 @@ def certify(
         raise CertificationError("; ".join([str(error), *notes])) from None
     found = rulings(evaluator, [row.interaction for row in chosen])
     policy = evaluator.graph.policy
+    policy = policy.model_copy(
+        update={
+            "pass_on_partial": policy.pass_on_partial or pass_on_partial,
+            "pass_on_ood": policy.pass_on_ood or pass_on_ood,
+        }
+    )
     scores = np.array([ruling.score for ruling in found])
     passing = pass_scores(found, policy)
     if promise.max_false_pass < 1:

@@ -50,6 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="of each promise by itself (default: 0.95)",
     )
+    group.add_argument(
+        "--pass-on-ood",
+        action="store_true",
+        help="let an output pass that is unlike the training data, and prove the promise with that",
+    )
+    group.add_argument(
+        "--pass-on-partial",
+        action="store_true",
+        help="the same for an output of which not all was scored",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -81,7 +91,14 @@ def run(args: argparse.Namespace) -> int:
     for warning in (*data.warnings, *absent_fields(bundle.manifest, data)):
         print(f"warning: {warning}", file=sys.stderr)
     evaluator.warm_up()
-    found = certify(bundle, evaluator, data.rows, promise)
+    found = certify(
+        bundle,
+        evaluator,
+        data.rows,
+        promise,
+        pass_on_partial=args.pass_on_partial,
+        pass_on_ood=args.pass_on_ood,
+    )
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
     written = write_certified(bundle, evaluator.graph.precision, found.policy, out)
