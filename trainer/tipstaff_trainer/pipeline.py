@@ -212,7 +212,8 @@ def _distil(
     tracker: Tracker,
 ) -> EvaluatorModel:
     def start() -> EvaluatorModel:
-        return EvaluatorModel(base.load(), marks=settings.marks)
+        encoder = base.load(dropout=settings.dropout)
+        return EvaluatorModel(encoder, marks=settings.marks, dropout=settings.dropout)
 
     def train(
         start: Callable[[], EvaluatorModel], training: EncodedRows, folder: Path

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from tiny_training import tiny_base, tiny_tokenizer
@@ -30,6 +31,18 @@ def test_other_weights_under_the_default_name_are_refused(tmp_path, monkeypatch)
     monkeypatch.setattr(encoders, "_default_folder", lambda: folder)
     with pytest.raises(TrainingError, match="SHA-256"):
         find_base(DEFAULT_BASE)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "deberta-v2", "modernbert"])
+def test_dropout_is_what_is_asked_for_wherever_the_architecture_has_some(architecture, tmp_path):
+    base = find_base(str(tiny_base(architecture, tmp_path / architecture)))
+
+    def rates(**given):
+        modules = base.load(**given).modules()
+        return {module.p for module in modules if isinstance(module, torch.nn.Dropout)}
+
+    assert rates() == {0.0}
+    assert rates(dropout=0.25) == {0.25}
 
 
 def test_a_folder_that_is_not_there_says_so():

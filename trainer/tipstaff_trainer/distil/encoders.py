@@ -6,6 +6,7 @@ other is a folder or a hub id that transformers can load.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,11 @@ class Base:
     special: SpecialTokens
     max_length: int
 
-    def load(self) -> PreTrainedModel:
+    def load(self, *, dropout: float = 0.0) -> PreTrainedModel:
         """Loads the pre-trained weights, in fp32.
+
+        Args:
+            dropout: In training, wherever the architecture has some.
 
         Raises:
             TrainingError: They are missing, in part or whole, or broken.
@@ -67,7 +71,7 @@ class Base:
         try:
             model, loaded = AutoModel.from_pretrained(
                 self.source,
-                config=self.config,
+                config=_with_dropout(self.config, dropout),
                 # What the exporter can trace for every architecture and the fusions know.
                 attn_implementation="eager",
                 dtype="float32",
@@ -89,6 +93,15 @@ class Base:
                 "model than config.json says?"
             )
         return cast(PreTrainedModel, model)
+
+
+def _with_dropout(config: PretrainedConfig, dropout: float) -> PretrainedConfig:
+    # Each architecture has names of its own for it: hidden_dropout_prob, attention_dropout, …
+    changed = copy.deepcopy(config)
+    for name, value in config.to_dict().items():
+        if "dropout" in name and isinstance(value, float):
+            setattr(changed, name, dropout)
+    return changed
 
 
 def find_base(name: str) -> Base:

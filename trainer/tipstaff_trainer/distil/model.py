@@ -35,7 +35,7 @@ class EvaluatorModel(nn.Module):
         mark_input: How marks go in.
     """
 
-    def __init__(self, encoder: PreTrainedModel, *, marks: Marks, dropout: float = 0.1) -> None:
+    def __init__(self, encoder: PreTrainedModel, *, marks: Marks, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = encoder
         self.config = encoder.config
