@@ -312,3 +312,31 @@ def test_a_ledger_on_a_full_disk_says_so_and_keeps_what_it_has(judge, ledger):
 def test_a_secret_in_the_address_is_refused():
     with pytest.raises(ValueError, match="no name or password"):
         JudgeSettings(model="judge-1", base_url="https://me:secret@judge.example/v1")
+
+
+@pytest.mark.parametrize("trouble", ["down", "busy"])
+def test_a_job_is_stopped_while_it_waits_for_the_endpoint(
+    judge, ledger, server, monkeypatch, trouble
+):
+    # The longest that chance can make of it.
+    monkeypatch.setattr(pace.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(pace, "_FIRST_BACKOFF", 30.0)
+    settings = judge(soft="verdict", concurrency=4, patience=25)
+    label_rows(capitals(1), CRITERION, settings, ledger)
+    rows = [row(f"Paris {index} [[retry-after 20]]", id=f"b{index}") for index in range(30)]
+    if trouble == "down":
+        rows = capitals(30)
+        server.behaviour.down = 503
+    stop = threading.Event()
+    threading.Timer(1.0, stop.set).start()
+    started = time.monotonic()
+    done = label_rows(rows, CRITERION, settings, ledger, stop=stop)
+    assert 0.9 < time.monotonic() - started < 5
+    assert done.stopped == "stopped"
+    asked_in_vain = server.behaviour.seen - server.behaviour.calls.total()
+    assert 0 < asked_in_vain < 10
+    # Stopped, not given up: the same again asks for the rest.
+    server.behaviour.down = 0
+    again = label_rows(capitals(30), CRITERION, settings, ledger)
+    assert None not in labels(again)
+    assert server.behaviour.calls.total() == 30

@@ -9,7 +9,6 @@ once. So a job that is killed at any moment finds its batches again, and no repl
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -82,20 +81,19 @@ async def collect_batches(
     settings: JudgeSettings,
     ledger: Ledger,
     *,
-    is_stopped: Callable[[], bool],
     on_replies: Callable[[list[Reply]], None],
 ) -> None:
     """Waits for all batches on their way and puts what they bring into the ledger.
 
     Raises:
         JudgeError: The endpoint failed a batch as a whole.
+        StoppedError: The job was stopped; the batches stay on their way.
     """
     for batch in ledger.batches(settings.base_url, settings.model):
         batch_id = batch.id or await _begin(endpoint, batch.file, ledger)
         status = await _status(endpoint, batch_id)
         while status.status in _AT_WORK:
-            if not await _pause(settings.poll_interval, is_stopped):
-                return
+            await endpoint.rest(settings.poll_interval)
             status = await _status(endpoint, batch_id)
         files = [each for each in (status.output_file_id, status.error_file_id) if each]
         with tempfile.TemporaryDirectory() as folder:
@@ -232,15 +230,6 @@ def _outcomes(path: Path, keys: set[str]) -> Iterator[tuple[str, list[Reply] | s
             elif 400 <= response.get("status_code", 500) < 500 and response["status_code"] != 429:
                 message, _, _ = error_of(response.get("body"))
                 yield key, f"HTTP {response['status_code']}: {message[:300]}"
-
-
-async def _pause(seconds: float, is_stopped: Callable[[], bool]) -> bool:
-    """Waits, looking up from time to time; whether it was not stopped."""
-    remaining = seconds
-    while remaining > 0 and not is_stopped():
-        await asyncio.sleep(min(0.5, remaining))
-        remaining -= 0.5
-    return not is_stopped()
 
 
 def _text(values: Any, name: str) -> str:

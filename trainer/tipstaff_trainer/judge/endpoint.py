@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from threading import Event
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -49,6 +50,7 @@ class Endpoint:
 
     Args:
         settings: Where it is, and how long to wait for it.
+        stop: Once set, no call begins any more, and nobody waits for one to.
         tell: Told when it seems to be down, as then nothing else is heard for a while.
 
     Attributes:
@@ -56,14 +58,17 @@ class Endpoint:
     """
 
     def __init__(
-        self, settings: JudgeSettings, tell: Callable[[str], None] = lambda _: None
+        self,
+        settings: JudgeSettings,
+        stop: Event,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.dialect = Dialect()
         self._tell = tell
         self._told = False
         self._settings = settings
         self._url = settings.base_url.rstrip("/")
-        self._pace = Pace(settings.requests_per_minute, settings.patience)
+        self._pace = Pace(settings.requests_per_minute, settings.patience, stop)
         self._answered = False
         self._refused = 0
         self._session: aiohttp.ClientSession | None = None
@@ -110,6 +115,7 @@ class Endpoint:
         Raises:
             RefusedError: The endpoint won't, or failed at it time and again.
             JudgeError: It won't do anything, or is down.
+            StoppedError: The job was stopped before an attempt.
         """
         attempt = 0
         while True:
@@ -130,7 +136,7 @@ class Endpoint:
                 self._say_if_down(why)
                 if attempt >= _TIMES_A_CALL_IS_TRIED:
                     raise RefusedError(f"failed {attempt} times: {why}") from None
-                await asyncio.sleep(backoff(attempt))
+                await self.rest(backoff(attempt))
                 continue
             except _WaitError as wait:
                 self._pace.left(probing)
@@ -143,6 +149,14 @@ class Endpoint:
             self._answered = True
             self._told = False
             return found
+
+    async def rest(self, seconds: float) -> None:
+        """Sleeps.
+
+        Raises:
+            StoppedError: The job was stopped meanwhile.
+        """
+        await self._pace.rest(seconds)
 
     def refused(self, error: RefusedError) -> None:
         """Notes that a refusal was not for a parameter that can be done without.

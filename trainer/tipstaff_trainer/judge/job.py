@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from threading import Event
@@ -16,6 +17,7 @@ from tipstaff_trainer.judge.criteria import Criterion
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.live import ask
+from tipstaff_trainer.judge.pace import StoppedError
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.judge.question import FORMS, Plan, Question
 from tipstaff_trainer.judge.replies import LabelKind, Reply
@@ -95,13 +97,15 @@ class Job:
         Raises:
             JudgeError: The endpoint won't.
         """
-        async with Endpoint(self._settings, self._tell) as endpoint:
+        async with Endpoint(self._settings, self._stop, self._tell) as endpoint:
             endpoint.dialect.notes = self._notes
             plan = await self._plan(endpoint, criterion, examples)
             if self.stopped:
                 return plan
             if batch:
-                await self._ask_by_batch(endpoint, plan)
+                with suppress(StoppedError):
+                    await self._ask_by_batch(endpoint, plan)
+                self._is_stopped()
             else:
                 await self._ask_live(endpoint, plan)
         return plan
@@ -125,7 +129,6 @@ class Job:
                 endpoint,
                 self._settings,
                 self._ledger,
-                is_stopped=self._stop.is_set,
                 on_replies=self._received,
             )
             self._count(plan)
@@ -232,6 +235,10 @@ class Job:
             self._ledger.refuse(question.key, str(error))
         except BudgetError as error:
             self.stopped = str(error)
+            return False
+        except StoppedError:
+            # Not further up, where it would take the calls on their way with it.
+            self._is_stopped()
             return False
         finally:
             del self._on_its_way[question.key]

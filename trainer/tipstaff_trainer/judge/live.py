@@ -19,6 +19,7 @@ async def ask(
     Raises:
         RefusedError: The endpoint won't reply to this question, or failed at it time and again.
         JudgeError: It won't reply to any, or is down.
+        StoppedError: The job was stopped before the call.
     """
     while True:
         body = request_body(question, settings, endpoint.dialect, replies)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from threading import Event
 
 from tipstaff_trainer.errors import JudgeError
 
@@ -12,6 +13,12 @@ from tipstaff_trainer.errors import JudgeError
 _FAULTS_TO_TRIP = 5
 _LONGEST_BACKOFF = 30.0
 _FIRST_BACKOFF = 0.5
+# While it waits, it looks this often, in seconds, whether it is to stop.
+_LOOK_UP = 0.2
+
+
+class StoppedError(Exception):
+    """The job was stopped before this call began, so nothing was asked and nothing is paid."""
 
 
 def backoff(attempt: int) -> float:
@@ -29,11 +36,13 @@ class Pace:
     Args:
         per_minute: How many calls may begin in a minute; None for any number.
         patience: Seconds of nothing but faults after which the job stops.
+        stop: Once set, from whatever thread or signal handler, no call begins any more.
     """
 
-    def __init__(self, per_minute: float | None, patience: float) -> None:
+    def __init__(self, per_minute: float | None, patience: float, stop: Event) -> None:
         self._interval = 60 / per_minute if per_minute else 0.0
         self._patience = patience
+        self._stop = stop
         self._next_slot = 0.0
         self._paused_until = 0.0
         self._ever_answered = False
@@ -55,6 +64,9 @@ class Pace:
         Returns:
             Whether it is the one that tries out an endpoint that is taken to be down; then
             `answered` or `failed` must follow, or `left`.
+
+        Raises:
+            StoppedError: The job was stopped.
         """
         probing = False
         if self.tripped:
@@ -63,10 +75,30 @@ class Pace:
             if not probing:
                 self._probe.release()
         # One after the other, each looking again at what has changed while it slept.
-        while (wait := max(self._paused_until, self._next_slot) - time.monotonic()) > 0:
-            await asyncio.sleep(wait)
+        try:
+            while (wait := max(self._paused_until, self._next_slot) - time.monotonic()) > 0:
+                await self.rest(wait)
+            self._check_stop()
+        except BaseException:
+            self.left(probing)
+            raise
         self._next_slot = max(self._next_slot, time.monotonic()) + self._interval
         return probing
+
+    async def rest(self, seconds: float) -> None:
+        """Sleeps, with an eye on whether the job is stopped.
+
+        Raises:
+            StoppedError: It is.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._check_stop()
+            await asyncio.sleep(min(_LOOK_UP, left))
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise StoppedError
 
     def pause(self, seconds: float, why: str) -> None:
         """Lets no call begin for a while, as the endpoint asked for.
