@@ -4,11 +4,11 @@
 
 ROWS holds people's `label` and a judge's `judge_label` for the same rows, as the OpenQA-eval data
 does (Kamalloo et al. 2023: GPT-4's verdicts). An error is a row where the two take different sides.
-The queue sees the judge's labels and what the evaluator in BUNDLE says; never people's. `ranked`
-is the queue without its random slice, `queue` with it, each the share of all errors among the first
-rows; at random that is the share of rows looked at. --replace brings the ground truth into the form
-that the evaluator was trained on. `out_of_fold` is the ranking without the evaluator, by what the
-other rows with the judge's labels say of each. Prints one JSON object.
+The queue sees the judge's labels and what the evaluator in BUNDLE says, what the other rows with
+the judge's labels say (`out_of_fold`), or both; never people's labels. `ranked` is the queue
+without its random slice, `queue` with it, each the share of all errors among the first rows; at
+random that is the share of rows looked at. --replace brings the ground truth into the form that the
+evaluator was trained on. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -55,6 +55,12 @@ def main() -> None:
         ],
     )
     scores = [ruling.score for ruling in scored]
+    others = _out_of_fold(judged)
+    heard = {
+        "evaluator": {"scores": scores},
+        "out_of_fold": {"out_of_fold": others},
+        "both": {"scores": scores, "out_of_fold": others},
+    }
     right = sum((score >= 0.5) == row.good for score, row in zip(scores, people, strict=True))
     found = agreement(
         [row.label for row in judged], [row.label for row in people], [row.group for row in people]
@@ -67,10 +73,14 @@ def main() -> None:
                 "passed_by_the_judge_only": len(passed),
                 "kappa": asdict(found.kappa),
                 "evaluator_accuracy": round(right / len(people), 4),
-                "ranked": _found(judged, scores, wrong, random_share=0.0),
-                "ranked_false_passes": _found(judged, scores, passed, random_share=0.0),
-                "queue": _found(judged, scores, wrong, random_share=0.2),
-                "out_of_fold": _found(judged, _out_of_fold(judged), wrong, random_share=0.0),
+                **{
+                    name: {
+                        "ranked": _found(judged, voices, wrong, random_share=0.0),
+                        "ranked_false_passes": _found(judged, voices, passed, random_share=0.0),
+                        "queue": _found(judged, voices, wrong, random_share=0.2),
+                    }
+                    for name, voices in heard.items()
+                },
                 "most_possible": {
                     str(share): round(min(1.0, share * len(people) / len(wrong)), 3)
                     for share in _SHARES
@@ -89,13 +99,17 @@ def _out_of_fold(rows: Sequence[Row]) -> list[float]:
 
 
 def _found(
-    rows: Sequence[Row], scores: Sequence[float], wrong: set[str], *, random_share: float
+    rows: Sequence[Row],
+    voices: Mapping[str, Sequence[float]],
+    wrong: set[str],
+    *,
+    random_share: float,
 ) -> Mapping[str, float]:
     """The share of errors among the first rows of the queue, by the share of rows looked at."""
     found = {}
     for share in _SHARES:
         count = round(share * len(rows))
-        queue = review_queue(rows, count=count, random_share=random_share, scores=scores)
+        queue = review_queue(rows, count=count, random_share=random_share, **voices)
         found[str(share)] = round(sum(each.row.id in wrong for each in queue) / len(wrong), 3)
     return found
 

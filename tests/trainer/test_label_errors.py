@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 from tiny_training import tiny_rows
 
+from tipstaff import Interaction
 from tipstaff.cli import main
 from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.label_errors import agreement, label_errors, likely_errors, out_of_fold
+from tipstaff_trainer.label_errors import (
+    _echo,
+    agreement,
+    label_errors,
+    likely_errors,
+    out_of_fold,
+)
 
 ROWS = tiny_rows(120)
 WRONG = {"4", "17", "33", "58", "71", "96"}
@@ -47,6 +54,24 @@ def test_confident_learning_by_hand():
     # A class that the classifier is seldom sure of needs less to be believed.
     shy = np.array([0.4, 0.35, 0.1, 0.05, 0.1, 0.38])
     assert likely_errors(labels, shy).tolist() == [False, False, True, False, False, True]
+
+
+def test_outputs_for_one_input_echo_each_other():
+    outputs = ["The capital is Paris.", "Paris", "It is Lyon, I think", "Paris"]
+    rows = [Interaction("What is the capital?", text) for text in outputs]
+    rows += [Interaction("Who?", "Paris"), Interaction("", "Paris"), Interaction(None, "Paris")]
+    echoes = _echo(rows)
+    # Words of the input and stop words aside, the first says Paris, and so do two of three others.
+    assert echoes[0] == pytest.approx([2 / 3, 2 / 3])
+    assert echoes[1] == pytest.approx([2 / 3, 2 / 3])
+    assert echoes[2] == pytest.approx([0, 0])
+    # Alone for its input, or without one.
+    assert not echoes[4:].any()
+
+
+def test_a_longer_output_holds_the_others_and_not_the_other_way_round():
+    rows = [Interaction("q", "red green blue grey"), Interaction("q", "red")]
+    assert _echo(rows) == pytest.approx(np.array([[0.25, 1], [1, 0.25]]))
 
 
 def test_agreement_with_a_soft_label_is_soft():

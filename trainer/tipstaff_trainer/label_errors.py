@@ -12,6 +12,7 @@ that they share: seconds, where k trainings would take minutes, and good enough 
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tipstaff.types import FIELDS, Field, Interaction
-from tipstaff_server.evaluator.marks import shared_words, words_of
+from tipstaff_server.evaluator.marks import STOP_WORDS, shared_words, words_of
 from tipstaff_trainer.data import Row, check_trainable, united_groups
 from tipstaff_trainer.distil.encoders import Base
 from tipstaff_trainer.distil.frozen import text_embeddings
@@ -144,8 +145,8 @@ def features(interactions: Sequence[Interaction], base: Base) -> Floats:
     """What the classifier sees of each interaction, shape (n, d).
 
     The embeddings of the texts with their differences and products (Conneau et al. 2017,
-    "Supervised learning of universal sentence representations"), and how long they are, how near
-    to each other, and how many words they share.
+    "Supervised learning of universal sentence representations"), how long they are, how near to
+    each other, how many words they share, and how far other outputs say the same.
     """
     texts = [one.get(name) or "" for name in FIELDS for one in interactions]
     parts = text_embeddings(base, texts).reshape(len(FIELDS), len(interactions), -1)
@@ -153,7 +154,9 @@ def features(interactions: Sequence[Interaction], base: Base) -> Floats:
     output, truth, given = embedded["output"], embedded["ground_truth"], embedded["input"]
     blocks = [output, truth, given, output * truth, output * given, np.abs(output - truth)]
     near = [(embedded[one] * embedded[other]).sum(1) for one, other in _PAIRS]
-    plain = np.column_stack([np.array([_wording(one) for one in interactions]), *near])
+    plain = np.column_stack(
+        [np.array([_wording(one) for one in interactions]), _echo(interactions), *near]
+    )
     return np.concatenate([_scaled(np.concatenate(blocks, axis=1)), _scaled(plain)], axis=1)
 
 
@@ -166,6 +169,39 @@ def _wording(interaction: Interaction) -> list[float]:
         distinct = [len({word for word, _, _ in words[name]}) for name in (one, other)]
         found += [shared / max(1, count) for count in distinct]
     return found
+
+
+def _echo(interactions: Sequence[Interaction]) -> Floats:
+    """How far an output and the other outputs for the same input share words, shape (n, 2).
+
+    What several systems or samples answer alike is more likely right (self-consistency, Wang et al.
+    2023), whoever judged it. Means over the others: the share of its words that the other has, and
+    of the other's that it has; the input's words and stop words don't count. 0 where there is no
+    other.
+    """
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index, one in enumerate(interactions):
+        if (one.input or "").strip() and one.output is not None:
+            alike[one.input or ""].append(index)
+    found = np.zeros((len(interactions), 2))
+    for given, members in alike.items():
+        ignored = STOP_WORDS | _distinct(given)
+        said = {index: _distinct(interactions[index].output or "") - ignored for index in members}
+        # Sums over all outputs, so that thousands for one input take no longer than others.
+        holders = Counter(word for words in said.values() for word in words)
+        parts: Counter[str] = Counter()
+        for words in said.values():
+            parts.update({word: 1 / len(words) for word in words})
+        for index, words in said.items():
+            if words and len(members) > 1:
+                mine = sum(holders[word] - 1 for word in words) / len(words)
+                theirs = sum(parts[word] - 1 / len(words) for word in words)
+                found[index] = mine / (len(members) - 1), theirs / (len(members) - 1)
+    return found
+
+
+def _distinct(text: str) -> frozenset[str]:
+    return frozenset(word for word, _, _ in words_of(text))
 
 
 def _scaled(block: npt.NDArray[np.floating]) -> Floats:

@@ -37,6 +37,24 @@ def test_by_likely_error_the_evaluator_is_heard():
     assert queue[0].why == "judge good (1.00), evaluator bad (0.02)"
 
 
+def test_the_evaluator_and_the_other_rows_are_pooled():
+    rows = judged(1.0, 1.0, 1.0)
+    # The first is doubted by both, the others by one each.
+    scores, others = [0.2, 0.1, 0.9], [0.2, 0.9, 0.3]
+    queue = review_queue(rows, count=3, random_share=0, scores=scores, out_of_fold=others)
+    assert ids(queue) == ["0", "1", "2"]
+    assert queue[0].why == "judge good (1.00), evaluator bad (0.20), other rows bad (0.20)"
+    alone = review_queue(rows, count=3, random_share=0, out_of_fold=others)
+    assert ids(alone) == ["0", "2", "1"]
+    assert alone[0].why == "judge good (1.00), other rows bad (0.20)"
+    # Who has nothing to say of a row is not heard there.
+    silent = review_queue(
+        rows, count=3, random_share=0, scores=[math.nan, 0.1, 0.9], out_of_fold=others
+    )
+    assert silent[0].why == "judge good (1.00), other rows bad (0.20)"
+    assert not any(math.isnan(each.priority) for each in silent)
+
+
 def test_by_disagreement_between_judges():
     rows = judged(0.9, 0.9, 0.1)
     other = {"0": 0.8, "1": 0.1}

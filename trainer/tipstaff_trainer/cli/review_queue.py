@@ -54,10 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     second.add_argument(
         "--scores", metavar="COLUMN", help="the column that holds an evaluator's scores"
     )
-    second.add_argument(
+    parser.add_argument(
         "--out-of-fold",
         action="store_true",
-        help="compare with what the other rows say of each, where there is no evaluator yet",
+        help="compare with what the other rows say of each, too; all there is where there is no "
+        "evaluator yet",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random slice (default: 0)")
 
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         rank_by=args.rank_by,
         judges=judges,
         scores=scores,
+        out_of_fold=_out_of_fold(data.rows) if args.out_of_fold else None,
         seed=args.seed,
     )
     if not queue:
@@ -115,8 +117,6 @@ def run(args: argparse.Namespace) -> int:
 def _scores(rows: Sequence[Row], args: argparse.Namespace) -> list[float] | None:
     if args.scores is not None:
         return [_number(row, args.scores) for row in rows]
-    if args.out_of_fold:
-        return _out_of_fold(rows)
     if args.evaluator is None:
         return None
 

@@ -47,16 +47,17 @@ def review_queue(
     rank_by: RankBy = "error",
     judges: Sequence[Mapping[str, float]] = (),
     scores: Sequence[float] | None = None,
+    out_of_fold: Sequence[float] | None = None,
     seed: int = 0,
 ) -> list[QueuedRow]:
     """Ranks a judge's rows for review.
 
     By likely label `error`: one minus the probability of the label's class, as the judge, further
-    judges and the evaluator have it together (the mean of their log odds; a logarithmic opinion
-    pool, Genest and Zidek 1986). Where the judge gave bare verdicts that is confident learning's
-    self-confidence (Northcutt et al. 2021). By `uncertainty`: how near the judge's own label, be
-    it from log-probabilities or a share of samples, is to one half. By `disagreement`: the distance
-    between the two who differ most.
+    judges, the evaluator and the other rows have it together (the mean of their log odds; a
+    logarithmic opinion pool, Genest and Zidek 1986). Where the judge gave bare verdicts that is
+    confident learning's self-confidence (Northcutt et al. 2021). By `uncertainty`: how near the
+    judge's own label, be it from log-probabilities or a share of samples, is to one half. By
+    `disagreement`: the distance between the two who differ most.
 
     The random slice is drawn first, uniformly from all rows that no person has labelled, and spread
     evenly over the queue, so that it is in proportion wherever the person stops.
@@ -70,9 +71,10 @@ def review_queue(
         scores: What an evaluator says of each of `rows`, probabilities; NaN where it says nothing.
             Of an evaluator that was trained on these very labels, take scores out of fold, or it
             will agree with the judge's mistakes.
+        out_of_fold: What the other rows say of each of `rows` (`label_errors`), likewise.
         seed: Of the random draw.
     """
-    voices = _voices(rows, judges, scores)
+    names, voices = _voices(rows, judges, scores, out_of_fold)
     candidates = [
         index for index, row in enumerate(rows) if row.labelled and row.label_source != "human"
     ]
@@ -92,24 +94,27 @@ def review_queue(
             row=rows[index],
             selection="random" if index in taken else _selection(voices[:, index]),
             priority=float(priorities[index]),
-            why=_why(voices[:, index], judges=len(judges)),
+            why=_why(names, voices[:, index]),
         )
         for index in _spread(drawn, ranked)
     ]
 
 
 def _voices(
-    rows: Sequence[Row], judges: Sequence[Mapping[str, float]], scores: Sequence[float] | None
-) -> Floats:
-    """What the judge, other judges and the evaluator say, one line each; shape (voices, rows)."""
-    return np.array(
-        [
-            [row.label for row in rows],
-            *([judge.get(row.id, np.nan) for row in rows] for judge in judges),
-            *([] if scores is None else [scores]),
-        ],
-        dtype=float,
-    )
+    rows: Sequence[Row],
+    judges: Sequence[Mapping[str, float]],
+    scores: Sequence[float] | None,
+    out_of_fold: Sequence[float] | None,
+) -> tuple[list[str], Floats]:
+    """Who has a say, the judge first, and what they say, one line each; shape (voices, rows)."""
+    voices: dict[str, Sequence[float]] = {"judge": [row.label for row in rows]}
+    for number, judge in enumerate(judges, start=2):
+        voices[f"judge {number}"] = [judge.get(row.id, np.nan) for row in rows]
+    if scores is not None:
+        voices["evaluator"] = scores
+    if out_of_fold is not None:
+        voices["other rows"] = out_of_fold
+    return list(voices), np.array(list(voices.values()), dtype=float)
 
 
 def _priorities(voices: Floats, rank_by: RankBy) -> Floats:
@@ -130,11 +135,10 @@ def _selection(voices: Floats) -> Selection:
     return "disputed" if ((said >= 0.5) != (said[0] >= 0.5)).any() else "uncertain"
 
 
-def _why(voices: Floats, *, judges: int) -> str:
-    names = ["judge", *(f"judge {number + 2}" for number in range(judges)), "evaluator"]
+def _why(names: Sequence[str], voices: Floats) -> str:
     return ", ".join(
         f"{name} {'good' if value >= 0.5 else 'bad'} ({value:.2f})"
-        for name, value in zip(names, voices, strict=False)
+        for name, value in zip(names, voices, strict=True)
         if not np.isnan(value)
     )
 
