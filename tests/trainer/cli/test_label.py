@@ -125,6 +125,11 @@ def test_examples_from_reviewed_rows(tipstaff, data, server, tmp_path):
     assert "note: 6 examples, 3 of them good" in done.stderr
     assert done.stdout.count("--- assistant ---") == 6
     assert "take 5 to 20 examples" in tipstaff(*words[:-1], 50).stderr
+    drawn = [f"{line},random" for line in lines]
+    reviewed.write_text("\n".join(["input,output,ground_truth,label,selection", *drawn]))
+    done = tipstaff(*words)
+    assert done.returncode == 1
+    assert "kept for honest numbers and never shown to the judge" in done.stderr
 
 
 def test_a_job_that_is_killed_pays_for_nothing_twice(tipstaff, tmp_path):

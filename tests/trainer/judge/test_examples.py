@@ -34,6 +34,19 @@ def test_one_of_a_group_and_people_before_judges():
     assert {each.group for each in chosen} == {"g", "h"}
 
 
+def test_what_is_held_out_for_honest_numbers_is_never_shown():
+    rows = [
+        row("drawn", id="1", label=1.0, selection="random", group="a"),
+        row("of its group", id="2", label=0.0, group="a"),
+        row("to test on", id="3", label=1.0, extra={"split": "Test"}),
+        row("To  test on", id="4", label=0.0),
+        row("to train on", id="5", label=1.0, extra={"split": "train"}),
+        row("ranked", id="6", label=0.0, selection="disputed"),
+    ]
+    assert {each.id for each in choose_examples(rows, 20)} == {"5", "6"}
+    assert choose_examples(rows[:4], 20) == ()
+
+
 def test_when_a_class_runs_out_the_other_goes_on():
     rows = [row(f"word{index}", id=str(index), label=float(index == 0)) for index in range(9)]
     chosen = choose_examples(rows, 5)

@@ -101,6 +101,21 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset):
     assert said.count("because of") == len(examples)
 
 
+def test_rows_to_test_and_to_certify_on_are_no_examples(workspace, dataset):
+    workspace.reviews.queue(dataset.id, {"pilot": 20, "random": 10})
+    while item := workspace.reviews.claim(dataset.id, "ann"):
+        workspace.reviews.submit(item.id, float(item.id % 2), who="ann", over=0)
+    workspace.split(dataset.id, test_size=0.5)
+    test = {row.key for row in workspace.datasets.rows(dataset.id, only="test")}
+    stored = workspace.datasets.rows(dataset.id, only="human")
+    pilot = {row.key for row in stored if row.selection == "pilot"}
+    assert pilot & test
+    criterion = load_criterion("answer-correctness")
+    shown = {row.id for row in label_job._examples(workspace, dataset.id, criterion, 20)}
+    assert shown
+    assert shown <= pilot - test
+
+
 def test_a_job_s_messages_name_no_flags():
     said = [
         judge_endpoint._advice(401),

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from tipstaff.errors import UsageError
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists
 from tipstaff_trainer.data import Data, Row, read_rows
+from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge import (
     Criterion,
     JudgeSettings,
@@ -60,7 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where replies are kept, so that none is paid for twice (default: beside --out)",
     )
     parser.add_argument(
-        "--examples", type=Path, metavar="FILE", help="reviewed rows to show the judge some of"
+        "--examples",
+        type=Path,
+        metavar="FILE",
+        help="reviewed rows to show the judge some of; none drawn at random or of the test part",
     )
     parser.add_argument(
         "--shots",
@@ -208,6 +212,12 @@ def _examples(args: argparse.Namespace) -> tuple[Row, ...]:
         return ()
     reviewed = read_rows(args.examples, mapping=dict(args.map), label_source=args.label_source)
     chosen = choose_examples(reviewed.whole, args.shots)
+    if not chosen:
+        raise DataError(
+            f"{args.examples}: all its rows were drawn at random or are of the test part, which "
+            "are kept for honest numbers and never shown to the judge; review others, as those "
+            "that the queue ranks, or a pilot"
+        )
     good = sum(row.good for row in chosen)
     print(f"note: {len(chosen)} examples, {good} of them good", file=sys.stderr)
     return chosen

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from tipstaff.types import FIELDS
-from tipstaff_trainer.data import Row
+from tipstaff_trainer.data import Row, without_groups_of
 
 FEWEST_EXAMPLES = 5
 MOST_EXAMPLES = 20
+# A column of this name parts a file, as in what the desk writes; it says `test` of rows held out.
+_SPLIT_COLUMN = "split"
 
 
 def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
@@ -21,6 +23,10 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     row's texts; the first is the one nearest to the centre of its class. At most one row of a
     group. Rows of another source than a human are used only where there is no human one.
 
+    Never a row that is there to measure or to certify: one drawn at random, or of the test part
+    (column `split`), or of such a row's group. A judge that was taught by them would agree with
+    people better there than elsewhere.
+
     Args:
         reviewed: Labelled rows.
         count: How many, 5 to 20; fewer come back when there are fewer.
@@ -28,7 +34,11 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     Returns:
         Good and bad in turns, so that neither class ends the list in a run.
     """
-    rows = [row for row in reviewed if row.labelled]
+    labelled = [row for row in reviewed if row.labelled]
+    rows = without_groups_of(
+        [row for row in labelled if not _held_out(row)],
+        [row for row in labelled if _held_out(row)],
+    )
     rows = [row for row in rows if row.label_source == "human"] or rows
     if not rows:
         return ()
@@ -57,6 +67,12 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
                 if each != index and not (taken.group and rows[each].group == taken.group)
             ]
     return tuple(rows[index] for index in chosen)
+
+
+def _held_out(row: Row) -> bool:
+    return (
+        row.selection == "random" or row.extra.get(_SPLIT_COLUMN, "").strip().casefold() == "test"
+    )
 
 
 def _farthest(vectors: Any, candidates: Sequence[int], chosen: Sequence[int]) -> int:

@@ -221,11 +221,13 @@ def _examples(
     """Rows that people have labelled, as examples for the judge."""
     if not count:
         return ()
-    reviewed = [as_labelled(row) for row in workspace.datasets.rows(dataset, only="human")]
-    # Those that the pilot asked about are there for this; random ones are for honest numbers.
+    reviewed = [
+        as_labelled(row)
+        for row in workspace.datasets.rows(dataset, only="human")
+        if row.part != "test"
+    ]
+    # Those that the pilot asked about are there for this.
     pilot = [row for row in reviewed if row.selection == "pilot"]
-    if not reviewed:
-        return ()
     return [
         _with_note(workspace, dataset, each) for each in choose_examples(pilot or reviewed, count)
     ]
