@@ -68,6 +68,12 @@ COMMANDS = (
         "server,trainer",
     ),
     Command(
+        "relabel",
+        "read a judge's labels by what people corrected",
+        "tipstaff_trainer.cli.relabel",
+        "server,trainer",
+    ),
+    Command(
         "label-errors",
         "list labels that are likely wrong, for a person to look at",
         "tipstaff_trainer.cli.label_errors",

@@ -18,6 +18,7 @@ WORDS = {
     "label": ["data.csv", "--criterion", "criterion.toml", "--out", "labels.jsonl"],
     "review-queue": ["data.csv"],
     "agreement": ["data.csv"],
+    "relabel": ["data.csv", "--reviewed", "reviewed.csv", "--out", "rows.jsonl"],
     "label-errors": ["data.csv", "--out", "errors.csv"],
     "compare": ["bundle", "newer", "data.csv"],
     "inspect": ["bundle"],

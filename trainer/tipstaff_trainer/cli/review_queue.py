@@ -7,14 +7,19 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from tipstaff.errors import UsageError
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
-from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.cli.second_opinion import (
+    add_opinion_arguments,
+    evaluator_scores,
+    number,
+    out_of_fold_scores,
+)
+from tipstaff_trainer.data import read_rows
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge.records import number_in, rounded, row_record
+from tipstaff_trainer.judge.records import rounded, row_record
 from tipstaff_trainer.judge.review_queue import RANKINGS, review_queue
 
 
@@ -47,19 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the same rows as another judge labelled them; may be repeated",
     )
-    second = parser.add_mutually_exclusive_group()
-    second.add_argument(
-        "--evaluator", type=Path, metavar="BUNDLE", help="a bundle whose scores are compared"
-    )
-    second.add_argument(
-        "--scores", metavar="COLUMN", help="the column that holds an evaluator's scores"
-    )
-    parser.add_argument(
-        "--out-of-fold",
-        action="store_true",
-        help="compare with what the other rows say of each, too; all there is where there is no "
-        "evaluator yet",
-    )
+    add_opinion_arguments(parser, together=True)
     parser.add_argument("--seed", type=int, default=0, help="of the random slice (default: 0)")
 
 
@@ -72,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     data = read_data(args.data, args)
     for warning in data.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    scores = _scores(data.rows, args)
+    scores = evaluator_scores(data.rows, args)
     judges = [_labels(path, args) for path in args.judge]
     for path, labels in zip(args.judge, judges, strict=True):
         if not any(row.id in labels for row in data.rows):
@@ -84,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         rank_by=args.rank_by,
         judges=judges,
         scores=scores,
-        out_of_fold=_out_of_fold(data.rows) if args.out_of_fold else None,
+        out_of_fold=out_of_fold_scores(data.rows) if args.out_of_fold else None,
         seed=args.seed,
     )
     if not queue:
@@ -114,42 +107,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _scores(rows: Sequence[Row], args: argparse.Namespace) -> list[float] | None:
-    if args.scores is not None:
-        return [_number(row, args.scores) for row in rows]
-    if args.evaluator is None:
-        return None
-
-    from tipstaff_server.evaluator import Evaluator
-    from tipstaff_trainer.measure import rulings
-
-    evaluator = Evaluator.load(args.evaluator)
-    return [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
-
-
-def _out_of_fold(rows: Sequence[Row]) -> list[float]:
-    # Only now, since torch takes seconds to import.
-    from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
-    from tipstaff_trainer.label_errors import label_errors
-
-    suspects = label_errors(rows, find_base(DEFAULT_BASE))
-    probabilities = {suspect.row.id: suspect.probability for suspect in suspects}
-    return [probabilities[row.id] for row in rows]
-
-
-def _number(row: Row, column: str) -> float:
-    try:
-        number = number_in(row.extra, column)
-    except ValueError as error:
-        raise DataError(f'{row.place}, column "{column}": {error}') from None
-    return float("nan") if number is None else number
-
-
 def _labels(path: Path, args: argparse.Namespace) -> dict[str, float]:
     """The judge's label of each row: `judge_label` where people have had a say since."""
     labels = {}
     for row in read_rows(path, mapping=dict(args.map)).whole:
-        own = _number(row, "judge_label") if row.label_source == "human" else float("nan")
+        own = number(row, "judge_label") if row.label_source == "human" else float("nan")
         labels[row.id] = row.label if math.isnan(own) else own
     return labels
 

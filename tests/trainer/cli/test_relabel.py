@@ -1,0 +1,66 @@
+"""`tipstaff relabel`: from a judge's labels and reviewed rows to rows that train reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from tiny_training import tiny_rows
+
+from tipstaff.cli import main
+from tipstaff_trainer.data import read_rows
+from tipstaff_trainer.distil import encoders
+from tipstaff_trainer.judge.records import row_record
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Labels of a judge that passes half of what is bad; people's on 60 rows drawn at random."""
+    labels, reviewed = tmp_path / "labels.jsonl", tmp_path / "reviewed.jsonl"
+    rows = tiny_rows(240)
+    bad = [row.id for row in rows if not row.good][::2]
+    with labels.open("w") as judge, reviewed.open("w") as people:
+        for index, row in enumerate(rows):
+            says = 1.0 if row.id in bad else row.label
+            record = row_record(replace(row, label=says, label_source="judge"), score=row.label)
+            judge.write(json.dumps(record) + "\n")
+            if index < 60:
+                drawn = replace(row, label_source="human", selection="random")
+                people.write(json.dumps(row_record(drawn)) + "\n")
+    return labels, reviewed
+
+
+def words(files, *more):
+    labels, reviewed = files
+    out = labels.parent / "rows.jsonl"
+    return ["relabel", str(labels), "--reviewed", str(reviewed), "--out", str(out), *more], out
+
+
+@pytest.mark.parametrize("opinion", [["--scores", "score"], []])
+def test_rows_that_train_reads(files, bert, monkeypatch, capsys, opinion):
+    monkeypatch.setattr(encoders, "DEFAULT_BASE", str(bert))
+    given, out = words(files, *opinion)
+    assert main(given) == 0
+    said = capsys.readouterr().out
+    assert "reviewed: 60 of the judge's rows, 60 of them drawn at random" in said
+    assert "relabelled: 180 rows" in said
+    rows = read_rows(out).rows
+    assert [row.label_source for row in rows] == ["human"] * 60 + ["judge"] * 180
+    assert {row.extra["label_kind"] for row in rows[60:]} == {"relabelled"}
+    truth = tiny_rows(240)
+    before = [float(row.extra["judge_label"]) for row in rows]
+    wrong = [abs(old - row.label) for old, row in zip(before, truth, strict=True)][60:]
+    left = [abs(new.label - row.label) for new, row in zip(rows, truth, strict=True)][60:]
+    assert sum(x**2 for x in left) < sum(x**2 for x in wrong)
+    assert main(given) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_rows_that_were_not_drawn_at_random_teach_nothing(files, capsys):
+    _, reviewed = files
+    reviewed.write_text(reviewed.read_text().replace('"random"', '"disputed"'))
+    given, out = words(files, "--scores", "score")
+    assert main(given) == 1
+    assert "0 of these were drawn at random" in capsys.readouterr().err
+    assert not out.exists()

@@ -1,0 +1,100 @@
+"""`tipstaff relabel DATA --reviewed FILE --out FILE`: a judge's labels, read by people's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tipstaff.errors import UsageError
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.second_opinion import (
+    add_opinion_arguments,
+    evaluator_scores,
+    out_of_fold_scores,
+)
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.judge.records import rounded, row_record
+from tipstaff_trainer.judge.relabelling import Relabelled, relabel
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--reviewed",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="some of the same rows with people's labels; rows are matched by id",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a new .jsonl file, to train on"
+    )
+    add_opinion_arguments(parser, together=False)
+    parser.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads the labels, writes all rows and says what it is worth."""
+    for path in (args.data, args.reviewed):
+        check_exists(path)
+    if args.out.suffix != ".jsonl":
+        raise UsageError(f"--out {args.out}: rows are written as JSON lines; name it .jsonl")
+    if args.out.exists():
+        raise UsageError(f"--out {args.out}: is there already; choose another name")
+    data, people = read_data(args.data, args), read_data(args.reviewed, args)
+    for warning in (*data.warnings, *people.warnings):
+        print(f"warning: {warning}", file=sys.stderr)
+    reviewed = {row.id: row for row in people.whole if row.label_source == "human"}
+    scores = evaluator_scores(data.rows, args) or out_of_fold_scores(data.rows)
+    found = relabel(data.whole, reviewed, scores, seed=args.seed)
+    args.out.write_text(
+        "".join(
+            json.dumps(_record(before, after), ensure_ascii=False) + "\n"
+            for before, after in zip(data.whole, found.rows, strict=True)
+        ),
+        encoding="utf-8",
+    )
+    _report(data.whole, found, args.out)
+    return 0
+
+
+def _record(before: Row, after: Row) -> dict[str, object]:
+    if before.label_source != "judge":
+        return row_record(after)
+    judged = {"judge_label": rounded(before.label)}
+    return row_record(
+        after, **judged, **({} if _by_people(after) else {"label_kind": "relabelled"})
+    )
+
+
+def _report(before: tuple[Row, ...], found: Relabelled, out: Path) -> None:
+    print(
+        f"reviewed: {found.reviewed} of the judge's rows, {found.drawn} of them drawn at random, "
+        f"{found.overruled} of those overruled"
+    )
+    changed = sum(
+        old.good != new.good
+        for old, new in zip(before, found.rows, strict=True)
+        if not _by_people(new)
+    )
+    print(
+        f"relabelled: {sum(not _by_people(row) for row in found.rows)} rows, {changed} changed side"
+    )
+    print(
+        f"log loss of people's labels, by folds: {found.loss:.3f}; by the judge's label alone "
+        f"{found.loss_by_verdict:.3f}"
+    )
+    if found.loss >= found.loss_by_verdict:
+        print(
+            "warning: what was learned is no better than the judge's labels alone: review more "
+            "rows, drawn at random, or train on the labels as they are",
+            file=sys.stderr,
+        )
+    print(f"rows: {out}")
+
+
+def _by_people(row: Row) -> bool:
+    return row.label_source == "human"

@@ -1,0 +1,71 @@
+"""Arguments that say what a judge's labels are compared with: an evaluator, or the other rows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.judge.records import number_in
+
+
+def add_opinion_arguments(parser: argparse.ArgumentParser, *, together: bool) -> None:
+    """Adds --evaluator, --scores and --out-of-fold.
+
+    Args:
+        parser: The command's.
+        together: Whether --out-of-fold may be given beside one of the others.
+    """
+    second = parser.add_mutually_exclusive_group()
+    second.add_argument(
+        "--evaluator", type=Path, metavar="BUNDLE", help="a bundle whose scores are compared"
+    )
+    second.add_argument(
+        "--scores", metavar="COLUMN", help="the column that holds an evaluator's scores"
+    )
+    (parser if together else second).add_argument(
+        "--out-of-fold",
+        action="store_true",
+        help="compare with what the other rows say of each"
+        + (", too; all there is before there is an evaluator" if together else " (default)"),
+    )
+
+
+def evaluator_scores(rows: Sequence[Row], args: argparse.Namespace) -> list[float] | None:
+    """What an evaluator says of each row, NaN where it says nothing; None where none is named."""
+    if args.scores is not None:
+        return [number(row, args.scores) for row in rows]
+    if args.evaluator is None:
+        return None
+
+    from tipstaff_server.evaluator import Evaluator
+    from tipstaff_trainer.measure import rulings
+
+    evaluator = Evaluator.load(args.evaluator)
+    return [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
+
+
+def out_of_fold_scores(rows: Sequence[Row]) -> list[float]:
+    """What the other rows say of each."""
+    # Only now, since torch takes seconds to import.
+    from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
+    from tipstaff_trainer.label_errors import label_errors
+
+    suspects = label_errors(rows, find_base(DEFAULT_BASE))
+    probabilities = {suspect.row.id: suspect.probability for suspect in suspects}
+    return [probabilities[row.id] for row in rows]
+
+
+def number(row: Row, column: str) -> float:
+    """A probability from one of a row's further columns; NaN where there is none.
+
+    Raises:
+        DataError: There is something else.
+    """
+    try:
+        found = number_in(row.extra, column)
+    except ValueError as error:
+        raise DataError(f'{row.place}, column "{column}": {error}') from None
+    return float("nan") if found is None else found
