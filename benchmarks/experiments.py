@@ -30,6 +30,8 @@ from tipstaff_trainer.pipeline import train_evaluator
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
 
 Floats = npt.NDArray[np.float64]
+# Of the default base; how many epochs there are does not depend on it.
+_HIDDEN_SIZE = 384
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,12 @@ class Experiment:
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
+    @property
+    def row_epochs(self) -> float:
+        """About how many rows training goes over, each time it does."""
+        resolved = self.settings.resolve(rows=len(self.train), hidden_size=_HIDDEN_SIZE)
+        return len(self.train) * resolved.epochs
+
 
 @dataclass(frozen=True)
 class Result:
@@ -79,9 +87,25 @@ class Result:
     seconds: float
 
 
+def is_kept(experiment: Experiment, cache: Path) -> bool:
+    """Whether `run` would train nothing."""
+    return _file(experiment, cache).exists()
+
+
+def seconds_a_row(cache: Path, settings: TrainSettings) -> float | None:
+    """What a row and epoch took in trainings that are kept, of this base and size; the median."""
+    paces = []
+    for file in cache.glob("*.json"):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        given = record["settings"]
+        if (given["base"], given.get("size", "full")) == (settings.base, settings.size):
+            paces.append(record["seconds"] / (record["train_rows"] * given["epochs"]))
+    return float(np.median(paces)) if paces else None
+
+
 def run(experiment: Experiment, cache: Path) -> Result:
     """Trains and measures, or reads what that gave before from folder `cache`."""
-    file = cache / f"{experiment.key}.json"
+    file = _file(experiment, cache)
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
         record = _measure(experiment, cache)
@@ -98,6 +122,10 @@ def run(experiment: Experiment, cache: Path) -> Result:
         balanced_accuracy_at_cut=balanced_accuracy_score(good, scores >= record["cut"]),
         seconds=record["seconds"],
     )
+
+
+def _file(experiment: Experiment, cache: Path) -> Path:
+    return cache / f"{experiment.key}.json"
 
 
 def _measure(experiment: Experiment, cache: Path) -> dict[str, Any]:

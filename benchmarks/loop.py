@@ -1,18 +1,26 @@
 """What correcting a judge is worth: 200 rows by the review queue, 200 at random, none.
 
-    python benchmarks/loop.py EVOUNA [--arms none random queue] [--seeds 0 1 2]
+    python benchmarks/loop.py EVOUNA [--arms none,random,queue,relabel,all] [--seeds 0 1 2] [--plan]
 
 EVOUNA is a folder with the Natural Questions part of EVOUNA (Wang et al. 2023), as `quality.py`
 takes it. On 4,000 rows of its training file a simulated judge passes 60 % of the bad rows whose
-answer has at least 20 words, and flips 3 % of all others. The queue sees its labels beside scores
-out of fold of evaluators trained on those very labels. The rows chosen get people's labels, as a
+answer has at least 20 words, and flips 3 % of all others. The rows chosen get people's labels, as a
 reviewer would give them; every arm trains on all 4,000 with the default settings and is measured by
-AUROC against people's labels on the test file. Arm `all` has every row corrected: the most there is
-to win.
+AUROC against people's labels on the test file.
 
-Each training is kept in --cache by a hash of all that it depends on, so arms and seeds can be run
-one at a time and are put together by the last command. Prints a JSON object for each arm and seed,
-and one for the whole.
+    none     the judge's labels as they are
+    random   200 rows at random, corrected
+    queue    200 rows by the queue, a fifth of it random; it sees the judge's labels beside scores
+             out of fold of evaluators trained on those very labels
+    relabel  as random, and the judge's other labels read by these 200 (`tipstaff relabel`)
+    all      every row corrected: the most there is to win
+
+Each training is kept in --cache by a hash of all that it depends on, so the same command goes on
+where it was stopped, and arms and seeds can be run one at a time. A training of 4,000 rows takes
+about 14 minutes on two cores (70 ms a row and epoch); `queue` has two more of 2,000, of 9 minutes
+each. So three seeds of none, random, queue and all are 4 hours, and relabel another 45 minutes.
+--plan says what is kept, and how long the rest will take by what the kept ones took. Prints a table
+as it goes, then one JSON object.
 """
 
 from __future__ import annotations
@@ -22,21 +30,66 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from experiments import Experiment, run
+from experiments import Experiment, is_kept, run, seconds_a_row
 
 from tipstaff.types import Field
 from tipstaff_trainer.data import Row, read_rows, without_groups_of
+from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.judge.relabelling import relabel
 from tipstaff_trainer.judge.review_queue import review_queue
+from tipstaff_trainer.label_errors import label_errors
 
 _LONG = 20
 _PASSED_WHEN_LONG = 0.6
 _FLIPPED = 0.03
-_ARMS = ("none", "random", "queue", "all")
+_ARMS = ("none", "random", "queue", "relabel", "all")
+# On two busy cores; the quality table's trainings took 63 to 81 ms.
+_SECONDS_A_ROW = 0.07
+
+
+@dataclass(frozen=True)
+class World:
+    """What one seed's arms have in common.
+
+    Attributes:
+        people: The rows with people's labels.
+        judged: The same with the judge's.
+        test: Rows to measure on.
+        fields: What the evaluator reads.
+        settings: How every arm trains.
+        cache: Where trainings are kept.
+        corrected: How many rows people correct.
+        random_share: Of the queue.
+        folds: For scores out of fold.
+    """
+
+    people: Sequence[Row]
+    judged: Sequence[Row]
+    test: Sequence[Row]
+    fields: Sequence[Field]
+    settings: TrainSettings
+    cache: Path
+    corrected: int
+    random_share: float
+    folds: int
+
+    @property
+    def seed(self) -> int:
+        """Of the draw, the judge, the arm and the training."""
+        return self.settings.seed
+
+    @cached_property
+    def other_rows_say(self) -> list[float]:
+        """Of each row, by the judge's labels of the others; takes a minute."""
+        suspects = label_errors(self.judged, find_base(self.settings.base), seed=self.seed)
+        say = {suspect.row.id: suspect.probability for suspect in suspects}
+        return [say[row.id] for row in self.judged]
 
 
 def main() -> None:
@@ -44,51 +97,105 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("build/quality"))
-    parser.add_argument("--arms", nargs="+", choices=_ARMS, default=["none", "random", "queue"])
+    parser.add_argument("--arms", type=_arms, default=["none", "random", "queue"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--corrected", type=int, default=200)
     parser.add_argument("--random-share", type=float, default=0.2, help="of the queue")
     parser.add_argument("--folds", type=int, default=2, help="for scores out of fold")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--plan", action="store_true", help="train nothing, say what there is to do"
+    )
     args = parser.parse_args()
+    areas: dict[str, dict[int, float]] = defaultdict(dict)
+    print("| seed | arm | AUROC | over none | rows corrected | wrong labels, before and after |")
+    print("| --- | --- | --- | --- | --- | --- |", flush=True)
+    left = 0.0
+    for world in _worlds(args):
+        for arm in args.arms:
+            seconds = seconds_to_train(world, arm)
+            left += seconds
+            if seconds and args.plan:
+                print(f"| {world.seed} | {arm} | to train, {seconds / 60:.0f} minutes | | | |")
+                continue
+            if seconds:
+                print(f"seed {world.seed}, {arm}: about {seconds / 60:.0f} minutes", flush=True)
+            rows, chosen = arm_rows(world, arm)
+            result = run(_experiment(world, rows), world.cache)
+            areas[arm][world.seed] = area = float(result.metrics["roc_auc"] or 0)
+            none = areas.get("none", {}).get(world.seed)
+            gain = "" if none is None else f"{area - none:+.4f}"
+            print(
+                f"| {world.seed} | {arm} | {area:.4f} | {gain} | {len(chosen)} | "
+                f"{count_errors(world.judged, world.people)}, {count_errors(rows, world.people)} |",
+                flush=True,
+            )
+    if args.plan:
+        print(f"to train: about {left / 60:.0f} minutes")
+    print(json.dumps(dict(_summary(areas))))
+
+
+def _arms(text: str) -> list[str]:
+    arms = text.split(",")
+    if unknown := [arm for arm in arms if arm not in _ARMS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(_ARMS)}")
+    # What the others are compared with comes first.
+    return sorted(arms, key=_ARMS.index)
+
+
+def _worlds(args: argparse.Namespace) -> Iterator[World]:
     train = read_rows(args.data_dir / "train.jsonl", label_source="human")
     test = read_rows(args.data_dir / "test.jsonl", label_source="human")
     pool = without_groups_of(train.rows, test.rows)
-    areas: dict[str, list[float]] = defaultdict(list)
+    given = dict(text.split("=", 1) for text in args.set)
     for seed in args.seeds:
-        given = dict(text.split("=", 1) for text in args.set)
-        settings = TrainSettings.model_validate(given | {"seed": seed})
         people = draw(pool, args.rows, seed)
-        judged = simulated_judge(people, seed)
-        for arm in args.arms:
-            rows = judged
-            chosen: Sequence[int] = ()
-            if arm == "queue":
-                scores = out_of_fold(judged, train.columns, settings, args.folds, args.cache)
-                chosen = queued(judged, scores, args.corrected, args.random_share, seed)
-            elif arm == "random":
-                chosen = random.Random(seed).sample(range(len(judged)), args.corrected)
-            elif arm == "all":
-                chosen = range(len(judged))
-            rows = corrected(judged, people, chosen)
-            result = run(Experiment(rows, test.rows, train.columns, settings), args.cache)
-            area = float(result.metrics["roc_auc"] or 0)
-            areas[arm].append(area)
-            print(
-                json.dumps(
-                    {
-                        "arm": arm,
-                        "seed": seed,
-                        "auroc": round(area, 4),
-                        "errors_before": count_errors(judged, people),
-                        "errors_found": sum(judged[i].good != people[i].good for i in chosen),
-                        "errors_left": count_errors(rows, people),
-                    }
-                ),
-                flush=True,
-            )
-    print(json.dumps(dict(_summary(areas))))
+        yield World(
+            people=people,
+            judged=simulated_judge(people, seed),
+            test=test.rows,
+            fields=train.columns,
+            settings=TrainSettings.model_validate(given | {"seed": seed}),
+            cache=args.cache,
+            corrected=args.corrected,
+            random_share=args.random_share,
+            folds=args.folds,
+        )
+
+
+def seconds_to_train(world: World, arm: str) -> float:
+    """About how long an arm's trainings that aren't kept yet will take; 0 when all are kept."""
+    missing = []
+    if arm == "queue":
+        folds = [experiment for _, experiment in _folds(world)]
+        missing = [each for each in folds if not is_kept(each, world.cache)]
+    if missing:
+        # Which rows the queue picks isn't known yet; how many rows there are is.
+        missing.append(_experiment(world, world.judged))
+    else:
+        last = _experiment(world, arm_rows(world, arm)[0])
+        missing = [] if is_kept(last, world.cache) else [last]
+    pace = seconds_a_row(world.cache, world.settings) or _SECONDS_A_ROW
+    return sum(pace * experiment.row_epochs for experiment in missing)
+
+
+def arm_rows(world: World, arm: str) -> tuple[list[Row], Sequence[int]]:
+    """What an arm trains on, and which of its rows people corrected."""
+    chosen: Sequence[int] = ()
+    if arm == "queue":
+        scores = out_of_fold(world)
+        chosen = queued(world.judged, scores, world.corrected, world.random_share, world.seed)
+    elif arm in ("random", "relabel"):
+        chosen = random.Random(world.seed).sample(range(len(world.judged)), world.corrected)
+    elif arm == "all":
+        chosen = range(len(world.judged))
+    rows = corrected(world.judged, world.people, chosen)
+    return (relabelled(world, rows, chosen) if arm == "relabel" else rows), chosen
+
+
+def _experiment(world: World, rows: Sequence[Row]) -> Experiment:
+    return Experiment(rows, world.test, world.fields, world.settings)
 
 
 def draw(pool: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -120,24 +227,30 @@ def simulated_judge(people: Sequence[Row], seed: int) -> list[Row]:
     return judged
 
 
-def out_of_fold(
-    rows: Sequence[Row],
-    fields: Sequence[Field],
-    settings: TrainSettings,
-    folds: int,
-    cache: Path,
-) -> list[float]:
+def out_of_fold(world: World) -> list[float]:
     """What evaluators say of rows that they weren't trained on; folds keep groups whole."""
+    scores = np.zeros(len(world.judged))
+    for held, experiment in _folds(world):
+        scores[held] = run(experiment, world.cache).scores
+    return scores.tolist()
+
+
+def _folds(world: World) -> Iterator[tuple[list[int], Experiment]]:
+    """The rows that each fold holds out, and the training without them."""
+    rows = world.judged
     groups = sorted({row.group for row in rows})
-    random.Random(settings.seed).shuffle(groups)
-    fold_of = {group: index % folds for index, group in enumerate(groups)}
-    scores = np.zeros(len(rows))
-    for fold in range(folds):
+    random.Random(world.seed).shuffle(groups)
+    fold_of = {group: index % world.folds for index, group in enumerate(groups)}
+    for fold in range(world.folds):
         held = [index for index, row in enumerate(rows) if fold_of[row.group] == fold]
         rest = [row for row in rows if fold_of[row.group] != fold]
-        experiment = Experiment(rest, [rows[index] for index in held], fields, settings)
-        scores[held] = run(experiment, cache).scores
-    return scores.tolist()
+        yield held, Experiment(rest, [rows[index] for index in held], world.fields, world.settings)
+
+
+def relabelled(world: World, rows: Sequence[Row], drawn: Sequence[int]) -> list[Row]:
+    """The rows with the judge's labels read by those drawn, as `tipstaff relabel` does."""
+    reviewed = {rows[i].id: replace(rows[i], selection="random") for i in drawn}
+    return relabel(world.judged, reviewed, world.other_rows_say, seed=world.seed).rows
 
 
 def queued(
@@ -162,16 +275,15 @@ def count_errors(rows: Sequence[Row], people: Sequence[Row]) -> int:
     return sum(row.good != person.good for row, person in zip(rows, people, strict=True))
 
 
-def _summary(areas: dict[str, list[float]]) -> Iterator[tuple[str, object]]:
+def _summary(areas: dict[str, dict[int, float]]) -> Iterator[tuple[str, object]]:
     for arm, found in areas.items():
-        yield arm, {"mean": round(float(np.mean(found)), 4), "seeds": len(found)}
-    for arm in set(areas) - {"none"}:
-        if len(areas[arm]) == len(areas["none"]):
-            gains = np.subtract(areas[arm], areas["none"])
-            yield f"{arm} over none", [round(float(gain), 4) for gain in gains]
-    if len(areas["queue"]) == len(areas["random"]):
-        gains = np.subtract(areas["queue"], areas["random"])
-        yield "queue over random", [round(float(gain), 4) for gain in gains]
+        if found:
+            yield arm, {"mean": round(float(np.mean(list(found.values()))), 4), "seeds": len(found)}
+    pairs = [(arm, "none") for arm in areas if arm != "none"] + [("queue", "random")]
+    for arm, other in pairs:
+        both = sorted(areas.get(arm, {}).keys() & areas.get(other, {}).keys())
+        if both:
+            yield f"{arm} over {other}", [round(areas[arm][s] - areas[other][s], 4) for s in both]
 
 
 if __name__ == "__main__":

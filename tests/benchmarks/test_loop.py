@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
+import sys
 
+import experiments
+import loop
 import pytest
 from loop import corrected, count_errors, draw, queued, simulated_judge
+from tiny_training import tiny_base, tiny_rows
 
 from tipstaff import Interaction
+from tipstaff.types import FIELDS
 from tipstaff_trainer.data import Row
 
 
@@ -57,3 +63,45 @@ def test_what_is_corrected_is_a_persons(people):
     rows = corrected(judged, people, chosen)
     assert count_errors(rows, people) == count_errors(judged, people) - found
     assert sum(row.label_source == "human" for row in rows) == 200
+
+
+@pytest.fixture
+def evouna(tmp_path):
+    """A folder as the benchmark takes it, of rows that the tiny encoder can learn from."""
+    rows = tiny_rows(360)
+    for name, part in (("train", rows[:300]), ("test", rows[300:])):
+        with (tmp_path / f"{name}.jsonl").open("w") as file:
+            for row in part:
+                # Of its own, or the test file would keep nearly all from training.
+                texts = {name: f"{row.interaction.get(name)} {row.id}" for name in FIELDS}
+                record = {"id": row.id, "group": row.group, "label": row.label, **texts}
+                file.write(json.dumps(record) + "\n")
+    return tmp_path
+
+
+def test_an_arm_that_is_kept_is_not_trained_again(evouna, monkeypatch, capsys):
+    bert = tiny_base("bert", evouna / "bert")
+    words = ["loop.py", str(evouna), "--cache", str(evouna / "kept"), "--seeds", "0"]
+    words += ["--rows", "250", "--corrected", "100"]
+    words += ["--set", f"base={bert}", "--set", "epochs=4", "--set", "learning_rate=0.003"]
+
+    def told(*more):
+        monkeypatch.setattr(sys, "argv", [*words, *more])
+        loop.main()
+        return capsys.readouterr().out
+
+    plan = told("--arms", "none,queue", "--plan")
+    assert plan.count("to train, ") == 2
+    assert not (evouna / "kept").exists()
+    first = told("--arms", "none")
+    assert "| 0 | none | " in first
+    # One arm more, in another session: the first is read back, and compared with.
+    both = told("--arms", "relabel,none")
+    assert [line for line in both.splitlines() if line.startswith("| 0 | none")] == [
+        line for line in first.splitlines() if line.startswith("| 0 | none")
+    ]
+    assert "relabel over none" in json.loads(both.splitlines()[-1])
+    monkeypatch.setattr(experiments, "train_evaluator", None)
+    assert told("--arms", "none,relabel").splitlines()[-1] == both.splitlines()[-1]
+    plan = told("--arms", "none,relabel,queue", "--plan")
+    assert plan.count("to train, ") == 1
