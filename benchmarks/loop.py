@@ -31,14 +31,14 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from experiments import Experiment, is_kept, run, seconds_a_row
 
 from tipstaff.types import Field
-from tipstaff_trainer.data import Row, read_rows, without_groups_of
+from tipstaff_trainer.data import Row, fingerprint, read_rows, without_groups_of
+from tipstaff_trainer.data.rows import text_hash
 from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.judge.relabelling import relabel
@@ -84,12 +84,21 @@ class World:
         """Of the draw, the judge, the arm and the training."""
         return self.settings.seed
 
-    @cached_property
-    def other_rows_say(self) -> list[float]:
-        """Of each row, by the judge's labels of the others; takes a minute."""
-        suspects = label_errors(self.judged, find_base(self.settings.base), seed=self.seed)
-        say = {suspect.row.id: suspect.probability for suspect in suspects}
-        return [say[row.id] for row in self.judged]
+    @property
+    def others_file(self) -> Path:
+        """Where what the other rows say is kept."""
+        base = text_hash([self.settings.base, fingerprint(self.judged)])
+        return self.cache / f"others-{base}-{self.seed}.npy"
+
+    def others_say(self) -> list[float]:
+        """Of each row, by the judge's labels of the others; takes minutes where it isn't kept."""
+        if not self.others_file.exists():
+            suspects = label_errors(self.judged, find_base(self.settings.base), seed=self.seed)
+            say = {suspect.row.id: suspect.probability for suspect in suspects}
+            self.cache.mkdir(parents=True, exist_ok=True)
+            np.save(self.others_file, [say[row.id] for row in self.judged])
+        found: list[float] = np.load(self.others_file).tolist()
+        return found
 
 
 def main() -> None:
@@ -170,8 +179,8 @@ def seconds_to_train(world: World, arm: str) -> float:
     if arm == "queue":
         folds = [experiment for _, experiment in _folds(world)]
         missing = [each for each in folds if not is_kept(each, world.cache)]
-    if missing:
-        # Which rows the queue picks isn't known yet; how many rows there are is.
+    if missing or (arm == "relabel" and not world.others_file.exists()):
+        # What the rows will be isn't known yet; how many there are is.
         missing.append(_experiment(world, world.judged))
     else:
         last = _experiment(world, arm_rows(world, arm)[0])
@@ -250,7 +259,7 @@ def _folds(world: World) -> Iterator[tuple[list[int], Experiment]]:
 def relabelled(world: World, rows: Sequence[Row], drawn: Sequence[int]) -> list[Row]:
     """The rows with the judge's labels read by those drawn, as `tipstaff relabel` does."""
     reviewed = {rows[i].id: replace(rows[i], selection="random") for i in drawn}
-    return relabel(world.judged, reviewed, world.other_rows_say, seed=world.seed).rows
+    return relabel(world.judged, reviewed, world.others_say(), seed=world.seed).rows
 
 
 def queued(
