@@ -86,7 +86,7 @@ def test_only_rows_drawn_at_random_are_learned_from():
     assert both.reviewed == 100 + len(worst) > both.drawn == 100
     same = [index for index in range(300) if judged[index].id not in drawn | worst]
     assert [both.rows[i].label for i in same] == [alone.rows[i].label for i in same]
-    with pytest.raises(DataError, match=r"0 of these were drawn at random.*--random-share 1"):
+    with pytest.raises(DataError, match=r"and 0 of these were drawn at random.*--random-share 1"):
         relabel(judged, worst, scores)
 
 

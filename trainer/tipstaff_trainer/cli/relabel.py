@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 from tipstaff.errors import UsageError
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists
 from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
     evaluator_scores,
     out_of_fold_scores,
 )
-from tipstaff_trainer.data import Row
+from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.judge.records import rounded, row_record
-from tipstaff_trainer.judge.relabelling import Relabelled, relabel
+from tipstaff_trainer.judge.relabelling import Relabelled, check_reviewed, relabel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +44,20 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--out {args.out}: rows are written as JSON lines; name it .jsonl")
     if args.out.exists():
         raise UsageError(f"--out {args.out}: is there already; choose another name")
-    data, people = read_data(args.data, args), read_data(args.reviewed, args)
+    mapping = dict(args.map)
+    data = read_rows(
+        args.data,
+        columns=args.columns,
+        mapping=mapping,
+        label_source=args.label_source or "judge",
+    )
+    people = read_rows(
+        args.reviewed, mapping=mapping, label_source="human", selection=args.selection
+    )
     for warning in (*data.warnings, *people.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     reviewed = {row.id: row for row in people.whole if row.label_source == "human"}
+    check_reviewed(data.whole, reviewed)
     scores = evaluator_scores(data.rows, args) or out_of_fold_scores(data.rows)
     found = relabel(data.whole, reviewed, scores, seed=args.seed)
     args.out.write_text(

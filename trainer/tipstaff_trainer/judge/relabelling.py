@@ -81,11 +81,11 @@ def relabel(
     Raises:
         DataError: Too few reviewed rows were drawn at random, or nearly all are of one class.
     """
+    check_reviewed(rows, reviewed)
     judged = [index for index, row in enumerate(rows) if row.label_source == "judge"]
     known = [index for index in judged if rows[index].id in reviewed]
     drawn = [index for index in known if reviewed[rows[index].id].selection == "random"]
     good = np.array([reviewed[rows[index].id].good for index in drawn], dtype=bool)
-    _check(good, len(known))
     signs = _signs(rows, np.asarray(scores, dtype=float))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
 
@@ -110,6 +110,33 @@ def relabel(
     )
 
 
+def check_reviewed(rows: Sequence[Row], reviewed: Mapping[str, Row]) -> None:
+    """Checks, before a second opinion is had at some cost, that there is enough to learn from.
+
+    Raises:
+        DataError: As `relabel` does.
+    """
+    judged = [row.id for row in rows if row.label_source == "judge"]
+    if not judged:
+        raise DataError(
+            "no row has a judge's label: say --label-source judge, or see the column label_source"
+        )
+    known = [reviewed[name] for name in judged if name in reviewed]
+    good = [row.good for row in known if row.selection == "random"]
+    if len(good) < FEWEST_DRAWN:
+        raise DataError(
+            f"of the judge's rows people reviewed {len(known)} (by id), and {len(good)} of these "
+            "were drawn at random (by selection): that is too few to learn from. Review at least "
+            f"{FEWEST_DRAWN}, better 200, as with tipstaff review-queue --random-share 1"
+        )
+    for name, count in (("good", sum(good)), ("bad", len(good) - sum(good))):
+        if count < _FEWEST_OF_A_CLASS:
+            raise DataError(
+                f"people call {count} of the {len(good)} rows drawn at random {name}, too few to "
+                "learn from: review more"
+            )
+
+
 def _model() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
@@ -125,18 +152,3 @@ def _signs(rows: Sequence[Row], scores: Floats) -> Floats:
     opinion = np.log(sure / (1 - sure))
     length = np.log1p([len((row.interaction.output or "").split()) for row in rows])
     return np.column_stack([judge, opinion, length, judge * opinion, judge * length])
-
-
-def _check(good: npt.NDArray[np.bool_], reviewed: int) -> None:
-    if len(good) < FEWEST_DRAWN:
-        raise DataError(
-            f"of the judge's rows people reviewed {reviewed}, and {len(good)} of these were drawn "
-            "at random (selection): that is too few to learn from. Review at least "
-            f"{FEWEST_DRAWN}, better 200, as with tipstaff review-queue --random-share 1"
-        )
-    for name, count in (("good", good.sum()), ("bad", (~good).sum())):
-        if count < _FEWEST_OF_A_CLASS:
-            raise DataError(
-                f"people call {count} of the {len(good)} rows drawn at random {name}, too few to "
-                "learn from: review more"
-            )
