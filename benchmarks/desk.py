@@ -74,7 +74,7 @@ def _fill(folder: Path, count: int, database: str | None) -> float:
     started = time.perf_counter()
     dataset = workspace.upload_dataset(file, name=f"many {time.time():.0f}")
     seconds = time.perf_counter() - started
-    workspace.review_queue(dataset, {"uncertain": 1000, "random": 1000})
+    workspace.review_queue(dataset, {"ranked": 1000, "random": 1000})
     workspace.close()
     return seconds
 

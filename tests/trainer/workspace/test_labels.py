@@ -42,8 +42,8 @@ def test_labels_given_for_different_reasons_are_no_random_draw():
 def test_counts_follow_every_label(workspace, dataset):
     rows = workspace.datasets.page(dataset.id).rows
     with workspace.database.writing() as session:
-        record(session, rows[0].id, NewLabel(0.8, "judge", "gpt", doubt=0.4))
-        record(session, rows[1].id, NewLabel(0.2, "judge", "gpt", doubt=0.4))
+        record(session, rows[0].id, NewLabel(0.8, "judge", "gpt"))
+        record(session, rows[1].id, NewLabel(0.2, "judge", "gpt"))
         record(session, rows[0].id, NewLabel(0.0, "human", "ann"))
         record(session, rows[0].id, NewLabel(1.0, "human", "ben"))
         record(session, rows[2].id, NewLabel(1.0, "human", "ben"))

@@ -83,16 +83,62 @@ def test_what_was_skipped_comes_back(workspace, queued):
     assert workspace.reviews.claim(queued, "ben") is not None
 
 
-def test_the_most_doubtful_come_first_and_none_twice(workspace, dataset):
-    rows = workspace.datasets.page(dataset.id).rows
+@pytest.fixture
+def judged(workspace, dataset):
+    """Rows that a judge is the less sure of the earlier they stand, all of them good to it."""
+    rows = workspace.datasets.page(dataset.id).rows[:20]
     with workspace.database.writing() as session:
-        for index, row in enumerate(rows[:20]):
-            value = 0.5 + index / 50
-            doubt = 1 - abs(2 * value - 1)
-            record(session, row.id, NewLabel(value, "judge", "gpt", doubt=doubt))
-    queue = workspace.reviews.queue
-    assert set(queue(dataset.id, {"uncertain": 3})) == {row.id for row in rows[:3]}
-    assert set(queue(dataset.id, {"uncertain": 3})) == {row.id for row in rows[3:6]}
+        for index, row in enumerate(rows):
+            record(session, row.id, NewLabel(0.5 + index / 50, "judge", "gpt"))
+    return rows
+
+
+@pytest.mark.parametrize("rank_by", ["error", "uncertainty"])
+def test_the_most_doubtful_come_first_and_none_twice(workspace, dataset, judged, rank_by):
+    def queue(count):
+        return workspace.reviews.queue(dataset.id, {"ranked": count}, rank_by=rank_by)
+
+    assert queue(3) == [row.id for row in judged[:3]]
+    assert queue(3) == [row.id for row in judged[3:6]]
+    assert {item.selection for item, _ in workspace.reviews.waiting(dataset.id)} == {"uncertain"}
+
+
+def test_rows_are_ranked_by_what_an_evaluator_says_against_the_judge(workspace, dataset, judged):
+    """The last two are those that the judge was surest of."""
+    scores = {row.id: 0.9 for row in judged} | {judged[-1].id: 0.1, judged[-2].id: 0.2}
+    workspace.scores.add(dataset.id, ("tiny", 2), scores)
+    found = workspace.review_queue(
+        dataset, {"ranked": 2}, rank_by="disagreement", scored_by=("tiny", 2)
+    )
+    assert [row.id for _, row in found] == [judged[-1].id, judged[-2].id]
+    assert {item.selection for item, _ in found} == {"disputed"}
+    assert found[0][0].why == "judge good (0.88), evaluator bad (0.10)"
+    with pytest.raises(WorkspaceError, match="not scored by tiny"):
+        workspace.review_queue(dataset, {"ranked": 2}, scored_by=("tiny", 1))
+
+
+def test_a_second_judge_is_a_voice_of_its_own(workspace, dataset, judged):
+    with workspace.database.writing() as session:
+        record(session, judged[-1].id, NewLabel(0.0, "judge", "mistral"))
+        record(session, judged[-2].id, NewLabel(0.9, "judge", "mistral"))
+    workspace.reviews.queue(dataset.id, {"ranked": 1}, rank_by="disagreement")
+    ((item, row),) = workspace.reviews.waiting(dataset.id)
+    assert (row.id, item.why) == (judged[-1].id, "judge bad (0.00), judge 2 good (0.88)")
+
+
+def test_rows_that_people_disagree_on_are_asked_for_by_themselves(workspace, dataset, judged):
+    with workspace.database.writing() as session:
+        for who, value in (("ann", 1.0), ("ben", 0.0)):
+            record(session, judged[5].id, NewLabel(value, "human", who))
+    assert workspace.reviews.queue(dataset.id, {"disputed": 5}) == [judged[5].id]
+    assert judged[5].id not in workspace.reviews.queue(dataset.id, {"ranked": 60})
+
+
+def test_random_rows_are_spread_among_the_ranked(workspace, dataset, judged):
+    """Wherever somebody stops, they have seen both in proportion."""
+    workspace.reviews.queue(dataset.id, {"ranked": 10, "random": 5}, seed=3)
+    kinds = [item.selection for item, _ in workspace.reviews.waiting(dataset.id)]
+    assert [kinds[start : start + 3].count("random") for start in range(0, 15, 3)] == [1] * 5
 
 
 def test_a_random_draw_is_over_all_rows_and_asks_nobody_twice(workspace, dataset):
@@ -112,6 +158,8 @@ def test_a_random_draw_is_over_all_rows_and_asks_nobody_twice(workspace, dataset
 def test_an_unknown_reason_is_refused(workspace, dataset):
     with pytest.raises(WorkspaceError, match="funny"):
         workspace.reviews.queue(dataset.id, {"funny": 1})
+    with pytest.raises(WorkspaceError, match="by 'beauty', only by error"):
+        workspace.reviews.queue(dataset.id, {"ranked": 1}, rank_by="beauty")
 
 
 def test_a_row_that_waits_and_is_drawn_waits_once_as_drawn(workspace, dataset):
@@ -129,7 +177,7 @@ def test_a_pilot_that_came_to_nothing_is_not_asked_twice_over(workspace, dataset
     assert set(workspace.reviews.pilot(dataset.id)) == set(first)
     with workspace.database.writing() as session:
         for row in first[:10]:
-            record(session, row, NewLabel(1.0, "judge", "gpt", doubt=0.0))
+            record(session, row, NewLabel(1.0, "judge", "gpt"))
     again = workspace.reviews.pilot(dataset.id)
     assert len(again) == 16
     assert set(again) & set(first) == set(first[10:])

@@ -8,6 +8,7 @@ import sys
 
 import pandas
 import pytest
+from sqlalchemy import text
 from tiny_bundle import make_bundle
 
 from tipstaff.errors import TipstaffError, UsageError
@@ -207,3 +208,21 @@ def test_a_damaged_bundle_is_shown_as_such(workspace, tmp_path):
     (version,) = workspace.list_evaluators()
     assert version.manifest is None
     assert "not JSON" in version.damage
+
+
+def test_a_workspace_of_an_older_tipstaff_is_brought_up_to_date(workspace, dataset):
+    with workspace.database.writing() as session:
+        for words in (
+            "DROP TABLE scores",
+            "DROP INDEX rows_ranked",
+            "ALTER TABLE review_items DROP COLUMN why",
+        ):
+            session.execute(text(words))
+    newer = Workspace(workspace.folder)
+    newer.scores.add(dataset.id, ("tiny", 1), {1: 0.5})
+    newer.reviews.queue(dataset.id, {"random": 5})
+    assert [item.why for item, _ in newer.reviews.waiting(dataset.id)] == [""] * 5
+    with newer.database.reading() as session:
+        indexes = session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'index'"))
+        assert "rows_ranked" in indexes.all()
+    newer.close()

@@ -96,8 +96,15 @@ def review_queue(
             priority=float(priorities[index]),
             why=_why(names, voices[:, index]),
         )
-        for index in _spread(drawn, ranked)
+        for index in spread(drawn, ranked)
     ]
+
+
+def spread(drawn: Sequence[int], ranked: Sequence[int]) -> list[int]:
+    """Both in their order, the few evenly among the many, wherever a person stops."""
+    places = [((place + 0.5) / len(part), index) for part in (drawn, ranked)
+              for place, index in enumerate(part)]  # fmt: skip
+    return [index for _, index in sorted(places, key=lambda each: each[0])]
 
 
 def _voices(
@@ -141,10 +148,3 @@ def _why(names: Sequence[str], voices: Floats) -> str:
         for name, value in zip(names, voices, strict=True)
         if not np.isnan(value)
     )
-
-
-def _spread(drawn: Sequence[int], ranked: Sequence[int]) -> list[int]:
-    """Both in their order, the few evenly among the many."""
-    places = [((place + 0.5) / len(part), index) for part in (drawn, ranked)
-              for place, index in enumerate(part)]  # fmt: skip
-    return [index for _, index in sorted(places, key=lambda each: each[0])]

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.schema import CreateColumn
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.tables import Table
 
 # How long a writer waits for another one, in seconds; jobs and the desk share the database.
 _PATIENCE = 20
+# Any number that is no other program's in the same PostgreSQL database.
+_SET_UP_LOCK = 20_260_101
 
 
 class Database:
@@ -43,8 +46,12 @@ class Database:
         # SQLite's writers queue up front, else one that read first would fail when it writes.
         writer = engine.execution_options(begin="IMMEDIATE")
         self._write = sessionmaker(writer, expire_on_commit=False)
-        with _plainly():
-            Table.metadata.create_all(writer)
+        with _plainly(), writer.begin() as connection:
+            if not self.is_sqlite:
+                # Two desks that start at once would both make what neither finds.
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_SET_UP_LOCK})"))
+            Table.metadata.create_all(connection)
+            _grow(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -70,6 +77,21 @@ class Database:
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
     return f"sqlite:///{path}"
+
+
+def _grow(connection: Connection) -> None:
+    """Adds what tables lack that an older Tipstaff made."""
+    there = inspect(connection)
+    for table in Table.metadata.sorted_tables:
+        columns = {each["name"] for each in there.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in columns:
+                words = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {words}"))
+        indexes = {each["name"] for each in there.get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in indexes:
+                index.create(connection)
 
 
 def _with_driver(url: str) -> str:

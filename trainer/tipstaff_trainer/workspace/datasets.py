@@ -300,7 +300,6 @@ def _insert(
                 "label_source": source,
                 "selection": row.selection if row.labelled else "unknown",
                 "judge_label": label if source == "judge" else None,
-                "doubt": None if label is None or source != "judge" else 1 - abs(2 * label - 1),
             }
         )
     # Plain tables, and the keys read afterwards: asking for them row by row takes far longer.

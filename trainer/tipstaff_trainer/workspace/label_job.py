@@ -269,7 +269,6 @@ def _label(judged: JudgedRow, criterion_version: int) -> NewLabel:
         source="judge",
         who=judged.judge,
         reason=judged.reason,
-        doubt=1 - abs(2 * judged.label - 1),
         details={
             "kind": judged.kind,
             "criterion": judged.criterion,

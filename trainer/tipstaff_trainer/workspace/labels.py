@@ -49,7 +49,6 @@ class NewLabel:
     over: int = 0
     reason: str = ""
     details: dict[str, Any] = field(default_factory=dict)
-    doubt: float | None = None
 
 
 def standing(labels: Iterable[Label]) -> Standing:
@@ -106,7 +105,7 @@ def record(session: Session, row_id: int, new: NewLabel) -> Label:
     if new.source == "human":
         row.latest_by = new.who
     if new.source == "judge":
-        row.judge_label, row.doubt = new.value, new.doubt
+        row.judge_label = new.value
     return label
 
 

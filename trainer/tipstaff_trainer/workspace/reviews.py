@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from tipstaff_trainer.data import Selection
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.judge.review_queue import RankBy
+from tipstaff_trainer.workspace.candidates import Kind, ScoredBy, choose
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.labels import NewLabel, record
 from tipstaff_trainer.workspace.tables import Label, ReviewItem, Row, now
@@ -61,54 +62,53 @@ class Reviews:
     def queue(
         self,
         dataset: int,
-        wanted: Mapping[Selection, int],
+        wanted: Mapping[Kind, int],
         *,
+        rank_by: RankBy = "error",
+        scored_by: ScoredBy | None = None,
         seed: int | None = None,
     ) -> list[int]:
-        """Puts rows into the queue, those of all kinds mixed, and none that waits there already.
+        """Puts rows into the queue, and none that waits there already.
 
-        `random` is a uniform draw over all rows that no earlier draw has taken, so that its labels
-        speak for the data set: a row in it that a person has labelled before isn't asked again,
-        but counts as drawn.
-
-        A row that waits for another reason and is drawn waits as drawn from then on.
+        The random ones are spread evenly among the others, which come in their order. A row that
+        waits for another reason and is drawn waits as drawn from then on.
 
         Args:
             dataset: Which.
-            wanted: How many rows of each kind, at most: `pilot`, `uncertain`, `disputed`, `random`.
+            wanted: How many rows of each kind, at most; see `candidates.KINDS`.
+            rank_by: The order of the ranked ones; see `judge.review_queue`.
+            scored_by: Whose scores are compared with the judge's labels, from `Scores`.
             seed: Of the draws; None for another one each time.
 
         Returns:
             The rows that now wait, in their order.
 
         Raises:
-            WorkspaceError: A kind is none.
+            WorkspaceError: A kind is none, or the rows can't be ranked so.
         """
-        generator = random.Random(seed)
         with self._database.writing() as session:
-            chosen: dict[int, Selection] = {}
-            for selection in ("random", "disputed", "uncertain", "pilot"):
-                count = wanted.get(selection, 0)
-                taken = set(chosen)
-                for row in _candidates(session, dataset, selection, count, taken, generator):
-                    chosen[row] = selection
-            if unknown := set(wanted) - {"random", "disputed", "uncertain", "pilot"}:
-                raise WorkspaceError(f"rows can't be queued for being {', '.join(unknown)}")
-            rows = list(chosen)
-            generator.shuffle(rows)
+            chosen = choose(
+                session,
+                dataset,
+                wanted,
+                rank_by=rank_by,
+                scored_by=scored_by,
+                generator=random.Random(seed),
+            )
             last = session.scalar(
                 select(func.max(ReviewItem.rank)).where(ReviewItem.dataset_id == dataset)
             )
             session.add_all(
                 ReviewItem(
                     dataset_id=dataset,
-                    row_id=row,
-                    selection=chosen[row],
-                    rank=(-1 if last is None else last) + 1 + index,
+                    row_id=each.row_id,
+                    selection=each.selection,
+                    why=each.why,
+                    rank=rank,
                 )
-                for index, row in enumerate(rows)
+                for rank, each in enumerate(chosen, start=0 if last is None else last + 1)
             )
-            return rows
+            return [each.row_id for each in chosen]
 
     def pilot(self, dataset: int) -> list[int]:
         """Rows for a pilot: those that wait from one that came to nothing, and new ones."""
@@ -262,77 +262,6 @@ def _finished_by(dataset: int, who: str) -> Select[ReviewItem]:
         )
         .order_by(ReviewItem.finished_at.desc(), ReviewItem.id.desc())
     )
-
-
-def _candidates(
-    session: Session,
-    dataset: int,
-    selection: str,
-    count: int,
-    taken: set[int],
-    generator: random.Random,
-) -> list[int]:
-    """Rows to queue for one reason, at most `count`."""
-    if count <= 0:
-        return []
-    waiting = _in_queue(session, dataset)
-    unseen: list[ColumnElement[bool]] = [Row.dataset_id == dataset, Row.label_source != "human"]
-    match selection:
-        case "random":
-            return _draw(session, dataset, count, generator)
-        case "pilot":
-            unlabelled = session.scalars(select(Row.id).where(*unseen)).all()
-            free = [row for row in unlabelled if row not in waiting and row not in taken]
-            return generator.sample(free, min(count, len(free)))
-        case "uncertain":
-            query = select(Row.id).where(*unseen, Row.doubt.is_not(None)).order_by(Row.doubt.desc())
-        case _:
-            query = (
-                select(Row.id)
-                .where(Row.dataset_id == dataset, Row.disputed.is_(True))
-                .order_by(Row.position)
-            )
-    found = session.scalars(query.limit(count + len(waiting) + len(taken))).all()
-    return [row for row in found if row not in waiting and row not in taken][:count]
-
-
-def _in_queue(session: Session, dataset: int) -> set[int]:
-    """The rows that wait, or were laid aside."""
-    return set(
-        session.scalars(
-            select(ReviewItem.row_id).where(
-                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
-            )
-        )
-    )
-
-
-def _draw(session: Session, dataset: int, count: int, generator: random.Random) -> list[int]:
-    """A uniform draw of rows that no draw has taken yet; gives those a person still has to see."""
-    drawn = set(
-        session.scalars(select(Row.id).where(Row.dataset_id == dataset, Row.selection == "random"))
-    ) | set(
-        session.scalars(
-            select(ReviewItem.row_id).where(
-                ReviewItem.dataset_id == dataset, ReviewItem.selection == "random"
-            )
-        )
-    )
-    found = session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset)).all()
-    free = [(row, source) for row, source in found if row not in drawn]
-    sample = generator.sample(free, min(count, len(free)))
-    seen = [row for row, source in sample if source == "human"]
-    if seen:
-        session.execute(update(Row).where(Row.id.in_(seen)).values(selection="random"))
-    rest = [row for row, source in sample if source != "human"]
-    waiting = _in_queue(session, dataset)
-    if both := [row for row in rest if row in waiting]:
-        session.execute(
-            update(ReviewItem)
-            .where(ReviewItem.row_id.in_(both), ReviewItem.state != "done")
-            .values(selection="random")
-        )
-    return [row for row in rest if row not in waiting]
 
 
 def _item(session: Session, item_id: int, *, lock: bool = False) -> ReviewItem:

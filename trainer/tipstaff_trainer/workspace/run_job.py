@@ -41,6 +41,8 @@ def main(folder: str, job_id: int) -> int:
             from tipstaff_trainer.workspace.label_job import run
         elif job.kind == "train":
             from tipstaff_trainer.workspace.train_job import run
+        elif job.kind == "score":
+            from tipstaff_trainer.workspace.score_job import run
         elif job.kind == "evaluate":
             from tipstaff_trainer.workspace.evaluate_job import run
         else:

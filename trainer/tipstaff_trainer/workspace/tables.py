@@ -2,11 +2,15 @@
 
     Criterion ◀─ Dataset ◀─ Row ◀─ Label         labels are only ever added
                     ▲        ▲
-                    │        └──── ReviewItem    a row that waits for a person, or was seen by one
+                    │        ├──── ReviewItem    a row that waits for a person, or was seen by one
+                    │        └──── RowScore      what an evaluator's version says of a row
                     └────────────── Job          work in the background
 
 A row carries what stands of its labels, and a data set its counts: both are written in the same
 transaction as the label, so that no page has to scan for them.
+
+Tables grow by adding only: columns with a `server_default`, indexes and tables, which `database`
+puts into a workspace that was made before they were.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 JobState = Literal["queued", "running", "done", "failed", "stopped"]
-JobKind = Literal["label", "train", "evaluate", "serve"]
+JobKind = Literal["label", "train", "score", "evaluate", "serve"]
 
 # SQLite counts rows up by itself only where the key is an INTEGER.
 _Key = BigInteger().with_variant(Integer, "sqlite")
@@ -121,7 +125,6 @@ class Row(Table):
         selection: How the row came to be labelled.
         disputed: Whether people labelled it differently.
         judge_label: The judge's latest label; None where it gave none.
-        doubt: How unsure the judge was, from 0 to 1; None where it gave no label.
         last_label: The latest label's id, 0 where there is none: what a reviewer's label is over.
         latest_by: The person whose label is the latest human one.
     """
@@ -133,7 +136,8 @@ class Row(Table):
         Index("rows_source", "dataset_id", "label_source", "position"),
         Index("rows_disputed", "dataset_id", "disputed", "position"),
         Index("rows_part", "dataset_id", "part", "position"),
-        Index("rows_doubt", "dataset_id", "label_source", "doubt"),
+        # Holds all that ranking asks of a row, so that no text is read for it.
+        Index("rows_ranked", "dataset_id", "label_source", "label", "judge_label"),
     )
 
     id: Mapped[int] = mapped_column(_Key, primary_key=True)
@@ -152,7 +156,6 @@ class Row(Table):
     selection: Mapped[str] = mapped_column(String(12), default="unknown")
     disputed: Mapped[bool] = mapped_column(default=False)
     judge_label: Mapped[float | None]
-    doubt: Mapped[float | None]
     last_label: Mapped[int] = mapped_column(BigInteger, default=0)
     latest_by: Mapped[str] = mapped_column(String(80), default="")
 
@@ -171,7 +174,10 @@ class Label(Table):
     """
 
     __tablename__ = "labels"
-    __table_args__ = (Index("labels_row", "row_id", "id"),)
+    __table_args__ = (
+        Index("labels_row", "row_id", "id"),
+        Index("labels_who", "dataset_id", "source", "who"),
+    )
 
     id: Mapped[int] = mapped_column(_Key, primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
@@ -192,6 +198,7 @@ class ReviewItem(Table):
 
     Attributes:
         selection: Why a person should see it: `pilot`, `uncertain`, `disputed` or `random`.
+        why: What was said of it that makes it so, in words; empty where nothing was.
         rank: Its place in the queue, the lowest first.
         state: `waiting`, `done` or `skipped`.
         holder: Who has it on their screen, and until when (`held_until`); then others may have it.
@@ -207,6 +214,7 @@ class ReviewItem(Table):
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"))
     selection: Mapped[str] = mapped_column(String(12))
+    why: Mapped[str] = mapped_column(Text, default="", server_default="")
     rank: Mapped[int]
     state: Mapped[str] = mapped_column(String(8), default="waiting")
     holder: Mapped[str] = mapped_column(String(80), default="")
@@ -214,11 +222,29 @@ class ReviewItem(Table):
     finished_at: Mapped[datetime | None]
 
 
+class RowScore(Table):
+    """What a version of an evaluator says of a row, kept to choose rows for review by.
+
+    Attributes:
+        evaluator: Its name; empty for what the other rows say, which no evaluator does.
+        version: Its version; 0 where it is none.
+        score: In [0, 1]; None where it reads nothing that the row has.
+    """
+
+    __tablename__ = "scores"
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    evaluator: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"), primary_key=True)
+    score: Mapped[float | None]
+
+
 class Job(Table):
     """Work in a process of its own.
 
     Attributes:
-        kind: `label`, `train`, `evaluate` or `serve`.
+        kind: `label`, `train`, `score`, `evaluate` or `serve`.
         title: For people.
         parameters: What to do; a job is resumed by doing it again.
         state: `queued`, `running`, `done`, `failed` or `stopped`.

@@ -20,18 +20,21 @@ from pydantic import ValidationError
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field, Interaction
 from tipstaff_server import repository
-from tipstaff_trainer.data import LabelSource, Selection
+from tipstaff_trainer.data import LabelSource
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
+from tipstaff_trainer.judge.review_queue import RankBy
 from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.workspace import evaluators, formats
+from tipstaff_trainer.workspace.candidates import Kind, ScoredBy
 from tipstaff_trainer.workspace.criteria import Criteria
 from tipstaff_trainer.workspace.database import Database, sqlite_url
 from tipstaff_trainer.workspace.datasets import Datasets
 from tipstaff_trainer.workspace.jobs import Jobs
 from tipstaff_trainer.workspace.reviews import Reviews
+from tipstaff_trainer.workspace.scores import OTHER_ROWS, Scores
 from tipstaff_trainer.workspace.serving import Serving
 from tipstaff_trainer.workspace.tables import Dataset, Job, ReviewItem, Row
 
@@ -70,6 +73,7 @@ class Workspace:
         repository: The folder of its evaluators, as `tipstaff serve --repository` takes it.
         datasets: Data sets and their rows.
         reviews: The review queues.
+        scores: What evaluators say of rows, to choose some for review by.
         criteria: What is judged.
         jobs: Work in the background.
         serving: The server that the playground asks.
@@ -90,6 +94,7 @@ class Workspace:
         self.database = Database(database or sqlite_url(self.folder / DATABASE_FILE))
         self.datasets = Datasets(self.database)
         self.reviews = Reviews(self.database)
+        self.scores = Scores(self.database)
         self.criteria = Criteria(self.database)
         self.jobs = Jobs(self.database, self.folder / JOBS_FOLDER, self.folder)
         self.serving = Serving(self.jobs, self.repository, server)
@@ -210,18 +215,81 @@ class Workspace:
         )
         return self._waited(job, wait)
 
+    def score_dataset(
+        self,
+        dataset: AnyDataset,
+        name: str | None,
+        *,
+        version: int | None = None,
+        wait: bool | float = False,
+        who: str = "",
+    ) -> Job:
+        """Has an evaluator's version score every row, to choose rows for review by.
+
+        Args:
+            dataset: Which.
+            name: The evaluator's; None for what the other rows say of each row's label, which is
+                there before any evaluator is.
+            version: Which; the one that serves, else the newest, when None.
+            wait: Until it ends; or as many seconds at most.
+            who: Whoever starts it.
+
+        Raises:
+            WorkspaceError: There is no such data set or version.
+            JobError: It was waited for and failed.
+        """
+        found = self.datasets.get(dataset)
+        by = OTHER_ROWS if name is None else self.scored_by(name, version)
+        said = f"{by[0]} version {by[1]}" if by[0] else "what the other rows say"
+        job = self.jobs.start(
+            "score",
+            f"Score the rows of {found.name}: {said}",
+            {"dataset": found.id, "name": by[0], "version": by[1]},
+            dataset=found.id,
+            who=who,
+        )
+        return self._waited(job, wait)
+
+    def scored_by(self, name: str, version: int | None = None) -> ScoredBy:
+        """A version as scores are kept by; the one that serves, else the newest, when None.
+
+        Raises:
+            WorkspaceError: There is no such evaluator or version.
+        """
+        chosen = self._version(name) if version is None else version
+        if chosen not in repository.versions(self.repository, name):
+            raise WorkspaceError(f"there is no version {chosen} of an evaluator {name!r}")
+        return name, chosen
+
     def review_queue(
-        self, dataset: AnyDataset, wanted: Mapping[Selection, int] | None = None
+        self,
+        dataset: AnyDataset,
+        wanted: Mapping[Kind, int] | None = None,
+        *,
+        rank_by: RankBy = "error",
+        scored_by: ScoredBy | None = None,
     ) -> list[tuple[ReviewItem, Row]]:
         """The rows that wait for a person, in their order.
 
         Args:
             dataset: Which.
-            wanted: Rows to add to the queue first, by why: `uncertain`, `disputed`, `random`.
+            wanted: Rows to add to the queue first: `ranked`, `random` or `disputed` by people.
+            rank_by: The order of the ranked ones: likely label `error`, the judge's own
+                `uncertainty`, or `disagreement` between judges and evaluator.
+            scored_by: The evaluator's name and version whose scores are compared, as
+                `score_dataset` had them made; `scores.OTHER_ROWS` for what other rows say.
+
+        Raises:
+            WorkspaceError: There is no such data set, or the version has not scored it.
         """
         found = self.datasets.get(dataset)
+        if scored_by is not None and scored_by not in self.scores.given(found.id):
+            raise WorkspaceError(
+                f"{found.name}: not scored by {scored_by[0] or 'the other rows'} yet: see "
+                "score_dataset"
+            )
         if wanted:
-            self.reviews.queue(found.id, wanted)
+            self.reviews.queue(found.id, wanted, rank_by=rank_by, scored_by=scored_by)
         return list(self.reviews.waiting(found.id))
 
     def fine_tune(
@@ -352,6 +420,10 @@ class Workspace:
     def list_evaluators(self) -> list[evaluators.EvaluatorVersion]:
         """Every version of every evaluator, the newest of each first."""
         return evaluators.versions(self.repository)
+
+    def published(self) -> Sequence[repository.Published]:
+        """The evaluators by name, with their versions' numbers and which serves; nothing else."""
+        return repository.contents(self.repository) if self.repository.is_dir() else ()
 
     def curves(self, job: Job) -> evaluators.Curves:
         """What a training has logged so far."""

@@ -12,12 +12,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.data import Selection
 from tipstaff_trainer.desk.web import Asked, get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import formats
+from tipstaff_trainer.workspace.candidates import Kind, ScoredBy
 from tipstaff_trainer.workspace.datasets import FILTERS
 from tipstaff_trainer.workspace.reviews import PILOT_ROWS
+from tipstaff_trainer.workspace.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.tables import Dataset
 
 _TYPES = {
@@ -27,6 +28,8 @@ _TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 _CHUNK = 2**16
+# What people can ask for; a pilot is asked for with a judge.
+_KINDS: tuple[Kind, ...] = ("ranked", "disputed", "random")
 # A download is held in memory up to this size, then in a file.
 _IN_MEMORY = 2**22
 
@@ -68,6 +71,8 @@ def show(asked: Asked) -> Response:
         progress=asked.workspace.reviews.progress(dataset.id),
         jobs=jobs,
         pilot_rows=PILOT_ROWS,
+        scorers=_scorers(asked, dataset),
+        scored_by=asked.text("scored_by"),
     )
 
 
@@ -151,22 +156,59 @@ def label(asked: Asked) -> Response:
 
 
 def queue(asked: Asked) -> Response:
-    """Puts rows before people."""
+    """Puts rows before people; has them scored first, where they are to be compared with scores."""
     dataset = _dataset(asked)
-    wanted: dict[Selection, int] = {
-        "uncertain": asked.whole("uncertain", 0) or 0,
-        "disputed": asked.whole("disputed", 0) or 0,
-        "random": asked.whole("random", 0) or 0,
-    }
-    rows = asked.workspace.reviews.queue(dataset.id, wanted)
+    by = _scored_by(asked.text("scored_by"))
+    if by is not None and asked.workspace.scores.given(dataset.id).get(by, 0) < dataset.rows:
+        name, version = by
+        job = asked.workspace.score_dataset(
+            dataset, name or None, version=version or None, who=asked.who
+        )
+        return asked.go(
+            f"/jobs/{job.id}", "The rows are scored first; then choose among them.", "note"
+        )
+    wanted: dict[Kind, int] = {kind: asked.whole(kind, 0) or 0 for kind in _KINDS}
+    rows = asked.workspace.reviews.queue(
+        dataset.id,
+        wanted,
+        rank_by=asked.text("rank_by", "error"),  # type: ignore[arg-type]
+        scored_by=by,
+    )
     if not rows:
         return asked.go(
             f"/datasets/{dataset.id}",
-            "No row was added: none is left of the kinds that you asked for. Uncertain rows are "
-            "those that the judge was unsure of; disputed ones those that people disagree on.",
+            "No row was added: none is left of the kinds that you asked for. Ranked rows are those "
+            "that a judge or a file has labelled; disputed ones those that people disagree on.",
             "note",
         )
     return asked.go(f"/review/{dataset.id}", f"{len(rows):,} rows wait for review.")
+
+
+def _scored_by(text: str) -> ScoredBy | None:
+    """Whose scores a form asks for, as `name/version`; None for nobody's."""
+    if not text:
+        return None
+    name, _, version = text.rpartition("/")
+    if not version.isdecimal() or len(version) > 9:
+        raise WorkspaceError(f"{text[:80]!r} is no version of an evaluator")
+    return name, int(version)
+
+
+def _scorers(asked: Asked, dataset: Dataset) -> list[tuple[str, str, bool]]:
+    """Whose scores rows can be chosen by: as `name/version`, in words, and whether they are there.
+
+    Which version is online is said, as it is the one whose mistakes matter.
+    """
+    given = asked.workspace.scores.given(dataset.id)
+    found = [
+        ((each.name, version), each.serving == version)
+        for each in asked.workspace.published()
+        for version in reversed(each.versions)
+    ]
+    words = [
+        (by, f"{by[0]} version {by[1]}{' (Online)' if online else ''}") for by, online in found
+    ] + [(OTHER_ROWS, "what the other rows say")]
+    return [(f"{by[0]}/{by[1]}", word, given.get(by, 0) >= dataset.rows) for by, word in words]
 
 
 def _judge_page(asked: Asked, error: str = "") -> Response:

@@ -1,0 +1,65 @@
+"""Scoring as a job: what an evaluator's version, or the other rows, say of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tipstaff_server import repository
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.workspace.candidates import ScoredBy
+from tipstaff_trainer.workspace.datasets import as_labelled, interaction_of
+from tipstaff_trainer.workspace.scores import OTHER_ROWS
+from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.workspace import Workspace
+
+_AT_ONCE = 500
+Scores = dict[int, float | None]
+
+
+def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
+    """Scores the rows that have no score of this version yet, and keeps what comes."""
+    given = job.parameters
+    dataset, by = int(given["dataset"]), (str(given["name"]), int(given["version"]))
+    if by == OTHER_ROWS:
+        # Labels have changed since, perhaps; a version never does.
+        workspace.scores.forget(dataset, by)
+        parts = _by_other_rows(workspace, dataset)
+    else:
+        parts = _by_version(workspace, dataset, by)
+    total = workspace.datasets.get(dataset).rows
+    done = workspace.scores.given(dataset).get(by, 0)
+    workspace.jobs.update(job.id, done=done, total=total)
+    for part in parts:
+        workspace.scores.add(dataset, by, part)
+        done += len(part)
+        print(f"{done}/{total}", flush=True)
+        workspace.jobs.update(job.id, done=done)
+    return f"{total:,} rows are scored", {"name": by[0], "version": by[1]}
+
+
+def _by_version(workspace: Workspace, dataset: int, by: ScoredBy) -> Iterator[Scores]:
+    evaluator = Evaluator.load(repository.bundle_path(workspace.repository, *by))
+    fields = evaluator.manifest.fields
+    position = -1
+    while rows := workspace.scores.missing(dataset, by, after=position, limit=_AT_ONCE):
+        position = rows[-1].position
+        readable = [row for row in rows if any(getattr(row, name) is not None for name in fields)]
+        said = rulings(evaluator, [interaction_of(row) for row in readable])
+        scores: Scores = {row.id: None for row in rows}
+        yield scores | {row.id: ruling.score for row, ruling in zip(readable, said, strict=True)}
+
+
+def _by_other_rows(workspace: Workspace, dataset: int) -> Iterator[Scores]:
+    # Only now: torch takes seconds to import.
+    from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
+    from tipstaff_trainer.label_errors import label_errors
+
+    rows = list(workspace.datasets.rows(dataset))
+    labelled = [as_labelled(row) for row in rows if row.label is not None]
+    said = {
+        each.row.id: each.probability for each in label_errors(labelled, find_base(DEFAULT_BASE))
+    }
+    for start in range(0, len(rows), _AT_ONCE):
+        yield {row.id: said.get(row.key) for row in rows[start : start + _AT_ONCE]}
