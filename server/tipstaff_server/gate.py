@@ -37,25 +37,38 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
         PromotionRefused: A case fails that is not known to, or can't be run.
         BundleError: The candidate is damaged.
     """
-    cases = _cases(candidate, serving)
-    if not cases:
-        return
     try:
-        failed = failures(run_cases(Evaluator.load(candidate.path), cases))
+        outcomes = try_cases(candidate, serving)
     except InvalidRequest as error:
         raise PromotionRefused(
             f"{what} does not serve: {error}; mend the cases, or promote it with --force"
         ) from None
+    failed = failures(outcomes)
     if not failed:
         return
     known = _failing(serving, [outcome.case for outcome in failed])
     lost = [outcome for outcome in failed if outcome.case.name not in known]
     if lost:
-        raise PromotionRefused(_message(what, lost, len(cases)))
+        raise PromotionRefused(_message(what, lost, len(outcomes)))
     log.warning(
         "%s fails %d of %d named cases, as does the version that serves now: %s",
-        what, len(failed), len(cases), "; ".join(map(str, failed)),
+        what, len(failed), len(outcomes), "; ".join(map(str, failed)),
     )  # fmt: skip
+
+
+def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
+    """What a version makes of its cases, or, where it brings none, of those of another.
+
+    Args:
+        candidate: The version.
+        serving: The folder of the version that serves now; None when none does.
+
+    Raises:
+        InvalidRequest: A case has none of the fields that it reads; names it.
+        BundleError: The candidate is damaged.
+    """
+    cases = _cases(candidate, serving)
+    return run_cases(Evaluator.load(candidate.path), cases) if cases else []
 
 
 def _cases(candidate: Bundle, serving: Path | None) -> tuple[Case, ...]:

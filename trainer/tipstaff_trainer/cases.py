@@ -31,18 +31,31 @@ def read_cases(path: Path) -> tuple[Case, ...]:
         DataError: The file or a case can't be used; names the case and the field.
     """
     try:
-        # Reads the plain words and numbers of YAML as text, and knows no tags that make objects.
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        return parse_cases(path.read_bytes(), shown=str(path))
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror}") from error
+
+
+def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
+    """Reads what stands in such a file, which messages call `shown`.
+
+    Raises:
+        DataError: It or a case can't be used; names the case and the field.
+    """
+    try:
+        # Reads the plain words and numbers of YAML as text, and knows no tags that make objects.
+        found = yaml.load(content.decode("utf-8"), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+        raise DataError(f"{shown}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, list) or not found:
-        raise DataError(f"{path}: holds no list of cases, as in `- name: …`")
-    cases = tuple(_case(path, number, value) for number, value in enumerate(found, start=1))
+        raise DataError(f"{shown}: holds no list of cases, as in `- name: …`")
+    cases = tuple(
+        make_case(value, place=f"{shown}, case {number}")
+        for number, value in enumerate(found, start=1)
+    )
     twice = [name for name, count in Counter(case.name for case in cases).items() if count > 1]
     if twice:
-        raise DataError(f'{path}: two cases are named "{twice[0]}": rename one')
+        raise DataError(f'{shown}: two cases are named "{twice[0]}": rename one')
     return cases
 
 
@@ -74,9 +87,14 @@ def attach_cases(folder: Path, cases: tuple[Case, ...]) -> None:
     write_manifest(folder, bundle.manifest.model_copy(update={"checksums": checksums}))
 
 
-def _case(path: Path, number: int, value: object) -> Case:
-    name = value.get("name") if isinstance(value, dict) else None
-    place = f"{path}, case {number}{f' ({name})' if name else ''}"
+def make_case(value: object, *, place: str) -> Case:
+    """A case of its fields, all text.
+
+    Raises:
+        DataError: It can't be used; names the place, the case and the field.
+    """
+    if isinstance(value, dict) and (name := value.get("name")):
+        place += f" ({name})"
     try:
         return Case.model_validate(value)
     except ValidationError as error:

@@ -90,6 +90,15 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.wait_for_function(LABELLED, arg=f"{ROWS} labelled, 16 of them by people")
     assert any("Yes" in str(body["messages"][1:-1]) for body in judge.behaviour.bodies)
 
+    # What must never pass again is written down beside the criterion.
+    page.goto("/criteria/answer-correctness/cases")
+    page.get_by_label("Name").fill("another colour")
+    page.get_by_label("What must become of it").select_option("not-pass")
+    page.get_by_label("Output").fill("it is red")
+    page.get_by_label("Ground truth").fill("blue")
+    page.get_by_role("button", name="Add").click()
+    page.goto("/datasets/1")
+
     page.get_by_role("button", name="Split").click()
     page.get_by_role("link", name="Train an evaluator").click()
     page.get_by_label("Name of the evaluator").fill("colours")
@@ -105,7 +114,10 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     expect(page.get_by_role("heading", level=1)).to_contain_text("colours")
     page.go_back()
     page.get_by_role("button", name="Promote").click()
-    expect(page.get_by_role("status")).to_have_text("colours version 1 is online.")
+    expect(page.get_by_role("status")).to_have_text(
+        "colours version 1 is online. 1 of 1 named cases came out as expected."
+    )
+    expect(page.get_by_role("row", name="another colour")).to_contain_text("met")
 
     page.goto("/datasets/1")
     page.get_by_role("table").last.get_by_role("link", name="1", exact=True).click()

@@ -53,14 +53,13 @@ def test_a_row_with_nothing_to_read_is_passed_over(workspace, tmp_path):
 
 
 def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, bert, monkeypatch):
+    rows = [
+        {"id": number, "input": f"asked {number}", "output": row.interaction.output}
+        | ({"label": row.label} if number < 50 else {})
+        for number, row in enumerate(tiny_rows(60))
+    ]
     file = tmp_path / "rows.jsonl"
-    file.write_text(
-        "\n".join(
-            json.dumps({"id": row.id, "group": row.id, "output": row.interaction.output} | label)
-            for row in tiny_rows(60)
-            for label in ({"label": row.label} if int(row.id) < 50 else {},)
-        )
-    )
+    file.write_text("\n".join(map(json.dumps, rows)))
     dataset = workspace.upload_dataset(file)
     real = encoders.find_base
     monkeypatch.setattr(encoders, "find_base", lambda _: real(str(bert)))

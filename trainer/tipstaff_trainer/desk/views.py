@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from tipstaff.cli.score import REASONS_IN_WORDS
-from tipstaff.types import Reason
+from tipstaff.types import Highlight, Reason
 from tipstaff_server.evaluator.marks import shared_words, words_of
 from tipstaff_trainer.workspace.tables import Row, now
 
@@ -87,6 +87,31 @@ def compared(row: Row) -> dict[str, Markup]:
     }
 
 
+def lowered(text: str, highlights: Sequence[Highlight]) -> Markup:
+    """A text with the words marked that lowered its score, the stronger ones more so.
+
+    Each mark ends in its rank for those who can't see it; the list beside it says the rest.
+    """
+    parts: list[Markup] = []
+    at = 0
+    ranks = {each: rank for rank, each in enumerate(by_weight(highlights), start=1)}
+    for each in highlights:
+        strength = "most" if ranks[each] == 1 else "more"
+        parts += [
+            escape(text[at : each.start]),
+            Markup('<mark class="lowers {}">{}<sup>{}</sup></mark>').format(
+                strength, text[each.start : each.end], ranks[each]
+            ),
+        ]
+        at = each.end
+    return Markup("").join([*parts, escape(text[at:])])
+
+
+def by_weight(highlights: Sequence[Highlight]) -> list[Highlight]:
+    """Highlights, what lowered the score most first."""
+    return sorted(highlights, key=lambda each: -each.weight)
+
+
 def chart(
     title: str,
     series: Sequence[tuple[str, Points]],
@@ -162,9 +187,15 @@ def in_words(reason: Reason) -> str:
 
 FILTERS: dict[str, Any] = {
     "ago": ago,
+    "by_weight": by_weight,
     "in_words": in_words,
     "number": number,
     "shortened": shortened,
     "verdict_word": verdict_word,
 }
-GLOBALS: dict[str, Any] = {"chart": chart, "compared": compared, "lasted": lasted}
+GLOBALS: dict[str, Any] = {
+    "chart": chart,
+    "compared": compared,
+    "lasted": lasted,
+    "lowered": lowered,
+}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tipstaff.errors import TipstaffError
 from tipstaff_server import repository
-from tipstaff_server.evaluator.bundle import read_manifest
+from tipstaff_server.evaluator.bundle import Bundle, read_manifest
+from tipstaff_server.evaluator.cases import Case, bundle_cases
 from tipstaff_server.evaluator.manifest import CARD_FILE, Manifest
 from tipstaff_trainer.errors import WorkspaceError
 
@@ -75,6 +76,19 @@ def card(folder: Path, name: str, version: int) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise WorkspaceError(f"{name} version {version}: no model card: {error}") from error
+
+
+def named_cases(folder: Path, version: EvaluatorVersion) -> tuple[Case, ...]:
+    """The named cases that a version brings along.
+
+    Raises:
+        BundleError: They are damaged.
+    """
+    if version.manifest is None:
+        return ()
+    path = repository.bundle_path(folder, version.name, version.version)
+    # Not opened, which would read all its files: this one is verified as it is read.
+    return bundle_cases(Bundle(path, version.manifest)) or ()
 
 
 def read_curves(file: Path) -> Curves:

@@ -15,6 +15,8 @@ from tipstaff_trainer.workspace.tables import Job
 _LISTENS = re.compile(r"gRPC on (\S+)")
 # People wait longer than applications do; long texts take their time.
 _TIMEOUT = 5.0
+# Up to 64 runs more than a score's.
+_EXPLAINED_TIMEOUT = 15.0
 
 
 class Serving:
@@ -66,8 +68,13 @@ class Serving:
         found = _LISTENS.findall(self._jobs.log(running.id, most=10**6))
         return found[-1] if found else None
 
-    def score(self, name: str, interaction: Interaction) -> Score:
+    def score(self, name: str, interaction: Interaction, *, explain: bool = False) -> Score:
         """Asks the server.
+
+        Args:
+            name: The evaluator's.
+            interaction: What to score.
+            explain: Also ask which words of the output lowered the score, which takes seconds.
 
         Raises:
             WorkspaceError: No server runs.
@@ -81,6 +88,8 @@ class Serving:
             output=interaction.output,
             ground_truth=interaction.ground_truth,
             evaluator=name,
+            explain=explain,
+            timeout=_EXPLAINED_TIMEOUT if explain else None,
         )
 
     def serves(self) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """What a workspace remembers, as tables.
 
     Criterion ◀─ Dataset ◀─ Row ◀─ Label         labels are only ever added
-                    ▲        ▲
+        ▲           ▲        ▲
+    NamedCase       │        │
                     │        ├──── ReviewItem    a row that waits for a person, or was seen by one
                     │        └──── RowScore      what an evaluator's version says of a row
                     └────────────── Job          work in the background
@@ -71,6 +72,29 @@ class Criterion(Table):
     version: Mapped[int]
     criterion: Mapped[str] = mapped_column(Text)
     prompt: Mapped[str] = mapped_column(Text)
+    author: Mapped[str] = mapped_column(String(80), default="")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class NamedCase(Table):
+    """What evaluators for a criterion must or must not let through; see `evaluator.cases.Case`.
+
+    Attributes:
+        criterion: The name of the criterion that it is kept with, whatever the version.
+        name: No other of the criterion has it.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (Index("cases_name", "criterion", "name", unique=True),)
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True)
+    criterion: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(Text)
+    expect: Mapped[str] = mapped_column(String(12))
+    input: Mapped[str | None] = mapped_column(Text)
+    output: Mapped[str | None] = mapped_column(Text)
+    ground_truth: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text, default="")
     author: Mapped[str] = mapped_column(String(80), default="")
     created_at: Mapped[datetime] = mapped_column(default=now)
 

@@ -13,12 +13,16 @@ import transformers
 from tipstaff.errors import TipstaffError
 from tipstaff.types import Field
 from tipstaff_server import repository
+from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
+from tipstaff_server.evaluator.cases import CASES, Case, run_cases
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_trainer.data import Row, check_trainable
 from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.pipeline import train_evaluator
+from tipstaff_trainer.workspace.cases import told
+from tipstaff_trainer.workspace.datasets import as_labelled
 from tipstaff_trainer.workspace.measuring import measure
 from tipstaff_trainer.workspace.tables import Job
 from tipstaff_trainer.workspace.workspace import BUNDLE_FOLDER, Workspace
@@ -32,7 +36,14 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     dataset = workspace.datasets.get(int(given["dataset"]))
     rows = _narrowed(workspace.datasets.labelled(dataset.id, part="train"), fields)
     test_rows = _narrowed(workspace.datasets.labelled(dataset.id, part="test"), fields)
+    settings = TrainSettings.model_validate(given["settings"])
+    # The full evaluator, which teaches the small one, labels them.
+    unlabelled = [] if settings.size == "full" else _unlabelled(workspace, dataset.id, fields)
     print(f"{len(rows)} rows to train on, {len(test_rows)} to test on", flush=True)
+    if unlabelled:
+        print(f"{len(unlabelled)} rows without a label to learn from too", flush=True)
+    # A job of an older Tipstaff says nothing of cases.
+    cases = None if given.get("cases") is None else CASES.validate_python(tuple(given["cases"]))
     for warning in check_trainable(rows):
         print(f"warning: {warning}", flush=True)
     out = workspace.jobs.folder(job.id) / BUNDLE_FOLDER
@@ -44,9 +55,11 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
             name=name,
             out=out,
             fields=fields,
-            settings=TrainSettings.model_validate(given["settings"]),
+            settings=settings,
             test_rows=test_rows,
+            unlabelled=unlabelled,
             criterion=given["criterion"],
+            cases=cases,
         )
     version = _published(bundle, workspace)
     serving = repository.serving_version(workspace.repository, name)
@@ -62,7 +75,27 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
         "metrics": bundle.manifest.metrics,
         "versions": versions,
         "measured": measured,
+        "cases": _outcomes(bundle, cases or ()),
     }
+
+
+def _outcomes(bundle: Bundle, cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """What became of the named cases, for people."""
+    if not cases:
+        return []
+    outcomes = run_cases(Evaluator.load(bundle.path), cases)
+    for outcome in outcomes:
+        print(f"named case {outcome}: {'met' if outcome.met else 'FAILS'}", flush=True)
+    return [told(each) for each in outcomes]
+
+
+def _unlabelled(workspace: Workspace, dataset: int, fields: Sequence[Field]) -> list[Row]:
+    rows = [
+        as_labelled(row)
+        for row in workspace.datasets.rows(dataset, only="unlabelled")
+        if row.part == "train"
+    ]
+    return _narrowed(rows, fields)
 
 
 def _published(bundle: Bundle, workspace: Workspace) -> int:

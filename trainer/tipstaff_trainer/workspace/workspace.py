@@ -19,7 +19,10 @@ from pydantic import ValidationError
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field, Interaction
-from tipstaff_server import repository
+from tipstaff_server import gate, repository
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.cases import CASES, Case, Outcome
+from tipstaff_trainer.cases import read_cases
 from tipstaff_trainer.data import LabelSource
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.distil.settings import TrainSettings
@@ -29,6 +32,7 @@ from tipstaff_trainer.judge.review_queue import RankBy
 from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.workspace import evaluators, formats
 from tipstaff_trainer.workspace.candidates import Kind, ScoredBy
+from tipstaff_trainer.workspace.cases import Cases
 from tipstaff_trainer.workspace.criteria import Criteria
 from tipstaff_trainer.workspace.database import Database, sqlite_url
 from tipstaff_trainer.workspace.datasets import Datasets
@@ -75,6 +79,7 @@ class Workspace:
         reviews: The review queues.
         scores: What evaluators say of rows, to choose some for review by.
         criteria: What is judged.
+        cases: Named cases, by criterion.
         jobs: Work in the background.
         serving: The server that the playground asks.
 
@@ -95,9 +100,11 @@ class Workspace:
         self.datasets = Datasets(self.database)
         self.reviews = Reviews(self.database)
         self.scores = Scores(self.database)
+        self.cases = Cases(self.database)
         self.criteria = Criteria(self.database)
         self.jobs = Jobs(self.database, self.folder / JOBS_FOLDER, self.folder)
         self.serving = Serving(self.jobs, self.repository, server)
+        self._tried: dict[tuple[str, int], list[Outcome]] = {}
 
     def upload_dataset(
         self,
@@ -299,6 +306,7 @@ class Workspace:
         name: str,
         columns: Sequence[Field] | None = None,
         settings: Mapping[str, Any] | TrainSettings | None = None,
+        cases: Sequence[Case] | str | Path | None = None,
         wait: bool | float = False,
         who: str = "",
     ) -> Job:
@@ -308,13 +316,16 @@ class Workspace:
             dataset: Which.
             name: The evaluator's: a-z, 0-9 and -.
             columns: The fields it reads; all that the rows have when None.
-            settings: As `TrainSettings`; what suits data and machine when None.
+            settings: As `TrainSettings`; what suits data and machine when None. With `size` small,
+                the rows without a label are learnt from too.
+            cases: Named cases that must hold before the version serves, or a YAML file of them;
+                those kept with the data set's criterion when None.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
         Raises:
             WorkspaceError: There is no such data set.
-            UsageError: The name, the columns or the settings won't do.
+            UsageError: The name, the columns, the settings or a case won't do.
             JobError: It was waited for and failed.
         """
         found = self.datasets.get(dataset)
@@ -327,6 +338,7 @@ class Workspace:
         if found.labelled == 0:
             raise WorkspaceError(f"{found.name}: no row has a label yet: label some first")
         criterion = self.criteria.get(found.criterion).criterion if found.criterion else ""
+        named = self._named_cases(found, cases, fields)
         job = self.jobs.start(
             "train",
             f"Train {name} on {found.name}",
@@ -336,6 +348,8 @@ class Workspace:
                 "fields": [field for field in FIELDS if field in fields],
                 "settings": checked.model_dump(mode="json"),
                 "criterion": criterion,
+                # None says nothing of cases: then those of the version that serves must hold.
+                "cases": CASES.dump_python(named, mode="json") if named else None,
             },
             dataset=found.id,
             who=who,
@@ -429,22 +443,67 @@ class Workspace:
         """What a training has logged so far."""
         return evaluators.read_curves(self.jobs.folder(job.id) / CURVES_FILE)
 
-    def promote(self, name: str, version: int) -> int | None:
+    def try_cases(self, name: str, version: int) -> list[Outcome]:
+        """What a version makes of the named cases that it must meet before it serves.
+
+        They are its own, or, where it brings none, those of the version that serves.
+
+        Raises:
+            RepositoryError: There is no such evaluator or version.
+            BundleError: The version's bundle is damaged.
+            InvalidRequest: A case has none of the fields that it reads; names it.
+        """
+        self.scored_by(name, version)
+        serving = repository.serving_version(self.repository, name)
+        outcomes = gate.try_cases(
+            Bundle.open(repository.bundle_path(self.repository, name, version)),
+            None if serving is None else repository.bundle_path(self.repository, name, serving),
+        )
+        self._tried[name, version] = outcomes
+        return outcomes
+
+    def tried(self, name: str, version: int) -> list[Outcome] | None:
+        """The outcomes that `try_cases` had last; None where it has not been asked here yet."""
+        return self._tried.get((name, version))
+
+    def promote(self, name: str, version: int, *, force: bool = False) -> int | None:
         """Lets a version serve; servers that follow the repository change over by themselves.
+
+        Args:
+            name: The evaluator's.
+            version: Which.
+            force: Though named cases fail.
 
         Returns:
             The version that served before, None if none did.
 
         Raises:
+            PromotionRefused: It fails a named case that the version now serving does not.
             RepositoryError: There is no such evaluator or version.
             BundleError: The version's bundle is damaged.
         """
-        return repository.promote(self.repository, name, version)
+        return repository.promote(self.repository, name, version, force=force)
 
     def close(self) -> None:
         """Closes the database; jobs and the server go on."""
         self.serving.close()
         self.database.close()
+
+    def _named_cases(
+        self, dataset: Dataset, cases: Sequence[Case] | str | Path | None, fields: Sequence[Field]
+    ) -> tuple[Case, ...]:
+        """The cases that a training takes along."""
+        if cases is None:
+            chosen = self.cases.of(dataset.criterion)
+        else:
+            chosen = read_cases(Path(cases)) if isinstance(cases, (str, Path)) else tuple(cases)
+        for case in chosen:
+            if all(case.interaction.get(field) is None for field in fields):
+                raise UsageError(
+                    f'named case "{case.name}" has none of {", ".join(fields)}, which the '
+                    "evaluator is to read: give it one, or take it away"
+                )
+        return chosen
 
     def _rulings(self, name: str, version: int | None, rows: Sequence[Interaction]) -> list[Ruling]:
         from tipstaff_server.evaluator import Evaluator

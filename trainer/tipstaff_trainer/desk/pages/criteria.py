@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_server.evaluator.cases import Expectation
+from tipstaff_trainer.cases import make_case, parse_cases
+from tipstaff_trainer.desk.web import Asked, get, post, upload_of
+from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.criteria import preview
 from tipstaff_trainer.workspace.tables import Criterion
 
+_CASE = ("name", "expect", "input", "output", "ground_truth", "note")
 _EMPTY_PROMPT = """Decide whether …
 
 What the user asked:
@@ -26,6 +32,8 @@ def routes() -> list[Route]:
         get("/criteria", show_all),
         get("/criteria/{name:str}", show),
         post("/criteria/{name:str}", save),
+        get("/criteria/{name:str}/cases", show_cases),
+        post("/criteria/{name:str}/cases", change_cases),
     ]
 
 
@@ -63,6 +71,48 @@ def save(asked: Asked) -> Response:
     return asked.go(f"/criteria/{saved.name}", f"Saved as version {saved.version}.")
 
 
+def show_cases(asked: Asked) -> Response:
+    """What evaluators for a criterion must and must not let through."""
+    return _cases_page(asked)
+
+
+def change_cases(asked: Asked) -> Response:
+    """Adds a case that was typed or a file of them, or takes one away."""
+    criterion = asked.workspace.criteria.get(asked.request.path_params["name"]).name
+    here = f"/criteria/{criterion}/cases"
+    try:
+        match asked.text("action"):
+            case "remove":
+                asked.workspace.cases.remove(criterion, asked.text("case"))
+                return asked.go(here, "The case is gone; versions that have it keep it.", "note")
+            case "upload":
+                file = upload_of(asked, "file")
+                if file is None:
+                    raise WorkspaceError("no file was chosen")
+                cases = parse_cases(file.file.read(), shown=(file.filename or "the file")[:200])
+            case _:
+                given = {name: text for name in _CASE if (text := asked.text(name))}
+                cases = (make_case(given, place="the case"),)
+        replaced = asked.workspace.cases.add(criterion, cases, who=asked.who)
+    except TipstaffError as error:
+        return _cases_page(asked, str(error))
+    said = f"{len(cases)} named case{'s' if len(cases) > 1 else ''} kept"
+    return asked.go(here, f"{said}, {replaced} in place of another." if replaced else f"{said}.")
+
+
+def _cases_page(asked: Asked, error: str = "") -> Response:
+    criterion = asked.workspace.criteria.get(asked.request.path_params["name"])
+    return asked.page(
+        "cases.html",
+        status=400 if error else 200,
+        criterion=criterion,
+        cases=asked.workspace.cases.of(criterion.name),
+        values={name: asked.text(name) for name in _CASE},
+        expectations=get_args(Expectation),
+        error=error,
+    )
+
+
 def _editor(asked: Asked, criterion: Criterion, error: str = "") -> Response:
     datasets = asked.workspace.datasets.all()
     chosen = asked.whole("dataset") or (datasets[0].id if datasets else None)
@@ -84,5 +134,6 @@ def _editor(asked: Asked, criterion: Criterion, error: str = "") -> Response:
         chosen=chosen,
         number=number,
         question=question,
+        cases=len(asked.workspace.cases.of(criterion.name)) if criterion.name else 0,
         error=error,
     )

@@ -10,8 +10,12 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
+from tipstaff_server.errors import PromotionRefused
 from tipstaff_trainer.desk.web import Asked, get, inside, post
 from tipstaff_trainer.workspace import evaluators
+from tipstaff_trainer.workspace.cases import told
+
+_SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
 
 
 def routes() -> list[Route]:
@@ -21,6 +25,7 @@ def routes() -> list[Route]:
         post("/evaluators", train),
         get("/evaluators/{name:str}/{version:int}", show),
         post("/evaluators/{name:str}/{version:int}/promote", promote),
+        post("/evaluators/{name:str}/{version:int}/cases", run_cases),
         post("/evaluators/{name:str}/{version:int}/measure", measure),
     ]
 
@@ -32,11 +37,7 @@ def show_all(asked: Asked) -> Response:
 
 def train(asked: Asked) -> Response:
     """Starts a training."""
-    settings: dict[str, Any] = {
-        name: value
-        for name in ("base", "epochs", "learning_rate", "max_length", "seed")
-        if (value := asked.text(name))
-    }
+    settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := asked.text(name))}
     try:
         job = asked.workspace.fine_tune(
             asked.whole("dataset", 0) or 0,
@@ -52,6 +53,10 @@ def train(asked: Asked) -> Response:
 
 def show(asked: Asked) -> Response:
     """One version: its numbers beside those of the one that serves, and its card."""
+    return _version_page(asked)
+
+
+def _version_page(asked: Asked, *, refused: bool = False) -> Response:
     name, number = asked.request.path_params["name"], asked.number("version")
     card = evaluators.card(asked.workspace.repository, name, number)
     found = [each for each in asked.workspace.list_evaluators() if each.name == name]
@@ -65,8 +70,13 @@ def show(asked: Asked) -> Response:
         # A report is on the first of them.
         and job.result["versions"][0] == number
     ]
+    outcomes = asked.workspace.tried(name, number) or ()
     return asked.page(
         "evaluator.html",
+        status=409 if refused else 200,
+        refused=refused,
+        cases=evaluators.named_cases(asked.workspace.repository, shown),
+        outcomes=[told(each) for each in outcomes],
         shown=shown,
         serving=next((each for each in found if each.serving), None),
         versions=found,
@@ -77,15 +87,30 @@ def show(asked: Asked) -> Response:
 
 
 def promote(asked: Asked) -> Response:
-    """Lets a version serve; an older one, to roll back."""
+    """Lets a version serve; an older one, to roll back. Its named cases must hold."""
     name, version = asked.request.path_params["name"], asked.number("version")
-    before = asked.workspace.promote(name, version)
+    outcomes = asked.workspace.try_cases(name, version)
+    try:
+        before = asked.workspace.promote(name, version, force=asked.text("force") == "yes")
+    except PromotionRefused:
+        return _version_page(asked, refused=True)
     if asked.workspace.serving.own:
         asked.workspace.serving.start(who=asked.who)
     was = f" in place of version {before}" if before and before != version else ""
+    met = sum(each.met for each in outcomes)
+    held = f" {met} of {len(outcomes)} named cases came out as expected." if outcomes else ""
     return asked.go(
-        inside(asked.text("back"), "/evaluators"), f"{name} version {version} is online{was}."
+        inside(asked.text("back"), "/evaluators"),
+        f"{name} version {version} is online{was}.{held}",
+        "good" if met == len(outcomes) else "note",
     )
+
+
+def run_cases(asked: Asked) -> Response:
+    """Runs a version's named cases, to be seen."""
+    name, version = asked.request.path_params["name"], asked.number("version")
+    asked.workspace.try_cases(name, version)
+    return asked.go(f"/evaluators/{name}/{version}#cases")
 
 
 def measure(asked: Asked) -> Response:
@@ -118,12 +143,10 @@ def _overview(asked: Asked, error: str = "") -> Response:
             if job.state != "done"
         ],
         datasets=datasets,
+        cases=asked.workspace.cases.counts(),
         chosen=asked.whole("dataset") or (datasets[0].id if datasets else None),
         fields=FIELDS,
-        values={
-            name: asked.text(name)
-            for name in ("name", "base", "epochs", "learning_rate", "max_length", "seed")
-        },
+        values={name: asked.text(name) for name in ("name", *_SETTINGS)},
         columns=asked.texts("columns") or list(FIELDS),
         error=error,
     )

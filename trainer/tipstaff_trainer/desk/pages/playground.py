@@ -40,9 +40,10 @@ def score(asked: Asked) -> Response:
     given = Interaction(**{name: text or None for name, text in texts.items()})
     if not any(texts.values()):
         return _page(asked, texts, error="Write something into at least one of the fields.")
+    explain = asked.text("explain") == "yes"
     started = time.perf_counter()
     try:
-        result = asked.workspace.serving.score(asked.text("evaluator"), given)
+        result = asked.workspace.serving.score(asked.text("evaluator"), given, explain=explain)
     except TipstaffError as error:
         return _page(asked, texts, error=str(error))
     return _page(asked, texts, result=result, took=time.perf_counter() - started)
@@ -79,5 +80,6 @@ def _page(
         server=serving.job() if serving.own else None,
         online=online,
         chosen=asked.text("evaluator"),
+        explain=asked.text("explain") == "yes",
         error=error,
     )

@@ -1,0 +1,78 @@
+"""Named cases on the desk, and a promotion that they stop."""
+
+from __future__ import annotations
+
+import pytest
+from desk_forms import hidden
+from tiny_bundle import make_bundle
+
+from tipstaff_server import repository
+from tipstaff_server.evaluator.cases import Case
+
+HERE = "/criteria/faithfulness/cases"
+RIGHT = Case(
+    name="<b>right</b>",
+    expect="pass",
+    input="capital of france",
+    output="paris",
+    ground_truth="paris",
+)
+
+
+@pytest.fixture
+def browser(visit):
+    return visit()
+
+
+def test_cases_are_typed_brought_and_taken_away(browser, workspace):
+    form = hidden(browser.get(HERE).text)
+    typed = {"action": "add", "name": "late", "expect": "block", "output": "yes"}
+    assert "1 named case kept." in browser.post(HERE, data=form | typed).text
+    content = b"- {name: late, expect: not-pass, output: no}\n- {name: b, expect: pass, input: x}"
+    upload = form | {"action": "upload"}
+    page = browser.post(HERE, data=upload, files={"file": ("c.yaml", content)})
+    assert "2 named cases kept, 1 in place of another." in page.text
+    assert [case.expect for case in workspace.cases.of("faithfulness")] == ["not-pass", "pass"]
+    assert "2 named cases" in browser.get("/criteria/faithfulness").text
+    browser.post(HERE, data=form | {"action": "remove", "case": "late"})
+    assert [case.name for case in workspace.cases.of("faithfulness")] == ["b"]
+
+
+def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
+    form = hidden(browser.get(HERE).text)
+    for fields, files, message in [
+        ({"action": "add", "name": "late", "expect": "block"}, None, "the case (late)"),
+        ({"action": "add", "expect": "block", "output": "x"}, None, "name"),
+        ({"action": "upload"}, None, "no file was chosen"),
+        ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x")}, "c.yaml: is not YAML"),
+        ({"action": "upload"}, {"file": ("c.yaml", b"\xff")}, "c.yaml: is not YAML"),
+        ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x}")}, "c.yaml, case 1 (x)"),
+    ]:
+        page = browser.post(HERE, data=form | fields, files=files)
+        assert (page.status_code, message in page.text) == (400, True), message
+    assert 'value="late"' in browser.post(HERE, data=form | {"name": "late"}).text
+    assert not workspace.cases.of("faithfulness")
+    assert browser.get("/criteria/funny/cases").status_code == 404
+
+
+def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
+    browser, workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workspace.serving, "start", lambda **_: None)
+    for version, bias in enumerate((9.0, -9.0), start=1):
+        bundle = make_bundle(tmp_path / str(version), bias=bias, cases=(RIGHT,))
+        repository.publish(bundle, workspace.repository)
+    page = browser.get("/evaluators/tiny/1").text
+    assert "&lt;b&gt;right" in page
+    form = hidden(page)
+    held = browser.post("/evaluators/tiny/1/promote", data=form)
+    assert "tiny version 1 is online. 1 of 1 named cases came out as expected." in held.text
+    refused = browser.post("/evaluators/tiny/2/promote", data=form)
+    assert (refused.status_code, "version 1, which is online, meets" in refused.text) == (409, True)
+    assert 'BLOCK <span class="chip bad">fails</span>' in refused.text
+    assert "--force" not in refused.text
+    assert repository.serving_version(workspace.repository, "tiny") == 1
+    forced = browser.post("/evaluators/tiny/2/promote", data=form | {"force": "yes"})
+    assert "0 of 1 named cases" in forced.text
+    assert repository.serving_version(workspace.repository, "tiny") == 2
+    assert 'class="chip bad">fails' in browser.post("/evaluators/tiny/2/cases", data=form).text

@@ -1,0 +1,61 @@
+"""The playground, with a real server behind it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from desk_forms import LOCAL, hidden
+from running_server import Starter
+from starlette.testclient import TestClient
+from tiny_bundle import make_bundle
+
+from tipstaff.types import Highlight
+from tipstaff_trainer.desk import views
+from tipstaff_trainer.desk.app import build
+from tipstaff_trainer.desk.settings import DeskSettings
+from tipstaff_trainer.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("playground")
+    start = Starter(folder)
+    server = start(make_bundle(folder / "tiny", name="tiny"))
+    workspace = Workspace(folder / "workspace", server=server.address)
+    yield TestClient(build(workspace, DeskSettings()), base_url=LOCAL)
+    workspace.close()
+    start.stop()
+
+
+def score(browser, **fields):
+    form = hidden(browser.get("/playground").text) | {"evaluator": "tiny"} | fields
+    return browser.post("/playground", data=form).text
+
+
+def test_words_that_lowered_a_score_are_marked_and_listed(browser):
+    output = "<b>no</b> refund of the euro price can not be in 90 days sorry"
+    page = score(browser, output=output, ground_truth="refund in 14 days", explain="yes")
+    shown = re.search(r'id="explained">(.*?)</p>', page)[1]
+    assert "<b>" not in shown
+    marked = re.findall(r'<mark class="lowers \w+">(.*?)<sup>(\d)</sup></mark>', shown)
+    assert marked
+    listed = re.findall(r"<li>“(.*?)”", page)
+    # The list goes by weight, as the numbers in the text do.
+    assert listed == [word for word, _ in sorted(marked, key=lambda each: each[1])]
+    plain = score(browser, output=output, ground_truth="refund in 14 days")
+    assert 'id="explained"' not in plain
+    assert re.search(r'id="score">([\d.]+)', plain)[1] == re.search(r'id="score">([\d.]+)', page)[1]
+
+
+def test_nothing_to_explain_is_said(browser):
+    page = score(browser, input="refund my order", explain="yes")
+    assert "can’t explain this one" in page or "No words of the output did" in page
+
+
+def test_marks_are_numbered_by_weight_and_nothing_is_lost_between():
+    found = [Highlight(2, 5, 0.5), Highlight(8, 10, 2.0)]
+    assert views.lowered("a <&> b cd e", found) == (
+        'a <mark class="lowers more">&lt;&amp;&gt;<sup>2</sup></mark> b'
+        ' <mark class="lowers most">cd<sup>1</sup></mark> e'
+    )
