@@ -2,6 +2,7 @@
 
     REPO/<name>/<version>/     a bundle; versions count 1, 2, … and never change once written
     REPO/<name>/serving.json   which version serves; replaced atomically
+    REPO/<name>/archived-<v>/  a version that was laid aside; its number is not given again
 
 To publish is to add a version; to promote is to let one serve; to roll back is to promote an older
 one. Several may publish at once: a version appears whole, by renaming, or not at all.
@@ -27,6 +28,7 @@ SERVING_FILE = "serving.json"
 
 _NAME: TypeAdapter[str] = TypeAdapter(EvaluatorName)
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_ARCHIVED = "archived-"
 
 
 class Serving(BaseModel):
@@ -71,7 +73,7 @@ def publish(bundle: Path, repository: Path, *, promote: bool = False, force: boo
     try:
         folder = repository / name
         folder.mkdir(parents=True, exist_ok=True)
-        version = max(versions(repository, name), default=0) + 1
+        version = max([*versions(repository, name), *_archived(folder)], default=0) + 1
         while True:
             try:
                 write_atomically(
@@ -115,6 +117,39 @@ def promote(repository: Path, name: str, version: int, *, force: bool = False) -
             f"{repository}: {name} has no version {version}, only {', '.join(map(str, found))}"
         )
     return _let_serve(repository, name, version, force=force)
+
+
+def archive(repository: Path, name: str, version: int) -> Path:
+    """Lays a version aside that doesn't serve; no later one gets its number.
+
+    Args:
+        repository: The repository's folder.
+        name: The evaluator's.
+        version: Which.
+
+    Returns:
+        The folder that it is in from then on. Renaming it to the version's number brings it back;
+        to make room its files may be deleted, but not the folder.
+
+    Raises:
+        RepositoryError: There is no such version, it serves, or it can't be moved.
+    """
+    if version not in versions(repository, name):
+        raise RepositoryError(f"{repository}: {name} has no version {version}")
+    path = bundle_path(repository, name, version)
+    aside = path.with_name(f"{_ARCHIVED}{version}")
+    try:
+        if serving_version(repository, name) != version:
+            path.rename(aside)
+        if serving_version(repository, name) != version:
+            return aside
+        if not path.exists():
+            aside.rename(path)  # it was promoted just now
+    except OSError as error:
+        raise RepositoryError(f"{path}: can't be moved: {error.strerror}") from error
+    raise RepositoryError(
+        f"{name} version {version} serves: promote another version before this is laid aside"
+    )
 
 
 def set_serving(repository: Path, name: str, version: int) -> None:
@@ -251,6 +286,13 @@ def _copy(bundle: Bundle, target: Path) -> None:
     (target / MANIFEST_FILE).write_bytes(manifest)
     if Bundle.open(target).manifest != bundle.manifest:
         raise BundleError(bundle.path / MANIFEST_FILE, "changed while it was published")
+
+
+def _archived(folder: Path) -> list[int]:
+    """The numbers of the versions that were laid aside."""
+    names = (entry.name for entry in folder.iterdir() if entry.name.startswith(_ARCHIVED))
+    numbers = (name.removeprefix(_ARCHIVED) for name in names)
+    return [int(number) for number in numbers if _VERSION.fullmatch(number)]
 
 
 def _is_evaluator(entry: Path) -> bool:

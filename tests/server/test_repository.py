@@ -143,3 +143,17 @@ def test_a_repository_that_is_not_there(repo, bundle, tmp_path):
     file.touch()
     with pytest.raises(RepositoryError, match="can't be written"):
         repository.publish(bundle, file / "repo")
+
+
+def test_a_version_laid_aside_is_gone_and_its_number_is_not_given_again(tmp_path):
+    bundle, repo = make_bundle(tmp_path / "bundle"), tmp_path / "repo"
+    for promote in (True, False, False):
+        repository.publish(bundle, repo, promote=promote)
+    aside = repository.archive(repo, "tiny", 3)
+    assert (aside / "manifest.json").exists()
+    assert repository.versions(repo, "tiny") == (1, 2)
+    assert repository.publish(bundle, repo) == 4
+    for version in (1, 3):
+        with pytest.raises(RepositoryError, match=r"version 1 serves|no version 3"):
+            repository.archive(repo, "tiny", version)
+    assert repository.serving_version(repo, "tiny") == 1

@@ -1,4 +1,4 @@
-"""A data set's page: which rows people should see."""
+"""The list of data sets and a data set's page: searching, choosing rows, the archive."""
 
 from __future__ import annotations
 
@@ -54,3 +54,51 @@ def test_rows_are_scored_before_they_are_compared_with_scores(visit, workspace, 
     for wrong in ("tiny", "tiny/9", "funny/1"):
         refused = browser.post(f"{here}/queue", data=form | {"scored_by": wrong})
         assert 'class="notice bad"' in refused.text
+
+
+def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_path):
+    file = tmp_path / "May.csv"
+    file.write_text("output\nGrün & <b>Élan</b>\nrot\n")
+    may = workspace.upload_dataset(file)
+    browser = visit()
+    found = browser.get(f"/datasets/{may.id}?words=elan+GRÜ").text
+    assert "&lt;b&gt;Élan" in found
+    assert "rot" not in found
+    assert "only=human&amp;words=elan%20GR%C3%9C#rows" in found
+    nothing = browser.get(f"/datasets/{may.id}?words=%22OR+blue")
+    assert (nothing.status_code, "holds “&#34;OR blue”" in nothing.text) == (200, True)
+    listed = browser.get("/datasets?words=ma").text
+    assert ">May<" in listed
+    assert ">rows<" not in listed
+    assert "No such data set" in browser.get("/datasets?words=%25").text
+
+
+def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dataset):
+    browser = visit()
+    here = f"/datasets/{dataset.id}"
+    form = hidden(browser.get(here).text)
+    assert "in the archive" in browser.post(f"{here}/archive", data=form).text
+    assert ">rows<" not in browser.get("/datasets").text
+    assert ">rows<" in browser.get("/datasets?archived=yes").text
+    assert "rows is back" in browser.post(f"{here}/archive", data=form | {"action": "restore"}).text
+    refused = browser.post(f"{here}/delete", data=form | {"name": "rows"})
+    assert "only what is in the archive" in refused.text
+    browser.post(f"{here}/archive", data=form)
+    assert "type its name" in browser.post(f"{here}/delete", data=form | {"name": "row"}).text
+    assert "rows is deleted" in browser.post(f"{here}/delete", data=form | {"name": "rows"}).text
+    assert browser.get(here).status_code == 404
+
+
+def test_a_version_is_laid_aside_unless_it_is_online(visit, workspace, tmp_path):
+    bundle = make_bundle(tmp_path / "tiny")
+    for promote in (True, False):
+        repository.publish(bundle, workspace.repository, promote=promote)
+    browser = visit()
+    page = browser.get("/evaluators/tiny/2").text
+    assert "Archive version 2" in page
+    assert "Archive version" not in browser.get("/evaluators/tiny/1").text
+    refused = browser.post("/evaluators/tiny/1/archive", data=hidden(page))
+    assert "promote another version" in refused.text
+    aside = browser.post("/evaluators/tiny/2/archive", data=hidden(page))
+    assert "repository/tiny/archived-2" in aside.text
+    assert repository.versions(workspace.repository, "tiny") == (1,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.schema import CreateColumn
 
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace import search
 from tipstaff_trainer.workspace.tables import Table
 
 # How long a writer waits for another one, in seconds; jobs and the desk share the database.
 _PATIENCE = 20
+# A writer that waits looks again after a tenth of a second (sqlite3_busy_timeout).
+_NOTICED = 0.11
 # Any number that is no other program's in the same PostgreSQL database.
 _SET_UP_LOCK = 20_260_101
 
@@ -52,6 +56,7 @@ class Database:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_SET_UP_LOCK})"))
             Table.metadata.create_all(connection)
             _grow(connection)
+            search.set_up(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -68,6 +73,11 @@ class Database:
         """
         with _plainly(), self._write.begin() as session:
             yield session
+
+    def let_others_write(self) -> None:
+        """Leaves SQLite alone for as long as others who wait to write take to notice."""
+        if self.is_sqlite:
+            time.sleep(_NOTICED)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -1,26 +1,26 @@
-"""Data sets: rows in, pages of them, rows out."""
+"""Data sets: pages of their rows, their labels, splits; `storing` brings rows in and out."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, or_, select, update
 
-from tipstaff.types import FIELDS, Interaction
+from tipstaff.types import Interaction
 from tipstaff_trainer.data import Data, check_split, split_rows
 from tipstaff_trainer.data import Row as LabelledRow
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace import search
 from tipstaff_trainer.workspace.database import Database
-from tipstaff_trainer.workspace.labels import counts
-from tipstaff_trainer.workspace.tables import Dataset, Label, Row, Table
+from tipstaff_trainer.workspace.storing import hide, store, sweep
+from tipstaff_trainer.workspace.tables import Dataset, Label, Row
 
 _AT_ONCE = 2000
+# The states of those that people know of.
+_SHOWN = ("ready", "archived")
 _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
 # What a page of rows can be narrowed to, by its name in the address.
 FILTERS = ("all", "unlabelled", "human", "judge", "other", "disputed", "test")
@@ -59,41 +59,51 @@ class Datasets:
                 f"{name[:80]!r} is no name for a data set: begin with a letter or digit, and use "
                 "letters, digits, spaces and . , ( ) + - _, 80 at most"
             )
-        with self._database.writing() as session:
-            if session.scalar(select(Dataset.id).where(Dataset.name == name)):
-                raise WorkspaceError(f"there is a data set {name!r} already: choose another name")
-            dataset = Dataset(
-                name=name,
-                file=file[:200],
-                fields=list(data.columns),
-                extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:100],
-                notes=list(data.warnings),
-                rows=len(data.rows),
-                author=who,
-            )
-            session.add(dataset)
-            session.flush()
-            total = Counter(counts(None, "", False))
-            for start in range(0, len(data.rows), _AT_ONCE):
-                part = data.rows[start : start + _AT_ONCE]
-                total.update(_insert(session, dataset.id, start, part, file or who))
-            session.execute(update(Dataset).where(Dataset.id == dataset.id).values({**total}))
-            session.execute(
-                update(Row)
-                .where(Row.dataset_id == dataset.id, Row.label_source != "")
-                .values(
-                    last_label=select(func.max(Label.id))
-                    .where(Label.row_id == Row.id)
-                    .scalar_subquery()
-                )
-                .execution_options(synchronize_session=False)
-            )
-        return self.get(dataset.id)
+        return self.get(store(self._database, name, data, file=file, who=who))
 
-    def all(self) -> Sequence[Dataset]:
-        """Every data set, the newest first."""
+    def all(self, *, words: str = "", archived: bool = False) -> Sequence[Dataset]:
+        """Every data set, the newest first.
+
+        Args:
+            words: Only those whose name, file or criterion holds each of these.
+            archived: Those that are laid aside, instead of the others.
+        """
+        query = select(Dataset).where(Dataset.state == ("archived" if archived else "ready"))
+        for word in words.split():
+            query = query.where(
+                or_(
+                    *(
+                        column.icontains(word, autoescape=True)
+                        for column in (Dataset.name, Dataset.file, Dataset.criterion)
+                    )
+                )
+            )
         with self._database.reading() as session:
-            return session.scalars(select(Dataset).order_by(Dataset.id.desc())).all()
+            return session.scalars(query.order_by(Dataset.id.desc())).all()
+
+    def archive(self, dataset: int, *, back: bool = False) -> None:
+        """Lays a data set aside, or brings it back; nothing of it is lost."""
+        with self._database.writing() as session:
+            session.execute(
+                update(Dataset)
+                .where(Dataset.id == dataset, Dataset.state.in_(_SHOWN))
+                .values(state="ready" if back else "archived")
+            )
+
+    def delete(self, dataset: int) -> None:
+        """Has a data set gone with all its labels; `sweep` frees the room that it took.
+
+        Raises:
+            WorkspaceError: It is not in the archive, or a job works on it.
+        """
+        found = self.get(dataset)
+        if found.state != "archived":
+            raise WorkspaceError(f"{found.name}: only what is in the archive is deleted")
+        hide(self._database, dataset)
+
+    def sweep(self) -> None:
+        """Frees the room of what was deleted, and of uploads that never came to an end."""
+        sweep(self._database)
 
     def get(self, which: int | str | Dataset) -> Dataset:
         """One data set by number or name, as it stands now.
@@ -105,11 +115,13 @@ class Datasets:
         with self._database.reading() as session:
             found = session.scalar(
                 select(Dataset).where(
-                    Dataset.id == key if isinstance(key, int) else Dataset.name == key
+                    Dataset.id == key if isinstance(key, int) else Dataset.name == key,
+                    Dataset.state.in_(_SHOWN),
                 )
             )
             if found is None:
-                names = ", ".join(session.scalars(select(Dataset.name).limit(20)))
+                shown = select(Dataset.name).where(Dataset.state == "ready")
+                names = ", ".join(session.scalars(shown.limit(20)))
                 raise WorkspaceError(
                     f"there is no data set {key!r}" + (f", only {names}" if names else " yet")
                 )
@@ -120,6 +132,7 @@ class Datasets:
         dataset: int,
         *,
         only: str = "all",
+        words: str = "",
         after: int = -1,
         before: int | None = None,
         size: int = 50,
@@ -129,11 +142,15 @@ class Datasets:
         Args:
             dataset: Which.
             only: One of `FILTERS`.
+            words: Only rows with all of these in their texts, or words that begin so.
             after: The position that the page comes after.
             before: The position that it comes before, instead.
             size: Rows at most.
         """
         query = _narrowed(dataset, only)
+        holds = search.holding(words, dataset, sqlite=self._database.is_sqlite)
+        if holds is not None:
+            query = query.where(holds)
         with self._database.reading() as session:
             if before is not None:
                 backwards = query.where(Row.position < before).order_by(Row.position.desc())
@@ -275,57 +292,3 @@ def _narrowed(dataset: int, only: str) -> Select[Row]:
         case "test":
             return query.where(Row.part == "test")
     raise WorkspaceError(f"rows can't be narrowed to {only!r}, only to {', '.join(FILTERS)}")
-
-
-def _insert(
-    session: Session, dataset: int, start: int, rows: Sequence[LabelledRow], file: str
-) -> Counter[str]:
-    """Adds rows with their labels in bulk; gives what they add to the counts."""
-    total: Counter[str] = Counter()
-    values: list[dict[str, Any]] = []
-    for position, row in enumerate(rows, start=start):
-        label = row.label if row.labelled else None
-        source = row.label_source if row.labelled else ""
-        total.update(counts(label, source, False))
-        values.append(
-            {
-                "dataset_id": dataset,
-                "position": position,
-                "key": _storable(row.id),
-                **{name: _storable(row.interaction.get(name)) for name in FIELDS},
-                "weight": row.weight,
-                "row_group": _storable(row.group),
-                "extra": {name: _storable(text) for name, text in row.extra.items()},
-                "label": label,
-                "label_source": source,
-                "selection": row.selection if row.labelled else "unknown",
-                "judge_label": label if source == "judge" else None,
-            }
-        )
-    # Plain tables, and the keys read afterwards: asking for them row by row takes far longer.
-    session.connection().execute(insert(Table.metadata.tables[Row.__tablename__]), values)
-    ids = session.scalars(
-        select(Row.id)
-        .where(Row.dataset_id == dataset, Row.position >= start)
-        .order_by(Row.position)
-    ).all()
-    given = [
-        {
-            "dataset_id": dataset,
-            "row_id": row_id,
-            "value": row.label,
-            "source": row.label_source,
-            "who": file[:200],
-            "selection": row.selection,
-        }
-        for row_id, row in zip(ids, rows, strict=True)
-        if row.labelled
-    ]
-    if given:
-        session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), given)
-    return total
-
-
-def _storable(text: str | None) -> Any:
-    # PostgreSQL's texts can't hold NUL.
-    return None if text is None else text.replace("\0", "\ufffd")

@@ -104,6 +104,8 @@ class Dataset(Table):
 
     Attributes:
         name: Unique among the data sets.
+        state: `loading` until all its rows are there, then `ready`; `archived` where it is laid
+            aside, `deleted` until nothing is left of it.
         file: The name of the file they came from, as its owner calls it.
         fields: The fields that its rows have.
         extra: The names of its other columns.
@@ -121,6 +123,7 @@ class Dataset(Table):
 
     id: Mapped[int] = mapped_column(_Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
+    state: Mapped[str] = mapped_column(String(8), default="ready", server_default="ready")
     file: Mapped[str] = mapped_column(String(200), default="")
     fields: Mapped[list[str]]
     extra: Mapped[list[str]]
@@ -256,6 +259,7 @@ class RowScore(Table):
     """
 
     __tablename__ = "scores"
+    __table_args__ = (Index("scores_row", "row_id"),)
 
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
     evaluator: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -133,6 +133,7 @@ class Workspace:
         """
         path = Path(file)
         shown = shown or path.name
+        self.datasets.sweep()
         data = formats.read(path, shown=shown, mapping=mapping, label_source=label_source)
         return self.datasets.add(
             Path(shown).stem if name is None else name, data, file=shown, who=who
@@ -151,6 +152,34 @@ class Workspace:
             WorkspaceError: There is no such data set, or the file can't be written.
         """
         return formats.write(self.datasets, self.datasets.get(dataset).id, Path(file), only=only)
+
+    def archive_dataset(self, dataset: AnyDataset) -> None:
+        """Lays a data set aside: it leaves the lists, and nothing of it is lost."""
+        self.datasets.archive(self.datasets.get(dataset).id)
+
+    def restore_dataset(self, dataset: AnyDataset) -> None:
+        """Brings a data set back from the archive."""
+        self.datasets.archive(self.datasets.get(dataset).id, back=True)
+
+    def delete_dataset(self, dataset: AnyDataset) -> None:
+        """Deletes a data set that is in the archive, with its labels, for good.
+
+        Raises:
+            WorkspaceError: It is not in the archive, or a job works on it.
+        """
+        self.datasets.delete(self.datasets.get(dataset).id)
+        self.datasets.sweep()
+
+    def archive_version(self, name: str, version: int) -> Path:
+        """Lays a version aside that is not Online; its number is not given again.
+
+        Returns:
+            The folder that it is kept in, which may be deleted.
+
+        Raises:
+            RepositoryError: There is no such version, or it is Online.
+        """
+        return repository.archive(self.repository, name, version)
 
     def split(self, dataset: AnyDataset, *, test_size: float = 0.2, seed: int = 0) -> list[str]:
         """Sets rows aside for testing; gives warnings. See `Datasets.split`."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
+from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -45,12 +46,29 @@ def routes() -> list[Route]:
         get("/datasets/{dataset:int}/label", ask_judge),
         post("/datasets/{dataset:int}/label", label),
         post("/datasets/{dataset:int}/queue", queue),
+        post("/datasets/{dataset:int}/archive", archive),
+        post("/datasets/{dataset:int}/delete", delete),
     ]
 
 
 def show_all(asked: Asked) -> Response:
     """Every data set, and where to bring another."""
-    return asked.page("datasets.html", datasets=asked.workspace.datasets.all())
+    return list_page(asked)
+
+
+def list_page(asked: Asked, error: str = "") -> Response:
+    """Every data set, or those with some words, or those of the archive."""
+    datasets = asked.workspace.datasets
+    words, archived = asked.text("words"), asked.text("archived") == "yes"
+    return asked.page(
+        "datasets.html",
+        status=400 if error else 200,
+        datasets=datasets.all(words=words, archived=archived),
+        words=words,
+        archived=archived,
+        others=len(datasets.all(archived=not archived)),
+        error=error,
+    )
 
 
 def show(asked: Asked) -> Response:
@@ -58,7 +76,11 @@ def show(asked: Asked) -> Response:
     dataset = _dataset(asked)
     only = asked.text("only", "all")
     page = asked.workspace.datasets.page(
-        dataset.id, only=only, after=asked.whole("after", -1) or 0, before=asked.whole("before")
+        dataset.id,
+        only=only,
+        words=asked.text("words"),
+        after=asked.whole("after", -1) or 0,
+        before=asked.whole("before"),
     )
     jobs = asked.workspace.jobs.recent(dataset=dataset.id, limit=5)
     return asked.page(
@@ -66,6 +88,7 @@ def show(asked: Asked) -> Response:
         dataset=dataset,
         page=page,
         only=only,
+        words=asked.text("words"),
         filters=FILTERS,
         formats=formats.FORMATS,
         progress=asked.workspace.reviews.progress(dataset.id),
@@ -182,6 +205,29 @@ def queue(asked: Asked) -> Response:
             "note",
         )
     return asked.go(f"/review/{dataset.id}", f"{len(rows):,} rows wait for review.")
+
+
+def archive(asked: Asked) -> Response:
+    """Lays a data set aside, or brings it back."""
+    dataset = _dataset(asked)
+    if asked.text("action") == "restore":
+        asked.workspace.restore_dataset(dataset)
+        return asked.go(f"/datasets/{dataset.id}", f"{dataset.name} is back.")
+    asked.workspace.archive_dataset(dataset)
+    return asked.go("/datasets", f"{dataset.name} is in the archive, with all its labels.", "note")
+
+
+def delete(asked: Asked) -> Response:
+    """Deletes a data set of the archive, if its name was typed."""
+    dataset = _dataset(asked)
+    if asked.text("name") != dataset.name:
+        return asked.go(
+            f"/datasets/{dataset.id}", "Nothing was deleted: type its name as it stands.", "bad"
+        )
+    asked.workspace.datasets.delete(dataset.id)
+    response = asked.go("/datasets", f"{dataset.name} is deleted with all its labels.", "note")
+    response.background = BackgroundTask(asked.workspace.datasets.sweep)
+    return response
 
 
 def _scored_by(text: str) -> ScoredBy | None:

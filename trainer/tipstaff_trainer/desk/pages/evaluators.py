@@ -26,6 +26,7 @@ def routes() -> list[Route]:
         get("/evaluators/{name:str}/{version:int}", show),
         post("/evaluators/{name:str}/{version:int}/promote", promote),
         post("/evaluators/{name:str}/{version:int}/cases", run_cases),
+        post("/evaluators/{name:str}/{version:int}/archive", archive),
         post("/evaluators/{name:str}/{version:int}/measure", measure),
     ]
 
@@ -111,6 +112,16 @@ def run_cases(asked: Asked) -> Response:
     name, version = asked.request.path_params["name"], asked.number("version")
     asked.workspace.try_cases(name, version)
     return asked.go(f"/evaluators/{name}/{version}#cases")
+
+
+def archive(asked: Asked) -> Response:
+    """Lays a version aside."""
+    name, version = asked.request.path_params["name"], asked.number("version")
+    aside = asked.workspace.archive_version(name, version)
+    where = aside.relative_to(asked.workspace.folder)
+    return asked.go(
+        "/evaluators", f"{name} version {version} is laid aside, in the folder {where}.", "note"
+    )
 
 
 def measure(asked: Asked) -> Response:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
+from tipstaff_trainer.desk.pages.datasets import list_page
 from tipstaff_trainer.desk.web import Asked, get, post, upload_of
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import formats
@@ -130,9 +131,7 @@ def _kept(asked: Asked) -> tuple[Path, str]:
 
 
 def _refused(asked: Asked, error: str) -> Response:
-    return asked.page(
-        "datasets.html", status=400, datasets=asked.workspace.datasets.all(), error=error
-    )
+    return list_page(asked, error)
 
 
 def _tidy(folder: Path) -> None:

@@ -1,0 +1,238 @@
+"""A data set's rows into the tables and out of them, a few thousand at a time.
+
+SQLite has one writer at a time: a file that came in one transaction would keep everybody from
+labelling until it is in. So rows come while their data set is hidden, and it appears at once when
+all are there; what never got so far, and what was deleted, is swept up.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data import Data
+from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace import search
+from tipstaff_trainer.workspace.database import Database
+from tipstaff_trainer.workspace.labels import counts
+from tipstaff_trainer.workspace.tables import (
+    Dataset,
+    Job,
+    Label,
+    ReviewItem,
+    Row,
+    RowScore,
+    Table,
+    now,
+)
+
+# A tenth of a second's work.
+_ROWS_AT_ONCE = 1000
+_CHARACTERS_AT_ONCE = 1_000_000
+# No upload takes so long: whoever brought one that is still loading is gone.
+_LOADED_WITHIN = timedelta(days=1)
+
+
+def store(database: Database, name: str, data: Data, *, file: str, who: str) -> int:
+    """Stores rows under a name that nobody has, and gives the data set's number.
+
+    Raises:
+        WorkspaceError: The name is taken, or there is no room; then nothing is left of it.
+    """
+    check_free(database, name)
+    with database.writing() as session:
+        dataset = Dataset(
+            name=_no_name(),
+            state="loading",
+            file=file[:200],
+            fields=list(data.columns),
+            extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:100],
+            notes=list(data.warnings),
+            rows=len(data.rows),
+            author=who,
+        )
+        session.add(dataset)
+    total = Counter(counts(None, "", False))
+    try:
+        for start, part in _parts(data.rows):
+            if start:
+                database.let_others_write()
+            # What takes no lock is done before one is taken.
+            values = [_values(dataset.id, start + index, row) for index, row in enumerate(part)]
+            with database.writing() as session:
+                _insert(session, dataset.id, start, part, values, who=file or who)
+            for row in values:
+                total.update(counts(row["label"], row["label_source"], False))
+        with database.writing() as session:
+            _check_free(session, name)
+            session.execute(
+                update(Dataset)
+                .where(Dataset.id == dataset.id)
+                .values({"name": name, "state": "ready", **total})
+            )
+    except BaseException:
+        # On a full disk not even this may be possible: then it is swept up later.
+        with suppress(WorkspaceError):
+            _delete(database, dataset.id)
+        raise
+    return dataset.id
+
+
+def check_free(database: Database, name: str) -> None:
+    """Checks that no data set has a name.
+
+    Raises:
+        WorkspaceError: One has.
+    """
+    with database.reading() as session:
+        _check_free(session, name)
+
+
+def hide(database: Database, dataset: int) -> None:
+    """Has a data set gone for everybody, and its name free; `sweep` deletes what it was.
+
+    Raises:
+        WorkspaceError: A job works on it.
+    """
+    with database.writing() as session:
+        job = session.scalar(
+            select(Job).where(Job.dataset_id == dataset, Job.state.in_(("queued", "running")))
+        )
+        if job is not None:
+            raise WorkspaceError(f"job {job.id} ({job.title}) works on it: stop that first")
+        session.execute(
+            update(Dataset)
+            .where(Dataset.id == dataset)
+            .values(name=_no_name(), file="", state="deleted")
+        )
+
+
+def sweep(database: Database) -> None:
+    """Deletes what is hidden for good, and what somebody never brought to an end."""
+    with database.reading() as session:
+        left = session.scalars(
+            select(Dataset.id).where(
+                or_(
+                    Dataset.state == "deleted",
+                    and_(Dataset.state == "loading", Dataset.created_at < now() - _LOADED_WITHIN),
+                )
+            )
+        ).all()
+    for dataset in left:
+        _delete(database, dataset)
+
+
+def _delete(database: Database, dataset: int) -> None:
+    with database.reading() as session:
+        last = session.scalar(select(func.max(Row.position)).where(Row.dataset_id == dataset))
+    for first in range(0, -1 if last is None else last + 1, _ROWS_AT_ONCE):
+        end = first + _ROWS_AT_ONCE - 1
+        these = and_(Row.dataset_id == dataset, Row.position.between(first, end))
+        ids = select(Row.id).where(these)
+        with database.writing() as session:
+            for table in (Label, ReviewItem, RowScore):
+                session.execute(
+                    delete(table).where(table.row_id.in_(ids)),
+                    execution_options={"synchronize_session": False},
+                )
+            search.forget(session, dataset, first, end)
+            session.execute(delete(Row).where(these))
+        database.let_others_write()
+    with database.writing() as session:
+        # Their logs say what was done; there is nothing to go on with.
+        session.execute(update(Job).where(Job.dataset_id == dataset).values(dataset_id=None))
+        session.execute(delete(Dataset).where(Dataset.id == dataset))
+
+
+def _check_free(session: Session, name: str) -> None:
+    state = session.scalar(select(Dataset.state).where(Dataset.name == name))
+    if state is not None:
+        where = " in the archive" if state == "archived" else ""
+        raise WorkspaceError(f"there is a data set {name!r} already{where}: choose another name")
+
+
+def _no_name() -> str:
+    """A name that no person can give a data set."""
+    return f"~{uuid.uuid4().hex}"
+
+
+def _parts(rows: Sequence[LabelledRow]) -> Iterator[tuple[int, Sequence[LabelledRow]]]:
+    """Rows in parts that are written quickly, each with the position of its first."""
+    start, characters = 0, 0
+    for position, row in enumerate(rows):
+        texts = (row.interaction.get(name) or "" for name in FIELDS)
+        characters += sum(map(len, texts)) + sum(map(len, row.extra.values()))
+        if position + 1 - start >= _ROWS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
+            yield start, rows[start : position + 1]
+            start, characters = position + 1, 0
+    if start < len(rows):
+        yield start, rows[start:]
+
+
+def _values(dataset: int, position: int, row: LabelledRow) -> dict[str, Any]:
+    label = row.label if row.labelled else None
+    source = row.label_source if row.labelled else ""
+    return {
+        "dataset_id": dataset,
+        "position": position,
+        "key": _storable(row.id),
+        **{name: _storable(row.interaction.get(name)) for name in FIELDS},
+        "weight": row.weight,
+        "row_group": _storable(row.group),
+        "extra": {name: _storable(text) for name, text in row.extra.items()},
+        "label": label,
+        "label_source": source,
+        "selection": row.selection if row.labelled else "unknown",
+        "judge_label": label if source == "judge" else None,
+    }
+
+
+def _insert(
+    session: Session,
+    dataset: int,
+    start: int,
+    rows: Sequence[LabelledRow],
+    values: Sequence[dict[str, Any]],
+    *,
+    who: str,
+) -> None:
+    """Adds rows with their labels in bulk."""
+    # Plain tables, and the keys read afterwards: asking for them row by row takes far longer.
+    session.connection().execute(insert(Table.metadata.tables[Row.__tablename__]), values)
+    end = start + len(rows) - 1
+    these = and_(Row.dataset_id == dataset, Row.position.between(start, end))
+    ids = session.scalars(select(Row.id).where(these).order_by(Row.position)).all()
+    given = [
+        {
+            "dataset_id": dataset,
+            "row_id": row_id,
+            "value": row.label,
+            "source": row.label_source,
+            "who": who[:200],
+            "selection": row.selection,
+        }
+        for row_id, row in zip(ids, rows, strict=True)
+        if row.labelled
+    ]
+    if given:
+        session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), given)
+        last = select(func.max(Label.id)).where(Label.row_id == Row.id).scalar_subquery()
+        session.execute(
+            update(Row).where(these, Row.label_source != "").values(last_label=last),
+            execution_options={"synchronize_session": False},
+        )
+    search.add(session, dataset, start, end)
+
+
+def _storable(text: str | None) -> Any:
+    # PostgreSQL's texts can't hold NUL.
+    return None if text is None else text.replace("\0", "\ufffd")
