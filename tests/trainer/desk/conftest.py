@@ -64,7 +64,7 @@ def start_desk(tmp_path_factory) -> Iterator[Callable[..., RunningDesk]]:
             )
         desk = RunningDesk(process, log_file, folder)
         started.append(desk)
-        wait_until(lambda: "Ctrl-C" in desk.log or process.poll() is not None)
+        wait_until(lambda: "Ctrl-C" in desk.log or process.poll() is not None, 60)
         assert "Ctrl-C" in desk.log, desk.log
         return desk
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+import httpx
 import pytest
 from desk_forms import LOCAL, hidden
 from starlette import formparsers
@@ -73,6 +75,31 @@ def test_others_need_the_token(visit):
     entered = browser.post("/sign-in", data={"token": "open sesame", "to": "/jobs", "name": "Ann"})
     assert (entered.status_code, entered.url.path) == (200, "/jobs")
     assert "Ann" in entered.text
+
+
+def test_guessing_gets_slow_and_loses_nothing_that_was_typed(visit):
+    browser = visit("http://desk.example", host="0.0.0.0", token="t")
+    form = {"token": "no", "to": "/jobs", "kept-note": "typed"}
+    statuses = [browser.post("/sign-in", data=form).status_code for _ in range(5)]
+    statuses.append(browser.get("/?token=no").status_code)
+    assert statuses == [401] * 5 + [429]
+    # Not even the right one, or guessing would go on all the same.
+    waiting = browser.post("/sign-in", data=form | {"token": "t"})
+    assert (waiting.status_code, waiting.headers["retry-after"]) == (429, "1")
+    assert 'name="kept-note" value="typed"' in waiting.text
+    time.sleep(1.05)
+    assert browser.post("/sign-in", data=form | {"token": "t"}).status_code == 200
+
+
+def test_the_token_comes_by_the_environment_and_is_shown_nowhere(start_desk, tmp_path):
+    desk = start_desk(
+        tmp_path / "desk", "--host", "0.0.0.0", TIPSTAFF_DESK_TOKEN="from the environment"
+    )
+    assert "from the" not in desk.log
+    signed_in = httpx.post(
+        f"{desk.url}/sign-in", data={"token": "from the environment", "to": "/jobs"}
+    )
+    assert signed_in.headers["location"] == "/jobs"
 
 
 def test_a_link_with_the_token_lets_in(visit):

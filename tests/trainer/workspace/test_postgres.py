@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -9,10 +10,14 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
+from judge_server import Behaviour, JudgeServer
 from reviewer import review_all
+from running_server import wait_until
 from sqlalchemy import select
 from tools import require
 
@@ -22,7 +27,7 @@ from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.datasets import as_labelled
 from tipstaff_trainer.workspace.label_job import Store
 from tipstaff_trainer.workspace.labels import NewLabel, record
-from tipstaff_trainer.workspace.tables import Row
+from tipstaff_trainer.workspace.tables import Job, Row, now
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +128,81 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
 
 def judged(row):
     return JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h")
+
+
+@pytest.fixture
+def afar(tmp_path, postgres):
+    """The same database, as a desk on another machine sees it."""
+    afar = Workspace(tmp_path / "afar", database=postgres)
+    afar.jobs._host = "afar pid:[1]"
+    yield afar
+    afar.close()
+
+
+def test_a_desk_takes_no_job_of_another_machine_for_dead(workspace, afar):
+    """Numbers of processes mean nothing from afar: here that one is another's, or nobody's."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with workspace.database.writing() as session:
+        jobs = [
+            Job(
+                kind="label",
+                title=host,
+                parameters={},
+                state=state,
+                host=host,
+                folder=str(afar.folder),
+                pid=ended.pid if state == "running" else None,
+                pid_started=1.0,
+                created_at=now() - timedelta(hours=2),
+            )
+            for host in (afar.jobs._host, workspace.jobs._host)
+            for state in ("running", "queued")
+        ]
+        session.add_all(jobs)
+    states = {job.id: job.state for job in workspace.jobs.recent()}
+    assert [states[job.id] for job in jobs] == ["running", "queued", "failed", "failed"]
+    assert [each.id for each in workspace.jobs.active()] == [jobs[1].id, jobs[0].id]
+    assert workspace.jobs.elsewhere(jobs[0]) == f"afar:{afar.folder}"
+    afar.jobs.finish(jobs[0].id, "failed", "")
+    with pytest.raises(WorkspaceError, match="go on with it at the desk there"):
+        workspace.jobs.resume(jobs[0].id)
+    workspace.jobs.finish(jobs[1].id, "stopped", "")
+
+
+def test_a_job_is_stopped_from_afar_and_gone_on_with_at_home(workspace, afar, traces):
+    dataset = workspace.upload_dataset(traces, name="from afar")
+    with JudgeServer(Behaviour(delay=0.2)) as judge:
+        settings = {"model": "judge-1", "base_url": judge.url, "concurrency": 1}
+        job = workspace.label_dataset(dataset, criterion="answer-correctness", judge=settings)
+        wait_until(lambda: afar.jobs.get(job.id).done >= 1, 60)
+        assert afar.jobs.get(job.id).heard_at is not None
+        process = psutil.Process(workspace.jobs.get(job.id).pid)
+        assert afar.jobs.stop(job.id).state == "stopped"
+        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 60)
+        assert workspace.jobs.get(job.id).message == "stopped from another machine"
+        assert 1 <= workspace.datasets.get(dataset).judge < 60
+        with pytest.raises(WorkspaceError, match="start it anew here"):
+            afar.jobs.resume(job.id)
+        judge.behaviour.delay = 0.0
+        workspace.wait_for(workspace.jobs.resume(job.id), timeout=60)
+    assert workspace.datasets.get(dataset).judge == 60
+
+
+def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):
+    file = tmp_path / "words.jsonl"
+    texts = ["a red kettle", "KETTLES: don't", "see https://www.example.com/a", "x" * 3_000_000]
+    file.write_text("\n".join(json.dumps({"output": each}) for each in texts))
+    dataset = workspace.upload_dataset(file)
+
+    def found(words):
+        return [row.position for row in workspace.datasets.page(dataset.id, words=words).rows]
+
+    assert found("kett") == [0, 1]
+    assert found("don't KETTLES") == [1]
+    assert found("example.com") == [2]
+    assert found("red & ! | <->") == [0]
+    workspace.archive_dataset(dataset)
+    workspace.delete_dataset(dataset)
+    with pytest.raises(WorkspaceError, match="no data set"):
+        workspace.datasets.get(dataset.id)

@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+_TOKEN_VARIABLE = "TIPSTAFF_DESK_TOKEN"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments; those of reaching the desk come from `DeskSettings`."""
@@ -59,18 +61,22 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_trainer.workspace.jobs import DATABASE_VARIABLE
 
     given = {name: vars(args)[name] for name in DeskSettings.model_fields if name in args}
+    # Taken out of it: jobs get the rest of the environment, and what they run needs no token.
+    if token := os.environ.pop(_TOKEN_VARIABLE, ""):
+        given.setdefault("token", token)
     try:
         settings = DeskSettings.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         flag = "--" + str(first["loc"][0]).replace("_", "-")
         raise UsageError(f"{flag} {first['input']}: {first['msg']}") from None
-    if not settings.local and not settings.token:
+    made = not settings.local and not settings.token
+    if made:
         settings = settings.model_copy(update={"token": secrets.token_urlsafe(24)})
     workspace = Workspace(
         args.workspace,
         database=args.database or os.environ.get(DATABASE_VARIABLE) or None,
         server=args.server,
     )
-    serve(build(workspace, settings), settings, workspace)
+    serve(build(workspace, settings), settings, workspace, shown_token=made)
     return 0

@@ -11,6 +11,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from tipstaff_trainer.desk.attempts import Attempts
 from tipstaff_trainer.desk.guard import Guard
 from tipstaff_trainer.desk.pages import (
     criteria,
@@ -44,7 +45,7 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
         ],
         exception_handlers={404: _not_found, 500: _fault},
     )
-    app.state.desk = Desk(workspace, settings, Signer(workspace.folder), templates())
+    app.state.desk = Desk(workspace, settings, Signer(workspace.folder), Attempts(), templates())
     return Guard(app, max_upload_bytes=settings.max_upload_bytes, local=settings.local)
 
 

@@ -12,8 +12,16 @@ from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
 
 
-def serve(app: ASGIApp, settings: DeskSettings, workspace: Workspace) -> None:
+def serve(
+    app: ASGIApp, settings: DeskSettings, workspace: Workspace, *, shown_token: bool = False
+) -> None:
     """Serves until SIGINT or SIGTERM. Jobs, and the workspace's server, outlive it.
+
+    Args:
+        app: The desk.
+        settings: How it is reached.
+        workspace: Its workspace; closed in the end.
+        shown_token: Print the token, which nobody has seen yet.
 
     Raises:
         UsageError: The address can't be listened on.
@@ -21,7 +29,7 @@ def serve(app: ASGIApp, settings: DeskSettings, workspace: Workspace) -> None:
     with _listening(settings) as opened:
         host = settings.host
         port = opened.getsockname()[1]
-        way_in = f"/?token={settings.token}" if settings.token else "/"
+        way_in = f"/?token={settings.token}" if shown_token else "/"
         print(f"workspace  {workspace.folder}")
         print(f"desk       http://{f'[{host}]' if ':' in host else host}:{port}{way_in}")
         print("Ctrl-C ends the desk; jobs that run go on.", flush=True)

@@ -18,7 +18,11 @@ class DeskSettings(BaseModel):
         description="address to listen on; any but this machine's own needs --token or makes one",
     )
     port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    token: str = Field("", description="what people sign in with")
+    token: str = Field(
+        "",
+        description="what people sign in with; better in TIPSTAFF_DESK_TOKEN, which others on this "
+        "machine can't see",
+    )
     session_seconds: int = Field(
         12 * 3600, ge=1, description="how long a browser stays signed in, in seconds"
     )

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk import views
+from tipstaff_trainer.desk.attempts import Attempts
 from tipstaff_trainer.desk.guard import TooLargeError
 from tipstaff_trainer.desk.sessions import (
     Session,
@@ -43,6 +44,7 @@ class Desk:
     workspace: Workspace
     settings: DeskSettings
     signer: Signer
+    attempts: Attempts
     templates: Environment
 
 

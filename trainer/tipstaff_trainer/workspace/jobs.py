@@ -3,12 +3,18 @@
 A job's row in the database says what to do, so that one that was killed can be gone on with:
 labelling goes on from its ledger, training from its last checkpoint. Its folder, `jobs/<id>/`, has
 its log and what it makes.
+
+Desks on several machines may share a database. A process can only be seen from its own machine,
+so no other takes a job for dead, whatever it hears of it; and since a job's files are in its
+folder, it is gone on with there. It can be stopped from anywhere: the process looks every few
+seconds.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
 from tipstaff_trainer.workspace.database import Database
@@ -54,6 +60,7 @@ class Jobs:
         self._database = database
         self._folder = folder
         self._workspace = workspace
+        self._host = this_host()
         # Kept so that the system lets go of those that end before we do.
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -78,6 +85,8 @@ class Jobs:
                 title=title[:200],
                 parameters=dict(parameters),
                 author=who,
+                host=self._host,
+                folder=str(self._workspace),
             )
             session.add(job)
         return self._launch(job.id)
@@ -86,13 +95,19 @@ class Jobs:
         """Goes on with a job that failed or was stopped, from where it was.
 
         Raises:
-            WorkspaceError: It is running or done.
+            WorkspaceError: It is running or done, or its files are elsewhere.
         """
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
+            if elsewhere := self.elsewhere(job):
+                raise WorkspaceError(
+                    f"what job {job_id} has done is at {elsewhere}: go on with it at the desk "
+                    "there, or start it anew here"
+                )
             if job.active or job.state == "done":
                 raise WorkspaceError(f"job {job_id} is {job.state}, so there is nothing to go on")
             job.state, job.message, job.pid, job.pid_started = "queued", "", None, None
+            job.host, job.folder, job.heard_at = self._host, str(self._workspace), None
             job.started_at, job.finished_at = now(), None
         return self._launch(job_id)
 
@@ -127,10 +142,20 @@ class Jobs:
         return [job for each in found if (job := self._checked(each)).active]
 
     def stop(self, job_id: int) -> Job:
-        """Stops a job: asks, waits a little, then insists. One that has ended stays as it is."""
+        """Stops a job: asks, waits a little, then insists. One that has ended stays as it is.
+
+        One on another machine is told when it next looks (`beat`).
+
+        Raises:
+            WorkspaceError: There is none, or it is a server on another machine.
+        """
         job = self.get(job_id)
         if not job.active:
             return job
+        if not self._on_this_host(job):
+            if job.kind == "serve":
+                raise WorkspaceError(f"this server runs at {self.elsewhere(job)}: stop it there")
+            return self.finish(job_id, "stopped", "stopped from another machine")
         process = _process(job)
         if process is not None:
             _end(process)
@@ -165,12 +190,42 @@ class Jobs:
                 job.result = {**job.result, **result}
             return job
 
-    def update(self, job_id: int, **values: Any) -> None:
-        """Records something about a job while it runs."""
+    def begin(self, job_id: int) -> Job | None:
+        """Makes a job this very process's; None where it is stopped or another process's."""
+        me = psutil.Process()
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
-            for name, value in values.items():
-                setattr(job, name, value)
+            if not job.active or job.pid not in (None, me.pid):
+                return None
+            job.state, job.started_at, job.heard_at = "running", now(), now()
+            job.pid, job.pid_started = me.pid, me.create_time()
+            return job
+
+    def beat(self, job_id: int) -> bool:
+        """Says that this process is alive and at a job; False when the job is no longer its own."""
+        with self._database.writing() as session:
+            mine = session.scalars(
+                update(Job)
+                .where(Job.id == job_id, Job.host == self._host, Job.pid == os.getpid())
+                .where(Job.state.in_(("queued", "running")))
+                .values(heard_at=now())
+                .returning(Job.id)
+            ).all()
+        return bool(mine)
+
+    def elsewhere(self, job: Job) -> str:
+        """Where a job's files are, as `host:folder`; empty where that is here."""
+        if self._on_this_host(job) and job.folder in ("", str(self._workspace)):
+            return ""
+        return f"{job.host.partition(' ')[0]}:{job.folder}"
+
+    def update(self, job_id: int, **values: Any) -> None:
+        """Records something about a job while it runs; of one that has ended the end stands."""
+        with self._database.writing() as session:
+            job = _job(session.get(Job, job_id, with_for_update=True), job_id)
+            if job.active:
+                for name, value in values.items():
+                    setattr(job, name, value)
 
     def folder(self, job_id: int) -> Path:
         """A job's folder."""
@@ -220,15 +275,25 @@ class Jobs:
             self.update(job_id, pid=process.pid, pid_started=started)
         return self.get(job_id)
 
+    def _on_this_host(self, job: Job) -> bool:
+        return job.host in ("", self._host)
+
     def _checked(self, job: Job) -> Job:
-        """The job, marked as failed if its process is gone."""
-        if not job.active or _process(job) is not None:
+        """The job, marked as failed if its process is gone, which is seen on its machine alone."""
+        if not job.active or not self._on_this_host(job) or _process(job) is not None:
             return job
         since = job.started_at or job.created_at
         if job.pid is None and (now() - since).total_seconds() < _START_SECONDS:
             return job
         # It may have ended properly between the two looks.
         return self.finish(job.id, "failed", _GONE)
+
+
+def this_host() -> str:
+    """This machine, or this container: where a process's number says which one it is."""
+    with suppress(OSError):
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+    return socket.gethostname()
 
 
 def _job(job: Job | None, job_id: int) -> Job:

@@ -6,16 +6,20 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-import psutil
-
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.workspace.jobs import DATABASE_VARIABLE
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace.jobs import DATABASE_VARIABLE, Jobs
 from tipstaff_trainer.workspace.tables import now
 from tipstaff_trainer.workspace.workspace import Workspace
+
+_BEAT_SECONDS = 5.0
 
 
 class _Stopped(BaseException):
@@ -27,13 +31,10 @@ def main(folder: str, job_id: int) -> int:
     signal.signal(signal.SIGTERM, _stop)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     workspace = Workspace(Path(folder), database=os.environ.get(DATABASE_VARIABLE))
-    if not workspace.jobs.get(job_id).active:
+    job = workspace.jobs.begin(job_id)
+    if job is None:
         return 143  # stopped before it came up
-    me = psutil.Process()
-    workspace.jobs.update(
-        job_id, state="running", started_at=now(), pid=me.pid, pid_started=me.create_time()
-    )
-    job = workspace.jobs.get(job_id)
+    threading.Thread(target=_beat, args=(workspace.jobs, job_id), daemon=True).start()
     print(f"{now():%Y-%m-%d %H:%M:%S} UTC  {job.title}", flush=True)
     try:
         # Only what this kind of job needs is imported.
@@ -65,6 +66,17 @@ def main(folder: str, job_id: int) -> int:
     print(message, flush=True)
     workspace.jobs.finish(job_id, "done", message, **result)
     return 0
+
+
+def _beat(jobs: Jobs, job_id: int) -> None:
+    """Says that the process is alive, until another desk has stopped the job."""
+    while True:
+        time.sleep(_BEAT_SECONDS)
+        # A database that is away for a while is no reason to give up.
+        with suppress(WorkspaceError):
+            if not jobs.beat(job_id):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
 
 
 def _stop(*_: object) -> NoReturn:

@@ -15,6 +15,8 @@ from tipstaff_trainer.workspace.tables import Job
 _LISTENS = re.compile(r"gRPC on (\S+)")
 # People wait longer than applications do; long texts take their time.
 _TIMEOUT = 5.0
+# Servers that desks elsewhere may have started since ours.
+_LATEST = 50
 # Up to 64 runs more than a score's.
 _EXPLAINED_TIMEOUT = 15.0
 
@@ -41,7 +43,8 @@ class Serving:
 
     def job(self) -> Job | None:
         """The workspace's own server, if it runs."""
-        latest = self._jobs.recent(kind="serve", limit=1)
+        started = self._jobs.recent(kind="serve", limit=_LATEST)
+        latest = [job for job in started if not self._jobs.elsewhere(job)][:1]
         return latest[0] if latest and latest[0].active else None
 
     def start(self, *, who: str = "") -> Job:

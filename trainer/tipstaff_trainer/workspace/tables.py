@@ -276,6 +276,9 @@ class Job(Table):
         title: For people.
         parameters: What to do; a job is resumed by doing it again.
         state: `queued`, `running`, `done`, `failed` or `stopped`.
+        host: Where its process runs (`jobs.this_host`); empty where an older Tipstaff started it.
+        folder: The workspace's there, with what the job has made so far.
+        heard_at: When its process last said that it is alive.
         pid: Of its process.
         pid_started: When that process began, in seconds since 1970: a pid alone is used again.
         done: Of `total`; 0 of 0 where it can't say.
@@ -292,6 +295,9 @@ class Job(Table):
     title: Mapped[str] = mapped_column(String(200))
     parameters: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(String(8), default="queued")
+    host: Mapped[str] = mapped_column(Text, default="", server_default="")
+    folder: Mapped[str] = mapped_column(Text, default="", server_default="")
+    heard_at: Mapped[datetime | None]
     pid: Mapped[int | None]
     pid_started: Mapped[float | None]
     done: Mapped[int] = mapped_column(default=0)

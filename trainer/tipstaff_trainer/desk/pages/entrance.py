@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -57,14 +58,17 @@ def sign_out(asked: Asked) -> Response:
 
 def _signed_in(asked: Asked, to: str) -> Response:
     settings = asked.desk.settings
-    if not hmac.compare_digest(asked.text("token").encode(), settings.token.encode()):
-        return asked.page(
-            "sign_in.html",
-            status=401,
-            error="That is not the token. It is in the terminal that the desk was started in.",
-            to=to,
-            kept=_kept(asked),
+    address = asked.request.client.host if asked.request.client else ""
+    if wait := asked.desk.attempts.take(address):
+        seconds = math.ceil(wait)
+        refused = _refused(
+            asked, to, 429, f"That was tried too often from here: try again in {seconds} s."
         )
+        refused.headers["retry-after"] = str(seconds)
+        return refused
+    if not hmac.compare_digest(asked.text("token").encode(), settings.token.encode()):
+        return _refused(asked, to, 401, "That is not the token.")
+    asked.desk.attempts.succeeded(address)
     session = new_session(
         settings.session_seconds, name=asked.text("name") or asked.who, signed_in=True
     )
@@ -73,6 +77,10 @@ def _signed_in(asked: Asked, to: str) -> Response:
         asked = replace(asked, session=session)
         return with_session(asked, asked.page("send_again.html", to=to, kept=kept), session)
     return with_session(asked, asked.go(to), session)
+
+
+def _refused(asked: Asked, to: str, status: int, error: str) -> Response:
+    return asked.page("sign_in.html", status=status, error=error, to=to, kept=_kept(asked))
 
 
 def _kept(asked: Asked) -> list[tuple[str, str]]:

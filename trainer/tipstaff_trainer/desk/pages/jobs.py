@@ -76,4 +76,5 @@ def _values(asked: Asked) -> dict[str, Any]:
     job: Job = asked.workspace.jobs.get(asked.number("job"))
     curves = asked.workspace.curves(job) if job.kind == "train" else Curves()
     log = None if asked.text("log") == "no" else asked.workspace.jobs.log(job.id)
-    return {"job": job, "log": log, "curves": curves}
+    elsewhere = asked.workspace.jobs.elsewhere(job)
+    return {"job": job, "log": log, "curves": curves, "elsewhere": elsewhere}
