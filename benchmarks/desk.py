@@ -67,6 +67,7 @@ def _fill(folder: Path, count: int, database: str | None) -> float:
     with file.open("w") as lines:
         for number in range(count):
             row = {"id": number, "input": text(12), "output": text(40), "ground_truth": text(80)}
+            row["input"] += f" unique{number}"
             if number % 2:
                 row |= {"label": generator.random(), "label_source": "judge"}
             lines.write(json.dumps(row) + "\n")
@@ -114,6 +115,10 @@ def _measure(url: str, rows: int, requests: int) -> float:
             "judge's rows in the middle": f"{here}?only=judge&after={rows // 2}",
             "disputed rows, of which there is none": f"{here}?only=disputed",
             "test rows, of which there is none": f"{here}?only=test",
+            "rows with a word that all have": f"{here}?words=kettle",
+            "rows with a word that one has": f"{here}?words=unique{rows // 2}",
+            "rows with words that none has": f"{here}?words=kettle+nothing",
+            "data sets, searched": "/datasets?words=many",
             "ask a judge": f"{here}/label",
             "criterion with preview": f"/criteria/faithfulness?dataset={dataset}&row={rows // 2}",
             "reviews": "/review",
@@ -128,6 +133,12 @@ def _measure(url: str, rows: int, requests: int) -> float:
             form = _hidden(browser.get(f"/review/{dataset}").text)
             return browser.post(f"/review/{dataset}", data={**form, "action": "good"})
 
+        def choose() -> httpx.Response:
+            form = _hidden(browser.get(here).text)
+            return browser.post(f"{here}/queue", data={**form, "ranked": "40", "random": "10"})
+
+        # Something done once, for which people wait: not held to what a page is.
+        _report("choose 50 rows for review", choose, min(requests, 5))
         return max(slowest, _report("show, label and show the next", label, requests))
 
 

@@ -66,20 +66,20 @@ def test_the_gate_holds_and_can_be_forced(workspace, tmp_path):
         bundle = make_bundle(tmp_path / str(version), bias=bias, cases=(RIGHT,))
         repository.publish(bundle, workspace.repository)
     assert workspace.promote("tiny", 1) is None
-    assert workspace.tried("tiny", 2) is None
-    (outcome,) = workspace.try_cases("tiny", 2)
+    assert workspace.evaluators.tried("tiny", 2) is None
+    (outcome,) = workspace.evaluators.try_cases("tiny", 2)
     assert (outcome.case, outcome.verdict, outcome.met) == (RIGHT, "BLOCK", False)
-    assert workspace.tried("tiny", 2) == [outcome]
+    assert workspace.evaluators.tried("tiny", 2) == [outcome]
     with pytest.raises(PromotionRefused):
         workspace.promote("tiny", 2)
     assert workspace.promote("tiny", 2, force=True) == 1
     with pytest.raises(WorkspaceError, match="no version 3"):
-        workspace.try_cases("tiny", 3)
+        workspace.evaluators.try_cases("tiny", 3)
 
 
 def test_cases_of_the_version_online_hold_for_one_without(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "1", bias=9.0, cases=(RIGHT,)), workspace.repository)
     repository.publish(make_bundle(tmp_path / "2", bias=-9.0), workspace.repository)
-    assert workspace.try_cases("tiny", 2) == []
+    assert workspace.evaluators.try_cases("tiny", 2) == []
     workspace.promote("tiny", 1)
-    assert [each.met for each in workspace.try_cases("tiny", 2)] == [False]
+    assert [each.met for each in workspace.evaluators.try_cases("tiny", 2)] == [False]

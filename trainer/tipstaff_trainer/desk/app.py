@@ -11,6 +11,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from tipstaff_trainer.desk.asked import Desk, templates
 from tipstaff_trainer.desk.attempts import Attempts
 from tipstaff_trainer.desk.guard import Guard
 from tipstaff_trainer.desk.pages import (
@@ -25,7 +26,6 @@ from tipstaff_trainer.desk.pages import (
 )
 from tipstaff_trainer.desk.sessions import Signer
 from tipstaff_trainer.desk.settings import DeskSettings
-from tipstaff_trainer.desk.web import Desk, templates
 from tipstaff_trainer.workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"

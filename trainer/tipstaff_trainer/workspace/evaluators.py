@@ -1,21 +1,17 @@
-"""The evaluators of a workspace's repository, and the curves of those in training."""
+"""The evaluators of a workspace's repository: their versions, and what their named cases show."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tipstaff.errors import TipstaffError
-from tipstaff_server import repository
+from tipstaff_server import gate, repository
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
-from tipstaff_server.evaluator.cases import Case, bundle_cases
+from tipstaff_server.evaluator.cases import Case, Outcome, bundle_cases
 from tipstaff_server.evaluator.manifest import CARD_FILE, Manifest
 from tipstaff_trainer.errors import WorkspaceError
-
-_MOST_POINTS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,108 +33,104 @@ class EvaluatorVersion:
     damage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Curves:
-    """What a training run has logged: (step, value) pairs in order, by what they are."""
+class Evaluators:
+    """The evaluators in a repository.
 
-    loss: Sequence[tuple[float, float]] = ()
-    validation_loss: Sequence[tuple[float, float]] = ()
-    accuracy: Sequence[tuple[float, float]] = ()
-    auroc: Sequence[tuple[float, float]] = ()
-    epoch: float = 0.0
-
-
-def versions(folder: Path) -> list[EvaluatorVersion]:
-    """Every version of every evaluator, the newest of each first.
-
-    Raises:
-        RepositoryError: The repository can't be read.
+    Args:
+        repository: Its folder, which need not be there yet.
     """
-    if not folder.is_dir():
-        return []
-    return [
-        _version(folder, published, version)
-        for published in repository.contents(folder)
-        for version in reversed(published.versions)
-    ]
 
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._tried: dict[tuple[str, int], list[Outcome]] = {}
 
-def card(folder: Path, name: str, version: int) -> str:
-    """A version's model card, in Markdown.
+    def published(self) -> Sequence[repository.Published]:
+        """Each evaluator's name, its versions' numbers and which serves, without looking inside.
 
-    Raises:
-        WorkspaceError: There is no such version, or it has none.
-    """
-    if version not in repository.versions(folder, name):
-        raise WorkspaceError(f"there is no version {version} of an evaluator {name!r}")
-    try:
-        path = repository.bundle_path(folder, name, version) / CARD_FILE
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise WorkspaceError(f"{name} version {version}: no model card: {error}") from error
+        Raises:
+            RepositoryError: The repository can't be read.
+        """
+        return repository.contents(self._repository) if self._repository.is_dir() else ()
 
+    def versions(self) -> list[EvaluatorVersion]:
+        """Every version of every evaluator, the newest of each first.
 
-def named_cases(folder: Path, version: EvaluatorVersion) -> tuple[Case, ...]:
-    """The named cases that a version brings along.
+        Raises:
+            RepositoryError: The repository can't be read.
+        """
+        return [
+            self._look(published, version)
+            for published in self.published()
+            for version in reversed(published.versions)
+        ]
 
-    Raises:
-        BundleError: They are damaged.
-    """
-    if version.manifest is None:
-        return ()
-    path = repository.bundle_path(folder, version.name, version.version)
-    # Not opened, which would read all its files: this one is verified as it is read.
-    return bundle_cases(Bundle(path, version.manifest)) or ()
+    def find(self, name: str, version: int | None = None) -> int:
+        """A version that there is; the one that serves, else the newest, when None.
 
+        Raises:
+            WorkspaceError: There is no such evaluator or version.
+        """
+        found = repository.versions(self._repository, name)
+        if not found:
+            raise WorkspaceError(f"there is no evaluator {name!r} in the repository")
+        if version is None:
+            return repository.serving_version(self._repository, name) or found[-1]
+        if version not in found:
+            raise WorkspaceError(f"there is no version {version} of an evaluator {name!r}")
+        return version
 
-def read_curves(file: Path) -> Curves:
-    """Reads a run's `metrics.jsonl`; what isn't there yet is empty."""
-    loss: list[tuple[float, float]] = []
-    validation: dict[str, list[tuple[float, float]]] = {}
-    epoch = 0.0
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return Curves()
-    for line in lines:
+    def path(self, name: str, version: int) -> Path:
+        """Where a version's bundle is."""
+        return repository.bundle_path(self._repository, name, version)
+
+    def card(self, name: str, version: int) -> str:
+        """A version's model card, in Markdown.
+
+        Raises:
+            WorkspaceError: There is no such version, or it has none.
+        """
         try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # being written just now
-        if not isinstance(entry, Mapping) or not isinstance(step := entry.get("step"), int):
-            continue
-        epoch = max(epoch, _number(entry.get("epoch")) or 0.0)
-        if (value := _number(entry.get("loss"))) is not None:
-            loss.append((step, value))
-        for name in ("eval_calibrated_loss", "eval_accuracy", "eval_roc_auc"):
-            if (value := _number(entry.get(name))) is not None:
-                validation.setdefault(name, []).append((step, value))
-    return Curves(
-        loss=_thinned(loss),
-        validation_loss=validation.get("eval_calibrated_loss", []),
-        accuracy=validation.get("eval_accuracy", []),
-        auroc=validation.get("eval_roc_auc", []),
-        epoch=epoch,
-    )
+            path = self.path(name, self.find(name, version)) / CARD_FILE
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise WorkspaceError(f"{name} version {version}: no model card: {error}") from error
 
+    def named_cases(self, version: EvaluatorVersion) -> tuple[Case, ...]:
+        """The named cases that a version brings along.
 
-def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Points to draw: means of neighbours where there are more than can be told apart."""
-    size = math.ceil(len(points) / _MOST_POINTS) or 1
-    groups = [points[start : start + size] for start in range(0, len(points), size)]
-    return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
+        Raises:
+            BundleError: They are damaged.
+        """
+        if version.manifest is None:
+            return ()
+        # Not opened, which would read all its files: this one is verified as it is read.
+        bundle = Bundle(self.path(version.name, version.version), version.manifest)
+        return bundle_cases(bundle) or ()
 
+    def try_cases(self, name: str, version: int) -> list[Outcome]:
+        """What a version makes of the named cases that it must meet before it serves.
 
-def _version(folder: Path, published: repository.Published, version: int) -> EvaluatorVersion:
-    serving = published.serving == version
-    try:
-        path = repository.bundle_path(folder, published.name, version)
-        return EvaluatorVersion(published.name, version, serving, read_manifest(path))
-    except TipstaffError as error:
-        return EvaluatorVersion(published.name, version, serving, None, str(error))
+        They are its own, or, where it brings none, those of the version that serves.
 
+        Raises:
+            WorkspaceError: There is no such evaluator or version.
+            BundleError: The version's bundle is damaged.
+            InvalidRequest: A case has none of the fields that it reads; names it.
+        """
+        candidate = Bundle.open(self.path(name, self.find(name, version)))
+        serving = repository.serving_version(self._repository, name)
+        outcomes = gate.try_cases(candidate, None if serving is None else self.path(name, serving))
+        self._tried[name, version] = outcomes
+        return outcomes
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
+    def tried(self, name: str, version: int) -> list[Outcome] | None:
+        """The outcomes that `try_cases` had last; None where it has not been asked here yet."""
+        return self._tried.get((name, version))
+
+    def _look(self, published: repository.Published, version: int) -> EvaluatorVersion:
+        serving = published.serving == version
+        try:
+            manifest = read_manifest(self.path(published.name, version))
+            return EvaluatorVersion(published.name, version, serving, manifest)
+        except TipstaffError as error:
+            return EvaluatorVersion(published.name, version, serving, None, str(error))

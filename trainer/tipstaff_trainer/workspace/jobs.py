@@ -13,8 +13,6 @@ seconds.
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +26,7 @@ from sqlalchemy import select, update
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
 from tipstaff_trainer.workspace.database import Database
+from tipstaff_trainer.workspace.processes import end, process_of, this_host
 from tipstaff_trainer.workspace.tables import Job, JobKind, JobState, now
 
 DATABASE_VARIABLE = "TIPSTAFF_DATABASE"
@@ -35,12 +34,8 @@ LOG_FILE = "log.txt"
 _RUNNER = "tipstaff_trainer.workspace.run_job"
 _POLL_SECONDS = 0.1
 _DRAWN_OVER = 20
-# From SIGTERM to SIGKILL.
-_GRACE_SECONDS = 8.0
 # A process reports itself within a second; after this long, it never came up.
 _START_SECONDS = 60
-# Two clocks' worth of rounding between what psutil says now and what it said then.
-_SAME_START = 1.0
 _GONE = (
     "its process is gone: it was killed, or the machine restarted; go on with it, nothing that "
     "was done is lost"
@@ -156,9 +151,9 @@ class Jobs:
             if job.kind == "serve":
                 raise WorkspaceError(f"this server runs at {self.elsewhere(job)}: stop it there")
             return self.finish(job_id, "stopped", "stopped from another machine")
-        process = _process(job)
+        process = process_of(job)
         if process is not None:
-            _end(process)
+            end(process)
         return self.finish(job_id, "stopped", "stopped; it can be gone on with")
 
     def wait_for(self, job: Job | int, *, timeout: float | None = None) -> Job:
@@ -280,7 +275,7 @@ class Jobs:
 
     def _checked(self, job: Job) -> Job:
         """The job, marked as failed if its process is gone, which is seen on its machine alone."""
-        if not job.active or not self._on_this_host(job) or _process(job) is not None:
+        if not job.active or not self._on_this_host(job) or process_of(job) is not None:
             return job
         since = job.started_at or job.created_at
         if job.pid is None and (now() - since).total_seconds() < _START_SECONDS:
@@ -289,38 +284,7 @@ class Jobs:
         return self.finish(job.id, "failed", _GONE)
 
 
-def this_host() -> str:
-    """This machine, or this container: where a process's number says which one it is."""
-    with suppress(OSError):
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-    return socket.gethostname()
-
-
 def _job(job: Job | None, job_id: int) -> Job:
     if job is None:
         raise WorkspaceError(f"there is no job {job_id}")
     return job
-
-
-def _process(job: Job) -> psutil.Process | None:
-    """A job's process; None when it has ended, even if its number is somebody else's now."""
-    if job.pid is None or job.pid_started is None:
-        return None
-    try:
-        process = psutil.Process(job.pid)
-        same = abs(process.create_time() - job.pid_started) < _SAME_START
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _end(process: psutil.Process) -> None:
-    """Ends a process and those it started."""
-    with suppress(psutil.NoSuchProcess):
-        family = [*process.children(recursive=True), process]
-        process.send_signal(signal.SIGTERM)
-        _, alive = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
-        for each in alive:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
-        psutil.wait_procs(alive, timeout=2)

@@ -10,19 +10,13 @@ workspace.label_dataset(traces, criterion="faithfulness", judge={"model": …}, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pydantic import ValidationError
-
-from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field, Interaction
-from tipstaff_server import gate, repository
-from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.cases import CASES, Case, Outcome
-from tipstaff_trainer.cases import read_cases
+from tipstaff_server import repository
+from tipstaff_server.evaluator.cases import CASES, Case
 from tipstaff_trainer.data import LabelSource
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.distil.settings import TrainSettings
@@ -30,12 +24,21 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.judge.review_queue import RankBy
 from tipstaff_trainer.judge.settings import JudgeSettings
-from tipstaff_trainer.workspace import evaluators, formats
+from tipstaff_trainer.workspace import formats
 from tipstaff_trainer.workspace.candidates import Kind, ScoredBy
 from tipstaff_trainer.workspace.cases import Cases
+from tipstaff_trainer.workspace.checks import (
+    check_examples,
+    check_key_variable,
+    judge_settings,
+    named_cases,
+    train_settings,
+)
 from tipstaff_trainer.workspace.criteria import Criteria
+from tipstaff_trainer.workspace.curves import Curves, read_curves
 from tipstaff_trainer.workspace.database import Database, sqlite_url
 from tipstaff_trainer.workspace.datasets import Datasets
+from tipstaff_trainer.workspace.evaluators import Evaluators, EvaluatorVersion
 from tipstaff_trainer.workspace.jobs import Jobs
 from tipstaff_trainer.workspace.reviews import Reviews
 from tipstaff_trainer.workspace.scores import OTHER_ROWS, Scores
@@ -57,8 +60,6 @@ REPORT_FOLDER = "report"
 COMPARISON_FOLDER = "comparison"
 CURVES_FILE = f"{BUNDLE_FOLDER}/training/metrics.jsonl"
 KEY_VARIABLE = "OPENAI_API_KEY"
-# Whoever starts a job says where its key is sent: no other secret of this machine may go there.
-_KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 
 
 class Workspace:
@@ -80,6 +81,7 @@ class Workspace:
         scores: What evaluators say of rows, to choose some for review by.
         criteria: What is judged.
         cases: Named cases, by criterion.
+        evaluators: What is in the repository.
         jobs: Work in the background.
         serving: The server that the playground asks.
 
@@ -99,12 +101,12 @@ class Workspace:
         self.database = Database(database or sqlite_url(self.folder / DATABASE_FILE))
         self.datasets = Datasets(self.database)
         self.reviews = Reviews(self.database)
+        self.evaluators = Evaluators(self.repository)
         self.scores = Scores(self.database)
         self.cases = Cases(self.database)
         self.criteria = Criteria(self.database)
         self.jobs = Jobs(self.database, self.folder / JOBS_FOLDER, self.folder)
         self.serving = Serving(self.jobs, self.repository, server)
-        self._tried: dict[tuple[str, int], list[Outcome]] = {}
 
     def upload_dataset(
         self,
@@ -218,14 +220,9 @@ class Workspace:
         """
         found = self.datasets.get(dataset)
         chosen = self.criteria.get(criterion)
-        settings = _judge_settings(judge)
-        if key_variable and not _KEY_NAME.fullmatch(key_variable):
-            raise UsageError(
-                f"{key_variable[:80]!r} is not read as a key: name an environment variable that "
-                "ends in _API_KEY, or none"
-            )
-        if examples is not None and not 0 <= examples <= MOST_EXAMPLES:
-            raise UsageError(f"examples: {examples}: take 0 to {MOST_EXAMPLES}")
+        settings = judge_settings(judge)
+        check_key_variable(key_variable)
+        shown = MOST_EXAMPLES if examples is None else check_examples(examples)
         rows = None
         if pilot:
             rows = self.reviews.pilot(found.id)
@@ -243,7 +240,7 @@ class Workspace:
                 "criterion_version": chosen.version,
                 "rows": rows,
                 "judge": settings.model_dump(mode="json", exclude={"api_key"}),
-                "examples": MOST_EXAMPLES if examples is None else examples,
+                "examples": shown,
                 "key_variable": key_variable,
             },
             dataset=found.id,
@@ -275,7 +272,7 @@ class Workspace:
             JobError: It was waited for and failed.
         """
         found = self.datasets.get(dataset)
-        by = OTHER_ROWS if name is None else self.scored_by(name, version)
+        by = OTHER_ROWS if name is None else (name, self.evaluators.find(name, version))
         said = f"{by[0]} version {by[1]}" if by[0] else "what the other rows say"
         job = self.jobs.start(
             "score",
@@ -286,24 +283,13 @@ class Workspace:
         )
         return self._waited(job, wait)
 
-    def scored_by(self, name: str, version: int | None = None) -> ScoredBy:
-        """A version as scores are kept by; the one that serves, else the newest, when None.
-
-        Raises:
-            WorkspaceError: There is no such evaluator or version.
-        """
-        chosen = self._version(name) if version is None else version
-        if chosen not in repository.versions(self.repository, name):
-            raise WorkspaceError(f"there is no version {chosen} of an evaluator {name!r}")
-        return name, chosen
-
     def review_queue(
         self,
         dataset: AnyDataset,
         wanted: Mapping[Kind, int] | None = None,
         *,
         rank_by: RankBy = "error",
-        scored_by: ScoredBy | None = None,
+        scored_by: ScoredBy | str | None = None,
     ) -> list[tuple[ReviewItem, Row]]:
         """The rows that wait for a person, in their order.
 
@@ -312,13 +298,16 @@ class Workspace:
             wanted: Rows to add to the queue first: `ranked`, `random` or `disputed` by people.
             rank_by: The order of the ranked ones: likely label `error`, the judge's own
                 `uncertainty`, or `disagreement` between judges and evaluator.
-            scored_by: The evaluator's name and version whose scores are compared, as
-                `score_dataset` had them made; `scores.OTHER_ROWS` for what other rows say.
+            scored_by: The evaluator whose scores are compared, as `score_dataset` had them made:
+                its name and version, or its name, as there; `scores.OTHER_ROWS` for what the other
+                rows say.
 
         Raises:
             WorkspaceError: There is no such data set, or the version has not scored it.
         """
         found = self.datasets.get(dataset)
+        if isinstance(scored_by, str):
+            scored_by = scored_by, self.evaluators.find(scored_by)
         if scored_by is not None and scored_by not in self.scores.given(found.id):
             raise WorkspaceError(
                 f"{found.name}: not scored by {scored_by[0] or 'the other rows'} yet: see "
@@ -363,11 +352,11 @@ class Workspace:
         check_fields(
             fields, resolve(found.fields, {}, labelled=False, file=found.name), file=found.name
         )
-        checked = _train_settings(settings)
+        checked = train_settings(settings)
         if found.labelled == 0:
             raise WorkspaceError(f"{found.name}: no row has a label yet: label some first")
         criterion = self.criteria.get(found.criterion).criterion if found.criterion else ""
-        named = self._named_cases(found, cases, fields)
+        named = named_cases(self.cases.of(found.criterion) if cases is None else cases, fields)
         job = self.jobs.start(
             "train",
             f"Train {name} on {found.name}",
@@ -424,9 +413,7 @@ class Workspace:
             JobError: It was waited for and failed.
         """
         found = self.datasets.get(dataset)
-        chosen = list(versions) or [self._version(name)]
-        if missing := set(chosen) - set(repository.versions(self.repository, name)):
-            raise WorkspaceError(f"{name} has no version {', '.join(map(str, sorted(missing)))}")
+        chosen = [self.evaluators.find(name, each) for each in versions or (None,)]
         job = self.jobs.start(
             "evaluate",
             f"Measure {name} on {found.name}",
@@ -460,40 +447,13 @@ class Workspace:
         """
         return formats.with_scores(frame, name, lambda rows: self._rulings(name, version, rows))
 
-    def list_evaluators(self) -> list[evaluators.EvaluatorVersion]:
+    def list_evaluators(self) -> list[EvaluatorVersion]:
         """Every version of every evaluator, the newest of each first."""
-        return evaluators.versions(self.repository)
+        return self.evaluators.versions()
 
-    def published(self) -> Sequence[repository.Published]:
-        """The evaluators by name, with their versions' numbers and which serves; nothing else."""
-        return repository.contents(self.repository) if self.repository.is_dir() else ()
-
-    def curves(self, job: Job) -> evaluators.Curves:
+    def curves(self, job: Job) -> Curves:
         """What a training has logged so far."""
-        return evaluators.read_curves(self.jobs.folder(job.id) / CURVES_FILE)
-
-    def try_cases(self, name: str, version: int) -> list[Outcome]:
-        """What a version makes of the named cases that it must meet before it serves.
-
-        They are its own, or, where it brings none, those of the version that serves.
-
-        Raises:
-            RepositoryError: There is no such evaluator or version.
-            BundleError: The version's bundle is damaged.
-            InvalidRequest: A case has none of the fields that it reads; names it.
-        """
-        self.scored_by(name, version)
-        serving = repository.serving_version(self.repository, name)
-        outcomes = gate.try_cases(
-            Bundle.open(repository.bundle_path(self.repository, name, version)),
-            None if serving is None else repository.bundle_path(self.repository, name, serving),
-        )
-        self._tried[name, version] = outcomes
-        return outcomes
-
-    def tried(self, name: str, version: int) -> list[Outcome] | None:
-        """The outcomes that `try_cases` had last; None where it has not been asked here yet."""
-        return self._tried.get((name, version))
+        return read_curves(self.jobs.folder(job.id) / CURVES_FILE)
 
     def promote(self, name: str, version: int, *, force: bool = False) -> int | None:
         """Lets a version serve; servers that follow the repository change over by themselves.
@@ -518,59 +478,14 @@ class Workspace:
         self.serving.close()
         self.database.close()
 
-    def _named_cases(
-        self, dataset: Dataset, cases: Sequence[Case] | str | Path | None, fields: Sequence[Field]
-    ) -> tuple[Case, ...]:
-        """The cases that a training takes along."""
-        if cases is None:
-            chosen = self.cases.of(dataset.criterion)
-        else:
-            chosen = read_cases(Path(cases)) if isinstance(cases, (str, Path)) else tuple(cases)
-        for case in chosen:
-            if all(case.interaction.get(field) is None for field in fields):
-                raise UsageError(
-                    f'named case "{case.name}" has none of {", ".join(fields)}, which the '
-                    "evaluator is to read: give it one, or take it away"
-                )
-        return chosen
-
     def _rulings(self, name: str, version: int | None, rows: Sequence[Interaction]) -> list[Ruling]:
         from tipstaff_server.evaluator import Evaluator
         from tipstaff_trainer.measure import rulings
 
-        chosen = self._version(name) if version is None else version
-        return rulings(Evaluator.load(repository.bundle_path(self.repository, name, chosen)), rows)
-
-    def _version(self, name: str) -> int:
-        found = repository.versions(self.repository, name)
-        if not found:
-            raise WorkspaceError(f"there is no evaluator {name!r} in the repository")
-        return repository.serving_version(self.repository, name) or found[-1]
+        chosen = self.evaluators.find(name, version)
+        return rulings(Evaluator.load(self.evaluators.path(name, chosen)), rows)
 
     def _waited(self, job: Job, wait: bool | float) -> Job:
         if wait is False:
             return job
         return self.wait_for(job, timeout=None if wait is True else wait)
-
-
-def _judge_settings(given: Mapping[str, Any] | JudgeSettings) -> JudgeSettings:
-    return _validated(JudgeSettings, given, "the judge's")
-
-
-def _train_settings(given: Mapping[str, Any] | TrainSettings | None) -> TrainSettings:
-    return _validated(TrainSettings, given or {}, "the training's")
-
-
-Settings = TypeVar("Settings", JudgeSettings, TrainSettings)
-
-
-def _validated(kind: type[Settings], given: Mapping[str, Any] | Settings, whose: str) -> Settings:
-    if isinstance(given, kind):
-        return given
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = ".".join(map(str, first["loc"]))
-        why = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{whose} settings: {what}: {why}".replace(": :", ":")) from None

@@ -10,7 +10,8 @@ from starlette.routing import Route
 from tipstaff.errors import TipstaffError
 from tipstaff_server.evaluator.cases import Expectation
 from tipstaff_trainer.cases import make_case, parse_cases
-from tipstaff_trainer.desk.web import Asked, get, post, upload_of
+from tipstaff_trainer.desk.asked import Asked, upload_of
+from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.criteria import preview
 from tipstaff_trainer.workspace.tables import Criterion

@@ -13,7 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import formats
 from tipstaff_trainer.workspace.candidates import Kind, ScoredBy
@@ -248,7 +249,7 @@ def _scorers(asked: Asked, dataset: Dataset) -> list[tuple[str, str, bool]]:
     given = asked.workspace.scores.given(dataset.id)
     found = [
         ((each.name, version), each.serving == version)
-        for each in asked.workspace.published()
+        for each in asked.workspace.evaluators.published()
         for version in reversed(each.versions)
     ]
     words = [

@@ -10,8 +10,9 @@ from urllib.parse import quote
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tipstaff_trainer.desk.asked import Asked, inside
+from tipstaff_trainer.desk.routing import get, post, with_session
 from tipstaff_trainer.desk.sessions import new_session
-from tipstaff_trainer.desk.web import Asked, get, inside, post, with_session
 
 
 def routes() -> list[Route]:

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
-from tipstaff_trainer.desk.web import Asked, get, inside, post
-from tipstaff_trainer.workspace import evaluators
+from tipstaff_trainer.desk.asked import Asked, inside
+from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.workspace.cases import told
 
 _SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
@@ -59,7 +59,7 @@ def show(asked: Asked) -> Response:
 
 def _version_page(asked: Asked, *, refused: bool = False) -> Response:
     name, number = asked.request.path_params["name"], asked.number("version")
-    card = evaluators.card(asked.workspace.repository, name, number)
+    card = asked.workspace.evaluators.card(name, number)
     found = [each for each in asked.workspace.list_evaluators() if each.name == name]
     shown = next(each for each in found if each.version == number)
     jobs = asked.workspace.jobs
@@ -71,12 +71,12 @@ def _version_page(asked: Asked, *, refused: bool = False) -> Response:
         # A report is on the first of them.
         and job.result["versions"][0] == number
     ]
-    outcomes = asked.workspace.tried(name, number) or ()
+    outcomes = asked.workspace.evaluators.tried(name, number) or ()
     return asked.page(
         "evaluator.html",
         status=409 if refused else 200,
         refused=refused,
-        cases=evaluators.named_cases(asked.workspace.repository, shown),
+        cases=asked.workspace.evaluators.named_cases(shown),
         outcomes=[told(each) for each in outcomes],
         shown=shown,
         serving=next((each for each in found if each.serving), None),
@@ -90,7 +90,7 @@ def _version_page(asked: Asked, *, refused: bool = False) -> Response:
 def promote(asked: Asked) -> Response:
     """Lets a version serve; an older one, to roll back. Its named cases must hold."""
     name, version = asked.request.path_params["name"], asked.number("version")
-    outcomes = asked.workspace.try_cases(name, version)
+    outcomes = asked.workspace.evaluators.try_cases(name, version)
     try:
         before = asked.workspace.promote(name, version, force=asked.text("force") == "yes")
     except PromotionRefused:
@@ -110,7 +110,7 @@ def promote(asked: Asked) -> Response:
 def run_cases(asked: Asked) -> Response:
     """Runs a version's named cases, to be seen."""
     name, version = asked.request.path_params["name"], asked.number("version")
-    asked.workspace.try_cases(name, version)
+    asked.workspace.evaluators.try_cases(name, version)
     return asked.go(f"/evaluators/{name}/{version}#cases")
 
 

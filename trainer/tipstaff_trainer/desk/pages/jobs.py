@@ -7,9 +7,10 @@ from typing import Any
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.evaluators import Curves
+from tipstaff_trainer.workspace.curves import Curves
 from tipstaff_trainer.workspace.tables import Job
 from tipstaff_trainer.workspace.workspace import COMPARISON_FOLDER, REPORT_FOLDER
 

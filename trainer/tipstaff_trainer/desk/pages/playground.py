@@ -10,7 +10,8 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS, Interaction
-from tipstaff_trainer.desk.web import Asked, get, post
+from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.workspace.datasets import interaction_of
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tipstaff_trainer.desk.asked import Asked, Tone
+from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.desk.views import verdict_word
-from tipstaff_trainer.desk.web import Asked, Tone, get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.tables import ReviewItem
 

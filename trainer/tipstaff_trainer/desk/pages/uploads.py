@@ -16,8 +16,9 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
+from tipstaff_trainer.desk.asked import Asked, upload_of
 from tipstaff_trainer.desk.pages.datasets import list_page
-from tipstaff_trainer.desk.web import Asked, get, post, upload_of
+from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import formats
 

@@ -1,0 +1,66 @@
+"""The curves of a training, from what it has logged so far."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_MOST_POINTS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What a training run has logged: (step, value) pairs in order, by what they are."""
+
+    loss: Sequence[tuple[float, float]] = ()
+    validation_loss: Sequence[tuple[float, float]] = ()
+    accuracy: Sequence[tuple[float, float]] = ()
+    auroc: Sequence[tuple[float, float]] = ()
+    epoch: float = 0.0
+
+
+def read_curves(file: Path) -> Curves:
+    """Reads a run's `metrics.jsonl`; what isn't there yet is empty."""
+    loss: list[tuple[float, float]] = []
+    validation: dict[str, list[tuple[float, float]]] = {}
+    epoch = 0.0
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return Curves()
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # being written just now
+        if not isinstance(entry, Mapping) or not isinstance(step := entry.get("step"), int):
+            continue
+        epoch = max(epoch, _number(entry.get("epoch")) or 0.0)
+        if (value := _number(entry.get("loss"))) is not None:
+            loss.append((step, value))
+        for name in ("eval_calibrated_loss", "eval_accuracy", "eval_roc_auc"):
+            if (value := _number(entry.get(name))) is not None:
+                validation.setdefault(name, []).append((step, value))
+    return Curves(
+        loss=_thinned(loss),
+        validation_loss=validation.get("eval_calibrated_loss", []),
+        accuracy=validation.get("eval_accuracy", []),
+        auroc=validation.get("eval_roc_auc", []),
+        epoch=epoch,
+    )
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points to draw: means of neighbours where there are more than can be told apart."""
+    size = math.ceil(len(points) / _MOST_POINTS) or 1
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
