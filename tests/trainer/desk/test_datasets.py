@@ -73,6 +73,16 @@ def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_pa
     assert "No such data set" in browser.get("/datasets?words=%25").text
 
 
+def test_rows_are_judged_by_another_criterion_too(visit, workspace, dataset):
+    browser = visit()
+    here = f"/datasets/{dataset.id}"
+    form = hidden(browser.get(here).text) | {"criterion": "toxicity", "name": "rows, toxicity"}
+    page = browser.post(f"{here}/copy", data=form)
+    assert "30 rows of rows are in rows, toxicity." in page.text
+    assert workspace.datasets.get("rows, toxicity").criterion == "toxicity"
+    assert "already" in browser.post(f"{here}/copy", data=form).text
+
+
 def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dataset):
     browser = visit()
     here = f"/datasets/{dataset.id}"

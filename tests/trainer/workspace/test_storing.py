@@ -140,6 +140,37 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(workspace, dataset, trac
     assert workspace.upload_dataset(traces, name="traces").rows == 60
 
 
+def test_rows_are_copied_for_another_criterion_without_their_labels(workspace, dataset):
+    with workspace.database.writing() as session:
+        record(session, workspace.datasets.page(1).rows[0].id, NewLabel(1.0, "human", "ann"))
+    workspace.split(dataset, test_size=0.25)
+    made = workspace.copy_dataset(dataset, name="again", criterion="relevance")
+    source = workspace.datasets.get(dataset)
+    assert (made.criterion, made.rows, made.labelled, made.human) == ("relevance", 60, 0, 0)
+    assert made.test == source.test > 0
+    both = zip(workspace.datasets.rows(1), workspace.datasets.rows(made.id), strict=True)
+    for row, copy in both:
+        for name in (
+            "position",
+            "key",
+            "input",
+            "output",
+            "ground_truth",
+            "group",
+            "extra",
+            "part",
+        ):
+            assert getattr(row, name) == getattr(copy, name)
+        assert (copy.label, copy.judge_label, copy.last_label) == (None, None, 0)
+    assert len(workspace.datasets.page(made.id, words="colour").rows) == 50
+    assert len(workspace.reviews.queue(made.id, {"random": 60})) == 60
+    with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
+        workspace.copy_dataset(dataset, name="b", criterion="funny")
+    with pytest.raises(WorkspaceError, match="'again' already"):
+        workspace.copy_dataset(dataset, name="again")
+    assert len(workspace.datasets.all()) == 2
+
+
 def test_an_archived_data_set_keeps_its_name(workspace, dataset, traces):
     workspace.archive_dataset("traces")
     assert workspace.datasets.all() == []

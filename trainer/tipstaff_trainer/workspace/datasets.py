@@ -15,7 +15,7 @@ from tipstaff_trainer.data import Row as LabelledRow
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import search
 from tipstaff_trainer.workspace.database import Database
-from tipstaff_trainer.workspace.storing import hide, store, sweep
+from tipstaff_trainer.workspace.storing import copy, hide, store, sweep
 from tipstaff_trainer.workspace.tables import Dataset, Label, Row
 
 _AT_ONCE = 2000
@@ -53,13 +53,16 @@ class Datasets:
         Raises:
             WorkspaceError: The name is taken or none, or there is no room.
         """
-        name = " ".join(name.split())
-        if not _NAME.fullmatch(name):
-            raise WorkspaceError(
-                f"{name[:80]!r} is no name for a data set: begin with a letter or digit, and use "
-                "letters, digits, spaces and . , ( ) + - _, 80 at most"
-            )
-        return self.get(store(self._database, name, data, file=file, who=who))
+        return self.get(store(self._database, _named(name), data, file=file, who=who))
+
+    def copy(self, dataset: int, name: str, *, criterion: str = "", who: str = "") -> Dataset:
+        """Stores the same rows once more, unlabelled, to be judged by another criterion.
+
+        Raises:
+            WorkspaceError: The name is taken or none, or there is no room.
+        """
+        source = self.get(dataset)
+        return self.get(copy(self._database, source, _named(name), criterion=criterion, who=who))
 
     def all(self, *, words: str = "", archived: bool = False) -> Sequence[Dataset]:
         """Every data set, the newest first.
@@ -256,6 +259,21 @@ class Datasets:
             session.execute(
                 update(Dataset).where(Dataset.id == dataset).values(criterion=criterion)
             )
+
+
+def _named(name: str) -> str:
+    """A data set's name without needless spaces.
+
+    Raises:
+        WorkspaceError: It is none.
+    """
+    name = " ".join(name.split())
+    if not _NAME.fullmatch(name):
+        raise WorkspaceError(
+            f"{name[:80]!r} is no name for a data set: begin with a letter or digit, and use "
+            "letters, digits, spaces and . , ( ) + - _, 80 at most"
+        )
+    return name
 
 
 def interaction_of(row: Row) -> Interaction:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from tipstaff.types import FIELDS
@@ -38,6 +38,8 @@ from tipstaff_trainer.workspace.tables import (
 # A tenth of a second's work.
 _ROWS_AT_ONCE = 1000
 _CHARACTERS_AT_ONCE = 1_000_000
+# Of a row, what says nothing of its labels; as the table has it.
+_COPIED = ("position", "key", *FIELDS, "weight", "row_group", "extra", "part")
 # No upload takes so long: whoever brought one that is still loading is gone.
 _LOADED_WITHIN = timedelta(days=1)
 
@@ -48,21 +50,16 @@ def store(database: Database, name: str, data: Data, *, file: str, who: str) -> 
     Raises:
         WorkspaceError: The name is taken, or there is no room; then nothing is left of it.
     """
-    check_free(database, name)
-    with database.writing() as session:
-        dataset = Dataset(
-            name=_no_name(),
-            state="loading",
-            file=file[:200],
-            fields=list(data.columns),
-            extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:100],
-            notes=list(data.warnings),
-            rows=len(data.rows),
-            author=who,
-        )
-        session.add(dataset)
-    total = Counter(counts(None, "", False))
-    try:
+    dataset = Dataset(
+        file=file[:200],
+        fields=list(data.columns),
+        extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:100],
+        notes=list(data.warnings),
+        rows=len(data.rows),
+        author=who,
+    )
+    with _appearing(database, dataset, name) as counted:
+        total = Counter(counts(None, "", False))
         for start, part in _parts(data.rows):
             if start:
                 database.let_others_write()
@@ -72,19 +69,78 @@ def store(database: Database, name: str, data: Data, *, file: str, who: str) -> 
                 _insert(session, dataset.id, start, part, values, who=file or who)
             for row in values:
                 total.update(counts(row["label"], row["label_source"], False))
+        counted.update(total)
+    return dataset.id
+
+
+def copy(database: Database, source: Dataset, name: str, *, criterion: str, who: str) -> int:
+    """Stores a data set's rows again, without labels and with the same split.
+
+    Raises:
+        WorkspaceError: The name is taken, or there is no room; then nothing is left of it.
+    """
+    dataset = Dataset(
+        file=source.file,
+        fields=source.fields,
+        extra=source.extra,
+        notes=source.notes,
+        criterion=criterion,
+        rows=source.rows,
+        test=source.test,
+        author=who,
+    )
+    with _appearing(database, dataset, name):
+        blank = {
+            "dataset_id": dataset.id,
+            "label_source": "",
+            "selection": "unknown",
+            "disputed": False,
+            "last_label": 0,
+            "latest_by": "",
+        }
+        table = Table.metadata.tables[Row.__tablename__]
+        values = [*map(literal, blank.values()), *(table.c[name] for name in _COPIED)]
+        for first in range(0, source.rows, _ROWS_AT_ONCE):
+            if first:
+                database.let_others_write()
+            end = first + _ROWS_AT_ONCE - 1
+            rows = (
+                select(*values)
+                .where(table.c.dataset_id == source.id, table.c.position.between(first, end))
+                .order_by(table.c.position)
+            )
+            with database.writing() as session:
+                session.execute(insert(table).from_select([*blank, *_COPIED], rows))
+                search.add(session, dataset.id, first, end)
+    return dataset.id
+
+
+@contextmanager
+def _appearing(database: Database, dataset: Dataset, name: str) -> Iterator[dict[str, int]]:
+    """A data set that is hidden while its rows come, and is there at once when all are.
+
+    Yields:
+        Its counts, to be filled.
+    """
+    check_free(database, name)
+    dataset.name, dataset.state = _no_name(), "loading"
+    with database.writing() as session:
+        session.add(dataset)
+    counted: dict[str, int] = {}
+    try:
+        yield counted
         with database.writing() as session:
             _check_free(session, name)
             session.execute(
                 update(Dataset)
                 .where(Dataset.id == dataset.id)
-                .values({"name": name, "state": "ready", **total})
+                .values({"name": name, "state": "ready", **counted})
             )
     except BaseException:
         # On a full disk not even this may be possible: then it is swept up later.
         with suppress(WorkspaceError):
             _delete(database, dataset.id)
         raise
-    return dataset.id
 
 
 def check_free(database: Database, name: str) -> None:

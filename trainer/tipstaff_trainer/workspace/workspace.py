@@ -155,6 +155,27 @@ class Workspace:
         """
         return formats.write(self.datasets, self.datasets.get(dataset).id, Path(file), only=only)
 
+    def copy_dataset(
+        self, dataset: AnyDataset, *, name: str, criterion: str = "", who: str = ""
+    ) -> Dataset:
+        """Makes a data set of the same rows, unlabelled, with the same rows set aside for testing.
+
+        A data set is judged by one criterion: this is how its rows are judged by another too.
+
+        Args:
+            dataset: Which.
+            name: The new one's.
+            criterion: By which it will be judged.
+            who: Whoever copies it.
+
+        Raises:
+            WorkspaceError: There is no such data set or criterion, or the name is taken.
+        """
+        if criterion:
+            self.criteria.get(criterion)
+        found = self.datasets.get(dataset)
+        return self.datasets.copy(found.id, name, criterion=criterion, who=who)
+
     def archive_dataset(self, dataset: AnyDataset) -> None:
         """Lays a data set aside: it leaves the lists, and nothing of it is lost."""
         self.datasets.archive(self.datasets.get(dataset).id)

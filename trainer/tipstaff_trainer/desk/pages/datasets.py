@@ -47,6 +47,7 @@ def routes() -> list[Route]:
         get("/datasets/{dataset:int}/label", ask_judge),
         post("/datasets/{dataset:int}/label", label),
         post("/datasets/{dataset:int}/queue", queue),
+        post("/datasets/{dataset:int}/copy", copy),
         post("/datasets/{dataset:int}/archive", archive),
         post("/datasets/{dataset:int}/delete", delete),
     ]
@@ -97,6 +98,7 @@ def show(asked: Asked) -> Response:
         pilot_rows=PILOT_ROWS,
         scorers=_scorers(asked, dataset),
         scored_by=asked.text("scored_by"),
+        criteria=asked.workspace.criteria.all(),
     )
 
 
@@ -206,6 +208,17 @@ def queue(asked: Asked) -> Response:
             "note",
         )
     return asked.go(f"/review/{dataset.id}", f"{len(rows):,} rows wait for review.")
+
+
+def copy(asked: Asked) -> Response:
+    """Makes a data set of the same rows, for another criterion."""
+    dataset = _dataset(asked)
+    made = asked.workspace.copy_dataset(
+        dataset, name=asked.text("name"), criterion=asked.text("criterion"), who=asked.who
+    )
+    return asked.go(
+        f"/datasets/{made.id}", f"{made.rows:,} rows of {dataset.name} are in {made.name}."
+    )
 
 
 def archive(asked: Asked) -> Response:
