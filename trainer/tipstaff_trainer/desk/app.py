@@ -20,6 +20,7 @@ from tipstaff_trainer.desk.pages import (
     entrance,
     evaluators,
     jobs,
+    labelling,
     playground,
     review,
     uploads,
@@ -37,7 +38,7 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
     Raises:
         WorkspaceError: Its secret can't be read or written.
     """
-    rooms = (entrance, datasets, uploads, review, criteria, evaluators, playground, jobs)
+    rooms = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
     app = Starlette(
         routes=[
             *(route for room in rooms for route in room.routes()),

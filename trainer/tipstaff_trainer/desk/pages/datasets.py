@@ -1,18 +1,16 @@
-"""Data sets: the list, one with its rows, a row, splits, downloads, labelling and the queue."""
+"""Data sets: the list, one with its rows, a row, splits, downloads, the queue and the archive."""
 
 from __future__ import annotations
 
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk.asked import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
@@ -44,8 +42,6 @@ def routes() -> list[Route]:
         get("/datasets/{dataset:int}/rows/{row:int}", show_row),
         get("/datasets/{dataset:int}/download/{ending:str}", download),
         post("/datasets/{dataset:int}/split", split),
-        get("/datasets/{dataset:int}/label", ask_judge),
-        post("/datasets/{dataset:int}/label", label),
         post("/datasets/{dataset:int}/queue", queue),
         post("/datasets/{dataset:int}/copy", copy),
         post("/datasets/{dataset:int}/archive", archive),
@@ -144,43 +140,6 @@ def split(asked: Asked) -> Response:
     )
 
 
-def ask_judge(asked: Asked) -> Response:
-    """Where the judge and the criterion are chosen."""
-    return _judge_page(asked)
-
-
-def label(asked: Asked) -> Response:
-    """Starts a pilot, or the labelling of all rows."""
-    dataset = _dataset(asked)
-    judge: dict[str, Any] = {
-        name: value
-        for name in (
-            "model",
-            "base_url",
-            "soft",
-            "max_cost",
-            "price_input",
-            "price_output",
-            "concurrency",
-            "samples",
-        )
-        if (value := asked.text(name))
-    }
-    try:
-        job = asked.workspace.label_dataset(
-            dataset,
-            criterion=asked.text("criterion"),
-            judge=judge,
-            pilot=asked.text("rows") != "all",
-            examples=asked.whole("examples"),
-            key_variable=asked.text("key_variable"),
-            who=asked.who,
-        )
-    except TipstaffError as error:
-        return _judge_page(asked, str(error))
-    return asked.go(f"/jobs/{job.id}")
-
-
 def queue(asked: Asked) -> Response:
     """Puts rows before people; has them scored first, where they are to be compared with scores."""
     dataset = _dataset(asked)
@@ -269,29 +228,6 @@ def _scorers(asked: Asked, dataset: Dataset) -> list[tuple[str, str, bool]]:
         (by, f"{by[0]} version {by[1]}{' (Online)' if online else ''}") for by, online in found
     ] + [(OTHER_ROWS, "what the other rows say")]
     return [(f"{by[0]}/{by[1]}", word, given.get(by, 0) >= dataset.rows) for by, word in words]
-
-
-def _judge_page(asked: Asked, error: str = "") -> Response:
-    dataset = _dataset(asked)
-    last = next((job.parameters for job in asked.workspace.jobs.recent(kind="label", limit=1)), {})
-    # A field that nobody has filled yet is empty.
-    values: defaultdict[str, str] = defaultdict(str)
-    values |= {
-        **{name: str(value) for name, value in last.get("judge", {}).items() if value is not None},
-        "key_variable": last.get("key_variable", "OPENAI_API_KEY"),
-        "criterion": dataset.criterion or "faithfulness",
-        "rows": "pilot" if dataset.human == 0 else "all",
-        **{name: asked.text(name) for name in asked.form},
-    }
-    return asked.page(
-        "label.html",
-        status=400 if error else 200,
-        dataset=dataset,
-        criteria=asked.workspace.criteria.all(),
-        values=values,
-        pilot_rows=PILOT_ROWS,
-        error=error,
-    )
 
 
 def _dataset(asked: Asked) -> Dataset:
