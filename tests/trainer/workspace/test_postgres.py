@@ -189,6 +189,37 @@ def test_a_job_is_stopped_from_afar_and_gone_on_with_at_home(workspace, afar, tr
     assert workspace.datasets.get(dataset).judge == 60
 
 
+def test_a_folder_that_came_from_another_machine_is_gone_on_with(workspace, postgres):
+    """As a container's volume does when the container is made anew."""
+    before = Workspace(workspace.folder, database=postgres)
+    before.jobs._host = "before pid:[1]"
+    with workspace.database.writing() as session:
+        job = Job(
+            kind="label",
+            title="x",
+            parameters={},
+            state="running",
+            host="before pid:[1]",
+            folder=str(workspace.folder),
+            heard_at=now(),
+        )
+        session.add(job)
+    folder = workspace.jobs.folder(job.id)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").touch()
+    assert workspace.jobs.get(job.id).state == "running"
+    assert workspace.jobs.stop(job.id).state == "stopped"
+    with pytest.raises(WorkspaceError, match="in 60 seconds"):
+        workspace.jobs.resume(job.id)
+    with workspace.database.writing() as session:
+        session.get(Job, job.id).heard_at = now() - timedelta(minutes=2)
+    assert workspace.jobs.resume(job.id).host == workspace.jobs._host
+    # What it was can't claim it any more.
+    assert not before.jobs.beat(job.id)
+    workspace.jobs.stop(job.id)
+    before.close()
+
+
 def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):
     file = tmp_path / "words.jsonl"
     texts = ["a red kettle", "KETTLES: don't", "see https://www.example.com/a_b", "x" * 3_000_000]

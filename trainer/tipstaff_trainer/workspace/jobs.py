@@ -12,6 +12,7 @@ seconds.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -34,6 +35,8 @@ LOG_FILE = "log.txt"
 _RUNNER = "tipstaff_trainer.workspace.run_job"
 _POLL_SECONDS = 0.1
 _DRAWN_OVER = 20
+# A process that is stopped from afar has noticed, and let come in what it has paid for.
+_ENDED_SECONDS = 60
 # A process reports itself within a second; after this long, it never came up.
 _START_SECONDS = 60
 _GONE = (
@@ -99,6 +102,12 @@ class Jobs:
                     f"what job {job_id} has done is at {elsewhere}: go on with it at the desk "
                     "there, or start it anew here"
                 )
+            heard = (now() - job.heard_at).total_seconds() if job.heard_at else math.inf
+            if not self._on_this_host(job) and heard < _ENDED_SECONDS:
+                raise WorkspaceError(
+                    f"job {job_id} ran on another machine until a moment ago and may be ending "
+                    f"there: go on with it in {_ENDED_SECONDS} seconds"
+                )
             if job.active or job.state == "done":
                 raise WorkspaceError(f"job {job_id} is {job.state}, so there is nothing to go on")
             job.state, job.message, job.pid, job.pid_started = "queued", "", None, None
@@ -148,7 +157,7 @@ class Jobs:
         if not job.active:
             return job
         if not self._on_this_host(job):
-            if job.kind == "serve":
+            if job.kind == "serve" and self.elsewhere(job):
                 raise WorkspaceError(f"this server runs at {self.elsewhere(job)}: stop it there")
             return self.finish(job_id, "stopped", "stopped from another machine")
         process = process_of(job)
@@ -208,9 +217,18 @@ class Jobs:
             ).all()
         return bool(mine)
 
+    def is_here(self, job: Job) -> bool:
+        """Whether a job was started in this workspace's folder, on this machine."""
+        return self._on_this_host(job) and job.folder in ("", str(self._workspace))
+
     def elsewhere(self, job: Job) -> str:
-        """Where a job's files are, as `host:folder`; empty where that is here."""
-        if self._on_this_host(job) and job.folder in ("", str(self._workspace)):
+        """Where a job's files are, as `host:folder`; empty where that is here.
+
+        A folder may have come here from another machine, as a container's volume does when the
+        container is made anew under another name.
+        """
+        came = job.folder == str(self._workspace) and (self.folder(job.id) / LOG_FILE).exists()
+        if came or self.is_here(job):
             return ""
         return f"{job.host.partition(' ')[0]}:{job.folder}"
 

@@ -44,7 +44,7 @@ class Serving:
     def job(self) -> Job | None:
         """The workspace's own server, if it runs."""
         started = self._jobs.recent(kind="serve", limit=_LATEST)
-        latest = [job for job in started if not self._jobs.elsewhere(job)][:1]
+        latest = [job for job in started if self._jobs.is_here(job)][:1]
         return latest[0] if latest and latest[0].active else None
 
     def start(self, *, who: str = "") -> Job:

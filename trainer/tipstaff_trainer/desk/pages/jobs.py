@@ -78,4 +78,5 @@ def _values(asked: Asked) -> dict[str, Any]:
     curves = asked.workspace.curves(job) if job.kind == "train" else Curves()
     log = None if asked.text("log") == "no" else asked.workspace.jobs.log(job.id)
     elsewhere = asked.workspace.jobs.elsewhere(job)
-    return {"job": job, "log": log, "curves": curves, "elsewhere": elsewhere}
+    afar = not asked.workspace.jobs.is_here(job)
+    return {"job": job, "log": log, "curves": curves, "elsewhere": elsewhere, "afar": afar}
