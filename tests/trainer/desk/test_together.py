@@ -131,6 +131,7 @@ def test_every_page_fits_and_every_field_is_named(desk, reviewer, width):
     for path in (
         *("/datasets", "/datasets/1", f"/datasets/1/rows/{row.partition(chr(34))[0]}"),
         *("/datasets/1/label", "/criteria", "/criteria/new", "/criteria/faithfulness"),
+        *("/criteria/faithfulness/cases", "/datasets?archived=yes", "/datasets/1?words=blue"),
         *("/review", "/review/1", "/review/2", "/evaluators", "/playground", "/jobs"),
     ):
         page.goto(f"{desk.url}{path}")
