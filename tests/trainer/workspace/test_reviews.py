@@ -10,6 +10,7 @@ from reviewer import review_all
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import reviews as reviews_module
 from tipstaff_trainer.workspace.labels import NewLabel, record
+from tipstaff_trainer.workspace.scores import OTHER_ROWS
 
 
 @pytest.fixture
@@ -113,6 +114,9 @@ def test_rows_are_ranked_by_what_an_evaluator_says_against_the_judge(workspace, 
     assert [row.id for _, row in found] == [judged[-1].id, judged[-2].id]
     assert {item.selection for item, _ in found} == {"disputed"}
     assert found[0][0].why == "judge good (0.88), evaluator bad (0.10)"
+    workspace.scores.add(dataset.id, OTHER_ROWS, {judged[3].id: 0.0})
+    (*_, (item, row)) = workspace.review_queue(dataset, {"ranked": 1}, scored_by=OTHER_ROWS)
+    assert (row.id, item.why) == (judged[3].id, "judge good (0.56), other rows bad (0.00)")
     with pytest.raises(WorkspaceError, match="not scored by tiny"):
         workspace.review_queue(dataset, {"ranked": 2}, scored_by=("tiny", 1))
 

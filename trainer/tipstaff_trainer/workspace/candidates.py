@@ -155,15 +155,16 @@ def _ranked(
         LabelledRow(_NO_TEXT, label, str(row_id), label_source="judge")
         for row_id, label, _ in found
     ]
+    scores = [float("nan") if each is None else each for *_, each in found]
     queue = review_queue(
         rows,
         count=count,
         random_share=0,
         rank_by=rank_by,
         judges=_other_judges(session, dataset),
-        scores=(
-            [float("nan") if each is None else each for *_, each in found] if scored_by else None
-        ),
+        # The other rows have no name (`scores.OTHER_ROWS`).
+        scores=scores if name else None,
+        out_of_fold=scores if scored_by and not name else None,
         seed=seed,
     )
     return [Chosen(int(each.row.id), each.selection, each.why) for each in queue]
