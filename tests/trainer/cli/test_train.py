@@ -46,7 +46,7 @@ def bundle(bert, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "bundle"
     done = tipstaff(
         "train", data, "--name", "colours", "--out", out, "--base", bert,
-        "--epochs", 1, "--max-length", 64, "--test-size", 0.2,
+        "--epochs", 2, "--learning-rate", "1e-3", "--max-length", 64, "--test-size", 0.2,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
