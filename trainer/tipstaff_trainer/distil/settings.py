@@ -70,7 +70,7 @@ class TrainSettings(BaseModel):
             hidden_size: Of the base encoder.
         """
         open_ones = {
-            "epochs": min(10.0, max(3.0, round(8000 / rows, 1))),
+            "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),
             "learning_rate": (2 if rows < _SMALL else 1)
             * (1e-4 if hidden_size <= 384 else 3e-5 if hidden_size <= 768 else 1e-5),
             "validation_size": 0.2 if rows < _SMALL else 0.1,

@@ -40,7 +40,8 @@ from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.distil.tracking import Tracker, tracking_arguments
 from tipstaff_trainer.report.metrics import classification_metrics
 
-_EVALUATIONS_PER_EPOCH = 2
+# In a whole run, so that early stopping waits for a like share of a short one and of a long one.
+_EVALUATIONS = 8
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def bf16_is_quick() -> bool:
 def _arguments(
     settings: ResolvedSettings, folder: Path, steps_per_epoch: int, tracker: Tracker
 ) -> TrainingArguments:
-    every = max(1, steps_per_epoch // _EVALUATIONS_PER_EPOCH)
+    every = max(1, round(settings.epochs * steps_per_epoch / _EVALUATIONS))
     return TrainingArguments(
         output_dir=str(checkpoints_folder(folder)),
         num_train_epochs=settings.epochs,
