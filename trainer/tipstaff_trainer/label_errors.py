@@ -102,8 +102,8 @@ def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -
     for name, has in (("good", good), ("bad", ~good)):
         if (found := len(np.unique(groups[has]))) < folds:
             raise DataError(
-                f"{name} rows are in {found} groups, too few for {folds} folds: give fewer folds "
-                "(at least 2), or label more rows"
+                f"{name} rows are in {found} groups, too few for {folds} folds: label more "
+                "rows, or list errors with fewer folds (label-errors --folds, at least 2)"
             )
     probabilities = np.empty(len(rows))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)

@@ -57,6 +57,13 @@ def test_rows_that_train_reads(files, bert, monkeypatch, capsys, opinion):
     assert "is there already" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_not_there_is_said_before_the_work(files, tmp_path, capsys):
+    (labels, reviewed), out = files, tmp_path / "nowhere" / "rows.jsonl"
+    given = ["--reviewed", str(reviewed), "--scores", "score", "--out", str(out)]
+    assert main(["relabel", str(labels), *given]) == 2
+    assert "nowhere: no such folder" in capsys.readouterr().err
+
+
 def test_rows_that_were_not_drawn_at_random_teach_nothing(files, capsys):
     _, reviewed = files
     reviewed.write_text(reviewed.read_text().replace('"random"', '"disputed"'))

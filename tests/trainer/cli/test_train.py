@@ -82,6 +82,16 @@ def test_evaluate_prints_a_table_for_people(bundle, data):
     assert "roc_auc" in done.stdout
 
 
+def test_a_teacher_is_a_folder_and_of_the_same_training(bundle, bert, data, tmp_path):
+    given = ["train", data, "--name", "colours", "--out", tmp_path / "b", "--base", bert]
+    given += ["--size", 1, "--max-length", 64]
+    assert "no such folder" in tipstaff(*given, "--teacher", tmp_path / "nowhere").stderr
+    # It has learnt a part of the rows only, and the others might be those that stop the small one.
+    done = tipstaff(*given, "--teacher", bundle)
+    assert done.returncode == 1
+    assert f"--teacher {bundle}: it was trained with other rows" in done.stderr
+
+
 def test_part_of_the_fields_can_be_trained_on_and_named_cases_go_along(bert, data, tmp_path):
     cases = tmp_path / "cases.yaml"
     texts = "output: it is red, ground_truth: the cat is red"

@@ -94,3 +94,15 @@ def check_exists(path: Path) -> None:
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
+
+
+def check_rows_file(out: Path) -> None:
+    """Says so early, before minutes of work, when rows can't be written there.
+
+    Raises:
+        UsageError: It has another ending than .jsonl, or its folder isn't there.
+    """
+    if out.suffix != ".jsonl":
+        raise UsageError(f"--out {out}: rows are written as JSON lines; name it .jsonl")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}: {out.parent}: no such folder")

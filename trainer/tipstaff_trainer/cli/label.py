@@ -19,7 +19,7 @@ from pydantic import SecretStr, ValidationError
 from tqdm import tqdm
 
 from tipstaff.errors import UsageError
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, check_rows_file
 from tipstaff_trainer.data import Data, Row, read_rows
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge import (
@@ -308,9 +308,6 @@ def _shots(text: str) -> int:
 
 
 def _check_out(out: Path, ledger: Path) -> None:
-    if out.suffix != ".jsonl":
-        raise UsageError(f"--out {out}: rows are written as JSON lines; name it .jsonl")
+    check_rows_file(out)
     if out.exists() and not ledger.exists():
         raise UsageError(f"{out} is there already, and isn't this job's: choose another --out")
-    if not out.parent.is_dir():
-        raise UsageError(f"{out.parent}: no such folder")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tipstaff.errors import UsageError
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, check_rows_file
 from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
     evaluator_scores,
@@ -40,8 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Reads the labels, writes all rows and says what it is worth."""
     for path in (args.data, args.reviewed):
         check_exists(path)
-    if args.out.suffix != ".jsonl":
-        raise UsageError(f"--out {args.out}: rows are written as JSON lines; name it .jsonl")
+    check_rows_file(args.out)
     if args.out.exists():
         raise UsageError(f"--out {args.out}: is there already; choose another name")
     mapping = dict(args.map)

@@ -9,8 +9,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tipstaff.errors import UsageError
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.data_arguments import (
+    add_data_arguments,
+    check_exists,
+    check_rows_file,
+    read_data,
+)
 from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
     evaluator_scores,
@@ -60,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     """Ranks the rows and writes the queue."""
     for path in (args.data, *args.judge):
         check_exists(path)
-    if args.out is not None and args.out.suffix != ".jsonl":
-        raise UsageError(f"--out {args.out}: rows are written as JSON lines; name it .jsonl")
+    if args.out is not None:
+        check_rows_file(args.out)
     data = read_data(args.data, args)
     for warning in data.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, writes the bundle and says how good it is and what comes next."""
-    for path in (args.data, args.test_file, args.unlabelled, args.teacher, args.cases):
+    for path in (args.data, args.test_file, args.unlabelled, args.cases):
         if path is not None:
             check_exists(path)
     check_out(args.out)
@@ -114,8 +114,11 @@ def run(args: argparse.Namespace) -> int:
             "--unlabelled: only a small evaluator learns from rows without labels, by what the "
             "full one says of them: add --size small"
         )
-    if args.teacher is not None and settings.size == "full":
-        raise UsageError("--teacher: only a small evaluator has one: add --size small")
+    if args.teacher is not None:
+        if settings.size == "full":
+            raise UsageError("--teacher: only a small evaluator has one: add --size small")
+        if not args.teacher.is_dir():
+            raise UsageError(f"--teacher {args.teacher}: no such folder")
     cases = read_cases(args.cases) if args.cases else None
     data = read_data(args.data, args)
     _say(data)
