@@ -45,6 +45,8 @@ def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
     try:
         # Reads the plain words and numbers of YAML as text, and knows no tags that make objects.
         found = yaml.load(content.decode("utf-8"), Loader=yaml.BaseLoader)
+    except RecursionError:
+        raise DataError(f"{shown}: is nested too deeply for a list of cases") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{shown}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, list) or not found:
@@ -93,7 +95,9 @@ def make_case(value: object, *, place: str) -> Case:
     Raises:
         DataError: It can't be used; names the place, the case and the field.
     """
-    if isinstance(value, dict) and (name := value.get("name")):
+    if not isinstance(value, dict):
+        raise DataError(f"{place}: is no case, as in `- name: …`")
+    if name := value.get("name"):
         place += f" ({name})"
     try:
         return Case.model_validate(value)

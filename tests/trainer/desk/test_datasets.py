@@ -10,6 +10,7 @@ from tiny_bundle import make_bundle
 from tiny_training import tiny_rows
 
 from tipstaff_server import repository
+from tipstaff_server.evaluator.manifest import CARD_FILE
 
 
 @pytest.fixture
@@ -112,3 +113,16 @@ def test_a_version_is_laid_aside_unless_it_is_online(visit, workspace, tmp_path)
     aside = browser.post("/evaluators/tiny/2/archive", data=hidden(page))
     assert "repository/tiny/archived-2" in aside.text
     assert repository.versions(workspace.repository, "tiny") == (1,)
+
+
+def test_a_damaged_version_is_seen_and_laid_aside(visit, workspace, tmp_path):
+    browser = visit()
+    repository.publish(make_bundle(tmp_path / "1"), workspace.repository)
+    path = repository.bundle_path(workspace.repository, "tiny", 1)
+    for file in path.iterdir():
+        file.write_text("{")
+    (path / CARD_FILE).unlink(missing_ok=True)
+    page = browser.get("/evaluators/tiny/1")
+    assert (page.status_code, "Model card" in page.text) == (200, False)
+    aside = browser.post("/evaluators/tiny/1/archive", data=hidden(page.text))
+    assert "repository/tiny/archived-1" in aside.text

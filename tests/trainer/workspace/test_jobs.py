@@ -21,6 +21,7 @@ from tipstaff_trainer.judge import endpoint as judge_endpoint
 from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.workspace import Workspace, label_job, run_job
+from tipstaff_trainer.workspace.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.tables import Job, Label
 
 
@@ -63,12 +64,16 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
 
 
 def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
+    first, *_ = workspace.datasets.rows(dataset.id)
+    workspace.scores.add(dataset.id, OTHER_ROWS, {first.id: None})
     job = label(workspace, dataset, judge.url)
     wait_until(lambda: workspace.jobs.get(job.id).done >= 5, 60)
     stopped = workspace.jobs.stop(job.id)
     assert stopped.state == "stopped"
     assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
     assert 5 <= workspace.datasets.get(dataset).judge < 60
+    # What the other rows said was by the labels that were.
+    assert workspace.scores.given(dataset.id) == {}
     with pytest.raises(JobError, match="stopped"):
         workspace.wait_for(job)
 

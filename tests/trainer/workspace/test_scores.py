@@ -43,6 +43,14 @@ def test_what_was_scored_is_not_scored_again(workspace, dataset, tmp_path):
     assert workspace.scores.given(dataset.id) == {("tiny", 1): 60}
 
 
+def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
+    repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
+    job = workspace.score_dataset(dataset, "tiny")
+    assert workspace.score_dataset(dataset, "tiny").id == job.id
+    workspace.wait_for(job, timeout=60)
+    assert workspace.score_dataset(dataset, "tiny", wait=60).id != job.id
+
+
 def test_a_row_with_nothing_to_read_is_passed_over(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny", order=("output",)), workspace.repository)
     file = tmp_path / "rows.csv"

@@ -171,6 +171,15 @@ def test_rows_are_copied_for_another_criterion_without_their_labels(workspace, d
     assert len(workspace.datasets.all()) == 2
 
 
+def test_what_was_brought_back_just_now_is_not_deleted(workspace, dataset):
+    workspace.archive_dataset(dataset)
+    seen = workspace.datasets.get(dataset)
+    workspace.restore_dataset(dataset)
+    with pytest.raises(WorkspaceError, match="only what is in the archive"):
+        storing.hide(workspace.database, seen)
+    assert workspace.datasets.get(dataset).state == "ready"
+
+
 def test_an_archived_data_set_keeps_its_name(workspace, dataset, traces):
     workspace.archive_dataset("traces")
     assert workspace.datasets.all() == []

@@ -12,7 +12,7 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.tables import NamedCase
 
-_FIELDS = ("name", "expect", "input", "output", "ground_truth", "note")
+_FIELDS = tuple(Case.model_fields)
 
 
 def told(outcome: Outcome) -> dict[str, Any]:

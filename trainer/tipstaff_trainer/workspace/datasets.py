@@ -99,10 +99,7 @@ class Datasets:
         Raises:
             WorkspaceError: It is not in the archive, or a job works on it.
         """
-        found = self.get(dataset)
-        if found.state != "archived":
-            raise WorkspaceError(f"{found.name}: only what is in the archive is deleted")
-        hide(self._database, dataset)
+        hide(self._database, self.get(dataset))
 
     def sweep(self) -> None:
         """Frees the room of what was deleted, and of uploads that never came to an end."""

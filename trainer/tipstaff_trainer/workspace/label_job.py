@@ -29,6 +29,7 @@ from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.workspace.criteria import judge_form
 from tipstaff_trainer.workspace.datasets import as_labelled
 from tipstaff_trainer.workspace.labels import NewLabel, record
+from tipstaff_trainer.workspace.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.tables import Job, Label, Row
 from tipstaff_trainer.workspace.workspace import Workspace
 
@@ -169,6 +170,8 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
             raise JudgeError(_without_flags(str(error))) from None
         finally:
             store.flush()
+            # They said so by the labels that were.
+            workspace.scores.forget(dataset, OTHER_ROWS)
     told(labelled.progress)
     result = {"labelled": store.count, "failed": store.failed, "failures": store.failures}
     if labelled.stopped:

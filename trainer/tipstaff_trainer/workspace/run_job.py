@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +33,8 @@ def main(folder: str, job_id: int) -> int:
     job = workspace.jobs.begin(job_id)
     if job is None:
         return 143  # stopped before it came up
-    threading.Thread(target=_beat, args=(workspace.jobs, job_id), daemon=True).start()
+    ended = threading.Event()
+    threading.Thread(target=_beat, args=(workspace.jobs, job_id, ended), daemon=True).start()
     print(f"{now():%Y-%m-%d %H:%M:%S} UTC  {job.title}", flush=True)
     try:
         # Only what this kind of job needs is imported.
@@ -63,15 +63,17 @@ def main(folder: str, job_id: int) -> int:
             job_id, "failed", f"a fault of Tipstaff's own, see the log: {type(error).__name__}"
         )
         return 1
+    finally:
+        # Else a job that is done would pass for one that was stopped from afar.
+        ended.set()
     print(message, flush=True)
     workspace.jobs.finish(job_id, "done", message, **result)
     return 0
 
 
-def _beat(jobs: Jobs, job_id: int) -> None:
-    """Says that the process is alive, until another desk has stopped the job."""
-    while True:
-        time.sleep(_BEAT_SECONDS)
+def _beat(jobs: Jobs, job_id: int, ended: threading.Event) -> None:
+    """Says that the process is alive, until it ends or another desk has stopped the job."""
+    while not ended.wait(_BEAT_SECONDS):
         # A database that is away for a while is no reason to give up.
         with suppress(WorkspaceError):
             if not jobs.beat(job_id):

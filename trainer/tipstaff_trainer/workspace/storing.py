@@ -153,23 +153,27 @@ def check_free(database: Database, name: str) -> None:
         _check_free(session, name)
 
 
-def hide(database: Database, dataset: int) -> None:
+def hide(database: Database, dataset: Dataset) -> None:
     """Has a data set gone for everybody, and its name free; `sweep` deletes what it was.
 
     Raises:
-        WorkspaceError: A job works on it.
+        WorkspaceError: It is not in the archive, or a job works on it.
     """
     with database.writing() as session:
+        # In one step, as somebody may bring it back just now.
+        hidden = session.scalars(
+            update(Dataset)
+            .where(Dataset.id == dataset.id, Dataset.state == "archived")
+            .values(name=_no_name(), file="", state="deleted")
+            .returning(Dataset.id)
+        ).all()
+        if not hidden:
+            raise WorkspaceError(f"{dataset.name}: only what is in the archive is deleted")
         job = session.scalar(
-            select(Job).where(Job.dataset_id == dataset, Job.state.in_(("queued", "running")))
+            select(Job).where(Job.dataset_id == dataset.id, Job.state.in_(("queued", "running")))
         )
         if job is not None:
             raise WorkspaceError(f"job {job.id} ({job.title}) works on it: stop that first")
-        session.execute(
-            update(Dataset)
-            .where(Dataset.id == dataset)
-            .values(name=_no_name(), file="", state="deleted")
-        )
 
 
 def sweep(database: Database) -> None:

@@ -288,6 +288,9 @@ class Workspace:
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
+        Returns:
+            The job; one that is at this already rather than a second.
+
         Raises:
             WorkspaceError: There is no such data set or version.
             JobError: It was waited for and failed.
@@ -295,12 +298,11 @@ class Workspace:
         found = self.datasets.get(dataset)
         by = OTHER_ROWS if name is None else (name, self.evaluators.find(name, version))
         said = f"{by[0]} version {by[1]}" if by[0] else "what the other rows say"
-        job = self.jobs.start(
-            "score",
-            f"Score the rows of {found.name}: {said}",
-            {"dataset": found.id, "name": by[0], "version": by[1]},
-            dataset=found.id,
-            who=who,
+        given = {"dataset": found.id, "name": by[0], "version": by[1]}
+        # Two would store each other's scores again, and one of them fail.
+        same = (each for each in self.jobs.active() if each.kind == "score")
+        job = next((each for each in same if each.parameters == given), None) or self.jobs.start(
+            "score", f"Score the rows of {found.name}: {said}", given, dataset=found.id, who=who
         )
         return self._waited(job, wait)
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_server.evaluator.cases import Expectation
+from tipstaff_server.evaluator.cases import Case, Expectation
 from tipstaff_trainer.cases import make_case, parse_cases
 from tipstaff_trainer.desk.asked import Asked, upload_of
 from tipstaff_trainer.desk.routing import get, post
@@ -16,7 +16,8 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.criteria import preview
 from tipstaff_trainer.workspace.tables import Criterion
 
-_CASE = ("name", "expect", "input", "output", "ground_truth", "note")
+# Of a file of named cases, which is read as a whole: thousands of cases.
+_MOST_BYTES = 2**20
 _EMPTY_PROMPT = """Decide whether …
 
 What the user asked:
@@ -90,9 +91,12 @@ def change_cases(asked: Asked) -> Response:
                 file = upload_of(asked, "file")
                 if file is None:
                     raise WorkspaceError("no file was chosen")
-                cases = parse_cases(file.file.read(), shown=(file.filename or "the file")[:200])
+                content = file.file.read(_MOST_BYTES + 1)
+                if len(content) > _MOST_BYTES:
+                    raise WorkspaceError("the file is larger than 1 MB: are these named cases?")
+                cases = parse_cases(content, shown=(file.filename or "the file")[:200])
             case _:
-                given = {name: text for name in _CASE if (text := asked.text(name))}
+                given = {name: text for name in Case.model_fields if (text := asked.text(name))}
                 cases = (make_case(given, place="the case"),)
         replaced = asked.workspace.cases.add(criterion, cases, who=asked.who)
     except TipstaffError as error:
@@ -108,7 +112,7 @@ def _cases_page(asked: Asked, error: str = "") -> Response:
         status=400 if error else 200,
         criterion=criterion,
         cases=asked.workspace.cases.of(criterion.name),
-        values={name: asked.text(name) for name in _CASE},
+        values={name: asked.text(name) for name in Case.model_fields},
         expectations=get_args(Expectation),
         error=error,
     )

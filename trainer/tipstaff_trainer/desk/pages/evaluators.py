@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +14,7 @@ from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
 from tipstaff_trainer.desk.asked import Asked, inside
 from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.cases import told
 
 _SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
@@ -59,7 +61,11 @@ def show(asked: Asked) -> Response:
 
 def _version_page(asked: Asked, *, refused: bool = False) -> Response:
     name, number = asked.request.path_params["name"], asked.number("version")
-    card = asked.workspace.evaluators.card(name, number)
+    asked.workspace.evaluators.find(name, number)
+    card = ""
+    # One that is damaged may have lost it, and is to be seen all the same.
+    with suppress(WorkspaceError):
+        card = asked.workspace.evaluators.card(name, number)
     found = [each for each in asked.workspace.list_evaluators() if each.name == name]
     shown = next(each for each in found if each.version == number)
     jobs = asked.workspace.jobs
