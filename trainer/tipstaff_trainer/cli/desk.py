@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = (
         "Labels, jobs and evaluators are kept in the workspace's folder, for any number of desks "
-        "and people. With --database (or TIPSTAFF_DATABASE) labels are kept in PostgreSQL."
+        "and people. With --database (or TIPSTAFF_DATABASE) data sets, labels and jobs are kept in "
+        "PostgreSQL."
     )
     parser.add_argument(
         "workspace",
