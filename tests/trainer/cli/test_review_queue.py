@@ -51,3 +51,8 @@ def test_two_sources_of_scores_are_refused(labels, capsys):
     with pytest.raises(SystemExit):
         main(["review-queue", str(labels), "--scores", "score", "--evaluator", "bundle"])
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_a_column_that_no_row_has_is_not_taken_for_silence(labels, capsys):
+    assert main(["review-queue", str(labels), "--scores", "scores"]) == 1
+    assert "--scores scores: no row has a score" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from tiny_training import tiny_rows
 
 from tipstaff_server import repository
 from tipstaff_server.evaluator.manifest import CARD_FILE
+from tipstaff_trainer.workspace.tables import Job
 
 
 @pytest.fixture
@@ -96,8 +97,14 @@ def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dat
     assert "only what is in the archive" in refused.text
     browser.post(f"{here}/archive", data=form)
     assert "type its name" in browser.post(f"{here}/delete", data=form | {"name": "row"}).text
+    with workspace.database.writing() as session:
+        job = Job(kind="score", title="x", parameters={}, state="done", dataset_id=dataset.id)
+        job.result = {"name": "", "version": 0}
+        session.add(job)
     assert "rows is deleted" in browser.post(f"{here}/delete", data=form | {"name": "rows"}).text
     assert browser.get(here).status_code == 404
+    left = browser.get(f"/jobs/{job.id}")
+    assert (left.status_code, "/datasets/None" in left.text) == (200, False)
 
 
 def test_a_version_is_laid_aside_unless_it_is_online(visit, workspace, tmp_path):

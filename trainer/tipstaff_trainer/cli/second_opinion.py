@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,9 +35,16 @@ def add_opinion_arguments(parser: argparse.ArgumentParser, *, together: bool) ->
 
 
 def evaluator_scores(rows: Sequence[Row], args: argparse.Namespace) -> list[float] | None:
-    """What an evaluator says of each row, NaN where it says nothing; None where none is named."""
+    """What an evaluator says of each row, NaN where it says nothing; None where none is named.
+
+    Raises:
+        DataError: The column that is named says nothing of any row.
+    """
     if args.scores is not None:
-        return [number(row, args.scores) for row in rows]
+        found = [number(row, args.scores) for row in rows]
+        if all(map(math.isnan, found)):
+            raise DataError(f"--scores {args.scores}: no row has a score in a column of this name")
+        return found
     if args.evaluator is None:
         return None
 

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from tipstaff.cli.score import REASONS_IN_WORDS
 from tipstaff.types import Highlight, Reason
-from tipstaff_server.evaluator.marks import shared_words, words_of
+from tipstaff_server.evaluator.marks import shared_words, telling_words, words_of
 from tipstaff_trainer.workspace.tables import Row, now
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
@@ -66,7 +66,6 @@ def compared(row: Row) -> dict[str, Markup]:
         return {"output": escape(output), "ground_truth": escape(truth)}
     ours, theirs = words_of(output), words_of(truth)
     shared = shared_words(ours, theirs)
-    telling = shared_words(ours, ours)
 
     def marked(text: str, words: Sequence[tuple[str, int, int]], only: frozenset[str]) -> Markup:
         parts: list[Markup] = []
@@ -82,7 +81,7 @@ def compared(row: Row) -> dict[str, Markup]:
         return Markup("").join([*parts, escape(text[at:])])
 
     return {
-        "output": marked(output, ours, telling - shared),
+        "output": marked(output, ours, telling_words(ours) - shared),
         "ground_truth": marked(truth, theirs, frozenset()),
     }
 
