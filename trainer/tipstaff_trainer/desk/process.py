@@ -50,6 +50,10 @@ def _listening(settings: DeskSettings) -> socket.socket:
         opened.bind(address)
         opened.listen(128)
         return opened
+    except socket.gaierror as error:
+        raise UsageError(
+            f"--host {settings.host}: {error.strerror}; give a name or an address of this machine"
+        ) from None
     except OSError as error:
         raise UsageError(
             f"--host {settings.host} --port {settings.port}: can't be listened on: "
