@@ -122,6 +122,13 @@ def test_a_version_is_laid_aside_unless_it_is_online(visit, workspace, tmp_path)
     assert repository.versions(workspace.repository, "tiny") == (1,)
 
 
+def test_rows_are_seen_beside_a_damaged_repository(visit, workspace, dataset, tmp_path):
+    repository.publish(make_bundle(tmp_path / "1"), workspace.repository, promote=True)
+    (workspace.repository / "tiny" / repository.SERVING_FILE).write_text("{")
+    page = visit().get(f"/datasets/{dataset.id}")
+    assert (page.status_code, "what the other rows say" in page.text) == (200, True)
+
+
 def test_a_damaged_version_is_seen_and_laid_aside(visit, workspace, tmp_path):
     browser = visit()
     repository.publish(make_bundle(tmp_path / "1"), workspace.repository)

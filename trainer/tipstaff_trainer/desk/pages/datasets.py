@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from tipstaff_server.errors import RepositoryError
 from tipstaff_trainer.desk.asked import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
@@ -219,11 +221,14 @@ def _scorers(asked: Asked, dataset: Dataset) -> list[tuple[str, str, bool]]:
     Which version is online is said, as it is the one whose mistakes matter.
     """
     given = asked.workspace.scores.given(dataset.id)
-    found = [
-        ((each.name, version), each.serving == version)
-        for each in asked.workspace.evaluators.published()
-        for version in reversed(each.versions)
-    ]
+    found = []
+    # A repository that can't be read is told where evaluators are; rows are seen all the same.
+    with suppress(RepositoryError):
+        found = [
+            ((each.name, version), each.serving == version)
+            for each in asked.workspace.evaluators.published()
+            for version in reversed(each.versions)
+        ]
     words = [
         (by, f"{by[0]} version {by[1]}{' (Online)' if online else ''}") for by, online in found
     ] + [(OTHER_ROWS, "what the other rows say")]
