@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import Literal, cast
 
 import torch
@@ -90,6 +91,15 @@ class EvaluatorModel(nn.Module):
             shares = torch.ones_like(losses) if weights is None else weights
             result = {"loss": (losses * shares).sum() / shares.sum(), **result}
         return result
+
+    def fresh_parameters(self) -> Iterator[Tensor]:
+        """What the encoder's pre-training taught nothing: the head, and what marks mean."""
+        yield from self.head.parameters()
+        if self.mark_input == "token_types":
+            embeddings = cast(nn.Module, self.encoder.embeddings)
+            yield cast(nn.Embedding, embeddings.token_type_embeddings).weight
+        elif self.mark_input == "embedding":
+            yield self.mark_embedding.weight
 
     def _pooled(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
         """The mean of each row's encoded tokens, shape (batch, hidden).

@@ -24,6 +24,12 @@ class TrainSettings(BaseModel):
     )
     epochs: float | None = Field(None, gt=0, le=200, description="passes over the data at most")
     learning_rate: float | None = Field(None, gt=0, lt=1, description="peak learning rate")
+    head_rate_factor: float = Field(
+        10.0,
+        gt=0,
+        le=1000,
+        description="times the learning rate, for the head and the marks, which start from nothing",
+    )
     batch_size: int = Field(32, ge=1, le=4096, description="rows a step")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay")

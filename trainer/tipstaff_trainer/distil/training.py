@@ -76,7 +76,8 @@ def train_model(
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
-    trainer = _GroupedTrainer(
+    trainer = _EvaluatorTrainer(
+        head_rate_factor=settings.head_rate_factor,
         model=model,
         args=_arguments(settings, folder, steps_per_epoch, tracker),
         train_dataset=training,
@@ -92,8 +93,8 @@ def train_model(
         ],
     )
     # Ours shows loss and validation in one line, where the library's prints dictionaries.
-    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
-    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)  # type: ignore[no-untyped-call]
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)  # type: ignore[no-untyped-call]
     checkpoint = prepare_resuming(folder)
     if checkpoint is not None:
         log.warning("going on from %s", checkpoint)
@@ -101,8 +102,25 @@ def train_model(
     return model.average.cpu().eval()
 
 
-class _GroupedTrainer(Trainer):
-    """The Trainer with batches that keep groups together."""
+class _EvaluatorTrainer(Trainer):
+    """The Trainer with batches that keep groups together, and haste where nothing is learnt yet."""
+
+    def __init__(self, *, head_rate_factor: float, **given: Any) -> None:
+        super().__init__(**given)
+        self._head_rate_factor = head_rate_factor
+
+    def create_optimizer(self) -> torch.optim.Optimizer:
+        optimizer: torch.optim.Optimizer = super().create_optimizer()  # type: ignore[no-untyped-call]
+        hasty = {id(each) for each in cast(AveragingModel, self.model).current.fresh_parameters()}
+        for group in list(optimizer.param_groups):
+            own = [each for each in group["params"] if id(each) in hasty]
+            if own:
+                group["params"] = [each for each in group["params"] if id(each) not in hasty]
+                rate = group["lr"] * self._head_rate_factor
+                optimizer.add_param_group(
+                    {"params": own, "lr": rate, "weight_decay": group["weight_decay"]}
+                )
+        return optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> GroupedSampler:
         rows = cast(EncodedRows, train_dataset or self.train_dataset)

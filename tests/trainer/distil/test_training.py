@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_training import tiny_base, tiny_rows
+
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_server.evaluator.manifest import Encoding
+from tipstaff_trainer.distil.dataset import EncodedRows
+from tipstaff_trainer.distil.encoders import find_base
+from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.distil.training import train_model
+
+
+@pytest.mark.parametrize(
+    ("architecture", "mark_weight"),
+    [
+        ("bert", "encoder.embeddings.token_type_embeddings.weight"),
+        ("distilbert", "mark_embedding.weight"),
+    ],
+)
+def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, tmp_path):
+    base = find_base(str(tiny_base(architecture, tmp_path / "base")))
+    encoding = Encoding(
+        order=("output", "ground_truth"), marks="words", max_length=64,
+        cls_id=base.special.cls, sep_id=base.special.sep, pad_id=base.special.pad,
+    )  # fmt: skip
+    encoder = Encoder(base.tokenizer.to_str(), encoding)
+    rows = tiny_rows(48)
+    settings = TrainSettings(
+        base=base.source, epochs=2, batch_size=16, learning_rate=1e-6, head_rate_factor=1000
+    )
+    started = []
+
+    def start():
+        model = EvaluatorModel(base.load(), marks="words")
+        started.append({name: each.clone() for name, each in model.state_dict().items()})
+        return model
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    trained = train_model(
+        start,
+        EncodedRows.of(rows[:32], encoder),
+        EncodedRows.of(rows[32:], encoder),
+        settings.resolve(rows=48, hidden_size=32),
+        folder,
+        pad_id=base.special.pad,
+    )
+    moved = {
+        name: float((each - started[0][name]).abs().max())
+        for name, each in trained.state_dict().items()
+        if torch.is_floating_point(each)
+    }
+    fast = {name for name, distance in moved.items() if distance > 1e-4}
+    assert fast == {"head.weight", "head.bias", mark_weight}
+    assert any(0 < distance < 1e-5 for distance in moved.values())
