@@ -274,7 +274,7 @@ class TestModelFolder:
     def model(self, tmp_path: Path) -> EvaluatorModel:
         torch.manual_seed(0)
         encoder = transformers.AutoModel.from_pretrained(tiny_base("bert", tmp_path / "base"))
-        model = EvaluatorModel(encoder, marks="words").eval()
+        model = EvaluatorModel(encoder, marks="overlap").eval()
         torch.nn.init.normal_(model.head.weight)
         return model
 

@@ -19,7 +19,7 @@ from experiments import Experiment
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory) -> Experiment:
     base = tiny_base("bert", tmp_path_factory.mktemp("bases") / "bert")
-    settings = TrainSettings(base=str(base), epochs=1, validation_size=0.3)
+    settings = TrainSettings(base=str(base), epochs=2, learning_rate=1e-3, validation_size=0.3)
     return Experiment(tiny_rows(60), tiny_rows(20), FIELDS, settings)
 
 
