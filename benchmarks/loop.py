@@ -17,10 +17,8 @@ AUROC against people's labels on the test file.
 
 Each training is kept in --cache by a hash of all that it depends on, so the same command goes on
 where it was stopped, and arms and seeds can be run one at a time. A training of 4,000 rows takes
-about 14 minutes on two cores (70 ms a row and epoch); `queue` has two more of 2,000, of 9 minutes
-each. So three seeds of none, random, queue and all are 4 hours, and relabel another 45 minutes.
---plan says what is kept, and how long the rest will take by what the kept ones took. Prints a table
-as it goes, then one JSON object.
+about 9 minutes on two cores, and `queue` has two more of 2,000. --plan says what is kept, and how
+long the rest will take by what the kept ones took. Prints a table as it goes, then one JSON object.
 """
 
 from __future__ import annotations
@@ -49,8 +47,8 @@ _LONG = 20
 _PASSED_WHEN_LONG = 0.6
 _FLIPPED = 0.03
 _ARMS = ("none", "random", "queue", "relabel", "all")
-# On two busy cores; the quality table's trainings took 63 to 81 ms.
-_SECONDS_A_ROW = 0.07
+# And epoch, on two busy cores: `quality.py test` took 43 and 46 ms.
+_SECONDS_A_ROW = 0.045
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.init import skip_init
 from transformers import PreTrainedModel
 
 from tipstaff_server.evaluator.marks import KINDS, Marks
@@ -96,8 +95,7 @@ class EvaluatorModel(nn.Module):
         """What the encoder's pre-training taught nothing: the head, and what marks mean."""
         yield from self.head.parameters()
         if self.mark_input == "token_types":
-            embeddings = cast(nn.Module, self.encoder.embeddings)
-            yield cast(nn.Embedding, embeddings.token_type_embeddings).weight
+            yield _token_types(self.encoder).weight
         elif self.mark_input == "embedding":
             yield self.mark_embedding.weight
 
@@ -183,11 +181,11 @@ def _mark_input(encoder: PreTrainedModel) -> MarkInput:
 
 def _add_token_types(encoder: PreTrainedModel, count: int) -> None:
     """More token types, each starting as the one of the two it shares its first bit with."""
-    embeddings = cast(nn.Module, encoder.embeddings)
-    pretrained = cast(nn.Embedding, embeddings.token_type_embeddings).weight.data
+    embedding = _token_types(encoder)
     types = [kind & _SHARED for kind in range(count)]
-    # Without draws, so that the head starts as it would without marks.
-    embedding = skip_init(nn.Embedding, count, pretrained.shape[1])  # type: ignore[no-untyped-call]
-    embedding.weight.data = pretrained[types].clone()
-    embeddings.token_type_embeddings = embedding
-    encoder.config.type_vocab_size = count
+    embedding.weight = nn.Parameter(embedding.weight.data[types])
+    embedding.num_embeddings = encoder.config.type_vocab_size = count
+
+
+def _token_types(encoder: PreTrainedModel) -> nn.Embedding:
+    return cast(nn.Embedding, cast(nn.Module, encoder.embeddings).token_type_embeddings)
