@@ -33,6 +33,13 @@ class EncodedRows(Dataset[Example]):
         """Encodes rows, once."""
         return cls(rows, [encoder.encode(row.interaction) for row in rows])
 
+    def by_length(self) -> EncodedRows:
+        """The same in order of length, so that batches taken in turn have little padding."""
+        order = sorted(range(len(self)), key=lambda index: len(self.encoded[index]))
+        return EncodedRows(
+            [self.rows[index] for index in order], [self.encoded[index] for index in order]
+        )
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -73,6 +73,7 @@ def train_model(
     """
     transformers.set_seed(settings.seed)
     model = AveragingModel(start())
+    validation = validation.by_length()
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)

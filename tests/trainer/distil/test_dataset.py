@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import numpy as np
+
+from tipstaff import Interaction
+from tipstaff_server.evaluator.encoding import Encoded, Tokens
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.distil.dataset import EncodedRows
+
+
+def test_by_length_keeps_rows_beside_their_encodings():
+    lengths = [(9,), (3,), (4, 4), (5,)]
+    rows = [
+        Row(interaction=Interaction(output="x"), label=1.0, id=str(sum(runs))) for runs in lengths
+    ]
+    encoded = [
+        Encoded(tuple(Tokens(np.arange(n), np.zeros(n, dtype=np.int64)) for n in runs), (0,), {})
+        for runs in lengths
+    ]
+    data = EncodedRows(rows, encoded).by_length()
+    assert [row.id for row in data.rows] == ["3", "5", "8", "9"]
+    assert [len(each) for each in data.encoded] == [3, 5, 8, 9]
