@@ -12,6 +12,8 @@ lane is free. By the lesser of the two, a request is refused that would
 
 A request of several runs has an entry for each, with one deadline, so that lanes share it and
 others may go between. They are admitted together or not at all, each reckoned behind those before.
+By the bounds above several runs on several lanes end up to a run later than they do. So a request
+that goes next is admitted by the lanes' exact plan, and who is near the front is held to it, too.
 
 As far as predicted times hold, every admitted request of a model that isn't batchable is answered
 in time, whatever comes later. For a batchable one the work is its share of a run of the best size,
@@ -26,12 +28,17 @@ from heapq import heapify, heapreplace
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from tipstaff_server.batching.queue import DeadlineQueue, Entry
 from tipstaff_server.errors import DeadlineUnreachable, Overloaded
 
+Seconds = npt.NDArray[np.float64]
+
 # Seconds; sooner than this it isn't worth trying again.
 _SOONEST_RETRY = 0.01
+# Entries at the front of the queue for which the exact plan is made: 10 us for as many.
+_FRONT = 32
 
 
 def admit(
@@ -83,9 +90,9 @@ def admit(
         work_ahead -= float(work.sum())
     if position:
         behind = [work_ahead + work for work in _before(entries)]
-        starts = [min(first + work, (total + work) / lanes) for work in behind]
+        starts = np.array([min(first + work, (total + work) / lanes) for work in behind])
     else:
-        starts = _starts(entries, remaining)
+        starts = _starts([entry.work for entry in entries], remaining)
     ends = (start + entry.run for start, entry in zip(starts, entries, strict=True))
     lateness = now + max(ends) - deadline
     if lateness > 0:
@@ -95,14 +102,23 @@ def admit(
         # The work that may go before each without making it late, less the work that does.
         allowed = np.maximum(latest_starts - (now + first), (latest_starts - now) * lanes - total)
         spare = allowed - (work_ahead + np.cumsum(work) - work)
+        own = [entry.work for entry in entries]
+        added = sum(own)
         # Those late already can't be made late.
-        added = sum(entry.work for entry in entries)
-        shortage = float(np.max(added - spare, where=spare >= 0, initial=0.0))
-        if shortage > 0:
+        before, after = spare >= 0, spare >= added
+        if not after.all():
+            front = queue.behind(0)[1][:_FRONT].tolist()
+            held = len(front[position:])
+            planned = _starts(front, remaining)[position:]
+            anew = _starts([*front[:position], *own, *front[position:]], remaining)
+            before[:held] |= planned <= latest_starts[:held] - now
+            after[:held] |= anew[position + len(own) :] <= latest_starts[:held] - now
+        broken = before & ~after
+        if broken.any():
             raise _overloaded(
                 "would make requests that were admitted before it late",
                 "deadline",
-                shortage / lanes,
+                float(np.max(added - spare[broken])) / lanes,
             )
 
 
@@ -110,10 +126,10 @@ def _alone(entries: Sequence[Entry], lanes: int) -> float:
     """Seconds that a request takes an idle server."""
     if len(entries) == 1:
         return entries[0].alone
-    starts = _starts(entries, [0.0] * lanes)
+    starts = _starts([entry.work for entry in entries], [0.0] * lanes)
     # In company, where its runs may share one.
     ends = (start + entry.work for start, entry in zip(starts, entries, strict=True))
-    return max(*ends, *(entry.alone for entry in entries))
+    return float(max(*ends, *(entry.alone for entry in entries)))
 
 
 def _before(entries: Sequence[Entry]) -> Iterator[float]:
@@ -121,14 +137,14 @@ def _before(entries: Sequence[Entry]) -> Iterator[float]:
     return accumulate((entry.work for entry in entries[:-1]), initial=0.0)
 
 
-def _starts(entries: Sequence[Entry], remaining: Sequence[float]) -> list[float]:
-    """When each run of a request starts that goes next, if lanes are busy for so many seconds."""
+def _starts(works: Sequence[float], remaining: Sequence[float]) -> Seconds:
+    """When runs that go next start, one after the other, if lanes are busy for so many seconds."""
     free, starts = list(remaining), []
     heapify(free)
-    for entry in entries:
+    for work in works:
         starts.append(free[0])
-        heapreplace(free, free[0] + entry.work)
-    return starts
+        heapreplace(free, free[0] + work)
+    return np.array(starts)
 
 
 def _overloaded(why: str, reason: str, retry_after: float) -> Overloaded:

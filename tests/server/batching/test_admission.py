@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tipstaff_server.batching.admission import admit
@@ -123,6 +123,16 @@ def test_retries_are_not_asked_for_at_once():
 TIMES = st.integers(1, 64).map(lambda number: number / 64)
 
 
+# The third is admitted by the lanes' exact plan, and the fourth would go before it.
+@example(
+    [
+        (1 / 64, 14, 1 / 64, 1),
+        (1 / 64, 15, 1 / 64, 1),
+        (1 / 64, 2, 14 / 64, 5),
+        (1 / 64, 1, 14 / 64, 1),
+    ],
+    2,
+)
 @settings(max_examples=300)
 @given(
     st.lists(
