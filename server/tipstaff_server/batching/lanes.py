@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,6 +27,9 @@ from tipstaff_server.batching.scheduler import Batch
 _log = logging.getLogger(__name__)
 # Seconds before a lane whose code raised goes on: a fault that repeats must not burn a core.
 _PAUSE = 0.05
+# How much nicer a lane is than the threads that take requests in and give answers out. More gains
+# these nothing, and costs the lanes their share where others use the machine.
+_NICER = 2
 
 
 class Worker(threading.Thread):
@@ -100,6 +106,7 @@ class Lane:
 
     def serve(self) -> None:
         """Serves batches until there are no more; first what a fault left unanswered, if any."""
+        _give_way()
         self._retries = True
         while self.entries:
             self._retry(self.entries[0])
@@ -178,6 +185,20 @@ class Lane:
         rows = zip(run.entries, queued, run.outputs, strict=True)
         for entry, waited, (logit, embedding) in rows:
             answer(entry, Answer(logit, embedding, waited, run.seconds, size, padding))
+
+
+def _give_way() -> None:
+    """Makes the calling thread nicer than those of its process that only need a moment.
+
+    A run holds its core for milliseconds. Whoever reads requests and refuses or answers them would
+    wait for the scheduler's next tick. On Linux niceness is each thread's own (sched(7)); elsewhere
+    it would be the whole process's.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):  # Some sandboxes know no priorities.
+        usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual + _NICER)
 
 
 def _rows(outputs: Outputs, size: int) -> _Outputs:

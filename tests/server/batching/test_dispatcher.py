@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import threading
 import time
 import weakref
@@ -52,6 +54,26 @@ def eventually(condition) -> bool:
     while not condition() and time.monotonic() < give_up_at:
         time.sleep(0.001)
     return condition()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is a process's, not a thread's")
+def test_lanes_give_way_to_the_threads_that_take_and_answer_requests(dispatcher, fake_model):
+    before = set(threading.enumerate())
+    served = dispatcher(lanes=2)
+    served.start()
+    served.submit(fake_model(), "abc", soon()).result(5)
+
+    usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    threads = {thread.name: thread for thread in set(threading.enumerate()) - before}
+
+    def niceness():
+        return {
+            name: os.getpriority(os.PRIO_PROCESS, thread.native_id) - usual
+            for name, thread in threads.items()
+        }
+
+    expected = {"tipstaff-lane-0": 2, "tipstaff-lane-1": 2, "tipstaff-sweeper": 0}
+    assert eventually(lambda: niceness() == expected), niceness()
 
 
 def test_answers_with_outputs_and_timings(dispatcher, fake_model):
