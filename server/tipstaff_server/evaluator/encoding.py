@@ -306,8 +306,9 @@ class Encoder:
     def _marks_by_word(self, words: Mapping[Field, Words]) -> Mapping[str, int]:
         if self.encoding.marks == "off":
             return {}
-        shared = marks.shared_words(words.get("output", []), words.get("ground_truth", []))
-        asked = words.get("input", []) if self.encoding.marks == "words" else []
+        kind = self.encoding.marks
+        shared = marks.shared_words(words.get("output", []), words.get("ground_truth", []), kind)
+        asked = words.get("input", []) if kind != "overlap" else []
         return marks.marks_by_word(shared, marks.telling_words(asked))
 
 

@@ -54,8 +54,9 @@ class Encoding(_Part):
 
     Attributes:
         order: The fields read, in the order they are laid out: `[CLS] a [SEP] b [SEP] c [SEP]`.
-        marks: `words` marks the words that output and ground_truth share, and those that they have
-            of the input; `overlap` the former only, by an older notion of words; `off` none.
+        marks: `forms` and `words` mark the words that output and ground_truth share, and those that
+            they have of the input; `overlap` the former only; `off` none. What a word is and when
+            it is shared differs, see `marks`.
         max_length: Tokens in one run, special tokens included.
         cls_id: Id of the token that opens the sequence.
         sep_id: Id of the token that closes each field.

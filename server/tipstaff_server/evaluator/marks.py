@@ -4,7 +4,9 @@ A token of the output is marked when its word occurs in the ground truth, and th
 and, by kind `words`, when it occurs in the input, which tells an answer's own words from those that
 repeat the question. Words that occur in nearly every text are never marked. They are compared
 without case and accents; by kind `words` also without regard to how a small number is written, and
-letters apart from digits, since "6ft" says 6 and a footnote makes "of27" of "of".
+letters apart from digits, since "6ft" says 6 and a footnote makes "of27" of "of". By kind `forms`,
+moreover, a word that another begins or ends with counts as shared: "tuber" with "tubers", and what
+lost a blank ("byRicky", the year and the footnote in "20181").
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-Marks = Literal["words", "overlap", "off"]
+Marks = Literal["forms", "words", "overlap", "off"]
 # How many different marks a token can have, none included.
-KINDS: Final[Mapping[Marks, int]] = {"words": 4, "overlap": 2, "off": 1}
+KINDS: Final[Mapping[Marks, int]] = {"forms": 4, "words": 4, "overlap": 2, "off": 1}
+
+# Letters or digits of a word that may be part of another: shorter ones begin or end too many.
+_LEAST_PART = 4
 
 _WORD = re.compile(r"\w+")
 _LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
@@ -63,7 +68,7 @@ Words = list[tuple[str, int, int]]
 
 def words_of(text: str, kind: Marks = "words") -> Words:
     """The words of a text, folded, each with where it starts and ends."""
-    if kind != "words":
+    if kind == "overlap":
         found = _WORD.finditer(text)
         return [(_fold(match.group()), match.start(), match.end()) for match in found]
     words = []
@@ -87,9 +92,24 @@ def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
     return words[first:last]
 
 
-def shared_words(one: Words, other: Words) -> frozenset[str]:
-    """The folded words that both texts have, stop words aside."""
-    return telling_words(one) & telling_words(other)
+def shared_words(one: Words, other: Words, kind: Marks = "words") -> frozenset[str]:
+    """The folded words that both texts have, stop words aside; by kind `forms`, also parts."""
+    ours, theirs = telling_words(one), telling_words(other)
+    if kind != "forms":
+        return ours & theirs
+    return ours & theirs | _parts(ours, theirs) | _parts(theirs, ours)
+
+
+def _parts(words: frozenset[str], parts: frozenset[str]) -> frozenset[str]:
+    """The words that begin or end with one of some parts, and these parts."""
+    return frozenset(
+        found
+        for word in words
+        for length in range(_LEAST_PART, len(word))
+        for part in (word[:length], word[-length:])
+        if part in parts
+        for found in (word, part)
+    )
 
 
 def telling_words(words: Words) -> frozenset[str]:

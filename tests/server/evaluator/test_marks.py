@@ -34,6 +34,24 @@ def test_the_older_words_are_left_as_they_were():
     assert words == ["six", "feet", "of27"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("edible tuber", "underground tubers", {"tuber", "tubers"}),
+        ("Ricky Nelson", "byRicky Nelsonin 1959", {"ricky", "byricky", "nelson", "nelsonin"}),
+        ("March 2018", "on March 20181", {"march", "2018", "20181"}),
+        ("the order", "theorder", {"order", "theorder"}),
+        ("Paris", "the Par", set()),
+        ("an art", "articles", set()),
+        ("mentioned", "tent", set()),
+    ],
+)
+def test_words_that_others_begin_or_end_with_are_shared_by_kind_forms(one, other, alike):
+    for pair in ((one, other), (other, one)):
+        assert set(shared_words(*map(words_of, pair), "forms")) == alike
+    assert alike == set() or shared(one, other) < alike
+
+
 def test_words_of_nearly_every_text_do_not_count():
     assert shared("the order is in the post", "the refund is in the bank") == set()
 

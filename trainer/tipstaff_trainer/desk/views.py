@@ -65,7 +65,7 @@ def compared(row: Row) -> dict[str, Markup]:
     if not output or not truth:
         return {"output": escape(output), "ground_truth": escape(truth)}
     ours, theirs = words_of(output), words_of(truth)
-    shared = shared_words(ours, theirs)
+    shared = shared_words(ours, theirs, "forms")
 
     def marked(text: str, words: Sequence[tuple[str, int, int]], only: frozenset[str]) -> Markup:
         parts: list[Markup] = []

@@ -50,9 +50,9 @@ class TrainSettings(BaseModel):
         16, ge=1, le=1024, description="runs of a long interaction at most; 1 cuts it instead"
     )
     marks: Marks = Field(
-        "words",
+        "forms",
         description="mark the words that output and ground truth share, and those of the input; "
-        "overlap: the former only",
+        "words: not where one is part of another; overlap: those of the input neither",
     )
     validation_size: float | None = Field(
         None, gt=0, lt=0.9, description="share of the rows that stop and calibrate the training"
