@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace.tables import LabelSet
 
 
-def review_all(workspace: Workspace, dataset: int, who: str) -> list[int]:
+def review_all(workspace: Workspace, labels: LabelSet, who: str) -> list[int]:
     """Calls every row good that the queue has for a person; gives the rows in order."""
     seen = []
-    while (item := workspace.reviews.claim(dataset, who)) is not None:
-        row = workspace.datasets.row(item.row_id)
+    while (item := workspace.reviews.claim(labels, who)) is not None:
+        row = workspace.datasets.row(item.row_id, labels)
         workspace.reviews.submit(item.id, 1.0, who=who, over=row.last_label)
         seen.append(item.row_id)
     return seen

@@ -35,7 +35,14 @@ def dataset(workspace, tmp_path):
     return workspace.upload_dataset(file)
 
 
-def test_rows_are_scored_before_they_are_compared_with_scores(visit, workspace, dataset, tmp_path):
+@pytest.fixture
+def labels(workspace, dataset):
+    return workspace.label_set(dataset)
+
+
+def test_rows_are_scored_before_they_are_compared_with_scores(
+    visit, workspace, dataset, labels, tmp_path
+):
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository, promote=True)
     browser = visit()
     here = f"/datasets/{dataset.id}"
@@ -46,12 +53,15 @@ def test_rows_are_scored_before_they_are_compared_with_scores(visit, workspace, 
     assert "The rows are scored first" in job.text
     number = int(job.url.path.rpartition("/")[2])
     workspace.wait_for(number, timeout=60)
-    assert f'href="{here}?scored_by=tiny/1#queue"' in browser.get(f"/jobs/{number}").text
+    assert (
+        f'href="{here}?criterion=&amp;scored_by=tiny/1#queue"'
+        in browser.get(f"/jobs/{number}").text
+    )
     assert '<option value="tiny/1" selected>tiny version 1 (Online)</option>' in (
         browser.get(f"{here}?scored_by=tiny/1").text
     )
     assert "4 rows wait for review" in browser.post(f"{here}/queue", data=form).text
-    waiting = workspace.reviews.waiting(dataset.id)
+    waiting = workspace.reviews.waiting(labels)
     assert all("evaluator" in item.why for item, _ in waiting)
     for wrong in ("tiny", "tiny/9", "funny/1"):
         refused = browser.post(f"{here}/queue", data=form | {"scored_by": wrong})
@@ -66,7 +76,7 @@ def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_pa
     found = browser.get(f"/datasets/{may.id}?words=elan+GRÜ").text
     assert "&lt;b&gt;Élan" in found
     assert "rot" not in found
-    assert "only=human&amp;words=elan%20GR%C3%9C#rows" in found
+    assert "only=human&amp;words=elan+GR%C3%9C#rows" in found
     nothing = browser.get(f"/datasets/{may.id}?words=%22OR+blue")
     assert (nothing.status_code, "holds “&#34;OR blue”" in nothing.text) == (200, True)
     listed = browser.get("/datasets?words=ma").text
@@ -75,14 +85,48 @@ def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_pa
     assert "No such data set" in browser.get("/datasets?words=%25").text
 
 
-def test_rows_are_judged_by_another_criterion_too(visit, workspace, dataset):
+def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, workspace, dataset):
     browser = visit()
     here = f"/datasets/{dataset.id}"
-    form = hidden(browser.get(here).text) | {"criterion": "toxicity", "name": "rows, toxicity"}
-    page = browser.post(f"{here}/copy", data=form)
-    assert "30 rows of rows are in rows, toxicity." in page.text
-    assert workspace.datasets.get("rows, toxicity").criterion == "toxicity"
-    assert "already" in browser.post(f"{here}/copy", data=form).text
+    page = browser.get(here).text
+    assert "Nobody has said what its labels were given by" in page
+    refused = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
+    assert "say so first" in refused.text
+    said = hidden(page) | {"by": "faithfulness", "action": "name"}
+    assert "Its labels are by faithfulness." in browser.post(f"{here}/criteria", data=said).text
+    added = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
+    assert "rows is judged by toxicity" in added.text
+    assert "0 labelled, 0 of them by people" in added.text
+    assert 'aria-current="page">toxicity' in added.text
+
+    form = hidden(added.text) | {"random": "3", "ranked": "0"}
+    review = browser.post(f"{here}/queue?criterion=toxicity", data=form)
+    browser.post("/name", data=hidden(review.text) | {"name": "Ann"})
+    for criterion, waiting in (("faithfulness", 0), ("toxicity", 3)):
+        labels = workspace.label_set(dataset, criterion)
+        assert workspace.reviews.progress(labels).waiting == waiting
+    shown = browser.get(f"/review/{dataset.id}?criterion=toxicity")
+    assert "The judge’s opinion" not in shown.text
+    browser.post(str(shown.url), data=hidden(shown.text) | {"action": "bad"})
+    counted = {
+        each.criterion: (each.labelled, each.human, each.judge)
+        for each in workspace.datasets.get(dataset.id).label_sets
+    }
+    assert counted == {"faithfulness": (30, 0, 30), "toxicity": (1, 1, 0)}
+    listed = browser.get("/datasets").text
+    assert f'href="{here}?criterion=toxicity"' in listed
+    assert f'href="{here}?criterion=faithfulness"' in listed
+    # Where nobody says by which, nothing is done to either.
+    del form["criterion"]
+    unsaid = browser.post(f"{here}/queue", data=form)
+    assert "say by which of" in unsaid.text
+    item = hidden(shown.text)["item"]
+    elsewhere = f"/review/{dataset.id}?criterion=faithfulness"
+    sent = browser.post(elsewhere, data=hidden(shown.text) | {"action": "good", "item": item})
+    assert "there is no row" in sent.text
+    download = f"{here}/download/csv?criterion=toxicity"
+    assert browser.get(download).text.count(",human,random,") == 1
+    assert "judge" not in browser.get(download).text.partition("\n")[2]
 
 
 def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dataset):

@@ -28,7 +28,7 @@ def desk(start_desk, tmp_path_factory):
     workspace = Workspace(folder / "workspace")
     for name in ("first", "second"):
         dataset = workspace.upload_dataset(file, name=name)
-        workspace.reviews.queue(dataset.id, {"random": COUNT}, seed=0)
+        workspace.reviews.queue(workspace.label_set(dataset), {"random": COUNT}, seed=0)
     workspace.close()
     return start_desk(folder / "workspace", "--host", "0.0.0.0")
 
@@ -56,9 +56,9 @@ def reviewer(chromium, desk):
 
 def labels(desk, dataset):
     workspace = Workspace(desk.folder)
-    rows = list(workspace.datasets.rows(dataset))
-    found = {row.id: workspace.datasets.labels(row.id) for row in rows}
-    counted = workspace.datasets.get(dataset)
+    counted = workspace.label_set(dataset)
+    rows = list(workspace.datasets.rows(counted))
+    found = {row.id: workspace.datasets.labels(row.id, counted) for row in rows}
     workspace.close()
     return found, counted
 

@@ -36,7 +36,7 @@ def test_a_file_becomes_a_data_set(browser, bring, workspace):
     stored = store(browser, page, **{"map-input": "asked", "map-output": "reply", "name": "May"})
     assert "2 rows are in May." in stored.text
     assert "<script>alert" not in stored.text
-    assert next(workspace.datasets.rows(1)).output == "a1"
+    assert next(workspace.datasets.rows(workspace.label_set(1))).output == "a1"
     assert list((workspace.folder / "uploads").iterdir()) == []
     assert not (workspace.folder.parent / "etc").exists()
     assert "this upload is gone" in browser.get(str(page.url)).text

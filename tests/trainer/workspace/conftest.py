@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from tiny_training import tiny_rows
+from tools import require
 
 from tipstaff_trainer.workspace import Workspace
 
@@ -41,3 +48,40 @@ def traces(tmp_path):
 @pytest.fixture
 def dataset(workspace, traces):
     return workspace.upload_dataset(traces)
+
+
+@pytest.fixture
+def labels(workspace, dataset):
+    """Those by the criterion that nobody has named yet."""
+    return workspace.label_set(dataset)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A server of its own, as an unprivileged user, since it refuses to run as root."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    tool = str(found[-1]) if found else require("pg_ctl")
+    # Not in pytest's own folder, which is closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="tipstaff-postgres-"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user: dict[str, object] = {}
+    if os.geteuid() == 0:
+        user = {"user": "postgres", "group": "postgres"}
+        shutil.chown(folder, "postgres", "postgres")
+
+    def ctl(*words):
+        subprocess.run(
+            [tool, "-D", "data", "-s", "-w", *words],
+            check=True,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            **user,
+        )
+
+    ctl("init", "-o", "--auth=trust --username=tipstaff --no-sync")
+    ctl("start", "-l", "log", "-o", f"-p {port} -k {folder} -h 127.0.0.1 -F")
+    yield f"postgresql://tipstaff@127.0.0.1:{port}/postgres"
+    ctl("stop", "-m", "immediate")
+    shutil.rmtree(folder)

@@ -33,11 +33,10 @@ def test_cases_are_kept_by_criterion_and_name(workspace):
 
 
 @pytest.fixture
-def labelled(workspace, dataset):
+def labelled(workspace, dataset, labels):
     with workspace.database.writing() as session:
-        record(session, workspace.datasets.page(dataset.id).rows[0].id, NewLabel(1.0, "human", "a"))
-    workspace.datasets.set_criterion(dataset.id, "faithfulness")
-    return workspace.datasets.get(dataset)
+        record(session, workspace.datasets.page(labels).rows[0].id, "", NewLabel(1.0, "human", "a"))
+    return workspace.set_criterion(dataset, "faithfulness").dataset
 
 
 def test_a_training_takes_the_criterion_s_cases_along(workspace, labelled, tmp_path, monkeypatch):

@@ -43,10 +43,10 @@ def label(workspace, dataset, url, **words):
 def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace, dataset, judge):
     job = label(workspace, dataset, judge.url)
     # They appear as they come, and a kill takes none away.
-    wait_until(lambda: workspace.datasets.get(dataset).judge >= 5, 60)
+    wait_until(lambda: workspace.label_set(dataset).judge >= 5, 60)
     os.kill(workspace.jobs.get(job.id).pid, signal.SIGKILL)
     wait_until(lambda: workspace.jobs.get(job.id).state == "failed", 20)
-    assert 5 <= workspace.datasets.get(dataset).judge < 60
+    assert 5 <= workspace.label_set(dataset).judge < 60
     assert "go on with it" in workspace.jobs.get(job.id).message
     # Another desk, after the first one's end, knows of it too.
     other = Workspace(workspace.folder)
@@ -54,7 +54,7 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
     done = other.wait_for(other.jobs.resume(job.id), timeout=60)
     other.close()
     assert done.message.startswith("60 of 60 rows are labelled")
-    assert workspace.datasets.get(dataset).judge == 60
+    assert workspace.label_set(dataset).judge == 60
     with workspace.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Label)) == 60
     # One call may have been on its way when it was killed.
@@ -64,16 +64,17 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
 
 
 def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
-    first, *_ = workspace.datasets.rows(dataset.id)
-    workspace.scores.add(dataset.id, OTHER_ROWS, {first.id: None})
+    labels = workspace.add_criterion(dataset, "answer-correctness")
+    first, *_ = workspace.datasets.rows(labels)
+    workspace.scores.add(labels, OTHER_ROWS, {first.id: None})
     job = label(workspace, dataset, judge.url)
     wait_until(lambda: workspace.jobs.get(job.id).done >= 5, 60)
     stopped = workspace.jobs.stop(job.id)
     assert stopped.state == "stopped"
     assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
-    assert 5 <= workspace.datasets.get(dataset).judge < 60
+    assert 5 <= workspace.label_set(dataset).judge < 60
     # What the other rows said was by the labels that were.
-    assert workspace.scores.given(dataset.id) == {}
+    assert workspace.scores.given(labels) == {}
     with pytest.raises(JobError, match="stopped"):
         workspace.wait_for(job)
 
@@ -81,7 +82,7 @@ def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
 def test_a_judge_that_is_down_is_said_so(workspace, dataset):
     with pytest.raises(JobError, match=r"has not answered.*go on with the job when it is up"):
         label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
-    assert workspace.reviews.progress(dataset.id).waiting == 16
+    assert workspace.reviews.progress(workspace.label_set(dataset)).waiting == 16
 
 
 def test_a_job_that_was_stopped_before_it_came_up_stays_stopped(workspace):
@@ -91,14 +92,14 @@ def test_a_job_that_was_stopped_before_it_came_up_stays_stopped(workspace):
     assert workspace.jobs.get(1).state == "stopped"
 
 
-def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset):
-    workspace.reviews.queue(dataset.id, {"pilot": 6})
+def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, labels):
+    workspace.reviews.queue(labels, {"pilot": 6})
     for index in range(6):
-        item = workspace.reviews.claim(dataset.id, "ann")
+        item = workspace.reviews.claim(labels, "ann")
         note = f"because of {index}"
         workspace.reviews.submit(item.id, float(index % 2), who="ann", over=0, reason=note)
     criterion = load_criterion("answer-correctness")
-    examples = label_job._examples(workspace, dataset.id, criterion, 20)
+    examples = label_job._examples(workspace, labels, 20)
     # None of the examples, nor of their groups: such a row isn't shown itself.
     other = replace(capitals(1)[0], id="other", group="other")
     said = str(Prompt(criterion, "json", tuple(examples)).messages(other))
@@ -106,17 +107,16 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset):
     assert said.count("because of") == len(examples)
 
 
-def test_rows_to_test_and_to_certify_on_are_no_examples(workspace, dataset):
-    workspace.reviews.queue(dataset.id, {"pilot": 20, "random": 10})
-    while item := workspace.reviews.claim(dataset.id, "ann"):
+def test_rows_to_test_and_to_certify_on_are_no_examples(workspace, dataset, labels):
+    workspace.reviews.queue(labels, {"pilot": 20, "random": 10})
+    while item := workspace.reviews.claim(labels, "ann"):
         workspace.reviews.submit(item.id, float(item.id % 2), who="ann", over=0)
-    workspace.split(dataset.id, test_size=0.5)
-    test = {row.key for row in workspace.datasets.rows(dataset.id, only="test")}
-    stored = workspace.datasets.rows(dataset.id, only="human")
+    workspace.split(dataset, test_size=0.5)
+    test = {row.key for row in workspace.datasets.rows(labels, only="test")}
+    stored = workspace.datasets.rows(labels, only="human")
     pilot = {row.key for row in stored if row.selection == "pilot"}
     assert pilot & test
-    criterion = load_criterion("answer-correctness")
-    shown = {row.id for row in label_job._examples(workspace, dataset.id, criterion, 20)}
+    shown = {row.id for row in label_job._examples(workspace, labels, 20)}
     assert shown
     assert shown <= pilot - test
 
@@ -187,7 +187,7 @@ except WorkspaceError as error:
 """
 
 
-def test_a_full_disk_is_said_so_and_loses_nothing(workspace, dataset, tmp_path):
+def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path):
     large = tmp_path / "large.jsonl"
     large.write_text("\n".join(f'{{"input": "{n} {"x" * 200}"}}' for n in range(3000)))
     said = subprocess.run(
@@ -199,5 +199,5 @@ def test_a_full_disk_is_said_so_and_loses_nothing(workspace, dataset, tmp_path):
     assert said.returncode == 0, said.stderr
     assert "make room on the disk" in said.stdout
     assert [each.name for each in workspace.datasets.all()] == ["traces"]
-    assert len(list(workspace.datasets.rows(dataset.id))) == 60
+    assert len(list(workspace.datasets.rows(labels))) == 60
     assert workspace.upload_dataset(Path(large), name="enough").rows == 3000

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.labels import NewLabel, record, standing
-from tipstaff_trainer.workspace.tables import Dataset, Label, Row
+from tipstaff_trainer.workspace.tables import Label, LabelSet, RowLabel
 
 
 def label(value, source="human", who="ann", selection="random"):
@@ -39,56 +39,56 @@ def test_labels_given_for_different_reasons_are_no_random_draw():
     assert standing([label(1.0), label(1.0, who="ben")]).selection == "random"
 
 
-def test_counts_follow_every_label(workspace, dataset):
-    rows = workspace.datasets.page(dataset.id).rows
+def test_counts_follow_every_label(workspace, dataset, labels):
+    rows = workspace.datasets.page(labels).rows
     with workspace.database.writing() as session:
-        record(session, rows[0].id, NewLabel(0.8, "judge", "gpt"))
-        record(session, rows[1].id, NewLabel(0.2, "judge", "gpt"))
-        record(session, rows[0].id, NewLabel(0.0, "human", "ann"))
-        record(session, rows[0].id, NewLabel(1.0, "human", "ben"))
-        record(session, rows[2].id, NewLabel(1.0, "human", "ben"))
-        record(session, rows[2].id, NewLabel(None, "human", "ben"))
-    now = workspace.datasets.get(dataset)
+        record(session, rows[0].id, "", NewLabel(0.8, "judge", "gpt"))
+        record(session, rows[1].id, "", NewLabel(0.2, "judge", "gpt"))
+        record(session, rows[0].id, "", NewLabel(0.0, "human", "ann"))
+        record(session, rows[0].id, "", NewLabel(1.0, "human", "ben"))
+        record(session, rows[2].id, "", NewLabel(1.0, "human", "ben"))
+        record(session, rows[2].id, "", NewLabel(None, "human", "ben"))
+    now = workspace.label_set(dataset)
     assert (now.labelled, now.human, now.judge, now.disputed) == (2, 1, 1, 1)
     with workspace.database.reading() as session:
         counted = session.execute(
             select(
-                func.count(Row.label),
-                func.count().filter(Row.label_source == "human"),
-                func.count().filter(Row.label >= 0.5),
-            ).where(Row.dataset_id == dataset.id)
+                func.count(RowLabel.label),
+                func.count().filter(RowLabel.label_source == "human"),
+                func.count().filter(RowLabel.label >= 0.5),
+            ).where(RowLabel.dataset_id == dataset.id)
         ).one()
         assert tuple(counted) == (now.labelled, now.human, now.good)
         assert session.scalar(select(func.count(Label.id))) == 6
 
 
-def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, dataset):
-    row = workspace.datasets.page(dataset.id).rows[0]
+def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, labels):
+    row = workspace.datasets.page(labels).rows[0]
     with workspace.database.writing() as session:
-        first = record(session, row.id, NewLabel(1.0, "human", "ann", over=0))
-        second = record(session, row.id, NewLabel(0.0, "human", "ben", over=0))
-        third = record(session, row.id, NewLabel(0.0, "human", "ann", over=second.id))
+        first = record(session, row.id, "", NewLabel(1.0, "human", "ann", over=0))
+        second = record(session, row.id, "", NewLabel(0.0, "human", "ben", over=0))
+        third = record(session, row.id, "", NewLabel(0.0, "human", "ann", over=second.id))
     assert [each.crossed for each in (first, second, third)] == [False, True, False]
-    assert [each.value for each in workspace.datasets.labels(row.id)] == [1.0, 0.0, 0.0]
+    assert [each.value for each in workspace.datasets.labels(row.id, labels)] == [1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
-def test_what_is_no_label_changes_nothing(workspace, dataset, value):
-    row = workspace.datasets.page(dataset.id).rows[0]
+def test_what_is_no_label_changes_nothing(workspace, labels, value):
+    row = workspace.datasets.page(labels).rows[0]
     with (
         pytest.raises(WorkspaceError, match="is no label"),
         workspace.database.writing() as session,
     ):
-        record(session, row.id, NewLabel(value, "human", "ann"))
-    assert not workspace.datasets.labels(row.id)
+        record(session, row.id, "", NewLabel(value, "human", "ann"))
+    assert not workspace.datasets.labels(row.id, labels)
 
 
-def test_all_or_nothing_is_stored(workspace, dataset):
-    row = workspace.datasets.page(dataset.id).rows[0]
+def test_all_or_nothing_is_stored(workspace, dataset, labels):
+    row = workspace.datasets.page(labels).rows[0]
     session = workspace.database.writing()
     with pytest.raises(WorkspaceError, match="there is no row 0"), session as opened:
-        [record(opened, number, NewLabel(1.0, "human", "ann")) for number in (row.id, 0)]
-    assert workspace.datasets.get(dataset).labelled == 0
+        [record(opened, number, "", NewLabel(1.0, "human", "ann")) for number in (row.id, 0)]
+    assert workspace.label_set(dataset).labelled == 0
     with workspace.database.reading() as session:
         assert session.scalar(select(func.count(Label.id))) == 0
-        assert session.scalar(select(Dataset.labelled)) == 0
+        assert session.scalar(select(LabelSet.labelled)) == 0

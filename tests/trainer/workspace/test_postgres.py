@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import subprocess
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import psutil
 import pytest
@@ -19,46 +14,14 @@ from judge_server import Behaviour, JudgeServer
 from reviewer import review_all
 from running_server import wait_until
 from sqlalchemy import select
-from tools import require
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import Workspace
-from tipstaff_trainer.workspace.datasets import as_labelled
 from tipstaff_trainer.workspace.label_job import Store
 from tipstaff_trainer.workspace.labels import NewLabel, record
+from tipstaff_trainer.workspace.rows import as_labelled
 from tipstaff_trainer.workspace.tables import Job, Row, now
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """A server of its own, as an unprivileged user, since it refuses to run as root."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    tool = str(found[-1]) if found else require("pg_ctl")
-    # Not in pytest's own folder, which is closed to other users.
-    folder = Path(tempfile.mkdtemp(prefix="tipstaff-postgres-"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    user: dict[str, object] = {}
-    if os.geteuid() == 0:
-        user = {"user": "postgres", "group": "postgres"}
-        shutil.chown(folder, "postgres", "postgres")
-
-    def ctl(*words):
-        subprocess.run(
-            [tool, "-D", "data", "-s", "-w", *words],
-            check=True,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            **user,
-        )
-
-    ctl("init", "-o", "--auth=trust --username=tipstaff --no-sync")
-    ctl("start", "-l", "log", "-o", f"-p {port} -k {folder} -h 127.0.0.1 -F")
-    yield f"postgresql://tipstaff@127.0.0.1:{port}/postgres"
-    ctl("stop", "-m", "immediate")
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -71,11 +34,12 @@ def workspace(postgres, tmp_path):
 def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
     dataset = workspace.upload_dataset(traces, name="on postgres")
     assert workspace.split(dataset, test_size=0.25) == []
-    workspace.reviews.queue(dataset.id, {"random": 40}, seed=0)
+    labels = workspace.label_set(dataset)
+    workspace.reviews.queue(labels, {"random": 40}, seed=0)
     colleague = Workspace(tmp_path / "another folder", database=postgres)
 
     def work(desk, who):
-        return review_all(desk, dataset.id, who)
+        return review_all(desk, labels, who)
 
     with ThreadPoolExecutor(4) as people:
         seen = people.map(
@@ -85,10 +49,11 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
     colleague.close()
     # What another has just locked is passed over, so somebody may stop early; nothing is lost.
     assert len(rows) == len(set(rows)) == 40
-    found = workspace.datasets.get("on postgres")
+    found = workspace.label_set("on postgres")
     assert (found.human, found.good) == (40, 40)
-    file = workspace.download_dataset(found, tmp_path / "rows.csv")
-    assert workspace.upload_dataset(file, name="again").human == 40
+    file = workspace.download_dataset("on postgres", tmp_path / "rows.csv")
+    workspace.upload_dataset(file, name="again")
+    assert workspace.label_set("again").human == 40
     assert workspace.criteria.save("polite", criterion="c", prompt="{output}").version == 1
 
 
@@ -96,7 +61,7 @@ def test_a_text_that_postgres_can_t_hold_is_mended(workspace, tmp_path):
     file = tmp_path / "nul.jsonl"
     file.write_text('{"input": "a\\u0000b"}')
     dataset = workspace.upload_dataset(file)
-    assert next(workspace.datasets.rows(dataset.id)).input == "a\ufffdb"
+    assert next(workspace.datasets.rows(workspace.label_set(dataset))).input == "a\ufffdb"
 
 
 @pytest.mark.parametrize(
@@ -110,8 +75,9 @@ def test_a_database_that_is_not_there(tmp_path, url):
 def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
     """A job that stores labels takes nothing that a reviewer needs before it has its rows."""
     dataset = workspace.upload_dataset(traces, name="at once")
-    first, *_, last = workspace.datasets.rows(dataset.id)
-    store = Store(workspace, dataset.id, 0)
+    labels = workspace.label_set(dataset)
+    first, *_, last = workspace.datasets.rows(labels)
+    store = Store(workspace, labels, 0)
     for row in (first, last):
         store._waiting.append(judged(row))
     with ThreadPoolExecutor(1) as job, workspace.database.writing() as session:
@@ -119,10 +85,10 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
         session.scalar(select(Row).where(Row.id == last.id).with_for_update())
         stored = job.submit(store.flush)
         time.sleep(0.3)
-        record(session, last.id, NewLabel(0.0, "human", "ann"))
+        record(session, last.id, "", NewLabel(0.0, "human", "ann"))
         session.commit()
         stored.result(timeout=20)
-    found = workspace.datasets.get("at once")
+    found = workspace.label_set("at once")
     assert (found.judge, found.human) == (1, 1)
 
 
@@ -181,12 +147,12 @@ def test_a_job_is_stopped_from_afar_and_gone_on_with_at_home(workspace, afar, tr
         assert afar.jobs.stop(job.id).state == "stopped"
         wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 60)
         assert workspace.jobs.get(job.id).message == "stopped from another machine"
-        assert 1 <= workspace.datasets.get(dataset).judge < 60
+        assert 1 <= workspace.label_set(dataset).judge < 60
         with pytest.raises(WorkspaceError, match="start it anew here"):
             afar.jobs.resume(job.id)
         judge.behaviour.delay = 0.0
         workspace.wait_for(workspace.jobs.resume(job.id), timeout=60)
-    assert workspace.datasets.get(dataset).judge == 60
+    assert workspace.label_set(dataset).judge == 60
 
 
 def test_a_folder_that_came_from_another_machine_is_gone_on_with(workspace, postgres):
@@ -225,9 +191,10 @@ def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):
     texts = ["a red kettle", "KETTLES: don't", "see https://www.example.com/a_b", "x" * 3_000_000]
     file.write_text("\n".join(json.dumps({"output": each}) for each in texts))
     dataset = workspace.upload_dataset(file)
+    labels = workspace.label_set(dataset)
 
     def found(words):
-        return [row.position for row in workspace.datasets.page(dataset.id, words=words).rows]
+        return [row.position for row in workspace.datasets.page(labels, words=words).rows]
 
     assert found("kett") == [0, 1]
     assert found("don't KETTLES") == [1]

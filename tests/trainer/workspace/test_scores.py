@@ -14,33 +14,33 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.distil import encoders
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import score_job
-from tipstaff_trainer.workspace.datasets import interaction_of
+from tipstaff_trainer.workspace.rows import interaction_of
 from tipstaff_trainer.workspace.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.tables import RowScore
 
 
-def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, tmp_path):
+def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels, tmp_path):
     bundle = make_bundle(tmp_path / "tiny", order=("output", "ground_truth"))
     repository.publish(bundle, workspace.repository)
     job = workspace.score_dataset(dataset, "tiny", wait=60)
     assert (job.done, job.total) == (60, 60)
-    assert workspace.scores.given(dataset.id) == {("tiny", 1): 60}
-    assert not workspace.scores.missing(dataset.id, ("tiny", 1), limit=1)
+    assert workspace.scores.given(labels) == {("tiny", 1): 60}
+    assert not workspace.scores.missing(labels, ("tiny", 1), limit=1)
     evaluator = Evaluator.load(bundle)
     with workspace.database.reading() as session:
         stored = {each.row_id: each.score for each in session.scalars(select(RowScore))}
-    for row in workspace.datasets.rows(dataset.id):
+    for row in workspace.datasets.rows(labels):
         assert stored[row.id] == evaluator.score(interaction_of(row)).score
     with pytest.raises(WorkspaceError, match="no version 2"):
         workspace.score_dataset(dataset, "tiny", version=2)
 
 
-def test_what_was_scored_is_not_scored_again(workspace, dataset, tmp_path):
+def test_what_was_scored_is_not_scored_again(workspace, dataset, labels, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
-    first, *_ = workspace.datasets.rows(dataset.id)
-    workspace.scores.add(dataset.id, ("tiny", 1), {first.id: 0.5})
+    first, *_ = workspace.datasets.rows(labels)
+    workspace.scores.add(labels, ("tiny", 1), {first.id: 0.5})
     workspace.score_dataset(dataset, "tiny", version=1, wait=60)
-    assert workspace.scores.given(dataset.id) == {("tiny", 1): 60}
+    assert workspace.scores.given(labels) == {("tiny", 1): 60}
 
 
 def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
@@ -56,7 +56,8 @@ def test_a_row_with_nothing_to_read_is_passed_over(workspace, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("input,output\nonly a question,\nparis,paris\n")
     dataset = workspace.upload_dataset(file)
-    parts = list(score_job._by_version(workspace, dataset.id, ("tiny", 1)))
+    labels = workspace.label_set(dataset)
+    parts = list(score_job._by_version(workspace, labels, ("tiny", 1)))
     assert [score is None for score in parts[0].values()] == [True, False]
 
 
@@ -71,9 +72,10 @@ def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, be
     dataset = workspace.upload_dataset(file)
     real = encoders.find_base
     monkeypatch.setattr(encoders, "find_base", lambda _: real(str(bert)))
-    (scores,) = score_job._by_other_rows(workspace, dataset.id)
+    labels = workspace.label_set(dataset)
+    (scores,) = score_job._by_other_rows(workspace, labels)
     assert [score is None for score in scores.values()] == [False] * 50 + [True] * 10
     assert all(0 <= score <= 1 for score in scores.values() if score is not None)
-    workspace.scores.add(dataset.id, OTHER_ROWS, scores)
-    workspace.scores.forget(dataset.id, OTHER_ROWS)
-    assert workspace.scores.given(dataset.id) == {}
+    workspace.scores.add(labels, OTHER_ROWS, scores)
+    workspace.scores.forget(labels, OTHER_ROWS)
+    assert workspace.scores.given(labels) == {}

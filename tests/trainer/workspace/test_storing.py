@@ -28,9 +28,9 @@ def large(tmp_path):
     return path
 
 
-def test_people_label_while_a_large_file_comes_in(workspace, dataset, large):
+def test_people_label_while_a_large_file_comes_in(workspace, dataset, labels, large):
     """They wait less than a second, and see nothing of what is not there yet."""
-    rows = workspace.datasets.page(dataset.id).rows
+    rows = workspace.datasets.page(labels).rows
     failed = []
 
     def upload():
@@ -47,13 +47,13 @@ def test_people_label_while_a_large_file_comes_in(workspace, dataset, large):
     while uploading.is_alive():
         with workspace.database.reading() as session:
             meanwhile += session.scalar(select(func.count()).select_from(Row)) > 60
-        if meanwhile and not workspace.datasets.get(dataset).labelled:
+        if meanwhile and not workspace.label_set(dataset).labelled:
             assert [each.name for each in workspace.datasets.all()] == ["traces"]
             with pytest.raises(WorkspaceError, match="no data set 2, only traces"):
                 workspace.datasets.get(2)
         started = time.perf_counter()
         with workspace.database.writing() as session:
-            record(session, rows[len(waited) % 50].id, NewLabel(1.0, "human", "ann"))
+            record(session, rows[len(waited) % 50].id, "", NewLabel(1.0, "human", "ann"))
         waited.append(time.perf_counter() - started)
         time.sleep(0.02)
     uploading.join()
@@ -62,12 +62,12 @@ def test_people_label_while_a_large_file_comes_in(workspace, dataset, large):
     assert len(waited) >= 5
     # Not the longest, which on a busy machine is the machine's doing.
     assert statistics.median(waited) < 1
-    found = workspace.datasets.get("large")
-    assert (found.rows, found.labelled, found.good) == (16_000, 16_000, 8_000)
+    found = workspace.label_set("large")
+    assert (found.dataset.rows, found.labelled, found.good) == (16_000, 16_000, 8_000)
     assert found.human == 0
-    last = workspace.datasets.page(found.id, before=16_000, size=1).rows[0]
-    assert last.last_label == workspace.datasets.labels(last.id)[0].id
-    assert len(workspace.datasets.page(found.id, words="15999 kettle").rows) == 1
+    last = workspace.datasets.page(found, before=16_000, size=1).rows[0]
+    assert last.last_label == workspace.datasets.labels(last.id, found)[0].id
+    assert len(workspace.datasets.page(found, words="15999 kettle").rows) == 1
 
 
 def test_what_fails_half_way_leaves_nothing(workspace, dataset, large, monkeypatch):
@@ -114,12 +114,14 @@ def test_what_was_left_by_somebody_who_died_is_swept_up(workspace, dataset, trac
         assert session.scalar(select(func.count()).select_from(Dataset)) == 2
 
 
-def test_a_deleted_data_set_leaves_nothing_but_the_jobs(workspace, dataset, traces, tmp_path):
+def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
+    workspace, dataset, labels, traces, tmp_path
+):
     other = workspace.upload_dataset(traces, name="other")
-    workspace.reviews.queue(dataset.id, {"random": 5})
-    item = workspace.reviews.claim(dataset.id, "ann")
+    workspace.reviews.queue(labels, {"random": 5})
+    item = workspace.reviews.claim(labels, "ann")
     workspace.reviews.submit(item.id, 1.0, who="ann", over=0)
-    workspace.scores.add(dataset.id, ("tiny", 1), {item.row_id: 0.5})
+    workspace.scores.add(labels, ("tiny", 1), {item.row_id: 0.5})
     with workspace.database.writing() as session:
         session.add(Job(kind="label", title="x", parameters={}, dataset_id=dataset.id))
     workspace.archive_dataset(dataset)
@@ -136,39 +138,8 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(workspace, dataset, trac
         session.execute(
             text("INSERT INTO rows_text(rows_text, rank) VALUES ('integrity-check', 1)")
         )
-    assert len(workspace.datasets.page(other.id, words="colour").rows) == 50
+    assert len(workspace.datasets.page(workspace.label_set(other), words="colour").rows) == 50
     assert workspace.upload_dataset(traces, name="traces").rows == 60
-
-
-def test_rows_are_copied_for_another_criterion_without_their_labels(workspace, dataset):
-    with workspace.database.writing() as session:
-        record(session, workspace.datasets.page(1).rows[0].id, NewLabel(1.0, "human", "ann"))
-    workspace.split(dataset, test_size=0.25)
-    made = workspace.copy_dataset(dataset, name="again", criterion="relevance")
-    source = workspace.datasets.get(dataset)
-    assert (made.criterion, made.rows, made.labelled, made.human) == ("relevance", 60, 0, 0)
-    assert made.test == source.test > 0
-    both = zip(workspace.datasets.rows(1), workspace.datasets.rows(made.id), strict=True)
-    for row, copy in both:
-        for name in (
-            "position",
-            "key",
-            "input",
-            "output",
-            "ground_truth",
-            "group",
-            "extra",
-            "part",
-        ):
-            assert getattr(row, name) == getattr(copy, name)
-        assert (copy.label, copy.judge_label, copy.last_label) == (None, None, 0)
-    assert len(workspace.datasets.page(made.id, words="colour").rows) == 50
-    assert len(workspace.reviews.queue(made.id, {"random": 60})) == 60
-    with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
-        workspace.copy_dataset(dataset, name="b", criterion="funny")
-    with pytest.raises(WorkspaceError, match="'again' already"):
-        workspace.copy_dataset(dataset, name="again")
-    assert len(workspace.datasets.all()) == 2
 
 
 def test_what_was_brought_back_just_now_is_not_deleted(workspace, dataset):
@@ -209,6 +180,6 @@ def test_rows_are_found_by_words_and_their_beginnings(workspace, tmp_path, words
     file.write_text("\n".join(json.dumps({"output": each}) for each in texts))
     for name in ("before", "few", "after"):
         workspace.upload_dataset(file, name=name)
-    page = workspace.datasets.page(2, words=words)
+    page = workspace.datasets.page(workspace.label_set(2), words=words)
     assert {row.position for row in page.rows} == found
     assert {row.dataset_id for row in page.rows} <= {2}

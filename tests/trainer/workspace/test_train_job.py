@@ -15,14 +15,19 @@ RIGHT = Case(name="right", expect="pass", output="paris", ground_truth="paris")
 
 @pytest.mark.parametrize(("size", "more"), [("full", 0), ("small", 40), ("1", 40)])
 def test_rows_without_a_label_teach_a_small_evaluator(
-    workspace, dataset, tmp_path, monkeypatch, size, more
+    workspace, dataset, labels, tmp_path, monkeypatch, size, more
 ):
     monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
     workspace.cases.add("faithfulness", [RIGHT])
-    workspace.datasets.set_criterion(dataset.id, "faithfulness")
+    labels = workspace.add_criterion(dataset, "faithfulness")
     with workspace.database.writing() as session:
-        for row in workspace.datasets.page(dataset.id).rows[:20]:
-            record(session, row.id, NewLabel(float(row.extra["system"] == "a"), "human", "ann"))
+        for row in workspace.datasets.page(labels).rows[:20]:
+            record(
+                session,
+                row.id,
+                "faithfulness",
+                NewLabel(float(row.extra["system"] == "a"), "human", "ann"),
+            )
     given = {}
 
     def train_evaluator(rows, **words):

@@ -8,7 +8,6 @@ import sys
 
 import pandas
 import pytest
-from sqlalchemy import text
 from tiny_bundle import make_bundle
 
 from tipstaff.errors import TipstaffError, UsageError
@@ -19,13 +18,13 @@ from tipstaff_trainer.workspace import Workspace
 
 
 @pytest.fixture
-def labelled(workspace, dataset):
-    workspace.reviews.queue(dataset.id, {"random": 40}, seed=0)
+def labelled(workspace, dataset, labels):
+    workspace.reviews.queue(labels, {"random": 40}, seed=0)
     for index in range(40):
-        item = workspace.reviews.claim(dataset.id, "ann")
-        good = workspace.datasets.row(item.row_id).extra["system"] == "a"
+        item = workspace.reviews.claim(labels, "ann")
+        good = workspace.datasets.text(item.row_id).extra["system"] == "a"
         workspace.reviews.submit(item.id, float(good), who="ann", over=0, reason=f"because {index}")
-    return workspace.datasets.get(dataset)
+    return workspace.label_set(dataset)
 
 
 def test_a_workspace_is_imported_without_torch():
@@ -39,11 +38,11 @@ def test_a_workspace_is_imported_without_torch():
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
 def test_what_is_downloaded_can_be_uploaded_and_trained_on(workspace, labelled, tmp_path, ending):
-    file = workspace.download_dataset(labelled, tmp_path / f"rows.{ending}")
-    again = workspace.upload_dataset(file, name="again")
-    assert (again.rows, again.labelled, again.human) == (60, 40, 40)
+    file = workspace.download_dataset(labelled.dataset, tmp_path / f"rows.{ending}")
+    again = workspace.label_set(workspace.upload_dataset(file, name="again"))
+    assert (again.dataset.rows, again.labelled, again.human) == (60, 40, 40)
     assert again.good == labelled.good
-    both = zip(workspace.datasets.rows(labelled.id), workspace.datasets.rows(again.id), strict=True)
+    both = zip(workspace.datasets.rows(labelled), workspace.datasets.rows(again), strict=True)
     for row, copy in both:
         assert (row.key, row.input, row.output, row.ground_truth, row.label, row.group) == (
             *(copy.key, copy.input, copy.output, copy.ground_truth, copy.label),
@@ -70,8 +69,8 @@ def test_label_studio_s_own_export_is_read(workspace, tmp_path):
     ]
     file = tmp_path / "project-1.json"
     file.write_text(json.dumps(tasks))
-    dataset = workspace.upload_dataset(file)
-    assert (dataset.rows, dataset.labelled, dataset.human, dataset.good) == (2, 1, 1, 1)
+    labels = workspace.label_set(workspace.upload_dataset(file))
+    assert (labels.labelled, labels.human, labels.good) == (1, 1, 1)
     tasks[0]["annotations"][0]["result"][0]["value"]["choices"] = ["Purple"]
     file.write_text(json.dumps(tasks))
     with pytest.raises(DataError, match=r'^project-1.json, task 1: choice "Purple" is not a label'):
@@ -112,27 +111,29 @@ def test_names_are_unique_and_plain(workspace, traces, name):
 
 def test_pages_go_both_ways_and_can_be_narrowed(workspace, labelled):
     page = workspace.datasets.page
-    first = page(labelled.id, size=25)
-    second = page(labelled.id, size=25, after=first.after)
-    third = page(labelled.id, size=25, after=second.after)
+    first = page(labelled, size=25)
+    second = page(labelled, size=25, after=first.after)
+    third = page(labelled, size=25, after=second.after)
     positions = [row.position for part in (first, second, third) for row in part.rows]
     assert positions == list(range(60))
     assert (first.before, third.after) == (None, None)
-    back = page(labelled.id, size=25, before=third.before)
+    back = page(labelled, size=25, before=third.before)
     assert [row.id for row in back.rows] == [row.id for row in second.rows]
-    assert len(page(labelled.id, only="human", size=100).rows) == 40
-    assert len(page(labelled.id, only="unlabelled", size=100).rows) == 20
+    assert len(page(labelled, only="human", size=100).rows) == 40
+    assert len(page(labelled, only="unlabelled", size=100).rows) == 20
     with pytest.raises(WorkspaceError, match="funny"):
-        page(labelled.id, only="funny")
+        page(labelled, only="funny")
 
 
 def test_a_split_keeps_groups_whole_and_replaces_the_last(workspace, labelled):
     for seed in (0, 1):
-        workspace.split(labelled, test_size=0.25, seed=seed)
-    rows = list(workspace.datasets.rows(labelled.id))
+        workspace.split(labelled.dataset, test_size=0.25, seed=seed)
+    rows = list(workspace.datasets.rows(labelled))
     test = {row.group for row in rows if row.part == "test"}
     assert not test & {row.group for row in rows if row.part == "train"}
-    assert workspace.datasets.get(labelled).test == sum(row.part == "test" for row in rows) > 5
+    assert (
+        workspace.datasets.get(labelled.dataset).test == sum(row.part == "test" for row in rows) > 5
+    )
 
 
 def test_a_frame_is_scored_by_the_version_that_serves(workspace, tmp_path):
@@ -157,7 +158,7 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
         bundle = make_bundle(tmp_path / str(seed), seed=seed)
         repository.publish(bundle, workspace.repository)
     job = workspace.evaluate_dataset(
-        labelled, "tiny", versions=[2, 1], part="", human=True, wait=120
+        labelled.dataset, "tiny", versions=[2, 1], part="", human=True, wait=120
     )
     assert {name: each["n"] for name, each in job.result["measured"].items()} == {"2": 40, "1": 40}
     folder = workspace.jobs.folder(job.id)
@@ -195,10 +196,10 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
     assert not workspace.jobs.recent()
 
 
-def test_two_workspaces_share_a_folder(workspace, dataset):
+def test_two_workspaces_share_a_folder(workspace, dataset, labels):
     other = Workspace(workspace.folder)
-    other.reviews.queue(dataset.id, {"random": 5})
-    assert workspace.reviews.progress(dataset.id).waiting == 5
+    other.reviews.queue(labels, {"random": 5})
+    assert workspace.reviews.progress(labels).waiting == 5
     other.close()
 
 
@@ -208,21 +209,3 @@ def test_a_damaged_bundle_is_shown_as_such(workspace, tmp_path):
     (version,) = workspace.list_evaluators()
     assert version.manifest is None
     assert "not JSON" in version.damage
-
-
-def test_a_workspace_of_an_older_tipstaff_is_brought_up_to_date(workspace, dataset):
-    with workspace.database.writing() as session:
-        for words in (
-            "DROP TABLE scores",
-            "DROP INDEX rows_ranked",
-            "ALTER TABLE review_items DROP COLUMN why",
-        ):
-            session.execute(text(words))
-    newer = Workspace(workspace.folder)
-    newer.scores.add(dataset.id, ("tiny", 1), {1: 0.5})
-    newer.reviews.queue(dataset.id, {"random": 5})
-    assert [item.why for item, _ in newer.reviews.waiting(dataset.id)] == [""] * 5
-    with newer.database.reading() as session:
-        indexes = session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'index'"))
-        assert "rows_ranked" in indexes.all()
-    newer.close()

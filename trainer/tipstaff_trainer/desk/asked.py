@@ -18,6 +18,7 @@ from tipstaff_trainer.desk.sessions import Session, Signer
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace.tables import LabelSet
 
 _TEMPLATES = Path(__file__).parent / "templates"
 FORM_MARK = "form_mark"
@@ -73,6 +74,20 @@ class Asked:
         if number >= _NUMBERS:
             raise WorkspaceError(f"there is no {name} {number}")
         return number
+
+    def label_set(self) -> LabelSet:
+        """The labels that are asked about: of the path's data set, by the criterion that is named.
+
+        Where none is named a page shows the first, but nothing is done to any.
+
+        Raises:
+            WorkspaceError: There are no such labels, or a form names none of several.
+        """
+        number = self.number("dataset")
+        named = self.form.get("criterion", self.request.query_params.get("criterion"))
+        if named is None and self.request.method == "GET":
+            return self.workspace.datasets.get(number).label_sets[0]
+        return self.workspace.label_set(number, named)
 
     def text(self, name: str, default: str = "") -> str:
         """A field of the form, else of the query."""

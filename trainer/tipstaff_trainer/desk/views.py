@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
 from tipstaff.cli.score import REASONS_IN_WORDS
 from tipstaff.types import Highlight, Reason
 from tipstaff_server.evaluator.marks import shared_words, telling_words, words_of
-from tipstaff_trainer.workspace.tables import Row, now
+from tipstaff_trainer.workspace.rows import StoredRow
+from tipstaff_trainer.workspace.tables import LabelSet, now
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
 Points = Sequence[tuple[float, float]]
@@ -56,7 +58,7 @@ def verdict_word(label: float | None) -> str:
     return "good" if label >= 0.5 else "bad"
 
 
-def compared(row: Row) -> dict[str, Markup]:
+def compared(row: StoredRow) -> dict[str, Markup]:
     """Output and ground truth with the words marked that agree, and those that only one has.
 
     A word of the output that the ground truth lacks is where a reviewer should look first.
@@ -109,6 +111,12 @@ def lowered(text: str, highlights: Sequence[Highlight]) -> Markup:
 def by_weight(highlights: Sequence[Highlight]) -> list[Highlight]:
     """Highlights, what lowered the score most first."""
     return sorted(highlights, key=lambda each: -each.weight)
+
+
+def address(labels: LabelSet, part: str = "", *, room: str = "datasets", **query: Any) -> str:
+    """Where a page is that is about labels by one criterion."""
+    path = "/".join([f"/{room}/{labels.dataset_id}", *([part] if part else [])])
+    return f"{path}?{urlencode({'criterion': labels.criterion, **query})}"
 
 
 def chart(
@@ -193,6 +201,7 @@ FILTERS: dict[str, Any] = {
     "verdict_word": verdict_word,
 }
 GLOBALS: dict[str, Any] = {
+    "address": address,
     "chart": chart,
     "compared": compared,
     "lasted": lasted,

@@ -1,7 +1,8 @@
 """Which rows of a data set are put before people, and why.
 
 Ranking is `judge.review_queue`'s; what is here feeds it from the tables, and keeps the random draw,
-which is over all rows of the data set and never draws one twice.
+which is over all rows of the data set and never draws one twice. All of it goes by one criterion: a
+row that was drawn or labelled by another is as good as new.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from tipstaff_trainer.data import Row as LabelledRow
 from tipstaff_trainer.data import Selection
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.review_queue import RANKINGS, RankBy, review_queue, spread
-from tipstaff_trainer.workspace.tables import Label, ReviewItem, Row, RowScore
+from tipstaff_trainer.workspace.rows import labelled_by
+from tipstaff_trainer.workspace.scores import OTHER_ROWS, ScoredBy, given_by
+from tipstaff_trainer.workspace.tables import Label, LabelSet, ReviewItem, Row, RowLabel, RowScore
 
 # random: drawn from all rows; disputed: people disagree on them; ranked: by `judge.review_queue`,
 # which says of each whether somebody takes the other side (disputed) or is unsure (uncertain);
 # pilot: any that no person has labelled.
 Kind = Literal["random", "disputed", "ranked", "pilot"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# An evaluator's name and version.
-ScoredBy = tuple[str, int]
 _NO_TEXT = Interaction()
 
 
@@ -43,7 +44,7 @@ class Chosen:
 
 def choose(
     session: Session,
-    dataset: int,
+    labels: LabelSet,
     wanted: Mapping[Kind, int],
     *,
     rank_by: RankBy = "error",
@@ -54,7 +55,7 @@ def choose(
 
     Args:
         session: A transaction that may write: rows are marked as drawn.
-        dataset: Whose rows.
+        labels: Of the rows, by the criterion that people are to judge them by.
         wanted: How many of each kind, at most.
         rank_by: The order of the ranked ones.
         scored_by: Whose scores are compared with the judge's labels.
@@ -68,60 +69,74 @@ def choose(
     if rank_by not in RANKINGS:
         raise WorkspaceError(f"rows can't be ranked by {rank_by!r}, only by {', '.join(RANKINGS)}")
     count = {kind: max(0, wanted.get(kind, 0)) for kind in KINDS}
-    drawn = _drawn(session, dataset, count["random"], generator) if count["random"] else []
-    taken = _in_queue(session, dataset) | {each.row_id for each in drawn}
+    drawn = _drawn(session, labels, count["random"], generator) if count["random"] else []
+    taken = _in_queue(session, labels) | {each.row_id for each in drawn}
     others: list[Chosen] = []
     if count["disputed"]:
-        others += _disputed(session, dataset, count["disputed"], taken)
+        others += _disputed(session, labels, count["disputed"], taken)
     if count["ranked"]:
         seen = taken | {each.row_id for each in others}
         seed = generator.randrange(2**32)
-        others += _ranked(session, dataset, count["ranked"], rank_by, scored_by, seen, seed)
+        others += _ranked(session, labels, count["ranked"], rank_by, scored_by, seen, seed)
     if count["pilot"]:
         seen = taken | {each.row_id for each in others}
-        others += _unseen(session, dataset, count["pilot"], seen, generator)
+        others += _unseen(session, labels, count["pilot"], seen, generator)
     both = [*drawn, *others]
     return [both[place] for place in spread(range(len(drawn)), range(len(drawn), len(both)))]
 
 
-def _drawn(session: Session, dataset: int, count: int, generator: random.Random) -> list[Chosen]:
+def _drawn(
+    session: Session, labels: LabelSet, count: int, generator: random.Random
+) -> list[Chosen]:
     """A uniform draw of rows that no draw has taken yet; gives those a person still has to see.
 
     It is over all rows, so that its labels speak for the data set: a row in it that a person has
     labelled before isn't asked again, but counts as drawn.
     """
     before = set(
-        session.scalars(select(Row.id).where(Row.dataset_id == dataset, Row.selection == "random"))
+        session.scalars(
+            select(RowLabel.row_id).where(labels.of(RowLabel), RowLabel.selection == "random")
+        )
     ) | set(
         session.scalars(
-            select(ReviewItem.row_id).where(
-                ReviewItem.dataset_id == dataset, ReviewItem.selection == "random"
-            )
+            select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.selection == "random")
         )
     )
-    found = session.execute(select(Row.id, Row.label_source).where(Row.dataset_id == dataset)).all()
+    found = session.execute(
+        select(Row.id, RowLabel.label_source)
+        .outerjoin(RowLabel, labelled_by(labels.criterion))
+        .where(Row.dataset_id == labels.dataset_id)
+    ).all()
     free = [(row, source) for row, source in found if row not in before]
     sample = generator.sample(free, min(count, len(free)))
     seen = [row for row, source in sample if source == "human"]
     if seen:
-        session.execute(update(Row).where(Row.id.in_(seen)).values(selection="random"))
+        session.execute(
+            update(RowLabel)
+            .where(labels.of(RowLabel), RowLabel.row_id.in_(seen))
+            .values(selection="random")
+        )
     rest = [row for row, source in sample if source != "human"]
-    waiting = _in_queue(session, dataset)
+    waiting = _in_queue(session, labels)
     if both := [row for row in rest if row in waiting]:
         session.execute(
             update(ReviewItem)
-            .where(ReviewItem.row_id.in_(both), ReviewItem.state != "done")
+            .where(labels.of(ReviewItem), ReviewItem.row_id.in_(both))
+            .where(ReviewItem.state != "done")
             .values(selection="random")
         )
     return [Chosen(row, "random") for row in rest if row not in waiting]
 
 
-def _disputed(session: Session, dataset: int, count: int, taken: Collection[int]) -> list[Chosen]:
+def _disputed(
+    session: Session, labels: LabelSet, count: int, taken: Collection[int]
+) -> list[Chosen]:
     """Rows that people labelled differently."""
     found = session.scalars(
-        select(Row.id)
-        .where(Row.dataset_id == dataset, Row.disputed.is_(True), Row.label_source == "human")
-        .order_by(Row.position)
+        select(RowLabel.row_id)
+        .where(labels.of(RowLabel), RowLabel.disputed.is_(True))
+        .where(RowLabel.label_source == "human")
+        .order_by(RowLabel.position)
     )
     rows = [row for row in found if row not in taken][:count]
     return [Chosen(row, "disputed", "people labelled it differently") for row in rows]
@@ -129,7 +144,7 @@ def _disputed(session: Session, dataset: int, count: int, taken: Collection[int]
 
 def _ranked(
     session: Session,
-    dataset: int,
+    labels: LabelSet,
     count: int,
     rank_by: RankBy,
     scored_by: ScoredBy | None,
@@ -137,34 +152,28 @@ def _ranked(
     seed: int,
 ) -> list[Chosen]:
     """The rows whose labels a person should see first, as `judge.review_queue` has it."""
-    name, version = scored_by or ("", -1)
-    of_version = and_(
-        RowScore.dataset_id == dataset,
-        RowScore.evaluator == name,
-        RowScore.version == version,
-        RowScore.row_id == Row.id,
-    )
     score = RowScore.score if scored_by else literal(None)
-    query = select(Row.id, func.coalesce(Row.judge_label, Row.label), score).where(
-        Row.dataset_id == dataset, Row.label_source.in_(("judge", "other"))
-    )
+    query = select(
+        RowLabel.row_id, func.coalesce(RowLabel.judge_label, RowLabel.label), score
+    ).where(labels.of(RowLabel), RowLabel.label_source.in_(("judge", "other")))
     if scored_by:
-        query = query.outerjoin(RowScore, of_version)
+        theirs = and_(given_by(labels, scored_by), RowScore.row_id == RowLabel.row_id)
+        query = query.outerjoin(RowScore, theirs)
     found = [each for each in session.execute(query) if each[0] not in taken]
     rows = [
         LabelledRow(_NO_TEXT, label, str(row_id), label_source="judge")
         for row_id, label, _ in found
     ]
     scores = [float("nan") if each is None else each for *_, each in found]
+    by_evaluator = scored_by is not None and scored_by != OTHER_ROWS
     queue = review_queue(
         rows,
         count=count,
         random_share=0,
         rank_by=rank_by,
-        judges=_other_judges(session, dataset),
-        # The other rows have no name (`scores.OTHER_ROWS`).
-        scores=scores if name else None,
-        out_of_fold=scores if scored_by and not name else None,
+        judges=_other_judges(session, labels),
+        scores=scores if by_evaluator else None,
+        out_of_fold=scores if scored_by == OTHER_ROWS else None,
         seed=seed,
     )
     return [Chosen(int(each.row.id), each.selection, each.why) for each in queue]
@@ -172,22 +181,22 @@ def _ranked(
 
 def _unseen(
     session: Session,
-    dataset: int,
+    labels: LabelSet,
     count: int,
     taken: Collection[int],
     generator: random.Random,
 ) -> list[Chosen]:
     """Any rows that no person has labelled."""
-    found = session.scalars(
-        select(Row.id).where(Row.dataset_id == dataset, Row.label_source != "human")
-    )
-    free = [row for row in found if row not in taken]
+    by_people = select(RowLabel.row_id).where(labels.of(RowLabel), RowLabel.label_source == "human")
+    seen = {*taken, *session.scalars(by_people)}
+    found = session.scalars(select(Row.id).where(Row.dataset_id == labels.dataset_id))
+    free = [row for row in found if row not in seen]
     return [Chosen(row, "pilot") for row in generator.sample(free, min(count, len(free)))]
 
 
-def _other_judges(session: Session, dataset: int) -> list[Mapping[str, float]]:
+def _other_judges(session: Session, labels: LabelSet) -> list[Mapping[str, float]]:
     """What each judge said of the rows that another one labelled after it, by row."""
-    judges = (Label.dataset_id == dataset, Label.source == "judge")
+    judges = (labels.of(Label), Label.source == "judge")
     if len(session.scalars(select(Label.who).where(*judges).distinct()).all()) < 2:
         return []
     latest: dict[int, dict[str, float | None]] = defaultdict(dict)
@@ -203,12 +212,10 @@ def _other_judges(session: Session, dataset: int) -> list[Mapping[str, float]]:
     return cast(list[Mapping[str, float]], list(others.values()))
 
 
-def _in_queue(session: Session, dataset: int) -> set[int]:
+def _in_queue(session: Session, labels: LabelSet) -> set[int]:
     """The rows that wait, or were laid aside."""
     return set(
         session.scalars(
-            select(ReviewItem.row_id).where(
-                ReviewItem.dataset_id == dataset, ReviewItem.state != "done"
-            )
+            select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.state != "done")
         )
     )

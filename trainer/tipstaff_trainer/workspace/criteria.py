@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import criteria as judge_criteria
 from tipstaff_trainer.workspace.database import Database
-from tipstaff_trainer.workspace.datasets import as_labelled
-from tipstaff_trainer.workspace.tables import Criterion, Row
+from tipstaff_trainer.workspace.rows import StoredRow, as_labelled
+from tipstaff_trainer.workspace.tables import Criterion
 
 
 class Criteria:
@@ -95,7 +95,7 @@ def judge_form(name: str, criterion: str, prompt: str) -> judge_criteria.Criteri
         raise WorkspaceError(f"{what.get(str(first['loc'][0]), 'it')}: {why}") from None
 
 
-def preview(criterion: Criterion, row: Row) -> str:
+def preview(criterion: Criterion, row: StoredRow) -> str:
     """What a judge would be asked about a row."""
     form = judge_form(criterion.name, criterion.criterion, criterion.prompt)
     return form.render(as_labelled(row))

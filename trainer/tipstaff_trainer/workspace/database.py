@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.schema import CreateColumn
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import search
-from tipstaff_trainer.workspace.tables import Table
+from tipstaff_trainer.workspace.upgrading import upgrade
 
 # How long a writer waits for another one, in seconds; jobs and the desk share the database.
 _PATIENCE = 20
@@ -54,8 +53,7 @@ class Database:
             if not self.is_sqlite:
                 # Two desks that start at once would both make what neither finds.
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_SET_UP_LOCK})"))
-            Table.metadata.create_all(connection)
-            _grow(connection)
+            upgrade(connection)
             search.set_up(connection)
 
     @contextmanager
@@ -87,21 +85,6 @@ class Database:
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
     return f"sqlite:///{path}"
-
-
-def _grow(connection: Connection) -> None:
-    """Adds what tables lack that an older Tipstaff made."""
-    there = inspect(connection)
-    for table in Table.metadata.sorted_tables:
-        columns = {each["name"] for each in there.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in columns:
-                words = CreateColumn(column).compile(dialect=connection.dialect)
-                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {words}"))
-        indexes = {each["name"] for each in there.get_indexes(table.name)}
-        for index in table.indexes:
-            if index.name not in indexes:
-                index.create(connection)
 
 
 def _with_driver(url: str) -> str:

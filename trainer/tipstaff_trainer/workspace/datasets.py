@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
-from tipstaff.types import Interaction
 from tipstaff_trainer.data import Data, check_split, split_rows
 from tipstaff_trainer.data import Row as LabelledRow
-from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.workspace import search
 from tipstaff_trainer.workspace.database import Database
-from tipstaff_trainer.workspace.storing import copy, hide, store, sweep
-from tipstaff_trainer.workspace.tables import Dataset, Label, Row
+from tipstaff_trainer.workspace.rows import StoredRow, as_labelled, labelled_by, stored
+from tipstaff_trainer.workspace.storing import hide, store, sweep
+from tipstaff_trainer.workspace.tables import Dataset, Label, LabelSet, Row, RowLabel
 
 _AT_ONCE = 2000
 # The states of those that people know of.
@@ -30,7 +30,7 @@ FILTERS = ("all", "unlabelled", "human", "judge", "other", "disputed", "test")
 class Page:
     """Some rows in their order, and the positions from which the pages beside it start."""
 
-    rows: Sequence[Row]
+    rows: Sequence[StoredRow]
     before: int | None
     after: int | None
 
@@ -41,28 +41,23 @@ class Datasets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, name: str, data: Data, *, file: str = "", who: str = "") -> Dataset:
+    def add(
+        self, name: str, data: Data, *, file: str = "", criterion: str = "", who: str = ""
+    ) -> Dataset:
         """Stores a file's rows, and its labels with who gave them.
 
         Args:
             name: Of the new data set.
             data: As `data.read_rows` read it, unlabelled rows too.
             file: What its owner calls it.
+            criterion: What its labels were given by; empty where nobody says.
             who: Whoever brings it.
 
         Raises:
             WorkspaceError: The name is taken or none, or there is no room.
         """
-        return self.get(store(self._database, _named(name), data, file=file, who=who))
-
-    def copy(self, dataset: int, name: str, *, criterion: str = "", who: str = "") -> Dataset:
-        """Stores the same rows once more, unlabelled, to be judged by another criterion.
-
-        Raises:
-            WorkspaceError: The name is taken or none, or there is no room.
-        """
-        source = self.get(dataset)
-        return self.get(copy(self._database, source, _named(name), criterion=criterion, who=who))
+        name = _named(name)
+        return self.get(store(self._database, name, data, file=file, criterion=criterion, who=who))
 
     def all(self, *, words: str = "", archived: bool = False) -> Sequence[Dataset]:
         """Every data set, the newest first.
@@ -73,12 +68,12 @@ class Datasets:
         """
         query = select(Dataset).where(Dataset.state == ("archived" if archived else "ready"))
         for word in words.split():
+            by = LabelSet.criterion.icontains(word, autoescape=True)
             query = query.where(
                 or_(
-                    *(
-                        column.icontains(word, autoescape=True)
-                        for column in (Dataset.name, Dataset.file, Dataset.criterion)
-                    )
+                    Dataset.name.icontains(word, autoescape=True),
+                    Dataset.file.icontains(word, autoescape=True),
+                    Dataset.id.in_(select(LabelSet.dataset_id).where(by)),
                 )
             )
         with self._database.reading() as session:
@@ -129,7 +124,7 @@ class Datasets:
 
     def page(
         self,
-        dataset: int,
+        labels: LabelSet,
         *,
         only: str = "all",
         words: str = "",
@@ -140,39 +135,54 @@ class Datasets:
         """Some rows, by position: those after one, or those before one.
 
         Args:
-            dataset: Which.
+            labels: Which labels they are shown with.
             only: One of `FILTERS`.
             words: Only rows with all of these in their texts, or words that begin so.
             after: The position that the page comes after.
             before: The position that it comes before, instead.
             size: Rows at most.
         """
-        query = _narrowed(dataset, only)
-        holds = search.holding(words, dataset, sqlite=self._database.is_sqlite)
+        query, position = _narrowed(labels, only)
+        holds = search.holding(words, labels.dataset_id, sqlite=self._database.is_sqlite)
         if holds is not None:
             query = query.where(holds)
+        if before is None:
+            query = query.where(position > after).order_by(position)
+        else:
+            query = query.where(position < before).order_by(position.desc())
         with self._database.reading() as session:
-            if before is not None:
-                backwards = query.where(Row.position < before).order_by(Row.position.desc())
-                rows = session.scalars(backwards.limit(size + 1)).all()
-                more, rows = len(rows) > size, list(reversed(rows[:size]))
-                return Page(
-                    rows,
-                    rows[0].position if more else None,
-                    rows[-1].position if rows else None,
-                )
-            rows = session.scalars(
-                query.where(Row.position > after).order_by(Row.position).limit(size + 1)
-            ).all()
-            more, shown = len(rows) > size, rows[:size]
+            found = [stored(*each) for each in session.execute(query.limit(size + 1))]
+        more, rows = len(found) > size, found[:size]
+        if before is not None:
+            rows.reverse()
             return Page(
-                shown,
-                shown[0].position if shown and after >= 0 else None,
-                shown[-1].position if more else None,
+                rows, rows[0].position if more else None, rows[-1].position if rows else None
             )
+        return Page(
+            rows,
+            rows[0].position if rows and after >= 0 else None,
+            rows[-1].position if more else None,
+        )
 
-    def row(self, row_id: int) -> Row:
-        """One row.
+    def row(self, row_id: int, labels: LabelSet) -> StoredRow:
+        """One row of a data set.
+
+        Raises:
+            WorkspaceError: There is none.
+        """
+        query = (
+            select(Row, RowLabel)
+            .outerjoin(RowLabel, labelled_by(labels.criterion))
+            .where(Row.id == row_id, Row.dataset_id == labels.dataset_id)
+        )
+        with self._database.reading() as session:
+            found = session.execute(query).one_or_none()
+        if found is None:
+            raise WorkspaceError(f"there is no row {row_id} in {labels.dataset.name}")
+        return stored(*found)
+
+    def text(self, row_id: int) -> Row:
+        """One row of any data set, for its texts.
 
         Raises:
             WorkspaceError: There is none.
@@ -183,42 +193,45 @@ class Datasets:
             raise WorkspaceError(f"there is no row {row_id}")
         return found
 
-    def labels(self, row_id: int) -> Sequence[Label]:
+    def labels(self, row_id: int, labels: LabelSet) -> Sequence[Label]:
         """A row's labels in the order they were given."""
         with self._database.reading() as session:
             return session.scalars(
-                select(Label).where(Label.row_id == row_id).order_by(Label.id)
+                select(Label).where(Label.row_id == row_id, labels.of(Label)).order_by(Label.id)
             ).all()
 
-    def labels_of(self, rows: Sequence[Row]) -> dict[int, list[Label]]:
+    def labels_of(self, rows: Sequence[StoredRow], labels: LabelSet) -> dict[int, list[Label]]:
         """The labels of some rows, by row, in the order they were given."""
         found: dict[int, list[Label]] = {row.id: [] for row in rows}
+        query = select(Label).where(Label.row_id.in_(found), labels.of(Label)).order_by(Label.id)
         with self._database.reading() as session:
-            query = select(Label).where(Label.row_id.in_(found)).order_by(Label.id)
             for label in session.scalars(query):
                 found[label.row_id].append(label)
         return found
 
-    def rows(self, dataset: int, *, only: str = "all") -> Iterator[Row]:
+    def rows(self, labels: LabelSet, *, only: str = "all") -> Iterator[StoredRow]:
         """All rows in their order, a few at a time, so that memory stays flat."""
         position = -1
         while True:
-            page = self.page(dataset, only=only, after=position, size=_AT_ONCE)
+            page = self.page(labels, only=only, after=position, size=_AT_ONCE)
             yield from page.rows
             if page.after is None:
                 return
             position = page.after
 
-    def labelled(self, dataset: int, *, part: str = "") -> list[LabelledRow]:
+    def labelled(self, labels: LabelSet, *, part: str = "") -> list[LabelledRow]:
         """The rows with a label that stands, as training takes them; of one part, if named."""
         return [
             as_labelled(row)
-            for row in self.rows(dataset)
+            for row in self.rows(labels)
             if row.label is not None and part in ("", row.part)
         ]
 
-    def split(self, dataset: int, *, test_size: float, seed: int = 0) -> list[str]:
+    def split(self, dataset: Dataset, *, test_size: float, seed: int = 0) -> list[str]:
         """Sets rows aside for testing, whole groups on one side; a new split replaces the old.
+
+        They are set aside by whatever criterion; the classes that both sides have like shares of
+        are those of the criterion with most labels.
 
         Args:
             dataset: Which.
@@ -229,33 +242,40 @@ class Datasets:
             What a user should know about it.
 
         Raises:
-            DataError: They can't be split.
+            DataError: They can't be split, or all rows of a class would be among those set aside.
         """
-        rows = [as_labelled(row) for row in self.rows(dataset)]
-        rest, test = split_rows(rows, test_size, seed=seed)
+        most = max(dataset.label_sets, key=lambda each: each.labelled)
+        rows = [as_labelled(row) for row in self.rows(most)]
+        _, test = split_rows(rows, test_size, seed=seed)
         keys = [row.id for row in test]
+        warnings = self._check_split(most, keys, test_size)
+        for labels in dataset.label_sets:
+            if labels is not most:
+                # Perhaps of a few labels, which are no reason to split otherwise.
+                try:
+                    found = self._check_split(labels, keys, test_size)
+                except DataError as error:
+                    found = [str(error)]
+                warnings += [f"{labels.criterion}: {each}" for each in found]
         with self._database.writing() as session:
             session.execute(
                 update(Row)
-                .where(Row.dataset_id == dataset, Row.part == "test")
+                .where(Row.dataset_id == dataset.id, Row.part == "test")
                 .values(part="train")
             )
             for start in range(0, len(keys), 500):
                 session.execute(
                     update(Row)
-                    .where(Row.dataset_id == dataset, Row.key.in_(keys[start : start + 500]))
+                    .where(Row.dataset_id == dataset.id, Row.key.in_(keys[start : start + 500]))
                     .values(part="test")
                 )
-            session.execute(update(Dataset).where(Dataset.id == dataset).values(test=len(keys)))
-        known = [[row for row in side if row.labelled] for side in (rest, test)]
-        return check_split(known[0], known[1], test_size, name="test") if all(known) else []
+            session.execute(update(Dataset).where(Dataset.id == dataset.id).values(test=len(keys)))
+        return warnings
 
-    def set_criterion(self, dataset: int, criterion: str) -> None:
-        """Says by which criterion the rows are judged."""
-        with self._database.writing() as session:
-            session.execute(
-                update(Dataset).where(Dataset.id == dataset).values(criterion=criterion)
-            )
+    def _check_split(self, labels: LabelSet, test: Collection[str], size: float) -> list[str]:
+        rows, test = self.labelled(labels), frozenset(test)
+        sides = [[row for row in rows if (row.id in test) is side] for side in (False, True)]
+        return check_split(sides[0], sides[1], size, name="test") if all(sides) else []
 
 
 def _named(name: str) -> str:
@@ -273,37 +293,23 @@ def _named(name: str) -> str:
     return name
 
 
-def interaction_of(row: Row) -> Interaction:
-    """A stored row's texts."""
-    return Interaction(row.input, row.output, row.ground_truth)
-
-
-def as_labelled(row: Row) -> LabelledRow:
-    """A stored row as training takes it; NaN is its label where none stands."""
-    return LabelledRow(
-        interaction=interaction_of(row),
-        label=math.nan if row.label is None else row.label,
-        id=row.key,
-        weight=row.weight,
-        group=row.group,
-        label_source=row.label_source or "other",  # type: ignore[arg-type]
-        selection=row.selection,  # type: ignore[arg-type]
-        extra=row.extra,
-        place=f"row {row.position + 1}",
-    )
-
-
-def _narrowed(dataset: int, only: str) -> Select[Row]:
-    query = select(Row).where(Row.dataset_id == dataset)
+def _narrowed(
+    labels: LabelSet, only: str
+) -> tuple[Select[Row, RowLabel], InstrumentedAttribute[int]]:
+    """The rows of a kind with what stands of their labels, and the column that they go by."""
+    query = select(Row, RowLabel).where(Row.dataset_id == labels.dataset_id)
+    every = query.outerjoin(RowLabel, labelled_by(labels.criterion))
+    # By an index of theirs, where rows with some label are few among many.
+    labelled = query.join(RowLabel, RowLabel.row_id == Row.id).where(labels.of(RowLabel))
     match only:
         case "all":
-            return query
+            return every, Row.position
         case "unlabelled":
-            return query.where(Row.label_source == "")
+            return every.where(func.coalesce(RowLabel.label_source, "") == ""), Row.position
         case "human" | "judge" | "other":
-            return query.where(Row.label_source == only)
+            return labelled.where(RowLabel.label_source == only), RowLabel.position
         case "disputed":
-            return query.where(Row.disputed.is_(True))
+            return labelled.where(RowLabel.disputed.is_(True)), RowLabel.position
         case "test":
-            return query.where(Row.part == "test")
+            return every.where(Row.part == "test"), Row.position
     raise WorkspaceError(f"rows can't be narrowed to {only!r}, only to {', '.join(FILTERS)}")

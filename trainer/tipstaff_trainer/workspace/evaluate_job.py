@@ -14,7 +14,8 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     """Scores the rows with each version."""
     given = job.parameters
     name, part = given["name"], given["part"]
-    rows = workspace.datasets.labelled(int(given["dataset"]), part=part)
+    labels = workspace.label_set(int(given["dataset"]), given.get("judged_by"))
+    rows = workspace.datasets.labelled(labels, part=part)
     if given["human"]:
         rows = [row for row in rows if row.label_source == "human"]
     if not rows:
@@ -23,7 +24,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
             + (" of a person's" if given["human"] else "")
             + ": label some first, or measure on other rows"
         )
-    data = f"{workspace.datasets.get(int(given['dataset'])).name}, {part or 'all'} rows"
+    data = f"{labels.title}, {part or 'all'} rows"
     measured = measure(workspace, job, name, given["versions"], rows, data=data)
     return f"measured on {len(rows)} rows", {
         "name": name,

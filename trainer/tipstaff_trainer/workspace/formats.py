@@ -20,7 +20,8 @@ from tipstaff_trainer.data.reading import read_table
 from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.workspace import label_studio
 from tipstaff_trainer.workspace.datasets import Datasets
-from tipstaff_trainer.workspace.tables import Row
+from tipstaff_trainer.workspace.rows import StoredRow, stored
+from tipstaff_trainer.workspace.tables import LabelSet, Row
 
 Frame = TypeVar("Frame")
 # By the ending of a download.
@@ -94,7 +95,7 @@ def look(path: Path, *, shown: str) -> Look:
         return Look(table.columns, rows, guessed, len(table.records))
 
 
-def write(datasets: Datasets, dataset: int, path: Path, *, only: str = "all") -> Path:
+def write(datasets: Datasets, labels: LabelSet, path: Path, *, only: str = "all") -> Path:
     """Writes a data set into a file that appears whole or not at all.
 
     Raises:
@@ -108,7 +109,7 @@ def write(datasets: Datasets, dataset: int, path: Path, *, only: str = "all") ->
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                dump(datasets, dataset, file, ending, only=only)
+                dump(datasets, labels, file, ending, only=only)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -123,20 +124,21 @@ def write(datasets: Datasets, dataset: int, path: Path, *, only: str = "all") ->
 
 
 def dump(
-    datasets: Datasets, dataset: int, file: BinaryIO, ending: str, *, only: str = "all"
+    datasets: Datasets, labels: LabelSet, file: BinaryIO, ending: str, *, only: str = "all"
 ) -> None:
-    """Writes a data set into an open file, a few rows at a time."""
-    rows = datasets.rows(dataset, only=only)
+    """Writes a data set with some labels into an open file, a few rows at a time."""
+    rows = datasets.rows(labels, only=only)
+    extra = labels.dataset.extra
     if ending == "jsonl":
         for row in rows:
             line = json.dumps(_record(row), ensure_ascii=False)
             file.write(line.encode("utf-8", "replace") + b"\n")
     elif ending == "csv":
-        _dump_csv(rows, datasets.get(dataset).extra, file)
+        _dump_csv(rows, extra, file)
     elif ending == "parquet":
-        _dump_parquet(rows, datasets.get(dataset).extra, file)
+        _dump_parquet(rows, extra, file)
     else:
-        label_studio.dump(datasets, rows, file)
+        label_studio.dump(datasets, labels, rows, file)
 
 
 def with_scores(
@@ -181,7 +183,7 @@ def _renamed(message: str, path: Path, shown: str) -> str:
     return message.replace("--map ", "")
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: StoredRow) -> dict[str, Any]:
     """A row as `tipstaff train` reads it, its own columns last."""
     columns: dict[str, Any] = {
         "id": row.key,
@@ -198,10 +200,10 @@ def _record(row: Row) -> dict[str, Any]:
 
 
 def _columns(extra: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys([*_record(Row(extra={}, key="")), *extra]))
+    return list(dict.fromkeys([*_record(stored(Row(extra={}, key=""))), *extra]))
 
 
-def _dump_csv(rows: Iterable[Row], extra: Sequence[str], file: BinaryIO) -> None:
+def _dump_csv(rows: Iterable[StoredRow], extra: Sequence[str], file: BinaryIO) -> None:
     names = _columns(extra)
     lines = csv.DictWriter(_Utf8(file), names, extrasaction="ignore")
     lines.writeheader()
@@ -219,7 +221,7 @@ class _Utf8:
         return self._file.write(text.encode("utf-8", "replace"))
 
 
-def _dump_parquet(rows: Iterator[Row], extra: Sequence[str], file: BinaryIO) -> None:
+def _dump_parquet(rows: Iterator[StoredRow], extra: Sequence[str], file: BinaryIO) -> None:
     # Imported late: the other formats do without it, and it takes a while.
     import pyarrow as pa
     import pyarrow.parquet as pq

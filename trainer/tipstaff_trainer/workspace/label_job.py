@@ -24,13 +24,12 @@ from tipstaff_trainer.judge import (
     choose_examples,
     label_rows,
 )
-from tipstaff_trainer.judge.criteria import Criterion
 from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.workspace.criteria import judge_form
-from tipstaff_trainer.workspace.datasets import as_labelled
 from tipstaff_trainer.workspace.labels import NewLabel, record
+from tipstaff_trainer.workspace.rows import as_labelled
 from tipstaff_trainer.workspace.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.tables import Job, Label, Row
+from tipstaff_trainer.workspace.tables import Job, Label, LabelSet, Row
 from tipstaff_trainer.workspace.workspace import Workspace
 
 LEDGER_FILE = "ledger.sqlite"
@@ -52,19 +51,19 @@ _WORDS_FOR_FLAGS = (
 class StoredRows(Collection[LabelledRow]):
     """A data set's rows, or some of them, read from the database each time."""
 
-    def __init__(self, workspace: Workspace, dataset: int, ids: Sequence[int] | None) -> None:
+    def __init__(self, workspace: Workspace, labels: LabelSet, ids: Sequence[int] | None) -> None:
         self._workspace = workspace
-        self._dataset = dataset
+        self._labels = labels
         self._ids = ids
         # Asked for with every row; a data set's rows are there from the start.
-        self._count = workspace.datasets.get(dataset).rows if ids is None else len(ids)
+        self._count = labels.dataset.rows if ids is None else len(ids)
 
     def __iter__(self) -> Iterator[LabelledRow]:
         if self._ids is None:
-            yield from map(as_labelled, self._workspace.datasets.rows(self._dataset))
+            yield from map(as_labelled, self._workspace.datasets.rows(self._labels))
         else:
             for row_id in self._ids:
-                yield as_labelled(self._workspace.datasets.row(row_id))
+                yield as_labelled(self._workspace.datasets.row(row_id, self._labels))
 
     def __len__(self) -> int:
         return self._count
@@ -84,12 +83,12 @@ class Store:
         failures: Why, of the first of them.
     """
 
-    def __init__(self, workspace: Workspace, dataset: int, criterion_version: int) -> None:
+    def __init__(self, workspace: Workspace, labels: LabelSet, criterion_version: int) -> None:
         self.count = 0
         self.failed = 0
         self.failures: list[str] = []
         self._workspace = workspace
-        self._dataset = dataset
+        self._labels = labels
         self._criterion_version = criterion_version
         self._waiting: list[JudgedRow] = []
         self._stored_at = time.monotonic()
@@ -117,7 +116,7 @@ class Store:
             # Locked in one order and before anything else is, so that no two wait for each other.
             rows = session.execute(
                 select(Row.id, Row.key)
-                .where(Row.dataset_id == self._dataset, Row.key.in_(waiting))
+                .where(Row.dataset_id == self._labels.dataset_id, Row.key.in_(waiting))
                 .order_by(Row.id)
                 .with_for_update()
             ).all()
@@ -126,14 +125,14 @@ class Store:
                 for label in session.scalars(
                     select(Label)
                     .where(Label.row_id.in_([row_id for row_id, _ in rows]))
-                    .where(Label.source == "judge")
+                    .where(self._labels.of(Label), Label.source == "judge")
                     .order_by(Label.id)
                 )
             }
             for row_id, key in rows:
                 new = _label(waiting[key], self._criterion_version)
                 if not _same(last.get(row_id), new):
-                    record(session, row_id, new)
+                    record(session, row_id, self._labels.criterion, new)
         self.count += len(self._waiting)
         self._waiting.clear()
         self._stored_at = time.monotonic()
@@ -142,17 +141,17 @@ class Store:
 def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     """Asks the judge, and records its labels; what it was paid for is in the ledger."""
     given = job.parameters
-    dataset = int(given["dataset"])
+    labels = workspace.label_set(int(given["dataset"]), given["criterion"])
     stored = workspace.criteria.get(given["criterion"], given["criterion_version"])
     criterion = judge_form(stored.name, stored.criterion, stored.prompt)
-    rows = StoredRows(workspace, dataset, given["rows"])
+    rows = StoredRows(workspace, labels, given["rows"])
     settings = JudgeSettings.model_validate(
         given["judge"] | {"api_key": _key(given.get("key_variable", ""))}
     )
     stop = threading.Event()
     # The calls on their way are paid for: let them come in.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    store = Store(workspace, dataset, stored.version)
+    store = Store(workspace, labels, stored.version)
     told = _Told(workspace, job.id)
     with Ledger(workspace.folder / LEDGER_FILE) as ledger:
         try:
@@ -161,7 +160,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
                 criterion,
                 settings,
                 ledger,
-                examples=_examples(workspace, dataset, criterion, given["examples"]),
+                examples=_examples(workspace, labels, given["examples"]),
                 on_progress=told,
                 on_row=store,
                 stop=stop,
@@ -171,7 +170,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
         finally:
             store.flush()
             # They said so by the labels that were.
-            workspace.scores.forget(dataset, OTHER_ROWS)
+            workspace.scores.forget(labels, OTHER_ROWS)
     told(labelled.progress)
     result = {"labelled": store.count, "failed": store.failed, "failures": store.failures}
     if labelled.stopped:
@@ -218,31 +217,29 @@ class _Told:
         )
 
 
-def _examples(
-    workspace: Workspace, dataset: int, criterion: Criterion, count: int
-) -> Sequence[LabelledRow]:
-    """Rows that people have labelled, as examples for the judge."""
+def _examples(workspace: Workspace, labels: LabelSet, count: int) -> Sequence[LabelledRow]:
+    """Rows that people have labelled by the criterion, as examples for the judge."""
     if not count:
         return ()
     reviewed = [
         as_labelled(row)
-        for row in workspace.datasets.rows(dataset, only="human")
+        for row in workspace.datasets.rows(labels, only="human")
         if row.part != "test"
     ]
     # Those that the pilot asked about are there for this.
     pilot = [row for row in reviewed if row.selection == "pilot"]
     return [
-        _with_note(workspace, dataset, each) for each in choose_examples(pilot or reviewed, count)
+        _with_note(workspace, labels, each) for each in choose_examples(pilot or reviewed, count)
     ]
 
 
-def _with_note(workspace: Workspace, dataset: int, row: LabelledRow) -> LabelledRow:
+def _with_note(workspace: Workspace, labels: LabelSet, row: LabelledRow) -> LabelledRow:
     """The row with what a person noted beside their label, which is a reason to learn from."""
     with workspace.database.reading() as session:
         note = session.scalar(
             select(Label.reason)
             .join(Row, Row.id == Label.row_id)
-            .where(Row.dataset_id == dataset, Row.key == row.id)
+            .where(Row.dataset_id == labels.dataset_id, Row.key == row.id, labels.of(Label))
             .where(Label.source == "human", Label.value.is_not(None), Label.reason != "")
             .order_by(Label.id.desc())
             .limit(1)

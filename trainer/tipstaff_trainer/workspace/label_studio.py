@@ -17,7 +17,8 @@ from tipstaff.types import FIELDS
 from tipstaff_trainer.data import cells
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.workspace.datasets import Datasets
-from tipstaff_trainer.workspace.tables import Label, Row
+from tipstaff_trainer.workspace.rows import StoredRow
+from tipstaff_trainer.workspace.tables import Label, LabelSet
 
 SUFFIX = ".tasks.jsonl"
 _FROM, _TO = "label", "output"
@@ -42,17 +43,17 @@ def as_lines(path: Path) -> Iterator[Path]:
         lines.unlink(missing_ok=True)
 
 
-def dump(datasets: Datasets, rows: Iterable[Row], file: BinaryIO) -> None:
+def dump(datasets: Datasets, labels: LabelSet, rows: Iterable[StoredRow], file: BinaryIO) -> None:
     """Writes rows as tasks that Label Studio imports, with all that people and judges said."""
     file.write(b"[")
     first = True
     rest = iter(rows)
     while some := list(islice(rest, _AT_ONCE)):
-        labels = datasets.labels_of(some)
+        given = datasets.labels_of(some, labels)
         for row in some:
             file.write(b"\n" if first else b",\n")
             first = False
-            task = json.dumps(_task(row, labels[row.id]), ensure_ascii=False)
+            task = json.dumps(_task(row, given[row.id]), ensure_ascii=False)
             file.write(task.encode("utf-8", "replace"))
     file.write(b"\n]\n")
 
@@ -105,7 +106,7 @@ def _value(result: Any, place: str) -> float | None:
     return float(number) if isinstance(number, (int, float)) and 0 <= number <= 1 else None
 
 
-def _task(row: Row, labels: Iterable[Label]) -> dict[str, Any]:
+def _task(row: StoredRow, labels: Iterable[Label]) -> dict[str, Any]:
     texts = {name: text for name in FIELDS if (text := getattr(row, name)) is not None}
     latest = {(each.source, each.who): each for each in labels}
     annotations, predictions = [], []

@@ -2,7 +2,8 @@
 
 Several people may label a row, a judge more than once. Of each the latest counts; people outrank
 judges, and judges whatever a file brought along; several of one rank are averaged, as
-`data.join_labels` does with those of a file.
+`data.join_labels` does with those of a file. All of this is by one criterion: labels by another
+neither count nor outrank.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from tipstaff_trainer.data import LABEL_SOURCES, LabelSource, Selection
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.tables import Dataset, Label, Row
+from tipstaff_trainer.workspace.tables import Label, LabelSet, Row, RowLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class NewLabel:
 
 
 def standing(labels: Iterable[Label]) -> Standing:
-    """What stands after some labels of one row, in the order they were given."""
+    """What stands after some labels of one row by one criterion, in the order they were given."""
     latest: dict[tuple[str, str], Label] = {(each.source, each.who): each for each in labels}
     for source in LABEL_SOURCES:
         given = [
@@ -71,24 +72,33 @@ def standing(labels: Iterable[Label]) -> Standing:
     return Standing()
 
 
-def record(session: Session, row_id: int, new: NewLabel) -> Label:
-    """Adds a label to a row, and brings the row and its data set's counts up to date.
+def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Label:
+    """Adds a label to a row, and brings what stands and its data set's counts up to date.
 
     A label that was given over an older state is kept too, marked as `crossed`: nothing is
     overwritten and nothing is thrown away.
 
     Raises:
-        WorkspaceError: There is no such row, or the label is not in [0, 1].
+        WorkspaceError: There is no such row, it is not judged by the criterion, or the label is
+            not in [0, 1].
     """
     if new.value is not None and not 0 <= new.value <= 1:
         raise WorkspaceError(f"{new.value:g} is no label: give a number from 0 (bad) to 1 (good)")
     row = session.scalar(select(Row).where(Row.id == row_id).with_for_update())
     if row is None:
         raise WorkspaceError(f"there is no row {row_id}")
-    before = list(session.scalars(select(Label).where(Label.row_id == row_id).order_by(Label.id)))
+    _hold(session, row.dataset_id, criterion)
+    before = list(
+        session.scalars(
+            select(Label)
+            .where(Label.row_id == row_id, Label.criterion == criterion)
+            .order_by(Label.id)
+        )
+    )
     label = Label(
         dataset_id=row.dataset_id,
         row_id=row_id,
+        criterion=criterion,
         value=new.value,
         source=new.source,
         who=new.who,
@@ -100,17 +110,20 @@ def record(session: Session, row_id: int, new: NewLabel) -> Label:
     )
     session.add(label)
     session.flush()
-    _apply(session, row, standing([*before, label]))
-    row.last_label = label.id
-    if new.source == "human":
-        row.latest_by = new.who
+    # As it is now that the row is locked, whatever the session has seen of it before.
+    stands = session.get(RowLabel, (row_id, criterion), populate_existing=True)
+    if stands is None:
+        stands = _unlabelled(row, criterion)
+        session.add(stands)
+    _apply(session, stands, standing([*before, label]))
+    stands.last_label = label.id
     if new.source == "judge":
-        row.judge_label = new.value
+        stands.judge_label = new.value
     return label
 
 
 def counts(label: float | None, source: str, disputed: bool) -> dict[str, int]:
-    """What one row adds to its data set's counts."""
+    """What one row adds to the counts of its data set's labels."""
     return {
         "labelled": int(label is not None),
         "human": int(source == "human"),
@@ -126,7 +139,37 @@ def _crossed(before: Sequence[Label], new: NewLabel) -> bool:
     )
 
 
-def _apply(session: Session, row: Row, stands: Standing) -> None:
+def _hold(session: Session, dataset: int, criterion: str) -> None:
+    """Keeps a data set's labels under their criterion's name until the label is stored.
+
+    `LabelSets` may give them another; counting them, as others do meanwhile, is no matter.
+    """
+    found = session.scalar(
+        select(LabelSet.criterion)
+        .where(LabelSet.dataset_id == dataset, LabelSet.criterion == criterion)
+        .with_for_update(read=True, key_share=True)
+    )
+    if found is None:
+        raise WorkspaceError(
+            f"these rows are not judged by {criterion!r}"
+            if criterion
+            else "somebody has just said by which criterion these rows are judged: open them again"
+        )
+
+
+def _unlabelled(row: Row, criterion: str) -> RowLabel:
+    return RowLabel(
+        row_id=row.id,
+        criterion=criterion,
+        dataset_id=row.dataset_id,
+        position=row.position,
+        label_source="",
+        selection="unknown",
+        disputed=False,
+    )
+
+
+def _apply(session: Session, row: RowLabel, stands: Standing) -> None:
     old = counts(row.label, row.label_source, row.disputed)
     new = counts(stands.label, stands.source, stands.disputed)
     row.label, row.label_source, row.disputed = stands.label, stands.source, stands.disputed
@@ -134,9 +177,13 @@ def _apply(session: Session, row: Row, stands: Standing) -> None:
     if row.selection != "random":
         row.selection = stands.selection
     changed = {
-        name: getattr(Dataset, name) + new[name] - old[name]
+        name: getattr(LabelSet, name) + new[name] - old[name]
         for name in new
         if new[name] != old[name]
     }
     if changed:
-        session.execute(update(Dataset).where(Dataset.id == row.dataset_id).values(changed))
+        session.execute(
+            update(LabelSet)
+            .where(LabelSet.dataset_id == row.dataset_id, LabelSet.criterion == row.criterion)
+            .values(changed)
+        )

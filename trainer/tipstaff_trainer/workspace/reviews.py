@@ -1,7 +1,8 @@
 """The review queue: which rows a person should see, one at a time, and what they said.
 
-Rows are queued with why (`selection`). Whoever asks is handed a row that nobody else has on their
-screen; it is held for them for a while. A label that comes late is kept as a second one.
+There is one for each criterion that a data set is judged by. Rows are queued with why
+(`selection`). Whoever asks is handed a row that nobody else has on their screen; it is held for
+them for a while. A label that comes late is kept as a second one.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.review_queue import RankBy
-from tipstaff_trainer.workspace.candidates import Kind, ScoredBy, choose
+from tipstaff_trainer.workspace.candidates import Kind, choose
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.labels import NewLabel, record
-from tipstaff_trainer.workspace.tables import Label, ReviewItem, Row, now
+from tipstaff_trainer.workspace.rows import StoredRow, labelled_by, stored
+from tipstaff_trainer.workspace.scores import ScoredBy
+from tipstaff_trainer.workspace.tables import Label, LabelSet, ReviewItem, Row, RowLabel, now
 
 PILOT_ROWS = 16
 # Longer than a person looks at one row, shorter than a lunch.
@@ -54,14 +57,14 @@ class Submitted:
 
 
 class Reviews:
-    """The review queues of a workspace, one for each data set."""
+    """The review queues of a workspace, one for each data set and criterion."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def queue(
         self,
-        dataset: int,
+        labels: LabelSet,
         wanted: Mapping[Kind, int],
         *,
         rank_by: RankBy = "error",
@@ -74,7 +77,7 @@ class Reviews:
         waits for another reason and is drawn waits as drawn from then on.
 
         Args:
-            dataset: Which.
+            labels: Of the rows, by the criterion that people are to judge them by.
             wanted: How many rows of each kind, at most; see `candidates.KINDS`.
             rank_by: The order of the ranked ones; see `judge.review_queue`.
             scored_by: Whose scores are compared with the judge's labels, from `Scores`.
@@ -89,18 +92,17 @@ class Reviews:
         with self._database.writing() as session:
             chosen = choose(
                 session,
-                dataset,
+                labels,
                 wanted,
                 rank_by=rank_by,
                 scored_by=scored_by,
                 generator=random.Random(seed),
             )
-            last = session.scalar(
-                select(func.max(ReviewItem.rank)).where(ReviewItem.dataset_id == dataset)
-            )
+            last = session.scalar(select(func.max(ReviewItem.rank)).where(labels.of(ReviewItem)))
             session.add_all(
                 ReviewItem(
-                    dataset_id=dataset,
+                    dataset_id=labels.dataset_id,
+                    criterion=labels.criterion,
                     row_id=each.row_id,
                     selection=each.selection,
                     why=each.why,
@@ -110,45 +112,52 @@ class Reviews:
             )
             return [each.row_id for each in chosen]
 
-    def pilot(self, dataset: int) -> list[int]:
+    def pilot(self, labels: LabelSet) -> list[int]:
         """Rows for a pilot: those that wait from one that came to nothing, and new ones."""
         with self._database.reading() as session:
             left = list(
                 session.scalars(
-                    select(Row.id)
-                    .join(ReviewItem, ReviewItem.row_id == Row.id)
-                    .where(ReviewItem.dataset_id == dataset, ReviewItem.selection == "pilot")
-                    .where(ReviewItem.state == "waiting", Row.judge_label.is_(None))
+                    select(ReviewItem.row_id)
+                    .outerjoin(
+                        RowLabel,
+                        and_(RowLabel.row_id == ReviewItem.row_id, labels.of(RowLabel)),
+                    )
+                    .where(labels.of(ReviewItem), ReviewItem.selection == "pilot")
+                    .where(ReviewItem.state == "waiting", RowLabel.judge_label.is_(None))
                     .order_by(ReviewItem.rank)
                     .limit(PILOT_ROWS)
                 )
             )
-        return left + self.queue(dataset, {"pilot": PILOT_ROWS - len(left)})
+        return left + self.queue(labels, {"pilot": PILOT_ROWS - len(left)})
 
-    def progress(self, dataset: int) -> Progress:
+    def progress(self, labels: LabelSet) -> Progress:
         """How far the review is."""
         with self._database.reading() as session:
             found = dict(
                 session.execute(
                     select(ReviewItem.state, func.count())
-                    .where(ReviewItem.dataset_id == dataset)
+                    .where(labels.of(ReviewItem))
                     .group_by(ReviewItem.state)
                 ).all()
             )
         return Progress(*(found.get(state, 0) for state in ("waiting", "done", "skipped")))
 
-    def waiting(self, dataset: int, *, limit: int = 1000) -> Sequence[tuple[ReviewItem, Row]]:
+    def waiting(
+        self, labels: LabelSet, *, limit: int = 1000
+    ) -> Sequence[tuple[ReviewItem, StoredRow]]:
         """The rows that wait, in their order."""
+        query = (
+            select(ReviewItem, Row, RowLabel)
+            .join(Row, Row.id == ReviewItem.row_id)
+            .outerjoin(RowLabel, labelled_by(labels.criterion))
+            .where(labels.of(ReviewItem), ReviewItem.state == "waiting")
+            .order_by(ReviewItem.rank)
+            .limit(limit)
+        )
         with self._database.reading() as session:
-            return session.execute(
-                select(ReviewItem, Row)
-                .join(Row, Row.id == ReviewItem.row_id)
-                .where(ReviewItem.dataset_id == dataset, ReviewItem.state == "waiting")
-                .order_by(ReviewItem.rank)
-                .limit(limit)
-            ).all()
+            return [(item, stored(row, label)) for item, row, label in session.execute(query)]
 
-    def claim(self, dataset: int, who: str) -> ReviewItem | None:
+    def claim(self, labels: LabelSet, who: str) -> ReviewItem | None:
         """The next row for somebody, held for them; None when none waits that nobody else has."""
         with self._database.writing() as session:
             moment = now()
@@ -156,7 +165,7 @@ class Reviews:
             item = session.scalar(
                 select(ReviewItem)
                 .where(
-                    ReviewItem.dataset_id == dataset,
+                    labels.of(ReviewItem),
                     ReviewItem.state == "waiting",
                     or_(mine, ReviewItem.held_until.is_(None), ReviewItem.held_until < moment),
                 )
@@ -199,6 +208,7 @@ class Reviews:
             label = record(
                 session,
                 item.row_id,
+                item.criterion,
                 NewLabel(value, "human", who, item.selection, over, reason),
             )
             item.state, item.holder, item.held_until = "done", who, None
@@ -214,31 +224,32 @@ class Reviews:
                 item.state, item.holder, item.held_until = "skipped", who, None
                 item.finished_at = now()
 
-    def bring_back(self, dataset: int) -> int:
+    def bring_back(self, labels: LabelSet) -> int:
         """Puts what was skipped back into the queue; says how many rows that are."""
         with self._database.writing() as session:
             items = session.scalars(
-                select(ReviewItem).where(
-                    ReviewItem.dataset_id == dataset, ReviewItem.state == "skipped"
-                )
+                select(ReviewItem).where(labels.of(ReviewItem), ReviewItem.state == "skipped")
             ).all()
             for item in items:
                 item.state, item.holder, item.finished_at = "waiting", "", None
             return len(items)
 
-    def undo(self, dataset: int, *, who: str) -> ReviewItem | None:
+    def undo(self, labels: LabelSet, *, who: str) -> ReviewItem | None:
         """Takes back what somebody did last: their label no longer stands, their row waits again.
 
         Returns:
             The item, held for them; None when there is nothing to take back.
         """
         with self._database.writing() as session:
-            item = session.scalar(_finished_by(dataset, who).limit(1).with_for_update())
+            item = session.scalar(
+                _finished_by(labels.of(ReviewItem), who).limit(1).with_for_update()
+            )
             if item is None:
                 return None
             if item.state == "done":
-                over = session.get_one(Row, item.row_id).last_label
-                record(session, item.row_id, NewLabel(None, "human", who, item.selection, over))
+                over = session.get_one(RowLabel, (item.row_id, item.criterion)).last_label
+                taken_back = NewLabel(None, "human", who, item.selection, over)
+                record(session, item.row_id, item.criterion, taken_back)
             item.state, item.finished_at = "waiting", None
             item.holder, item.held_until = who, now() + _HELD
             return item
@@ -246,17 +257,20 @@ class Reviews:
     def before(self, item: ReviewItem, *, who: str) -> ReviewItem | None:
         """What somebody finished before an item; None when that was their first."""
         with self._database.reading() as session:
-            query = _finished_by(item.dataset_id, who)
+            same = and_(
+                ReviewItem.dataset_id == item.dataset_id, ReviewItem.criterion == item.criterion
+            )
+            query = _finished_by(same, who)
             if item.finished_at is not None:
                 query = query.where(ReviewItem.finished_at < item.finished_at)
             return session.scalar(query.limit(1))
 
 
-def _finished_by(dataset: int, who: str) -> Select[ReviewItem]:
+def _finished_by(these: ColumnElement[bool], who: str) -> Select[ReviewItem]:
     return (
         select(ReviewItem)
         .where(
-            ReviewItem.dataset_id == dataset,
+            these,
             ReviewItem.holder == who,
             ReviewItem.finished_at.is_not(None),
         )
@@ -277,6 +291,7 @@ def _other_label(session: Session, label: Label) -> Label | None:
         select(Label)
         .where(
             Label.row_id == label.row_id,
+            Label.criterion == label.criterion,
             Label.source == "human",
             Label.who != label.who,
             Label.id < label.id,

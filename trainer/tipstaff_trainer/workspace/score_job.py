@@ -8,10 +8,9 @@ from typing import Any
 from tipstaff_server import repository
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.measure import rulings
-from tipstaff_trainer.workspace.candidates import ScoredBy
-from tipstaff_trainer.workspace.datasets import as_labelled, interaction_of
-from tipstaff_trainer.workspace.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.rows import as_labelled, interaction_of
+from tipstaff_trainer.workspace.scores import OTHER_ROWS, ScoredBy
+from tipstaff_trainer.workspace.tables import Job, LabelSet
 from tipstaff_trainer.workspace.workspace import Workspace
 
 _AT_ONCE = 500
@@ -21,29 +20,30 @@ Scores = dict[int, float | None]
 def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     """Scores the rows that have no score of this version yet, and keeps what comes."""
     given = job.parameters
-    dataset, by = int(given["dataset"]), (str(given["name"]), int(given["version"]))
+    labels = workspace.label_set(int(given["dataset"]), given.get("judged_by"))
+    by = str(given["name"]), int(given["version"])
     if by == OTHER_ROWS:
         # Labels have changed since, perhaps; a version never does.
-        workspace.scores.forget(dataset, by)
-        parts = _by_other_rows(workspace, dataset)
+        workspace.scores.forget(labels, by)
+        parts = _by_other_rows(workspace, labels)
     else:
-        parts = _by_version(workspace, dataset, by)
-    total = workspace.datasets.get(dataset).rows
-    done = workspace.scores.given(dataset).get(by, 0)
+        parts = _by_version(workspace, labels, by)
+    total = labels.dataset.rows
+    done = workspace.scores.given(labels).get(by, 0)
     workspace.jobs.update(job.id, done=done, total=total)
     for part in parts:
-        workspace.scores.add(dataset, by, part)
+        workspace.scores.add(labels, by, part)
         done += len(part)
         print(f"{done}/{total}", flush=True)
         workspace.jobs.update(job.id, done=done)
     return f"{total:,} rows are scored", {"name": by[0], "version": by[1]}
 
 
-def _by_version(workspace: Workspace, dataset: int, by: ScoredBy) -> Iterator[Scores]:
+def _by_version(workspace: Workspace, labels: LabelSet, by: ScoredBy) -> Iterator[Scores]:
     evaluator = Evaluator.load(repository.bundle_path(workspace.repository, *by))
     fields = evaluator.manifest.fields
     position = -1
-    while rows := workspace.scores.missing(dataset, by, after=position, limit=_AT_ONCE):
+    while rows := workspace.scores.missing(labels, by, after=position, limit=_AT_ONCE):
         position = rows[-1].position
         readable = [row for row in rows if any(getattr(row, name) is not None for name in fields)]
         said = rulings(evaluator, [interaction_of(row) for row in readable])
@@ -51,12 +51,12 @@ def _by_version(workspace: Workspace, dataset: int, by: ScoredBy) -> Iterator[Sc
         yield scores | {row.id: ruling.score for row, ruling in zip(readable, said, strict=True)}
 
 
-def _by_other_rows(workspace: Workspace, dataset: int) -> Iterator[Scores]:
+def _by_other_rows(workspace: Workspace, labels: LabelSet) -> Iterator[Scores]:
     # Only now: torch takes seconds to import.
     from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
     from tipstaff_trainer.label_errors import label_errors
 
-    rows = list(workspace.datasets.rows(dataset))
+    rows = list(workspace.datasets.rows(labels))
     labelled = [as_labelled(row) for row in rows if row.label is not None]
     said = {
         each.row.id: each.probability for each in label_errors(labelled, find_base(DEFAULT_BASE))

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import and_, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from tipstaff.types import FIELDS
@@ -28,8 +28,10 @@ from tipstaff_trainer.workspace.tables import (
     Dataset,
     Job,
     Label,
+    LabelSet,
     ReviewItem,
     Row,
+    RowLabel,
     RowScore,
     Table,
     now,
@@ -38,13 +40,11 @@ from tipstaff_trainer.workspace.tables import (
 # A tenth of a second's work.
 _ROWS_AT_ONCE = 1000
 _CHARACTERS_AT_ONCE = 1_000_000
-# Of a row, what says nothing of its labels; as the table has it.
-_COPIED = ("position", "key", *FIELDS, "weight", "row_group", "extra", "part")
 # No upload takes so long: whoever brought one that is still loading is gone.
 _LOADED_WITHIN = timedelta(days=1)
 
 
-def store(database: Database, name: str, data: Data, *, file: str, who: str) -> int:
+def store(database: Database, name: str, data: Data, *, file: str, criterion: str, who: str) -> int:
     """Stores rows under a name that nobody has, and gives the data set's number.
 
     Raises:
@@ -58,7 +58,8 @@ def store(database: Database, name: str, data: Data, *, file: str, who: str) -> 
         rows=len(data.rows),
         author=who,
     )
-    with _appearing(database, dataset, name) as counted:
+    with _appearing(database, dataset, name) as labels:
+        labels.criterion = criterion
         total = Counter(counts(None, "", False))
         for start, part in _parts(data.rows):
             if start:
@@ -66,75 +67,36 @@ def store(database: Database, name: str, data: Data, *, file: str, who: str) -> 
             # What takes no lock is done before one is taken.
             values = [_values(dataset.id, start + index, row) for index, row in enumerate(part)]
             with database.writing() as session:
-                _insert(session, dataset.id, start, part, values, who=file or who)
-            for row in values:
-                total.update(counts(row["label"], row["label_source"], False))
-        counted.update(total)
-    return dataset.id
-
-
-def copy(database: Database, source: Dataset, name: str, *, criterion: str, who: str) -> int:
-    """Stores a data set's rows again, without labels and with the same split.
-
-    Raises:
-        WorkspaceError: The name is taken, or there is no room; then nothing is left of it.
-    """
-    dataset = Dataset(
-        file=source.file,
-        fields=source.fields,
-        extra=source.extra,
-        notes=source.notes,
-        criterion=criterion,
-        rows=source.rows,
-        test=source.test,
-        author=who,
-    )
-    with _appearing(database, dataset, name):
-        blank = {
-            "dataset_id": dataset.id,
-            "label_source": "",
-            "selection": "unknown",
-            "disputed": False,
-            "last_label": 0,
-            "latest_by": "",
-        }
-        table = Table.metadata.tables[Row.__tablename__]
-        values = [*map(literal, blank.values()), *(table.c[name] for name in _COPIED)]
-        for first in range(0, source.rows, _ROWS_AT_ONCE):
-            if first:
-                database.let_others_write()
-            end = first + _ROWS_AT_ONCE - 1
-            rows = (
-                select(*values)
-                .where(table.c.dataset_id == source.id, table.c.position.between(first, end))
-                .order_by(table.c.position)
-            )
-            with database.writing() as session:
-                session.execute(insert(table).from_select([*blank, *_COPIED], rows))
-                search.add(session, dataset.id, first, end)
+                _insert(session, dataset.id, criterion, start, part, values, who=file or who)
+            for row in part:
+                label, source = _label(row)
+                total.update(counts(label, source, False))
+        for each, count in total.items():
+            setattr(labels, each, count)
     return dataset.id
 
 
 @contextmanager
-def _appearing(database: Database, dataset: Dataset, name: str) -> Iterator[dict[str, int]]:
+def _appearing(database: Database, dataset: Dataset, name: str) -> Iterator[LabelSet]:
     """A data set that is hidden while its rows come, and is there at once when all are.
 
     Yields:
-        Its counts, to be filled.
+        Its labels, to be filled.
     """
     check_free(database, name)
     dataset.name, dataset.state = _no_name(), "loading"
     with database.writing() as session:
         session.add(dataset)
-    counted: dict[str, int] = {}
+    labels = LabelSet(dataset_id=dataset.id)
     try:
-        yield counted
+        yield labels
         with database.writing() as session:
             _check_free(session, name)
+            session.add(labels)
             session.execute(
                 update(Dataset)
                 .where(Dataset.id == dataset.id)
-                .values({"name": name, "state": "ready", **counted})
+                .values({"name": name, "state": "ready"})
             )
     except BaseException:
         # On a full disk not even this may be possible: then it is swept up later.
@@ -199,7 +161,7 @@ def _delete(database: Database, dataset: int) -> None:
         these = and_(Row.dataset_id == dataset, Row.position.between(first, end))
         ids = select(Row.id).where(these)
         with database.writing() as session:
-            for table in (Label, ReviewItem, RowScore):
+            for table in (Label, RowLabel, ReviewItem, RowScore):
                 session.execute(
                     delete(table).where(table.row_id.in_(ids)),
                     execution_options={"synchronize_session": False},
@@ -210,6 +172,7 @@ def _delete(database: Database, dataset: int) -> None:
     with database.writing() as session:
         # Their logs say what was done; there is nothing to go on with.
         session.execute(update(Job).where(Job.dataset_id == dataset).values(dataset_id=None))
+        session.execute(delete(LabelSet).where(LabelSet.dataset_id == dataset))
         session.execute(delete(Dataset).where(Dataset.id == dataset))
 
 
@@ -239,8 +202,6 @@ def _parts(rows: Sequence[LabelledRow]) -> Iterator[tuple[int, Sequence[Labelled
 
 
 def _values(dataset: int, position: int, row: LabelledRow) -> dict[str, Any]:
-    label = row.label if row.labelled else None
-    source = row.label_source if row.labelled else ""
     return {
         "dataset_id": dataset,
         "position": position,
@@ -249,16 +210,17 @@ def _values(dataset: int, position: int, row: LabelledRow) -> dict[str, Any]:
         "weight": row.weight,
         "row_group": _storable(row.group),
         "extra": {name: _storable(text) for name, text in row.extra.items()},
-        "label": label,
-        "label_source": source,
-        "selection": row.selection if row.labelled else "unknown",
-        "judge_label": label if source == "judge" else None,
     }
+
+
+def _label(row: LabelledRow) -> tuple[float | None, str]:
+    return (row.label, row.label_source) if row.labelled else (None, "")
 
 
 def _insert(
     session: Session,
     dataset: int,
+    criterion: str,
     start: int,
     rows: Sequence[LabelledRow],
     values: Sequence[dict[str, Any]],
@@ -275,6 +237,7 @@ def _insert(
         {
             "dataset_id": dataset,
             "row_id": row_id,
+            "criterion": criterion,
             "value": row.label,
             "source": row.label_source,
             "who": who[:200],
@@ -285,10 +248,22 @@ def _insert(
     ]
     if given:
         session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), given)
-        last = select(func.max(Label.id)).where(Label.row_id == Row.id).scalar_subquery()
+        # Each is the only one of its row, so that it stands.
+        stands = select(
+            *(Row.id, Label.criterion, Row.dataset_id, Row.position),
+            *(Label.value, Label.source, Label.selection, literal(False)),
+            case((Label.source == "judge", Label.value)),
+            Label.id,
+        ).join(Label, Label.row_id == Row.id)
         session.execute(
-            update(Row).where(these, Row.label_source != "").values(last_label=last),
-            execution_options={"synchronize_session": False},
+            insert(RowLabel).from_select(
+                [
+                    *("row_id", "criterion", "dataset_id", "position"),
+                    *("label", "label_source", "selection", "disputed", "judge_label"),
+                    "last_label",
+                ],
+                stands.where(these),
+            )
         )
     search.add(session, dataset, start, end)
 

@@ -1,17 +1,20 @@
 """What a workspace remembers, as tables.
 
-    Criterion ◀─ Dataset ◀─ Row ◀─ Label         labels are only ever added
-        ▲           ▲        ▲
-    NamedCase       │        │
-                    │        ├──── ReviewItem    a row that waits for a person, or was seen by one
-                    │        └──── RowScore      what an evaluator's version says of a row
-                    └────────────── Job          work in the background
+    Dataset ◀─ Row ◀─┬─ Label        by a criterion, only ever added
+     ▲  ▲            ├─ RowLabel     what stands of a row's labels by one criterion
+     │  │            ├─ ReviewItem   a row that waits for a person by one, or was seen by one
+     │  │            └─ RowScore     what an evaluator's version says of a row
+     │  └──────────────── LabelSet   a data set's labels by one criterion, counted
+     └─────────────────── Job        work in the background
 
-A row carries what stands of its labels, and a data set its counts: both are written in the same
-transaction as the label, so that no page has to scan for them.
+    Criterion, NamedCase             all else knows a criterion by its name
 
-Tables grow by adding only: columns with a `server_default`, indexes and tables, which `database`
-puts into a workspace that was made before they were.
+The same rows may be judged by several criteria, and none of them sees another's labels. What stands
+of a row's labels and how many a data set has are written in the same transaction as the label, so
+that no page has to scan for them.
+
+Tables grow by adding: columns with a `server_default`, indexes and tables. `upgrading` puts them
+into a workspace that was made before they were, and moves what is elsewhere by now.
 """
 
 from __future__ import annotations
@@ -19,9 +22,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    and_,
+)
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 JobState = Literal["queued", "running", "done", "failed", "stopped"]
@@ -100,7 +114,7 @@ class NamedCase(Table):
 
 
 class Dataset(Table):
-    """Rows to be judged by one criterion.
+    """Rows to be judged, by one criterion or several.
 
     Attributes:
         name: Unique among the data sets.
@@ -111,12 +125,8 @@ class Dataset(Table):
         extra: The names of its other columns.
         notes: What its owner should know about how the file was read.
         rows: How many there are.
-        labelled: Of them, those with a label that stands.
-        human: Of those, the ones whose label is a person's.
-        judge: Of those, the ones whose label is a judge's.
-        good: Of those, the ones whose label is 0.5 or more.
-        disputed: Rows that people labelled differently.
-        test: Rows that were split off for testing.
+        test: Rows that were split off for testing, whatever they are judged by.
+        label_sets: Its labels, by criterion: at least one set, in the order they were added.
     """
 
     __tablename__ = "datasets"
@@ -128,43 +138,67 @@ class Dataset(Table):
     fields: Mapped[list[str]]
     extra: Mapped[list[str]]
     notes: Mapped[list[str]] = mapped_column(default=list)
-    criterion: Mapped[str] = mapped_column(String(64), default="")
     rows: Mapped[int] = mapped_column(default=0)
+    test: Mapped[int] = mapped_column(default=0)
+    author: Mapped[str] = mapped_column(String(80), default="")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    label_sets: Mapped[list[LabelSet]] = relationship(
+        viewonly=True, lazy="selectin", order_by="LabelSet.created_at, LabelSet.criterion"
+    )
+
+
+class LabelSet(Table):
+    """A data set's labels by one criterion.
+
+    Attributes:
+        criterion: The name of what is judged, whatever the version; empty where nobody has said
+            what the labels of a file were given by, or there is no label yet.
+        labelled: The rows with a label that stands.
+        human: Of those, the ones whose label is a person's.
+        judge: Of those, the ones whose label is a judge's.
+        good: Of those, the ones whose label is 0.5 or more.
+        disputed: Rows that people labelled differently.
+        dataset: Whose rows they are.
+    """
+
+    __tablename__ = "label_sets"
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    criterion: Mapped[str] = mapped_column(String(64), primary_key=True)
     labelled: Mapped[int] = mapped_column(default=0)
     human: Mapped[int] = mapped_column(default=0)
     judge: Mapped[int] = mapped_column(default=0)
     good: Mapped[int] = mapped_column(default=0)
     disputed: Mapped[int] = mapped_column(default=0)
-    test: Mapped[int] = mapped_column(default=0)
-    author: Mapped[str] = mapped_column(String(80), default="")
     created_at: Mapped[datetime] = mapped_column(default=now)
+    dataset: Mapped[Dataset] = relationship(viewonly=True, lazy="joined")
+
+    def of(self, table: type[Label | ReviewItem | RowLabel]) -> ColumnElement[bool]:
+        """The condition that something belongs to these labels."""
+        return and_(table.dataset_id == self.dataset_id, table.criterion == self.criterion)
+
+    @property
+    def title(self) -> str:
+        """For people: the data set, and the criterion where it has several."""
+        if len(self.dataset.label_sets) == 1:
+            return self.dataset.name
+        return f"{self.dataset.name}, {self.criterion or 'no criterion'}"
 
 
 class Row(Table):
-    """One interaction of a data set, with what stands of its labels.
+    """One interaction of a data set.
 
     Attributes:
         position: In the data set, from 0; pages go by it.
         key: The interaction's id, as given or `content_id`.
         part: `test` where it was split off for testing, else `train`.
-        label: What stands (`labels.standing`); None where nothing does.
-        label_source: Who it is from: `human`, `judge`, `other`; empty where none stands.
-        selection: How the row came to be labelled.
-        disputed: Whether people labelled it differently.
-        judge_label: The judge's latest label; None where it gave none.
-        last_label: The latest label's id, 0 where there is none: what a reviewer's label is over.
-        latest_by: The person whose label is the latest human one.
     """
 
     __tablename__ = "rows"
     __table_args__ = (
         Index("rows_position", "dataset_id", "position", unique=True),
         Index("rows_key", "dataset_id", "key", unique=True),
-        Index("rows_source", "dataset_id", "label_source", "position"),
-        Index("rows_disputed", "dataset_id", "disputed", "position"),
         Index("rows_part", "dataset_id", "part", "position"),
-        # Holds all that ranking asks of a row, so that no text is read for it.
-        Index("rows_ranked", "dataset_id", "label_source", "label", "judge_label"),
     )
 
     id: Mapped[int] = mapped_column(_Key, primary_key=True)
@@ -178,19 +212,44 @@ class Row(Table):
     group: Mapped[str] = mapped_column("row_group", Text, default="")
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
     part: Mapped[str] = mapped_column(String(8), default="train")
+
+
+class RowLabel(Table):
+    """What stands of a row's labels by one criterion; there from the first of them on.
+
+    Attributes:
+        dataset_id: The row's, as is `position`: pages of rows with some label go by them.
+        label: What stands (`labels.standing`); None where nothing does any more.
+        label_source: Who it is from: `human`, `judge`, `other`; empty where none stands.
+        selection: How the row came to be labelled.
+        disputed: Whether people labelled it differently.
+        judge_label: The judge's latest label; None where it gave none.
+        last_label: The latest label's id: what a reviewer's label is over.
+    """
+
+    __tablename__ = "row_labels"
+    __table_args__ = (
+        Index("row_labels_source", "dataset_id", "criterion", "label_source", "position"),
+        Index("row_labels_disputed", "dataset_id", "criterion", "disputed", "position"),
+    )
+
+    row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"), primary_key=True)
+    criterion: Mapped[str] = mapped_column(String(64), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    position: Mapped[int]
     label: Mapped[float | None]
     label_source: Mapped[str] = mapped_column(String(8), default="")
     selection: Mapped[str] = mapped_column(String(12), default="unknown")
     disputed: Mapped[bool] = mapped_column(default=False)
     judge_label: Mapped[float | None]
     last_label: Mapped[int] = mapped_column(BigInteger, default=0)
-    latest_by: Mapped[str] = mapped_column(String(80), default="")
 
 
 class Label(Table):
     """One label, as somebody gave it; never changed, never removed.
 
     Attributes:
+        criterion: The name of what was judged; see `LabelSet`.
         value: In [0, 1]; None takes back the same person's labels before it.
         source: `human`, `judge` or `other`.
         who: The person, the judge's model, or the file.
@@ -209,6 +268,7 @@ class Label(Table):
     id: Mapped[int] = mapped_column(_Key, primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"))
+    criterion: Mapped[str] = mapped_column(String(64), default="", server_default="")
     value: Mapped[float | None]
     source: Mapped[str] = mapped_column(String(8))
     who: Mapped[str] = mapped_column(String(200))
@@ -221,9 +281,10 @@ class Label(Table):
 
 
 class ReviewItem(Table):
-    """A row in the review queue.
+    """A row in the review queue of one criterion.
 
     Attributes:
+        criterion: The name of what a person is to judge; see `LabelSet`.
         selection: Why a person should see it: `pilot`, `uncertain`, `disputed` or `random`.
         why: What was said of it that makes it so, in words; empty where nothing was.
         rank: Its place in the queue, the lowest first.
@@ -233,13 +294,14 @@ class ReviewItem(Table):
 
     __tablename__ = "review_items"
     __table_args__ = (
-        Index("review_items_queue", "dataset_id", "state", "rank"),
+        Index("review_items_place", "dataset_id", "criterion", "state", "rank"),
         Index("review_items_row", "row_id"),
     )
 
     id: Mapped[int] = mapped_column(_Key, primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"))
+    criterion: Mapped[str] = mapped_column(String(64), default="", server_default="")
     selection: Mapped[str] = mapped_column(String(12))
     why: Mapped[str] = mapped_column(Text, default="", server_default="")
     rank: Mapped[int]
@@ -253,7 +315,8 @@ class RowScore(Table):
     """What a version of an evaluator says of a row, kept to choose rows for review by.
 
     Attributes:
-        evaluator: Its name; empty for what the other rows say, which no evaluator does.
+        evaluator: Its name; `~` and a criterion for what the other rows' labels by that say,
+            which no evaluator does.
         version: Its version; 0 where it is none.
         score: In [0, 1]; None where it reads nothing that the row has.
     """

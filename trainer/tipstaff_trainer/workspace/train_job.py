@@ -22,9 +22,9 @@ from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.pipeline import train_evaluator
 from tipstaff_trainer.workspace.cases import told
-from tipstaff_trainer.workspace.datasets import as_labelled
 from tipstaff_trainer.workspace.measuring import measure
-from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.rows import as_labelled
+from tipstaff_trainer.workspace.tables import Job, LabelSet
 from tipstaff_trainer.workspace.workspace import BUNDLE_FOLDER, Workspace
 
 
@@ -33,12 +33,12 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     _quiet_libraries()
     given = job.parameters
     name, fields = given["name"], tuple(given["fields"])
-    dataset = workspace.datasets.get(int(given["dataset"]))
-    rows = _narrowed(workspace.datasets.labelled(dataset.id, part="train"), fields)
-    test_rows = _narrowed(workspace.datasets.labelled(dataset.id, part="test"), fields)
+    labels = workspace.label_set(int(given["dataset"]), given.get("judged_by"))
+    rows = _narrowed(workspace.datasets.labelled(labels, part="train"), fields)
+    test_rows = _narrowed(workspace.datasets.labelled(labels, part="test"), fields)
     settings = TrainSettings.model_validate(given["settings"])
     # The full evaluator, which teaches the small one, labels them.
-    unlabelled = [] if settings.size == "full" else _unlabelled(workspace, dataset.id, fields)
+    unlabelled = [] if settings.size == "full" else _unlabelled(workspace, labels, fields)
     print(f"{len(rows)} rows to train on, {len(test_rows)} to test on", flush=True)
     if unlabelled:
         print(f"{len(unlabelled)} rows without a label to learn from too", flush=True)
@@ -65,7 +65,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     serving = repository.serving_version(workspace.repository, name)
     versions = [version] if serving in (None, version) else [version, serving]
     measured = (
-        measure(workspace, job, name, versions, test_rows, data=f"{dataset.name}, test rows")
+        measure(workspace, job, name, versions, test_rows, data=f"{labels.title}, test rows")
         if test_rows
         else {}
     )
@@ -89,10 +89,10 @@ def _outcomes(bundle: Bundle, cases: Sequence[Case]) -> list[dict[str, Any]]:
     return [told(each) for each in outcomes]
 
 
-def _unlabelled(workspace: Workspace, dataset: int, fields: Sequence[Field]) -> list[Row]:
+def _unlabelled(workspace: Workspace, labels: LabelSet, fields: Sequence[Field]) -> list[Row]:
     rows = [
         as_labelled(row)
-        for row in workspace.datasets.rows(dataset, only="unlabelled")
+        for row in workspace.datasets.rows(labels, only="unlabelled")
         if row.part == "train"
     ]
     return _narrowed(rows, fields)

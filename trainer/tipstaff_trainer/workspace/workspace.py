@@ -25,7 +25,7 @@ from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.judge.review_queue import RankBy
 from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.workspace import formats
-from tipstaff_trainer.workspace.candidates import Kind, ScoredBy
+from tipstaff_trainer.workspace.candidates import Kind
 from tipstaff_trainer.workspace.cases import Cases
 from tipstaff_trainer.workspace.checks import (
     check_examples,
@@ -40,10 +40,12 @@ from tipstaff_trainer.workspace.database import Database, sqlite_url
 from tipstaff_trainer.workspace.datasets import Datasets
 from tipstaff_trainer.workspace.evaluators import Evaluators, EvaluatorVersion
 from tipstaff_trainer.workspace.jobs import Jobs
+from tipstaff_trainer.workspace.label_sets import LabelSets, chosen
 from tipstaff_trainer.workspace.reviews import Reviews
-from tipstaff_trainer.workspace.scores import OTHER_ROWS, Scores
+from tipstaff_trainer.workspace.rows import StoredRow
+from tipstaff_trainer.workspace.scores import OTHER_ROWS, ScoredBy, Scores
 from tipstaff_trainer.workspace.serving import Serving
-from tipstaff_trainer.workspace.tables import Dataset, Job, ReviewItem, Row
+from tipstaff_trainer.workspace.tables import Dataset, Job, LabelSet, ReviewItem
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator import Ruling
@@ -77,6 +79,7 @@ class Workspace:
         folder: As given, absolute.
         repository: The folder of its evaluators, as `tipstaff serve --repository` takes it.
         datasets: Data sets and their rows.
+        label_sets: By which criteria each is judged.
         reviews: The review queues.
         scores: What evaluators say of rows, to choose some for review by.
         criteria: What is judged.
@@ -100,6 +103,7 @@ class Workspace:
         self.repository = self.folder / REPOSITORY_FOLDER
         self.database = Database(database or sqlite_url(self.folder / DATABASE_FILE))
         self.datasets = Datasets(self.database)
+        self.label_sets = LabelSets(self.database)
         self.reviews = Reviews(self.database)
         self.evaluators = Evaluators(self.repository)
         self.scores = Scores(self.database)
@@ -115,6 +119,7 @@ class Workspace:
         name: str | None = None,
         mapping: Mapping[str, str] | None = None,
         label_source: LabelSource | None = None,
+        criterion: str = "",
         shown: str | None = None,
         who: str = "",
     ) -> Dataset:
@@ -125,56 +130,82 @@ class Workspace:
             name: The data set's; the file's without its ending when None.
             mapping: From a column's meaning to its name, as in `{"output": "reply"}`.
             label_source: Whose labels they are, where no column says so.
+            criterion: The name of what they were given by; `set_criterion` says so later.
             shown: What its owner calls the file, for messages.
             who: Whoever brings it.
 
         Raises:
             DataError: The file, a column or a row can't be used; says which and what to do.
             UsageError: `mapping` names something that there is not.
-            WorkspaceError: The name is taken.
+            WorkspaceError: The name is taken, or there is no such criterion.
         """
+        if criterion:
+            self.criteria.get(criterion)
         path = Path(file)
         shown = shown or path.name
         self.datasets.sweep()
         data = formats.read(path, shown=shown, mapping=mapping, label_source=label_source)
-        return self.datasets.add(
-            Path(shown).stem if name is None else name, data, file=shown, who=who
-        )
+        name = Path(shown).stem if name is None else name
+        return self.datasets.add(name, data, file=shown, criterion=criterion, who=who)
 
-    def download_dataset(self, dataset: AnyDataset, file: str | Path, *, only: str = "all") -> Path:
+    def label_set(self, dataset: AnyDataset, criterion: str | None = None) -> LabelSet:
+        """A data set's labels by one criterion, counted.
+
+        Args:
+            dataset: Which.
+            criterion: The name of what is judged; None where the data set has only one.
+
+        Raises:
+            WorkspaceError: There is no such data set, or it isn't judged by that; or it is judged
+                by several criteria and none is named.
+        """
+        return chosen(self.datasets.get(dataset), criterion)
+
+    def add_criterion(self, dataset: AnyDataset, criterion: str) -> LabelSet:
+        """Has a data set judged by a criterion, beside those that it is judged by.
+
+        Labels, review, examples, training and measuring by one know nothing of the others'.
+
+        Raises:
+            WorkspaceError: There is no such data set or criterion, or nobody has said what the
+                labels that it has were given by (`set_criterion`).
+        """
+        name = self.criteria.get(criterion).name
+        self.label_sets.add(self.datasets.get(dataset), name)
+        return self.label_set(dataset, name)
+
+    def set_criterion(self, dataset: AnyDataset, criterion: str) -> LabelSet:
+        """Says by which criterion the labels were given that nobody has said it of, as a file's.
+
+        Raises:
+            WorkspaceError: There is no such data set or criterion, or it has been said.
+        """
+        name = self.criteria.get(criterion).name
+        self.label_sets.name(self.datasets.get(dataset), name)
+        return self.label_set(dataset, name)
+
+    def download_dataset(
+        self,
+        dataset: AnyDataset,
+        file: str | Path,
+        *,
+        only: str = "all",
+        criterion: str | None = None,
+    ) -> Path:
         """Writes a data set with its labels: .csv, .jsonl, .parquet, or .json for Label Studio.
 
         Args:
             dataset: Which.
             file: Where to; its ending says how.
             only: One of `datasets.FILTERS`.
+            criterion: Whose labels; see `label_set`.
 
         Raises:
             UsageError: The ending is none of these.
-            WorkspaceError: There is no such data set, or the file can't be written.
+            WorkspaceError: There are no such labels, or the file can't be written.
         """
-        return formats.write(self.datasets, self.datasets.get(dataset).id, Path(file), only=only)
-
-    def copy_dataset(
-        self, dataset: AnyDataset, *, name: str, criterion: str = "", who: str = ""
-    ) -> Dataset:
-        """Makes a data set of the same rows, unlabelled, with the same rows set aside for testing.
-
-        A data set is judged by one criterion: this is how its rows are judged by another too.
-
-        Args:
-            dataset: Which.
-            name: The new one's.
-            criterion: By which it will be judged.
-            who: Whoever copies it.
-
-        Raises:
-            WorkspaceError: There is no such data set or criterion, or the name is taken.
-        """
-        if criterion:
-            self.criteria.get(criterion)
-        found = self.datasets.get(dataset)
-        return self.datasets.copy(found.id, name, criterion=criterion, who=who)
+        labels = self.label_set(dataset, criterion)
+        return formats.write(self.datasets, labels, Path(file), only=only)
 
     def archive_dataset(self, dataset: AnyDataset) -> None:
         """Lays a data set aside: it leaves the lists, and nothing of it is lost."""
@@ -206,13 +237,13 @@ class Workspace:
 
     def split(self, dataset: AnyDataset, *, test_size: float = 0.2, seed: int = 0) -> list[str]:
         """Sets rows aside for testing; gives warnings. See `Datasets.split`."""
-        return self.datasets.split(self.datasets.get(dataset).id, test_size=test_size, seed=seed)
+        return self.datasets.split(self.datasets.get(dataset), test_size=test_size, seed=seed)
 
     def label_dataset(
         self,
         dataset: AnyDataset,
         *,
-        criterion: str,
+        criterion: str | None = None,
         judge: Mapping[str, Any] | JudgeSettings,
         pilot: bool = False,
         examples: int | None = None,
@@ -224,7 +255,8 @@ class Workspace:
 
         Args:
             dataset: Which.
-            criterion: The name of what is judged.
+            criterion: The name of what is judged, which the data set need not be judged by before;
+                None where it is judged by one.
             judge: The judge's settings: at least its `model`, and the `base_url`.
             pilot: Only `reviews.PILOT_ROWS` rows that no person has seen, which then wait for
                 review.
@@ -235,30 +267,34 @@ class Workspace:
             who: Whoever starts it.
 
         Raises:
-            WorkspaceError: There is no such data set or criterion, or nothing to label.
+            WorkspaceError: There is no such data set or criterion, or nothing to label; or the
+                criterion can't be added (`add_criterion`).
             UsageError: The judge's settings won't do.
             JobError: It was waited for and failed.
         """
         found = self.datasets.get(dataset)
-        chosen = self.criteria.get(criterion)
+        name = self.label_set(found).criterion if criterion is None else criterion
+        if not name:
+            raise WorkspaceError(f"{found.name}: by which criterion? Name one")
+        words = self.criteria.get(name)
         settings = judge_settings(judge)
         check_key_variable(key_variable)
         shown = MOST_EXAMPLES if examples is None else check_examples(examples)
+        labels = self.add_criterion(found, name)
         rows = None
         if pilot:
-            rows = self.reviews.pilot(found.id)
+            rows = self.reviews.pilot(labels)
             if not rows:
                 raise WorkspaceError(
-                    f"{found.name}: people have labelled every row, or have yet to review it"
+                    f"{labels.title}: people have labelled every row, or have yet to review it"
                 )
-        self.datasets.set_criterion(found.id, criterion)
         job = self.jobs.start(
             "label",
-            f"Label {f'{len(rows)} rows' if rows else 'all rows'} of {found.name}: {criterion}",
+            f"Label {f'{len(rows)} rows' if rows else 'all rows'} of {found.name}: {name}",
             {
                 "dataset": found.id,
-                "criterion": criterion,
-                "criterion_version": chosen.version,
+                "criterion": name,
+                "criterion_version": words.version,
                 "rows": rows,
                 "judge": settings.model_dump(mode="json", exclude={"api_key"}),
                 "examples": shown,
@@ -275,6 +311,7 @@ class Workspace:
         name: str | None,
         *,
         version: int | None = None,
+        criterion: str | None = None,
         wait: bool | float = False,
         who: str = "",
     ) -> Job:
@@ -285,6 +322,8 @@ class Workspace:
             name: The evaluator's; None for what the other rows say of each row's label, which is
                 there before any evaluator is.
             version: Which; the one that serves, else the newest, when None.
+            criterion: By which labels the other rows say it; see `label_set`. An evaluator says
+                the same whatever rows are judged by.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
@@ -297,13 +336,21 @@ class Workspace:
         """
         found = self.datasets.get(dataset)
         by = OTHER_ROWS if name is None else (name, self.evaluators.find(name, version))
-        said = f"{by[0]} version {by[1]}" if by[0] else "what the other rows say"
+        needless = criterion is None and name is not None
+        labels = found.label_sets[0] if needless else chosen(found, criterion)
         given = {"dataset": found.id, "name": by[0], "version": by[1]}
+        if name is None:
+            given["judged_by"] = labels.criterion
+        said = f"{by[0]} version {by[1]}" if by[0] else "what the other rows say"
         # Two would store each other's scores again, and one of them fail.
         same = (each for each in self.jobs.active() if each.kind == "score")
-        job = next((each for each in same if each.parameters == given), None) or self.jobs.start(
-            "score", f"Score the rows of {found.name}: {said}", given, dataset=found.id, who=who
-        )
+        job = next((each for each in same if given.items() <= each.parameters.items()), None)
+        if job is None:
+            of = found.name if name else labels.title
+            given |= {"judged_by": labels.criterion}
+            job = self.jobs.start(
+                "score", f"Score the rows of {of}: {said}", given, dataset=found.id, who=who
+            )
         return self._waited(job, wait)
 
     def review_queue(
@@ -313,7 +360,8 @@ class Workspace:
         *,
         rank_by: RankBy = "error",
         scored_by: ScoredBy | str | None = None,
-    ) -> list[tuple[ReviewItem, Row]]:
+        criterion: str | None = None,
+    ) -> list[tuple[ReviewItem, StoredRow]]:
         """The rows that wait for a person, in their order.
 
         Args:
@@ -324,21 +372,22 @@ class Workspace:
             scored_by: The evaluator whose scores are compared, as `score_dataset` had them made:
                 its name and version, or its name, as there; `scores.OTHER_ROWS` for what the other
                 rows say.
+            criterion: What people are to judge them by; see `label_set`.
 
         Raises:
-            WorkspaceError: There is no such data set, or the version has not scored it.
+            WorkspaceError: There are no such labels, or the version has not scored the rows.
         """
-        found = self.datasets.get(dataset)
+        labels = self.label_set(dataset, criterion)
         if isinstance(scored_by, str):
             scored_by = scored_by, self.evaluators.find(scored_by)
-        if scored_by is not None and scored_by not in self.scores.given(found.id):
+        if scored_by is not None and scored_by not in self.scores.given(labels):
             raise WorkspaceError(
-                f"{found.name}: not scored by {scored_by[0] or 'the other rows'} yet: see "
+                f"{labels.title}: not scored by {scored_by[0] or 'the other rows'} yet: see "
                 "score_dataset"
             )
         if wanted:
-            self.reviews.queue(found.id, wanted, rank_by=rank_by, scored_by=scored_by)
-        return list(self.reviews.waiting(found.id))
+            self.reviews.queue(labels, wanted, rank_by=rank_by, scored_by=scored_by)
+        return list(self.reviews.waiting(labels))
 
     def fine_tune(
         self,
@@ -348,6 +397,7 @@ class Workspace:
         columns: Sequence[Field] | None = None,
         settings: Mapping[str, Any] | TrainSettings | None = None,
         cases: Sequence[Case] | str | Path | None = None,
+        criterion: str | None = None,
         wait: bool | float = False,
         who: str = "",
     ) -> Job:
@@ -360,35 +410,39 @@ class Workspace:
             settings: As `TrainSettings`; what suits data and machine when None. With `size` small,
                 the rows without a label are learnt from too.
             cases: Named cases that must hold before the version serves, or a YAML file of them;
-                those kept with the data set's criterion when None.
+                those kept with the criterion when None.
+            criterion: Whose labels are learnt; see `label_set`.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
         Raises:
-            WorkspaceError: There is no such data set.
+            WorkspaceError: There are no such labels.
             UsageError: The name, the columns, the settings or a case won't do.
             JobError: It was waited for and failed.
         """
-        found = self.datasets.get(dataset)
+        labels = self.label_set(dataset, criterion)
+        found = labels.dataset
         repository.check_name(name)
         fields = cast(Sequence[Field], found.fields if columns is None else columns)
         check_fields(
             fields, resolve(found.fields, {}, labelled=False, file=found.name), file=found.name
         )
         checked = train_settings(settings)
-        if found.labelled == 0:
-            raise WorkspaceError(f"{found.name}: no row has a label yet: label some first")
-        criterion = self.criteria.get(found.criterion).criterion if found.criterion else ""
-        named = named_cases(self.cases.of(found.criterion) if cases is None else cases, fields)
+        if labels.labelled == 0:
+            raise WorkspaceError(f"{labels.title}: no row has a label yet: label some first")
+        words = self.criteria.get(labels.criterion).criterion if labels.criterion else ""
+        named = named_cases(self.cases.of(labels.criterion) if cases is None else cases, fields)
         job = self.jobs.start(
             "train",
-            f"Train {name} on {found.name}",
+            f"Train {name} on {labels.title}",
             {
                 "dataset": found.id,
+                "judged_by": labels.criterion,
                 "name": name,
                 "fields": [field for field in FIELDS if field in fields],
                 "settings": checked.model_dump(mode="json"),
-                "criterion": criterion,
+                # In words.
+                "criterion": words,
                 # None says nothing of cases: then those of the version that serves must hold.
                 "cases": CASES.dump_python(named, mode="json") if named else None,
             },
@@ -413,6 +467,7 @@ class Workspace:
         versions: Sequence[int] = (),
         part: str = "test",
         human: bool = False,
+        criterion: str | None = None,
         wait: bool | float = True,
         who: str = "",
     ) -> Job:
@@ -424,6 +479,7 @@ class Workspace:
             versions: Which; the one that serves, else the newest, when empty.
             part: `test`, `train`, or empty for all rows.
             human: Only rows that people have labelled.
+            criterion: Whose labels it is measured on; see `label_set`.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
@@ -432,22 +488,22 @@ class Workspace:
             its folder a report on the first and a comparison with the second.
 
         Raises:
-            WorkspaceError: There is no such data set or evaluator.
+            WorkspaceError: There are no such labels, or no such evaluator.
             JobError: It was waited for and failed.
         """
-        found = self.datasets.get(dataset)
-        chosen = [self.evaluators.find(name, each) for each in versions or (None,)]
+        labels = self.label_set(dataset, criterion)
         job = self.jobs.start(
             "evaluate",
-            f"Measure {name} on {found.name}",
+            f"Measure {name} on {labels.title}",
             {
-                "dataset": found.id,
+                "dataset": labels.dataset_id,
+                "judged_by": labels.criterion,
                 "name": name,
-                "versions": chosen,
+                "versions": [self.evaluators.find(name, each) for each in versions or (None,)],
                 "part": part,
                 "human": human,
             },
-            dataset=found.id,
+            dataset=labels.dataset_id,
             who=who,
         )
         return self._waited(job, wait)
@@ -505,8 +561,8 @@ class Workspace:
         from tipstaff_server.evaluator import Evaluator
         from tipstaff_trainer.measure import rulings
 
-        chosen = self.evaluators.find(name, version)
-        return rulings(Evaluator.load(self.evaluators.path(name, chosen)), rows)
+        found = self.evaluators.find(name, version)
+        return rulings(Evaluator.load(self.evaluators.path(name, found)), rows)
 
     def _waited(self, job: Job, wait: bool | float) -> Job:
         if wait is False:

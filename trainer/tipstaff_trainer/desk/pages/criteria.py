@@ -124,7 +124,8 @@ def _editor(asked: Asked, criterion: Criterion, error: str = "") -> Response:
     number = max(1, asked.whole("row", 1) or 1)
     row, question = None, ""
     if chosen is not None:
-        rows = asked.workspace.datasets.page(chosen, after=number - 2, size=1).rows
+        any_labels = asked.workspace.datasets.get(chosen).label_sets[0]
+        rows = asked.workspace.datasets.page(any_labels, after=number - 2, size=1).rows
         row = rows[0] if rows else None
     if row is not None:
         try:

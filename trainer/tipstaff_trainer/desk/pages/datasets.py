@@ -15,13 +15,14 @@ from starlette.routing import Route
 from tipstaff_server.errors import RepositoryError
 from tipstaff_trainer.desk.asked import Asked
 from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.views import address
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import formats
-from tipstaff_trainer.workspace.candidates import Kind, ScoredBy
+from tipstaff_trainer.workspace.candidates import Kind
 from tipstaff_trainer.workspace.datasets import FILTERS
 from tipstaff_trainer.workspace.reviews import PILOT_ROWS
-from tipstaff_trainer.workspace.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.tables import Dataset
+from tipstaff_trainer.workspace.scores import OTHER_ROWS, ScoredBy
+from tipstaff_trainer.workspace.tables import Dataset, LabelSet
 
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -45,7 +46,7 @@ def routes() -> list[Route]:
         get("/datasets/{dataset:int}/download/{ending:str}", download),
         post("/datasets/{dataset:int}/split", split),
         post("/datasets/{dataset:int}/queue", queue),
-        post("/datasets/{dataset:int}/copy", copy),
+        post("/datasets/{dataset:int}/criteria", judge_by),
         post("/datasets/{dataset:int}/archive", archive),
         post("/datasets/{dataset:int}/delete", delete),
     ]
@@ -72,55 +73,52 @@ def list_page(asked: Asked, error: str = "") -> Response:
 
 
 def show(asked: Asked) -> Response:
-    """One data set: what can be done with it next, and its rows."""
-    dataset = _dataset(asked)
+    """One data set by one criterion: what can be done with it next, and its rows."""
+    labels = asked.label_set()
     only = asked.text("only", "all")
     page = asked.workspace.datasets.page(
-        dataset.id,
+        labels,
         only=only,
         words=asked.text("words"),
         after=asked.whole("after", -1) or 0,
         before=asked.whole("before"),
     )
-    jobs = asked.workspace.jobs.recent(dataset=dataset.id, limit=5)
     return asked.page(
         "dataset.html",
-        dataset=dataset,
+        labels=labels,
+        dataset=labels.dataset,
         page=page,
         only=only,
         words=asked.text("words"),
         filters=FILTERS,
         formats=formats.FORMATS,
-        progress=asked.workspace.reviews.progress(dataset.id),
-        jobs=jobs,
+        progress=asked.workspace.reviews.progress(labels),
+        jobs=asked.workspace.jobs.recent(dataset=labels.dataset_id, limit=5),
         pilot_rows=PILOT_ROWS,
-        scorers=_scorers(asked, dataset),
+        scorers=_scorers(asked, labels),
         scored_by=asked.text("scored_by"),
         criteria=asked.workspace.criteria.all(),
     )
 
 
 def show_row(asked: Asked) -> Response:
-    """One row with all that was ever said of it."""
-    dataset = _dataset(asked)
-    row = asked.workspace.datasets.row(asked.number("row"))
-    if row.dataset_id != dataset.id:
-        raise WorkspaceError(f"there is no row {row.id} in {dataset.name}")
-    return asked.page(
-        "row.html", dataset=dataset, row=row, labels=asked.workspace.datasets.labels(row.id)
-    )
+    """One row with all that was ever said of it by one criterion."""
+    labels = asked.label_set()
+    row = asked.workspace.datasets.row(asked.number("row"), labels)
+    given = asked.workspace.datasets.labels(row.id, labels)
+    return asked.page("row.html", labels=labels, row=row, given=given)
 
 
 def download(asked: Asked) -> Response:
-    """The data set as a file."""
-    dataset = _dataset(asked)
+    """The data set as a file, with its labels by one criterion."""
+    labels = asked.label_set()
     ending = asked.request.path_params["ending"]
     if ending not in formats.FORMATS:
         raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(formats.FORMATS)}")
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  see _pieces
-    formats.dump(asked.workspace.datasets, dataset.id, file, ending, only=asked.text("only", "all"))
+    formats.dump(asked.workspace.datasets, labels, file, ending, only=asked.text("only", "all"))
     file.seek(0)
-    name = quote(f"{dataset.name}.{ending}")
+    name = quote(f"{labels.title}.{ending}")
     return StreamingResponse(
         _pieces(file),
         media_type=_TYPES[ending],
@@ -130,55 +128,62 @@ def download(asked: Asked) -> Response:
 
 def split(asked: Asked) -> Response:
     """Sets rows aside for testing."""
-    dataset = _dataset(asked)
+    labels = asked.label_set()
     percent = asked.whole("percent", 20) or 0
+    dataset = labels.dataset
     warnings = asked.workspace.split(
         dataset, test_size=percent / 100, seed=asked.whole("seed", 0) or 0
     )
     count = asked.workspace.datasets.get(dataset).test
     notice = f"{count:,} of {dataset.rows:,} rows are set aside for testing."
-    return asked.go(
-        f"/datasets/{dataset.id}", " ".join([notice, *warnings]), "note" if warnings else "good"
-    )
+    return asked.go(address(labels), " ".join([notice, *warnings]), "note" if warnings else "good")
 
 
 def queue(asked: Asked) -> Response:
     """Puts rows before people; has them scored first, where they are to be compared with scores."""
-    dataset = _dataset(asked)
+    labels = asked.label_set()
     by = _scored_by(asked.text("scored_by"))
-    if by is not None and asked.workspace.scores.given(dataset.id).get(by, 0) < dataset.rows:
+    given = asked.workspace.scores.given(labels)
+    if by is not None and given.get(by, 0) < labels.dataset.rows:
         name, version = by
         job = asked.workspace.score_dataset(
-            dataset, name or None, version=version or None, who=asked.who
+            labels.dataset,
+            name or None,
+            version=version or None,
+            criterion=labels.criterion,
+            who=asked.who,
         )
         return asked.go(
             f"/jobs/{job.id}", "The rows are scored first; then choose among them.", "note"
         )
     wanted: dict[Kind, int] = {kind: asked.whole(kind, 0) or 0 for kind in _KINDS}
     rows = asked.workspace.reviews.queue(
-        dataset.id,
+        labels,
         wanted,
         rank_by=asked.text("rank_by", "error"),  # type: ignore[arg-type]
         scored_by=by,
     )
     if not rows:
         return asked.go(
-            f"/datasets/{dataset.id}",
+            address(labels),
             "No row was added: none is left of the kinds that you asked for. Ranked rows are those "
             "that a judge or a file has labelled; disputed ones those that people disagree on.",
             "note",
         )
-    return asked.go(f"/review/{dataset.id}", f"{len(rows):,} rows wait for review.")
+    return asked.go(address(labels, room="review"), f"{len(rows):,} rows wait for review.")
 
 
-def copy(asked: Asked) -> Response:
-    """Makes a data set of the same rows, for another criterion."""
-    dataset = _dataset(asked)
-    made = asked.workspace.copy_dataset(
-        dataset, name=asked.text("name"), criterion=asked.text("criterion"), who=asked.who
-    )
+def judge_by(asked: Asked) -> Response:
+    """Has the rows judged by a criterion too, or says by which their labels were given."""
+    dataset, criterion = _dataset(asked), asked.text("by")
+    if asked.text("action") == "name":
+        labels = asked.workspace.set_criterion(dataset, criterion)
+        return asked.go(address(labels), f"Its labels are by {criterion}.")
+    labels = asked.workspace.add_criterion(dataset, criterion)
     return asked.go(
-        f"/datasets/{made.id}", f"{made.rows:,} rows of {dataset.name} are in {made.name}."
+        address(labels),
+        f"{dataset.name} is judged by {criterion}: nothing that was said of its rows by another "
+        "criterion counts here.",
     )
 
 
@@ -215,12 +220,12 @@ def _scored_by(text: str) -> ScoredBy | None:
     return name, int(version)
 
 
-def _scorers(asked: Asked, dataset: Dataset) -> list[tuple[str, str, bool]]:
+def _scorers(asked: Asked, labels: LabelSet) -> list[tuple[str, str, bool]]:
     """Whose scores rows can be chosen by: as `name/version`, in words, and whether they are there.
 
     Which version is online is said, as it is the one whose mistakes matter.
     """
-    given = asked.workspace.scores.given(dataset.id)
+    given = asked.workspace.scores.given(labels)
     found = []
     # A repository that can't be read is told where evaluators are; rows are seen all the same.
     with suppress(RepositoryError):
@@ -232,7 +237,8 @@ def _scorers(asked: Asked, dataset: Dataset) -> list[tuple[str, str, bool]]:
     words = [
         (by, f"{by[0]} version {by[1]}{' (Online)' if online else ''}") for by, online in found
     ] + [(OTHER_ROWS, "what the other rows say")]
-    return [(f"{by[0]}/{by[1]}", word, given.get(by, 0) >= dataset.rows) for by, word in words]
+    rows = labels.dataset.rows
+    return [(f"{by[0]}/{by[1]}", word, given.get(by, 0) >= rows) for by, word in words]
 
 
 def _dataset(asked: Asked) -> Dataset:

@@ -16,6 +16,7 @@ from tipstaff_trainer.desk.asked import Asked, inside
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.cases import told
+from tipstaff_trainer.workspace.tables import LabelSet
 
 _SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
 
@@ -42,8 +43,10 @@ def train(asked: Asked) -> Response:
     """Starts a training."""
     settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := asked.text(name))}
     try:
+        number, criterion = _labels(asked)
         job = asked.workspace.fine_tune(
-            asked.whole("dataset", 0) or 0,
+            number,
+            criterion=criterion,
             name=asked.text("name"),
             columns=asked.texts("columns"),  # type: ignore[arg-type]
             settings=settings,
@@ -89,7 +92,7 @@ def _version_page(asked: Asked, *, refused: bool = False) -> Response:
         versions=found,
         card=card,
         measured=measured[:4],
-        datasets=asked.workspace.datasets.all(),
+        label_sets=_label_sets(asked),
     )
 
 
@@ -135,9 +138,11 @@ def measure(asked: Asked) -> Response:
     name, version = asked.request.path_params["name"], asked.number("version")
     found = [each for each in asked.workspace.list_evaluators() if each.name == name]
     serving = [each.version for each in found if each.serving]
+    number, criterion = _labels(asked)
     job = asked.workspace.evaluate_dataset(
-        asked.whole("dataset", 0) or 0,
+        number,
         name,
+        criterion=criterion,
         versions=list(dict.fromkeys([version, *serving])),
         part=asked.text("part"),
         human=asked.text("human") == "yes",
@@ -147,9 +152,24 @@ def measure(asked: Asked) -> Response:
     return asked.go(f"/jobs/{job.id}")
 
 
+def _label_sets(asked: Asked) -> list[LabelSet]:
+    return [each for dataset in asked.workspace.datasets.all() for each in dataset.label_sets]
+
+
+def _labels(asked: Asked) -> tuple[int, str | None]:
+    """Which labels a form or an address names: the data set's number, `/` and the criterion.
+
+    Raises:
+        WorkspaceError: It names no data set.
+    """
+    number, named, criterion = asked.text("dataset").partition("/")
+    if not number.isdecimal() or len(number) > 15:
+        raise WorkspaceError("which data set? Choose one")
+    return int(number), criterion if named else None
+
+
 def _overview(asked: Asked, error: str = "") -> Response:
     found = asked.workspace.list_evaluators()
-    datasets = asked.workspace.datasets.all()
     return asked.page(
         "evaluators.html",
         status=400 if error else 200,
@@ -159,9 +179,9 @@ def _overview(asked: Asked, error: str = "") -> Response:
             for job in asked.workspace.jobs.recent(kind="train", limit=10)
             if job.state != "done"
         ],
-        datasets=datasets,
+        label_sets=_label_sets(asked),
         cases=asked.workspace.cases.counts(),
-        chosen=asked.whole("dataset") or (datasets[0].id if datasets else None),
+        chosen=asked.text("dataset"),
         fields=FIELDS,
         values={name: asked.text(name) for name in ("name", *_SETTINGS)},
         columns=asked.texts("columns") or list(FIELDS),

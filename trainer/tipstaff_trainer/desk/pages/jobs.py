@@ -79,4 +79,13 @@ def _values(asked: Asked) -> dict[str, Any]:
     log = None if asked.text("log") == "no" else asked.workspace.jobs.log(job.id)
     elsewhere = asked.workspace.jobs.elsewhere(job)
     afar = not asked.workspace.jobs.is_here(job)
-    return {"job": job, "log": log, "curves": curves, "elsewhere": elsewhere, "afar": afar}
+    # A labelling's criterion is by its name; one of an older Tipstaff named none else.
+    judged_by = job.parameters.get("criterion" if job.kind == "label" else "judged_by", "")
+    return {
+        "job": job,
+        "judged_by": judged_by,
+        "log": log,
+        "curves": curves,
+        "elsewhere": elsewhere,
+        "afar": afar,
+    }

@@ -61,20 +61,23 @@ def label(asked: Asked) -> Response:
 
 def _judge_page(asked: Asked, error: str = "") -> Response:
     dataset = asked.workspace.datasets.get(asked.number("dataset"))
+    named = {each.criterion: each for each in dataset.label_sets}
+    labels = named.get(asked.text("criterion"), dataset.label_sets[0])
     last = next((job.parameters for job in asked.workspace.jobs.recent(kind="label", limit=1)), {})
     # A field that nobody has filled yet is empty.
     values: defaultdict[str, str] = defaultdict(str)
     values |= {
         **{name: str(value) for name, value in last.get("judge", {}).items() if value is not None},
         "key_variable": last.get("key_variable", "OPENAI_API_KEY"),
-        "criterion": dataset.criterion or "faithfulness",
-        "rows": "pilot" if dataset.human == 0 else "all",
+        "criterion": labels.criterion or "faithfulness",
+        "rows": "pilot" if labels.human == 0 else "all",
         **{name: asked.text(name) for name in asked.form},
     }
     return asked.page(
         "label.html",
         status=400 if error else 200,
         dataset=dataset,
+        labels=labels,
         criteria=asked.workspace.criteria.all(),
         values=values,
         pilot_rows=PILOT_ROWS,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tipstaff_trainer.desk.asked import Asked, Tone
+from tipstaff_trainer.desk.asked import Asked
 from tipstaff_trainer.desk.routing import get, post
-from tipstaff_trainer.desk.views import verdict_word
+from tipstaff_trainer.desk.views import address, verdict_word
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.tables import ReviewItem
+from tipstaff_trainer.workspace.tables import LabelSet, ReviewItem
 
 
 def routes() -> list[Route]:
@@ -22,33 +22,36 @@ def routes() -> list[Route]:
 
 
 def show_all(asked: Asked) -> Response:
-    """The data sets with rows to review."""
-    datasets = asked.workspace.datasets.all()
-    waiting = [(each, asked.workspace.reviews.progress(each.id)) for each in datasets]
+    """The data sets with rows to review, by criterion."""
+    waiting = [
+        (labels, asked.workspace.reviews.progress(labels))
+        for dataset in asked.workspace.datasets.all()
+        for labels in dataset.label_sets
+    ]
     return asked.page("reviews.html", waiting=waiting)
 
 
 def show(asked: Asked) -> Response:
     """The next row, or one that was asked for by going back."""
-    dataset = asked.workspace.datasets.get(asked.number("dataset"))
+    labels = asked.label_set()
     if not asked.who:
-        return asked.page("who.html", back=asked.request.url.path)
+        return asked.page("who.html", back=address(labels, room="review"))
     reviews = asked.workspace.reviews
     chosen = asked.whole("item")
-    item = reviews.item(chosen) if chosen else reviews.claim(dataset.id, asked.who)
-    if item is not None and item.dataset_id != dataset.id:
-        raise WorkspaceError(f"there is no row {item.id} in the review of {dataset.name}")
-    progress = reviews.progress(dataset.id)
+    item = reviews.item(chosen) if chosen else reviews.claim(labels, asked.who)
+    if item is not None:
+        _check_within(item, labels)
+    progress = reviews.progress(labels)
     if item is None:
-        return asked.page("review_done.html", dataset=dataset, progress=progress)
-    row = asked.workspace.datasets.row(item.row_id)
-    labels = asked.workspace.datasets.labels(row.id)
-    judged = [each for each in labels if each.source == "judge"]
-    mine = [each for each in labels if each.source == "human" and each.who == asked.who]
+        return asked.page("review_done.html", labels=labels, progress=progress)
+    row = asked.workspace.datasets.row(item.row_id, labels)
+    given = asked.workspace.datasets.labels(row.id, labels)
+    judged = [each for each in given if each.source == "judge"]
+    mine = [each for each in given if each.source == "human" and each.who == asked.who]
     return asked.page(
         "review.html",
-        dataset=dataset,
-        criterion=asked.workspace.criteria.get(dataset.criterion) if dataset.criterion else None,
+        labels=labels,
+        criterion=asked.workspace.criteria.get(labels.criterion) if labels.criterion else None,
         item=item,
         row=row,
         judged=judged[-1] if judged else None,
@@ -59,25 +62,25 @@ def show(asked: Asked) -> Response:
 
 def act(asked: Asked) -> Response:
     """What a person decided."""
-    dataset = asked.number("dataset")
-    here = f"/review/{dataset}"
+    labels = asked.label_set()
+    here = address(labels, room="review")
     if not asked.who:
         return asked.page("who.html", back=here)
     reviews = asked.workspace.reviews
     action = asked.text("action")
     if action == "bring-back":
-        return asked.go(here, f"{reviews.bring_back(dataset):,} rows are back in the queue.")
+        return asked.go(here, f"{reviews.bring_back(labels):,} rows are back in the queue.")
     if action == "undo":
-        item = reviews.undo(dataset, who=asked.who)
-        return _undone(asked, here, item)
+        return _undone(asked, labels, reviews.undo(labels, who=asked.who))
     item_id = asked.whole("item")
     if item_id is None:
         raise WorkspaceError("which row? Open the review again")
     item = reviews.item(item_id)
+    _check_within(item, labels)
     if action == "back":
         before = reviews.before(item, who=asked.who)
         return (
-            asked.go(f"{here}?item={before.id}")
+            asked.go(address(labels, room="review", item=before.id))
             if before
             else asked.go(here, "That was your first row.", "note")
         )
@@ -104,8 +107,15 @@ def act(asked: Asked) -> Response:
     )
 
 
-def _undone(asked: Asked, here: str, item: ReviewItem | None) -> Response:
+def _undone(asked: Asked, labels: LabelSet, item: ReviewItem | None) -> Response:
     if item is None:
+        here = address(labels, room="review")
         return asked.go(here, "There is nothing of yours to undo.", "note")
-    tone: Tone = "note"
-    return asked.go(f"{here}?item={item.id}", "Taken back: the row waits for you again.", tone)
+    again = address(labels, room="review", item=item.id)
+    return asked.go(again, "Taken back: the row waits for you again.", "note")
+
+
+def _check_within(item: ReviewItem, labels: LabelSet) -> None:
+    """Checks that a row is in the queue whose page it is asked for on."""
+    if (item.dataset_id, item.criterion) != (labels.dataset_id, labels.criterion):
+        raise WorkspaceError(f"there is no row {item.id} in the review of {labels.title}")

@@ -86,6 +86,7 @@ def store(asked: Asked) -> Response:
             name=asked.text("name"),
             mapping=mapping,
             label_source=asked.text("label_source") or None,  # type: ignore[arg-type]
+            criterion=asked.text("criterion"),
             shown=name,
             who=asked.who,
         )
@@ -112,6 +113,8 @@ def _mapping_page(asked: Asked, mapping: dict[str, str], error: str = "") -> Res
         roles=ROLES,
         mapping=mapping or (preview.guessed if preview else {}),
         label_source=asked.text("label_source"),
+        criteria=asked.workspace.criteria.all(),
+        criterion=asked.text("criterion"),
         error=error,
     )
 
