@@ -165,18 +165,19 @@ def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
         assert {row.label for row in examples} == {value}
         notes = {text for row in examples for text in row.extra.values() if "for " in text}
         assert notes == {f"for {labels.criterion}"}
-    faithful = both[0]
-    rows = [row for row in workspace.datasets.rows(faithful) if row.label is None]
-    store = label_job.Store(workspace, faithful, 1)
-    for row in rows:
-        store(JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "faithfulness", "h"))
-    store.flush()
-    store.flush()
-    counted = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
-    assert counted == [60, 40]
+    # The same label by the other criterion is no reason not to record it; by this one it is.
+    for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
+        store = label_job.Store(workspace, both[asked], 1)
+        for row in list(workspace.datasets.rows(both[0]))[40:]:
+            store(JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
+        store.flush()
+        counted = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
+        assert counted == expected
     with workspace.database.reading() as session:
-        given = session.scalars(select(Label.criterion).where(Label.who == "gpt")).all()
-    assert given == ["faithfulness"] * 20
+        given = session.scalars(
+            select(Label.criterion).where(Label.who == "gpt").order_by(Label.id)
+        ).all()
+    assert given == ["faithfulness"] * 20 + ["correctness"] * 20
 
 
 def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeypatch):

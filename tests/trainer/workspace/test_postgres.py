@@ -17,11 +17,12 @@ from sqlalchemy import select
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
-from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace import Workspace, reviews
+from tipstaff_trainer.workspace.candidates import choose
 from tipstaff_trainer.workspace.label_job import Store
 from tipstaff_trainer.workspace.labels import NewLabel, record
 from tipstaff_trainer.workspace.rows import as_labelled
-from tipstaff_trainer.workspace.tables import Job, Row, now
+from tipstaff_trainer.workspace.tables import Job, ReviewItem, Row, now
 
 
 @pytest.fixture
@@ -55,6 +56,34 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
     workspace.upload_dataset(file, name="again")
     assert workspace.label_set("again").human == 40
     assert workspace.criteria.save("polite", criterion="c", prompt="{output}").version == 1
+
+
+def test_two_people_who_add_rows_at_once_queue_none_twice(
+    workspace, traces, tmp_path, postgres, monkeypatch
+):
+    """Each has chosen before the other's are stored, if they don't wait for each other."""
+
+    def choose_slowly(*words, **more):
+        found = choose(*words, **more)
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(reviews, "choose", choose_slowly)
+    labels = workspace.label_set(workspace.upload_dataset(traces, name="twice"))
+    colleague = Workspace(tmp_path / "another folder", database=postgres)
+    with ThreadPoolExecutor(2) as people:
+        queued = people.map(
+            lambda desk: desk.reviews.queue(labels, {"pilot": 30}), [workspace, colleague]
+        )
+        rows = [row for each in queued for row in each]
+    colleague.close()
+    assert len(rows) == len(set(rows)) == 60
+    assert workspace.reviews.progress(labels).waiting == 60
+    # Whoever would queue one all the same, as by a fault of ours, can't.
+    item = ReviewItem(dataset_id=labels.dataset_id, row_id=rows[0], selection="pilot", rank=99)
+    session = workspace.database.writing()
+    with pytest.raises(WorkspaceError, match="unique"), session as opened:
+        opened.add(item)
 
 
 def test_a_text_that_postgres_can_t_hold_is_mended(workspace, tmp_path):

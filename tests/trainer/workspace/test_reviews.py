@@ -76,6 +76,20 @@ def test_undo_back_and_skip(workspace, queued):
     assert (progress.waiting, progress.done, progress.skipped) == (10, 0, 0)
 
 
+def test_what_is_taken_back_waits_once_if_it_was_put_into_the_queue_again(workspace, queued):
+    first = workspace.reviews.claim(queued, "ann")
+    workspace.reviews.submit(first.id, 1.0, who="ann", over=0)
+    with workspace.database.writing() as session:
+        record(session, first.row_id, "", NewLabel(0.0, "human", "ben"))
+    assert workspace.reviews.queue(queued, {"disputed": 5}) == [first.row_id]
+    again = workspace.reviews.undo(queued, who="ann")
+    assert (again.row_id, again.id != first.id, again.holder) == (first.row_id, True, "ann")
+    assert [row.id for _, row in workspace.reviews.waiting(queued)].count(first.row_id) == 1
+    assert workspace.datasets.row(first.row_id, queued).label == 0.0
+    # That was all that there was to take back.
+    assert workspace.reviews.undo(queued, who="ann") is None
+
+
 def test_what_was_skipped_comes_back(workspace, queued):
     for _ in range(10):
         workspace.reviews.skip(workspace.reviews.claim(queued, "ann").id, who="ann")

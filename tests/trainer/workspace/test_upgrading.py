@@ -81,7 +81,9 @@ def older(databases):
             REVIEW_ITEMS: [
                 {"dataset_id": 1, "row_id": row, "rank": row, "state": state}
                 for row, state in ((1, "done"), (2, "waiting"), (3, "skipped"))
-            ],
+            ]
+            # Two people had put it there at once, one of them for a random draw.
+            + [{"dataset_id": 1, "row_id": 2, "rank": 4, "selection": "random"}],
             SCORES: [
                 {"dataset_id": 1, "evaluator": name, "version": version, "row_id": 1, "score": 0.5}
                 for name, version in (("tiny", 2), OTHER_ROWS)
@@ -115,6 +117,7 @@ def test_labels_are_moved_to_their_criterion_and_none_is_lost(older, tmp_path):
     ]
     progress = workspace.reviews.progress(faithful)
     assert (progress.waiting, progress.done, progress.skipped) == (1, 1, 1)
+    assert [item.selection for item, _ in workspace.reviews.waiting(faithful)] == ["random"]
     assert workspace.reviews.progress(toxic).total == 0
     assert workspace.scores.given(faithful) == {("tiny", 2): 1, OTHER_ROWS: 1}
     assert workspace.scores.given(toxic) == {("tiny", 2): 1}

@@ -20,8 +20,9 @@ from tipstaff_trainer.workspace.upgrading import upgrade
 _PATIENCE = 20
 # A writer that waits looks again after a tenth of a second (sqlite3_busy_timeout).
 _NOTICED = 0.11
-# Any number that is no other program's in the same PostgreSQL database.
+# Any numbers that are no other program's in the same PostgreSQL database.
 _SET_UP_LOCK = 20_260_101
+_DATASET_LOCK = 20_260_102
 
 
 class Database:
@@ -71,6 +72,15 @@ class Database:
         """
         with _plainly(), self._write.begin() as session:
             yield session
+
+    def one_at_a_time(self, session: Session, dataset: int) -> None:
+        """Has a transaction wait until no other that asks for this is at the data set.
+
+        SQLite has one writer anyway.
+        """
+        if not self.is_sqlite:
+            lock = text(f"SELECT pg_advisory_xact_lock({_DATASET_LOCK}, CAST(:dataset AS integer))")
+            session.execute(lock, {"dataset": dataset % 2**31})
 
     def let_others_write(self) -> None:
         """Leaves SQLite alone for as long as others who wait to write take to notice."""

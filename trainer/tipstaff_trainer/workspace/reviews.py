@@ -90,6 +90,8 @@ class Reviews:
             WorkspaceError: A kind is none, or the rows can't be ranked so.
         """
         with self._database.writing() as session:
+            # Whoever chooses next sees what is chosen here, and takes other rows.
+            self._database.one_at_a_time(session, labels.dataset_id)
             chosen = choose(
                 session,
                 labels,
@@ -241,6 +243,8 @@ class Reviews:
             The item, held for them; None when there is nothing to take back.
         """
         with self._database.writing() as session:
+            # Else the row might be put into the queue while it comes back to it.
+            self._database.one_at_a_time(session, labels.dataset_id)
             item = session.scalar(
                 _finished_by(labels.of(ReviewItem), who).limit(1).with_for_update()
             )
@@ -250,6 +254,9 @@ class Reviews:
                 over = session.get_one(RowLabel, (item.row_id, item.criterion)).last_label
                 taken_back = NewLabel(None, "human", who, item.selection, over)
                 record(session, item.row_id, item.criterion, taken_back)
+                if (again := _waiting_again(session, item)) is not None:
+                    item.finished_at = None
+                    item = again
             item.state, item.finished_at = "waiting", None
             item.holder, item.held_until = who, now() + _HELD
             return item
@@ -275,6 +282,16 @@ def _finished_by(these: ColumnElement[bool], who: str) -> Select[ReviewItem]:
             ReviewItem.finished_at.is_not(None),
         )
         .order_by(ReviewItem.finished_at.desc(), ReviewItem.id.desc())
+    )
+
+
+def _waiting_again(session: Session, item: ReviewItem) -> ReviewItem | None:
+    """The place in the queue that the row of an item that is done was given since."""
+    return session.scalar(
+        select(ReviewItem)
+        .where(ReviewItem.row_id == item.row_id, ReviewItem.criterion == item.criterion)
+        .where(ReviewItem.state != "done")
+        .with_for_update()
     )
 
 

@@ -33,6 +33,7 @@ from sqlalchemy import (
     String,
     Text,
     and_,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -41,6 +42,7 @@ from sqlalchemy.types import TypeDecorator
 JobState = Literal["queued", "running", "done", "failed", "stopped"]
 JobKind = Literal["label", "train", "score", "evaluate", "serve"]
 
+_NOT_DONE = text("state <> 'done'")
 # SQLite counts rows up by itself only where the key is an INTEGER.
 _Key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -296,6 +298,14 @@ class ReviewItem(Table):
     __table_args__ = (
         Index("review_items_place", "dataset_id", "criterion", "state", "rank"),
         Index("review_items_row", "row_id"),
+        # A row is asked about once at a time; it may come again when somebody has seen it.
+        Index(
+            "review_items_once",
+            *("row_id", "criterion"),
+            unique=True,
+            sqlite_where=_NOT_DONE,
+            postgresql_where=_NOT_DONE,
+        ),
     )
 
     id: Mapped[int] = mapped_column(_Key, primary_key=True)

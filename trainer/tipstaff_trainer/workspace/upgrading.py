@@ -61,7 +61,25 @@ def _add_indexes(connection: Connection) -> None:
         indexes = {each["name"] for each in there.get_indexes(table.name)}
         for index in table.indexes:
             if index.name not in indexes:
+                if index.name == "review_items_once":
+                    _ask_once(connection)
                 index.create(connection)
+
+
+def _ask_once(connection: Connection) -> None:
+    """Takes rows out of the queue that wait in it twice, as two people could put them there."""
+    other = (
+        "EXISTS (SELECT 1 FROM review_items AS other WHERE other.row_id = review_items.row_id "
+        "AND other.criterion = review_items.criterion AND other.state <> 'done' AND {})"
+    )
+    drawn = other.format("other.selection = 'random'")
+    earlier = other.format("other.id < review_items.id")
+    for words in (
+        # One that was drawn stays so.
+        f"UPDATE review_items SET selection = 'random' WHERE state <> 'done' AND {drawn}",
+        f"DELETE FROM review_items WHERE state <> 'done' AND {earlier}",
+    ):
+        connection.execute(text(words))
 
 
 def _columns(connection: Connection, table: str) -> set[str]:
