@@ -42,11 +42,19 @@ class Serving(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One evaluator of a repository: its versions in order, and the one that serves, if any."""
+    """One evaluator of a repository.
+
+    Attributes:
+        name: The evaluator's.
+        versions: Its versions in order.
+        serving: The one that serves, None if none does or it can't be told.
+        damage: Why it can't be told, else empty.
+    """
 
     name: str
     versions: tuple[int, ...]
     serving: int | None
+    damage: str = ""
 
 
 def publish(bundle: Path, repository: Path, *, promote: bool = False, force: bool = False) -> int:
@@ -230,15 +238,12 @@ def versions(repository: Path, name: str) -> tuple[int, ...]:
 
 
 def contents(repository: Path) -> tuple[Published, ...]:
-    """All evaluators of a repository, by name.
+    """All evaluators of a repository, by name; one whose `serving.json` is damaged says so.
 
     Raises:
-        RepositoryError: The repository or one of its `serving.json` can't be read.
+        RepositoryError: The repository can't be read.
     """
-    return tuple(
-        Published(name, versions(repository, name), serving_version(repository, name))
-        for name in names(repository)
-    )
+    return tuple(_published(repository, name) for name in names(repository))
 
 
 def check_name(name: str) -> None:
@@ -263,6 +268,14 @@ def is_published(bundle: Bundle) -> bool:
     """Whether a bundle's folder is a version's in a repository, by its name and its parent's."""
     path = bundle.path.resolve()
     return path.parent.name == bundle.manifest.name and bool(_VERSION.fullmatch(path.name))
+
+
+def _published(repository: Path, name: str) -> Published:
+    found = versions(repository, name)
+    try:
+        return Published(name, found, serving_version(repository, name))
+    except RepositoryError as error:
+        return Published(name, found, None, str(error))
 
 
 def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int | None:

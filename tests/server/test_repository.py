@@ -132,6 +132,10 @@ def test_an_unreadable_serving_file_is_named_and_repaired_by_promoting(repo, bun
     (repo / "tiny" / "serving.json").write_text(content)
     with pytest.raises(RepositoryError, match=r"tiny/serving\.json: .*promote"):
         repository.serving_version(repo, "tiny")
+    # The others are seen all the same.
+    (published,) = repository.contents(repo)
+    assert (published.versions, published.serving) == ((1,), None)
+    assert "serving.json" in published.damage
     assert repository.promote(repo, "tiny", 1) is None
     assert repository.serving_version(repo, "tiny") == 1
 

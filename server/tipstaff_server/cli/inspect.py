@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what is there.
 
+    Returns:
+        1 where a repository doesn't say which version of an evaluator serves, as it should.
+
     Raises:
         TipstaffError: It is neither bundle nor repository, or is damaged.
     """
@@ -33,9 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
     path: Path = args.path
     if path.is_dir() and not (path / MANIFEST_FILE).exists() and _holds_evaluators(path):
-        _show_repository(path, as_json=args.json)
-    else:
-        _show_bundle(Bundle.open(path), as_json=args.json)
+        return _show_repository(path, as_json=args.json)
+    _show_bundle(Bundle.open(path), as_json=args.json)
     return 0
 
 
@@ -46,25 +48,29 @@ def _holds_evaluators(path: Path) -> bool:
     return bool(names(path)) or not any(path.iterdir())
 
 
-def _show_repository(path: Path, *, as_json: bool) -> None:
+def _show_repository(path: Path, *, as_json: bool) -> int:
     import dataclasses
     import json
 
     from tipstaff_server.repository import contents
 
     found = contents(path)
+    damaged = int(any(published.damage for published in found))
     if as_json:
         evaluators = [dataclasses.asdict(published) for published in found]
         print(json.dumps({"repository": str(path), "evaluators": evaluators}))
-        return
+        return damaged
     print(f"{path}: repository of {len(found)} evaluator{'s' * (len(found) != 1)}")
     for published in found:
         versions = ", ".join(
             f"{version} (serves)" if version == published.serving else str(version)
             for version in published.versions
         )
-        none = "" if published.serving else "; none serves yet"
+        none = "" if published.serving or published.damage else "; none serves yet"
         print(f"  {published.name:<20} {versions}{none}")
+        if published.damage:
+            print(f"    damaged: {published.damage}")
+    return damaged
 
 
 def _show_bundle(bundle: Bundle, *, as_json: bool) -> None:

@@ -69,6 +69,21 @@ def test_serve_explains_its_flags_with_their_defaults(capsys):
         assert words in shown
 
 
+def test_inspecting_a_repository_shows_all_of_it_beside_what_is_damaged(bundle, tmp_path, capsys):
+    repo = tmp_path / "repo"
+    for path in (bundle, make_bundle(tmp_path / "other", name="other")):
+        assert main(["publish", str(path), str(repo), "--promote"]) == 0
+    (repo / "tiny" / "serving.json").write_text("{")
+    capsys.readouterr()
+    assert main(["inspect", str(repo)]) == 1
+    shown = capsys.readouterr().out
+    assert "other                1 (serves)" in shown
+    assert "tiny/serving.json: " in shown
+    assert main(["inspect", str(repo), "--json"]) == 1
+    evaluators = json.loads(capsys.readouterr().out)["evaluators"]
+    assert [bool(each["damage"]) for each in evaluators] == [False, True]
+
+
 def test_inspecting_a_bundle(tmp_path, capsys):
     certificate = Certificate(
         max_false_pass=0.05, max_false_block=0.1, confidence=0.95, n=240, date="2026-01-01"
@@ -119,5 +134,5 @@ def test_inspecting_a_repository(bundle, tmp_path, capsys):
     assert " ".join(lines(capsys)[1].split()) == "tiny 1 (serves), 2"
     assert main(["inspect", str(repo), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["evaluators"] == [
-        {"name": "tiny", "versions": [1, 2], "serving": 1}
+        {"name": "tiny", "versions": [1, 2], "serving": 1, "damage": ""}
     ]

@@ -169,8 +169,40 @@ def test_a_version_is_laid_aside_unless_it_is_online(visit, workspace, tmp_path)
 def test_rows_are_seen_beside_a_damaged_repository(visit, workspace, dataset, tmp_path):
     repository.publish(make_bundle(tmp_path / "1"), workspace.repository, promote=True)
     (workspace.repository / "tiny" / repository.SERVING_FILE).write_text("{")
-    page = visit().get(f"/datasets/{dataset.id}")
+    browser = visit()
+    page = browser.get(f"/datasets/{dataset.id}")
     assert (page.status_code, "what the other rows say" in page.text) == (200, True)
+    assert "tiny version 1" in page.text
+
+
+def test_it_is_said_where_it_can_t_be_told_which_version_is_online_and_mended_by_promoting(
+    visit, workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workspace.serving, "start", lambda **_: None)
+    bundle = make_bundle(tmp_path / "tiny")
+    for _ in range(2):
+        repository.publish(bundle, workspace.repository, promote=True)
+    other = make_bundle(tmp_path / "other", name="other")
+    repository.publish(other, workspace.repository, promote=True)
+    damaged = workspace.repository / "tiny" / repository.SERVING_FILE
+    damaged.write_text('{"version": 2')
+    browser = visit()
+    for address in ("/evaluators", "/evaluators/tiny/2"):
+        page = browser.get(address)
+        assert (page.status_code, "can’t be told which version is online" in page.text) == (
+            200,
+            True,
+        )
+        assert "promote a version again to repair it" in page.text
+    assert "can’t be told" not in browser.get("/evaluators/other/1").text
+    for address in ("/playground", "/datasets", "/jobs"):
+        assert browser.get(address).status_code == 200
+    refused = browser.post("/evaluators/tiny/1/archive", data=hidden(page.text))
+    assert "promote a version again" in refused.text
+    mended = browser.post("/evaluators/tiny/1/promote", data=hidden(page.text))
+    assert "tiny version 1 is online" in mended.text
+    assert "can’t be told" not in mended.text
+    assert repository.versions(workspace.repository, "tiny") == (1, 2)
 
 
 def test_a_damaged_version_is_seen_and_laid_aside(visit, workspace, tmp_path):

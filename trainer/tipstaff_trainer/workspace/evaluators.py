@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tipstaff.errors import TipstaffError
 from tipstaff_server import gate, repository
+from tipstaff_server.errors import RepositoryError
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
 from tipstaff_server.evaluator.cases import Case, Outcome, bundle_cases
 from tipstaff_server.evaluator.manifest import CARD_FILE, Manifest
@@ -24,6 +25,7 @@ class EvaluatorVersion:
         serving: Whether it is the one that serves.
         manifest: What it says of itself; None where its bundle is damaged.
         damage: What is wrong with it, else empty.
+        unknown: Why it can't be told which version serves, else empty.
     """
 
     name: str
@@ -31,6 +33,7 @@ class EvaluatorVersion:
     serving: bool
     manifest: Manifest | None
     damage: str = ""
+    unknown: str = ""
 
 
 class Evaluators:
@@ -46,6 +49,8 @@ class Evaluators:
 
     def published(self) -> Sequence[repository.Published]:
         """Each evaluator's name, its versions' numbers and which serves, without looking inside.
+
+        One where that can't be told says why.
 
         Raises:
             RepositoryError: The repository can't be read.
@@ -78,6 +83,16 @@ class Evaluators:
         if version not in found:
             raise WorkspaceError(f"there is no version {version} of an evaluator {name!r}")
         return version
+
+    def serving(self, name: str) -> int | None:
+        """The version that serves; None where none does, and where it can't be told.
+
+        Then a version that is to serve is held against none, and promoting one mends it.
+        """
+        try:
+            return repository.serving_version(self._repository, name)
+        except RepositoryError:
+            return None
 
     def path(self, name: str, version: int) -> Path:
         """Where a version's bundle is."""
@@ -118,7 +133,7 @@ class Evaluators:
             InvalidRequest: A case has none of the fields that it reads; names it.
         """
         candidate = Bundle.open(self.path(name, self.find(name, version)))
-        serving = repository.serving_version(self._repository, name)
+        serving = self.serving(name)
         outcomes = gate.try_cases(candidate, None if serving is None else self.path(name, serving))
         self._tried[name, version] = outcomes
         return outcomes
@@ -131,6 +146,9 @@ class Evaluators:
         serving = published.serving == version
         try:
             manifest = read_manifest(self.path(published.name, version))
-            return EvaluatorVersion(published.name, version, serving, manifest)
+            damage = ""
         except TipstaffError as error:
-            return EvaluatorVersion(published.name, version, serving, None, str(error))
+            manifest, damage = None, str(error)
+        return EvaluatorVersion(
+            published.name, version, serving, manifest, damage, published.damage
+        )

@@ -62,7 +62,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
             cases=cases,
         )
     version = _published(bundle, workspace)
-    serving = repository.serving_version(workspace.repository, name)
+    serving = workspace.evaluators.serving(name)
     versions = [version] if serving in (None, version) else [version, serving]
     measured = (
         measure(workspace, job, name, versions, test_rows, data=f"{labels.title}, test rows")
