@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,15 +15,16 @@ import pytest
 from judge_rows import capitals
 from judge_server import Behaviour, JudgeServer
 from running_server import wait_until
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
 from tipstaff_trainer.judge import endpoint as judge_endpoint
 from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.workspace import Workspace, label_job, run_job
+from tipstaff_trainer.workspace.labels import NewLabel, record
 from tipstaff_trainer.workspace.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.tables import Job, Label
+from tipstaff_trainer.workspace.tables import Job, Label, ReviewItem, Row
 
 
 @pytest.fixture
@@ -107,18 +109,50 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, label
     assert said.count("because of") == len(examples)
 
 
-def test_rows_to_test_and_to_certify_on_are_no_examples(workspace, dataset, labels):
-    workspace.reviews.queue(labels, {"pilot": 20, "random": 10})
-    while item := workspace.reviews.claim(labels, "ann"):
-        workspace.reviews.submit(item.id, float(item.id % 2), who="ann", over=0)
-    workspace.split(dataset, test_size=0.5)
-    test = {row.key for row in workspace.datasets.rows(labels, only="test")}
-    stored = workspace.datasets.rows(labels, only="human")
-    pilot = {row.key for row in stored if row.selection == "pilot"}
-    assert pilot & test
-    shown = {row.id for row in label_job._examples(workspace, labels, 20)}
-    assert shown
-    assert shown <= pilot - test
+def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
+    workspace, tmp_path, capsys
+):
+    """Rows come in pairs; the second of a pair is a reviewed row's twin."""
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(
+        "\n".join(
+            json.dumps({"id": n, "output": f"word{n} text{n}", "group": f"g{n // 2}"})
+            for n in range(20)
+        )
+    )
+    labels = workspace.add_criterion(workspace.upload_dataset(file), "faithfulness")
+    rows = list(workspace.datasets.rows(labels))
+    with workspace.database.writing() as session:
+        for n, row in enumerate(rows):
+            if n % 2 == 0:
+                new = NewLabel(float(n % 4 == 0), "human", "ann", "pilot")
+                record(session, row.id, "faithfulness", new)
+        drawn = NewLabel(1.0, "human", "ann", "random")
+        record(session, rows[1].id, "faithfulness", drawn)
+        # By another criterion it says nothing here.
+        session.add(item(rows[3], "toxicity"))
+        # To be reviewed yet.
+        session.add(item(rows[5], "faithfulness"))
+        # The first is reviewed itself, of the other pair the twin is kept.
+        kept = Row.id.in_([rows[6].id, rows[9].id])
+        session.execute(update(Row).where(kept).values(part="test"))
+    shown = {row.group for row in label_job._examples(workspace, labels, 20)}
+    assert shown == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
+    assert "6 examples, 2 of them good" in capsys.readouterr().out
+    with workspace.database.writing() as session:
+        session.execute(update(Row).where(Row.position % 2 == 1).values(part="test"))
+    assert not label_job._examples(workspace, labels, 20)
+    assert "kept for honest numbers" in capsys.readouterr().out
+
+
+def item(row, criterion):
+    return ReviewItem(
+        dataset_id=row.dataset_id,
+        row_id=row.id,
+        criterion=criterion,
+        selection="random",
+        rank=0,
+    )
 
 
 def test_a_job_s_messages_name_no_flags():

@@ -85,6 +85,13 @@ def choose(
     return [both[place] for place in spread(range(len(drawn)), range(len(drawn), len(both)))]
 
 
+def drawn_before(session: Session, labels: LabelSet) -> set[int]:
+    """The rows that were drawn at random so far, whether a person has seen them by now or not."""
+    drawn = select(RowLabel.row_id).where(labels.of(RowLabel), RowLabel.selection == "random")
+    asked = select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.selection == "random")
+    return {*session.scalars(drawn), *session.scalars(asked)}
+
+
 def _drawn(
     session: Session, labels: LabelSet, count: int, generator: random.Random
 ) -> list[Chosen]:
@@ -93,15 +100,7 @@ def _drawn(
     It is over all rows, so that its labels speak for the data set: a row in it that a person has
     labelled before isn't asked again, but counts as drawn.
     """
-    before = set(
-        session.scalars(
-            select(RowLabel.row_id).where(labels.of(RowLabel), RowLabel.selection == "random")
-        )
-    ) | set(
-        session.scalars(
-            select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.selection == "random")
-        )
-    )
+    before = drawn_before(session, labels)
     found = session.execute(
         select(Row.id, RowLabel.label_source)
         .outerjoin(RowLabel, labelled_by(labels.criterion))

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.data import without_groups_of
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge import (
     JudgedRow,
@@ -25,6 +26,7 @@ from tipstaff_trainer.judge import (
     label_rows,
 )
 from tipstaff_trainer.judge.prompt import NOTE_COLUMN
+from tipstaff_trainer.workspace.candidates import drawn_before
 from tipstaff_trainer.workspace.criteria import judge_form
 from tipstaff_trainer.workspace.labels import NewLabel, record
 from tipstaff_trainer.workspace.rows import as_labelled
@@ -218,19 +220,36 @@ class _Told:
 
 
 def _examples(workspace: Workspace, labels: LabelSet, count: int) -> Sequence[LabelledRow]:
-    """Rows that people have labelled by the criterion, as examples for the judge."""
-    if not count:
+    """Rows that people have labelled by the criterion, as examples for the judge.
+
+    None that is there to measure or to certify by, and none of such a row's group, whether it has
+    a label by now or not: a judge that was taught by it would agree with people better there than
+    elsewhere.
+    """
+    by_people = workspace.datasets.rows(labels, only="human")
+    if not count or next(by_people, None) is None:
         return ()
-    reviewed = [
-        as_labelled(row)
-        for row in workspace.datasets.rows(labels, only="human")
-        if row.part != "test"
-    ]
+    with workspace.database.reading() as session:
+        drawn = drawn_before(session, labels)
+    reviewed, held_out = [], []
+    for row in workspace.datasets.rows(labels):
+        if row.part == "test" or row.id in drawn:
+            held_out.append(as_labelled(row))
+        elif row.label_source == "human":
+            reviewed.append(as_labelled(row))
+    reviewed = without_groups_of(reviewed, held_out)
     # Those that the pilot asked about are there for this.
     pilot = [row for row in reviewed if row.selection == "pilot"]
-    return [
-        _with_note(workspace, labels, each) for each in choose_examples(pilot or reviewed, count)
-    ]
+    chosen = choose_examples(pilot or reviewed, count)
+    print(f"{len(chosen)} examples, {sum(row.good for row in chosen)} of them good", flush=True)
+    if not chosen:
+        print(
+            "warning: each row that people have reviewed is kept for honest numbers, as it is of "
+            "the test part or was drawn at random, or is of such a row's group: review others, as "
+            "a pilot's or ranked ones",
+            flush=True,
+        )
+    return [_with_note(workspace, labels, each) for each in chosen]
 
 
 def _with_note(workspace: Workspace, labels: LabelSet, row: LabelledRow) -> LabelledRow:
