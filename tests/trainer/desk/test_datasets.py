@@ -89,7 +89,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     browser = visit()
     here = f"/datasets/{dataset.id}"
     page = browser.get(here).text
-    assert "Nobody has said what its labels were given by" in page
+    assert "Nobody has said by which criterion its labels were given" in page
     refused = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
     assert "say so first" in refused.text
     said = hidden(page) | {"by": "faithfulness", "action": "name"}

@@ -22,6 +22,7 @@ from tipstaff_trainer.judge import endpoint as judge_endpoint
 from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.workspace import Workspace, label_job, run_job
+from tipstaff_trainer.workspace.examples import reviewed_examples
 from tipstaff_trainer.workspace.labels import NewLabel, record
 from tipstaff_trainer.workspace.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.tables import Job, Label, ReviewItem, Row
@@ -101,7 +102,7 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, label
         note = f"because of {index}"
         workspace.reviews.submit(item.id, float(index % 2), who="ann", over=0, reason=note)
     criterion = load_criterion("answer-correctness")
-    examples = label_job._examples(workspace, labels, 20)
+    examples = reviewed_examples(workspace, labels, 20)
     # None of the examples, nor of their groups: such a row isn't shown itself.
     other = replace(capitals(1)[0], id="other", group="other")
     said = str(Prompt(criterion, "json", tuple(examples)).messages(other))
@@ -136,12 +137,12 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
         # The first is reviewed itself, of the other pair the twin is kept.
         kept = Row.id.in_([rows[6].id, rows[9].id])
         session.execute(update(Row).where(kept).values(part="test"))
-    shown = {row.group for row in label_job._examples(workspace, labels, 20)}
+    shown = {row.group for row in reviewed_examples(workspace, labels, 20)}
     assert shown == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
     assert "6 examples, 2 of them good" in capsys.readouterr().out
     with workspace.database.writing() as session:
         session.execute(update(Row).where(Row.position % 2 == 1).values(part="test"))
-    assert not label_job._examples(workspace, labels, 20)
+    assert not reviewed_examples(workspace, labels, 20)
     assert "kept for honest numbers" in capsys.readouterr().out
 
 

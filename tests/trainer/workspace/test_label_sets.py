@@ -12,6 +12,7 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import evaluate_job, label_job, score_job, train_job
 from tipstaff_trainer.workspace.candidates import choose
+from tipstaff_trainer.workspace.examples import reviewed_examples
 from tipstaff_trainer.workspace.labels import NewLabel, record
 from tipstaff_trainer.workspace.rows import as_labelled
 from tipstaff_trainer.workspace.scores import OTHER_ROWS
@@ -160,7 +161,7 @@ def test_rows_are_ranked_by_its_own_judges(workspace, both):
 
 def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
     for labels, value in zip(both, (1.0, 0.0), strict=True):
-        examples = label_job._examples(workspace, labels, 20)
+        examples = reviewed_examples(workspace, labels, 20)
         assert examples
         assert {row.label for row in examples} == {value}
         notes = {text for row in examples for text in row.extra.values() if "for " in text}

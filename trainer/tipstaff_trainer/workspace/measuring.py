@@ -14,8 +14,9 @@ from tipstaff_trainer.report.contents import doubts, make_report
 from tipstaff_trainer.report.metrics import classification_metrics
 from tipstaff_trainer.report.page import write_report
 from tipstaff_trainer.report.scored import ScoredRows
+from tipstaff_trainer.workspace.job_calls import COMPARISON_FOLDER, REPORT_FOLDER
 from tipstaff_trainer.workspace.tables import Job
-from tipstaff_trainer.workspace.workspace import COMPARISON_FOLDER, REPORT_FOLDER, Workspace
+from tipstaff_trainer.workspace.workspace import Workspace
 
 
 def measure(

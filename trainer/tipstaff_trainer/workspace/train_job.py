@@ -22,10 +22,11 @@ from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.pipeline import train_evaluator
 from tipstaff_trainer.workspace.cases import told
+from tipstaff_trainer.workspace.job_calls import BUNDLE_FOLDER
 from tipstaff_trainer.workspace.measuring import measure
 from tipstaff_trainer.workspace.rows import as_labelled
 from tipstaff_trainer.workspace.tables import Job, LabelSet
-from tipstaff_trainer.workspace.workspace import BUNDLE_FOLDER, Workspace
+from tipstaff_trainer.workspace.workspace import Workspace
 
 
 def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:

@@ -11,8 +11,8 @@ from tipstaff_trainer.desk.asked import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.curves import Curves
+from tipstaff_trainer.workspace.job_calls import COMPARISON_FOLDER, REPORT_FOLDER
 from tipstaff_trainer.workspace.tables import Job
-from tipstaff_trainer.workspace.workspace import COMPARISON_FOLDER, REPORT_FOLDER
 
 _READABLE = {
     (REPORT_FOLDER, "index.html"),
