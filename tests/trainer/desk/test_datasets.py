@@ -216,3 +216,13 @@ def test_a_damaged_version_is_seen_and_laid_aside(visit, workspace, tmp_path):
     assert (page.status_code, "Model card" in page.text) == (200, False)
     aside = browser.post("/evaluators/tiny/1/archive", data=hidden(page.text))
     assert "repository/tiny/archived-1" in aside.text
+
+
+def test_too_few_reviewed_rows_to_relabel_by_are_told_on_the_form(visit, workspace, dataset):
+    browser = visit()
+    form = hidden(browser.get("/evaluators").text) | {"name": "a", "columns": "output"}
+    asked = form | {"dataset": f"{dataset.id}/", "relabel": "yes"}
+    refused = browser.post("/evaluators", data=asked)
+    assert (refused.status_code, "people reviewed 0" in refused.text) == (400, True)
+    assert 'name="relabel" value="yes" checked' in refused.text
+    assert not workspace.jobs.recent()

@@ -227,6 +227,18 @@ class Datasets:
             if row.label is not None and part in ("", row.part)
         ]
 
+    def reviewed_draw(self, labels: LabelSet) -> int:
+        """How many of a judge's rows to train on were drawn at random and labelled by people."""
+        query = (
+            select(func.count())
+            .select_from(RowLabel)
+            .join(Row, Row.id == RowLabel.row_id)
+            .where(labels.of(RowLabel), RowLabel.label_source == "human", Row.part == "train")
+            .where(RowLabel.selection == "random", RowLabel.judge_label.is_not(None))
+        )
+        with self._database.reading() as session:
+            return session.scalar(query) or 0
+
     def split(self, dataset: Dataset, *, test_size: float, seed: int = 0) -> list[str]:
         """Sets rows aside for testing, whole groups on one side; a new split replaces the old.
 

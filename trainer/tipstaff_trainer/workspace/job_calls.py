@@ -29,7 +29,7 @@ from tipstaff_trainer.workspace.data_set_calls import DataSetCalls
 from tipstaff_trainer.workspace.label_sets import chosen
 from tipstaff_trainer.workspace.opening import AnyDataset
 from tipstaff_trainer.workspace.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.tables import Job, LabelSet
 
 # Where a training's bundle grows, in its job's folder; and what it logs there.
 BUNDLE_FOLDER = "bundle"
@@ -166,6 +166,7 @@ class JobCalls(DataSetCalls):
         settings: Mapping[str, Any] | TrainSettings | None = None,
         cases: Sequence[Case] | str | Path | None = None,
         criterion: str | None = None,
+        relabel: bool = False,
         wait: bool | float = False,
         who: str = "",
     ) -> Job:
@@ -180,11 +181,13 @@ class JobCalls(DataSetCalls):
             cases: Named cases that must hold before the version serves, or a YAML file of them;
                 those kept with the criterion when None.
             criterion: Whose labels are learnt; see `label_set`.
+            relabel: Read the judge's labels by what people said of its rows that were drawn at
+                random, as `tipstaff relabel` does.
             wait: Until it ends; or as many seconds at most.
             who: Whoever starts it.
 
         Raises:
-            WorkspaceError: There are no such labels.
+            WorkspaceError: There are no such labels, or too few to relabel by.
             UsageError: The name, the columns, the settings or a case won't do.
             JobError: It was waited for and failed.
         """
@@ -198,6 +201,8 @@ class JobCalls(DataSetCalls):
         checked = train_settings(settings)
         if labels.labelled == 0:
             raise WorkspaceError(f"{labels.title}: no row has a label yet: label some first")
+        if relabel:
+            self._check_drawn(labels)
         words = self.criteria.get(labels.criterion).criterion if labels.criterion else ""
         named = named_cases(self.cases.of(labels.criterion) if cases is None else cases, fields)
         job = self.jobs.start(
@@ -209,6 +214,7 @@ class JobCalls(DataSetCalls):
                 "name": name,
                 "fields": [field for field in FIELDS if field in fields],
                 "settings": checked.model_dump(mode="json"),
+                "relabel": relabel,
                 # In words.
                 "criterion": words,
                 # None says nothing of cases: then those of the version that serves must hold.
@@ -279,6 +285,23 @@ class JobCalls(DataSetCalls):
     def curves(self, job: Job) -> Curves:
         """What a training has logged so far."""
         return read_curves(self.jobs.folder(job.id) / CURVES_FILE)
+
+    def _check_drawn(self, labels: LabelSet) -> None:
+        """Checks that there is enough to read a judge's labels by; the job looks closer.
+
+        Raises:
+            WorkspaceError: There is not.
+        """
+        # Only now: sklearn, which it needs, takes a while to import.
+        from tipstaff_trainer.judge.relabelling import FEWEST_DRAWN
+
+        drawn = self.datasets.reviewed_draw(labels)
+        if drawn < FEWEST_DRAWN:
+            raise WorkspaceError(
+                f"{labels.title}: of the judge's rows to train on that were drawn at random, "
+                f"people reviewed {drawn}: that is too few to relabel by. Review at least "
+                f"{FEWEST_DRAWN}, better 200, that are added to the queue as random"
+            )
 
     def _waited(self, job: Job, wait: bool | float) -> Job:
         if wait is False:

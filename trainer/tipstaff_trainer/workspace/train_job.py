@@ -35,7 +35,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     given = job.parameters
     name, fields = given["name"], tuple(given["fields"])
     labels = workspace.label_set(int(given["dataset"]), given.get("judged_by"))
-    rows = _narrowed(workspace.datasets.labelled(labels, part="train"), fields)
+    rows = _narrowed(_to_train_on(workspace, labels, relabel=given.get("relabel", False)), fields)
     test_rows = _narrowed(workspace.datasets.labelled(labels, part="test"), fields)
     settings = TrainSettings.model_validate(given["settings"])
     # The full evaluator, which teaches the small one, labels them.
@@ -78,6 +78,16 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
         "measured": measured,
         "cases": _outcomes(bundle, cases or ()),
     }
+
+
+def _to_train_on(workspace: Workspace, labels: LabelSet, *, relabel: bool) -> list[Row]:
+    if not relabel:
+        return workspace.datasets.labelled(labels, part="train")
+    # Only now: it is seldom asked for, and takes a while to import.
+    from tipstaff_trainer.workspace.relabelled import relabelled
+
+    stored = workspace.datasets.rows(labels)
+    return relabelled([row for row in stored if row.label is not None and row.part == "train"])
 
 
 def _outcomes(bundle: Bundle, cases: Sequence[Case]) -> list[dict[str, Any]]:

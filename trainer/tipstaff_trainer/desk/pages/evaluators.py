@@ -50,6 +50,7 @@ def train(asked: Asked) -> Response:
             name=asked.text("name"),
             columns=asked.texts("columns"),  # type: ignore[arg-type]
             settings=settings,
+            relabel=asked.text("relabel") == "yes",
             who=asked.who,
         )
     except TipstaffError as error:
@@ -185,5 +186,6 @@ def _overview(asked: Asked, error: str = "") -> Response:
         fields=FIELDS,
         values={name: asked.text(name) for name in ("name", *_SETTINGS)},
         columns=asked.texts("columns") or list(FIELDS),
+        relabel=asked.text("relabel") == "yes",
         error=error,
     )

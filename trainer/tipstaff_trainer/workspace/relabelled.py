@@ -1,0 +1,63 @@
+"""A data set's labels to learn from, the judge's read by what people said of some of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
+from tipstaff_trainer.judge.relabelling import check_reviewed, relabel
+from tipstaff_trainer.label_errors import label_errors
+from tipstaff_trainer.workspace.rows import StoredRow, as_labelled
+
+
+def relabelled(stored: Sequence[StoredRow]) -> list[Row]:
+    """Reads a judge's labels as `judge.relabelling` does, and says in the log what that is worth.
+
+    The second opinion is what the other rows say of each. Nothing is stored: labels stay as they
+    were given, and the next training reads them by what people have said until then.
+
+    Args:
+        stored: Rows with labels by one criterion, none of which is there to test on.
+
+    Returns:
+        All of them in their order: those that people labelled with people's labels, the judge's
+        others with the probability that people would call them good, the rest as they are.
+
+    Raises:
+        DataError: Too few rows of a judge's that were drawn at random were reviewed.
+    """
+    rows = [as_labelled(each) for each in stored]
+    overruled = {
+        each.key: each.judge_label
+        for each in stored
+        if each.label_source == "human" and each.judge_label is not None
+    }
+    people = {row.id: row for row in rows if row.id in overruled}
+    judged = [
+        replace(row, label=overruled[row.id], label_source="judge") if row.id in people else row
+        for row in rows
+    ]
+    check_reviewed(judged, people)
+    suspects = label_errors(judged, find_base(DEFAULT_BASE))
+    opinion = {suspect.row.id: suspect.probability for suspect in suspects}
+    found = relabel(judged, people, [opinion[row.id] for row in judged])
+    changed = sum(old.good != new.good for old, new in zip(rows, found.rows, strict=True))
+    print(
+        f"relabelled: of {found.drawn} rows that were drawn at random people overruled the judge "
+        f"in {found.overruled}; {changed} of its other labels changed side",
+        flush=True,
+    )
+    print(
+        f"log loss of people's labels, by folds: {found.loss:.3f}; by the judge's label alone "
+        f"{found.loss_by_verdict:.3f}",
+        flush=True,
+    )
+    if found.loss >= found.loss_by_verdict:
+        print(
+            "warning: what was learned is no better than the judge's labels alone: review more "
+            "rows, drawn at random, or train on the labels as they are",
+            flush=True,
+        )
+    return found.rows
