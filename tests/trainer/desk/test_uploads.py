@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 
 import pytest
 from desk_forms import hidden
@@ -116,3 +117,26 @@ def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspac
     assert not workspace.datasets.all()
     store(browser, page, name="all", **{"map-output": "reply", "map-ground_truth": "reference"})
     assert workspace.datasets.get("all").rows == 2
+
+
+def test_a_full_disk_is_told_whatever_is_full(visit, workspace, tmp_path, monkeypatch):
+    """Files are spooled where temporary files are, on their way in and on their way out."""
+    browser = visit()
+    form = hidden(browser.get("/datasets").text)
+    rows = b"output\n" + b"\n".join(b"%d %s" % (n, b"x" * 1000) for n in range(6000))
+    brought = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
+    store(browser, brought, name="large")
+    room = tmp_path / "no such folder"
+    monkeypatch.setattr(tempfile, "tempdir", str(room))
+    refused = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
+    assert (refused.status_code, "Make room there and send it again" in refused.text) == (507, True)
+    answer = browser.get("/datasets/1/download/csv")
+    assert (answer.status_code, "Make room there and ask again" in answer.text) == (404, True)
+    monkeypatch.undo()
+    uploads = workspace.folder / "uploads"
+    assert list(uploads.iterdir()) == []
+    uploads.rmdir()
+    uploads.touch()
+    told = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
+    assert (told.status_code, "Nothing of it was kept" in told.text) == (400, True)
+    assert len(browser.get("/datasets/1/download/csv").content) > len(rows)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
@@ -209,30 +208,43 @@ def test_a_log_is_shown_without_what_was_drawn_over(workspace):
 FULL = """
 import resource, signal, sys
 from pathlib import Path
+from sqlalchemy import func, select
 from tipstaff_trainer import Workspace
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace.tables import Row
 workspace = Workspace(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-size = Path(sys.argv[1], "workspace.sqlite-wal").stat().st_size + 20_000
-resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+size = Path(sys.argv[1], "workspace.sqlite-wal").stat().st_size + int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+def stored():
+    with workspace.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(Row))
 try:
     workspace.upload_dataset(sys.argv[2], name="too much")
 except WorkspaceError as error:
     print(error)
+print("left:", stored(), *(each.name for each in workspace.datasets.all()))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print("enough:", workspace.upload_dataset(sys.argv[2], name="enough").rows, stored())
 """
 
 
-def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path):
+@pytest.mark.parametrize(("room", "some"), [(20_000, False), (3_000_000, True)])
+def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path, room, some):
+    """In the first part of a file that comes, or when some are in and can't even be deleted."""
     large = tmp_path / "large.jsonl"
-    large.write_text("\n".join(f'{{"input": "{n} {"x" * 200}"}}' for n in range(3000)))
+    large.write_text("\n".join(f'{{"input": "{n} {"x" * 200}"}}' for n in range(6000)))
     said = subprocess.run(
-        [sys.executable, "-c", FULL, str(workspace.folder), str(large)],
+        [sys.executable, "-c", FULL, str(workspace.folder), str(large), str(room)],
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert said.returncode == 0, said.stderr
     assert "make room on the disk" in said.stdout
-    assert [each.name for each in workspace.datasets.all()] == ["traces"]
+    (left,) = (line.split() for line in said.stdout.splitlines() if line.startswith("left:"))
+    assert left[2:] == ["traces"]
+    assert (int(left[1]) > 60) is some
     assert len(list(workspace.datasets.rows(labels))) == 60
-    assert workspace.upload_dataset(Path(large), name="enough").rows == 3000
+    # The first try is gone when there is room, and the second is all there is.
+    assert "enough: 6000 6060" in said.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -45,6 +46,10 @@ def _endpoint(handler: Handler, open_to_all: bool) -> Callable[[Request], Awaita
             return _signed(
                 asked, asked.page("problem.html", status=413, problem=_too_large(desk, request))
             )
+        except OSError as error:
+            # Files come into a temporary one first.
+            asked = Asked(desk, request, session, {})
+            return _signed(asked, asked.page("problem.html", status=507, problem=_no_room(error)))
         asked = Asked(desk, request, session, form)
         try:
             return _signed(
@@ -142,6 +147,13 @@ def _here(asked: Asked) -> str:
 
 def _holds_files(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+def _no_room(error: OSError) -> str:
+    return (
+        f"What was sent can't be kept in {tempfile.gettempdir()}, where the desk runs: "
+        f"{error.strerror}. Make room there and send it again. Nothing was stored."
+    )
 
 
 def _too_large(desk: Desk, request: Request) -> str:

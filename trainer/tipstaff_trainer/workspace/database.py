@@ -31,12 +31,16 @@ class Database:
     Args:
         url: As SQLAlchemy takes it; a PostgreSQL URL may leave the driver out.
 
+    Attributes:
+        unswept: Data sets that came to nothing here, as on a full disk, and could not be deleted.
+
     Raises:
         WorkspaceError: There is no such database, or it can't be opened.
     """
 
     def __init__(self, url: str) -> None:
         self.url = _with_driver(url)
+        self.unswept: set[int] = set()
         try:
             engine = create_engine(self.url)
         except (ArgumentError, NoSuchModuleError) as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -99,9 +99,11 @@ def _appearing(database: Database, dataset: Dataset, name: str) -> Iterator[Labe
                 .values({"name": name, "state": "ready"})
             )
     except BaseException:
-        # On a full disk not even this may be possible: then it is swept up later.
-        with suppress(WorkspaceError):
+        try:
             _delete(database, dataset.id)
+        except WorkspaceError:
+            # On a full disk not even this may be possible: it goes when there is room again.
+            database.unswept.add(dataset.id)
         raise
 
 
@@ -139,18 +141,23 @@ def hide(database: Database, dataset: Dataset) -> None:
 
 
 def sweep(database: Database) -> None:
-    """Deletes what is hidden for good, and what somebody never brought to an end."""
+    """Deletes what is hidden for good, and what somebody never brought to an end.
+
+    Of an upload that failed in another process that is certain after a day only.
+    """
     with database.reading() as session:
         left = session.scalars(
             select(Dataset.id).where(
                 or_(
                     Dataset.state == "deleted",
+                    Dataset.id.in_(database.unswept),
                     and_(Dataset.state == "loading", Dataset.created_at < now() - _LOADED_WITHIN),
                 )
             )
         ).all()
     for dataset in left:
         _delete(database, dataset)
+        database.unswept.discard(dataset)
 
 
 def _delete(database: Database, dataset: int) -> None:

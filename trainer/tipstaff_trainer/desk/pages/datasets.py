@@ -116,8 +116,16 @@ def download(asked: Asked) -> Response:
     if ending not in formats.FORMATS:
         raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(formats.FORMATS)}")
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  see _pieces
-    formats.dump(asked.workspace.datasets, labels, file, ending, only=asked.text("only", "all"))
-    file.seek(0)
+    try:
+        only = asked.text("only", "all")
+        formats.dump(asked.workspace.datasets, labels, file, ending, only=only)
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise WorkspaceError(
+            f"{labels.title}: can't be written to {tempfile.gettempdir()}, where the desk runs: "
+            f"{error.strerror}. Make room there and ask again"
+        ) from error
     name = quote(f"{labels.title}.{ending}")
     return StreamingResponse(
         _pieces(file),

@@ -60,8 +60,12 @@ def bring(asked: Asked) -> Response:
             shutil.copyfileobj(file.file, out)
         (folder / f"{key}.name").write_text(json.dumps(name), encoding="utf-8")
     except OSError as error:
-        kept.unlink(missing_ok=True)
-        return _refused(asked, f"{name}: can't be stored here: {error.strerror}.")
+        with suppress(OSError):
+            kept.unlink(missing_ok=True)
+            kept.with_suffix(".name").unlink(missing_ok=True)
+        return _refused(
+            asked, f"{name}: can't be stored here: {error.strerror}. Nothing of it was kept."
+        )
     return asked.go(f"/uploads/{key}")
 
 
