@@ -94,6 +94,8 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     assert "say so first" in refused.text
     said = hidden(page) | {"by": "faithfulness", "action": "name"}
     assert "Its labels are by faithfulness." in browser.post(f"{here}/criteria", data=said).text
+    # A page that was opened before is about the same labels.
+    assert "30 labelled" in browser.get(f"{here}?criterion=").text
     added = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
     assert "rows is judged by toxicity" in added.text
     assert "0 labelled, 0 of them by people" in added.text
@@ -121,6 +123,10 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     unsaid = browser.post(f"{here}/queue", data=form)
     assert "say by which of" in unsaid.text
     item = hidden(shown.text)["item"]
+    # What is sent again, and whoever changes their name, comes back to the same criterion.
+    stale = browser.post(str(shown.url), data={"action": "good", "item": item})
+    assert f'action="/review/{dataset.id}?criterion=toxicity"' in stale.text
+    assert f"/name?back=/review/{dataset.id}%3Fcriterion%3Dtoxicity" in shown.text
     elsewhere = f"/review/{dataset.id}?criterion=faithfulness"
     sent = browser.post(elsewhere, data=hidden(shown.text) | {"action": "good", "item": item})
     assert "there is no row" in sent.text

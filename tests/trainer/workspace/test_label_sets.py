@@ -96,6 +96,8 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
     labels = workspace.set_criterion(unsaid, "correctness")
     assert (labels.criterion, labels.labelled, labels.good) == ("correctness", 2, 1)
     assert [row.label for row in workspace.datasets.rows(labels)] == [1.0, 0.0]
+    # A job or a page from before it was said goes on with the same labels.
+    assert workspace.label_set(unsaid, "").criterion == "correctness"
     assert workspace.add_criterion(unsaid, "toxicity").labelled == 0
     with pytest.raises(WorkspaceError, match="by 'correctness', 'toxicity' already"):
         workspace.set_criterion(unsaid, "faithfulness")

@@ -64,6 +64,12 @@ class Asked:
         """The person's name."""
         return self.session.name
 
+    @property
+    def here(self) -> str:
+        """The address that was asked for, with what it says of the criterion."""
+        url = self.request.url
+        return url.path + (f"?{url.query}" if url.query else "")
+
     def number(self, name: str) -> int:
         """A number of the path.
 

@@ -73,16 +73,14 @@ def _answer(asked: Asked, handler: Handler, known: bool, open_to_all: bool) -> R
             "sign_in.html",
             status=401,
             error="You were signed out, as some time has passed." if expired and not known else "",
-            to=_here(asked),
+            to=asked.here,
             kept=_kept(asked),
         )
     if asked.request.method == "POST" and not (open_to_all and wants_token):
         mark = asked.form.get(FORM_MARK, "")
         right = asked.desk.signer.form_mark(asked.session)
         if not isinstance(mark, str) or not hmac.compare_digest(mark.encode(), right.encode()):
-            return asked.page(
-                "send_again.html", status=403, to=asked.request.url.path, kept=_kept(asked)
-            )
+            return asked.page("send_again.html", status=403, to=asked.here, kept=_kept(asked))
     try:
         return handler(asked)
     except TipstaffError as error:
@@ -136,13 +134,6 @@ def _kept(asked: Asked) -> list[tuple[str, str]]:
     form = asked.form
     items = form.multi_items() if isinstance(form, FormData) else []
     return [(name, value) for name, value in items if isinstance(value, str) and name != FORM_MARK]
-
-
-def _here(asked: Asked) -> str:
-    url = asked.request.url
-    if asked.request.method == "POST":
-        return url.path
-    return url.path + (f"?{url.query}" if url.query else "")
 
 
 def _holds_files(request: Request) -> bool:

@@ -21,16 +21,19 @@ from tipstaff_trainer.workspace.tables import (
 def chosen(dataset: Dataset, criterion: str | None) -> LabelSet:
     """A data set's labels by a criterion; those it has when None, if it has but one.
 
+    Where one was asked for that nobody had named, as by a page that was opened before somebody did,
+    it is the one that has the name since.
+
     Raises:
         WorkspaceError: It is not judged by that, or by several and none is named.
     """
     found = {each.criterion: each for each in dataset.label_sets}
-    if criterion is None and len(found) == 1:
+    if not criterion and len(found) == 1:
         return dataset.label_sets[0]
     if criterion is not None and criterion in found:
         return found[criterion]
     names = ", ".join(map(repr, found))
-    if criterion is None:
+    if not criterion:
         raise WorkspaceError(
             f"{dataset.name}: is judged by several criteria: say by which of {names} (criterion)"
         )
