@@ -7,6 +7,7 @@ from desk_forms import hidden
 from tiny_bundle import make_bundle
 
 from tipstaff_server import repository
+from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
 from tipstaff_server.evaluator.cases import Case
 
 HERE = "/criteria/faithfulness/cases"
@@ -79,3 +80,16 @@ def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     assert "0 of 1 named cases" in forced.text
     assert repository.serving_version(workspace.repository, "tiny") == 2
     assert 'class="chip bad">fails' in browser.post("/evaluators/tiny/2/cases", data=form).text
+
+
+def test_a_version_that_judges_by_other_words_says_so_before_it_is_promoted(
+    browser, workspace, tmp_path
+):
+    for version, criterion in enumerate(("It is right.", "It is right.", "It is <kind>."), start=1):
+        bundle = make_bundle(tmp_path / str(version))
+        write_manifest(bundle, read_manifest(bundle).model_copy(update={"criterion": criterion}))
+        repository.publish(bundle, workspace.repository)
+    assert "by other words" not in browser.get("/evaluators/tiny/3").text
+    workspace.promote("tiny", 1)
+    assert "by other words" not in browser.get("/evaluators/tiny/2").text
+    assert "judges by other words: It is right." in browser.get("/evaluators/tiny/3").text
