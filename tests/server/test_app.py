@@ -119,7 +119,7 @@ def test_there_is_no_profile_of_nothing(tmp_path):
 
 
 def test_scores_are_the_same_alone_and_in_batches(start, tmp_path):
-    bundle = make_bundle(tmp_path / "batchable", run_cost=50)
+    bundle = make_bundle(tmp_path / "batchable", run_cost=150)
     server = start(bundle, "--lanes", 1, "--default-deadline-seconds", 30)
     stub, dice = server.stub(), random.Random(0)
 

@@ -152,7 +152,7 @@ def errors_of(done):
 
 def test_help_says_which_values_a_setting_takes():
     done = tipstaff("train", "--help")
-    assert "--marks words|overlap|off" in done.stdout
+    assert "--marks forms|words|overlap|off" in done.stdout
     assert "--bf16 true|false" in done.stdout
     assert "--epochs VALUE" in done.stdout
     assert ".json " in " ".join(done.stdout.split())
