@@ -68,7 +68,7 @@ Words = list[tuple[str, int, int]]
 
 def words_of(text: str, kind: Marks = "words") -> Words:
     """The words of a text, folded, each with where it starts and ends."""
-    if kind == "overlap":
+    if kind in ("overlap", "off"):
         found = _WORD.finditer(text)
         return [(_fold(match.group()), match.start(), match.end()) for match in found]
     words = []
