@@ -41,7 +41,7 @@ from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.judge.relabelling import relabel
 from tipstaff_trainer.judge.review_queue import review_queue
-from tipstaff_trainer.label_errors import label_errors
+from tipstaff_trainer.label_errors import out_of_fold_scores
 
 _LONG = 20
 _PASSED_WHEN_LONG = 0.6
@@ -91,10 +91,10 @@ class World:
     def others_say(self) -> list[float]:
         """Of each row, by the judge's labels of the others; takes minutes where it isn't kept."""
         if not self.others_file.exists():
-            suspects = label_errors(self.judged, find_base(self.settings.base), seed=self.seed)
-            say = {suspect.row.id: suspect.probability for suspect in suspects}
+            base = find_base(self.settings.base)
+            say = out_of_fold_scores(self.judged, base, seed=self.seed)
             self.cache.mkdir(parents=True, exist_ok=True)
-            np.save(self.others_file, [say[row.id] for row in self.judged])
+            np.save(self.others_file, say)
         found: list[float] = np.load(self.others_file).tolist()
         return found
 

@@ -21,10 +21,9 @@ from pathlib import Path
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, read_rows
-from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
 from tipstaff_trainer.judge.agreement import agreement
 from tipstaff_trainer.judge.review_queue import review_queue
-from tipstaff_trainer.label_errors import label_errors
+from tipstaff_trainer.label_errors import out_of_fold_scores
 from tipstaff_trainer.measure import rulings
 
 _SHARES = (0.05, 0.1, 0.2, 0.3)
@@ -55,7 +54,7 @@ def main() -> None:
         ],
     )
     scores = [ruling.score for ruling in scored]
-    others = _out_of_fold(judged)
+    others = out_of_fold_scores(judged)
     heard = {
         "evaluator": {"scores": scores},
         "out_of_fold": {"out_of_fold": others},
@@ -88,14 +87,6 @@ def main() -> None:
             }
         )
     )
-
-
-def _out_of_fold(rows: Sequence[Row]) -> list[float]:
-    probabilities = {
-        suspect.row.id: suspect.probability
-        for suspect in label_errors(rows, find_base(DEFAULT_BASE))
-    }
-    return [probabilities[row.id] for row in rows]
 
 
 def _found(

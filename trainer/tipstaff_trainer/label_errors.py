@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tipstaff.types import FIELDS, Field, Interaction
 from tipstaff_server.evaluator.marks import STOP_WORDS, shared_words, words_of
 from tipstaff_trainer.data import Row, check_trainable, united_groups
-from tipstaff_trainer.distil.encoders import Base
+from tipstaff_trainer.distil.encoders import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.distil.frozen import text_embeddings
 from tipstaff_trainer.errors import DataError
 
@@ -71,16 +71,36 @@ def label_errors(
     Raises:
         DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
     """
-    check_trainable(rows)
-    probabilities = out_of_fold(
-        features([row.interaction for row in rows], base), rows, folds=folds, seed=seed
-    )
+    probabilities = np.array(out_of_fold_scores(rows, base, folds=folds, seed=seed))
     labels = np.array([row.label for row in rows], dtype=float)
     likely, agrees = likely_errors(labels, probabilities), agreement(labels, probabilities)
     return [
         Suspect(rows[index], float(probabilities[index]), float(agrees[index]), bool(likely[index]))
         for index in np.argsort(agrees, kind="stable")
     ]
+
+
+def out_of_fold_scores(
+    rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
+) -> list[float]:
+    """What the other rows say of each: the probability that it is good.
+
+    Args:
+        rows: Labelled, with groups.
+        base: The encoder that reads the texts; the default one when None.
+        folds: Classifiers fitted, each without one part of the rows.
+        seed: Of the folds.
+
+    Returns:
+        In their order.
+
+    Raises:
+        DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
+    """
+    check_trainable(rows)
+    read = features([row.interaction for row in rows], base or find_base(DEFAULT_BASE))
+    found: list[float] = out_of_fold(read, rows, folds=folds, seed=seed).tolist()
+    return found
 
 
 def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:

@@ -28,12 +28,9 @@ from heapq import heapify, heapreplace
 from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 
 from tipstaff_server.batching.queue import DeadlineQueue, Entry
 from tipstaff_server.errors import DeadlineUnreachable, Overloaded
-
-Seconds = npt.NDArray[np.float64]
 
 # Seconds; sooner than this it isn't worth trying again.
 _SOONEST_RETRY = 0.01
@@ -90,7 +87,7 @@ def admit(
         work_ahead -= float(work.sum())
     if position:
         behind = [work_ahead + work for work in _before(entries)]
-        starts = np.array([min(first + work, (total + work) / lanes) for work in behind])
+        starts = [min(first + work, (total + work) / lanes) for work in behind]
     else:
         starts = _starts([entry.work for entry in entries], remaining)
     ends = (start + entry.run for start, entry in zip(starts, entries, strict=True))
@@ -111,8 +108,8 @@ def admit(
             held = len(front[position:])
             planned = _starts(front, remaining)[position:]
             anew = _starts([*front[:position], *own, *front[position:]], remaining)
-            before[:held] |= planned <= latest_starts[:held] - now
-            after[:held] |= anew[position + len(own) :] <= latest_starts[:held] - now
+            before[:held] |= np.array(planned) <= latest_starts[:held] - now
+            after[:held] |= np.array(anew[position + len(own) :]) <= latest_starts[:held] - now
         broken = before & ~after
         if broken.any():
             raise _overloaded(
@@ -129,7 +126,7 @@ def _alone(entries: Sequence[Entry], lanes: int) -> float:
     starts = _starts([entry.work for entry in entries], [0.0] * lanes)
     # In company, where its runs may share one.
     ends = (start + entry.work for start, entry in zip(starts, entries, strict=True))
-    return float(max(*ends, *(entry.alone for entry in entries)))
+    return max(*ends, *(entry.alone for entry in entries))
 
 
 def _before(entries: Sequence[Entry]) -> Iterator[float]:
@@ -137,14 +134,14 @@ def _before(entries: Sequence[Entry]) -> Iterator[float]:
     return accumulate((entry.work for entry in entries[:-1]), initial=0.0)
 
 
-def _starts(works: Sequence[float], remaining: Sequence[float]) -> Seconds:
+def _starts(works: Sequence[float], remaining: Sequence[float]) -> list[float]:
     """When runs that go next start, one after the other, if lanes are busy for so many seconds."""
     free, starts = list(remaining), []
     heapify(free)
     for work in works:
         starts.append(free[0])
         heapreplace(free, free[0] + work)
-    return np.array(starts)
+    return starts
 
 
 def _overloaded(why: str, reason: str, retry_after: float) -> Overloaded:

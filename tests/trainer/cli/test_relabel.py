@@ -9,8 +9,8 @@ import pytest
 from tiny_training import tiny_rows
 
 from tipstaff.cli import main
+from tipstaff_trainer import label_errors
 from tipstaff_trainer.data import read_rows
-from tipstaff_trainer.distil import encoders
 from tipstaff_trainer.judge.records import row_record
 
 
@@ -39,7 +39,7 @@ def words(files, *more):
 
 @pytest.mark.parametrize("opinion", [["--scores", "score"], []])
 def test_rows_that_train_reads(files, bert, monkeypatch, capsys, opinion):
-    monkeypatch.setattr(encoders, "DEFAULT_BASE", str(bert))
+    monkeypatch.setattr(label_errors, "DEFAULT_BASE", str(bert))
     given, out = words(files, *opinion)
     assert main(given) == 0
     said = capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from tiny_training import tiny_rows
 
 from tipstaff.cli import main
-from tipstaff_trainer.distil import encoders
+from tipstaff_trainer import label_errors
 from tipstaff_trainer.judge.records import row_record
 
 WRONG = {"4", "17", "33", "58", "71", "96"}
@@ -35,7 +35,7 @@ def first(capsys, count):
 
 
 def test_scores_and_the_other_rows_together(labels, bert, monkeypatch, capsys):
-    monkeypatch.setattr(encoders, "DEFAULT_BASE", str(bert))
+    monkeypatch.setattr(label_errors, "DEFAULT_BASE", str(bert))
     words = ["review-queue", str(labels), "--random-share", "0", "--count", "12"]
     assert main([*words, "--scores", "score"]) == 0
     alone = {row["id"] for row in first(capsys, 3)}

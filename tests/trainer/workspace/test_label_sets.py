@@ -202,7 +202,7 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
     monkeypatch.setattr(train_job, "train_evaluator", stop)
     monkeypatch.setattr(evaluate_job, "measure", stop)
     monkeypatch.setattr(workspace.evaluators, "find", lambda *_: 1)
-    monkeypatch.setattr("tipstaff_trainer.label_errors.label_errors", stop)
+    monkeypatch.setattr("tipstaff_trainer.label_errors.out_of_fold_scores", stop)
     for name, good in (("faithfulness", True), ("correctness", False)):
         given.clear()
         train = workspace.fine_tune(dataset, name="a", criterion=name)

@@ -53,9 +53,7 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
     labels, _, _, truth = judged
     monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
     real = encoders.find_base
-    monkeypatch.setattr(
-        "tipstaff_trainer.workspace.relabelled.find_base", lambda _: real(str(bert))
-    )
+    monkeypatch.setattr("tipstaff_trainer.label_errors.find_base", lambda _: real(str(bert)))
     given = []
 
     def stop(rows, **_):

@@ -71,7 +71,7 @@ def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, be
     file.write_text("\n".join(map(json.dumps, rows)))
     dataset = workspace.upload_dataset(file)
     real = encoders.find_base
-    monkeypatch.setattr(encoders, "find_base", lambda _: real(str(bert)))
+    monkeypatch.setattr("tipstaff_trainer.label_errors.find_base", lambda _: real(str(bert)))
     labels = workspace.label_set(dataset)
     (scores,) = score_job._by_other_rows(workspace, labels)
     assert [score is None for score in scores.values()] == [False] * 50 + [True] * 10

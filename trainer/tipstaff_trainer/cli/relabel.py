@@ -92,16 +92,9 @@ def _report(before: tuple[Row, ...], found: Relabelled, out: Path) -> None:
     print(
         f"relabelled: {sum(not _by_people(row) for row in found.rows)} rows, {changed} changed side"
     )
-    print(
-        f"log loss of people's labels, by folds: {found.loss:.3f}; by the judge's label alone "
-        f"{found.loss_by_verdict:.3f}"
-    )
-    if found.loss >= found.loss_by_verdict:
-        print(
-            "warning: what was learned is no better than the judge's labels alone: review more "
-            "rows, drawn at random, or train on the labels as they are",
-            file=sys.stderr,
-        )
+    print(found.worth)
+    if found.warning:
+        print(f"warning: {found.warning}", file=sys.stderr)
     print(f"rows: {out}")
 
 

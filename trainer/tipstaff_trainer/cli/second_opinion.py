@@ -58,12 +58,9 @@ def evaluator_scores(rows: Sequence[Row], args: argparse.Namespace) -> list[floa
 def out_of_fold_scores(rows: Sequence[Row]) -> list[float]:
     """What the other rows say of each."""
     # Only now, since torch takes seconds to import.
-    from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
-    from tipstaff_trainer.label_errors import label_errors
+    from tipstaff_trainer import label_errors
 
-    suspects = label_errors(rows, find_base(DEFAULT_BASE))
-    probabilities = {suspect.row.id: suspect.probability for suspect in suspects}
-    return [probabilities[row.id] for row in rows]
+    return label_errors.out_of_fold_scores(rows)
 
 
 def number(row: Row, column: str) -> float:

@@ -58,6 +58,24 @@ class Relabelled:
     loss_by_verdict: float
     loss: float
 
+    @property
+    def worth(self) -> str:
+        """How well people's labels are told, for people."""
+        return (
+            f"log loss of people's labels, by folds: {self.loss:.3f}; by the judge's label alone "
+            f"{self.loss_by_verdict:.3f}"
+        )
+
+    @property
+    def warning(self) -> str:
+        """Why the labels had better stay as they are; empty where nothing speaks for it."""
+        if self.loss >= self.loss_by_verdict:
+            return (
+                "what was learned is no better than the judge's labels alone: review more rows, "
+                "drawn at random, or train on the labels as they are"
+            )
+        return ""
+
 
 def relabel(
     rows: Sequence[Row],

@@ -260,12 +260,12 @@ class Datasets:
         rows = [as_labelled(row) for row in self.rows(most)]
         _, test = split_rows(rows, test_size, seed=seed)
         keys = [row.id for row in test]
-        warnings = self._check_split(most, keys, test_size)
+        warnings = _check_split(rows, keys, test_size)
         for labels in dataset.label_sets:
             if labels is not most:
                 # Perhaps of a few labels, which are no reason to split otherwise.
                 try:
-                    found = self._check_split(labels, keys, test_size)
+                    found = _check_split(self.labelled(labels), keys, test_size)
                 except DataError as error:
                     found = [str(error)]
                 warnings += [f"{labels.criterion}: {each}" for each in found]
@@ -284,10 +284,11 @@ class Datasets:
             session.execute(update(Dataset).where(Dataset.id == dataset.id).values(test=len(keys)))
         return warnings
 
-    def _check_split(self, labels: LabelSet, test: Collection[str], size: float) -> list[str]:
-        rows, test = self.labelled(labels), frozenset(test)
-        sides = [[row for row in rows if (row.id in test) is side] for side in (False, True)]
-        return check_split(sides[0], sides[1], size, name="test") if all(sides) else []
+
+def _check_split(rows: Sequence[LabelledRow], test: Collection[str], size: float) -> list[str]:
+    test, known = frozenset(test), [row for row in rows if row.labelled]
+    sides = [[row for row in known if (row.id in test) is side] for side in (False, True)]
+    return check_split(sides[0], sides[1], size, name="test") if all(sides) else []
 
 
 def _named(name: str) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.database import Database
-from tipstaff_trainer.workspace.scores import stored_as
+from tipstaff_trainer.workspace.scores import OTHER_ROWS, stored_as
 from tipstaff_trainer.workspace.tables import (
     Dataset,
     Label,
@@ -110,7 +110,7 @@ def _rename(session: Session, dataset: int, criterion: str) -> None:
             execution_options={"synchronize_session": False},
         )
     # What the other rows said is kept by criterion; it is asked for again when it is wanted.
-    other, _ = stored_as("", "", 0)
+    other, _ = stored_as("", *OTHER_ROWS)
     session.execute(
         delete(RowScore).where(RowScore.dataset_id == dataset, RowScore.evaluator == other)
     )

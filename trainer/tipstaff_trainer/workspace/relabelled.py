@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
 from tipstaff_trainer.judge.relabelling import check_reviewed, relabel
-from tipstaff_trainer.label_errors import label_errors
+from tipstaff_trainer.label_errors import out_of_fold_scores
 from tipstaff_trainer.workspace.rows import StoredRow, as_labelled
 
 
@@ -40,24 +39,14 @@ def relabelled(stored: Sequence[StoredRow]) -> list[Row]:
         for row in rows
     ]
     check_reviewed(judged, people)
-    suspects = label_errors(judged, find_base(DEFAULT_BASE))
-    opinion = {suspect.row.id: suspect.probability for suspect in suspects}
-    found = relabel(judged, people, [opinion[row.id] for row in judged])
+    found = relabel(judged, people, out_of_fold_scores(judged))
     changed = sum(old.good != new.good for old, new in zip(rows, found.rows, strict=True))
     print(
         f"relabelled: of {found.drawn} rows that were drawn at random people overruled the judge "
         f"in {found.overruled}; {changed} of its other labels changed side",
         flush=True,
     )
-    print(
-        f"log loss of people's labels, by folds: {found.loss:.3f}; by the judge's label alone "
-        f"{found.loss_by_verdict:.3f}",
-        flush=True,
-    )
-    if found.loss >= found.loss_by_verdict:
-        print(
-            "warning: what was learned is no better than the judge's labels alone: review more "
-            "rows, drawn at random, or train on the labels as they are",
-            flush=True,
-        )
+    print(found.worth, flush=True)
+    if found.warning:
+        print(f"warning: {found.warning}", flush=True)
     return found.rows

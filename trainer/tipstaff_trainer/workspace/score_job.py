@@ -53,13 +53,11 @@ def _by_version(workspace: Workspace, labels: LabelSet, by: ScoredBy) -> Iterato
 
 def _by_other_rows(workspace: Workspace, labels: LabelSet) -> Iterator[Scores]:
     # Only now: torch takes seconds to import.
-    from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
-    from tipstaff_trainer.label_errors import label_errors
+    from tipstaff_trainer.label_errors import out_of_fold_scores
 
     rows = list(workspace.datasets.rows(labels))
-    labelled = [as_labelled(row) for row in rows if row.label is not None]
-    said = {
-        each.row.id: each.probability for each in label_errors(labelled, find_base(DEFAULT_BASE))
-    }
+    labelled = [row for row in rows if row.label is not None]
+    scores = out_of_fold_scores([as_labelled(row) for row in labelled])
+    said = {row.id: score for row, score in zip(labelled, scores, strict=True)}
     for start in range(0, len(rows), _AT_ONCE):
-        yield {row.id: said.get(row.key) for row in rows[start : start + _AT_ONCE]}
+        yield {row.id: said.get(row.id) for row in rows[start : start + _AT_ONCE]}
