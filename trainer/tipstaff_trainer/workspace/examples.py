@@ -24,7 +24,9 @@ def reviewed_examples(workspace: Workspace, labels: LabelSet, count: int) -> Seq
     a label by now or not: a judge that was taught by it would agree with people better there than
     elsewhere.
     """
-    if not (count and labels.human):
+    # `labels` may be older than the last review, so its own count doesn't say.
+    by_people = workspace.datasets.rows(labels, only="human")
+    if not count or next(by_people, None) is None:
         return ()
     with workspace.database.reading() as session:
         drawn = drawn_before(session, labels)
