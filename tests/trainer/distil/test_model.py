@@ -138,17 +138,3 @@ def test_rows_of_one_run_make_the_batch_they_always_made():
     made = Collator(0)([{"encoded": row, "label": 0.0, "weight": 1.0} for row in rows])
     assert made["input_ids"].shape == (2, 9)
     assert "parts" not in made
-
-
-@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "modernbert"])
-def test_training_in_parts_of_like_length_changes_nothing(architecture):
-    evaluator = model(architecture)
-    given = batch(*(3 + place * 7 % 20 for place in range(19)))
-    expected = evaluator(**given)["logit"]
-    evaluator.train()
-    for module in evaluator.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        elif hasattr(module, "drop_prob"):
-            module.drop_prob = 0.0
-    assert torch.allclose(evaluator(**given)["logit"], expected, atol=1e-5)

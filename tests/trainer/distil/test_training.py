@@ -20,7 +20,8 @@ from tipstaff_trainer.distil.training import train_model
         ("distilbert", "mark_embedding.weight"),
     ],
 )
-def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, tmp_path):
+@pytest.mark.parametrize("freeze_words", [True, False])
+def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, freeze_words, tmp_path):
     base = find_base(str(tiny_base(architecture, tmp_path / "base")))
     encoding = Encoding(
         order=("output", "ground_truth"), marks="words", max_length=64,
@@ -29,7 +30,12 @@ def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, tmp_p
     encoder = Encoder(base.tokenizer.to_str(), encoding)
     rows = tiny_rows(48)
     settings = TrainSettings(
-        base=base.source, epochs=2, batch_size=16, learning_rate=1e-6, head_rate_factor=1000
+        base=base.source,
+        epochs=2,
+        batch_size=16,
+        learning_rate=1e-6,
+        head_rate_factor=1000,
+        freeze_words=freeze_words,
     )
     started = []
 
@@ -55,4 +61,6 @@ def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, tmp_p
     }
     fast = {name for name, distance in moved.items() if distance > 1e-4}
     assert fast == {"head.weight", "head.bias", mark_weight}
+    words = "encoder.embeddings.word_embeddings.weight"
+    assert (moved.pop(words) > 0) is not freeze_words
     assert any(0 < distance < 1e-5 for distance in moved.values())

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import collate
 from tipstaff_server.evaluator.windows import deciding
+from tipstaff_trainer.distil.data_parallel import DataParallel
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.measure import Logits
 
@@ -22,13 +23,21 @@ def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: i
     runs = [tokens for one in encoded for tokens in one.runs]
     logits = np.empty(len(runs))
     by_length = sorted(range(len(runs)), key=lambda index: len(runs[index]))
-    starts = range(0, len(runs), _BATCH)
-    with torch.inference_mode():
-        for start in tqdm(starts, desc="the model in torch", unit="batch", leave=False):
-            chosen = by_length[start : start + _BATCH]
-            arrays = collate([runs[index] for index in chosen], pad_id)
-            batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
-            logits[chosen] = model(**batch)["logit"].double().numpy()
+    batches = [by_length[start : start + _BATCH] for start in range(0, len(runs), _BATCH)]
+
+    def work(chosen: Sequence[int]) -> Logits:
+        arrays = collate([runs[index] for index in chosen], pad_id)
+        batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        with torch.inference_mode():  # which is each thread's own
+            found: Logits = model(**batch)["logit"].double().numpy()
+        return found
+
+    with (
+        DataParallel() as cores,
+        tqdm(batches, desc="the model in torch", unit="batch", leave=False) as shown,
+    ):
+        for chosen, found in zip(shown, cores.map(work, batches), strict=True):
+            logits[chosen] = found
     ends = np.cumsum([len(one.runs) for one in encoded])
     by_row = np.split(logits, ends[:-1])
     return np.array(

@@ -15,8 +15,6 @@ from tipstaff_server.evaluator.windows import deciding
 
 # Of rows that take several, to bound the memory.
 _RUNS_AT_ONCE = 32
-# Smaller parts pad less, and their products are too small for the processor.
-_ROWS_A_PART = 8
 
 MarkInput = Literal["token_types", "embedding", "off"]
 # The bit of a mark that says that output and ground truth share a word.
@@ -80,7 +78,7 @@ class EvaluatorModel(nn.Module):
             input_ids, attention_mask, marks = self._deciding_runs(
                 input_ids, attention_mask, marks, parts
             )
-        pooled = self._pooled(input_ids, attention_mask, marks)
+        pooled = self._pool(self._encode(input_ids, attention_mask, marks), attention_mask)
         logit = self.head(self.dropout(pooled)).squeeze(-1)
         result = {"logit": logit, "embedding": pooled}
         if labels is not None:
@@ -98,25 +96,6 @@ class EvaluatorModel(nn.Module):
             yield _token_types(self.encoder).weight
         elif self.mark_input == "embedding":
             yield self.mark_embedding.weight
-
-    def _pooled(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
-        """The mean of each row's encoded tokens, shape (batch, hidden).
-
-        On a CPU, training goes through a batch in parts of like length, each padded to its own
-        longest: rows of a group stay in one batch however their lengths differ, and a third of
-        its tokens would be padding.
-        """
-        if not self.training or input_ids.device.type != "cpu":
-            return self._pool(self._encode(input_ids, attention_mask, marks), attention_mask)
-        lengths = attention_mask.sum(dim=1)
-        order = lengths.argsort()
-        parts = []
-        for rows in torch.split(order, _ROWS_A_PART):
-            mask = attention_mask[rows, : int(lengths[rows].max())]
-            width = mask.shape[1]
-            encoded = self._encode(input_ids[rows, :width], mask, marks[rows, :width])
-            parts.append(self._pool(encoded, mask))
-        return torch.cat(parts)[order.argsort()]
 
     def _encode(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
         if self.mark_input == "embedding":

@@ -33,6 +33,11 @@ class TrainSettings(BaseModel):
     batch_size: int = Field(32, ge=1, le=4096, description="rows a step")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay")
+    freeze_words: bool = Field(
+        True,
+        description="keep the encoder's word embeddings as they are, so that words which the rows "
+        "lack keep their places beside those that they have",
+    )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="in the encoder and before the head, while training"
     )

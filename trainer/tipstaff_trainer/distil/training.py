@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 import transformers
 from scipy.special import expit
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import (
     EarlyStoppingCallback,
@@ -33,6 +34,7 @@ from tipstaff_trainer.distil.checkpoints import (
     checkpoints_folder,
     prepare_resuming,
 )
+from tipstaff_trainer.distil.data_parallel import Batch, DataParallel
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.sampling import GroupedSampler
@@ -72,13 +74,17 @@ def train_model(
         validation rows by its loss once calibrated; in evaluation mode on the CPU.
     """
     transformers.set_seed(settings.seed)
-    model = AveragingModel(start())
+    started = start()
+    started.encoder.get_input_embeddings().requires_grad_(not settings.freeze_words)
+    model = AveragingModel(started)
     validation = validation.by_length()
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
     trainer = _EvaluatorTrainer(
         head_rate_factor=settings.head_rate_factor,
+        # Threads draw from one generator as they come, so that no run could be repeated.
+        cores=DataParallel(threads=1 if settings.dropout else None),
         model=model,
         args=_arguments(settings, folder, steps_per_epoch, tracker),
         train_dataset=training,
@@ -99,16 +105,40 @@ def train_model(
     checkpoint = prepare_resuming(folder)
     if checkpoint is not None:
         log.warning("going on from %s", checkpoint)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with trainer.cores:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return model.average.cpu().eval()
 
 
 class _EvaluatorTrainer(Trainer):
     """The Trainer with batches that keep groups together, and haste where nothing is learnt yet."""
 
-    def __init__(self, *, head_rate_factor: float, **given: Any) -> None:
+    def __init__(self, *, head_rate_factor: float, cores: DataParallel, **given: Any) -> None:
         super().__init__(**given)
         self._head_rate_factor = head_rate_factor
+        self.cores = cores
+
+    def training_step(
+        self, model: nn.Module, inputs: Batch, num_items_in_batch: Tensor | None = None
+    ) -> Tensor:
+        if not self.args.use_cpu:
+            step: Tensor = super().training_step(model, inputs, num_items_in_batch)
+            return step
+        model.train()
+        return self.cores.backward(model, inputs)
+
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[Tensor | None, Any, Tensor | None]:
+        if not self.args.use_cpu:
+            return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        model.eval()
+        found = self.cores.forward(model, inputs)
+        return found["loss"], (found["logit"], found["embedding"]), inputs["labels"]
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         optimizer: torch.optim.Optimizer = super().create_optimizer()  # type: ignore[no-untyped-call]
