@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -31,7 +32,9 @@ class AveragingModel(nn.Module):
     def __init__(self, current: EvaluatorModel) -> None:
         super().__init__()
         self.current = current
-        self._averaged = AveragedModel(current, avg_fn=_polynomial_decay).requires_grad_(False)
+        self._averaged = AveragedModel(current, multi_avg_fn=_polynomial_decay).requires_grad_(
+            False
+        )
 
     @property
     def average(self) -> EvaluatorModel:
@@ -57,5 +60,5 @@ class AveragingModel(nn.Module):
         self._averaged.update_parameters(self.current)
 
 
-def _polynomial_decay(average: Tensor, current: Tensor, averaged: Tensor | int) -> Tensor:
-    return average.lerp(current, (_DECAY + 1) / (float(averaged) + 1 + _DECAY))
+def _polynomial_decay(average: list[Tensor], current: list[Tensor], averaged: Tensor | int) -> None:
+    torch._foreach_lerp_(average, current, (_DECAY + 1) / (float(averaged) + 1 + _DECAY))
