@@ -16,6 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from tipstaff_trainer.distil.model import EvaluatorModel
 
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
 # About the last (1 / _DECAY) of the steps count.
 _DECAY = 8
 
@@ -60,5 +62,5 @@ class AveragingModel(nn.Module):
         self._averaged.update_parameters(self.current)
 
 
-def _polynomial_decay(average: list[Tensor], current: list[Tensor], averaged: Tensor | int) -> None:
+def _polynomial_decay(average: _Tensors, current: _Tensors, averaged: Tensor | int) -> None:
     torch._foreach_lerp_(average, current, (_DECAY + 1) / (float(averaged) + 1 + _DECAY))
