@@ -79,6 +79,8 @@ def test_the_certificate_is_in_the_bundle_and_the_verdicts_keep_it(path, evaluat
     assert good.count(Verdict.BLOCK) == found.cuts.false_block.errors
     assert Reason.UNCERTIFIED not in scored[0].reasons
     assert "at most 0.1 of bad outputs get PASS" in (written.path / "card.md").read_text()
+    assert held.unseen_checked is False
+    assert "nobody checked that it had seen none" in (written.path / "card.md").read_text()
     # The one it was made from is as it was.
     assert Bundle.open(path).manifest.graphs[0].policy.certificate is None
 
@@ -152,6 +154,11 @@ def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, 
     with pytest.raises(CertificationError, match=r"no row is left.*new to it"):
         eligible_rows(rows[:20], bundle)
 
+    found = certify(bundle, Evaluator.load(trained), rows, PROMISE)
+    written = write_certified(bundle, "fp32", found.policy, tmp_path / "certified")
+    assert found.policy.certificate.unseen_checked is True
+    assert "nobody checked" not in (written.path / "card.md").read_text()
+
 
 def test_a_machine_that_scores_otherwise_can_not_certify(rows, tmp_path):
     path = make_bundle(tmp_path / "shifted", golden_shift=0.1)
@@ -185,6 +192,8 @@ def test_the_command_says_what_it_promises_and_what_that_costs(path, file, tmp_p
     assert f"tipstaff serve {out}" in said.out
     assert "this bundle doesn't know its training rows" in said.err
     assert Bundle.open(out).manifest.graphs[0].policy.certificate.max_false_block == 1
+    assert main(["inspect", str(out)]) == 0
+    assert "not checked that it was not trained on them" in capsys.readouterr().out
 
 
 def test_the_command_does_not_guess_who_labelled_the_rows(path, file, tmp_path, capsys):

@@ -18,7 +18,7 @@ from tipstaff_server.evaluator import Evaluator, Ruling
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_atomically, write_manifest
 from tipstaff_server.evaluator.manifest import CARD_FILE, Certificate, Policy
 from tipstaff_server.evaluator.policy import decide
-from tipstaff_trainer.certification.eligible import eligible_rows
+from tipstaff_trainer.certification.eligible import eligible_rows, knows_training_rows
 from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
 from tipstaff_trainer.certification.sweep import Floats, rows_needed
 from tipstaff_trainer.data import Row, fingerprint
@@ -103,6 +103,7 @@ def certify(
         n_good=int(good.sum()),
         fingerprint=fingerprint(chosen),
         date=datetime.now(UTC).date().isoformat(),
+        unseen_checked=knows_training_rows(bundle),
     )
     policy = policy.model_copy(
         update={
