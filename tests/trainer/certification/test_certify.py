@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import resource
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +25,8 @@ from tipstaff_trainer.certification.promise import Promise
 from tipstaff_trainer.data import Row, seen_bytes
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.report.learning import learning_curves
+from tipstaff_trainer.run_folder import metrics_file, run_folder
 
 PROMISE = Promise(0.1, 0.1, 0.9)
 
@@ -83,6 +87,35 @@ def test_the_certificate_is_in_the_bundle_and_the_verdicts_keep_it(path, evaluat
     assert "nobody checked that it had seen none" in (written.path / "card.md").read_text()
     # The one it was made from is as it was.
     assert Bundle.open(path).manifest.graphs[0].policy.certificate is None
+
+
+def test_what_the_training_run_left_goes_with_the_certified_bundle(path, tmp_path):
+    source = shutil.copytree(path, tmp_path / "source")
+    teacher = run_folder(source) / "teacher"
+    teacher.mkdir(parents=True)
+    (teacher / "weights.safetensors").write_bytes(b"weights")
+    metrics_file(source).write_text('{"step": 1, "loss": 0.5}\n')
+    written = write_certified(Bundle.open(source), "fp32", Policy(), tmp_path / "certified")
+    assert (
+        learning_curves(metrics_file(written.path)) == learning_curves(metrics_file(source)) != ()
+    )
+    copied = run_folder(written.path) / "teacher" / "weights.safetensors"
+    assert copied.read_bytes() == b"weights"
+
+
+def test_a_disk_that_is_full_leaves_no_half_bundle(path, tmp_path):
+    source = shutil.copytree(path, tmp_path / "source")
+    run_folder(source).mkdir()
+    with (run_folder(source) / "weights.safetensors").open("wb") as file:
+        file.truncate(1 << 24)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(CertificationError, match=r"certified: can't be written: .*too large"):
+            write_certified(Bundle.open(source), "fp32", Policy(), tmp_path / "certified")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["source"]
 
 
 def test_what_something_else_than_the_score_keeps_from_passing_does_not_count(evaluator, rows):
