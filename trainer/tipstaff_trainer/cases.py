@@ -100,7 +100,7 @@ def make_case(value: object, *, place: str) -> Case:
     """
     if not isinstance(value, dict):
         raise DataError(f"{place}: is no case, as in `- name: …`")
-    if name := value.get("name"):
+    if name := " ".join(str(value.get("name", "")).split()):
         place += f" ({name})"
     try:
         return Case.model_validate(value)

@@ -96,6 +96,11 @@ def test_slices_by_column_and_by_length(report, many):
     ]
 
 
+def test_a_value_of_several_lines_is_one_cell_of_the_cards_table(report, make_scored):
+    found = report(make_scored([1, 0], [0.9, 0.2], system=["a\nb|c", "d"]), slice_by=["system"])
+    assert "| system | a b\\|c | 1 |" in report_card(found)
+
+
 def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
     with pytest.raises(
         DataError, match='no row has a column "team" beside the known ones; there is system'

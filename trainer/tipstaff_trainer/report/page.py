@@ -144,13 +144,18 @@ def environment(*, escape: bool = True) -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters |= {"how": shown, "range": _range, "cell": lambda text: text.replace("|", "\\|")}
+    found.filters |= {"how": shown, "range": _range, "cell": _cell}
     return found
 
 
 def shown(value: float, how: str) -> str:
     """A number as a reader wants it: `percent`, `score`, `count`, `label` or `ms`."""
     return _SHOWN[how](value)
+
+
+def _cell(text: str) -> str:
+    """A text as a cell of a table in Markdown, which neither lines nor bars may end."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _percent(value: float) -> str:
