@@ -36,6 +36,22 @@ def test_texts_stay_texts(tmp_path):
     assert (second.output, second.ground_truth, second.input) == ("no", "14", None)
 
 
+def test_a_name_of_several_lines_is_shown_on_one(tmp_path, capsys):
+    bundle = make_bundle(tmp_path / "b", bias=-50)
+    text = "- name: |\n    paris,\n      the  capital\n  expect: pass\n  output: paris\n"
+    file = write(tmp_path, text)
+    assert main(["evaluate", str(bundle), "--cases", str(file)]) == 1
+    assert '  fails: "paris, the capital" (pass expected' in capsys.readouterr().out
+    with pytest.raises(DataError, match='two cases are named "paris, the capital"'):
+        read_cases(
+            write(tmp_path, text + "- {name: 'paris, the capital', expect: pass, output: a}")
+        )
+    with pytest.raises(DataError, match=r"case 1 \(two lines\): expect"):
+        read_cases(write(tmp_path, '- {name: "two\\nlines", expect: good, output: a}'))
+    with pytest.raises(DataError, match="case 1: name"):
+        read_cases(write(tmp_path, '- {name: "\\n", expect: pass, output: a}'))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

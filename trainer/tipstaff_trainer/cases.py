@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
+from tipstaff_server.evaluator.bundle import Bundle, put_file, sha256_of
 from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
 from tipstaff_server.repository import is_published
 from tipstaff_trainer.errors import DataError
@@ -62,13 +62,13 @@ def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
 
 
 def write_cases(folder: Path, cases: tuple[Case, ...]) -> str:
-    """Writes the cases into a bundle's folder.
+    """Writes the cases into the folder of a bundle that has no manifest yet.
 
     Returns:
         The checksum for the manifest.
     """
     file = folder / CASES_FILE
-    file.write_bytes(CASES.dump_json(cases, indent=2, exclude_defaults=True) + b"\n")
+    file.write_bytes(_content(cases))
     return sha256_of(file)
 
 
@@ -76,7 +76,7 @@ def attach_cases(folder: Path, cases: tuple[Case, ...]) -> None:
     """Puts cases into a finished bundle, in place of those it has.
 
     Raises:
-        BundleError: The bundle is damaged.
+        BundleError: The bundle is damaged, or can't be written.
         DataError: It is a version in a repository, and those never change.
     """
     bundle = Bundle.open(folder)
@@ -85,8 +85,11 @@ def attach_cases(folder: Path, cases: tuple[Case, ...]) -> None:
             f"{folder}: is a published version, which never changes: attach the cases to the "
             "bundle that it came from, and publish that"
         )
-    checksums = bundle.manifest.checksums | {CASES_FILE: write_cases(folder, cases)}
-    write_manifest(folder, bundle.manifest.model_copy(update={"checksums": checksums}))
+    put_file(bundle, CASES_FILE, _content(cases))
+
+
+def _content(cases: tuple[Case, ...]) -> bytes:
+    return CASES.dump_json(cases, indent=2, exclude_defaults=True) + b"\n"
 
 
 def make_case(value: object, *, place: str) -> Case:
@@ -97,7 +100,7 @@ def make_case(value: object, *, place: str) -> Case:
     """
     if not isinstance(value, dict):
         raise DataError(f"{place}: is no case, as in `- name: …`")
-    if name := value.get("name"):
+    if name := " ".join(str(value.get("name", "")).split()):
         place += f" ({name})"
     try:
         return Case.model_validate(value)

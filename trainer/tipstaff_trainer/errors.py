@@ -5,7 +5,7 @@ TipstaffError
     ├── DataError        data/: a row, a column or a file; names which and what to do
     ├── JudgeError       judge/: a criterion, an endpoint or a ledger that won't do
     │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
-    ├── TrainingError    distil/: a setting or a base encoder that can't be trained
+    ├── TrainingError    distil/: a setting, base encoder or tracker that training can't start with
     ├── CertificationError  certification/: the rows can't prove the promise; says what would
     ├── ExportError      export/: the model can't be exported
     │   └── ParityError  export/parity: the exported graph decides otherwise than the model
@@ -36,7 +36,7 @@ class BudgetError(JudgeError):
 
 
 class TrainingError(TrainerError):
-    """A setting or a base encoder that can't be trained."""
+    """A setting, a base encoder or a tracker that training can't start with."""
 
 
 class CertificationError(TrainerError):

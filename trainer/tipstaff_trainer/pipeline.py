@@ -110,7 +110,8 @@ def train_evaluator(
 
     Raises:
         DataError: The rows, or those left after the validation split, can't be trained on.
-        TrainingError: `out` is taken, or the base encoder can't be trained.
+        TrainingError: `out` is taken, the base encoder can't be trained, or the tracker can't
+            start.
         ExportError: The trained model can't be exported, or not faithfully.
     """
     check_out(out)

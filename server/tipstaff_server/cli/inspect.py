@@ -156,7 +156,8 @@ def _measured(graph: Graph) -> Iterator[Line]:
         yield (
             "certificate",
             f"{', '.join(promises)}, {'each ' if len(promises) > 1 else ''}with confidence "
-            f"{held.confidence:.3g}, on {held.n} human-labelled rows, {held.date}",
+            f"{held.confidence:.3g}, on {held.n} human-labelled rows, {held.date}"
+            + ("; not checked that it was not trained on them" * (held.unseen_checked is False)),
         )
     yield (
         "calibration",

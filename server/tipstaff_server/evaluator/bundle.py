@@ -150,6 +150,42 @@ def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def put_file(bundle: Bundle, name: str, content: bytes) -> Bundle:
+    """Puts a file into a finished bundle, in place of the one of that name if it has one.
+
+    Whatever fails, the bundle stays whole. All is written beside it first; then only renames are
+    left, and where the process ends between these the bundle is without the file, old or new.
+
+    Args:
+        bundle: The bundle.
+        name: The file's; none that the bundle can't do without.
+        content: The file's.
+
+    Raises:
+        BundleError: The folder can't be written.
+    """
+    folder, manifest = bundle.path, bundle.manifest
+    others = {file: known for file, known in manifest.checksums.items() if file != name}
+    checksums = others | {name: hashlib.sha256(content).hexdigest()}
+    new = manifest.model_copy(update={"checksums": checksums})
+    try:
+        with tempfile.TemporaryDirectory(prefix=".put.", dir=folder) as staging:
+            staged = Path(staging)
+            (staged / name).write_bytes(content)
+            _sync(staged / name)
+            write_manifest(staged, new)
+            if name in manifest.checksums:
+                # A manifest that lists neither, so that there is none that lists the other.
+                write_manifest(folder, manifest.model_copy(update={"checksums": others}))
+            (staged / name).replace(folder / name)
+            _sync(folder)
+            (staged / MANIFEST_FILE).replace(folder / MANIFEST_FILE)
+            _sync(folder)
+    except OSError as error:
+        raise BundleError(folder, f"can't be written: {error.strerror}") from error
+    return Bundle(folder, new)
+
+
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Writes the manifest into folder `path`, by way of a temporary neighbour."""
     temporary = path / f".{MANIFEST_FILE}"

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     StringConstraints,
     TypeAdapter,
@@ -29,11 +30,17 @@ CASES_FILE: Final = "cases.json"
 Expectation = Literal["pass", "review", "block", "not-pass", "not-block"]
 
 
+def _one_line(name: object) -> object:
+    # Of a block in YAML, say: names stand in tables, lists and messages of one line.
+    return " ".join(name.split()) if isinstance(name, str) else name
+
+
 class Case(BaseModel):
     """One interaction and what must become of it.
 
     Attributes:
-        name: What it stands for, for people; no other case of the bundle has it.
+        name: What it stands for, for people, on one line whatever it was given as; no other case
+            of the bundle has it.
         expect: The verdict, or one that it must not be.
         input: As in an interaction; at least one of the three is there.
         output: Likewise.
@@ -43,7 +50,7 @@ class Case(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    name: Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1)]
     expect: Expectation
     input: str | None = None
     output: str | None = None

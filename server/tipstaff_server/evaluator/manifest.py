@@ -109,6 +109,9 @@ class Certificate(_Part):
         n_bad: Rows that the promise on PASS rests on; None where nobody wrote it down.
         n_good: Rows that the promise on BLOCK rests on.
         fingerprint: SHA-256 over all these rows, in order.
+        unseen_checked: Whether these rows were compared with those that the evaluator was trained
+            on; False where the bundle doesn't know its training rows, None where nobody wrote it
+            down.
     """
 
     max_false_pass: Probability
@@ -119,6 +122,7 @@ class Certificate(_Part):
     n_bad: int | None = Field(default=None, ge=0)
     n_good: int | None = Field(default=None, ge=0)
     fingerprint: Sha256 | None = None
+    unseen_checked: bool | None = None
 
 
 class Policy(_Part):

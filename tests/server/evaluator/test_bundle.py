@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from tiny_bundle import make_bundle
 
 from tipstaff_server.errors import BundleError
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.bundle import Bundle, write_atomically
+from tipstaff_server.evaluator.bundle import Bundle, put_file, read_manifest, write_atomically
 
 
 @pytest.fixture
@@ -130,3 +132,48 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(FileExistsError):
         write_atomically(target, lambda staging: (staging / "other").touch())
     assert [file.name for file in tmp_path.iterdir()] == ["made"]
+
+
+@pytest.mark.parametrize(
+    ("had", "then"),
+    [(None, [None, None, None, b"new"]), (b"old", [b"old", b"old", None, None, b"new"])],
+)
+def test_a_bundle_is_whole_wherever_the_putting_of_a_file_ends(tmp_path, had, then, monkeypatch):
+    """It ends at each renaming in turn; the last time at none."""
+    replace, left = Path.replace, 0
+
+    def replaced(source: Path, target: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    found = []
+    for renamings in range(len(then)):
+        bundle = Bundle.open(make_bundle(tmp_path / str(renamings)))
+        if had is not None:
+            bundle = put_file(bundle, "cases.json", had)
+        left = renamings
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Path, "replace", replaced)
+            put_file(bundle, "cases.json", b"new")
+        # Opening verifies the checksums.
+        after = Bundle.open(bundle.path)
+        listed = "cases.json" in after.manifest.checksums
+        found.append(after.read("cases.json") if listed else None)
+    assert found == then
+
+
+def test_a_file_that_does_not_fit_leaves_the_bundle_as_it_was(own):
+    bundle = put_file(Bundle.open(own), "cases.json", b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(BundleError, match=r"bundle: can't be written: File too large"):
+            put_file(bundle, "cases.json", bytes(1 << 21))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert Bundle.open(own).read("cases.json") == b"old"
+    assert read_manifest(own) == bundle.manifest
+    assert not [file.name for file in own.iterdir() if file.name.startswith(".")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import resource
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +25,8 @@ from tipstaff_trainer.certification.promise import Promise
 from tipstaff_trainer.data import Row, seen_bytes
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.report.learning import learning_curves
+from tipstaff_trainer.run_folder import metrics_file, run_folder
 
 PROMISE = Promise(0.1, 0.1, 0.9)
 
@@ -79,8 +83,39 @@ def test_the_certificate_is_in_the_bundle_and_the_verdicts_keep_it(path, evaluat
     assert good.count(Verdict.BLOCK) == found.cuts.false_block.errors
     assert Reason.UNCERTIFIED not in scored[0].reasons
     assert "at most 0.1 of bad outputs get PASS" in (written.path / "card.md").read_text()
+    assert held.unseen_checked is False
+    assert "nobody checked that it had seen none" in (written.path / "card.md").read_text()
     # The one it was made from is as it was.
     assert Bundle.open(path).manifest.graphs[0].policy.certificate is None
+
+
+def test_what_the_training_run_left_goes_with_the_certified_bundle(path, tmp_path):
+    source = shutil.copytree(path, tmp_path / "source")
+    teacher = run_folder(source) / "teacher"
+    teacher.mkdir(parents=True)
+    (teacher / "weights.safetensors").write_bytes(b"weights")
+    metrics_file(source).write_text('{"step": 1, "loss": 0.5}\n')
+    written = write_certified(Bundle.open(source), "fp32", Policy(), tmp_path / "certified")
+    assert (
+        learning_curves(metrics_file(written.path)) == learning_curves(metrics_file(source)) != ()
+    )
+    copied = run_folder(written.path) / "teacher" / "weights.safetensors"
+    assert copied.read_bytes() == b"weights"
+
+
+def test_a_disk_that_is_full_leaves_no_half_bundle(path, tmp_path):
+    source = shutil.copytree(path, tmp_path / "source")
+    run_folder(source).mkdir()
+    with (run_folder(source) / "weights.safetensors").open("wb") as file:
+        file.truncate(1 << 24)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(CertificationError, match=r"certified: can't be written: .*too large"):
+            write_certified(Bundle.open(source), "fp32", Policy(), tmp_path / "certified")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["source"]
 
 
 def test_what_something_else_than_the_score_keeps_from_passing_does_not_count(evaluator, rows):
@@ -152,6 +187,11 @@ def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, 
     with pytest.raises(CertificationError, match=r"no row is left.*new to it"):
         eligible_rows(rows[:20], bundle)
 
+    found = certify(bundle, Evaluator.load(trained), rows, PROMISE)
+    written = write_certified(bundle, "fp32", found.policy, tmp_path / "certified")
+    assert found.policy.certificate.unseen_checked is True
+    assert "nobody checked" not in (written.path / "card.md").read_text()
+
 
 def test_a_machine_that_scores_otherwise_can_not_certify(rows, tmp_path):
     path = make_bundle(tmp_path / "shifted", golden_shift=0.1)
@@ -185,6 +225,8 @@ def test_the_command_says_what_it_promises_and_what_that_costs(path, file, tmp_p
     assert f"tipstaff serve {out}" in said.out
     assert "this bundle doesn't know its training rows" in said.err
     assert Bundle.open(out).manifest.graphs[0].policy.certificate.max_false_block == 1
+    assert main(["inspect", str(out)]) == 0
+    assert "not checked that it was not trained on them" in capsys.readouterr().out
 
 
 def test_the_command_does_not_guess_who_labelled_the_rows(path, file, tmp_path, capsys):

@@ -104,6 +104,28 @@ def test_from_traces_to_rows_that_train_reads_and_a_queue(tipstaff, data, server
     assert "kappa" in done.stdout
 
 
+def test_what_people_corrected_in_place_is_not_written_over(tipstaff, data, server):
+    words, out = label(data, server)
+    assert tipstaff(*words).returncode == 0
+    # Nobody has: the same job may write its file again.
+    assert tipstaff(*words).returncode == 0
+    corrected = records(out)
+    corrected[3] |= {"label": 0.0, "label_source": "human"}
+    out.write_text("".join(json.dumps(row) + "\n" for row in corrected))
+    done = tipstaff(*words)
+    assert (done.returncode, "people have corrected 1 of its labels" in done.stderr) == (2, True)
+    assert records(out) == corrected
+    # Those that it was given are the job's own.
+    given = [
+        {"id": row["id"], "input": row["input"], "output": row["output"]}
+        | {"ground_truth": row["ground_truth"], "label": 0.0, "label_source": "human"}
+        for row in corrected[:2]
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in given))
+    out.unlink()
+    assert [tipstaff(*words).returncode for _ in range(2)] == [0, 0]
+
+
 def test_dry_run_calls_nobody_and_leaves_nothing(tipstaff, data, server, tmp_path):
     before = server.behaviour.seen
     words, _ = label(data, server, "--dry-run", "--price-input", 100, "--price-output", 200)

@@ -56,3 +56,14 @@ def test_two_sources_of_scores_are_refused(labels, capsys):
 def test_a_column_that_no_row_has_is_not_taken_for_silence(labels, capsys):
     assert main(["review-queue", str(labels), "--scores", "scores"]) == 1
     assert "--scores scores: no row has a score" in capsys.readouterr().err
+
+
+def test_a_queue_that_somebody_may_have_reviewed_is_not_written_over(labels, tmp_path, capsys):
+    queue = tmp_path / "queue.jsonl"
+    words = ["review-queue", str(labels), "--count", "3", "--out", str(queue)]
+    assert main(words) == 0
+    reviewed = queue.read_text().replace('"judge"', '"human"')
+    queue.write_text(reviewed)
+    assert main(words) == 2
+    assert f"--out {queue}: is there already; choose another name" in capsys.readouterr().err
+    assert queue.read_text() == reviewed

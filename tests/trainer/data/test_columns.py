@@ -91,6 +91,21 @@ def test_a_mapped_column_has_no_second_role():
     assert columns.names == {"group": "id", "output": "output", "label": "label"}
 
 
+def test_what_is_said_of_a_label_by_one_of_several_criteria_stands_beside_it():
+    several = [
+        f"{name}.{column}"
+        for name in ("toxicity", "brand-tone")
+        for column in ("label", "label_source", "selection")
+    ]
+    columns = found("output", *several, "label_source", label="brand-tone.label").names
+    assert columns["label_source"] == "brand-tone.label_source"
+    assert columns["selection"] == "brand-tone.selection"
+    # Where it says nothing of its own, what is said of all rows holds.
+    plain = found("output", "toxicity.label", "label_source", label="toxicity.label").names
+    assert plain["label_source"] == "label_source"
+    assert "label_source" not in found("output", *several, labelled=False).names
+
+
 def test_a_column_mapped_to_group_can_be_a_text_too():
     columns = found("question", "output", "label", group="question")
     assert columns.names["input"] == columns.names["group"] == "question"

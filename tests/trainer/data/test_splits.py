@@ -138,8 +138,12 @@ def test_an_interaction_in_two_groups_takes_both_to_one_side():
 
 def test_a_split_that_leaves_one_class_to_train_on_is_an_error():
     good, bad = rows_of([("a", 1)] * 8), rows_of([("b", 0)] * 4)
-    with pytest.raises(DataError, match=r"none of the 8 rows left to train on is bad .* 4 of that"):
+    with pytest.raises(
+        DataError, match=r"none of the 8 rows left to train on is bad .* 4 of that"
+    ) as raised:
         check_split(good, bad, 0.3)
+    # It is shown where there are no flags, too.
+    assert "--" not in str(raised.value)
     with pytest.raises(DataError, match=r"is good .* went to test whole"):
         check_split(bad, good, 0.3, name="test")
     # Then it isn't the split's doing.

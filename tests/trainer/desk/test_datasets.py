@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 
 import pytest
 from desk_forms import hidden
@@ -133,6 +134,13 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     download = f"{here}/download/csv?criterion=toxicity"
     assert browser.get(download).text.count(",human,random,") == 1
     assert "judge" not in browser.get(download).text.partition("\n")[2]
+    # Or both in one file, for those who have several; a judge's every label is in it, too.
+    offered = f"{here}/download/csv?criterion=toxicity&together=yes"
+    assert f'href="{escape(offered)}"' in browser.get(f"{here}?criterion=toxicity").text
+    header, *rows = browser.get(offered).text.splitlines()
+    assert {"faithfulness.label_source", "toxicity.label_source"} <= set(header.split(","))
+    assert (sum(",judge," in row for row in rows), sum(",human," in row for row in rows)) == (30, 1)
+    assert browser.get(offered.replace("csv", "json")).status_code == 404
 
 
 def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dataset):

@@ -45,19 +45,24 @@ train_model(lambda: EvaluatorModel(base.load(), marks="overlap"),
 """
 
 
-def train(tracker, out, bert, **variables):
-    """Runs a training of four steps; returns its losses by step, as `metrics.jsonl` has them."""
+def run(tracker, out, bert, **variables):
+    """Runs a training of four steps."""
     # TensorBoard comes with the development extra; the others are large.
     if find_spec(tracker) is None and tracker != "tensorboard":
         pytest.skip(f"{tracker} is not installed")
     helpers = str(Path(__file__).parents[2])
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", RUN, str(out), str(bert), tracker, helpers],
         capture_output=True,
         text=True,
         cwd=out.parent,
         env=os.environ | {"HF_HUB_OFFLINE": "1"} | variables,
     )
+
+
+def train(tracker, out, bert, **variables):
+    """Runs it to its end; returns its losses by step, as `metrics.jsonl` has them."""
+    done = run(tracker, out, bert, **variables)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (out / "training" / "metrics.jsonl").open()]
     losses = {line["step"]: line["loss"] for line in lines if "loss" in line}
@@ -142,3 +147,55 @@ def test_a_missing_package_is_told_before_training(monkeypatch):
     ):
         tracking.check_tracker("wandb")
     tracking.check_tracker("none")
+
+
+@pytest.mark.parametrize(
+    ("tracker", "variables"),
+    [
+        ("mlflow", {"MLFLOW_TRACKING_URI": "nowhere://there"}),
+        # A key that is none, as wandb itself can tell.
+        ("wandb", {"WANDB_MODE": "online", "WANDB_API_KEY": "short", "WANDB_SILENT": "true"}),
+    ],
+)
+def test_a_tracker_that_can_not_start_ends_the_run_before_its_first_step(
+    tracker, variables, bert, tmp_path
+):
+    done = run(tracker, tmp_path / "b", bert, **variables)
+    assert f"TrainingError: tracking with {tracker} can't start" in done.stderr
+    assert not (tmp_path / "b" / "training" / "metrics.jsonl").exists()
+
+
+def tensorboard(folder):
+    """TensorBoard's callback, and what the Trainer calls it with."""
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    (callback,) = tracking.tracker_callbacks("tensorboard")
+    arguments = TrainingArguments(
+        output_dir=str(folder), use_cpu=True, **tracking.tracking_arguments(folder)
+    )
+    return callback, (arguments, TrainerState(), TrainerControl())
+
+
+def test_where_its_files_can_not_be_written_it_is_told_in_one_line(tmp_path):
+    (tmp_path / "tensorboard").write_text("in the way")
+    callback, given = tensorboard(tmp_path)
+    with pytest.raises(
+        TrainingError,
+        match=r"^tracking with tensorboard can't start, so nothing was trained: .*exists.*; mend",
+    ):
+        callback.on_train_begin(*given)
+
+
+def test_one_that_fails_in_mid_run_is_left_alone_with_one_warning(tmp_path, caplog, monkeypatch):
+    callback, given = tensorboard(tmp_path)
+    callback.on_train_begin(*given)
+
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(callback.tb_writer, "add_scalar", full)
+    callback.on_log(*given, logs={"loss": 0.5})
+    callback.on_log(*given, logs={"loss": 0.4})
+    (said,) = [record.message for record in caplog.records]
+    assert said.startswith("tracking with tensorboard failed")
+    assert said.endswith("No space left on device")

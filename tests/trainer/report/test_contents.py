@@ -10,7 +10,7 @@ from tiny_bundle import make_bundle
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
-from tipstaff_server.evaluator.manifest import Windows
+from tipstaff_server.evaluator.manifest import Certificate, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
 from tipstaff_trainer.report.contents import make_report
 from tipstaff_trainer.report.curves import Curve
@@ -96,6 +96,11 @@ def test_slices_by_column_and_by_length(report, many):
     ]
 
 
+def test_a_value_of_several_lines_is_one_cell_of_the_cards_table(report, make_scored):
+    found = report(make_scored([1, 0], [0.9, 0.2], system=["a\nb|c", "d"]), slice_by=["system"])
+    assert "| system | a b\\|c | 1 |" in report_card(found)
+
+
 def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
     with pytest.raises(
         DataError, match='no row has a column "team" beside the known ones; there is system'
@@ -142,6 +147,27 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
     assert page.count('role="img"') == page.count("<svg")
     for words in ("beware", "Risk against coverage", "Time of one request", "Learning curve"):
         assert words in page
+
+
+@pytest.mark.parametrize(("checked", "doubted"), [(False, True), (True, False), (None, False)])
+def test_a_certificate_on_rows_that_nobody_compared_with_the_training_rows_says_so(
+    checked, doubted, make_scored, tmp_path
+):
+    certificate = Certificate(
+        max_false_pass=0.05,
+        max_false_block=1,
+        confidence=0.95,
+        n=100,
+        date="2026-01-01",
+        unseen_checked=checked,
+    )
+    bundle = make_bundle(tmp_path / "b", policy=Policy(certificate=certificate))
+    found = make_report(
+        Evaluator.load(bundle), make_scored([1, 0], [0.9, 0.2]), bundle="b", data="rows.jsonl"
+    )
+    for text in (report_page(found), report_card(found)):
+        assert "Certified" in text
+        assert ("nobody checked that it had seen none" in text) == doubted
 
 
 def test_the_plots_of_one_page_share_no_ids(report, many):

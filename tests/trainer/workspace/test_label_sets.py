@@ -8,6 +8,7 @@ import random
 import pytest
 from sqlalchemy import select
 
+from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import evaluate_job, label_job, score_job, train_job
@@ -234,6 +235,32 @@ def test_a_download_has_one_criterion_s_labels(workspace, dataset, both, tmp_pat
         other = {"faithfulness": "correctness", "correctness": "faithfulness"}[name]
         assert f"judge of {name}" in tasks.read_text()
         assert f"judge of {other}" not in tasks.read_text()
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
+    workspace, dataset, both, tmp_path, ending
+):
+    file = workspace.download_dataset(dataset, tmp_path / f"all.{ending}", together=True)
+    for labels in both:
+        name = labels.criterion
+        again = workspace.upload_dataset(
+            file, name=f"again {name}", mapping={"label": f"{name}.label"}, criterion=name
+        )
+        found = workspace.label_set(again, name)
+        copies = list(workspace.datasets.rows(found))
+        rows = list(workspace.datasets.rows(labels))
+        assert len(copies) == ROWS
+        for kept in ("key", "output", "label", "label_source", "selection"):
+            assert [getattr(row, kept) for row in copies] == [getattr(row, kept) for row in rows]
+        # Nothing of the other's is lost, and nothing of it counts.
+        assert (found.labelled, found.human, found.judge) == (40, 20, 20)
+        (other,) = {each.criterion for each in both} - {name}
+        assert f"{other}.label" in copies[0].extra
+    with pytest.raises(UsageError, match=r"all\.json: end it in one of \.csv, "):
+        workspace.download_dataset(dataset, tmp_path / "all.json", together=True)
+    with pytest.raises(UsageError, match="choose none"):
+        workspace.download_dataset(dataset, file, together=True, criterion="correctness")
 
 
 def test_rows_set_aside_are_so_by_every_criterion(workspace, dataset, both):

@@ -47,6 +47,10 @@ def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
     job = workspace.score_dataset(dataset, "tiny")
     assert workspace.score_dataset(dataset, "tiny").id == job.id
+    # By whatever the rows are judged: an evaluator says the same.
+    workspace.add_criterion(dataset, "faithfulness")
+    workspace.add_criterion(dataset, "toxicity")
+    assert workspace.score_dataset(dataset, "tiny", criterion="toxicity").id == job.id
     workspace.wait_for(job, timeout=60)
     assert workspace.score_dataset(dataset, "tiny", wait=60).id != job.id
 

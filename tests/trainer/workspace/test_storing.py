@@ -161,6 +161,12 @@ def test_an_archived_data_set_keeps_its_name(workspace, dataset, traces):
     assert workspace.datasets.get("traces").state == "ready"
 
 
+def test_a_name_of_several_lines_is_one_line(workspace, traces):
+    assert workspace.upload_dataset(traces, name=" two\n  lines\u2028").name == "two lines"
+    with pytest.raises(WorkspaceError, match="there is a data set 'two lines' already"):
+        workspace.upload_dataset(traces, name="two lines")
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [

@@ -5,6 +5,7 @@ rows → eligible rows → rulings as served → laxest cuts → new bundle
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from tipstaff_server.evaluator import Evaluator, Ruling
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_atomically, write_manifest
 from tipstaff_server.evaluator.manifest import CARD_FILE, Certificate, Policy
 from tipstaff_server.evaluator.policy import decide
-from tipstaff_trainer.certification.eligible import eligible_rows
+from tipstaff_trainer.certification.eligible import eligible_rows, knows_training_rows
 from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
 from tipstaff_trainer.certification.sweep import Floats, rows_needed
 from tipstaff_trainer.data import Row, fingerprint
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.measure import rulings
 from tipstaff_trainer.report.card import model_card
+from tipstaff_trainer.run_folder import run_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def certify(
         n_good=int(good.sum()),
         fingerprint=fingerprint(chosen),
         date=datetime.now(UTC).date().isoformat(),
+        unseen_checked=knows_training_rows(bundle),
     )
     policy = policy.model_copy(
         update={
@@ -164,6 +167,9 @@ def _check_reach(bad: Sequence[Ruling], passing: Floats, promise: Promise) -> No
 def write_certified(bundle: Bundle, precision: str, policy: Policy, out: Path) -> Bundle:
     """Copies a bundle to folder `out`, with the new policy for one of its graphs.
 
+    What the training run left beside it comes too: its learning curve, which reports draw, and the
+    weights, which a smaller evaluator learns from. Published bundles have neither.
+
     Raises:
         CertificationError: `out` is there already, or can't be written.
         BundleError: The bundle changed since it was opened.
@@ -182,6 +188,8 @@ def write_certified(bundle: Bundle, precision: str, policy: Policy, out: Path) -
     def fill(folder: Path) -> None:
         for name in bundle.manifest.checksums:
             (folder / name).write_bytes(bundle.read(name))
+        if (run := run_folder(bundle.path)).is_dir():
+            shutil.copytree(run, run_folder(folder))
         (folder / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         checksums = manifest.checksums | {CARD_FILE: sha256_of(folder / CARD_FILE)}
         write_manifest(folder, manifest.model_copy(update={"checksums": checksums}))
@@ -191,5 +199,7 @@ def write_certified(bundle: Bundle, precision: str, policy: Policy, out: Path) -
     except FileExistsError:
         raise CertificationError(f"{out} is there already: choose another --out") from None
     except OSError as error:
-        raise CertificationError(f"--out {out}: can't be written: {error.strerror}") from error
+        # Copying a folder gathers what went wrong with each of its files.
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise CertificationError(f"--out {out}: can't be written: {why}") from error
     return Bundle.open(out)

@@ -35,7 +35,7 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             f"drawn at random (selection: {_counts(row.selection for row in human)})"
         )
     new = drawn
-    if SEEN_FILE in bundle.manifest.checksums:
+    if knows_training_rows(bundle):
         hits = seen_by(drawn, bundle.read(SEEN_FILE))
         new = [row for row, hit in zip(drawn, hits, strict=True) if not hit.any()]
         if len(new) < len(drawn):
@@ -47,7 +47,7 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
     elif drawn:
         notes.append(
             "this bundle doesn't know its training rows: that none of them is here is for you to "
-            "see to (bundles trained from now on know)"
+            "see to, and the certificate says so (bundles trained from now on know)"
         )
     if not new:
         raise CertificationError(
@@ -60,6 +60,11 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             "one of each counts, picked by a hash"
         )
     return single, notes
+
+
+def knows_training_rows(bundle: Bundle) -> bool:
+    """Whether the bundle has the hashes that tell rows it was trained on."""
+    return SEEN_FILE in bundle.manifest.checksums
 
 
 def one_of_each_group(rows: Sequence[Row]) -> list[Row]:

@@ -96,6 +96,16 @@ def check_exists(path: Path) -> None:
         raise UsageError(f"{path}: no such file")
 
 
+def check_free(out: Path) -> None:
+    """Says so early when a file is there that may hold somebody's work.
+
+    Raises:
+        UsageError: It is.
+    """
+    if out.exists():
+        raise UsageError(f"--out {out}: is there already; choose another name")
+
+
 def check_rows_file(out: Path) -> None:
     """Says so early, before minutes of work, when rows can't be written there.
 

@@ -35,6 +35,7 @@ from tipstaff_trainer.judge import (
     load_criterion,
 )
 from tipstaff_trainer.judge.examples import FEWEST_EXAMPLES, MOST_EXAMPLES
+from tipstaff_trainer.judge.records import reviewed_since
 
 _FLAGS = {"model": "--judge-model"}
 _WORDS_FOR_KINDS = {
@@ -121,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _show(data.whole, criterion, settings, examples)
         return 0
+    _check_unreviewed(args.out, data)
     with Ledger(ledger_file) as ledger, _bar(len(data.whole), settings) as bar, _ctrl_c() as stop:
         labelled = label_rows(
             data.whole,
@@ -311,3 +313,11 @@ def _check_out(out: Path, ledger: Path) -> None:
     check_rows_file(out)
     if out.exists() and not ledger.exists():
         raise UsageError(f"{out} is there already, and isn't this job's: choose another --out")
+
+
+def _check_unreviewed(out: Path, data: Data) -> None:
+    if out.exists() and (count := reviewed_since(out, data.whole)):
+        raise UsageError(
+            f"--out {out}: people have corrected {count:,} of its labels, which would be lost: "
+            "rename it first; what was paid for is in the ledger"
+        )

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.data_arguments import (
+    add_data_arguments,
+    check_exists,
+    check_free,
+    read_data,
+)
 from tipstaff_trainer.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
     check_exists(args.data)
     if args.out.suffix not in _SUFFIXES:
         raise UsageError(f"--out {args.out}: give a name that ends in {' or '.join(_SUFFIXES)}")
-    if args.out.exists():
-        raise UsageError(f"--out {args.out}: is there already; choose another name")
+    check_free(args.out)
     data = read_data(args.data, args)
     for warning in data.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -7,8 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from tipstaff.errors import UsageError
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, check_rows_file
+from tipstaff_trainer.cli.data_arguments import (
+    add_data_arguments,
+    check_exists,
+    check_free,
+    check_rows_file,
+)
 from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
     evaluator_scores,
@@ -41,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.data, args.reviewed):
         check_exists(path)
     check_rows_file(args.out)
-    if args.out.exists():
-        raise UsageError(f"--out {args.out}: is there already; choose another name")
+    check_free(args.out)
     mapping = dict(args.map)
     data = read_rows(
         args.data,

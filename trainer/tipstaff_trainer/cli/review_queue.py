@@ -12,6 +12,7 @@ from pathlib import Path
 from tipstaff_trainer.cli.data_arguments import (
     add_data_arguments,
     check_exists,
+    check_free,
     check_rows_file,
     read_data,
 )
@@ -30,7 +31,9 @@ from tipstaff_trainer.judge.review_queue import RANKINGS, review_queue
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_data_arguments(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="a .jsonl file; else the screen")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="a new .jsonl file; else the screen"
+    )
     parser.add_argument(
         "--count", type=_count, default=200, metavar="N", help="rows in the queue (default: 200)"
     )
@@ -66,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         check_exists(path)
     if args.out is not None:
         check_rows_file(args.out)
+        # What is in it may have been reviewed since.
+        check_free(args.out)
     data = read_data(args.data, args)
     for warning in data.warnings:
         print(f"warning: {warning}", file=sys.stderr)

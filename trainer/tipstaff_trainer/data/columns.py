@@ -31,6 +31,10 @@ ALIASES: Mapping[Role, tuple[str, ...]] = {
     "ground_truth": ("context", "reference", "documents"),
     "label": ("good",),
 }
+# Between a criterion and what is said of its labels, where a file has those of several.
+PART_OF = "."
+# What is said of a label, beside it.
+_OF_LABEL: tuple[Role, ...] = ("label_source", "selection")
 _MOST_SHOWN = 12
 
 
@@ -56,7 +60,9 @@ def resolve(
 
     An explicit mapping comes first, then the role's own name, then its aliases. Names are compared
     without case and surrounding space, and with a space or hyphen for an underscore. A column that
-    is mapped has that role only, but one mapped to group or id may also be a text field.
+    is mapped has that role only, but one mapped to group or id may also be a text field. Where the
+    label is one of several criteria's, as `toxicity.label`, what is said of it is rather looked for
+    in columns of the same beginning, as `toxicity.label_source`.
 
     Args:
         columns: The file's column names.
@@ -78,7 +84,10 @@ def resolve(
         if role in explicit:
             continue
         free = [name for name in columns if not _taken(name, role, explicit)]
-        own = [name for name in free if _normal(name) == role]
+        beside = _beginning(names.get("label", "")) + role if role in _OF_LABEL else role
+        own = [name for name in free if _normal(name) == beside] or [
+            name for name in free if _normal(name) == role
+        ]
         aliases = [name for name in free if _normal(name) in ALIASES.get(role, ())]
         candidates = own or aliases
         if len(candidates) > 1:
@@ -158,6 +167,12 @@ def _missing(what: str, role: str, columns: Sequence[str], file: str) -> str:
         f"{file}: no column for {what}; its columns are {listed(columns)}; "
         f"name one with --map {role}=COLUMN"
     )
+
+
+def _beginning(label: str) -> str:
+    """What the columns about a label begin with: the criterion's name, where they have one."""
+    criterion, between, name = _normal(label).rpartition(PART_OF)
+    return criterion + between if name == "label" else ""
 
 
 def _normal(name: str) -> str:

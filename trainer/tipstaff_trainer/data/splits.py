@@ -88,7 +88,7 @@ def check_split(
             raise DataError(
                 f"none of the {len(rest)} rows left to train on is {label}: the {in_part} of that "
                 f"kind are in groups that went to {name} whole, so add such rows in other groups, "
-                "or try another --seed"
+                "or split off another share, or by another seed"
             )
         if in_rest and not in_part:
             warnings.append(

@@ -39,7 +39,7 @@ from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.sampling import GroupedSampler
 from tipstaff_trainer.distil.settings import ResolvedSettings
-from tipstaff_trainer.distil.tracking import Tracker, tracking_arguments
+from tipstaff_trainer.distil.tracking import Tracker, tracker_callbacks, tracking_arguments
 from tipstaff_trainer.report.metrics import classification_metrics
 
 # In a whole run, so that early stopping waits for a like share of a short one and of a long one.
@@ -72,6 +72,9 @@ def train_model(
     Returns:
         The average of the weights so far (`averaging`), as it stood when it was best on the
         validation rows by its loss once calibrated; in evaluation mode on the CPU.
+
+    Raises:
+        TrainingError: The tracker can't start.
     """
     transformers.set_seed(settings.seed)
     started = start()
@@ -86,7 +89,7 @@ def train_model(
         # Threads draw from one generator as they come, so that no run could be repeated.
         cores=DataParallel(threads=1 if settings.dropout else None),
         model=model,
-        args=_arguments(settings, folder, steps_per_epoch, tracker),
+        args=_arguments(settings, folder, steps_per_epoch),
         train_dataset=training,
         eval_dataset=validation,
         data_collator=Collator(pad_id),
@@ -94,6 +97,7 @@ def train_model(
             _validation_metrics, np.array([row.weight for row in validation.rows])
         ),
         callbacks=[
+            *tracker_callbacks(tracker),
             _Averaging(),
             EarlyStoppingCallback(early_stopping_patience=settings.patience),
             _Progress(folder / METRICS_FILE),
@@ -172,9 +176,7 @@ def bf16_is_quick() -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def _arguments(
-    settings: ResolvedSettings, folder: Path, steps_per_epoch: int, tracker: Tracker
-) -> TrainingArguments:
+def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
     every = max(1, round(settings.epochs * steps_per_epoch / _EVALUATIONS))
     return TrainingArguments(
         output_dir=str(checkpoints_folder(folder)),
@@ -204,7 +206,7 @@ def _arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         disable_tqdm=True,
-        **tracking_arguments(tracker, folder),
+        **tracking_arguments(folder),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tipstaff.types import FIELDS
-from tipstaff_trainer.data import Row
+from tipstaff_trainer.data import Row, read_rows
 
 _DIGITS = 6
 
@@ -30,6 +31,20 @@ def row_record(row: Row, **columns: Any) -> dict[str, Any]:
         own["group"] = row.group
     own |= columns
     return own | {name: text for name, text in row.extra.items() if name not in own}
+
+
+def reviewed_since(file: Path, rows: Iterable[Row]) -> int:
+    """How many labels of people a file of such objects has that the rows it was made of don't.
+
+    Raises:
+        DataError: It is no such file any more.
+    """
+    people = {row.id: row.label for row in rows if row.label_source == "human"}
+    found = read_rows(file, labelled=False).whole
+    return sum(
+        row.labelled and row.label_source == "human" and people.get(row.id) != row.label
+        for row in found
+    )
 
 
 def rounded(label: float | None) -> float | None:

@@ -41,6 +41,16 @@ def model_card(manifest: Manifest) -> str:
     return "\n".join(lines)
 
 
+def certificate_doubt(held: Certificate | None) -> str:
+    """What to know before believing a certificate; empty when there is nothing."""
+    if held is None or held.unseen_checked is not False:
+        return ""
+    return (
+        "The evaluator's training rows are not known, so nobody checked that it had seen none of "
+        "the certificate's rows: the promise holds only if it had not."
+    )
+
+
 def _promise(held: Certificate | None) -> str:
     if held is None:
         return "These cuts are not certified: no promise is made on how often they err."
@@ -56,7 +66,8 @@ def _promise(held: Certificate | None) -> str:
     return (
         f"Certified on {held.n} rows labelled by people, {held.date}: {' and '.join(promises)}, "
         f"{each}with confidence {held.confidence:.3g}, where outputs are like those rows."
-    )
+        f" {certificate_doubt(held)}"
+    ).rstrip()
 
 
 def _windows(windows: Windows | None) -> str:

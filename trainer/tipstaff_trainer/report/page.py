@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from tipstaff_trainer.errors import ReportError
 from tipstaff_trainer.report import plots
+from tipstaff_trainer.report.card import certificate_doubt
 from tipstaff_trainer.report.contents import Report
 from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.intervals import Interval
@@ -82,6 +83,7 @@ def report_page(report: Report) -> str:
             it=report,
             summary=summary(report),
             beaten=beaten(report),
+            doubt=certificate_doubt(report.cuts.policy.certificate),
             contents=_contents(report),
             plots=_plots(report),
             tables=_tables(report),
@@ -92,7 +94,12 @@ def report_page(report: Report) -> str:
 def report_card(report: Report) -> str:
     """The report in short, in Markdown."""
     template = environment(escape=False).get_template("evaluation.md.j2")
-    return template.render(it=report, summary=summary(report), beaten=beaten(report))
+    return template.render(
+        it=report,
+        summary=summary(report),
+        beaten=beaten(report),
+        doubt=certificate_doubt(report.cuts.policy.certificate),
+    )
 
 
 def summary(report: Report) -> str:
@@ -137,13 +144,18 @@ def environment(*, escape: bool = True) -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters |= {"how": shown, "range": _range, "cell": lambda text: text.replace("|", "\\|")}
+    found.filters |= {"how": shown, "range": _range, "cell": _cell}
     return found
 
 
 def shown(value: float, how: str) -> str:
     """A number as a reader wants it: `percent`, `score`, `count`, `label` or `ms`."""
     return _SHOWN[how](value)
+
+
+def _cell(text: str) -> str:
+    """A text as a cell of a table in Markdown, which neither lines nor bars may end."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _percent(value: float) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+from tipstaff.errors import UsageError
 from tipstaff_trainer.data import LabelSource
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.review_queue import RankBy
@@ -62,6 +64,7 @@ class DataSetCalls(Opened):
         *,
         only: str = "all",
         criterion: str | None = None,
+        together: bool = False,
     ) -> Path:
         """Writes a data set with its labels: .csv, .jsonl, .parquet, or .json for Label Studio.
 
@@ -70,13 +73,23 @@ class DataSetCalls(Opened):
             file: Where to; its ending says how.
             only: One of `datasets.FILTERS`.
             criterion: Whose labels; see `label_set`.
+            together: All rows with the labels by every criterion, in columns that begin with its
+                name, instead. To bring such a file back by one of them, map its label, as in
+                `{"label": "toxicity.label"}`; .json can't hold it.
 
         Raises:
-            UsageError: The ending is none of these.
+            UsageError: The ending is none of these, or `together` was given with something to
+                choose by.
             WorkspaceError: There are no such labels, or the file can't be written.
         """
-        labels = self.label_set(dataset, criterion)
-        return formats.write(self.datasets, labels, Path(file), only=only)
+        if not together:
+            labels = self.label_set(dataset, criterion)
+            one = partial(formats.dump, self.datasets, labels, only=only)
+            return formats.write(Path(file), one, formats.FORMATS)
+        if criterion is not None or only != "all":
+            raise UsageError("together: is for all rows and every criterion, so choose none")
+        every = partial(formats.dump_together, self.datasets, self.datasets.get(dataset))
+        return formats.write(Path(file), every, formats.TABLES)
 
     def add_criterion(self, dataset: AnyDataset, criterion: str) -> LabelSet:
         """Has a data set judged by a criterion, beside those that it is judged by.

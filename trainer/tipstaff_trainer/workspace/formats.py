@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +15,21 @@ from typing import Any, BinaryIO, TypeVar
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Interaction
 from tipstaff_trainer.data import Data, LabelSource, cells, read_rows
-from tipstaff_trainer.data.columns import resolve
+from tipstaff_trainer.data.columns import PART_OF, resolve
 from tipstaff_trainer.data.reading import read_table
 from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.workspace import label_studio
 from tipstaff_trainer.workspace.datasets import Datasets
 from tipstaff_trainer.workspace.rows import StoredRow, stored
-from tipstaff_trainer.workspace.tables import LabelSet, Row
+from tipstaff_trainer.workspace.tables import Dataset, LabelSet, Row
 
 Frame = TypeVar("Frame")
 # By the ending of a download.
 FORMATS = ("csv", "jsonl", "parquet", "json")
+# Of those, what holds the labels by several criteria: Label Studio's has room for one.
+TABLES = ("csv", "jsonl", "parquet")
+# Of what is said of a row's label.
+_NUMBERS = ("label", "judge_label")
 _PARQUET_ROWS = 5000
 _SHOWN_ROWS = 5
 
@@ -95,21 +99,26 @@ def look(path: Path, *, shown: str) -> Look:
         return Look(table.columns, rows, guessed, len(table.records))
 
 
-def write(datasets: Datasets, labels: LabelSet, path: Path, *, only: str = "all") -> Path:
+def write(path: Path, dump: Callable[[BinaryIO, str], None], endings: Sequence[str]) -> Path:
     """Writes a data set into a file that appears whole or not at all.
 
+    Args:
+        path: The file.
+        dump: Writes the data set into an open file, for an ending.
+        endings: Those that there are.
+
     Raises:
-        UsageError: The ending is none of `FORMATS`.
+        UsageError: The file's ending is none of these.
         WorkspaceError: The file can't be written.
     """
     ending = path.suffix.removeprefix(".").casefold()
-    if ending not in FORMATS:
-        raise UsageError(f"{path.name}: end it in one of .{', .'.join(FORMATS)}")
+    if ending not in endings:
+        raise UsageError(f"{path.name}: end it in one of .{', .'.join(endings)}")
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                dump(datasets, labels, file, ending, only=only)
+                dump(file, ending)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -128,17 +137,21 @@ def dump(
 ) -> None:
     """Writes a data set with some labels into an open file, a few rows at a time."""
     rows = datasets.rows(labels, only=only)
-    extra = labels.dataset.extra
-    if ending == "jsonl":
-        for row in rows:
-            line = json.dumps(_record(row), ensure_ascii=False)
-            file.write(line.encode("utf-8", "replace") + b"\n")
-    elif ending == "csv":
-        _dump_csv(rows, extra, file)
-    elif ending == "parquet":
-        _dump_parquet(rows, extra, file)
-    else:
+    if ending == "json":
         label_studio.dump(datasets, labels, rows, file)
+    else:
+        _dump(({"": row} for row in rows), [""], labels.dataset.extra, file, ending)
+
+
+def dump_together(datasets: Datasets, dataset: Dataset, file: BinaryIO, ending: str) -> None:
+    """Writes a data set with its labels by every criterion, in columns that begin with its name.
+
+    As in `toxicity.label`; when that is mapped, `data.columns.resolve` finds what is said of it.
+    """
+    prefixes = [each.criterion and each.criterion + PART_OF for each in dataset.label_sets]
+    rows = zip(*(datasets.rows(each) for each in dataset.label_sets), strict=True)
+    found = (dict(zip(prefixes, row, strict=True)) for row in rows)
+    _dump(found, prefixes, dataset.extra, file, ending)
 
 
 def with_scores(
@@ -183,32 +196,58 @@ def _renamed(message: str, path: Path, shown: str) -> str:
     return message.replace("--map ", "")
 
 
-def _record(row: StoredRow) -> dict[str, Any]:
+# A row as it stands by each criterion, by what the columns of its labels begin with.
+Standing = Mapping[str, StoredRow]
+
+
+def _record(standing: Standing) -> dict[str, Any]:
     """A row as `tipstaff train` reads it, its own columns last."""
+    row = next(iter(standing.values()))
     columns: dict[str, Any] = {
         "id": row.key,
         **{str(name): getattr(row, name) for name in FIELDS},
-        "label": row.label,
-        "label_source": row.label_source or None,
-        "selection": row.selection,
+        **{
+            prefix + name: value
+            for prefix, by in standing.items()
+            for name, value in _label(by).items()
+        },
         "weight": row.weight,
         "group": row.group or None,
-        "judge_label": row.judge_label,
         "split": row.part,
     }
     return columns | {name: text for name, text in row.extra.items() if name not in columns}
 
 
-def _columns(extra: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys([*_record(stored(Row(extra={}, key=""))), *extra]))
+def _label(row: StoredRow) -> dict[str, Any]:
+    return {
+        "label": row.label,
+        "label_source": row.label_source or None,
+        "selection": row.selection,
+        "judge_label": row.judge_label,
+    }
 
 
-def _dump_csv(rows: Iterable[StoredRow], extra: Sequence[str], file: BinaryIO) -> None:
-    names = _columns(extra)
-    lines = csv.DictWriter(_Utf8(file), names, extrasaction="ignore")
-    lines.writeheader()
-    for row in rows:
-        lines.writerow(_record(row))
+def _dump(
+    rows: Iterable[Standing],
+    prefixes: Sequence[str],
+    extra: Sequence[str],
+    file: BinaryIO,
+    ending: str,
+) -> None:
+    none = stored(Row(extra={}, key=""))
+    names = list(dict.fromkeys([*_record(dict.fromkeys(prefixes, none)), *extra]))
+    records = map(_record, rows)
+    if ending == "jsonl":
+        for record in records:
+            line = json.dumps(record, ensure_ascii=False)
+            file.write(line.encode("utf-8", "replace") + b"\n")
+    elif ending == "csv":
+        lines = csv.DictWriter(_Utf8(file), names, extrasaction="ignore")
+        lines.writeheader()
+        lines.writerows(records)
+    else:
+        numbers = {"weight", *(f"{each}{name}" for each in prefixes for name in _NUMBERS)}
+        _dump_parquet(records, names, numbers, file)
 
 
 class _Utf8:
@@ -221,19 +260,18 @@ class _Utf8:
         return self._file.write(text.encode("utf-8", "replace"))
 
 
-def _dump_parquet(rows: Iterator[StoredRow], extra: Sequence[str], file: BinaryIO) -> None:
+def _dump_parquet(
+    records: Iterable[dict[str, Any]], names: Sequence[str], numbers: Container[str], file: BinaryIO
+) -> None:
     # Imported late: the other formats do without it, and it takes a while.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    numbers = {"label", "weight", "judge_label"}
-    schema = pa.schema(
-        [(name, pa.float64() if name in numbers else pa.string()) for name in _columns(extra)]
-    )
+    schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in names])
     with pq.ParquetWriter(file, schema) as writer:
         batch: list[dict[str, Any]] = []
-        for row in rows:
-            batch.append(_record(row))
+        for record in records:
+            batch.append(record)
             if len(batch) == _PARQUET_ROWS:
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
                 batch = []

@@ -142,16 +142,19 @@ class JobCalls(DataSetCalls):
         by = OTHER_ROWS if name is None else (name, self.evaluators.find(name, version))
         needless = criterion is None and name is not None
         labels = found.label_sets[0] if needless else chosen(found, criterion)
-        given = {"dataset": found.id, "name": by[0], "version": by[1]}
-        if name is None:
-            given["judged_by"] = labels.criterion
+        given = {
+            "dataset": found.id,
+            "judged_by": labels.criterion,
+            "name": by[0],
+            "version": by[1],
+        }
         said = f"{by[0]} version {by[1]}" if by[0] else "what the other rows say"
         # Two would store each other's scores again, and one of them fail.
-        same = (each for each in self.jobs.active() if each.kind == "score")
-        job = next((each for each in same if given.items() <= each.parameters.items()), None)
+        same = {key: given[key] for key in given if name is None or key != "judged_by"}
+        scoring = (each for each in self.jobs.active() if each.kind == "score")
+        job = next((each for each in scoring if same.items() <= each.parameters.items()), None)
         if job is None:
             of = found.name if name else labels.title
-            given |= {"judged_by": labels.criterion}
             job = self.jobs.start(
                 "score", f"Score the rows of {of}: {said}", given, dataset=found.id, who=who
             )

@@ -8,6 +8,7 @@ from typing import Any
 from tipstaff_server import repository
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.workspace.label_sets import chosen
 from tipstaff_trainer.workspace.rows import as_labelled, interaction_of
 from tipstaff_trainer.workspace.scores import OTHER_ROWS, ScoredBy
 from tipstaff_trainer.workspace.tables import Job, LabelSet
@@ -20,8 +21,10 @@ Scores = dict[int, float | None]
 def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     """Scores the rows that have no score of this version yet, and keeps what comes."""
     given = job.parameters
-    labels = workspace.label_set(int(given["dataset"]), given.get("judged_by"))
+    found = workspace.datasets.get(int(given["dataset"]))
     by = str(given["name"]), int(given["version"])
+    # An evaluator says the same by whatever criterion, those included that were added since.
+    labels = chosen(found, given.get("judged_by")) if by == OTHER_ROWS else found.label_sets[0]
     if by == OTHER_ROWS:
         # Labels have changed since, perhaps; a version never does.
         workspace.scores.forget(labels, by)

@@ -92,6 +92,7 @@ def show(asked: Asked) -> Response:
         words=asked.text("words"),
         filters=FILTERS,
         formats=formats.FORMATS,
+        tables=formats.TABLES,
         progress=asked.workspace.reviews.progress(labels),
         jobs=asked.workspace.jobs.recent(dataset=labels.dataset_id, limit=5),
         pilot_rows=PILOT_ROWS,
@@ -110,15 +111,20 @@ def show_row(asked: Asked) -> Response:
 
 
 def download(asked: Asked) -> Response:
-    """The data set as a file, with its labels by one criterion."""
+    """The data set as a file, with its labels by one criterion or by all of them."""
     labels = asked.label_set()
     ending = asked.request.path_params["ending"]
-    if ending not in formats.FORMATS:
-        raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(formats.FORMATS)}")
+    together = asked.text("together") == "yes"
+    endings = formats.TABLES if together else formats.FORMATS
+    if ending not in endings:
+        raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(endings)}")
+    datasets, only = asked.workspace.datasets, asked.text("only", "all")
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  see _pieces
     try:
-        only = asked.text("only", "all")
-        formats.dump(asked.workspace.datasets, labels, file, ending, only=only)
+        if together:
+            formats.dump_together(datasets, labels.dataset, file, ending)
+        else:
+            formats.dump(datasets, labels, file, ending, only=only)
         file.seek(0)
     except OSError as error:
         file.close()
@@ -126,7 +132,7 @@ def download(asked: Asked) -> Response:
             f"{labels.title}: can't be written to {tempfile.gettempdir()}, where the desk runs: "
             f"{error.strerror}. Make room there and ask again"
         ) from error
-    name = quote(f"{labels.title}.{ending}")
+    name = quote(f"{labels.dataset.name if together else labels.title}.{ending}")
     return StreamingResponse(
         _pieces(file),
         media_type=_TYPES[ending],
