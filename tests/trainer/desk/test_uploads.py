@@ -97,6 +97,14 @@ def test_no_other_file_is_reached(browser, key):
     assert browser.get(f"/uploads/{key}").status_code == 404
 
 
+def test_what_is_to_know_of_how_a_file_was_read_is_on_its_data_set_s_page(browser, bring):
+    page = bring("rows.csv", b"output,answer\nyes,no\n")
+    stored = store(browser, page, name="rows")
+    assert (stored.status_code, "is not read as output" in stored.text) == (200, True)
+    # Open while nothing else has been done with it.
+    assert '<details class="card" open><summary>How the file was read' in stored.text
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
 def test_downloads(browser, bring, ending):
     page = bring("traces.csv", ROWS)
