@@ -116,6 +116,11 @@ def test_downloads(browser, bring, ending):
     assert browser.get("/datasets/1/download/exe").status_code == 404
 
 
+def test_what_columns_hold_is_seen_where_they_are_chosen(bring):
+    page = bring("traces.csv", ROWS)
+    assert '<option value="reply">reply: a1</option>' in page.text
+
+
 def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspace):
     """They would be few: rows of one text are taken for one."""
     rows = b'{"reply": "a", "reference": "x"}\n{"reply": "b", "reference": "x"}\n'
