@@ -153,9 +153,9 @@ def test_a_name_may_hold_anything_and_does_nothing(visit):
 
 def test_no_such_page_is_said_kindly(visit):
     answer = visit().get("/nowhere")
-    assert (answer.status_code, "There is no such page." in answer.text) == (404, True)
+    assert (answer.status_code, "There is no such page</h1>" in answer.text) == (404, True)
     answer = visit().get("/datasets/99")
-    assert (answer.status_code, "there is no data set 99" in answer.text) == (404, True)
+    assert (answer.status_code, "There is no data set 99" in answer.text) == (404, True)
 
 
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.2:7860", "[::1]:7860"])
