@@ -68,6 +68,15 @@ def test_rows_are_scored_before_they_are_compared_with_scores(
         assert 'class="notice bad"' in refused.text
 
 
+def test_fewer_rows_than_were_asked_for_are_told(visit, dataset):
+    browser = visit()
+    here = f"/datasets/{dataset.id}"
+    form = hidden(browser.get(here).text) | {"ranked": "0", "random": "40"}
+    chosen = browser.post(f"{here}/queue", data=form)
+    assert "30 of the 40 rows that you asked for wait" in chosen.text
+    assert "No row was added" in browser.post(f"{here}/queue", data=form).text
+
+
 def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_path):
     file = tmp_path / "May.csv"
     file.write_text("output\nGrün & <b>Élan</b>\nrot\n")
@@ -91,14 +100,14 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     page = browser.get(here).text
     assert "Nobody has said by which criterion its labels were given" in page
     refused = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
-    assert "say so first" in refused.text
+    assert "say so first.</div>" in refused.text
     said = hidden(page) | {"by": "faithfulness", "action": "name"}
     assert "Its labels are by faithfulness." in browser.post(f"{here}/criteria", data=said).text
     # A page that was opened before is about the same labels.
     assert "30 labelled" in browser.get(f"{here}?criterion=").text
     added = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
     assert "rows is judged by toxicity" in added.text
-    assert "0 labelled, 0 of them by people" in added.text
+    assert "None has a label yet" in added.text
     assert 'aria-current="page">toxicity' in added.text
 
     form = hidden(added.text) | {"random": "3", "ranked": "0"}

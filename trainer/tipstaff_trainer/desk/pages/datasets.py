@@ -178,6 +178,15 @@ def queue(asked: Asked) -> Response:
             "that a judge or a file has labelled; disputed ones those that people disagree on.",
             "note",
         )
+    asked_for = sum(wanted.values())
+    if len(rows) < asked_for:
+        return asked.go(
+            address(labels, room="review"),
+            f"{len(rows):,} of the {asked_for:,} rows that you asked for wait for review. The "
+            "others were labelled by people or drawn at random before, here or where the file "
+            "comes from, or there are no more of their kind.",
+            "note",
+        )
     return asked.go(address(labels, room="review"), f"{len(rows):,} rows wait for review.")
 
 
