@@ -42,9 +42,9 @@ def test_cases_are_typed_brought_and_taken_away(browser, workspace):
 def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
     form = hidden(browser.get(HERE).text)
     for fields, files, message in [
-        ({"action": "add", "name": "late", "expect": "block"}, None, "the case (late)"),
+        ({"action": "add", "name": "late", "expect": "block"}, None, "The case (late)"),
         ({"action": "add", "expect": "block", "output": "x"}, None, "name"),
-        ({"action": "upload"}, None, "no file was chosen"),
+        ({"action": "upload"}, None, "No file was chosen."),
         ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x")}, "c.yaml: is not YAML"),
         ({"action": "upload"}, {"file": ("c.yaml", b"\xff")}, "c.yaml: is not YAML"),
         ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x}")}, "c.yaml, case 1 (x)"),

@@ -138,7 +138,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     assert f"/name?back=/review/{dataset.id}%3Fcriterion%3Dtoxicity" in shown.text
     elsewhere = f"/review/{dataset.id}?criterion=faithfulness"
     sent = browser.post(elsewhere, data=hidden(shown.text) | {"action": "good", "item": item})
-    assert "there is no row" in sent.text
+    assert "There is no row" in sent.text
     download = f"{here}/download/csv?criterion=toxicity"
     assert browser.get(download).text.count(",human,random,") == 1
     assert "judge" not in browser.get(download).text.partition("\n")[2]

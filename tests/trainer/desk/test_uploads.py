@@ -40,7 +40,7 @@ def test_a_file_becomes_a_data_set(browser, bring, workspace):
     assert next(workspace.datasets.rows(workspace.label_set(1))).output == "a1"
     assert list((workspace.folder / "uploads").iterdir()) == []
     assert not (workspace.folder.parent / "etc").exists()
-    assert "this upload is gone" in browser.get(str(page.url)).text
+    assert "This upload is gone" in browser.get(str(page.url)).text
 
 
 def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
