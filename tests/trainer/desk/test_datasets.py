@@ -100,7 +100,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     page = browser.get(here).text
     assert "Nobody has said by which criterion its labels were given" in page
     refused = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
-    assert "say so first.</div>" in refused.text
+    assert "say so first" in refused.text
     said = hidden(page) | {"by": "faithfulness", "action": "name"}
     assert "Its labels are by faithfulness." in browser.post(f"{here}/criteria", data=said).text
     # A page that was opened before is about the same labels.
@@ -151,6 +151,10 @@ def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dat
     assert "in the archive" in browser.post(f"{here}/archive", data=form).text
     assert ">rows<" not in browser.get("/datasets").text
     assert ">rows<" in browser.get("/datasets?archived=yes").text
+    laid_aside = browser.get(here).text
+    assert "Bring it back" in laid_aside
+    assert "Ask a judge" not in laid_aside
+    assert "Add to the queue" not in laid_aside
     assert "rows is back" in browser.post(f"{here}/archive", data=form | {"action": "restore"}).text
     refused = browser.post(f"{here}/delete", data=form | {"name": "rows"})
     assert "only what is in the archive" in refused.text
