@@ -42,9 +42,9 @@ def test_cases_are_typed_brought_and_taken_away(browser, workspace):
 def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
     form = hidden(browser.get(HERE).text)
     for fields, files, message in [
-        ({"action": "add", "name": "late", "expect": "block"}, None, "the case (late)"),
+        ({"action": "add", "name": "late", "expect": "block"}, None, "The case (late)"),
         ({"action": "add", "expect": "block", "output": "x"}, None, "name"),
-        ({"action": "upload"}, None, "no file was chosen"),
+        ({"action": "upload"}, None, "No file was chosen."),
         ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x")}, "c.yaml: is not YAML"),
         ({"action": "upload"}, {"file": ("c.yaml", b"\xff")}, "c.yaml: is not YAML"),
         ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x}")}, "c.yaml, case 1 (x)"),
@@ -92,4 +92,5 @@ def test_a_version_that_judges_by_other_words_says_so_before_it_is_promoted(
     assert "by other words" not in browser.get("/evaluators/tiny/3").text
     workspace.promote("tiny", 1)
     assert "by other words" not in browser.get("/evaluators/tiny/2").text
-    assert "judges by other words: It is right." in browser.get("/evaluators/tiny/3").text
+    page = browser.get("/evaluators/tiny/3").text
+    assert "judges by other words: “It is right.” Promoting" in page

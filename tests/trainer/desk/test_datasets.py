@@ -69,6 +69,15 @@ def test_rows_are_scored_before_they_are_compared_with_scores(
         assert 'class="notice bad"' in refused.text
 
 
+def test_fewer_rows_than_were_asked_for_are_told(visit, dataset):
+    browser = visit()
+    here = f"/datasets/{dataset.id}"
+    form = hidden(browser.get(here).text) | {"ranked": "0", "random": "40"}
+    chosen = browser.post(f"{here}/queue", data=form)
+    assert "30 of the 40 rows that you asked for wait" in chosen.text
+    assert "No row was added" in browser.post(f"{here}/queue", data=form).text
+
+
 def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_path):
     file = tmp_path / "May.csv"
     file.write_text("output\nGrün & <b>Élan</b>\nrot\n")
@@ -99,7 +108,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     assert "30 labelled" in browser.get(f"{here}?criterion=").text
     added = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
     assert "rows is judged by toxicity" in added.text
-    assert "0 labelled, 0 of them by people" in added.text
+    assert "None has a label yet" in added.text
     assert 'aria-current="page">toxicity' in added.text
 
     form = hidden(added.text) | {"random": "3", "ranked": "0"}
@@ -130,7 +139,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     assert f"/name?back=/review/{dataset.id}%3Fcriterion%3Dtoxicity" in shown.text
     elsewhere = f"/review/{dataset.id}?criterion=faithfulness"
     sent = browser.post(elsewhere, data=hidden(shown.text) | {"action": "good", "item": item})
-    assert "there is no row" in sent.text
+    assert "There is no row" in sent.text
     download = f"{here}/download/csv?criterion=toxicity"
     assert browser.get(download).text.count(",human,random,") == 1
     assert "judge" not in browser.get(download).text.partition("\n")[2]
@@ -150,6 +159,10 @@ def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dat
     assert "in the archive" in browser.post(f"{here}/archive", data=form).text
     assert ">rows<" not in browser.get("/datasets").text
     assert ">rows<" in browser.get("/datasets?archived=yes").text
+    laid_aside = browser.get(here).text
+    assert "Bring it back" in laid_aside
+    assert "Ask a judge" not in laid_aside
+    assert "Add to the queue" not in laid_aside
     assert "rows is back" in browser.post(f"{here}/archive", data=form | {"action": "restore"}).text
     refused = browser.post(f"{here}/delete", data=form | {"name": "rows"})
     assert "only what is in the archive" in refused.text

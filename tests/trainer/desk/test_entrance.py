@@ -11,6 +11,7 @@ from desk_forms import LOCAL, hidden
 from starlette import formparsers
 from starlette.testclient import TestClient
 
+from tipstaff_trainer.desk import views
 from tipstaff_trainer.desk.app import build
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
@@ -153,9 +154,16 @@ def test_a_name_may_hold_anything_and_does_nothing(visit):
 
 def test_no_such_page_is_said_kindly(visit):
     answer = visit().get("/nowhere")
-    assert (answer.status_code, "There is no such page." in answer.text) == (404, True)
+    assert (answer.status_code, "There is no such page</h1>" in answer.text) == (404, True)
     answer = visit().get("/datasets/99")
-    assert (answer.status_code, "there is no data set 99" in answer.text) == (404, True)
+    assert (answer.status_code, ">There is no data set 99 yet.<" in answer.text) == (404, True)
+
+
+def test_a_message_begins_with_a_capital_unless_that_may_be_a_name():
+    assert views.sentence("say which column it is") == "Say which column it is."
+    assert views.sentence("no: try again") == "no: try again."
+    assert views.sentence("rows.csv: has no rows") == "rows.csv: has no rows."
+    assert views.sentence("'a b' is no name; which one?") == "'a b' is no name; which one?"
 
 
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.2:7860", "[::1]:7860"])
@@ -185,6 +193,7 @@ def test_who_is_not_let_in_stores_no_file(visit, monkeypatch):
     browser = visit("http://desk.example", host="0.0.0.0", token="t")
     answer = browser.post("/uploads", files={"file": ("a.csv", b"x" * 2**21)})
     assert (answer.status_code, "Sign in" in answer.text) == (401, True)
+    assert "/jobs" not in answer.text
 
 
 def test_a_form_without_a_file_is_no_way_to_fill_the_memory(visit):

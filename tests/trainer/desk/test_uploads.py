@@ -40,7 +40,7 @@ def test_a_file_becomes_a_data_set(browser, bring, workspace):
     assert next(workspace.datasets.rows(workspace.label_set(1))).output == "a1"
     assert list((workspace.folder / "uploads").iterdir()) == []
     assert not (workspace.folder.parent / "etc").exists()
-    assert "this upload is gone" in browser.get(str(page.url)).text
+    assert "This upload is gone" in browser.get(str(page.url)).text
 
 
 def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
@@ -97,6 +97,14 @@ def test_no_other_file_is_reached(browser, key):
     assert browser.get(f"/uploads/{key}").status_code == 404
 
 
+def test_what_is_to_know_of_how_a_file_was_read_is_on_its_data_set_s_page(browser, bring):
+    page = bring("rows.csv", b"output,answer\nyes,no\n")
+    stored = store(browser, page, name="rows")
+    assert (stored.status_code, "is not read as output" in stored.text) == (200, True)
+    # Open while nothing else has been done with it.
+    assert '<details class="card" open><summary>How the file was read' in stored.text
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
 def test_downloads(browser, bring, ending):
     page = bring("traces.csv", ROWS)
@@ -106,6 +114,11 @@ def test_downloads(browser, bring, ending):
     assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''M%2C")
     assert b"alert(1)" in answer.content
     assert browser.get("/datasets/1/download/exe").status_code == 404
+
+
+def test_what_columns_hold_is_seen_where_they_are_chosen(bring):
+    page = bring("traces.csv", ROWS)
+    assert '<option value="reply">reply: a1</option>' in page.text
 
 
 def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspace):

@@ -51,19 +51,27 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
-    return _problem(request, 404, "There is no such page.")
+    return _problem(
+        request,
+        404,
+        "There is no such page",
+        f"Nothing is at {request.url.path[:200]}. What was there may have been deleted, or the "
+        "address is mistyped.",
+    )
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     return _problem(
         request,
         500,
+        "That didn’t work",
         f"The desk stumbled over a fault of its own ({type(error).__name__}); the terminal that it "
         "runs in says more. What was stored before is not lost.",
     )
 
 
-def _problem(request: Request, status: int, problem: str) -> Response:
+def _problem(request: Request, status: int, title: str, problem: str) -> Response:
     desk: Desk = request.app.state.desk
     template = desk.templates.get_template("bare_problem.html")
-    return Response(template.render(problem=problem), status_code=status, media_type="text/html")
+    html = template.render(title=title, problem=problem)
+    return Response(html, status_code=status, media_type="text/html")

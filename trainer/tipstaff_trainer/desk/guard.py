@@ -71,8 +71,9 @@ class Guard:
                 out = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     out.setdefault(name, value)
-                if not scope["path"].startswith("/static/"):
-                    out["cache-control"] = "no-store"
+                # Styles and scripts are asked after each time: they change with the desk's version.
+                static = scope["path"].startswith("/static/")
+                out["cache-control"] = "no-cache" if static else "no-store"
             await send(message)
 
         length = headers.get("content-length", "0")

@@ -16,6 +16,11 @@ from tipstaff_trainer.workspace.rows import StoredRow
 from tipstaff_trainer.workspace.tables import LabelSet, now
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
+# What messages begin with that are no names.
+_FIRST_WORDS = frozenset(
+    "a an can can't give good it its job no none nothing say that the there these this what which "
+    "who".split()
+)
 Points = Sequence[tuple[float, float]]
 
 
@@ -187,6 +192,17 @@ def shortened(text: str | None, most: int = 140) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def sentence(message: str) -> str:
+    """An error's message as a page says it: with a capital and a full stop.
+
+    What may be a name, as a file's before a colon, stays as it is spelt.
+    """
+    first = message.partition(" ")[0]
+    if first in _FIRST_WORDS:
+        message = message[0].upper() + message[1:]
+    return message if message.endswith((".", "!", "?", "”")) else f"{message}."
+
+
 def in_words(reason: Reason) -> str:
     """What a score's reason means."""
     return REASONS_IN_WORDS[reason]
@@ -197,6 +213,7 @@ FILTERS: dict[str, Any] = {
     "by_weight": by_weight,
     "in_words": in_words,
     "number": number,
+    "sentence": sentence,
     "shortened": shortened,
     "verdict_word": verdict_word,
 }

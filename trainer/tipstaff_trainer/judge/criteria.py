@@ -82,8 +82,9 @@ class Criterion(BaseModel):
             if count and not rows_with:
                 raise JudgeError(
                     f"criterion {self.name}: its prompt names {{{name}}}, and no row has a text "
-                    f"there; the rows have {', '.join(sorted(known))}; map a column to it with "
-                    f"--map {name}=COLUMN, or write a criterion without it"
+                    f"there; the rows have {', '.join(sorted(known))}; map a column to it "
+                    f"(--map {name}=COLUMN, or on the desk when the file is brought), or write a "
+                    "criterion without it"
                     if name in FIELDS
                     else f"criterion {self.name}: its prompt names {{{name}}}, and no row has such "
                     f"a column; the rows have {', '.join(sorted(known))}"

@@ -73,7 +73,7 @@ class LabelSets:
             if session.scalar(given) is not None:
                 raise WorkspaceError(
                     f"{dataset.name}: nobody has said which criterion the labels that it has were "
-                    "given by: say so first (set_criterion, or on its page)"
+                    "given by: say so first, on its page or by set_criterion"
                 )
             _rename(session, dataset.id, criterion)
 

@@ -33,6 +33,10 @@ _TYPES = {
 _CHUNK = 2**16
 # What people can ask for; a pilot is asked for with a judge.
 _KINDS: tuple[Kind, ...] = ("ranked", "disputed", "random")
+_KINDS_IN_WORDS = (
+    "Ranked rows are those that a judge or a file has labelled and no person has; disputed ones "
+    "those that people disagree on."
+)
 # A download is held in memory up to this size, then in a file.
 _IN_MEMORY = 2**22
 
@@ -180,8 +184,16 @@ def queue(asked: Asked) -> Response:
     if not rows:
         return asked.go(
             address(labels),
-            "No row was added: none is left of the kinds that you asked for. Ranked rows are those "
-            "that a judge or a file has labelled; disputed ones those that people disagree on.",
+            "No row was added: none is left of the kinds that you asked for. " + _KINDS_IN_WORDS,
+            "note",
+        )
+    asked_for = sum(wanted.values())
+    if len(rows) < asked_for:
+        return asked.go(
+            address(labels, room="review"),
+            f"{len(rows):,} of the {asked_for:,} rows that you asked for wait for review. "
+            f"{_KINDS_IN_WORDS} A draw takes no row that was drawn before, here or where the file "
+            "comes from.",
             "note",
         )
     return asked.go(address(labels, room="review"), f"{len(rows):,} rows wait for review.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any
@@ -16,7 +17,7 @@ from tipstaff_trainer.desk.asked import Asked, inside
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.cases import told
-from tipstaff_trainer.workspace.tables import LabelSet
+from tipstaff_trainer.workspace.tables import Job, LabelSet
 
 _SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
 
@@ -153,6 +154,18 @@ def measure(asked: Asked) -> Response:
     return asked.go(f"/jobs/{job.id}")
 
 
+def _not_done(trainings: Sequence[Job]) -> list[Job]:
+    """Of trainings, the latest first: those that run, or ended in vain and were not done again."""
+    names: set[str] = set()
+    shown = []
+    for job in trainings:
+        name = job.parameters.get("name", "")
+        if job.active or (job.state != "done" and name not in names):
+            shown.append(job)
+        names.add(name)
+    return shown
+
+
 def _label_sets(asked: Asked) -> list[LabelSet]:
     return [each for dataset in asked.workspace.datasets.all() for each in dataset.label_sets]
 
@@ -175,11 +188,7 @@ def _overview(asked: Asked, error: str = "") -> Response:
         "evaluators.html",
         status=400 if error else 200,
         evaluators=[(name, list(some)) for name, some in groupby(found, lambda each: each.name)],
-        training=[
-            job
-            for job in asked.workspace.jobs.recent(kind="train", limit=10)
-            if job.state != "done"
-        ],
+        training=_not_done(asked.workspace.jobs.recent(kind="train", limit=10)),
         label_sets=_label_sets(asked),
         cases=asked.workspace.cases.counts(),
         chosen=asked.text("dataset"),

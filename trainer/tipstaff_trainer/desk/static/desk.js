@@ -82,6 +82,11 @@ for (const part of document.querySelectorAll("[data-renew]")) {
   };
   setTimeout(renew, Number(part.dataset.every || 1500));
 }
+// What is scrolled within the page can be scrolled by keyboard in every browser.
+for (const box of document.querySelectorAll(".scroll, .text")) {
+  const more = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1;
+  if (more && !box.querySelector("a, button, input")) box.tabIndex = 0;
+}
 for (const log of document.querySelectorAll("pre[data-end]")) log.scrollTop = log.scrollHeight;
 
 // Files dropped on the upload form.
