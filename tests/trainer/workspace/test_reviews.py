@@ -175,6 +175,16 @@ def test_a_random_draw_is_over_all_rows_and_asks_nobody_twice(workspace, labels)
     assert not workspace.reviews.queue(labels, {"random": 100}, seed=2)[20:]
 
 
+def test_rows_that_a_judge_labelled_as_a_sample_of_something_are_drawn_for_people(
+    workspace, labels
+):
+    rows = workspace.datasets.page(labels, size=60).rows
+    with workspace.database.writing() as session:
+        for row in rows:
+            record(session, row.id, "", NewLabel(1.0, "judge", "gpt", "random"))
+    assert len(workspace.reviews.queue(labels, {"random": 10}, seed=1)) == 10
+
+
 def test_an_unknown_reason_is_refused(workspace, labels):
     with pytest.raises(WorkspaceError, match="funny"):
         workspace.reviews.queue(labels, {"funny": 1})

@@ -86,8 +86,13 @@ def choose(
 
 
 def drawn_before(session: Session, labels: LabelSet) -> set[int]:
-    """The rows that were drawn at random so far, whether a person has seen them by now or not."""
-    drawn = select(RowLabel.row_id).where(labels.of(RowLabel), RowLabel.selection == "random")
+    """The rows that were drawn for people at random so far, whether one has seen them or not.
+
+    A judge's labels say `random`, too, where a file's rows are a sample of something larger.
+    """
+    drawn = select(RowLabel.row_id).where(
+        labels.of(RowLabel), RowLabel.selection == "random", RowLabel.label_source == "human"
+    )
     asked = select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.selection == "random")
     return {*session.scalars(drawn), *session.scalars(asked)}
 
