@@ -24,8 +24,8 @@ class TrainSettings(BaseModel):
     )
     epochs: float | None = Field(None, gt=0, le=200, description="passes over the data at most")
     learning_rate: float | None = Field(None, gt=0, lt=1, description="peak learning rate")
-    head_rate_factor: float = Field(
-        10.0,
+    head_rate_factor: float | None = Field(
+        None,
         gt=0,
         le=1000,
         description="times the learning rate, for the head and the marks, which start from nothing",
@@ -73,8 +73,9 @@ class TrainSettings(BaseModel):
     def resolve(self, *, rows: int, hidden_size: int) -> ResolvedSettings:
         """Fills what was left open.
 
-        Small data needs more passes and larger steps to get as far, and wide encoders break at
-        learning rates that narrow ones need.
+        Small data needs more passes and larger steps to get as far, above all where nothing is
+        learnt yet; what hurries there goes astray in a long run. Wide encoders break at learning
+        rates that narrow ones need.
 
         Args:
             rows: Labelled rows at hand, validation included.
@@ -84,6 +85,7 @@ class TrainSettings(BaseModel):
             "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),
             "learning_rate": (2 if rows < _SMALL else 1)
             * (1e-4 if hidden_size <= 384 else 3e-5 if hidden_size <= 768 else 1e-5),
+            "head_rate_factor": 10.0 if rows < _SMALL else 3.0,
             "validation_size": 0.2 if rows < _SMALL else 0.1,
         }
         return ResolvedSettings.model_validate(open_ones | self.model_dump(exclude_none=True))
@@ -94,4 +96,5 @@ class ResolvedSettings(TrainSettings):
 
     epochs: float
     learning_rate: float
+    head_rate_factor: float
     validation_size: float
