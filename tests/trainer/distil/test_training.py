@@ -13,6 +13,26 @@ from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.training import train_model
 
 
+def train(start, settings, folder):
+    """Trains on 32 tiny rows; `start` is given the base encoder's weights."""
+    base = find_base(settings.base)
+    encoding = Encoding(
+        order=("output", "ground_truth"), marks="words", max_length=64,
+        cls_id=base.special.cls, sep_id=base.special.sep, pad_id=base.special.pad,
+    )  # fmt: skip
+    encoder = Encoder(base.tokenizer.to_str(), encoding)
+    rows = tiny_rows(48)
+    folder.mkdir()
+    return train_model(
+        lambda: start(EvaluatorModel(base.load(), marks="words")),
+        EncodedRows.of(rows[:32], encoder),
+        EncodedRows.of(rows[32:], encoder),
+        settings.resolve(rows=48, hidden_size=32),
+        folder,
+        pad_id=base.special.pad,
+    )
+
+
 @pytest.mark.parametrize(
     ("architecture", "mark_weight"),
     [
@@ -22,15 +42,8 @@ from tipstaff_trainer.distil.training import train_model
 )
 @pytest.mark.parametrize("freeze_words", [True, False])
 def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, freeze_words, tmp_path):
-    base = find_base(str(tiny_base(architecture, tmp_path / "base")))
-    encoding = Encoding(
-        order=("output", "ground_truth"), marks="words", max_length=64,
-        cls_id=base.special.cls, sep_id=base.special.sep, pad_id=base.special.pad,
-    )  # fmt: skip
-    encoder = Encoder(base.tokenizer.to_str(), encoding)
-    rows = tiny_rows(48)
     settings = TrainSettings(
-        base=base.source,
+        base=str(tiny_base(architecture, tmp_path / "base")),
         epochs=2,
         batch_size=16,
         learning_rate=1e-6,
@@ -39,21 +52,11 @@ def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, freez
     )
     started = []
 
-    def start():
-        model = EvaluatorModel(base.load(), marks="words")
+    def start(model):
         started.append({name: each.clone() for name, each in model.state_dict().items()})
         return model
 
-    folder = tmp_path / "run"
-    folder.mkdir()
-    trained = train_model(
-        start,
-        EncodedRows.of(rows[:32], encoder),
-        EncodedRows.of(rows[32:], encoder),
-        settings.resolve(rows=48, hidden_size=32),
-        folder,
-        pad_id=base.special.pad,
-    )
+    trained = train(start, settings, tmp_path / "run")
     moved = {
         name: float((each - started[0][name]).abs().max())
         for name, each in trained.state_dict().items()
@@ -64,3 +67,19 @@ def test_what_starts_from_nothing_learns_faster(architecture, mark_weight, freez
     words = "encoder.embeddings.word_embeddings.weight"
     assert (moved.pop(words) > 0) is not freeze_words
     assert any(0 < distance < 1e-5 for distance in moved.values())
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_every_thread_has_the_precision_that_was_asked_for(bf16, tmp_path):
+    seen = set()
+
+    def start(model):
+        model.head.register_forward_hook(
+            lambda module, _, out: seen.add((module.training, out.dtype))
+        )
+        return model
+
+    base = str(tiny_base("bert", tmp_path / "base"))
+    train(start, TrainSettings(base=base, epochs=1, batch_size=16, bf16=bf16), tmp_path / "run")
+    wanted = torch.bfloat16 if bf16 else torch.float32
+    assert seen == {(True, wanted), (False, wanted)}
