@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -178,6 +179,8 @@ def bf16_is_quick() -> bool:
 
 def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
     every = max(1, round(settings.epochs * steps_per_epoch / _EVALUATIONS))
+    # An earlier run of this process leaves its precision there, which would be this one's too.
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     return TrainingArguments(
         output_dir=str(checkpoints_folder(folder)),
         num_train_epochs=settings.epochs,
