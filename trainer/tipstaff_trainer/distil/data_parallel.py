@@ -30,6 +30,9 @@ _ROWS_A_PART = 8
 class DataParallel:
     """Threads that work on parts of a batch. To be used in a `with`.
 
+    Several threads go through one model at a time, so it must do the same in training and in
+    evaluation mode, either of which one may set while another runs: no dropout.
+
     Args:
         threads: None for as many as it takes to use the processor.
     """
