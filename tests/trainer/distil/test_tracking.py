@@ -7,10 +7,10 @@ import os
 import struct
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tools import require_package
 
 from tipstaff_trainer.distil import tracking
 from tipstaff_trainer.errors import TrainingError
@@ -47,9 +47,7 @@ train_model(lambda: EvaluatorModel(base.load(), marks="overlap"),
 
 def run(tracker, out, bert, **variables):
     """Runs a training of four steps."""
-    # TensorBoard comes with the development extra; the others are large.
-    if find_spec(tracker) is None and tracker != "tensorboard":
-        pytest.skip(f"{tracker} is not installed")
+    require_package(tracker)
     helpers = str(Path(__file__).parents[2])
     return subprocess.run(
         [sys.executable, "-c", RUN, str(out), str(bert), tracker, helpers],
