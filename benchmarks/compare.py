@@ -39,6 +39,8 @@ from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import read_rows
 
+# What products of small numbers run on, as the kernel names it: it decides these ratios.
+_INT8 = {"avx2", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}
 _WORK = Path(__file__).resolve().parent.parent / "build" / "compare"
 _NAMES = (TIPSTAFF, *(spec.name for spec in PEERS), CEILING)
 
@@ -119,8 +121,10 @@ def machine() -> Record:
     """What it was measured on."""
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     models = {line.partition(":")[2].strip() for line in cpus if line.startswith("model name")}
+    features = [line for line in cpus if line.startswith(("flags", "Features"))]
     return {
         "cpu": sorted(models),
+        "int8": sorted(_INT8.intersection(*[line.split() for line in features[:1]])),
         "cores": len(usable_cores()),
         "python": platform.python_version(),
         "onnxruntime": version("onnxruntime"),
