@@ -115,6 +115,8 @@ def engines(
     if find_spec("openvino"):
         quantised = weights_int8(plain, folder / "w.onnx")
         yield "OpenVINO fp32", in_openvino(plain, pad_id)
+        # Emulated, and slow, where the processor has no products of bfloat16.
+        yield "OpenVINO bf16", in_openvino(plain, pad_id, INFERENCE_PRECISION_HINT="bf16")
         for size in (64, 384):
             yield (
                 f"OpenVINO int8, groups of {size}",
