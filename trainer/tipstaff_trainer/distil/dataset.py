@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,15 @@ class EncodedRows(Dataset[Example]):
         order = sorted(range(len(self)), key=lambda index: len(self.encoded[index]))
         return EncodedRows(
             [self.rows[index] for index in order], [self.encoded[index] for index in order]
+        )
+
+    def drawn(self, count: int, *, seed: int) -> EncodedRows:
+        """So many at random, in the same order; all where there are no more."""
+        if len(self) <= count:
+            return self
+        chosen = sorted(random.Random(seed).sample(range(len(self)), count))
+        return EncodedRows(
+            [self.rows[index] for index in chosen], [self.encoded[index] for index in chosen]
         )
 
     def __len__(self) -> int:
