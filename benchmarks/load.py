@@ -39,23 +39,24 @@ async def drive(args: argparse.Namespace) -> None:
         await closed(ask, requests, _WARM_CALLERS, _WARM_SECONDS)
         for callers in args.closed:
             outcomes = await closed(ask, requests, callers, args.seconds)
-            _print({"loop": "closed", "concurrent": callers}, outcomes)
+            print(
+                json.dumps({"loop": "closed", "concurrent": callers} | told(outcomes)), flush=True
+            )
         for rate in args.open:
             arrivals = poisson_arrivals(rate, args.seconds, args.seed)
             outcomes = await open_loop(ask, requests, arrivals, args.deadline)
-            _print({"loop": "open", "rate": rate}, outcomes)
+            print(json.dumps({"loop": "open", "rate": rate} | told(outcomes)), flush=True)
 
 
-def _print(phase: dict[str, object], outcomes: Outcomes) -> None:
-    record = {
-        **phase,
+def told(outcomes: Outcomes) -> dict[str, object]:
+    """What is printed of a phase."""
+    return {
         "answered": len(outcomes.answered),
         "per_second": round(len(outcomes.answered) / outcomes.seconds, 1),
         "p50_ms": percentile_ms(outcomes.answered, 50),
         "p99_ms": percentile_ms(outcomes.answered, 99),
         "errors": dict(outcomes.errors),
     }
-    print(json.dumps(record), flush=True)
 
 
 def main() -> None:

@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
-from load import Load
+from comparison.contender import ask_tipstaff
+from comparison.loadgen import Answer, closed
+from load import told
 from local_server import serving
 
 from tipstaff import AsyncClient, Interaction
@@ -31,6 +33,7 @@ from tipstaff_trainer.data import read_rows
 _MOUNT = Path("/sys/fs/cgroup")
 _GROUP = "tipstaff-sidecar"
 _PERIOD = 100_000  # microseconds, the kernel's default
+_DEADLINE = 5.0  # seconds of each request
 _LONG = 12  # an output repeated so often comes to hundreds of tokens
 
 
@@ -59,27 +62,32 @@ def limits(cpus: float, megabytes: int) -> Iterator[list[str]]:
                 folder.rmdir()
 
 
-def mixed(interactions: Sequence[Interaction]) -> Iterator[Interaction]:
-    """All of them again and again, every fourth with a long output."""
-    for number, each in enumerate(itertools.cycle(interactions)):
-        long = number % 4 == 3
-        output = " ".join([each.output or ""] * _LONG) if long else each.output
-        yield Interaction(each.input, output, each.ground_truth)
+def mixed(interactions: Sequence[Interaction]) -> list[Interaction]:
+    """All of them, every fourth with a long output."""
+    return [
+        replace(each, output=" ".join([each.output or ""] * _LONG)) if number % 4 == 3 else each
+        for number, each in enumerate(interactions)
+    ]
 
 
 async def drive(
-    target: str, process: psutil.Process, interactions: Iterator[Interaction], minutes: int
+    target: str, process: psutil.Process, interactions: Sequence[Interaction], minutes: int
 ) -> list[dict[str, object]]:
-    """Two callers, minute by minute."""
-    told: list[dict[str, object]] = []
+    """Two callers, minute by minute, each going on where the one before ended."""
+    phases: list[dict[str, object]] = []
+    following, behind = list(range(len(interactions))), 0
     async with AsyncClient(target) as client:
+
+        async def ask(request: int, seconds: float) -> Answer:
+            return await ask_tipstaff(client, interactions[request], min(seconds, _DEADLINE))
+
         for minute in range(1, minutes + 1):
-            load = Load(client, interactions, deadline=5.0)
-            found = await load.closed(2, 60.0)
+            outcomes = await closed(ask, following[behind:] + following[:behind], 2, 60.0)
+            behind = (behind + len(outcomes.requests)) % len(following)
             memory = process.memory_info().rss / 2**20
-            told.append({"minute": minute, **found, "rss_mb": round(memory, 1)})
-            print(json.dumps(told[-1]), flush=True)
-    return told
+            phases.append({"minute": minute, **told(outcomes), "rss_mb": round(memory, 1)})
+            print(json.dumps(phases[-1]), flush=True)
+    return phases
 
 
 def main() -> None:
