@@ -104,9 +104,16 @@ for (const drop of document.querySelectorAll(".drop")) {
   });
 }
 
-// A choice that loads the page with it at once.
+// A choice that loads the page with it at once, whatever else is still to be filled in.
 for (const select of document.querySelectorAll("select[data-go]")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
+  select.addEventListener("change", () => {
+    const choose = document.createElement("button");
+    choose.formNoValidate = choose.hidden = true;
+    choose.name = "action";
+    choose.value = "choose";
+    select.form.append(choose);
+    select.form.requestSubmit(choose);
+  });
 }
 
 // A page that waits for something loads anew once it is there.
