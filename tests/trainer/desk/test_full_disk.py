@@ -58,3 +58,22 @@ def test_a_job_that_the_full_disk_ended_takes_nothing_else_with_it(visit, worksp
         assert workspace.wait_for(job, timeout=60).message == f"{ROWS} of {ROWS} rows are labelled"
         # One call may have been on its way.
         assert judge.behaviour.seen <= ROWS + 1
+
+
+def test_a_row_stays_with_its_note_until_its_label_can_be_stored(visit, workspace, dataset):
+    labels = workspace.add_criterion(dataset, "toxicity")
+    workspace.reviews.queue(labels, {"random": 3})
+    browser = visit()
+    here = f"/review/{dataset.id}?criterion=toxicity"
+    browser.post("/name", data=hidden(browser.get(here).text) | {"name": "Ann"})
+    form = hidden(browser.get(here).text)
+    with full():
+        for action in ("good", "bad", "skip"):
+            page = browser.post(here, data=form | {"action": action, "note": "why <this>"})
+            assert page.status_code == 400
+            assert page.text.count("make room on the disk") == 1
+            assert f'name="item" value="{form["item"]}"' in page.text
+            assert 'value="why &lt;this&gt;"' in page.text
+    browser.post(here, data=hidden(page.text) | {"action": "good", "note": "why <this>"})
+    given = workspace.datasets.labels(workspace.reviews.item(int(form["item"])).row_id, labels)
+    assert [(each.who, each.reason) for each in given] == [("Ann", "why <this>")]

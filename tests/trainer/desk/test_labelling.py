@@ -123,6 +123,20 @@ def test_what_is_paid_for_goes_by_the_criterion_that_is_chosen(visit, workspace,
     assert (nothing.status_code, "Which rows is it to label?" in nothing.text) == (400, True)
 
 
+def test_rows_that_wait_for_a_person_come_before_more_are_asked_about(
+    visit, workspace, dataset, here
+):
+    give(workspace, dataset, "judge", slice(16))
+    browser = visit()
+    told = "16 rows wait for a person"
+    assert told not in browser.get(f"{here}?criterion=relevance").text
+    workspace.reviews.queue(workspace.label_set(dataset), {"ranked": 16})
+    assert told in browser.get(f"{here}?criterion=relevance").text
+    assert told not in browser.get(f"{here}?criterion=toxicity").text
+    give(workspace, dataset, "human", slice(1))
+    assert told not in browser.get(f"{here}?criterion=relevance").text
+
+
 def test_only_rows_without_a_label_are_asked_about(visit, workspace, dataset, here):
     give(workspace, dataset, "human", slice(16))
     with JudgeServer() as judge:

@@ -116,8 +116,8 @@ def check_columns(criterion: Criterion, dataset: Dataset) -> None:
         raise WorkspaceError(
             f"{dataset.name}: the question of criterion {criterion.name} names "
             f"{' and '.join(f'{{{name}}}' for name in missing)}, and no row has a text there; "
-            f"there are {listed((*dataset.fields, *dataset.extra))}. Bring the file again with a "
-            "column for it, or ask by another criterion"
+            f"there are {listed((*dataset.fields, *dataset.extra))}. Bring the file again with "
+            "such a column, or ask by another criterion"
         )
 
 

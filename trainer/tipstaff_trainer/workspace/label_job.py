@@ -215,7 +215,8 @@ class _Told:
         if early and not notes and progress.done < progress.total:
             return
         self._last = time.monotonic()
-        message = f"{progress.calls} calls, {progress.tokens:,} tokens"
+        calls = f"{progress.calls:,} call{'' if progress.calls == 1 else 's'}"
+        message = f"{calls}, {progress.tokens:,} tokens"
         if progress.cost:
             message += f", {progress.cost:.2f} paid"
         print(f"{progress.done}/{progress.total}: {message}", flush=True)

@@ -111,6 +111,7 @@ def _judge_page(asked: Asked, error: str = "") -> Response:
         unfit=unfit,
         labelled=labelled,
         unseen=dataset.rows - human,
+        waiting=0 if fresh or human else asked.workspace.reviews.progress(labels).waiting,
         values=values,
         pilot_rows=PILOT_ROWS,
         error=error,
