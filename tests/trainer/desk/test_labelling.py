@@ -105,7 +105,8 @@ def test_what_is_paid_for_is_said_and_never_all_by_itself(
         assert (f"{radio} checked>" in page) == (value == chosen)
     labelled = max((len(range(ROWS)[rows]) for _, rows in given), default=0)
     assert ("the 24 rows that have no label yet" in page) == ("rest" in offered)
-    assert (f"all 40 rows, the {labelled} that have a label, too" in page) == bool(labelled)
+    assert (f"the {labelled} that have a label, too" in page) == (0 < labelled < ROWS)
+    assert ("all 40 rows, though each has a label already" in page) == (labelled == ROWS)
 
 
 def test_what_is_paid_for_goes_by_the_criterion_that_is_chosen(visit, workspace, dataset, here):
