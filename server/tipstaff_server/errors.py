@@ -20,6 +20,7 @@ TipstaffError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tipstaff.errors import TipstaffError, UsageError
@@ -42,7 +43,15 @@ class RepositoryError(TipstaffError):
 
 
 class PromotionRefused(RepositoryError):  # noqa: N818  a gate that did its work
-    """A version may not serve: a named case fails that should not."""
+    """A version may not serve: a named case fails that should not.
+
+    Attributes:
+        lost: The names of those that fail; empty where one can't even be run.
+    """
+
+    def __init__(self, message: str, lost: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.lost = tuple(lost)
 
 
 class ListenError(TipstaffError):

@@ -49,7 +49,8 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
     known = _failing(serving, [outcome.case for outcome in failed])
     lost = [outcome for outcome in failed if outcome.case.name not in known]
     if lost:
-        raise PromotionRefused(_message(what, lost, len(outcomes)))
+        names = [outcome.case.name for outcome in lost]
+        raise PromotionRefused(_message(what, lost, len(outcomes)), names)
     log.warning(
         "%s fails %d of %d named cases, as does the version that serves now: %s",
         what, len(failed), len(outcomes), "; ".join(map(str, failed)),

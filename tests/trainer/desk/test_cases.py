@@ -74,6 +74,7 @@ def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     refused = browser.post("/evaluators/tiny/2/promote", data=form)
     assert (refused.status_code, "version 1, which is online, meets" in refused.text) == (409, True)
     assert 'BLOCK <span class="chip bad">fails</span>' in refused.text
+    assert "<li>&lt;b&gt;right&lt;/b&gt;</li>" in refused.text
     assert "--force" not in refused.text
     assert repository.serving_version(workspace.repository, "tiny") == 1
     forced = browser.post("/evaluators/tiny/2/promote", data=form | {"force": "yes"})

@@ -64,7 +64,8 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
 
     # The pilot: a judge labels 16 rows, a person looks at them.
     page.get_by_role("link", name="Ask a judge").click()
-    page.get_by_label("Criterion").select_option(value="answer-correctness")
+    with page.expect_navigation():
+        page.get_by_label("Criterion").select_option(value="answer-correctness")
     page.get_by_label("Endpoint").fill(judge.url)
     page.get_by_label("Model").fill("judge-1")
     page.get_by_role("button", name="Start").click()

@@ -151,5 +151,5 @@ def test_a_full_disk_is_told_whatever_is_full(visit, workspace, tmp_path, monkey
     uploads.rmdir()
     uploads.touch()
     told = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
-    assert (told.status_code, "Nothing of it was kept" in told.text) == (400, True)
+    assert (told.status_code, "make room there and bring it again" in told.text) == (400, True)
     assert len(browser.get("/datasets/1/download/csv").content) > len(rows)

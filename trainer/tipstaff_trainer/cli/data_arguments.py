@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
 from tipstaff_server.evaluator.manifest import Manifest
 from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
+from tipstaff_trainer.data.writing import whole_file
+from tipstaff_trainer.errors import DataError
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -110,9 +113,39 @@ def check_rows_file(out: Path) -> None:
     """Says so early, before minutes of work, when rows can't be written there.
 
     Raises:
-        UsageError: It has another ending than .jsonl, or its folder isn't there.
+        UsageError: It has another ending than .jsonl, or its folder won't do.
     """
     if out.suffix != ".jsonl":
         raise UsageError(f"--out {out}: rows are written as JSON lines; name it .jsonl")
+    check_folder_of(out)
+
+
+def check_folder_of(out: Path) -> None:
+    """Says so early, before minutes of work, when no file can be written there.
+
+    Raises:
+        UsageError: The folder isn't there, or can't be written to.
+    """
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: {out.parent}: no such folder")
+    if not os.access(out.parent, os.W_OK):
+        raise UsageError(
+            f"--out {out}: {out.parent}: can't be written to; choose another folder, or have it "
+            "opened to you"
+        )
+
+
+def write_out(out: Path, texts: Iterable[str]) -> None:
+    """Writes a file that appears whole or not at all.
+
+    Raises:
+        DataError: It can't be written.
+    """
+    try:
+        with whole_file(out) as file:
+            file.writelines(text.encode() for text in texts)
+    except OSError as error:
+        raise DataError(
+            f"--out {out}: can't be written: {error.strerror}; nothing was left there: make room, "
+            "or choose another folder, and run it again"
+        ) from error

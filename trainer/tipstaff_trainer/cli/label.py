@@ -19,7 +19,12 @@ from pydantic import SecretStr, ValidationError
 from tqdm import tqdm
 
 from tipstaff.errors import UsageError
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, check_rows_file
+from tipstaff_trainer.cli.data_arguments import (
+    add_data_arguments,
+    check_exists,
+    check_rows_file,
+    write_out,
+)
 from tipstaff_trainer.data import Data, Row, read_rows
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge import (
@@ -134,7 +139,10 @@ def run(args: argparse.Namespace) -> int:
             on_progress=bar,
             stop=stop,
         )
-        counts = _write(labelled, args.out)
+        try:
+            counts = _write(labelled, args.out)
+        except DataError as error:
+            raise DataError(f"{error}; what was paid for is kept in {ledger_file}") from error
     _report(labelled, counts, settings, args.out)
     if labelled.stopped:
         print(
@@ -241,15 +249,16 @@ def _show(
 
 
 def _write(labelled: Labelled, out: Path) -> Counter[str]:
-    """Writes all rows, then puts the file in its place; counts kinds and failures."""
+    """Writes all rows; counts kinds and failures."""
     counts: Counter[str] = Counter()
-    part = out.with_name(f"{out.name}.part")
-    with part.open("w", encoding="utf-8") as file:
+
+    def lines() -> Iterator[str]:
         for judged in labelled.rows:
             counts[judged.kind or f"unlabelled: {judged.failure}"] += 1
             counts["good"] += judged.label is not None and judged.label >= 0.5
-            file.write(json.dumps(judged.record(), ensure_ascii=False) + "\n")
-    part.replace(out)
+            yield json.dumps(judged.record(), ensure_ascii=False) + "\n"
+
+    write_out(out, lines())
     return counts
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,11 @@ from tipstaff.types import FIELDS
 from tipstaff_trainer.cli.data_arguments import (
     add_data_arguments,
     check_exists,
+    check_folder_of,
     check_free,
     read_data,
+    write_out,
 )
-from tipstaff_trainer.errors import DataError
 
 if TYPE_CHECKING:
     from tipstaff_trainer.label_errors import Suspect
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     check_exists(args.data)
     if args.out.suffix not in _SUFFIXES:
         raise UsageError(f"--out {args.out}: give a name that ends in {' or '.join(_SUFFIXES)}")
+    check_folder_of(args.out)
     check_free(args.out)
     data = read_data(args.data, args)
     for warning in data.warnings:
@@ -64,10 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
     found = label_errors(data.rows, find_base(args.base), folds=args.folds)
     likely = [suspect for suspect in found if suspect.likely]
-    try:
-        _write(args.out, likely)
-    except OSError as error:
-        raise DataError(f"--out {args.out}: can't be written: {error.strerror}") from error
+    write_out(args.out, _lines(likely, args.out.suffix))
     _report(likely, len(found), args.out)
     return 0
 
@@ -78,7 +78,7 @@ def _folds(text: str) -> int:
     return int(text)
 
 
-def _write(file: Path, suspects: Sequence[Suspect]) -> None:
+def _lines(suspects: Sequence[Suspect], suffix: str) -> Iterable[str]:
     records = [
         {
             "id": suspect.row.id,
@@ -91,14 +91,14 @@ def _write(file: Path, suspects: Sequence[Suspect]) -> None:
         }
         for suspect in suspects
     ]
-    with file.open("w", encoding="utf-8", newline="") as target:
-        if file.suffix == ".jsonl":
-            target.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-            return
-        names = ["id", *FIELDS, "label", "label_source", "group", "out_of_fold", "place"]
-        writer = csv.DictWriter(target, names)
-        writer.writeheader()
-        writer.writerows(records)
+    if suffix == ".jsonl":
+        return [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+    names = ["id", *FIELDS, "label", "label_source", "group", "out_of_fold", "place"]
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, names)
+    writer.writeheader()
+    writer.writerows(records)
+    return [table.getvalue()]
 
 
 def _report(likely: Sequence[Suspect], rows: int, file: Path) -> None:

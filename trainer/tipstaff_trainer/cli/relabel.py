@@ -12,6 +12,7 @@ from tipstaff_trainer.cli.data_arguments import (
     check_exists,
     check_free,
     check_rows_file,
+    write_out,
 )
 from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
@@ -62,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
     check_reviewed(data.whole, reviewed)
     scores = evaluator_scores(data.rows, args) or out_of_fold_scores(data.rows)
     found = relabel(data.whole, reviewed, scores, seed=args.seed)
-    args.out.write_text(
-        "".join(
+    write_out(
+        args.out,
+        (
             json.dumps(_record(before, after), ensure_ascii=False) + "\n"
             for before, after in zip(data.whole, found.rows, strict=True)
         ),
-        encoding="utf-8",
     )
     _report(data.whole, found, args.out)
     return 0

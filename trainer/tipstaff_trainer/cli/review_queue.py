@@ -15,6 +15,7 @@ from tipstaff_trainer.cli.data_arguments import (
     check_free,
     check_rows_file,
     read_data,
+    write_out,
 )
 from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         print("\n".join(lines))
         return 0
-    args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_out(args.out, (line + "\n" for line in lines))
     counts = Counter(each.selection for each in queue)
     shown = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     print(f"queue: {len(queue)} of {len(data.rows)} rows ({shown})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from tipstaff_trainer.desk.sessions import Session, Signer
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import Workspace
-from tipstaff_trainer.workspace.tables import LabelSet
+from tipstaff_trainer.workspace.tables import Job, LabelSet
 
 _TEMPLATES = Path(__file__).parent / "templates"
 FORM_MARK = "form_mark"
@@ -95,6 +96,14 @@ class Asked:
             return self.workspace.datasets.get(number).label_sets[0]
         return self.workspace.label_set(number, named)
 
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that haven't ended, as far as can be told; a server has no end to wait for."""
+        # Every page says it, the one too that says why the database can't be read.
+        with suppress(WorkspaceError):
+            return [job for job in self.workspace.jobs.active() if job.kind != "serve"]
+        return []
+
     def text(self, name: str, default: str = "") -> str:
         """A field of the form, else of the query."""
         value = self.form.get(name, self.request.query_params.get(name, default))
@@ -130,7 +139,7 @@ class Asked:
             mark_name=FORM_MARK,
             path=self.request.url.path,
             notice=notice if isinstance(notice, list) else None,
-            running=[job for job in self.workspace.jobs.active() if job.kind != "serve"],
+            running=self.running,
             max_upload_bytes=self.desk.settings.max_upload_bytes,
             **{"error": "", **values},
         )

@@ -100,7 +100,9 @@ class Ledger:
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
         except (sqlite3.Error, OSError) as error:
-            raise JudgeError(f"{path}: can't be used as a ledger: {error}") from None
+            raise JudgeError(
+                f"{path}: can't be used as a ledger: {error}; make room there, or name another file"
+            ) from None
 
     def __enter__(self) -> Ledger:
         return self
@@ -131,12 +133,12 @@ class Ledger:
 
     def add(self, key: str, model: str, replies: Sequence[Reply]) -> None:
         """Keeps the replies of one call, all of them or none."""
-        with _transaction(self._db):
+        with self._transaction():
             self._insert(key, model, replies)
 
     def refuse(self, key: str, message: str) -> None:
         """Keeps why a question was refused; a later job asks it again."""
-        with _plainly():
+        with self._plainly():
             self._db.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", (key, message))
 
     def refusal(self, key: str) -> str:
@@ -155,7 +157,7 @@ class Ledger:
 
     def open_batch(self, file: str, base_url: str, model: str, keys: Iterable[str]) -> None:
         """Keeps which questions an uploaded batch file holds."""
-        with _transaction(self._db):
+        with self._transaction():
             self._db.execute(
                 "INSERT INTO batches (file, base_url, model) VALUES (?, ?, ?)",
                 (file, base_url, model),
@@ -167,7 +169,8 @@ class Ledger:
 
     def begin_batch(self, file: str, batch: str) -> None:
         """Keeps the batch that was made of a file."""
-        self._db.execute("UPDATE batches SET id = ? WHERE file = ?", (batch, file))
+        with self._plainly():
+            self._db.execute("UPDATE batches SET id = ? WHERE file = ?", (batch, file))
 
     def batches(self, base_url: str, model: str) -> list[Batch]:
         """The batches on their way."""
@@ -196,7 +199,7 @@ class Ledger:
         Yields:
             The replies to each question.
         """
-        with _transaction(self._db):
+        with self._transaction():
             for key, outcome in outcomes:
                 if isinstance(outcome, str):
                     self.refuse(key, outcome)
@@ -205,6 +208,31 @@ class Ledger:
                     yield outcome
             self._db.execute("DELETE FROM batch_questions WHERE file = ?", (file,))
             self._db.execute("DELETE FROM batches WHERE file = ?", (file,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; takes the writer's lock at once, so that two processes don't clash."""
+        with self._plainly():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled it back already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """Turns SQLite's own error into one line for people."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JudgeError(
+                f"the ledger {self.path} can't be written: {error}; what was written before is "
+                "kept: make room, and run it again"
+            ) from None
 
     def _insert(self, key: str, model: str, replies: Sequence[Reply]) -> None:
         (number,) = self._db.execute(
@@ -234,30 +262,3 @@ def question_key(model: str, messages: Sequence[Message], sampling: Mapping[str,
     """SHA-256, in hex, over all that a reply depends on: model, conversation, sampling."""
     content = json.dumps([model, messages, sampling], ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; takes the writer's lock at once, so that two processes wait, not clash."""
-    with _plainly():
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            db.execute("COMMIT")
-        except BaseException:
-            # A full disk may have rolled it back already.
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """Turns SQLite's own error into one line for people."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise JudgeError(
-            f"the ledger can't be written: {error}; what was written before is kept: make room, "
-            "and run it again"
-        ) from None

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from sqlalchemy import func, select
 
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data.columns import listed
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import criteria as judge_criteria
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.rows import StoredRow, as_labelled
-from tipstaff_trainer.workspace.tables import Criterion
+from tipstaff_trainer.workspace.tables import MOST_EXTRA, Criterion, Dataset
 
 
 class Criteria:
@@ -93,6 +95,30 @@ def judge_form(name: str, criterion: str, prompt: str) -> judge_criteria.Criteri
         if first["loc"] == ("name",):
             why = "use a-z, 0-9 and -, 63 at most, and begin with a letter or digit"
         raise WorkspaceError(f"{what.get(str(first['loc'][0]), 'it')}: {why}") from None
+
+
+def lacking(criterion: Criterion, dataset: Dataset) -> list[str]:
+    """The columns that a criterion's question names and no row of a data set has a text in."""
+    named = judge_form(criterion.name, criterion.criterion, criterion.prompt).columns
+    known = {*dataset.fields, *dataset.extra}
+    # Of very many columns not all are known by name: then a job looks at the rows themselves.
+    told = FIELDS if len(dataset.extra) >= MOST_EXTRA else named
+    return [name for name in named if name in told and name not in known]
+
+
+def check_columns(criterion: Criterion, dataset: Dataset) -> None:
+    """Checks that a judge can be asked about a data set's rows.
+
+    Raises:
+        WorkspaceError: They lack a column that the criterion's question names.
+    """
+    if missing := lacking(criterion, dataset):
+        raise WorkspaceError(
+            f"{dataset.name}: the question of criterion {criterion.name} names "
+            f"{' and '.join(f'{{{name}}}' for name in missing)}, and no row has a text there; "
+            f"there are {listed((*dataset.fields, *dataset.extra))}. Bring the file again with "
+            "such a column, or ask by another criterion"
+        )
 
 
 def preview(criterion: Criterion, row: StoredRow) -> str:

@@ -19,6 +19,8 @@ from tipstaff_trainer.workspace.storing import hide, store, sweep
 from tipstaff_trainer.workspace.tables import Dataset, Label, LabelSet, Row, RowLabel
 
 _AT_ONCE = 2000
+# Of rows that are asked for by number or key: databases take only so many values.
+_NAMED_AT_ONCE = 500
 # The states of those that people know of.
 _SHOWN = ("ready", "archived")
 _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
@@ -181,6 +183,20 @@ class Datasets:
             raise WorkspaceError(f"there is no row {row_id} in {labels.dataset.name}")
         return stored(*found)
 
+    def some(self, row_ids: Sequence[int], labels: LabelSet) -> Iterator[StoredRow]:
+        """Some rows of a data set in the order given, a few at a time; none that is gone."""
+        query = (
+            select(Row, RowLabel)
+            .outerjoin(RowLabel, labelled_by(labels.criterion))
+            .where(Row.dataset_id == labels.dataset_id)
+        )
+        for start in range(0, len(row_ids), _NAMED_AT_ONCE):
+            these = row_ids[start : start + _NAMED_AT_ONCE]
+            with self._database.reading() as session:
+                rows = session.execute(query.where(Row.id.in_(these)))
+                found = {row.id: stored(row, label) for row, label in rows}
+            yield from (found[row_id] for row_id in these if row_id in found)
+
     def text(self, row_id: int) -> Row:
         """One row of any data set, for its texts.
 
@@ -275,10 +291,13 @@ class Datasets:
                 .where(Row.dataset_id == dataset.id, Row.part == "test")
                 .values(part="train")
             )
-            for start in range(0, len(keys), 500):
+            for start in range(0, len(keys), _NAMED_AT_ONCE):
                 session.execute(
                     update(Row)
-                    .where(Row.dataset_id == dataset.id, Row.key.in_(keys[start : start + 500]))
+                    .where(
+                        Row.dataset_id == dataset.id,
+                        Row.key.in_(keys[start : start + _NAMED_AT_ONCE]),
+                    )
                     .values(part="test")
                 )
             session.execute(update(Dataset).where(Dataset.id == dataset.id).values(test=len(keys)))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import tempfile
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from tipstaff.types import FIELDS, Interaction
 from tipstaff_trainer.data import Data, LabelSource, cells, read_rows
 from tipstaff_trainer.data.columns import PART_OF, resolve
 from tipstaff_trainer.data.reading import read_table
+from tipstaff_trainer.data.writing import whole_file
 from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.workspace import label_studio
 from tipstaff_trainer.workspace.datasets import Datasets
@@ -115,18 +114,8 @@ def write(path: Path, dump: Callable[[BinaryIO, str], None], endings: Sequence[s
     if ending not in endings:
         raise UsageError(f"{path.name}: end it in one of .{', .'.join(endings)}")
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                dump(file, ending)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(temporary).unlink()
-            raise
+        with whole_file(path) as file:
+            dump(file, ending)
     except OSError as error:
         raise WorkspaceError(f"{path}: can't be written: {error.strerror}") from error
     return path

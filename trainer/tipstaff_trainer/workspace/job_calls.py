@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field
 from tipstaff_server import repository
 from tipstaff_server.evaluator.cases import CASES, Case
@@ -24,6 +25,7 @@ from tipstaff_trainer.workspace.checks import (
     named_cases,
     train_settings,
 )
+from tipstaff_trainer.workspace.criteria import check_columns
 from tipstaff_trainer.workspace.curves import Curves, read_curves
 from tipstaff_trainer.workspace.data_set_calls import DataSetCalls
 from tipstaff_trainer.workspace.label_sets import chosen
@@ -50,6 +52,7 @@ class JobCalls(DataSetCalls):
         criterion: str | None = None,
         judge: Mapping[str, Any] | JudgeSettings,
         pilot: bool = False,
+        only: str = "all",
         examples: int | None = None,
         key_variable: str = KEY_VARIABLE,
         wait: bool | float = False,
@@ -64,6 +67,8 @@ class JobCalls(DataSetCalls):
             judge: The judge's settings: at least its `model`, and the `base_url`.
             pilot: Only `reviews.PILOT_ROWS` rows that no person has seen, which then wait for
                 review.
+            only: Instead, one of `datasets.FILTERS`, as `unlabelled`, for the rows that are of that
+                kind when the job starts.
             examples: How many rows reviewed by people to show the judge as examples, 0 to 20;
                 as many as there are when None.
             key_variable: The environment variable with the endpoint's key; ends in `_API_KEY`.
@@ -71,9 +76,10 @@ class JobCalls(DataSetCalls):
             who: Whoever starts it.
 
         Raises:
-            WorkspaceError: There is no such data set or criterion, or nothing to label; or the
-                criterion can't be added (`add_criterion`).
-            UsageError: The judge's settings won't do.
+            WorkspaceError: There is no such data set or criterion, or nothing to label; the rows
+                lack a column that the criterion's question names; or the criterion can't be added
+                (`add_criterion`).
+            UsageError: The judge's settings won't do, or rows were chosen in two ways.
             JobError: It was waited for and failed.
         """
         found = self.datasets.get(dataset)
@@ -81,25 +87,32 @@ class JobCalls(DataSetCalls):
         if not name:
             raise WorkspaceError(f"{found.name}: by which criterion? Name one")
         words = self.criteria.get(name)
+        check_columns(words, found)
         settings = judge_settings(judge)
         check_key_variable(key_variable)
         shown = MOST_EXAMPLES if examples is None else check_examples(examples)
+        if pilot and only != "all":
+            raise UsageError("pilot: chooses its rows itself, so name none of a kind")
         labels = self.add_criterion(found, name)
-        rows = None
+        rows, which = None, "all rows" if only == "all" else f"the {only} rows"
+        if not self.datasets.page(labels, only=only, size=1).rows:
+            raise WorkspaceError(f"{labels.title}: there are no rows of the kind {only!r}")
         if pilot:
             rows = self.reviews.pilot(labels)
             if not rows:
                 raise WorkspaceError(
                     f"{labels.title}: people have labelled every row, or have yet to review it"
                 )
+            which = f"{len(rows)} rows"
         job = self.jobs.start(
             "label",
-            f"Label {f'{len(rows)} rows' if rows else 'all rows'} of {found.name}: {name}",
+            f"Label {which} of {found.name}: {name}",
             {
                 "dataset": found.id,
                 "criterion": name,
                 "criterion_version": words.version,
                 "rows": rows,
+                "only": only,
                 "judge": settings.model_dump(mode="json", exclude={"api_key"}),
                 "examples": shown,
                 "key_variable": key_variable,

@@ -40,8 +40,8 @@ _ENDED_SECONDS = 60
 # A process reports itself within a second; after this long, it never came up.
 _START_SECONDS = 60
 _GONE = (
-    "its process is gone: it was killed, or the machine restarted; go on with it, nothing that "
-    "was done is lost"
+    "its process is gone: it was killed, the machine restarted, or its disk was full; go on with "
+    "it, nothing that was done is lost"
 )
 
 
@@ -298,8 +298,14 @@ class Jobs:
         since = job.started_at or job.created_at
         if job.pid is None and (now() - since).total_seconds() < _START_SECONDS:
             return job
-        # It may have ended properly between the two looks.
-        return self.finish(job.id, "failed", _GONE)
+        try:
+            # It may have ended properly between the two looks.
+            return self.finish(job.id, "failed", _GONE)
+        except WorkspaceError as error:
+            # As on a full disk, which may be what ended it: it is seen, and recorded later.
+            job.state = "failed"
+            job.message = f"its process is gone, and that can't be recorded: {error}"
+            return job
 
 
 def _job(job: Job | None, job_id: int) -> Job:

@@ -36,7 +36,7 @@ _EVERY_SECONDS = 0.5
 _FAILURES_KEPT = 20
 # What a judge's messages tell users of the command line, for those who have none before them.
 _WORDS_FOR_FLAGS = (
-    (r"map a column to it with --map \w+=COLUMN", "bring the file again with a column for it"),
+    (r"map a column to it \(--map .+?\)", "bring the file again with a column for it"),
     (r"in the environment \(see --api-key-env\)", "in the variable that the job names"),
     (r"run the command again", "go on with the job"),
     (r"--base-url", "the address"),
@@ -47,7 +47,13 @@ _WORDS_FOR_FLAGS = (
 
 
 class StoredRows(Collection[LabelledRow]):
-    """A data set's rows, or some of them, read from the database each time."""
+    """A data set's rows, or some of them, read from the database each time.
+
+    Args:
+        workspace: Where they are.
+        labels: Which they are read with.
+        ids: Of some rows, in their order; None for all.
+    """
 
     def __init__(self, workspace: Workspace, labels: LabelSet, ids: Sequence[int] | None) -> None:
         self._workspace = workspace
@@ -57,11 +63,11 @@ class StoredRows(Collection[LabelledRow]):
         self._count = labels.dataset.rows if ids is None else len(ids)
 
     def __iter__(self) -> Iterator[LabelledRow]:
+        datasets = self._workspace.datasets
         if self._ids is None:
-            yield from map(as_labelled, self._workspace.datasets.rows(self._labels))
+            yield from map(as_labelled, datasets.rows(self._labels))
         else:
-            for row_id in self._ids:
-                yield as_labelled(self._workspace.datasets.row(row_id, self._labels))
+            yield from map(as_labelled, datasets.some(self._ids, self._labels))
 
     def __len__(self) -> int:
         return self._count
@@ -142,7 +148,13 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     labels = workspace.label_set(int(given["dataset"]), given["criterion"])
     stored = workspace.criteria.get(given["criterion"], given["criterion_version"])
     criterion = judge_form(stored.name, stored.criterion, stored.prompt)
-    rows = StoredRows(workspace, labels, given["rows"])
+    ids, only = given["rows"], given.get("only", "all")
+    if only != "all":
+        # Once for the whole job: a row that it labels is no longer one without a label.
+        ids = [row.id for row in workspace.datasets.rows(labels, only=only)]
+    rows = StoredRows(workspace, labels, ids)
+    if not len(rows):
+        return "no row is left to label", {"labelled": 0, "failed": 0, "failures": []}
     settings = JudgeSettings.model_validate(
         given["judge"] | {"api_key": _key(given.get("key_variable", ""))}
     )
@@ -203,7 +215,8 @@ class _Told:
         if early and not notes and progress.done < progress.total:
             return
         self._last = time.monotonic()
-        message = f"{progress.calls} calls, {progress.tokens:,} tokens"
+        calls = f"{progress.calls:,} call{'' if progress.calls == 1 else 's'}"
+        message = f"{calls}, {progress.tokens:,} tokens"
         if progress.cost:
             message += f", {progress.cost:.2f} paid"
         print(f"{progress.done}/{progress.total}: {message}", flush=True)

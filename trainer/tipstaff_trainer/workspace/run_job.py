@@ -49,26 +49,32 @@ def main(folder: str, job_id: int) -> int:
         else:
             from tipstaff_trainer.workspace.serve_job import run
         message, result = run(workspace, job)
+        # Else a job that is done would pass for one that was stopped from afar.
+        ended.set()
+        print(message, flush=True)
+        workspace.jobs.finish(job_id, "done", message, **result)
+        return 0
     except _Stopped:
         print("stopped", flush=True)
         workspace.jobs.finish(job_id, "stopped", "stopped; it can be gone on with")
         return 143
     except (TipstaffError, OSError) as error:
-        print(f"error: {error}", flush=True)
-        workspace.jobs.finish(job_id, "failed", str(error))
-        return 1
+        return _failed(workspace, job_id, str(error))
     except Exception as error:
         traceback.print_exc()
-        workspace.jobs.finish(
-            job_id, "failed", f"a fault of Tipstaff's own, see the log: {type(error).__name__}"
-        )
-        return 1
+        why = f"a fault of Tipstaff's own, see the log: {type(error).__name__}"
+        return _failed(workspace, job_id, why)
     finally:
-        # Else a job that is done would pass for one that was stopped from afar.
         ended.set()
-    print(message, flush=True)
-    workspace.jobs.finish(job_id, "done", message, **result)
-    return 0
+
+
+def _failed(workspace: Workspace, job_id: int, why: str) -> int:
+    # On a full disk neither may be possible; whoever looks next sees that the process is gone.
+    with suppress(OSError):
+        print(f"error: {why}", flush=True)
+    with suppress(WorkspaceError):
+        workspace.jobs.finish(job_id, "failed", why)
+    return 1
 
 
 def _beat(jobs: Jobs, job_id: int, ended: threading.Event) -> None:

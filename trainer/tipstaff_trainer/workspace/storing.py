@@ -25,6 +25,7 @@ from tipstaff_trainer.workspace import search
 from tipstaff_trainer.workspace.database import Database
 from tipstaff_trainer.workspace.labels import counts
 from tipstaff_trainer.workspace.tables import (
+    MOST_EXTRA,
     Dataset,
     Job,
     Label,
@@ -53,7 +54,7 @@ def store(database: Database, name: str, data: Data, *, file: str, criterion: st
     dataset = Dataset(
         file=file[:200],
         fields=list(data.columns),
-        extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:100],
+        extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:MOST_EXTRA],
         notes=list(data.warnings),
         rows=len(data.rows),
         author=who,

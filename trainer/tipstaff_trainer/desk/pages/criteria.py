@@ -10,10 +10,11 @@ from starlette.routing import Route
 from tipstaff.errors import TipstaffError
 from tipstaff_server.evaluator.cases import Case, Expectation
 from tipstaff_trainer.cases import make_case, parse_cases
+from tipstaff_trainer.data.columns import listed
 from tipstaff_trainer.desk.asked import Asked, upload_of
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.criteria import preview
+from tipstaff_trainer.workspace.criteria import lacking, preview
 from tipstaff_trainer.workspace.tables import Criterion
 
 # Of a file of named cases, which is read as a whole: thousands of cases.
@@ -122,14 +123,14 @@ def _editor(asked: Asked, criterion: Criterion, error: str = "") -> Response:
     datasets = asked.workspace.datasets.all()
     chosen = asked.whole("dataset") or (datasets[0].id if datasets else None)
     number = max(1, asked.whole("row", 1) or 1)
-    row, question = None, ""
+    question, missing, there = "", [], ""
     if chosen is not None:
-        any_labels = asked.workspace.datasets.get(chosen).label_sets[0]
-        rows = asked.workspace.datasets.page(any_labels, after=number - 2, size=1).rows
-        row = rows[0] if rows else None
-    if row is not None:
+        dataset = asked.workspace.datasets.get(chosen)
+        rows = asked.workspace.datasets.page(dataset.label_sets[0], after=number - 2, size=1).rows
+        there = listed((*dataset.fields, *dataset.extra))
         try:
-            question = preview(criterion, row)
+            missing = lacking(criterion, dataset)
+            question = preview(criterion, rows[0]) if rows else ""
         except TipstaffError as reason:
             error = error or (str(reason) if asked.form else "")
     return asked.page(
@@ -140,6 +141,8 @@ def _editor(asked: Asked, criterion: Criterion, error: str = "") -> Response:
         chosen=chosen,
         number=number,
         question=question,
+        missing=missing,
+        there=there,
         cases=len(asked.workspace.cases.of(criterion.name)) if criterion.name else 0,
         error=error,
     )

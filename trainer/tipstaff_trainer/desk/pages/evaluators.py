@@ -64,7 +64,7 @@ def show(asked: Asked) -> Response:
     return _version_page(asked)
 
 
-def _version_page(asked: Asked, *, refused: bool = False) -> Response:
+def _version_page(asked: Asked, refused: PromotionRefused | None = None) -> Response:
     name, number = asked.request.path_params["name"], asked.number("version")
     asked.workspace.evaluators.find(name, number)
     card = ""
@@ -104,8 +104,8 @@ def promote(asked: Asked) -> Response:
     outcomes = asked.workspace.evaluators.try_cases(name, version)
     try:
         before = asked.workspace.promote(name, version, force=asked.text("force") == "yes")
-    except PromotionRefused:
-        return _version_page(asked, refused=True)
+    except PromotionRefused as refused:
+        return _version_page(asked, refused)
     if asked.workspace.serving.own:
         asked.workspace.serving.start(who=asked.who)
     was = f" in place of version {before}" if before and before != version else ""

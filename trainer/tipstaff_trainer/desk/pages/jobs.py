@@ -29,6 +29,7 @@ def routes() -> list[Route]:
     """The addresses of jobs."""
     return [
         get("/jobs", show_all),
+        get("/jobs/live", live_all),
         get("/jobs/{job:int}", show),
         get("/jobs/{job:int}/live", live),
         get("/jobs/{job:int}/{folder:str}/{file:str}", read),
@@ -39,7 +40,14 @@ def routes() -> list[Route]:
 
 def show_all(asked: Asked) -> Response:
     """The latest jobs."""
-    return asked.page("jobs.html", jobs=asked.workspace.jobs.recent())
+    return asked.page("jobs.html", jobs=asked.workspace.jobs.recent(), changed=False)
+
+
+def live_all(asked: Asked) -> Response:
+    """What changes on that page while some run; all of it when one has ended or begun."""
+    jobs = asked.workspace.jobs.recent()
+    changed = asked.whole("running") != len(asked.running)
+    return asked.part("jobs_live.html", jobs=jobs, changed=changed)
 
 
 def show(asked: Asked) -> Response:

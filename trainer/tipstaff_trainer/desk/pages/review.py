@@ -39,44 +39,60 @@ def show(asked: Asked) -> Response:
     reviews = asked.workspace.reviews
     chosen = asked.whole("item")
     item = reviews.item(chosen) if chosen else reviews.claim(labels, asked.who)
-    if item is not None:
-        _check_within(item, labels)
-    progress = reviews.progress(labels)
     if item is None:
-        return asked.page("review_done.html", labels=labels, progress=progress)
+        return asked.page("review_done.html", labels=labels, progress=reviews.progress(labels))
+    _check_within(item, labels)
+    return _row_page(asked, labels, item)
+
+
+def _row_page(asked: Asked, labels: LabelSet, item: ReviewItem, error: str = "") -> Response:
     row = asked.workspace.datasets.row(item.row_id, labels)
     given = asked.workspace.datasets.labels(row.id, labels)
     judged = [each for each in given if each.source == "judge"]
     mine = [each for each in given if each.source == "human" and each.who == asked.who]
+    last = mine[-1] if mine and mine[-1].value is not None else None
     return asked.page(
         "review.html",
+        status=400 if error else 200,
         labels=labels,
         criterion=asked.workspace.criteria.get(labels.criterion) if labels.criterion else None,
         item=item,
         row=row,
         judged=judged[-1] if judged else None,
-        mine=mine[-1] if mine and mine[-1].value is not None else None,
-        progress=progress,
+        mine=last,
+        note=asked.text("note") if error else last.reason if last else "",
+        progress=asked.workspace.reviews.progress(labels),
+        error=error,
     )
 
 
 def act(asked: Asked) -> Response:
     """What a person decided."""
     labels = asked.label_set()
-    here = address(labels, room="review")
     if not asked.who:
-        return asked.page("who.html", back=here)
-    reviews = asked.workspace.reviews
+        return asked.page("who.html", back=address(labels, room="review"))
+    item_id = asked.whole("item")
+    item = None if item_id is None else asked.workspace.reviews.item(item_id)
+    if item is not None:
+        _check_within(item, labels)
+    try:
+        return _decided(asked, labels, item)
+    except WorkspaceError as error:
+        if item is None:
+            raise
+        # With the note that was typed; the next row can't be handed out either on a full disk.
+        return _row_page(asked, labels, item, str(error))
+
+
+def _decided(asked: Asked, labels: LabelSet, item: ReviewItem | None) -> Response:
+    reviews, here = asked.workspace.reviews, address(labels, room="review")
     action = asked.text("action")
     if action == "bring-back":
         return asked.go(here, f"{reviews.bring_back(labels):,} rows are back in the queue.")
     if action == "undo":
         return _undone(asked, labels, reviews.undo(labels, who=asked.who))
-    item_id = asked.whole("item")
-    if item_id is None:
+    if item is None:
         raise WorkspaceError("which row? Open the review again")
-    item = reviews.item(item_id)
-    _check_within(item, labels)
     if action == "back":
         before = reviews.before(item, who=asked.who)
         return (
@@ -85,12 +101,12 @@ def act(asked: Asked) -> Response:
             else asked.go(here, "That was your first row.", "note")
         )
     if action == "skip":
-        reviews.skip(item_id, who=asked.who)
+        reviews.skip(item.id, who=asked.who)
         return asked.go(here)
     if action not in ("good", "bad"):
         raise WorkspaceError("good or bad? Open the review again")
     submitted = reviews.submit(
-        item_id,
+        item.id,
         1.0 if action == "good" else 0.0,
         who=asked.who,
         over=asked.whole("over", 0) or 0,

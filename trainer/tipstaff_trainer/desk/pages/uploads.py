@@ -64,7 +64,9 @@ def bring(asked: Asked) -> Response:
             kept.unlink(missing_ok=True)
             kept.with_suffix(".name").unlink(missing_ok=True)
         return _refused(
-            asked, f"{name}: can't be stored here: {error.strerror}. Nothing of it was kept."
+            asked,
+            f"{name}: can't be stored in {folder}, where the desk runs: {error.strerror}. Nothing "
+            "of it was kept: make room there and bring it again.",
         )
     return asked.go(f"/uploads/{key}")
 

@@ -58,6 +58,7 @@ for (const details of document.querySelectorAll("details[data-remember]")) {
 }
 
 // Parts that renew themselves while something runs.
+const FOCUSABLE = "a, button, summary, [tabindex]";
 for (const part of document.querySelectorAll("[data-renew]")) {
   const renew = async () => {
     let pause = Number(part.dataset.every || 1500);
@@ -69,7 +70,9 @@ for (const part of document.querySelectorAll("[data-renew]")) {
         const log = part.querySelector("pre");
         const below = log && log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
         const open = [...part.querySelectorAll("details")].map((each) => each.open);
+        const focused = [...part.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
         part.innerHTML = text;
+        part.querySelectorAll(FOCUSABLE)[focused]?.focus({ preventScroll: true });
         part.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? each.open; });
         const newLog = part.querySelector("pre");
         if (newLog && below) newLog.scrollTop = newLog.scrollHeight;
@@ -104,9 +107,16 @@ for (const drop of document.querySelectorAll(".drop")) {
   });
 }
 
-// A choice that loads the page with it at once.
+// A choice that loads the page with it at once, whatever else is still to be filled in.
 for (const select of document.querySelectorAll("select[data-go]")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
+  select.addEventListener("change", () => {
+    const choose = document.createElement("button");
+    choose.formNoValidate = choose.hidden = true;
+    choose.name = "action";
+    choose.value = "choose";
+    select.form.append(choose);
+    select.form.requestSubmit(choose);
+  });
 }
 
 // A page that waits for something loads anew once it is there.

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from tipstaff_trainer.workspace.tables.base import Table, now
 from tipstaff_trainer.workspace.tables.criteria import Criterion, NamedCase
-from tipstaff_trainer.workspace.tables.datasets import Dataset, LabelSet, Row
+from tipstaff_trainer.workspace.tables.datasets import MOST_EXTRA, Dataset, LabelSet, Row
 from tipstaff_trainer.workspace.tables.jobs import Job, JobKind, JobState
 from tipstaff_trainer.workspace.tables.labels import Label, ReviewItem, RowLabel, RowScore
 
 __all__ = [
+    "MOST_EXTRA",
     "Criterion",
     "Dataset",
     "Job",

@@ -13,6 +13,9 @@ from tipstaff_trainer.workspace.tables.base import Key, Table, now
 if TYPE_CHECKING:
     from tipstaff_trainer.workspace.tables.labels import Label, ReviewItem, RowLabel
 
+# Of a data set's other columns, so many are known by name.
+MOST_EXTRA = 100
+
 
 class Dataset(Table):
     """Rows to be judged, by one criterion or several.
@@ -22,8 +25,8 @@ class Dataset(Table):
         state: `loading` until all its rows are there, then `ready`; `archived` where it is laid
             aside, `deleted` until nothing is left of it.
         file: The name of the file they came from, as its owner calls it.
-        fields: The fields that its rows have.
-        extra: The names of its other columns.
+        fields: The fields that its rows have: some row has a text there.
+        extra: The names of its other columns, likewise; the first `MOST_EXTRA`.
         notes: What its owner should know about how the file was read.
         rows: How many there are.
         test: Rows that were split off for testing, whatever they are judged by.

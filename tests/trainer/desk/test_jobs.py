@@ -1,0 +1,72 @@
+"""The page of all jobs, which follows them while they run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from judge_server import Behaviour, JudgeServer
+from playwright.sync_api import expect
+
+from tipstaff_trainer.workspace.tables import Job
+
+RENEWED = "data-renew"
+
+
+@pytest.fixture
+def add_job(workspace):
+    def add_job(kind):
+        job = Job(kind=kind, title=f"to {kind}", parameters={}, state="queued")
+        with workspace.database.writing() as session:
+            session.add(job)
+        return job
+
+    return add_job
+
+
+def test_it_renews_itself_while_something_runs_that_will_end(visit, workspace, add_job):
+    browser = visit()
+    add_job("serve")
+    assert RENEWED not in browser.get("/jobs").text
+    first, second = add_job("label"), add_job("train")
+    assert f'{RENEWED}="/jobs/live?running=2"' in browser.get("/jobs").text
+    renewed = browser.get("/jobs/live?running=2").text
+    assert "to label" in renewed
+    assert "data-ended" not in renewed
+    # The page's head says how many run.
+    workspace.jobs.finish(first.id, "done", "all of them")
+    renewed = browser.get("/jobs/live?running=2").text
+    assert "data-ended" in renewed
+    assert "all of them" in renewed
+    assert f'{RENEWED}="/jobs/live?running=1"' in browser.get("/jobs").text
+    workspace.jobs.finish(second.id, "failed", "no")
+    assert RENEWED not in browser.get("/jobs").text
+
+
+def test_a_job_is_seen_to_its_end_without_a_hand(chromium, start_desk, workspace, tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(json.dumps({"output": f"Paris {n}"}) for n in range(60)))
+    dataset = workspace.upload_dataset(file)
+    desk = start_desk(workspace.folder)
+    page = chromium.new_context(base_url=desk.url).new_page()
+    page.set_default_timeout(60_000)
+    with JudgeServer(Behaviour(delay=0.1)) as judge:
+        settings = {"model": "judge-1", "base_url": judge.url, "concurrency": 1}
+        workspace.label_dataset(dataset, criterion="toxicity", judge=settings)
+        page.goto("/jobs")
+        link = page.get_by_role("link", name="Label all rows of rows")
+        link.focus()
+        with page.expect_response("**/jobs/live*"):
+            pass
+        with page.expect_response("**/jobs/live*"):
+            pass
+        expect(link).to_be_focused()
+        expect(page.get_by_role("link", name="1 job running")).to_be_visible()
+        row = page.get_by_role("row", name="Label all rows")
+        expect(row).to_contain_text("done", timeout=60_000)
+        expect(page.get_by_role("link", name="Jobs", exact=True)).to_be_visible()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(4000)
+    assert asked == []
+    page.context.close()
