@@ -170,10 +170,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        if not _output_is_closed():
+    except OSError:
+        failure = _output_failure()
+        if failure is None:
             raise
-        return 141
+        if isinstance(failure, BrokenPipeError):
+            return 141
+        why = f"{failure.strerror}; make room there, and run it again"
+        print(f"tipstaff: error: the output can't be written: {why}", file=sys.stderr)
+        return 1
 
 
 def _dispatch(words: Sequence[str]) -> int:
@@ -245,14 +250,14 @@ def _parser(chosen: Command | None, module: CommandModule | None) -> argparse.Ar
     return parser
 
 
-def _output_is_closed() -> bool:
-    """Whether it is our own output that nobody reads; if so, silences it for good."""
+def _output_failure() -> OSError | None:
+    """Why our own output can't be written, if it can't; then silences it for good."""
     try:
         # Something must be written to find out; after it, if this was not the cause, comes a
         # traceback anyway.
         print(flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         # Or Python itself would complain while shutting down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        return error
+    return None

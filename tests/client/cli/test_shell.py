@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,7 @@ WORDS = {
 # A bare interpreter: what no extra brings along can't be imported.
 BARE = """
 import sys
+from pathlib import Path
 
 class OnlyTheClient:
     def find_spec(self, name, path=None, target=None):
@@ -131,6 +133,24 @@ def test_who_leaves_before_reading_the_help_sees_no_error(words, command_path):
     assert (result.returncode, result.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_onto_a_full_disk_is_one_line(command_path, buffered):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [command_path, "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        )
+    assert result.returncode == 1
+    assert result.stderr == (
+        "tipstaff: error: the output can't be written: No space left on device; make room there, "
+        "and run it again\n"
+    )
+
+
 @pytest.fixture
 def run_body(tmp_path, monkeypatch):
     """Runs a command whose `run` has the given body."""
@@ -176,6 +196,7 @@ def test_how_a_command_ends(run_body, capsys, body, code, line):
         ("1 / 0", ZeroDivisionError),
         ("import tipstaff_server.no_such_module", ModuleNotFoundError),
         ("raise BrokenPipeError", BrokenPipeError),
+        ("raise OSError(28, 'No space left on device')", OSError),
     ],
 )
 def test_a_bug_keeps_its_traceback(run_body, body, error):
