@@ -64,13 +64,13 @@ class Server:
         with urllib.request.urlopen(self.metrics_url, timeout=5) as response:
             return response.read().decode()
 
-    def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels; 0 when there are none."""
+    def metric(self, *names: str, **labels: str) -> float:
+        """The sum of the samples of these names and labels in one scrape; 0 when there are none."""
         return sum(
             sample.value
             for family in text_string_to_metric_families(self.scrape())
             for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
+            if sample.name in names and labels.items() <= sample.labels.items()
         )
 
     def wait_for_log(self, text: str, seconds: float = 20) -> None:
