@@ -83,23 +83,19 @@ def holding(words: str, dataset: int, *, sqlite: bool) -> TextClause | None:
     wanted = _WORD.findall(words)[:_MOST_WORDS]
     if not wanted:
         return None
-    if sqlite:
-        query = " ".join(f'"{word}"*' for word in wanted)
-        # The plus keeps SQLite from fetching each row that is found, to sort them afterwards. Ids
-        # rise with positions, so that other data sets' rows needn't be looked at.
-        condition = """
-            +rows.id IN (
-                SELECT rowid FROM rows_text WHERE rows_text MATCH :words
-                AND rowid >= (SELECT id FROM rows WHERE dataset_id = :searched
-                              ORDER BY position LIMIT 1)
-                AND rowid <= (SELECT id FROM rows WHERE dataset_id = :searched
-                              ORDER BY position DESC LIMIT 1))"""
-    else:
+    if not sqlite:
+        # PostgreSQL guesses whether to try rows by position or to ask the index. The former takes a
+        # fifth of a second for 100,000 rows at most; to fetch and sort all that is found, seconds.
         query = " & ".join(f"{word}:*" for word in wanted)
-        condition = """
-            rows.id IN (
-                WITH found AS MATERIALIZED (
-                    SELECT id FROM rows WHERE dataset_id = :searched
-                    AND words @@ to_tsquery('simple', :words))
-                SELECT id FROM found)"""
+        return text("rows.words @@ to_tsquery('simple', :words)").bindparams(words=query)
+    query = " ".join(f'"{word}"*' for word in wanted)
+    # The plus keeps SQLite from fetching each row that is found, to sort them afterwards. Ids rise
+    # with positions, so that other data sets' rows needn't be looked at.
+    condition = """
+        +rows.id IN (
+            SELECT rowid FROM rows_text WHERE rows_text MATCH :words
+            AND rowid >= (SELECT id FROM rows WHERE dataset_id = :searched
+                          ORDER BY position LIMIT 1)
+            AND rowid <= (SELECT id FROM rows WHERE dataset_id = :searched
+                          ORDER BY position DESC LIMIT 1))"""
     return text(condition).bindparams(words=query, searched=dataset)
