@@ -121,10 +121,10 @@ def machine() -> Record:
     """What it was measured on."""
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     models = {line.partition(":")[2].strip() for line in cpus if line.startswith("model name")}
-    features = [line for line in cpus if line.startswith(("flags", "Features"))]
+    features = next((line for line in cpus if line.startswith(("flags", "Features"))), "")
     return {
         "cpu": sorted(models),
-        "int8": sorted(_INT8.intersection(*[line.split() for line in features[:1]])),
+        "int8": sorted(_INT8.intersection(features.split())),
         "cores": len(usable_cores()),
         "python": platform.python_version(),
         "onnxruntime": version("onnxruntime"),

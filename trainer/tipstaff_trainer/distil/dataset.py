@@ -36,18 +36,17 @@ class EncodedRows(Dataset[Example]):
 
     def by_length(self) -> EncodedRows:
         """The same in order of length, so that batches taken in turn have little padding."""
-        order = sorted(range(len(self)), key=lambda index: len(self.encoded[index]))
-        return EncodedRows(
-            [self.rows[index] for index in order], [self.encoded[index] for index in order]
-        )
+        return self._taken(sorted(range(len(self)), key=lambda index: len(self.encoded[index])))
 
     def drawn(self, count: int, *, seed: int) -> EncodedRows:
         """So many at random, in the same order; all where there are no more."""
         if len(self) <= count:
             return self
-        chosen = sorted(random.Random(seed).sample(range(len(self)), count))
+        return self._taken(sorted(random.Random(seed).sample(range(len(self)), count)))
+
+    def _taken(self, places: Sequence[int]) -> EncodedRows:
         return EncodedRows(
-            [self.rows[index] for index in chosen], [self.encoded[index] for index in chosen]
+            [self.rows[place] for place in places], [self.encoded[place] for place in places]
         )
 
     def __len__(self) -> int:
