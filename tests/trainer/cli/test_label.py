@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -136,6 +137,28 @@ def test_dry_run_calls_nobody_and_leaves_nothing(tipstaff, data, server, tmp_pat
     assert "cost: about 1." in done.stdout
     assert server.behaviour.seen == before
     assert list(tmp_path.iterdir()) == [data]
+
+
+def test_the_most_that_samples_may_cost_is_with_a_call_for_each(tipstaff, data, server):
+    """As where an endpoint gives one reply a call, each with the prompt."""
+    costs = []
+    for samples in (1, 5):
+        words, _ = label(data, server, "--dry-run", "--soft", "samples", "--samples", samples)
+        done = tipstaff(*words, "--price-input", 100, "--price-output", 200)
+        costs.append(float(re.search(r"at most ([\d.]+)", done.stdout)[1]))
+    assert costs[1] == pytest.approx(5 * costs[0], rel=1e-3)
+
+
+def test_what_is_not_compared_is_told(tipstaff, tmp_path):
+    reviewed = tmp_path / "reviewed.csv"
+    lines = ["output,label,label_source,judge_label", "a,1,human,1", "b,0,human,", "c,0,human,0"]
+    reviewed.write_text("\n".join([*lines, "d,,human,1"]))
+    done = tipstaff("agreement", reviewed)
+    assert done.returncode == 0, done.stderr
+    assert '1 of 3 rows labelled by people have nothing in column "judge_label"' in done.stderr
+    assert "left out 1 of 4 rows, without a label" in done.stderr
+    json_ = tipstaff("agreement", reviewed, "--json").stdout
+    assert json.loads(json_, parse_constant=pytest.fail)["all"]["n"] == 2
 
 
 def test_examples_from_reviewed_rows(tipstaff, data, server, tmp_path):

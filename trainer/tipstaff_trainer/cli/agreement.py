@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Compares the labels and prints κ, and who passes what the other doesn't."""
     check_exists(args.data)
     data = read_data(args.data, args)
+    for warning in data.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if args.other is not None:
         check_exists(args.other)
         others = {row.id: row for row in read_data(args.other, args).rows}
@@ -59,6 +61,13 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.data}: no row has a label by a person and one in column "
                 f'"{args.judge_column}"; say --label-source human if all labels are by people'
             )
+    by_people = sum(row.label_source == "human" for row in data.rows) if args.other is None else 0
+    if by_people > len(pairs):
+        print(
+            f"warning: {by_people - len(pairs)} of {by_people} rows labelled by people have nothing"
+            f' in column "{args.judge_column}", and are not compared',
+            file=sys.stderr,
+        )
     found = _agreement(pairs)
     blind = [pair for pair in pairs if pair[0].selection in _BLIND]
     drawn = _agreement(blind) if blind and len(blind) < len(pairs) else None
