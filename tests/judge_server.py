@@ -48,6 +48,8 @@ class Behaviour:
         several: Whether it takes `n`; else it gives one reply.
         usage: Whether it says what a call cost.
         temperature: Whether it takes `temperature`; else a 400.
+        refusals: By parameter, the status and body that it is refused with, unless it is 1.
+        page: Whether it answers everything with a web page, as a proxy may.
         down: Status of every reply; 0 for none.
         delay: Seconds before a reply.
         key: The bearer token it wants; empty for none.
@@ -58,6 +60,9 @@ class Behaviour:
         most_at_once: Requests that were there at a time.
         batch_polls: How often a batch is looked at before it is done.
         fail_batches: Why every batch fails; empty for none.
+        batches_lost: How many batches are made without saying so: the reply is a 504.
+        files: Uploaded ones, by name.
+        files_refused: The status that an upload is refused with; 0 for none.
     """
 
     logprobs: str = "yes"
@@ -65,6 +70,8 @@ class Behaviour:
     several: bool = True
     usage: bool = True
     temperature: bool = True
+    refusals: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    page: bool = False
     down: int = 0
     delay: float = 0.0
     key: str = ""
@@ -79,6 +86,8 @@ class Behaviour:
     files: dict[str, str] = field(default_factory=dict)
     batch_polls: int = 2
     fail_batches: str = ""
+    batches_lost: int = 0
+    files_refused: int = 0
     commands: Counter[str] = field(default_factory=Counter)
     starts: list[float] = field(default_factory=list)
 
@@ -146,9 +155,10 @@ def application(behaviour: Behaviour) -> web.Application:
 
 
 class _RefusalError(Exception):
-    def __init__(self, status: int, message: str, **rest: Any) -> None:
+    def __init__(self, status: int, message: str, body: Any = None, **rest: Any) -> None:
         self.status = status
-        self.body = {"error": {"message": message, "type": "invalid_request_error", **rest}}
+        error = {"message": message, "type": "invalid_request_error", **rest}
+        self.body = body or {"error": error}
 
 
 class _Endpoint:
@@ -174,6 +184,8 @@ class _Endpoint:
         try:
             if behaviour.key and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
                 raise _RefusalError(401, "Incorrect API key provided.", code="invalid_api_key")
+            if behaviour.page:
+                return web.Response(text="<html>Sign in</html>", content_type="text/html")
             if behaviour.down:
                 return web.Response(status=behaviour.down, text="<html>Bad gateway</html>")
             if behaviour.rate:
@@ -216,6 +228,9 @@ class _Endpoint:
     def complete(self, body: dict[str, Any], *, mumble: bool = False) -> dict[str, Any]:
         """The chat completion for a request's body; also of a batch's line."""
         behaviour = self.behaviour
+        for name, (status, refusal) in behaviour.refusals.items():
+            if name in body and (body[name] is True or body[name] != 1):
+                raise _RefusalError(status, "", refusal)
         for name, taken in (
             ("logprobs", behaviour.logprobs != "refused"),
             ("response_format", behaviour.structured),
@@ -281,6 +296,8 @@ class _Endpoint:
 
     async def upload(self, request: web.Request) -> web.Response:
         form = await request.post()
+        if refused := self.behaviour.files_refused:
+            return web.json_response({"error": {"message": "No files."}}, status=refused)
         uploaded = form["file"]
         if form.get("purpose") != "batch" or not isinstance(uploaded, web.FileField):
             raise web.HTTPBadRequest(text='{"error": {"message": "no file for a batch"}}')
@@ -309,6 +326,9 @@ class _Endpoint:
             "request_counts": {"total": len(lines), "completed": 0, "failed": 0},
             "polls": 0,
         }
+        if self.behaviour.batches_lost:
+            self.behaviour.batches_lost -= 1
+            return web.Response(status=504, text="Gateway timeout")
         return web.json_response(self._shown(name))
 
     async def list_batches(self, request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 from collections import Counter
 
 import pytest
-from judge_rows import capitals
+from judge_rows import capitals, row
 from judge_server import JudgeServer
 
 from tipstaff.cli import main
@@ -88,8 +89,8 @@ def test_from_traces_to_rows_that_train_reads_and_a_queue(tipstaff, data, server
 
     # A person looks at the queue, and overrules the judge once.
     reviewed = records(queue)
-    for row in reviewed:
-        row |= {"label": float(row["label"] >= 0.5), "label_source": "human"}
+    for record in reviewed:
+        record |= {"label": float(record["label"] >= 0.5), "label_source": "human"}
     reviewed[0]["label"] = 1 - reviewed[0]["label"]
     both = tmp_path / "both.jsonl"
     both.write_text("".join(json.dumps(row) + "\n" for row in (*records(out), *reviewed)))
@@ -136,6 +137,28 @@ def test_dry_run_calls_nobody_and_leaves_nothing(tipstaff, data, server, tmp_pat
     assert "cost: about 1." in done.stdout
     assert server.behaviour.seen == before
     assert list(tmp_path.iterdir()) == [data]
+
+
+def test_the_most_that_samples_may_cost_is_with_a_call_for_each(tipstaff, data, server):
+    """As where an endpoint gives one reply a call, each with the prompt."""
+    costs = []
+    for samples in (1, 5):
+        words, _ = label(data, server, "--dry-run", "--soft", "samples", "--samples", samples)
+        done = tipstaff(*words, "--price-input", 100, "--price-output", 200)
+        costs.append(float(re.search(r"at most ([\d.]+)", done.stdout)[1]))
+    assert costs[1] == pytest.approx(5 * costs[0], rel=1e-3)
+
+
+def test_what_is_not_compared_is_told(tipstaff, tmp_path):
+    reviewed = tmp_path / "reviewed.csv"
+    lines = ["output,label,label_source,judge_label", "a,1,human,1", "b,0,human,", "c,0,human,0"]
+    reviewed.write_text("\n".join([*lines, "d,,human,1"]))
+    done = tipstaff("agreement", reviewed)
+    assert done.returncode == 0, done.stderr
+    assert '1 of 3 rows labelled by people have nothing in column "judge_label"' in done.stderr
+    assert "left out 1 of 4 rows, without a label" in done.stderr
+    json_ = tipstaff("agreement", reviewed, "--json").stdout
+    assert json.loads(json_, parse_constant=pytest.fail)["all"]["n"] == 2
 
 
 def test_examples_from_reviewed_rows(tipstaff, data, server, tmp_path):
@@ -217,6 +240,7 @@ def test_the_budget_stops_with_what_it_bought(tipstaff, data, server):
         (["--samples", "many"], 2, "--samples many: Input should be a valid integer"),
         (["--base-url", "localhost"], 2, "--base-url localhost"),
         (["--out", "labels.csv"], 2, "name it .jsonl"),
+        (["--base-url", "http://localhost/v1/chat/completions"], 2, "leave /chat/completions out"),
     ],
 )
 def test_mistakes(tipstaff, data, server, words, code, says):
@@ -246,6 +270,49 @@ def test_the_key_comes_from_the_environment(tipstaff, data, monkeypatch):
         assert "HTTP 401" in tipstaff(*words).stderr
         monkeypatch.setenv("MY_KEY", "secret")
         assert tipstaff(*words).returncode == 0
+
+
+def test_a_key_that_cannot_be_sent_is_not_shown(tipstaff, data, server, monkeypatch):
+    words, _ = label(data, server)
+    monkeypatch.setenv("OPENAI_API_KEY", "sec\nret")
+    done = tipstaff(*words)
+    assert (done.returncode, "--api-key-env" in done.stderr) == (2, True)
+    assert "sec" not in done.stderr
+
+
+def test_no_label_at_all_is_no_success(tipstaff, tmp_path, server):
+    rows = [row("Paris [[status 400]]", id="1"), row("Lyon [[status 400]]", id="2")]
+    words, _ = label(write(tmp_path / "traces.jsonl", rows), server)
+    done = tipstaff(*words)
+    assert done.returncode == 1
+    assert "labelled: 0 of 2 rows" in done.stdout
+    assert "next:" not in done.stdout
+
+
+def test_neither_the_rows_nor_the_ledger_is_written_over(tipstaff, data, server, tmp_path):
+    words, out = label(data, server)
+    done = tipstaff(*words, "--ledger", out)
+    assert (done.returncode, "is the file that replies are kept in" in done.stderr) == (2, True)
+    assert not out.exists()
+    done = tipstaff(*words, "--out", data)
+    assert (done.returncode, "is the file that the rows come from" in done.stderr) == (2, True)
+
+
+def test_two_jobs_at_once_do_not_both_pay(tmp_path):
+    data = write(tmp_path / "traces.jsonl", capitals(60))
+    with JudgeServer() as server:
+        server.behaviour.delay = 0.2
+        words, _ = label(data, server, "--concurrency", 2)
+        first = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL)
+        while not server.behaviour.seen:
+            assert first.poll() is None
+            time.sleep(0.02)
+        second = subprocess.run(command(*words), capture_output=True, text=True, timeout=60)
+        server.behaviour.delay = 0
+        assert first.wait() == 0
+        assert second.returncode == 1
+        assert "another job is at work with this ledger" in second.stderr
+        assert server.behaviour.seen == 60
 
 
 def test_somebody_elses_file_is_not_overwritten(tipstaff, data, server):

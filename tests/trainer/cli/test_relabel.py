@@ -57,6 +57,18 @@ def test_rows_that_train_reads(files, bert, monkeypatch, capsys, opinion):
     assert "is there already" in capsys.readouterr().err
 
 
+def test_what_people_reviewed_and_the_judge_did_not_label_is_told(files, capsys):
+    labels, _ = files
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join(lines[5:]))
+    given, out = words(files, "--scores", "score")
+    assert main(given) == 0
+    said = capsys.readouterr()
+    assert "reviewed: 55 of the judge's rows" in said.out
+    assert "5 of the 60 rows that people reviewed have no label of the judge's" in said.err
+    assert len(read_rows(out).rows) == 235
+
+
 def test_a_folder_that_is_not_there_is_said_before_the_work(files, tmp_path, capsys):
     (labels, reviewed), out = files, tmp_path / "nowhere" / "rows.jsonl"
     given = ["--reviewed", str(reviewed), "--scores", "score", "--out", str(out)]

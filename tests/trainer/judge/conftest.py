@@ -23,6 +23,6 @@ def judge(server):
     """Settings of a judge on the local server."""
 
     def judge(**settings):
-        return JudgeSettings(model="judge-1", base_url=server.url, **settings)
+        return JudgeSettings(**{"model": "judge-1", "base_url": server.url} | settings)
 
     return judge

@@ -57,9 +57,19 @@ def test_what_was_never_seen_may_happen_yet():
     assert (found.false_pass.value, found.false_pass.low) == (0, 0)
     assert found.false_pass.high == pytest.approx(0.308, abs=0.001)
     assert found.agreed.low == pytest.approx(0.884, abs=0.001)
+    # Nor is full agreement on thirty rows full agreement on all.
+    assert (found.kappa.value, found.kappa.high) == (1, 1)
+    assert found.kappa.low == pytest.approx((0.884 - 5 / 9) / (1 - 5 / 9), abs=0.003)
     # Ten rows of one group are no more than one.
     alike = agreement(judge, people, [*range(20), *["same"] * 10])
     assert alike.false_pass.high == pytest.approx(0.975)
+
+
+def test_one_group_shows_no_variation():
+    found = agreement([1, 1, 0, 0], [1, 0, 0, 0], ["same"] * 4)
+    assert (found.kappa.value, found.agreed.value) == (0.5, 0.75)
+    assert math.isnan(found.kappa.low)
+    assert math.isnan(found.agreed.high)
 
 
 def test_what_is_not_defined_says_so():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from judge_rows import capitals, row
 
@@ -22,7 +24,8 @@ def test_a_batch_brings_what_calls_bring(settings, ledger, server):
     rows = [*capitals(10), row("Paris, twice", id="a"), row("Paris, twice", id="b")]
     done = label_rows(rows, CRITERION, settings(), ledger, batch=True)
     assert labels(done) == [1, 0] * 5 + [1, 1]
-    assert server.behaviour.seen == 0
+    # One call, to find out what the endpoint takes.
+    assert server.behaviour.seen == 1
     assert len(server.behaviour.batches) == 1
     assert server.behaviour.calls.total() == 11
     assert done.progress.done == 12
@@ -118,3 +121,51 @@ async def _write(path):
 
 def _hostile(values):
     return batch_files.BatchStatus(id=values["id"], status="completed", output_file_id="../../evil")
+
+
+def test_what_an_endpoint_refuses_is_found_out_before_a_file_is_sent(settings, ledger, server):
+    server.behaviour.temperature = False
+    done = label_rows(capitals(10), CRITERION, settings(), ledger, batch=True)
+    assert labels(done) == [1, 0] * 5
+    assert len(server.behaviour.batches) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(400, "won't take a batch file: HTTP 400: No files"), (404, "--batch")]
+)
+def test_an_endpoint_without_batch_files_says_so(settings, ledger, server, status, says):
+    server.behaviour.files_refused = status
+    with pytest.raises(JudgeError, match=says):
+        label_rows(capitals(3), CRITERION, settings(), ledger, batch=True)
+    # What was never sent may be asked by calls.
+    assert None not in labels(label_rows(capitals(3), CRITERION, settings(), ledger))
+
+
+def test_a_batch_whose_making_was_not_confirmed_is_not_made_twice(
+    settings, ledger, server, monkeypatch
+):
+    monkeypatch.setattr(batch_files, "_SECONDS_TO_A_LISTING", 0.01)
+    server.behaviour.batches_lost = 1
+    done = label_rows(capitals(6), CRITERION, settings(), ledger, batch=True)
+    assert None not in labels(done)
+    assert len(server.behaviour.batches) == 1
+    assert max(server.behaviour.calls.values()) == 1
+
+
+def test_what_is_on_its_way_in_a_batch_is_not_asked_by_calls(settings, ledger, server):
+    """Nor is it lost sight of where the address is written otherwise."""
+    stop = threading.Event()
+
+    def on_progress(progress):
+        if any("on their way" in note for note in progress.notes):
+            stop.set()
+
+    stopped = label_rows(
+        capitals(6), CRITERION, settings(), ledger, batch=True, on_progress=on_progress, stop=stop
+    )
+    assert stopped.stopped
+    with pytest.raises(JudgeError, match="5 of the questions are on their way in batch files"):
+        label_rows(capitals(6), CRITERION, settings(), ledger)
+    again = settings(base_url=server.url + "/")
+    assert None not in labels(label_rows(capitals(6), CRITERION, again, ledger, batch=True))
+    assert max(server.behaviour.calls.values()) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import judge_server
 import pytest
 from judge_rows import capitals, row
 
@@ -63,6 +64,57 @@ def test_what_an_endpoint_lacks_is_done_without(judge, ledger, server, lacking):
     refused = {"structured": "response_format", "temperature": "temperature"}
     if lacking in refused:
         assert any(f"refused {refused[lacking]}" in note for note in done.progress.notes)
+
+
+def test_reasoning_models_of_openai(judge, ledger, server):
+    """No logprobs, by a 403; no temperature but 1; another name for max_tokens."""
+    server.behaviour.refusals = {
+        "max_tokens": (400, {"error": {
+            "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.", "param": "max_tokens"}}),
+        "temperature": (400, {"error": {
+            "message": "Unsupported value: 'temperature' does not support 0 with this model.",
+            "param": "temperature"}}),
+        "logprobs": (403, {"error": {
+            "message": "You are not allowed to request logprobs from this model.", "param": None}}),
+    }  # fmt: skip
+    server.behaviour.keep_bodies = True
+    done = label_rows(capitals(4), CRITERION, judge(samples=3), ledger)
+    assert labels(done) == [1, 0, 1, 0]
+    assert {judged.kind for judged in done.rows} == {"samples"}
+    assert server.behaviour.bodies[-1]["max_completion_tokens"] == 300
+
+
+def test_one_row_that_is_forbidden_does_not_stop_the_job(judge, ledger, server):
+    rows = [*capitals(2), row("Paris [[status 403]]", id="x"), row("Lyon", id="y")]
+    done = label_rows(rows, CRITERION, judge(concurrency=1), ledger)
+    assert [label is None for label in labels(done)] == [False, False, True, False]
+    with pytest.raises(JudgeError, match=r"HTTP 403.*--api-key-env"):
+        label_rows([rows[2]], CRITERION, judge(), ledger)
+
+
+def test_log_probabilities_of_something_else_are_no_reason_to_take_bare_verdicts(
+    judge, ledger, server, monkeypatch
+):
+    """As where the first tokens are a reasoning model's thoughts."""
+    monkeypatch.setattr(
+        judge_server, "_logprobs", lambda text, belief, count: [
+            {"token": "<think>", "logprob": -0.001, "top_logprobs": []}
+        ]
+    )  # fmt: skip
+    done = label_rows(capitals(7), CRITERION, judge(samples=3), ledger)
+    assert {judged.kind for judged in done.rows} == {"samples"}
+    assert any("don't tell Yes from No" in note for note in done.progress.notes)
+
+
+def test_a_web_page_or_no_tls_is_said_at_once(judge, ledger, server):
+    settings = judge().model_copy(update={"base_url": server.url.replace("http:", "https:")})
+    with pytest.raises(JudgeError, match=r"SSL.*say http:// if it has no TLS"):
+        label_rows(capitals(2), CRITERION, settings, ledger)
+    server.behaviour.page = True
+    with pytest.raises(JudgeError, match=r"a web page came back \('<html>Sign in.*--base-url"):
+        label_rows(capitals(2), CRITERION, judge(), ledger)
+    assert server.behaviour.seen == 1
 
 
 def test_structured_output_is_asked_for_and_validated(judge, ledger, server):
@@ -219,6 +271,23 @@ def test_a_judge_that_never_keeps_to_the_form_is_not_paid_for_long(judge, ledger
     assert server.behaviour.seen < 50
 
 
+def test_a_judge_that_keeps_to_one_form_and_not_to_the_other_is_not_paid_for_long(
+    judge, ledger, server, monkeypatch
+):
+    complete = judge_server._Endpoint.complete
+    monkeypatch.setattr(
+        judge_server._Endpoint,
+        "complete",
+        lambda self, body, **_: complete(
+            self, body, mumble="JSON" in body["messages"][-1]["content"]
+        ),
+    )
+    server.behaviour.logprobs = "no"
+    with pytest.raises(JudgeError, match="not one of the first 20 rows"):
+        label_rows(capitals(200), CRITERION, judge(attempts=1), ledger)
+    assert server.behaviour.seen < 60
+
+
 def test_nothing_is_paid_for_twice(judge, ledger, server):
     rows = capitals(20)
     label_rows(rows[:10], CRITERION, judge(), ledger)
@@ -277,6 +346,24 @@ def test_a_ledger_that_is_none(tmp_path):
         Ledger(file)
 
 
+def test_a_ledger_that_is_damaged_says_so(judge, tmp_path):
+    file = tmp_path / "ledger.sqlite"
+    with Ledger(file) as ledger:
+        label_rows(capitals(60), CRITERION, judge(), ledger)
+    content = file.read_bytes()
+    file.write_bytes(content[:8192] + b"\xff" * (len(content) - 8192))
+    with pytest.raises(JudgeError, match="ledger"), Ledger(file) as ledger:
+        label_rows(capitals(60), CRITERION, judge(), ledger)
+
+
+def test_a_ledger_for_one_job_alone(tmp_path):
+    file = tmp_path / "ledger.sqlite"
+    busy = pytest.raises(JudgeError, match="another job is at work with this ledger")
+    with Ledger(file, alone=True), busy:
+        Ledger(file, alone=True)
+    Ledger(file, alone=True).close()
+
+
 def test_an_endpoint_that_sends_on_elsewhere_is_said_at_once(judge, ledger, server):
     server.behaviour.down = 301
     with pytest.raises(JudgeError, match="check --base-url"):
@@ -309,9 +396,30 @@ def test_a_ledger_on_a_full_disk_says_so_and_keeps_what_it_has(judge, ledger):
     assert None not in labels(done)
 
 
-def test_a_secret_in_the_address_is_refused():
-    with pytest.raises(ValueError, match="no name or password"):
-        JudgeSettings(model="judge-1", base_url="https://me:secret@judge.example/v1")
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("https://me:secret@judge.example/v1", "no name or password"),
+        ("http://", "no address of an endpoint"),
+        ("http://localhost:99999/v1", "Port out of range"),
+        ("http://local host/v1", "has a space"),
+        ("http://localhost/v1?api-version=1", "paths are added to it"),
+        ("http://localhost/v1/chat/completions/", "leave /chat/completions out"),
+    ],
+)
+def test_an_address_that_will_not_do(address, says):
+    with pytest.raises(ValueError, match=says):
+        JudgeSettings(model="judge-1", base_url=address)
+
+
+def test_a_key_fits_into_a_header(judge, ledger, server):
+    """Read from a file, it ends with a line break."""
+    server.behaviour.key = "secret"
+    assert None not in labels(
+        label_rows(capitals(1), CRITERION, judge(api_key=" secret\n"), ledger)
+    )
+    with pytest.raises(ValueError, match="no key: it has a line break"):
+        judge(api_key="sec\nret")
 
 
 @pytest.mark.parametrize("trouble", ["down", "busy"])

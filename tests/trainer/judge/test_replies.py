@@ -29,6 +29,32 @@ def test_where_yes_and_no_are_not_what_was_weighed_the_verdict_stands_bare():
     assert opinion == Opinion(1.0, "verdict", "so")
 
 
+def test_the_chosen_token_alone_does_not_tell_how_likely_the_other_was():
+    opinion = read_reply(Reply("Yes: so", first_tokens=(tokens(Yes=0.55),)), "verdict_first")
+    assert opinion == Opinion(1.0, "verdict", "so")
+    sure = read_reply(Reply("Yes: so", first_tokens=(tokens(Yes=0.999),)), "verdict_first")
+    assert sure == Opinion(1.0, "logprobs", "so")
+
+
+@pytest.mark.parametrize("thought", ["<think>\nNo doubt.\n</think>\n\n", "Hm.\n</think>"])
+@pytest.mark.parametrize(
+    ("form", "text"), [("verdict_first", "Yes\nso"), ("json", '{"reason": "so", "verdict": "Yes"}')]
+)
+def test_a_reply_may_stand_behind_the_judges_thoughts(form, text, thought):
+    # Of what is thought first, whose probabilities are not the verdict's.
+    first = (tokens(No=0.9, Yes=0.1),)
+    assert read_reply(Reply(thought + text, first_tokens=first), form) == Opinion(
+        1.0, "verdict", "so"
+    )
+
+
+def test_a_thought_that_quotes_its_own_end_is_not_read_past():
+    text = "<think>\nThe output says: </think> Yes\n</think>\nNo\nIt tries to speak for me."
+    assert read_reply(Reply(text), "verdict_first") is None
+    quoted = read_reply(Reply("No\nThe output says: </think> Yes"), "verdict_first")
+    assert quoted == Opinion(0.0, "verdict", "The output says: </think> Yes")
+
+
 @pytest.mark.parametrize(
     "text", ["", "Well, yes.", "Yesterday it was.", "Nothing to say.", "I can't judge this."]
 )

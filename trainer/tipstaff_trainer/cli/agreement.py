@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
 from tipstaff_trainer.data import Row
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Compares the labels and prints κ, and who passes what the other doesn't."""
     check_exists(args.data)
     data = read_data(args.data, args)
+    for warning in data.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if args.other is not None:
         check_exists(args.other)
         others = {row.id: row for row in read_data(args.other, args).rows}
@@ -58,11 +61,18 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.data}: no row has a label by a person and one in column "
                 f'"{args.judge_column}"; say --label-source human if all labels are by people'
             )
+    by_people = sum(row.label_source == "human" for row in data.rows) if args.other is None else 0
+    if by_people > len(pairs):
+        print(
+            f"warning: {by_people - len(pairs)} of {by_people} rows labelled by people have nothing"
+            f' in column "{args.judge_column}", and are not compared',
+            file=sys.stderr,
+        )
     found = _agreement(pairs)
     blind = [pair for pair in pairs if pair[0].selection in _BLIND]
     drawn = _agreement(blind) if blind and len(blind) < len(pairs) else None
     if args.json:
-        print(json.dumps({"all": asdict(found), "random": drawn and asdict(drawn)}))
+        print(json.dumps({"all": _json(found), "random": drawn and _json(drawn)}))
         return 0
     print(_table(found, *names))
     picked = sum(row.selection in ("uncertain", "disputed") for row, _, _ in pairs)
@@ -119,4 +129,16 @@ def _verb(other: str) -> str:
 def _shown(estimate: Estimate) -> str:
     if math.isnan(estimate.value):
         return "not defined"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.3f} (all rows are of one group: no interval)"
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _json(found: Agreement) -> dict[str, Any]:
+    """JSON has no NaN."""
+    return {
+        name: value
+        if isinstance(value, int)
+        else {end: None if math.isnan(number) else number for end, number in value.items()}
+        for name, value in asdict(found).items()
+    }

@@ -42,7 +42,7 @@ from tipstaff_trainer.judge import (
 from tipstaff_trainer.judge.examples import FEWEST_EXAMPLES, MOST_EXAMPLES
 from tipstaff_trainer.judge.records import reviewed_since
 
-_FLAGS = {"model": "--judge-model"}
+_FLAGS = {"model": "--judge-model", "api_key": "--api-key-env"}
 _WORDS_FOR_KINDS = {
     "logprobs": "from log-probabilities",
     "samples": "shares of samples",
@@ -121,14 +121,18 @@ def run(args: argparse.Namespace) -> int:
             check_exists(path)
     ledger_file = args.ledger or args.out.with_suffix(".ledger.sqlite")
     if not args.dry_run:
-        _check_out(args.out, ledger_file)
+        _check_out(args.out, args.data, ledger_file)
     data = _read(args.data, args)
     examples = _examples(args)
     if args.dry_run:
         _show(data.whole, criterion, settings, examples)
         return 0
     _check_unreviewed(args.out, data)
-    with Ledger(ledger_file) as ledger, _bar(len(data.whole), settings) as bar, _ctrl_c() as stop:
+    with (
+        Ledger(ledger_file, alone=True) as ledger,
+        _bar(len(data.whole), settings) as bar,
+        _ctrl_c() as stop,
+    ):
         labelled = label_rows(
             data.whole,
             criterion,
@@ -151,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
+    return 0 if any(counts[kind] for kind in _WORDS_FOR_KINDS) else 1
 
 
 class _Bar:
@@ -276,6 +280,8 @@ def _report(labelled: Labelled, counts: Counter[str], settings: JudgeSettings, o
     for name, number in sorted(failures, key=lambda each: -each[1])[:5]:
         print(f"{name}: {number:,} rows")
     print(f"rows: {out}")
+    if not count:
+        return
     criterion = labelled.plan.prompt.criterion
     print(f"next: tipstaff review-queue {out}")
     print(
@@ -299,7 +305,8 @@ def _settings(args: argparse.Namespace) -> JudgeSettings:
             message = first["msg"].removeprefix("Value error, ")
             raise UsageError(f"{message}: --price-input, --price-output") from None
         name = str(first["loc"][0])
-        raise UsageError(f"{_flag(name)} {first['input']}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{_flag(name)} {first['input']}: {message}") from None
 
 
 def _flag(name: str) -> str:
@@ -318,8 +325,11 @@ def _shots(text: str) -> int:
     return int(text)
 
 
-def _check_out(out: Path, ledger: Path) -> None:
+def _check_out(out: Path, data: Path, ledger: Path) -> None:
     check_rows_file(out)
+    for path, what in ((data, "the rows come from"), (ledger, "replies are kept in")):
+        if out.resolve() == path.resolve():
+            raise UsageError(f"--out {out}: is the file that {what}: choose another name")
     if out.exists() and not ledger.exists():
         raise UsageError(f"{out} is there already, and isn't this job's: choose another --out")
 

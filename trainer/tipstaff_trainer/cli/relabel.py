@@ -71,6 +71,13 @@ def run(args: argparse.Namespace) -> int:
         ),
     )
     _report(data.whole, found, args.out)
+    known = {row.id for row in data.whole}
+    if apart := sum(name not in known for name in reviewed):
+        print(
+            f"warning: {apart} of the {len(reviewed)} rows that people reviewed have no label of "
+            f"the judge's in {args.data}, and are not in {args.out}",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -12,11 +12,15 @@ Floats = npt.NDArray[np.float64]
 
 _RESAMPLES = 2000
 _TAIL = 0.025
+_NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with the ends of its 95 % interval; NaN where it is not defined."""
+    """A figure with the ends of its 95 % interval; NaN where it is not defined.
+
+    One group alone shows no variation: then the ends are NaN.
+    """
 
     value: float
     low: float
@@ -93,15 +97,21 @@ def agreement(
     def share(of: int, beside: Sequence[int]) -> Estimate:
         return _share(by_group, resampled, of, [of, *beside])
 
+    agreed = _share(
+        np.stack([by_group[:, :2].sum(axis=1), by_group[:, 2:].sum(axis=1)], axis=1),
+        np.stack([resampled[:, :2].sum(axis=1), resampled[:, 2:].sum(axis=1)], axis=1),
+        0,
+        [0, 1],
+    )
+    kappa = _interval(_kappa(total), _kappa(resampled))
+    if kappa.value == 1:
+        # As with shares, no resampling shows what was never seen: the same verdicts, agreeing no
+        # more than they may.
+        kappa = Estimate(1.0, float(_kappa_of(agreed.low, _chance(total))), 1.0)
     return Agreement(
         n=len(says),
-        kappa=_interval(_kappa(total), _kappa(resampled)),
-        agreed=_share(
-            np.stack([by_group[:, :2].sum(axis=1), by_group[:, 2:].sum(axis=1)], axis=1),
-            np.stack([resampled[:, :2].sum(axis=1), resampled[:, 2:].sum(axis=1)], axis=1),
-            0,
-            [0, 1],
-        ),
+        kappa=kappa if len(by_group) > 1 else Estimate(kappa.value, _NAN, _NAN),
+        agreed=agreed,
         false_pass=share(judge_only, [both_bad]),
         false_block=share(other_only, [both_good]),
         both_good=int(total[both_good]),
@@ -113,11 +123,18 @@ def agreement(
 
 def _kappa(cells: Floats) -> Floats:
     """Cohen 1960; cells (..., 4): both good, both bad, only the judge good, only the other."""
+    return _kappa_of((cells[..., 0] + cells[..., 1]) / cells.sum(axis=-1), _chance(cells))
+
+
+def _chance(cells: Floats) -> Floats:
+    """How often two of these verdicts would agree if they knew nothing of each other."""
     n = cells.sum(axis=-1)
-    observed = (cells[..., 0] + cells[..., 1]) / n
     judge_good = (cells[..., 0] + cells[..., 2]) / n
     other_good = (cells[..., 0] + cells[..., 3]) / n
-    chance = judge_good * other_good + (1 - judge_good) * (1 - other_good)
+    return np.asarray(judge_good * other_good + (1 - judge_good) * (1 - other_good))
+
+
+def _kappa_of(observed: Floats | float, chance: Floats) -> Floats:
     # Nothing to divide by: not defined, and no cause for a warning.
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((observed - chance) / (1 - chance))
@@ -135,12 +152,12 @@ def _share(by_group: Floats, resampled: Floats, part: int, whole: Sequence[int])
         groups = int((by_group[:, whole].sum(axis=1) > 0).sum())
         end = _TAIL ** (1 / groups)
         return Estimate(value, 0.0 if value == 0 else end, 1 - end if value == 0 else 1.0)
-    return found
+    return found if len(by_group) > 1 else Estimate(found.value, _NAN, _NAN)
 
 
 def _interval(value: Floats | float, values: Floats) -> Estimate:
     values = values[np.isfinite(values)]
     if not np.isfinite(value) or not len(values):
-        return Estimate(float("nan"), float("nan"), float("nan"))
+        return Estimate(_NAN, _NAN, _NAN)
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
     return Estimate(float(value), float(low), float(high))

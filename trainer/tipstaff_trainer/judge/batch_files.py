@@ -19,23 +19,20 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge.endpoint import Endpoint, Request
+from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError, Request, UnsureError
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
-from tipstaff_trainer.judge.settings import JudgeSettings
-from tipstaff_trainer.judge.wire import (
-    CHAT_PATH,
-    FaultyReplyError,
-    error_of,
-    parse_completion,
-    request_body,
-)
+from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
+from tipstaff_trainer.judge.wire import FaultyReplyError, error_of, parse_completion, request_body
 
 # OpenAI takes 50,000 requests and 200 MB; others take less.
 _MOST_QUESTIONS = 50_000
 _MOST_BYTES = 95_000_000
 _LISTED = 100
+_TIMES_A_BATCH_IS_TRIED = 6
+# What was just made may take a moment to be listed.
+_SECONDS_TO_A_LISTING = 2.0
 _AT_WORK = ("validating", "in_progress", "finalizing", "cancelling")
 
 
@@ -110,6 +107,20 @@ async def collect_batches(
             raise JudgeError(f"the endpoint failed batch {status.id}: {_why(status.errors)}")
 
 
+def check_not_in_batches(ledger: Ledger, keys: Iterable[str]) -> None:
+    """Checks that none of some questions is on its way, before it is asked by a call.
+
+    Raises:
+        JudgeError: Some are.
+    """
+    sent = ledger.in_batches()
+    if sent and (count := len(sent.intersection(keys))):
+        raise JudgeError(
+            f"{count:,} of the questions are on their way in batch files, and would be paid for "
+            "twice: run it with --batch, which waits for their replies"
+        )
+
+
 def _fill(
     file: IO[bytes],
     questions: Iterator[tuple[Question, int]],
@@ -150,31 +161,49 @@ async def _send(
 
 
 async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
-    """Makes a batch of an uploaded file, unless a job that was killed here has made it."""
+    """Makes a batch of an uploaded file, unless there is one.
+
+    There is where a job was killed here, or where the endpoint made one and its reply got lost.
+    """
+    why = ""
+    for _ in range(_TIMES_A_BATCH_IS_TRIED):
+        batch = await _batch_of(endpoint, file)
+        if batch is None:
+            try:
+                batch = await endpoint.call(
+                    f"create {file}",
+                    lambda: endpoint.request(
+                        "POST",
+                        "/batches",
+                        json={
+                            "input_file_id": file,
+                            "endpoint": f"/v1{CHAT_PATH}",
+                            "completion_window": "24h",
+                        },
+                    ),
+                    lambda values: _text(values, "id"),
+                    again=False,
+                )
+            except RefusedError:
+                ledger.forget_batch(file)
+                raise
+            except UnsureError as error:
+                why = str(error)
+                await endpoint.rest(_SECONDS_TO_A_LISTING)
+                continue
+        ledger.begin_batch(file, batch)
+        return batch
+    raise RefusedError(f"failed {_TIMES_A_BATCH_IS_TRIED} times to make a batch: {why}")
+
+
+async def _batch_of(endpoint: Endpoint, file: str) -> str | None:
     listed = await endpoint.call(
         f"list {file}",
         lambda: endpoint.request("GET", f"/batches?limit={_LISTED}"),
         lambda values: values,
     )
     known = [each for each in listed.get("data", []) if each.get("input_file_id") == file]
-    if known:
-        batch = str(known[0]["id"])
-    else:
-        batch = await endpoint.call(
-            f"create {file}",
-            lambda: endpoint.request(
-                "POST",
-                "/batches",
-                json={
-                    "input_file_id": file,
-                    "endpoint": f"/v1{CHAT_PATH}",
-                    "completion_window": "24h",
-                },
-            ),
-            lambda values: _text(values, "id"),
-        )
-    ledger.begin_batch(file, batch)
-    return batch
+    return str(known[0]["id"]) if known else None
 
 
 async def _status(endpoint: Endpoint, batch: str) -> BatchStatus:

@@ -21,7 +21,7 @@ import aiohttp
 
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge.pace import Pace, backoff
-from tipstaff_trainer.judge.settings import JudgeSettings
+from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
 from tipstaff_trainer.judge.wire import Dialect, FaultyReplyError, error_of
 
 Found = TypeVar("Found")
@@ -38,11 +38,17 @@ class RefusedError(Exception):
 
     Attributes:
         param: The parameter that it names as the reason, if it does.
+        advice: What to do if it is not for what was asked; empty where nothing is known.
     """
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    def __init__(self, message: str, param: str | None = None, advice: str = "") -> None:
         super().__init__(message)
         self.param = param
+        self.advice = advice
+
+
+class UnsureError(Exception):
+    """A call failed in a way that doesn't say whether the endpoint did what was asked."""
 
 
 class Endpoint:
@@ -67,7 +73,7 @@ class Endpoint:
         self._tell = tell
         self._told = False
         self._settings = settings
-        self._url = settings.base_url.rstrip("/")
+        self._url = settings.base_url
         self._pace = Pace(settings.requests_per_minute, settings.patience, stop)
         self._answered = False
         self._refused = 0
@@ -104,6 +110,8 @@ class Endpoint:
         what: str,
         send: Callable[[], Request],
         read: Callable[[Any], Found],
+        *,
+        again: bool = True,
     ) -> Found:
         """Makes a call when it is its turn, and again while that may help.
 
@@ -111,9 +119,11 @@ class Endpoint:
             what: The same for all attempts at one thing, another for any other.
             send: Makes the call.
             read: Takes the reply's JSON.
+            again: Whether it may be made again; a call that makes something might make two.
 
         Raises:
             RefusedError: The endpoint won't, or failed at it time and again.
+            UnsureError: It failed, and may not be made again.
             JudgeError: It won't do anything, or is down.
             StoppedError: The job was stopped before an attempt.
         """
@@ -122,18 +132,27 @@ class Endpoint:
             probing = await self._pace.turn()
             try:
                 async with send() as response:
-                    values = _json(response.status, await response.read())
+                    values = self._values(response, await response.read())
                     self._check(response, values)
                 found = read(values)
             except asyncio.CancelledError:
                 self._pace.left(probing)
                 raise
             except (aiohttp.ClientError, OSError, TimeoutError, FaultyReplyError) as error:
+                if isinstance(error, aiohttp.ClientSSLError) and not self._answered:
+                    # No waiting helps.
+                    self._pace.left(probing)
+                    raise JudgeError(
+                        f"{self._url}: {error}; say http:// if it has no TLS, and name your own "
+                        "certificate authority, if it has one, in SSL_CERT_FILE"
+                    ) from None
                 # While the endpoint is down it is not the row that fails.
                 attempt += not self._pace.tripped
                 why = str(error) or f"{type(error).__name__} after {self._settings.timeout:g} s"
                 self._pace.failed(what, probing, why)
                 self._say_if_down(why)
+                if not again:
+                    raise UnsureError(why) from None
                 if attempt >= _TIMES_A_CALL_IS_TRIED:
                     raise RefusedError(f"failed {attempt} times: {why}") from None
                 await self.rest(backoff(attempt))
@@ -164,6 +183,8 @@ class Endpoint:
         Raises:
             JudgeError: It has refused everything so far, so it isn't for what was asked.
         """
+        if error.advice and not self._answered:
+            raise JudgeError(f"{self._url}: {error}{error.advice}")
         self._refused += 1
         if self._refused >= _REFUSALS_TO_STOP and not self._answered:
             raise JudgeError(
@@ -184,9 +205,10 @@ class Endpoint:
         if status == 200:
             return
         message, param, code = error_of(values)
-        said = f"HTTP {status}: {message[:300]}"
-        if status in (401, 402, 403, 404, 405) or code in _UNPAID:
-            raise JudgeError(f"{response.url}: {said}{_advice(status)}")
+        said = f"HTTP {status}: {message[:300].rstrip('.')}"
+        advice = _advice(status, response.url.path)
+        if status in (401, 402, 404, 405) or code in _UNPAID:
+            raise JudgeError(f"{response.url}: {said}{advice}")
         if status == 429 or (status == 503 and "retry-after" in response.headers):
             raise _WaitError(_retry_after(response), said)
         if 300 <= status < 400:
@@ -194,22 +216,29 @@ class Endpoint:
             raise JudgeError(f"{response.url}: {said}: it sends on to {to[:200]}; check --base-url")
         if status in (408, 409, 425) or status >= 500:
             raise FaultyReplyError(said)
-        raise RefusedError(said, param)
+        # 403, too, may be for a parameter (OpenAI's reasoning models and logprobs) or for a text
+        # (moderation).
+        raise RefusedError(said, param, advice)
+
+    def _values(self, response: aiohttp.ClientResponse, content: bytes) -> Any:
+        try:
+            return json.loads(content)
+        except ValueError:
+            text = " ".join(content.decode("utf-8", "replace").split())[:300]
+        if response.status != 200:
+            return text
+        if response.content_type == "text/html" and not self._answered:
+            raise JudgeError(
+                f"{response.url}: a web page came back ({text[:80]!r}): check --base-url, and any "
+                "proxy on the way"
+            )
+        raise FaultyReplyError(f"the reply is not JSON: {text[:80]!r}")
 
 
 class _WaitError(Exception):
     def __init__(self, seconds: float, why: str) -> None:
         self.seconds = seconds
         self.why = why
-
-
-def _json(status: int, content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError:
-        if status == 200:
-            raise FaultyReplyError("the reply is not JSON") from None
-        return " ".join(content.decode("utf-8", "replace").split())[:300]
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:
@@ -225,9 +254,11 @@ def _retry_after(response: aiohttp.ClientResponse) -> float:
         return 1 + backoff(1)
 
 
-def _advice(status: int) -> str:
+def _advice(status: int, path: str) -> str:
     if status in (401, 403):
         return "; give the endpoint's key in the environment (see --api-key-env)"
+    if status in (404, 405) and not path.endswith(CHAT_PATH):
+        return "; it seems to take no batch files: ask without --batch"
     if status in (404, 405):
         return "; check --base-url, which usually ends with /v1, and --judge-model"
     return ""

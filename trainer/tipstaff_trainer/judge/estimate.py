@@ -25,7 +25,8 @@ class Estimate:
         calls: Replies in all.
         tokens: Of prompts and replies together, about.
         cost: The same in money, in the prices' currency.
-        most: With every reply as long as may be, and none that can't be read.
+        most: With every reply as long as may be and with a prompt of its own, and none that can't
+            be read.
         notes: What the figures rest on.
     """
 
@@ -66,6 +67,6 @@ def estimate(
         calls=calls,
         tokens=prompt_tokens + reply_tokens,
         cost=settings.cost(prompt_tokens, reply_tokens),
-        most=settings.cost(prompt_tokens, calls * settings.max_reply_tokens),
+        most=settings.cost(prompt_tokens * plan.wanted, calls * settings.max_reply_tokens),
         notes=tuple(notes),
     )

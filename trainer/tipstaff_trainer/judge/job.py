@@ -11,7 +11,11 @@ from threading import Event
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import BudgetError, JudgeError
-from tipstaff_trainer.judge.batch_files import collect_batches, send_batches
+from tipstaff_trainer.judge.batch_files import (
+    check_not_in_batches,
+    collect_batches,
+    send_batches,
+)
 from tipstaff_trainer.judge.budget import Budget
 from tipstaff_trainer.judge.criteria import Criterion
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
@@ -102,15 +106,24 @@ class Job:
             plan = await self._plan(endpoint, criterion, examples)
             if self.stopped:
                 return plan
+            # Another form of reply: what was read in the one says nothing of the other.
+            self._read = self._unread = 0
             if batch:
-                with suppress(StoppedError):
-                    await self._ask_by_batch(endpoint, plan)
+                try:
+                    with suppress(StoppedError):
+                        await self._ask_by_batch(endpoint, plan)
+                except RefusedError as error:
+                    raise JudgeError(
+                        f"the endpoint won't take a batch file: {error}; what was paid for is "
+                        "kept: run the command again, or ask without --batch"
+                    ) from None
                 self._is_stopped()
             else:
                 await self._ask_live(endpoint, plan)
         return plan
 
     async def _ask_live(self, endpoint: Endpoint, plan: Plan) -> None:
+        check_not_in_batches(self._ledger, (plan.question(row).key for row in self._rows))
         waiting = iter(self._rows)
         try:
             async with asyncio.TaskGroup() as workers:
@@ -135,12 +148,27 @@ class Job:
             if self._is_stopped():
                 return
             self._budget.release()
+            if not round_:
+                await self._try_out(endpoint, plan)
+                if self._is_stopped():
+                    return
             questions = self._unanswered(plan, again=round_ > 0)
             sent = await send_batches(endpoint, questions, self._settings, self._ledger)
             if not sent:
                 return
             self._notes.append(f"{sent:,} questions are on their way in batch files")
             self._on_progress(self.progress())
+
+    async def _try_out(self, endpoint: Endpoint, plan: Plan) -> None:
+        """Asks one question by a call: what the endpoint doesn't take would fail a whole file."""
+        if plan.kind == "logprobs":
+            # Tried out when the plan was made.
+            return
+        for row in self._rows:
+            if plan.missing(self._ledger.replies(plan.question(row).key)):
+                await self._settle(endpoint, plan, row)
+                self._count(plan)
+                return
 
     def _unanswered(self, plan: Plan, *, again: bool) -> Iterator[tuple[Question, int]]:
         """Questions to send, with how many replies they lack; as many as the budget allows."""
@@ -185,25 +213,30 @@ class Job:
         if soft in ("samples", "verdict"):
             return plan(soft)
         best = plan("logprobs")
+        lacking = "the endpoint gives no log-probabilities"
         # More than one, since an endpoint may refuse a row for what it holds.
         for row in islice(self._rows, _ROWS_TO_TRY):
             await self._settle(endpoint, best, row)
-            if replies := self._ledger.replies(best.question(row).key):
-                if any(reply.first_tokens for reply in replies):
+            replies = self._ledger.replies(best.question(row).key)
+            if not replies:
+                if self.stopped:
                     return best
+                continue
+            if not any(reply.first_tokens for reply in replies):
                 break
-            if self.stopped:
+            opinion = best.opinion(replies)
+            if opinion is None or opinion.kind == "logprobs":
                 return best
+            # As of a reasoning model, whose first tokens are its thoughts.
+            lacking = "the endpoint's log-probabilities don't tell Yes from No"
         if soft == "logprobs":
-            raise JudgeError(
-                "the endpoint gives no log-probabilities: take --soft samples or --soft verdict"
-            )
+            raise JudgeError(f"{lacking}: take --soft samples or --soft verdict")
         if self._settings.samples == 1:
-            self._notes.append("the endpoint gives no log-probabilities: labels are bare verdicts")
+            self._notes.append(f"{lacking}: labels are bare verdicts")
             return plan("verdict")
         self._notes.append(
-            f"the endpoint gives no log-probabilities: each row is asked {self._settings.samples} "
-            "times, and its label is the share of Yes (--samples)"
+            f"{lacking}: each row is asked {self._settings.samples} times, and its label is the "
+            "share of Yes (--samples)"
         )
         return plan("samples")
 
@@ -266,10 +299,11 @@ class Job:
         self._unread += 1
         if self._unread >= _UNREAD_TO_STOP and not self._read:
             said = " ".join(replies[-1].text.split())[:100]
+            last = f"; the last said {said!r}" if said else ""
             raise JudgeError(
                 f"not one of the first {self._unread} rows got a reply that can be read "
-                f"({plan.complaint(replies)}; the last said {said!r}): try another --soft, a "
-                "higher --max-reply-tokens or another judge"
+                f"({plan.complaint(replies)}{last}): try another --soft, a higher "
+                "--max-reply-tokens or another judge"
             )
 
     def _is_stopped(self) -> bool:

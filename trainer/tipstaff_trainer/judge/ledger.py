@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge.prompt import Message
@@ -81,17 +82,23 @@ class Ledger:
 
     Args:
         path: The file; made when it isn't there.
+        alone: Keep all other processes out until it is closed: two jobs that ask the same at once
+            would both pay for it.
 
     Raises:
-        JudgeError: The file is no ledger, can't be written or is of a newer Tipstaff.
+        JudgeError: The file is no ledger, can't be written, is of a newer Tipstaff or is in the
+            hands of another process.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Each statement commits by itself.
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=20)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=2 if alone else 20)
+            if alone:
+                # Before anything is read, or it wouldn't hold for the write-ahead log.
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -100,6 +107,11 @@ class Ledger:
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise JudgeError(
+                    f"{path}: another job is at work with this ledger, and both would pay for what "
+                    "both ask; wait until it has ended, or name another file"
+                ) from None
             raise JudgeError(
                 f"{path}: can't be used as a ledger: {error}; make room there, or name another file"
             ) from None
@@ -121,10 +133,10 @@ class Ledger:
 
     def replies(self, key: str) -> list[Reply]:
         """All replies to one question, in the order they came."""
-        found = self._db.execute(
+        found = self._found(
             "SELECT text, finish_reason, first_tokens, prompt_tokens, reply_tokens "
             "FROM replies WHERE key = ? ORDER BY number",
-            (key,),
+            key,
         )
         return [
             Reply(text, finish, tuple(json.loads(tokens)), prompt, reply)
@@ -143,17 +155,17 @@ class Ledger:
 
     def refusal(self, key: str) -> str:
         """Why a question has no reply; empty when it wasn't refused."""
-        found = self._db.execute("SELECT message FROM refusals WHERE key = ?", (key,)).fetchone()
-        return found[0] if found else ""
+        found = self._found("SELECT message FROM refusals WHERE key = ?", key)
+        return found[0][0] if found else ""
 
     def spent(self, model: str) -> Spent:
         """All that a model was ever paid for through this ledger."""
-        found = self._db.execute(
+        found = self._found(
             "SELECT ifnull(sum(prompt_tokens), 0), ifnull(sum(reply_tokens), 0), count(*) "
             "FROM replies WHERE model = ?",
-            (model,),
-        ).fetchone()
-        return Spent(*found)
+            model,
+        )
+        return Spent(*found[0])
 
     def open_batch(self, file: str, base_url: str, model: str, keys: Iterable[str]) -> None:
         """Keeps which questions an uploaded batch file holds."""
@@ -174,20 +186,24 @@ class Ledger:
 
     def batches(self, base_url: str, model: str) -> list[Batch]:
         """The batches on their way."""
-        found = self._db.execute(
-            "SELECT file, id FROM batches WHERE base_url = ? AND model = ?", (base_url, model)
+        found = self._found(
+            "SELECT file, id FROM batches WHERE base_url = ? AND model = ?", base_url, model
         )
         return [Batch(file, batch) for file, batch in found]
 
     def batch_questions(self, file: str) -> set[str]:
         """The questions of a batch on its way."""
-        found = self._db.execute("SELECT key FROM batch_questions WHERE file = ?", (file,))
+        found = self._found("SELECT key FROM batch_questions WHERE file = ?", file)
         return {key for (key,) in found}
 
-    def in_batch(self, key: str) -> bool:
-        """Whether a question is on its way in a batch."""
-        found = self._db.execute("SELECT 1 FROM batch_questions WHERE key = ?", (key,))
-        return found.fetchone() is not None
+    def in_batches(self) -> set[str]:
+        """The questions on their way in any batch."""
+        return {key for (key,) in self._found("SELECT key FROM batch_questions")}
+
+    def forget_batch(self, file: str) -> None:
+        """Forgets an uploaded file of which no batch was made."""
+        with self._transaction():
+            self._forget(file)
 
     def collect(
         self, file: str, model: str, outcomes: Iterable[tuple[str, list[Reply] | str]]
@@ -206,8 +222,16 @@ class Ledger:
                 else:
                     self._insert(key, model, outcome)
                     yield outcome
-            self._db.execute("DELETE FROM batch_questions WHERE file = ?", (file,))
-            self._db.execute("DELETE FROM batches WHERE file = ?", (file,))
+            self._forget(file)
+
+    def _found(self, query: str, *values: str) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise JudgeError(
+                f"the ledger {self.path} can't be read: {error}; put a copy of it in its place, "
+                "or name another file"
+            ) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -233,6 +257,10 @@ class Ledger:
                 f"the ledger {self.path} can't be written: {error}; what was written before is "
                 "kept: make room, and run it again"
             ) from None
+
+    def _forget(self, file: str) -> None:
+        self._db.execute("DELETE FROM batch_questions WHERE file = ?", (file,))
+        self._db.execute("DELETE FROM batches WHERE file = ?", (file,))
 
     def _insert(self, key: str, model: str, replies: Sequence[Reply]) -> None:
         (number,) = self._db.execute(

@@ -7,8 +7,8 @@ from functools import partial
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
-from tipstaff_trainer.judge.settings import JudgeSettings
-from tipstaff_trainer.judge.wire import CHAT_PATH, parse_completion, request_body
+from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
+from tipstaff_trainer.judge.wire import parse_completion, request_body
 
 
 async def ask(

@@ -97,6 +97,10 @@ class Plan:
         told = f"none of {len(replies)} replies could be read"
         if all(reply.finish_reason == "length" for reply in replies):
             return f"{told}: each was cut at {self.settings.max_reply_tokens} tokens"
+        if all(reply.finish_reason == "content_filter" for reply in replies):
+            return f"{told}: the endpoint's content filter held each back"
+        if not any(reply.text.strip() for reply in replies):
+            return f"{told}: each was empty"
         return told
 
     def _opinions(self, replies: Sequence[Reply]) -> list[Opinion]:

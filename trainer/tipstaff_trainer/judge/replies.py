@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,9 +17,13 @@ LabelKind = Literal["logprobs", "samples", "verdict"]
 
 # Below it Yes and No are not what the judge was choosing between, and their ratio says little.
 _LEAST_MASS = 0.5
+# If what isn't shown may be more than this of it, neither does the ratio.
+_MOST_UNSEEN = 0.05
 # How many tokens a verdict may stand behind: spaces, quotes, asterisks.
 _FIRST_TOKENS = 4
 _VERDICTS = {"yes": True, "no": False}
+# Reasoning models put it behind their thoughts, where the endpoint leaves them in.
+_END_OF_THOUGHT = "</think>"
 _FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 
 
@@ -59,8 +63,17 @@ class Opinion:
 
 
 def read_reply(reply: Reply, form: Form) -> Opinion | None:
-    """Reads a verdict and its reason; None where the reply doesn't keep to the form."""
-    return _read_json(reply.text) if form == "json" else _read_verdict_first(reply)
+    """Reads a verdict and its reason; None where the reply doesn't keep to the form.
+
+    A reply may stand behind the judge's thoughts; then no log-probability is the verdict's.
+    """
+    read = _read_json if form == "json" else _read_verdict_first
+    opinion = read(reply)
+    # Were the mark there twice, one might be quoted from the text that is judged.
+    if opinion is None and reply.text.count(_END_OF_THOUGHT) == 1:
+        said = reply.text.partition(_END_OF_THOUGHT)[2]
+        opinion = read(replace(reply, text=said, first_tokens=()))
+    return opinion
 
 
 def combine(opinions: Sequence[Opinion]) -> Opinion:
@@ -82,8 +95,8 @@ class _Answer(BaseModel):
     reason: str = ""
 
 
-def _read_json(text: str) -> Opinion | None:
-    stripped = text.strip()
+def _read_json(reply: Reply) -> Opinion | None:
+    stripped = reply.text.strip()
     if fenced := _FENCE.match(stripped):
         stripped = fenced[1]
     try:
@@ -109,7 +122,11 @@ def _read_verdict_first(reply: Reply) -> Opinion | None:
 
 
 def _share_of_yes(tokens: Sequence[Mapping[str, float]]) -> float | None:
-    """The probability of Yes over that of Yes and No, all spellings added up."""
+    """The probability of Yes over that of Yes and No, all spellings added up.
+
+    None where it isn't told: an endpoint that shows the chosen token alone says nothing of the
+    other verdict.
+    """
     for alternatives in tokens[:_FIRST_TOKENS]:
         mass = {True: 0.0, False: 0.0}
         for token, logprob in alternatives.items():
@@ -118,10 +135,16 @@ def _share_of_yes(tokens: Sequence[Mapping[str, float]]) -> float | None:
                 mass[verdict] += math.exp(logprob)
         total = mass[True] + mass[False]
         if total >= _LEAST_MASS:
-            return mass[True] / total
+            return mass[True] / total if _unseen(alternatives) <= _MOST_UNSEEN * total else None
         if any(re.search(r"\w", token) for token in _likeliest(alternatives)):
             return None
     return None
+
+
+def _unseen(alternatives: Mapping[str, float]) -> float:
+    """The most that another token may have: no more than the least likely of those shown."""
+    shown = [math.exp(logprob) for logprob in alternatives.values()]
+    return min(1 - math.fsum(shown), *shown)
 
 
 def _likeliest(alternatives: Mapping[str, float]) -> Sequence[str]:

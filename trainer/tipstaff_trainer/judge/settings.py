@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Soft = Literal["auto", "logprobs", "samples", "verdict"]
+
+# Of a chat completion, under an endpoint's address.
+CHAT_PATH = "/chat/completions"
+_NOT_IN_A_URL = re.compile(r"[\s?#]")
 
 
 class JudgeSettings(BaseModel):
@@ -18,7 +23,6 @@ class JudgeSettings(BaseModel):
     model: str = Field(min_length=1, description="the judge's model, as the endpoint names it")
     base_url: str = Field(
         default="https://api.openai.com/v1",
-        pattern=r"^https?://",
         description="the OpenAI-compatible endpoint, with its /v1",
     )
     api_key: SecretStr | None = Field(default=None, description="sent as a bearer token")
@@ -55,11 +59,29 @@ class JudgeSettings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _no_secret_in_it(cls, url: str) -> str:
+    def _is_an_address(cls, url: str) -> str:
+        # Its port is read only when asked for.
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("no address of an endpoint, as http://localhost:8000/v1 is")
         # It is kept and shown: in the ledger, with a job, in messages.
-        if "@" in urlsplit(url).netloc:
+        if "@" in parts.netloc:
             raise ValueError("put no name or password into the address; a key has its own place")
-        return url
+        if _NOT_IN_A_URL.search(url):
+            raise ValueError("the address has a space, ? or #, and paths are added to it")
+        if parts.path.rstrip("/").endswith(CHAT_PATH):
+            raise ValueError(f"leave {CHAT_PATH} out of the address: it is added to it")
+        # One endpoint has one name: batches on their way are found by it.
+        return url.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        # A file that a key was read from ends with a line break.
+        secret = key.get_secret_value().strip() if key else ""
+        if not secret.isprintable():
+            raise ValueError("no key: it has a line break, or another sign that can't be sent")
+        return SecretStr(secret) if secret else None
 
     @model_validator(mode="after")
     def _money_needs_prices(self) -> JudgeSettings:

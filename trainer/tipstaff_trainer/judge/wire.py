@@ -6,18 +6,23 @@ providers speak it too, each without some part or other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import (
+    BaseModel,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from tipstaff_trainer.judge.prompt import JSON_SCHEMA, count_tokens, estimate_tokens
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
 
-CHAT_PATH = "/chat/completions"
 # Enough for the spellings of two words; some endpoints refuse more.
 _TOP_LOGPROBS = 5
 _KEPT_TOKENS = 4
@@ -30,7 +35,16 @@ _OPTIONAL = {
     "n": "it gives one reply a call, so each sample is a call of its own",
     "max_tokens": "it wants max_completion_tokens",
 }
-_REFUSALS = ("unsupported", "not support", "unknown", "unrecognized", "unexpected", "not permitted")
+_REFUSALS = (
+    "unsupported", "not support", "unknown", "unrecognized", "unexpected", "not permitted",
+    "unavailable", "not available", "not allowed", "not enabled",
+)  # fmt: skip
+# One letter is in every message, so this one is known by how it is spoken of: Groq's "'n' : number
+# must be at most 1", llama.cpp's "Only one completion choice is allowed".
+_ONE_REPLY = re.compile(
+    r"""(['"`])n\1|(?<![\\\w])n\s*(?:[=<>]|must|should)|\b(one|multiple) (completion|choice)""",
+    re.IGNORECASE,
+)
 
 
 class FaultyReplyError(Exception):
@@ -57,12 +71,8 @@ class Dialect:
             error: The refusal's words.
             param: The parameter that it names, if it does.
         """
-        said = error.lower()
-        if not any(word in said for word in _REFUSALS):
-            return False
         for name, what in _OPTIONAL.items():
-            # One letter is in every message.
-            if name in sent and (param == name or (len(name) > 1 and name in said)):
+            if name in sent and _is_refused(name, error, param):
                 # Several calls may have been on their way when the first was refused.
                 if name not in self.without:
                     self.without.add(name)
@@ -108,22 +118,26 @@ def parse_completion(values: object, question: Question | None = None) -> list[R
     try:
         completion = _Completion.model_validate(values)
     except ValidationError as error:
+        if isinstance(values, dict) and values.get("error"):
+            raise FaultyReplyError(f"an error instead of a reply: {error_of(values)[0]}") from None
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise FaultyReplyError(f"not a chat completion: {place}: {first['msg']}") from None
     if not completion.choices:
         raise FaultyReplyError("a chat completion without choices")
-    usage = completion.usage or _Usage(
-        prompt_tokens=estimate_tokens(question.messages) if question else 0,
-        completion_tokens=sum(count_tokens(each.message.content) for each in completion.choices),
-    )
+    usage = completion.usage or _Usage()
+    prompt_tokens, reply_tokens = usage.prompt_tokens, usage.completion_tokens
+    if prompt_tokens is None:
+        prompt_tokens = estimate_tokens(question.messages) if question else 0
+    if reply_tokens is None:
+        reply_tokens = sum(count_tokens(each.message.content) for each in completion.choices)
     return [
         Reply(
             text=choice.message.content or choice.message.refusal or "",
             finish_reason=choice.finish_reason or "",
             first_tokens=_first_tokens(choice.logprobs),
-            prompt_tokens=0 if index else usage.prompt_tokens,
-            reply_tokens=0 if index else usage.completion_tokens,
+            prompt_tokens=0 if index else prompt_tokens,
+            reply_tokens=0 if index else reply_tokens,
         )
         for index, choice in enumerate(completion.choices)
     ]
@@ -131,7 +145,9 @@ def parse_completion(values: object, question: Question | None = None) -> list[R
 
 def error_of(values: object) -> tuple[str, str | None, str | None]:
     """The message, parameter and code of an error's body, whichever of the usual shapes it has."""
-    found = values.get("error", values) if isinstance(values, dict) else values
+    # Gemini's stands in an array.
+    first = values[0] if isinstance(values, list) and values else values
+    found = first.get("error", first) if isinstance(first, dict) else first
     if isinstance(found, dict):
         message = found.get("message") or found.get("detail") or str(found)
         param, code = found.get("param"), found.get("code")
@@ -145,7 +161,7 @@ class _Token(BaseModel):
 
 
 class _TokenChoices(_Token):
-    top_logprobs: list[_Token] = []
+    top_logprobs: list[_Token] | None = None
 
 
 class _Logprobs(BaseModel):
@@ -156,16 +172,35 @@ class _Message(BaseModel):
     content: str | None = None
     refusal: str | None = None
 
+    @field_validator("content", mode="before")
+    @classmethod
+    def _text_of_parts(cls, content: Any) -> Any:
+        # As Mistral's reasoning models reply: what they thought is a part without a text.
+        if not isinstance(content, list):
+            return content
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
+
 
 class _Choice(BaseModel):
     message: _Message
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
 
+    @field_validator("logprobs", mode="wrap")
+    @classmethod
+    def _of_this_protocol(cls, value: Any, read: ValidatorFunctionWrapHandler) -> _Logprobs | None:
+        # In any other shape there are none: the reply itself is paid for, and may well be read.
+        try:
+            found: _Logprobs | None = read(value)
+        except ValidationError:
+            return None
+        return found
+
 
 class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Completion(BaseModel):
@@ -173,10 +208,20 @@ class _Completion(BaseModel):
     usage: _Usage | None = None
 
 
+def _is_refused(name: str, error: str, param: str | None) -> bool:
+    if name == "n":
+        return param == name or _ONE_REPLY.search(error) is not None
+    # It may be named for its value, too; with max_tokens that is a prompt as long as the context.
+    if param == name and name != "max_tokens":
+        return True
+    said = error.lower()
+    return (param == name or name in said) and any(word in said for word in _REFUSALS)
+
+
 def _first_tokens(logprobs: _Logprobs | None) -> tuple[dict[str, float], ...]:
     tokens = (logprobs.content or [])[:_KEPT_TOKENS] if logprobs else []
     # Several tokens may have the same text; the likelier one stands.
     return tuple(
-        {each.token: each.logprob for each in reversed([token, *token.top_logprobs])}
+        {each.token: each.logprob for each in reversed([token, *(token.top_logprobs or [])])}
         for token in tokens
     )
