@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
 from tipstaff.types import Interaction
 from tipstaff_server.cpus import usable_cpus
@@ -15,6 +14,7 @@ from tipstaff_server.evaluator import Evaluator, Ruling
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import Session
 from tipstaff_server.evaluator.windows import deciding
+from tipstaff_trainer.progress import progress
 
 Logits = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ def graph_outputs(
 
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
         found = lanes.map(decided, encoded)
-        outputs = list(tqdm(found, total=len(encoded), desc=what, unit="row", leave=False))
+        outputs = list(progress(found, total=len(encoded), desc=what, unit="row", leave=False))
     return (
         np.array([logit for logit, _ in outputs]),
         np.stack([embedding for _, embedding in outputs]),
@@ -47,7 +47,7 @@ def rulings(evaluator: Evaluator, interactions: Sequence[Interaction]) -> list[R
     """Scores interactions with a loaded bundle, in order, on all the cores this process may use."""
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
         return list(
-            tqdm(
+            progress(
                 lanes.map(evaluator.score, interactions),
                 total=len(interactions),
                 desc="scoring",

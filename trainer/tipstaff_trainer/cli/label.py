@@ -41,6 +41,7 @@ from tipstaff_trainer.judge import (
 )
 from tipstaff_trainer.judge.examples import FEWEST_EXAMPLES, MOST_EXAMPLES
 from tipstaff_trainer.judge.records import reviewed_since
+from tipstaff_trainer.progress import progress
 
 _FLAGS = {"model": "--judge-model", "api_key": "--api-key-env"}
 _WORDS_FOR_KINDS = {
@@ -180,7 +181,7 @@ class _Bar:
 @contextmanager
 def _bar(total: int, settings: JudgeSettings) -> Iterator[_Bar]:
     money = bool(settings.price_input or settings.price_output)
-    with tqdm(total=total, desc="judging", unit="row", smoothing=0.1, disable=None) as bar:
+    with progress(total=total, desc="judging", unit="row", smoothing=0.1) as bar:
         yield _Bar(bar, money)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm.auto import tqdm
 
 from tipstaff_trainer.distil.encoders import Base
+from tipstaff_trainer.progress import progress
 
 _BATCH = 32
 # The gist of a text stands at its beginning, and time grows with length.
@@ -27,7 +27,7 @@ def text_embeddings(base: Base, texts: Sequence[str]) -> npt.NDArray[np.float32]
     model.eval()  # type: ignore[no-untyped-call]
     found = {"": np.zeros(base.config.hidden_size, dtype=np.float32)}
     with torch.inference_mode():
-        for start in tqdm(
+        for start in progress(
             range(0, len(distinct), _BATCH), desc="frozen encoder", unit="batch", leave=False
         ):
             batch = distinct[start : start + _BATCH]

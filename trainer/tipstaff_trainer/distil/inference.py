@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import collate
@@ -14,6 +13,7 @@ from tipstaff_server.evaluator.windows import deciding
 from tipstaff_trainer.distil.data_parallel import DataParallel
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.measure import Logits
+from tipstaff_trainer.progress import progress
 
 _BATCH = 32
 
@@ -34,7 +34,7 @@ def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: i
 
     with (
         DataParallel() as cores,
-        tqdm(batches, desc="the model in torch", unit="batch", leave=False) as shown,
+        progress(batches, desc="the model in torch", unit="batch", leave=False) as shown,
     ):
         for chosen, found in zip(shown, cores.map(work, batches), strict=True):
             logits[chosen] = found

@@ -17,7 +17,7 @@ import torch
 import transformers
 from scipy.special import expit
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from transformers import (
     EarlyStoppingCallback,
     Trainer,
@@ -41,6 +41,7 @@ from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.sampling import GroupedSampler
 from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.distil.tracking import Tracker, tracker_callbacks, tracking_arguments
+from tipstaff_trainer.progress import progress
 from tipstaff_trainer.report.metrics import classification_metrics
 
 # In a whole run, so that early stopping waits for a like share of a short one and of a long one.
@@ -252,7 +253,7 @@ class _Progress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._bar = tqdm(
+        self._bar = progress(
             total=state.max_steps, initial=state.global_step, desc="training", unit="step"
         )
 
