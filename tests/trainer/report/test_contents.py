@@ -8,10 +8,12 @@ import pytest
 from sklearn.metrics import auc
 from tiny_bundle import make_bundle
 
+from tipstaff.cli import main
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_server.evaluator.manifest import Certificate, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
+from tipstaff_trainer.report.card import cuts_in_words, model_card
 from tipstaff_trainer.report.contents import make_report
 from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.latency import measure_latency
@@ -168,6 +170,35 @@ def test_a_certificate_on_rows_that_nobody_compared_with_the_training_rows_says_
     for text in (report_page(found), report_card(found)):
         assert "Certified" in text
         assert ("nobody checked that it had seen none" in text) == doubted
+
+
+def test_a_promise_is_told_as_it_was_made(make_scored, tmp_path, capsys):
+    certificate = Certificate(
+        max_false_pass=0.0004, max_false_block=0.07, confidence=0.9995, n=9000, date="2026-01-01"
+    )
+    policy = Policy(pass_at=0.99998, block_below=0.5, certificate=certificate)
+    bundle = make_bundle(tmp_path / "b", policy=policy)
+    evaluator = Evaluator.load(bundle)
+    page = report_page(
+        make_report(evaluator, make_scored([1, 0], [0.9, 0.2]), bundle="b", data="rows.jsonl")
+    )
+    assert "with 99.95% confidence at most 0.04% of bad outputs pass" in page
+    assert "at most 7% of good ones" in page
+    card = model_card(evaluator.manifest)
+    assert "at most 0.0004 of bad outputs" in card
+    assert "confidence 0.9995" in card
+    assert main(["inspect", str(bundle)]) == 0
+    shown = capsys.readouterr().out
+    assert "P(PASS | bad) at most 0.0004" in shown
+    assert "confidence 0.9995" in shown
+    # Nor does a cut become 1, which no score reaches.
+    for text in (page, card):
+        assert "PASS from 0.99998, BLOCK under 0.5, REVIEW between." in text
+    assert "pass at 0.99998" in shown
+
+
+def test_where_the_cuts_meet_nothing_is_between():
+    assert cuts_in_words(Policy()) == "PASS from 0.5, BLOCK under 0.5."
 
 
 def test_the_plots_of_one_page_share_no_ids(report, many):

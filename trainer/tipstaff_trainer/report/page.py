@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tipstaff_trainer.errors import ReportError
 from tipstaff_trainer.report import plots
-from tipstaff_trainer.report.card import certificate_doubt
+from tipstaff_trainer.report.card import certificate_doubt, cuts_in_words
 from tipstaff_trainer.report.contents import Report
 from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.intervals import Interval
@@ -83,6 +83,7 @@ def report_page(report: Report) -> str:
             it=report,
             summary=summary(report),
             beaten=beaten(report),
+            cuts=cuts_in_words(report.cuts.policy),
             doubt=certificate_doubt(report.cuts.policy.certificate),
             contents=_contents(report),
             plots=_plots(report),
@@ -98,6 +99,7 @@ def report_card(report: Report) -> str:
         it=report,
         summary=summary(report),
         beaten=beaten(report),
+        cuts=cuts_in_words(report.cuts.policy),
         doubt=certificate_doubt(report.cuts.policy.certificate),
     )
 
@@ -164,6 +166,8 @@ def _percent(value: float) -> str:
 
 _SHOWN: dict[str, Callable[[float], str]] = {
     "percent": _percent,
+    # As it was promised: 99.95 % must not become 100 %.
+    "promised": lambda value: f"{100 * value:.12g}%",
     "score": lambda value: f"{value:.3f}",
     "count": lambda value: f"{value:,.0f}",
     "label": lambda value: f"{value:g}",
