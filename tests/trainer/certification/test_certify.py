@@ -247,6 +247,15 @@ def test_too_few_bad_rows_are_refused_before_anything_is_written(path, rows, tmp
     assert not (tmp_path / "c").exists()
 
 
+def test_a_folder_that_is_not_there_is_told_before_rows_are_scored(path, file, tmp_path, capsys):
+    words = ["--label-source", "human", "--selection", "random"]
+    words += ["--out", str(tmp_path / "nowhere" / "c")]
+    assert main(["certify", str(path), str(file), *words]) == 2
+    said = capsys.readouterr().err
+    assert "nowhere: no such folder" in said
+    assert "scoring" not in said
+
+
 def test_a_published_version_is_never_written_beside(path, file, tmp_path, capsys):
     version = repository.publish(path, tmp_path / "repo")
     published = repository.bundle_path(tmp_path / "repo", "tiny", version)

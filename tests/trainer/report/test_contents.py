@@ -14,7 +14,7 @@ from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_server.evaluator.manifest import Certificate, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
 from tipstaff_trainer.report.card import cuts_in_words, model_card
-from tipstaff_trainer.report.contents import make_report
+from tipstaff_trainer.report.contents import doubts, make_report
 from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.latency import measure_latency
 from tipstaff_trainer.report.learning import learning_curves
@@ -27,6 +27,7 @@ from tipstaff_trainer.report.page import (
     write_report,
 )
 from tipstaff_trainer.report.reference_metrics import reference_metrics
+from tipstaff_trainer.report.yardsticks import metric_values
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +106,15 @@ def test_a_value_of_several_lines_is_one_cell_of_the_cards_table(report, make_sc
 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
     with pytest.raises(
-        DataError, match='no row has a column "team" beside the known ones; there is system'
+        DataError, match=r'no row has a column "team" beside input, .*selection; there is system'
     ):
         report(many, slice_by=["team"])
 
 
 def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
-    found = report(make_scored([1, 1], [0.9, 0.2]), metrics=reference_metrics(separator=None))
+    scored = make_scored([1, 1], [0.9, 0.2])
+    metrics = metric_values(scored.rows, reference_metrics(separator=None))
+    found = report(scored, metrics=metrics)
     assert found.roc is None
     assert found.overall.auroc is None
     assert found.cuts.false_pass is None
@@ -121,6 +124,38 @@ def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
     assert summary(found).startswith("At its cuts, of 100 good ones")
 
 
+@pytest.mark.parametrize(("label", "these", "others"), [(1, "good", "bad"), (0, "bad", "good")])
+def test_rows_of_one_class_say_nothing_of_the_other(make_scored, label, these, others):
+    (doubt,) = doubts(make_scored([label] * 3, [0.9, 0.2, 0.6]))
+    assert doubt.startswith(
+        f"all 3 rows are {these}, so nothing here tells what becomes of {others}"
+    )
+    assert not doubts(make_scored([1, 0], [0.9, 0.2]))
+
+
+def test_a_summary_of_many_rows_is_no_range_from_a_number_to_itself(report, make_scored):
+    labels = [0, 1] * 3000
+    found = report(make_scored(labels, [0.9 if label else 0.1 for label in labels]))
+    assert "of 100 bad outputs, hardly any pass" in summary(found)
+
+
+def test_each_heading_of_the_card_stands_by_itself(report, make_scored, evaluator):
+    case = Case(name="a", expect="review", input="a", output="b", ground_truth="c")
+    scored = make_scored([1, 0] * 3, [0.9, 0.2] * 3, system=["a", "b"] * 3)
+    card = report_card(
+        report(
+            scored,
+            warnings=["a warning"],
+            slice_by=["system"],
+            cases=run_cases(evaluator, [case]),
+            metrics={"zero": np.zeros(6)},
+        )
+    ).splitlines()
+    headings = [place for place, line in enumerate(card) if line.startswith("## ")]
+    assert len(headings) == 5
+    assert all(card[place - 1] == card[place + 1] == "" for place in headings)
+
+
 def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, evaluator):
     case = Case(name="<b>bold</b>", expect="review", input="a", output="b", ground_truth="c")
     scored = make_scored([0, 1, 0, 1] * 3, [0.9, 0.8, 0.3, 0.6] * 3, team=["<script>x", "b"] * 6)
@@ -128,7 +163,7 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
         scored,
         slice_by=["team"],
         cases=run_cases(evaluator, [case]),
-        metrics=reference_metrics(separator=None),
+        metrics=metric_values(scored.rows, reference_metrics(separator=None)),
         latency=measure_latency(evaluator)[0],
         learning=[Curve(name="training loss", x_label="step", y_label="loss", x=(1, 2), y=(2, 1))],
         warnings=["beware"],
@@ -229,10 +264,15 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
         check_folder(tmp_path)
     with pytest.raises(ReportError, match="is a file"):
         check_folder(tmp_path / "index.html")
+    with pytest.raises(ReportError, match=r"can't be written: .*index\.html is a file"):
+        check_folder(tmp_path / "index.html" / "deep" / "report")
+    check_folder(tmp_path / "new" / "report")
+    assert not (tmp_path / "new").exists()
 
 
 def test_cheap_metrics_are_held_against_it(report, many):
-    found = report(many, metrics={"length": lambda row: float(len(row.interaction.output))})
+    lengths = np.array([float(len(row.interaction.output)) for row in many.rows])
+    found = report(many, metrics={"length": lengths})
     evaluator, length = found.yardsticks
     assert evaluator.name == "evaluator"
     assert evaluator.auroc == found.overall.auroc
@@ -246,8 +286,7 @@ def test_cheap_metrics_are_held_against_it(report, many):
 
 
 def test_a_metric_as_good_is_not_beaten(report, many):
-    scores = {row.id: score for row, score in zip(many.rows, many.scores, strict=True)}
-    found = report(many, metrics={"itself": lambda row: scores[row.id]})
+    found = report(many, metrics={"itself": many.scores})
     assert found.yardsticks[1].lead.value == 0
     assert "No difference that these rows can show: itself" in beaten(found)
 
