@@ -298,3 +298,10 @@ def test_what_may_pass_from_now_on_is_part_of_what_is_proved(path, rows, tmp_pat
     assert policy.pass_on_partial
     assert not policy.pass_on_ood
     assert policy.certificate is not None
+    assert "may PASS         what was not read in full" in capsys.readouterr().out
+    # Certified again it still may, and that is said again.
+    again = [*words[:4], "--out", str(tmp_path / "again"), "--max-false-pass", "0.2"]
+    assert main(["certify", str(tmp_path / "c"), str(file), *again]) == 0
+    shown = capsys.readouterr().out
+    assert "may PASS         what was not read in full" in shown
+    assert "unlike the training data" not in shown

@@ -139,6 +139,13 @@ def _report(found: Certified, promise: Promise, engine: str) -> None:
                 f"{name:<16} at most {bound:.12g} with confidence {promise.confidence:.12g} "
                 f"({cut.errors} of {cut.n} here)"
             )
+    # Once let pass it stays so, in a bundle that is certified again.
+    for allowed, what in (
+        (found.policy.pass_on_ood, "what is unlike the training data, by its score"),
+        (found.policy.pass_on_partial, "what was not read in full, by its score"),
+    ):
+        if allowed:
+            print(f"{'may PASS':<16} {what}")
     for name, verdicts in (("good", found.good), ("bad", found.bad)):
         shares = ", ".join(
             f"{verdict} {verdicts[verdict] / max(1, verdicts.total()):.1%}" for verdict in Verdict
