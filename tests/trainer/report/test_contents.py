@@ -133,6 +133,13 @@ def test_rows_of_one_class_say_nothing_of_the_other(make_scored, label, these, o
     assert not doubts(make_scored([1, 0], [0.9, 0.2]))
 
 
+def test_few_groups_are_told_since_they_make_the_ranges_wide(make_scored):
+    labels, scores = [1, 0] * 15, [0.9, 0.2] * 15
+    (doubt,) = doubts(make_scored(labels, scores, groups=[place % 3 for place in range(30)]))
+    assert doubt.startswith("the 30 rows are in 3 groups, and rows of a group are not independent")
+    assert not doubts(make_scored(labels, scores))
+
+
 def test_a_summary_of_many_rows_is_no_range_from_a_number_to_itself(report, make_scored):
     labels = [0, 1] * 3000
     found = report(make_scored(labels, [0.9 if label else 0.1 for label in labels]))

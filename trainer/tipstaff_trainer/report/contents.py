@@ -23,6 +23,7 @@ from tipstaff_trainer.report.slices import Slice, measure, slices
 from tipstaff_trainer.report.yardsticks import Yardstick, yardsticks
 
 _MOST_MISTAKES = 10
+_FEW_GROUPS = 10
 
 
 class _Part(BaseModel):
@@ -204,7 +205,14 @@ def doubts(scored: ScoredRows) -> list[str]:
         for these, others, count in (("good", "bad", good), ("bad", "good", len(scored) - good))
         if count == len(scored)
     ]
-    return one_class + [
+    groups = len(np.unique(scored.groups))
+    few_groups = []
+    if groups < min(_FEW_GROUPS, len(scored)):
+        few_groups = [
+            f"the {len(scored)} rows are in {groups} group{'' if groups == 1 else 's'}, and rows "
+            "of a group are not independent, so the ranges are wide"
+        ]
+    return [*one_class, *few_groups] + [
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
             (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
