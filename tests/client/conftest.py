@@ -32,6 +32,7 @@ class ScriptedService(rpc.ScoringServiceServicer):
         self.script: list[Refusal] = []
         self.delay = 0.0
         self.loses_items = False
+        self.certificate: pb.Certificate | None = None
         self.requests: list[Any] = []
         self.remaining: list[float] = []
         self.arrived = threading.Event()
@@ -53,7 +54,10 @@ class ScriptedService(rpc.ScoringServiceServicer):
 
     def Score(self, request, context):  # noqa: N802
         self._receive(request, context)
-        return answer(request)
+        found = answer(request)
+        if self.certificate:
+            found.certificate.CopyFrom(self.certificate)
+        return found
 
     def ScoreBatch(self, request, context):  # noqa: N802
         self._receive(request, context)

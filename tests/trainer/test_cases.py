@@ -60,8 +60,8 @@ def test_a_name_of_several_lines_is_shown_on_one(tmp_path, capsys):
         ("- [", "is not YAML"),
         ("- a", "case 1: "),
         ("- {name: a, expect: good, output: b}", r"case 1 \(a\): expect: Input should be 'pass'"),
-        ("- {name: a, expect: pass}", r"case 1 \(a\): .*give input, output or ground_truth"),
-        ("- {name: a, expect: pass, answer: b}", r"case 1 \(a\): answer: Extra inputs"),
+        ("- {name: a, expect: pass}", r"case 1 \(a\): give input, output or ground_truth"),
+        ("- {name: a, expect: pass, answer: b}", r"case 1 \(a\): answer: is no field of a case"),
         ("- {expect: pass, output: b}", "case 1: name: Field required"),
         (
             "- {name: a, expect: pass, output: b}\n- {name: a, expect: block, output: b}",

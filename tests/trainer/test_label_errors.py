@@ -79,10 +79,12 @@ def test_agreement_with_a_soft_label_is_soft():
     assert found == pytest.approx([0.9, 0.1, 0.5, 0.8])
 
 
-def test_more_folds_than_groups_of_a_class_are_refused(bert):
+def test_more_folds_than_groups_of_a_class_are_refused(bert, capsys):
     one_group = [replace(row, group="a") if not row.good else row for row in ROWS]
-    with pytest.raises(DataError, match=r"bad rows are in 1 groups, too few for 5 folds"):
+    with pytest.raises(DataError, match=r"bad rows are in 1 group, too few for 5 folds"):
         label_errors(one_group, find_base(str(bert)))
+    # Before the texts are read.
+    assert "frozen encoder" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])

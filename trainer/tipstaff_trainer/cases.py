@@ -107,4 +107,7 @@ def make_case(value: object, *, place: str) -> Case:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{place}: {f'{field}: ' if field else ''}{first['msg']}") from None
+        why = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            why = f"is no field of a case, which has {', '.join(Case.model_fields)}"
+        raise DataError(f"{place}: {f'{field}: ' if field else ''}{why}") from None

@@ -98,6 +98,8 @@ def out_of_fold_scores(
         DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
     """
     check_trainable(rows)
+    # Before the texts are read, which takes its time.
+    _check_folds(rows, folds)
     read = features([row.interaction for row in rows], base or find_base(DEFAULT_BASE))
     found: list[float] = out_of_fold(read, rows, folds=folds, seed=seed).tolist()
     return found
@@ -118,13 +120,8 @@ def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -
     Raises:
         DataError: A class is in fewer groups than there are folds.
     """
+    _check_folds(rows, folds)
     good, groups = np.array([row.good for row in rows]), np.array(united_groups(rows))
-    for name, has in (("good", good), ("bad", ~good)):
-        if (found := len(np.unique(groups[has]))) < folds:
-            raise DataError(
-                f"{name} rows are in {found} groups, too few for {folds} folds: label more "
-                "rows, or list errors with fewer folds (label-errors --folds, at least 2)"
-            )
     probabilities = np.empty(len(rows))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for rest, part in splitter.split(matrix, good, groups):
@@ -132,6 +129,17 @@ def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -
         model.fit(matrix[rest], good[rest])
         probabilities[part] = model.predict_proba(matrix[part])[:, 1]
     return probabilities
+
+
+def _check_folds(rows: Sequence[Row], folds: int) -> None:
+    good, groups = np.array([row.good for row in rows]), np.array(united_groups(rows))
+    for name, has in (("good", good), ("bad", ~good)):
+        if (found := len(np.unique(groups[has]))) < folds:
+            raise DataError(
+                f"{name} rows are in {found} group{'' if found == 1 else 's'}, too few for {folds} "
+                "folds: label rows of other groups"
+                + (", or take fewer folds (label-errors --folds)" if found > 1 else "")
+            )
 
 
 def agreement(labels: Floats, probabilities: Floats) -> Floats:

@@ -148,7 +148,7 @@ def _as_text(score: Score, explained: str | None) -> str:
     ]
     if promise := score.certificate:
         promised = [
-            f"at most {bound:.1%} of {label} answers {verdict}"
+            f"at most {_percent(bound)} of {label} answers {verdict}"
             for bound, label, verdict in (
                 (promise.max_false_pass, "bad", "PASS"),
                 (promise.max_false_block, "good", "BLOCK"),
@@ -157,7 +157,7 @@ def _as_text(score: Score, explained: str | None) -> str:
             if bound < 1
         ]
         lines.append(
-            f"  certified  {' and '.join(promised)}, with {promise.confidence:.0%} "
+            f"  certified  {' and '.join(promised)}, with {_percent(promise.confidence)} "
             f"confidence ({promise.n} labels, {promise.date})"
         )
     if explained is not None and Reason.NOT_EXPLAINED not in score.reasons:
@@ -178,6 +178,11 @@ def _as_text(score: Score, explained: str | None) -> str:
         lines.append(f"  server     {timing.total * 1000:.1f} ms: {shown}")
     lines.append(f"  request    {score.request_id}")
     return "\n".join(lines)
+
+
+def _percent(rate: float) -> str:
+    # As it was promised: 99.95 % must not become 100 %.
+    return f"{100 * rate:.12g}%"
 
 
 def _marked(output: str, highlights: Sequence[Highlight]) -> str:

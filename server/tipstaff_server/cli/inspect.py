@@ -139,14 +139,14 @@ def _measured(graph: Graph) -> Iterator[Line]:
     unlike = ", what is out of distribution may pass" if policy.pass_on_ood else ""
     yield (
         "cuts",
-        f"pass at {policy.pass_at:.3g}, block below {policy.block_below:.3g}{partial}{unlike}",
+        f"pass at {policy.pass_at:g}, block below {policy.block_below:g}{partial}{unlike}",
     )
     if (held := policy.certificate) is None:
         yield "certificate", "none: the cuts are uncertified"
     else:
         # A bound of 1 promises nothing.
         promises = [
-            f"{rate} at most {bound:.3g}"
+            f"{rate} at most {bound:.12g}"
             for rate, bound in (
                 ("P(PASS | bad)", held.max_false_pass),
                 ("P(BLOCK | good)", held.max_false_block),
@@ -156,7 +156,7 @@ def _measured(graph: Graph) -> Iterator[Line]:
         yield (
             "certificate",
             f"{', '.join(promises)}, {'each ' if len(promises) > 1 else ''}with confidence "
-            f"{held.confidence:.3g}, on {held.n} human-labelled rows, {held.date}"
+            f"{held.confidence:.12g}, on {held.n} human-labelled rows, {held.date}"
             + ("; not checked that it was not trained on them" * (held.unseen_checked is False)),
         )
     yield (

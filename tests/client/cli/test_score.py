@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from tipstaff.v1 import scoring_pb2 as pb
+
 
 def test_a_score_for_people(tipstaff, server):
     result = tipstaff("score", "--target", server.target, "--input", "Q", "--output", "A")
@@ -25,6 +27,14 @@ def test_a_score_for_people(tipstaff, server):
         "server 6.0 ms: encode 1.0, queue 2.0, inference 3.0",
     ]
     assert server.service.requests[0].request_id in lines[-1]
+
+
+def test_a_promise_is_told_as_it_was_made(tipstaff, server):
+    server.service.certificate = pb.Certificate(
+        max_false_pass=0.0004, max_false_block=1, confidence=0.9995, n=9000, date="2026-01-31"
+    )
+    told = tipstaff("score", "--target", server.target, "--output", "A").stdout
+    assert "at most 0.04% of bad answers PASS, with 99.95% confidence (9000 labels" in told
 
 
 def test_the_words_that_lowered_it_are_marked(tipstaff, server):

@@ -247,6 +247,15 @@ def test_too_few_bad_rows_are_refused_before_anything_is_written(path, rows, tmp
     assert not (tmp_path / "c").exists()
 
 
+def test_a_folder_that_is_not_there_is_told_before_rows_are_scored(path, file, tmp_path, capsys):
+    words = ["--label-source", "human", "--selection", "random"]
+    words += ["--out", str(tmp_path / "nowhere" / "c")]
+    assert main(["certify", str(path), str(file), *words]) == 2
+    said = capsys.readouterr().err
+    assert "nowhere: no such folder" in said
+    assert "scoring" not in said
+
+
 def test_a_published_version_is_never_written_beside(path, file, tmp_path, capsys):
     version = repository.publish(path, tmp_path / "repo")
     published = repository.bundle_path(tmp_path / "repo", "tiny", version)
@@ -289,3 +298,10 @@ def test_what_may_pass_from_now_on_is_part_of_what_is_proved(path, rows, tmp_pat
     assert policy.pass_on_partial
     assert not policy.pass_on_ood
     assert policy.certificate is not None
+    assert "may PASS         what was not read in full" in capsys.readouterr().out
+    # Certified again it still may, and that is said again.
+    again = [*words[:4], "--out", str(tmp_path / "again"), "--max-false-pass", "0.2"]
+    assert main(["certify", str(tmp_path / "c"), str(file), *again]) == 0
+    shown = capsys.readouterr().out
+    assert "may PASS         what was not read in full" in shown
+    assert "unlike the training data" not in shown

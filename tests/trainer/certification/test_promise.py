@@ -56,6 +56,7 @@ def test_an_evaluator_that_is_sure_and_wrong_is_told_so():
     [
         {"max_false_pass": 0},
         {"max_false_pass": 1.5},
+        {"max_false_pass": 1e-320},
         {"max_false_block": -1},
         {"max_false_pass": float("nan")},
         {"confidence": 1},

@@ -78,17 +78,40 @@ def test_json_stays_one_object_on_standard_output(data, tmp_path, capsys):
         (["--out", "OUT", "--metric", "nowhere"], "name it as module:function"),
         (["--cases", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["--out", "OUT", "--slice-by", "team"], 'no row has a column "team"'),
+        (["--out", "OUT", "--slice-by", "input"], 'no row has a column "input" beside input'),
+        (["--out", "OUT", "--metric", "text_metric:f"], "which is no number"),
+        (["--out", "rows.jsonl/deep"], "rows.jsonl is a file"),
         (["--out", "."], "holds files that are no report's"),
         (["--out", "OUT", "--correct", "team"], 'no row has a column "team"'),
     ],
 )
 def test_mistakes_are_one_line(words, said, data, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "text_metric.py").write_text("def f(row): return 'good'")
     assert evaluate(make_bundle(tmp_path / "b"), data, *words) in (1, 2)
-    errors = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
+    shown = capsys.readouterr().err
+    errors = [line for line in shown.splitlines() if "error: " in line]
     assert len(errors) == 1
     assert said in errors[0]
+    # They are told before the rows are scored.
+    assert "scoring" not in shown
     assert not (tmp_path / "OUT").exists()
+
+
+def test_a_metric_that_says_nothing_of_some_rows_is_told(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some_metric.py").write_text(
+        "def f(row): return 1 if row['output'] == 'paris' else float('nan')"
+    )
+    out = tmp_path / "out"
+    evaluate(make_bundle(tmp_path / "b"), data, "--out", out, "--metric", "some_metric:f")
+    assert "of 15 rows some_metric:f has one for 5" in capsys.readouterr().err
+    assert "some_metric:f has one for 5" in (out / "card.md").read_text()
+
+
+def test_a_folder_in_place_of_the_rows_is_called_one(tmp_path, capsys):
+    assert evaluate(make_bundle(tmp_path / "b"), tmp_path) == 2
+    assert "is a folder; give one file" in capsys.readouterr().err
 
 
 def test_comparing_with_what_serves(data, tmp_path, capsys):

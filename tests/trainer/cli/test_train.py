@@ -198,6 +198,7 @@ def test_an_out_with_other_files_is_refused_before_the_rows_are_read(tmp_path):
 MISTAKES = [
     (["--name", "My Evaluator"], 2, "--name: 'My Evaluator': lower-case letters"),
     (["--epochs", "many"], 2, "--epochs many:"),
+    (["--size", "medium"], 2, "or: Input should be a valid integer"),
     (["--test-size", "2"], 2, "between 0 and 1"),
     (["--base", "no/such-model"], 1, "neither a folder with a model nor to be had from the hub"),
     (["--columns", "answer"], 2, "input, output, ground_truth"),

@@ -8,11 +8,13 @@ import pytest
 from sklearn.metrics import auc
 from tiny_bundle import make_bundle
 
+from tipstaff.cli import main
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_server.evaluator.manifest import Certificate, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
-from tipstaff_trainer.report.contents import make_report
+from tipstaff_trainer.report.card import cuts_in_words, model_card
+from tipstaff_trainer.report.contents import doubts, make_report
 from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.latency import measure_latency
 from tipstaff_trainer.report.learning import learning_curves
@@ -25,6 +27,7 @@ from tipstaff_trainer.report.page import (
     write_report,
 )
 from tipstaff_trainer.report.reference_metrics import reference_metrics
+from tipstaff_trainer.report.yardsticks import metric_values
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +106,15 @@ def test_a_value_of_several_lines_is_one_cell_of_the_cards_table(report, make_sc
 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
     with pytest.raises(
-        DataError, match='no row has a column "team" beside the known ones; there is system'
+        DataError, match=r'no row has a column "team" beside input, .*selection; there is system'
     ):
         report(many, slice_by=["team"])
 
 
 def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
-    found = report(make_scored([1, 1], [0.9, 0.2]), metrics=reference_metrics(separator=None))
+    scored = make_scored([1, 1], [0.9, 0.2])
+    metrics = metric_values(scored.rows, reference_metrics(separator=None))
+    found = report(scored, metrics=metrics)
     assert found.roc is None
     assert found.overall.auroc is None
     assert found.cuts.false_pass is None
@@ -119,6 +124,45 @@ def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
     assert summary(found).startswith("At its cuts, of 100 good ones")
 
 
+@pytest.mark.parametrize(("label", "these", "others"), [(1, "good", "bad"), (0, "bad", "good")])
+def test_rows_of_one_class_say_nothing_of_the_other(make_scored, label, these, others):
+    (doubt,) = doubts(make_scored([label] * 3, [0.9, 0.2, 0.6]))
+    assert doubt.startswith(
+        f"all 3 rows are {these}, so nothing here tells what becomes of {others}"
+    )
+    assert not doubts(make_scored([1, 0], [0.9, 0.2]))
+
+
+def test_few_groups_are_told_since_they_make_the_ranges_wide(make_scored):
+    labels, scores = [1, 0] * 15, [0.9, 0.2] * 15
+    (doubt,) = doubts(make_scored(labels, scores, groups=[place % 3 for place in range(30)]))
+    assert doubt.startswith("the 30 rows are in 3 groups, and rows of a group are not independent")
+    assert not doubts(make_scored(labels, scores))
+
+
+def test_a_summary_of_many_rows_is_no_range_from_a_number_to_itself(report, make_scored):
+    labels = [0, 1] * 3000
+    found = report(make_scored(labels, [0.9 if label else 0.1 for label in labels]))
+    assert "of 100 bad outputs, hardly any pass" in summary(found)
+
+
+def test_each_heading_of_the_card_stands_by_itself(report, make_scored, evaluator):
+    case = Case(name="a", expect="review", input="a", output="b", ground_truth="c")
+    scored = make_scored([1, 0] * 3, [0.9, 0.2] * 3, system=["a", "b"] * 3)
+    card = report_card(
+        report(
+            scored,
+            warnings=["a warning"],
+            slice_by=["system"],
+            cases=run_cases(evaluator, [case]),
+            metrics={"zero": np.zeros(6)},
+        )
+    ).splitlines()
+    headings = [place for place, line in enumerate(card) if line.startswith("## ")]
+    assert len(headings) == 5
+    assert all(card[place - 1] == card[place + 1] == "" for place in headings)
+
+
 def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, evaluator):
     case = Case(name="<b>bold</b>", expect="review", input="a", output="b", ground_truth="c")
     scored = make_scored([0, 1, 0, 1] * 3, [0.9, 0.8, 0.3, 0.6] * 3, team=["<script>x", "b"] * 6)
@@ -126,7 +170,7 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
         scored,
         slice_by=["team"],
         cases=run_cases(evaluator, [case]),
-        metrics=reference_metrics(separator=None),
+        metrics=metric_values(scored.rows, reference_metrics(separator=None)),
         latency=measure_latency(evaluator)[0],
         learning=[Curve(name="training loss", x_label="step", y_label="loss", x=(1, 2), y=(2, 1))],
         warnings=["beware"],
@@ -170,6 +214,35 @@ def test_a_certificate_on_rows_that_nobody_compared_with_the_training_rows_says_
         assert ("nobody checked that it had seen none" in text) == doubted
 
 
+def test_a_promise_is_told_as_it_was_made(make_scored, tmp_path, capsys):
+    certificate = Certificate(
+        max_false_pass=0.0004, max_false_block=0.07, confidence=0.9995, n=9000, date="2026-01-01"
+    )
+    policy = Policy(pass_at=0.99998, block_below=0.5, certificate=certificate)
+    bundle = make_bundle(tmp_path / "b", policy=policy)
+    evaluator = Evaluator.load(bundle)
+    page = report_page(
+        make_report(evaluator, make_scored([1, 0], [0.9, 0.2]), bundle="b", data="rows.jsonl")
+    )
+    assert "with 99.95% confidence at most 0.04% of bad outputs pass" in page
+    assert "at most 7% of good ones" in page
+    card = model_card(evaluator.manifest)
+    assert "at most 0.0004 of bad outputs" in card
+    assert "confidence 0.9995" in card
+    assert main(["inspect", str(bundle)]) == 0
+    shown = capsys.readouterr().out
+    assert "P(PASS | bad) at most 0.0004" in shown
+    assert "confidence 0.9995" in shown
+    # Nor does a cut become 1, which no score reaches.
+    for text in (page, card):
+        assert "PASS from 0.99998, BLOCK under 0.5, REVIEW between." in text
+    assert "pass at 0.99998" in shown
+
+
+def test_where_the_cuts_meet_nothing_is_between():
+    assert cuts_in_words(Policy()) == "PASS from 0.5, BLOCK under 0.5."
+
+
 def test_the_plots_of_one_page_share_no_ids(report, many):
     page = report_page(report(many))
     ids = re.findall(r' id="([^"]+)"', page)
@@ -198,10 +271,15 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
         check_folder(tmp_path)
     with pytest.raises(ReportError, match="is a file"):
         check_folder(tmp_path / "index.html")
+    with pytest.raises(ReportError, match=r"can't be written: .*index\.html is a file"):
+        check_folder(tmp_path / "index.html" / "deep" / "report")
+    check_folder(tmp_path / "new" / "report")
+    assert not (tmp_path / "new").exists()
 
 
 def test_cheap_metrics_are_held_against_it(report, many):
-    found = report(many, metrics={"length": lambda row: float(len(row.interaction.output))})
+    lengths = np.array([float(len(row.interaction.output)) for row in many.rows])
+    found = report(many, metrics={"length": lengths})
     evaluator, length = found.yardsticks
     assert evaluator.name == "evaluator"
     assert evaluator.auroc == found.overall.auroc
@@ -215,8 +293,7 @@ def test_cheap_metrics_are_held_against_it(report, many):
 
 
 def test_a_metric_as_good_is_not_beaten(report, many):
-    scores = {row.id: score for row, score in zip(many.rows, many.scores, strict=True)}
-    found = report(many, metrics={"itself": lambda row: scores[row.id]})
+    found = report(many, metrics={"itself": many.scores})
     assert found.yardsticks[1].lead.value == 0
     assert "No difference that these rows can show: itself" in beaten(found)
 

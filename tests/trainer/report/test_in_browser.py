@@ -14,6 +14,7 @@ from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.latency import measure_latency
 from tipstaff_trainer.report.page import write_report
 from tipstaff_trainer.report.reference_metrics import reference_metrics
+from tipstaff_trainer.report.yardsticks import metric_values
 
 # The contrast of every text with what it stands on (WCAG 2.2, section 1.4.3), the worst first.
 CONTRASTS = """() => {
@@ -59,7 +60,7 @@ def pages(many, tmp_path_factory):
         data="rows.jsonl",
         slice_by=["system"],
         cases=outcomes,
-        metrics=reference_metrics(separator=None),
+        metrics=metric_values(many.rows, reference_metrics(separator=None)),
         latency=measure_latency(evaluator)[0],
         learning=[curve],
         warnings=["a warning"],

@@ -39,6 +39,31 @@ def test_where_nothing_varies_groups_are_counted():
     )
 
 
+def test_one_group_is_one_observation():
+    hits = np.arange(60) < 56
+    found = intervals.share(hits, np.zeros(60, dtype=int))
+    assert (found.value, found.n) == (56 / 60, 60)
+    assert found.high - found.low > 0.7
+    scores = np.linspace(0, 1, 60)
+    area = intervals.auroc(~hits, scores, np.zeros(60, dtype=int))
+    assert (area.low, area.high) == (0, 1)
+    difference = intervals.auroc_difference(~hits, scores, -scores, np.zeros(60, dtype=int))
+    assert (difference.value, difference.low, difference.high) == (-1, -1, 1)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_share_of_few_groups_keeps_its_level(count):
+    # Of each group nearly all rows hit, or hardly any does.
+    random = np.random.default_rng(count)
+    groups = np.repeat(np.arange(count), 30)
+    kept = 0
+    for _ in range(200):
+        rates = random.beta(0.7, 0.7, count)
+        found = intervals.share(random.random(len(groups)) < rates[groups], groups)
+        kept += found.low <= 0.5 <= found.high
+    assert kept >= 180
+
+
 @pytest.fixture(scope="module")
 def scored():
     random = np.random.default_rng(1)
@@ -70,6 +95,31 @@ def test_groups_widen_an_auroc(scored):
     copied = intervals.auroc(np.repeat(good, 4), np.repeat(scores, 4), np.repeat(alone(400), 4))
     plain = intervals.auroc(good, scores, alone(400))
     assert (copied.low, copied.high) == pytest.approx((plain.low, plain.high), abs=1e-9)
+
+
+def test_rows_that_are_told_apart_without_an_error_are_no_proof_that_all_are():
+    # Newcombe's method 5: with one pair it is Wilson's interval for 1 of 1.
+    pair = intervals._separated(1, 1)
+    assert pair == pytest.approx(1 / (1 + 1.959964**2), abs=1e-6)
+    good = np.arange(20) < 10
+    apart = intervals.auroc(good, good.astype(float), alone(20))
+    assert (apart.value, apart.high) == (1, 1)
+    assert apart.low == pytest.approx(0.800, abs=1e-3)
+    wrong = intervals.auroc(good, 1 - good.astype(float), alone(20))
+    assert (wrong.low, wrong.high) == pytest.approx((0, 1 - apart.low))
+    # Five copies of each tell no more.
+    copied = intervals.auroc(np.repeat(good, 5), np.repeat(good, 5), np.repeat(alone(20), 5))
+    assert copied.low == apart.low
+
+
+def test_an_auroc_of_few_rows_keeps_its_level():
+    random = np.random.default_rng(3)
+    good = np.arange(12) < 6
+    kept = 0
+    for _ in range(100):
+        found = intervals.auroc(good, random.normal(good * 2.5, 1), alone(12))
+        kept += found.low <= 0.9615 <= found.high  # the normal distribution at 2.5 / √2
+    assert kept >= 90
 
 
 def test_an_auroc_of_one_class_is_not_defined():

@@ -34,6 +34,7 @@ def test_a_score_of_one_half_is_a_pass():
 def test_what_one_class_leaves_undefined_is_none():
     found = classification_metrics([1, 1, 1], [0.9, 0.8, 0.1])
     assert found["roc_auc"] is None
+    assert found["pr_auc"] is None
     assert found["balanced_accuracy"] is None
     assert found["accuracy"] == pytest.approx(2 / 3)
 

@@ -19,7 +19,7 @@ from tipstaff_trainer.report.reference_metrics import (
     token_f1,
     truthfulness,
 )
-from tipstaff_trainer.report.yardsticks import probabilities
+from tipstaff_trainer.report.yardsticks import gaps, probabilities
 
 
 def row(output, ground_truth=None, **extra):
@@ -93,18 +93,40 @@ def test_a_function_of_ones_own(tmp_path, monkeypatch):
     (tmp_path / "my_metrics_1.py").write_text(
         "def words(row):\n    return len(row['output'].split()) + float(row['bonus'])\n"
         "broken = lambda row: row['nothing']\nnumber = 3\n"
+        "def text(row):\n    return 'very good'\n"
+        "def ends(row):\n    raise SystemExit(3)\n"
     )
+    (tmp_path / "my_metrics_2.py").write_text("def f(:\n")
+    (tmp_path / "my_metrics_3.py").write_text("import math\nmath.nothing\ndef f(row): return 1\n")
     assert custom_metric("my_metrics_1:words")(row("one two", bonus="0.5")) == 2.5
     with pytest.raises(DataError, match=r"rows\.csv, row 1: my_metrics_1:broken raised KeyError"):
         custom_metric("my_metrics_1:broken")(row("one"))
+    with pytest.raises(DataError, match=r'row 1: my_metrics_1:text returned "very good", which is'):
+        custom_metric("my_metrics_1:text")(row("one"))
+    with pytest.raises(DataError, match=r"my_metrics_1:ends raised SystemExit: 3"):
+        custom_metric("my_metrics_1:ends")(row("one"))
     for name, words in (
         ("my_metrics_1", "name it as module:function"),
         ("no_such_metrics:f", "No module named"),
         ("my_metrics_1:f", "has no f"),
+        ("my_metrics_2:f", "my_metrics_2 can't be imported: SyntaxError"),
+        ("my_metrics_3:f", "my_metrics_3 can't be imported: AttributeError"),
         ("my_metrics_1:number", "is no function"),
     ):
         with pytest.raises(UsageError, match=words):
             custom_metric(name)
+
+
+def test_rows_that_a_metric_says_nothing_of_are_told():
+    full, some, none = np.ones(4), np.array([1, math.nan, math.inf, 0]), np.full(4, math.nan)
+    assert gaps({"exact match": full, "mine:f": full}) == []
+    assert gaps({"exact match": full, "mine:f": none}) == [
+        "mine:f gives no number for any row, so it is not in the report"
+    ]
+    (note,) = gaps({"exact match": full, "mine:f": some})
+    assert note.endswith("of 4 rows mine:f has one for 2")
+    # Rows that are judged without a reference have none of these, and that is no news.
+    assert gaps({"exact match": none, "BLEU": none}) == []
 
 
 def test_a_value_becomes_a_probability_whatever_its_scale():

@@ -16,6 +16,8 @@ from tipstaff_trainer.certification.sweep import (
 )
 from tipstaff_trainer.errors import CertificationError
 
+# A rate that three million rows without an error could prove.
+_LEAST = 1e-6
 # Where nothing is promised of BLOCK, it is for what is more likely bad than good.
 _EVEN = 0.5
 
@@ -41,14 +43,14 @@ class Promise:
         """Checks the ranges.
 
         Raises:
-            UsageError: A rate is not in (0, 1], the confidence is not in (0, 1), or nothing is
+            UsageError: A rate is not in [1e-6, 1], the confidence is not in (0, 1), or nothing is
                 promised.
         """
         for name in ("max_false_pass", "max_false_block"):
-            if not 0 < getattr(self, name) <= 1:
+            if not _LEAST <= getattr(self, name) <= 1:
                 raise UsageError(
-                    f"{name} {getattr(self, name):g}: give a rate above 0 (no number of rows "
-                    "proves that errors never come) and at most 1 (which promises nothing)"
+                    f"{name} {getattr(self, name):g}: give a rate from {_LEAST:g} on (no number of "
+                    "rows proves that errors never come) up to 1 (which promises nothing)"
                 )
         if not 0 < self.confidence < 1:
             raise UsageError(f"confidence {self.confidence:g}: give one between 0 and 1, as 0.95")

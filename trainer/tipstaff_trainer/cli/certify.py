@@ -16,6 +16,7 @@ from tipstaff_trainer.cli.data_arguments import (
     absent_fields,
     add_data_arguments,
     check_exists,
+    check_folder_of,
     read_data,
 )
 
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or _beside(bundle)
     if out.exists():
         raise UsageError(f"{out} is there already: choose another --out")
+    check_folder_of(out)
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
     data = read_data(args.data, args)
     for warning in (*data.warnings, *absent_fields(bundle.manifest, data)):
@@ -123,7 +125,7 @@ def _report(found: Certified, promise: Promise, engine: str) -> None:
     certificate, cuts = found.policy.certificate, found.cuts
     assert certificate is not None
     print(
-        f"{engine}: PASS from {cuts.pass_at:.4g}, BLOCK under {cuts.block_below:.4g}, on "
+        f"{engine}: PASS from {cuts.pass_at:g}, BLOCK under {cuts.block_below:g}, on "
         f"{certificate.n} independent rows"
     )
     for name, cut, bound in (
@@ -134,9 +136,16 @@ def _report(found: Certified, promise: Promise, engine: str) -> None:
             print(f"{name:<16} nothing promised")
         else:
             print(
-                f"{name:<16} at most {bound:.3g} with confidence {promise.confidence:.3g} "
+                f"{name:<16} at most {bound:.12g} with confidence {promise.confidence:.12g} "
                 f"({cut.errors} of {cut.n} here)"
             )
+    # Once let pass it stays so, in a bundle that is certified again.
+    for allowed, what in (
+        (found.policy.pass_on_ood, "what is unlike the training data, by its score"),
+        (found.policy.pass_on_partial, "what was not read in full, by its score"),
+    ):
+        if allowed:
+            print(f"{'may PASS':<16} {what}")
     for name, verdicts in (("good", found.good), ("bad", found.bad)):
         shares = ", ".join(
             f"{verdict} {verdicts[verdict] / max(1, verdicts.total()):.1%}" for verdict in Verdict

@@ -96,7 +96,8 @@ def check_exists(path: Path) -> None:
         UsageError: It isn't.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        what = "is a folder; give one file" if path.is_dir() else "no such file"
+        raise UsageError(f"{path}: {what}")
 
 
 def check_free(out: Path) -> None:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from tipstaff_server.evaluator.cases import Outcome
     from tipstaff_trainer.data import Data
     from tipstaff_trainer.report.metrics import Metrics
-    from tipstaff_trainer.report.reference_metrics import Metric
-    from tipstaff_trainer.report.scored import ScoredRows
+    from tipstaff_trainer.report.scored import Floats, ScoredRows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,13 +135,19 @@ def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Ou
     from tipstaff_trainer.report.metrics import classification_metrics
     from tipstaff_trainer.report.page import check_folder
     from tipstaff_trainer.report.scored import ScoredRows
+    from tipstaff_trainer.report.yardsticks import gaps
 
     if args.out:
         check_folder(args.out)
     data = read_data(args.data, args)
     cheap = _cheap_metrics(args, data) if args.out else {}
     scored = ScoredRows.score(evaluator, data.rows)
-    warnings = [*data.warnings, *absent_fields(evaluator.manifest, data), *doubts(scored)]
+    warnings = [
+        *data.warnings,
+        *absent_fields(evaluator.manifest, data),
+        *doubts(scored),
+        *gaps(cheap),
+    ]
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     metrics = classification_metrics([row.label for row in data.rows], scored.scores)
@@ -152,16 +157,18 @@ def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Ou
         print(f"report: {page}", file=sys.stderr if args.json else sys.stdout)
 
 
-def _cheap_metrics(args: argparse.Namespace, data: Data) -> dict[str, Metric]:
+def _cheap_metrics(args: argparse.Namespace, data: Data) -> dict[str, Floats]:
     """What the report holds the evaluator against; mistakes are told before anything is scored."""
     from tipstaff_trainer.report.reference_metrics import custom_metric, reference_metrics
     from tipstaff_trainer.report.slices import check_columns
+    from tipstaff_trainer.report.yardsticks import metric_values
 
-    named = [*args.slice_by, args.correct, args.incorrect]
-    check_columns(data.rows, [name for name in named if name and name not in FIELDS])
-    return reference_metrics(
+    answers = [name for name in (args.correct, args.incorrect) if name and name not in FIELDS]
+    check_columns(data.rows, [*args.slice_by, *answers])
+    metrics = reference_metrics(
         separator=args.separator, correct=args.correct, incorrect=args.incorrect
     ) | {name: custom_metric(name) for name in args.metric}
+    return metric_values(data.rows, metrics)
 
 
 def _write(
@@ -170,7 +177,7 @@ def _write(
     scored: ScoredRows,
     warnings: Sequence[str],
     cases: Sequence[Outcome],
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, Floats],
 ) -> Path:
     from tipstaff_trainer.report.contents import make_report
     from tipstaff_trainer.report.latency import measure_latency

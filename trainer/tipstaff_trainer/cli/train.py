@@ -209,9 +209,12 @@ def _settings(args: argparse.Namespace) -> TrainSettings:
             {name: given[name] for name in TrainSettings.model_fields if name in given}
         )
     except ValidationError as error:
-        first = error.errors()[0]
+        first, *others = error.errors()
         flag = "--" + str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"{flag} {first['input']}: {first['msg']}") from None
+        # What may be a word or a number has an error for each.
+        also = [each["msg"] for each in others if each["loc"][0] == first["loc"][0]]
+        why = "; or: ".join([first["msg"], *also])
+        raise UsageError(f"{flag} {first['input']}: {why}") from None
 
 
 def _count(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest, Windows
+from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest, Policy, Windows
 
 
 def model_card(manifest: Manifest) -> str:
@@ -34,11 +34,16 @@ def model_card(manifest: Manifest) -> str:
         "",
         "## Verdicts",
         "",
-        f"PASS from {graph.policy.pass_at:.3f}, BLOCK under {graph.policy.block_below:.3f}, REVIEW "
-        f"between. {_promise(graph.policy.certificate)}",
+        f"{cuts_in_words(graph.policy)} {_promise(graph.policy.certificate)}",
         "",
     ]
     return "\n".join(lines)
+
+
+def cuts_in_words(policy: Policy) -> str:
+    """Which scores get which verdict."""
+    between = ", REVIEW between" if policy.block_below < policy.pass_at else ""
+    return f"PASS from {policy.pass_at:g}, BLOCK under {policy.block_below:g}{between}."
 
 
 def certificate_doubt(held: Certificate | None) -> str:
@@ -55,7 +60,7 @@ def _promise(held: Certificate | None) -> str:
     if held is None:
         return "These cuts are not certified: no promise is made on how often they err."
     promises = [
-        f"at most {bound:.3g} of {label} outputs get {verdict}"
+        f"at most {bound:.12g} of {label} outputs get {verdict}"
         for bound, label, verdict in (
             (held.max_false_pass, "bad", "PASS"),
             (held.max_false_block, "good", "BLOCK"),
@@ -65,7 +70,7 @@ def _promise(held: Certificate | None) -> str:
     each = "each " if len(promises) > 1 else ""
     return (
         f"Certified on {held.n} rows labelled by people, {held.date}: {' and '.join(promises)}, "
-        f"{each}with confidence {held.confidence:.3g}, where outputs are like those rows."
+        f"{each}with confidence {held.confidence:.12g}, where outputs are like those rows."
         f" {certificate_doubt(held)}"
     ).rstrip()
 

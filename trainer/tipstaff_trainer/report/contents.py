@@ -17,13 +17,13 @@ from tipstaff_trainer.report.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.report.intervals import Interval, share
 from tipstaff_trainer.report.latency import Latency
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
-from tipstaff_trainer.report.reference_metrics import Metric
 from tipstaff_trainer.report.risk_coverage import risk_coverage_curves
-from tipstaff_trainer.report.scored import Bools, ScoredRows
+from tipstaff_trainer.report.scored import Bools, Floats, ScoredRows
 from tipstaff_trainer.report.slices import Slice, measure, slices
 from tipstaff_trainer.report.yardsticks import Yardstick, yardsticks
 
 _MOST_MISTAKES = 10
+_FEW_GROUPS = 10
 
 
 class _Part(BaseModel):
@@ -146,7 +146,7 @@ def make_report(
     slice_by: Sequence[str] = (),
     warnings: Sequence[str] = (),
     cases: Sequence[Outcome] = (),
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Floats] | None = None,
     latency: Sequence[Latency] = (),
     learning: Sequence[Curve] = (),
 ) -> Report:
@@ -160,12 +160,12 @@ def make_report(
         slice_by: Columns whose values part the rows.
         warnings: What to know before believing the numbers.
         cases: Named cases that it ran.
-        metrics: Cheap metrics to hold it against, by name.
+        metrics: What cheap metrics say of the rows, by name, to hold it against.
         latency: What runs take here.
         learning: The training run's curves.
 
     Raises:
-        DataError: No row has a column to slice by, or a metric failed on a row.
+        DataError: No row has a column to slice by.
     """
     manifest = evaluator.manifest
     labels = np.array([row.label for row in scored.rows], dtype=float)
@@ -199,7 +199,20 @@ def make_report(
 
 def doubts(scored: ScoredRows) -> list[str]:
     """What an engineer should know before believing the numbers."""
-    return [
+    good = int(scored.good.sum())
+    one_class = [
+        f"all {len(scored)} rows are {these}, so nothing here tells what becomes of {others} ones"
+        for these, others, count in (("good", "bad", good), ("bad", "good", len(scored) - good))
+        if count == len(scored)
+    ]
+    groups = len(np.unique(scored.groups))
+    few_groups = []
+    if groups < min(_FEW_GROUPS, len(scored)):
+        few_groups = [
+            f"the {len(scored)} rows are in {groups} group{'' if groups == 1 else 's'}, and rows "
+            "of a group are not independent, so the ranges are wide"
+        ]
+    return [*one_class, *few_groups] + [
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
             (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),

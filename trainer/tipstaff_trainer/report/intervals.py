@@ -1,7 +1,7 @@
 """Intervals that know that rows of one group are no independent evidence.
 
 Shares get Wilson's interval on the effective number of rows; AUROCs a bootstrap that draws whole
-groups. All are of 95 %.
+groups. Both are wider where groups are few. All are of 95 %.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import norm
+from scipy.optimize import brentq
+from scipy.stats import norm, t
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 CONFIDENCE: Final = 0.95
+_UPPER = (1 + CONFIDENCE) / 2
 _DRAWS = 1000
+# Of two groups there are three draws, which is no distribution.
+_FEWEST_GROUPS = 3
 # Bounds what is held at once: a chunk of draws times rows.
 _CELLS = 5_000_000
 
@@ -41,9 +45,8 @@ class Interval(BaseModel):
 def share(hits: Bools, groups: Ints) -> Interval | None:
     """The share of rows that hit; None without rows.
 
-    Wilson's interval, which holds its level for shares near 0 and 1 too, on n divided by the design
-    effect: how much more the share varies by groups than by independent rows (Kish 1965, "Survey
-    Sampling", section 8.2), at least 1.
+    Wilson's interval, which holds its level for shares near 0 and 1 too, on the effective number of
+    rows.
 
     Args:
         hits: Shape (n,).
@@ -53,8 +56,8 @@ def share(hits: Bools, groups: Ints) -> Interval | None:
     if not n:
         return None
     value = float(np.mean(hits))
-    effective = n / _design_effect(hits, groups)
-    z = float(norm.ppf((1 + CONFIDENCE) / 2))
+    effective = _effective(hits, groups)
+    z = float(norm.ppf(_UPPER))
     centre = (value + z**2 / (2 * effective)) / (1 + z**2 / effective)
     half = (
         z
@@ -69,6 +72,9 @@ def share(hits: Bools, groups: Ints) -> Interval | None:
 def auroc(good: Bools, scores: Floats, groups: Ints) -> Interval | None:
     """The area under the ROC curve, with a bootstrap over groups; None for one class.
 
+    Where no bad row scores as high as any good one, or all do, every draw says the same: then the
+    interval is Newcombe's, for as many good and bad rows as there are groups that have them.
+
     Args:
         good: Shape (n,).
         scores: Any numbers, higher for better, shape (n,).
@@ -78,7 +84,14 @@ def auroc(good: Bools, scores: Floats, groups: Ints) -> Interval | None:
     if found is None:
         return None
     values, draws = found
-    return _interval(values[0], draws[0], len(good))
+    interval = _interval(values[0], draws[0], groups, whole=(0, 1))
+    if values[0] not in (0, 1):
+        return interval
+    reach = _separated(len(np.unique(groups[good])), len(np.unique(groups[~good])))
+    low, high = (reach, 1.0) if values[0] == 1 else (0.0, 1 - reach)
+    return interval.model_copy(
+        update={"low": min(low, interval.low), "high": max(high, interval.high)}
+    )
 
 
 def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -> Interval | None:
@@ -94,35 +107,70 @@ def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -
     if found is None:
         return None
     values, draws = found
-    return _interval(values[1] - values[0], draws[1] - draws[0], len(good))
+    return _interval(values[1] - values[0], draws[1] - draws[0], groups, whole=(-1, 1))
 
 
 def mean_difference(first: Floats, second: Floats, groups: Ints) -> Interval:
-    """The second's mean less the first's, with a bootstrap over groups; shapes (n,), n > 0."""
+    """The second's mean less the first's, with a bootstrap over groups; shapes (n,), n > 0.
+
+    The values are shares or truths, in [0, 1].
+    """
     difference = second - first
     draws = np.concatenate(
         [(weights @ difference) / weights.sum(axis=1) for weights in _draws(groups)]
     )
-    return _interval(float(difference.mean()), draws, len(difference))
+    return _interval(float(difference.mean()), draws, groups, whole=(-1, 1))
 
 
-def _interval(value: float, draws: Floats, n: int) -> Interval:
+def _interval(value: float, draws: Floats, groups: Ints, *, whole: tuple[float, float]) -> Interval:
+    """The draws' quantiles, further out the fewer groups there are; under three, all that can be.
+
+    By so much that a mean's interval is as wide as Student's (Hesterberg 2015, "What teachers
+    should know about the bootstrap", the expanded percentile interval).
+    """
     # A draw without one of the classes has no AUROC.
     known = draws[np.isfinite(draws)]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (value, value)
-    return Interval(value=value, low=min(value, low), high=max(value, high), n=n)
+    count = len(np.unique(groups))
+    if count < _FEWEST_GROUPS or not len(known):
+        return Interval(value=value, low=whole[0], high=whole[1], n=len(groups))
+    tail = float(norm.cdf(-np.sqrt(count / (count - 1)) * t.ppf(_UPPER, count - 1)))
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return Interval(value=value, low=min(value, low), high=max(value, high), n=len(groups))
 
 
-def _design_effect(hits: Bools, groups: Ints) -> float:
-    n = len(hits)
-    value = np.mean(hits)
+def _separated(good: int, bad: int) -> float:
+    """The lower end of an AUROC of 1 over so many independent good and bad rows.
+
+    Newcombe 2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
+    statistic. Part 2", method 5: the area at which an observed 1 is just within reach.
+    """
+    z, mean = float(norm.ppf(_UPPER)), (good + bad) / 2
+
+    def excess(area: float) -> float:
+        alike = (1 - area) / (2 - area) + area / (1 + area)
+        return z**2 * area * (1 + (mean - 1) * alike) / (good * bad) - (1 - area)
+
+    return float(brentq(excess, 0, 1))
+
+
+def _effective(hits: Bools, groups: Ints) -> float:
+    """How many independent rows would tell as much, at most n.
+
+    n by the design effect, which is how much more the share varies by groups than by independent
+    rows (Kish 1965, "Survey Sampling", section 8.2), at least 1; and less where groups are so few
+    that the design effect itself is uncertain (Korn & Graubard 1998, "Confidence intervals for
+    proportions with small expected number of positive counts estimated from survey data").
+    """
+    n, value, count = len(hits), np.mean(hits), len(np.unique(groups))
     plain = n * value * (1 - value)
-    if plain == 0:
-        # Nothing varies, so nothing tells how alike the rows of a group are: count groups.
-        return n / len(np.unique(groups))
+    if plain == 0 or count == 1:
+        # Nothing varies, or nothing does between groups, so nothing tells how alike the rows of a
+        # group are: count groups.
+        return count
     totals = np.bincount(groups, weights=hits - value)
-    return float(max(1.0, (totals**2).sum() / plain))
+    effective = n / max(1.0, (totals**2).sum() / plain)
+    unsure = t.ppf(_UPPER, max(1.0, effective - 1)) / t.ppf(_UPPER, count - 1)
+    return float(effective * min(1.0, unsure) ** 2)
 
 
 def _draws(groups: Ints) -> Iterator[Floats]:

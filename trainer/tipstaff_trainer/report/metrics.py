@@ -43,7 +43,10 @@ def classification_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Metr
         "recall": metrics.recall_score(truth, decision, zero_division=np.nan),
         "f1": metrics.f1_score(truth, decision, zero_division=np.nan),
         "roc_auc": metrics.roc_auc_score(truth, probability) if both_classes else None,
-        "pr_auc": metrics.average_precision_score(truth, probability) if truth.any() else None,
+        "pr_auc": (
+            # Where all are good, whatever passes is: that would be 1 for any score.
+            metrics.average_precision_score(truth, probability) if both_classes else None
+        ),
         "log_loss": metrics.log_loss(truth, clipped, labels=[False, True]),
         "brier": float(np.mean((probability - truth) ** 2)),
         "ece": expected_calibration_error(truth, probability),

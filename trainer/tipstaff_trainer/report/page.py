@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from tipstaff_trainer.errors import ReportError
 from tipstaff_trainer.report import plots
-from tipstaff_trainer.report.card import certificate_doubt
+from tipstaff_trainer.report.card import certificate_doubt, cuts_in_words
 from tipstaff_trainer.report.contents import Report
 from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.intervals import Interval
@@ -28,10 +29,16 @@ def check_folder(folder: Path, json_file: str = JSON_FILE) -> None:
     """Checks that a report may be written into a folder: new, empty, or with an earlier report.
 
     Raises:
-        ReportError: It may not.
+        ReportError: It may not, or can't.
     """
     if folder.exists() and not folder.is_dir():
         raise ReportError(f"{folder}: is a file: name a folder for the report")
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise ReportError(
+            f"{folder}: can't be written: {there} is "
+            + ("closed to you" if there.is_dir() else "a file")
+        )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / json_file).is_file():
         raise ReportError(
             f"{folder} holds files that are no report's: choose a new or empty folder"
@@ -83,6 +90,7 @@ def report_page(report: Report) -> str:
             it=report,
             summary=summary(report),
             beaten=beaten(report),
+            cuts=cuts_in_words(report.cuts.policy),
             doubt=certificate_doubt(report.cuts.policy.certificate),
             contents=_contents(report),
             plots=_plots(report),
@@ -98,6 +106,7 @@ def report_card(report: Report) -> str:
         it=report,
         summary=summary(report),
         beaten=beaten(report),
+        cuts=cuts_in_words(report.cuts.policy),
         doubt=certificate_doubt(report.cuts.policy.certificate),
     )
 
@@ -111,7 +120,8 @@ def summary(report: Report) -> str:
     ):
         if share is not None:
             low, high = (round(100 * end) for end in (share.low, share.high))
-            found.append(f"of 100 {among}, about {low} to {high} {verb}")
+            span = f"about {low} to {high}" if low < high else f"about {high}"
+            found.append(f"of 100 {among}, {span if high else 'hardly any'} {verb}")
     text = ", and ".join(found)
     return f"At its cuts, {text}." if text else ""
 
@@ -164,6 +174,8 @@ def _percent(value: float) -> str:
 
 _SHOWN: dict[str, Callable[[float], str]] = {
     "percent": _percent,
+    # As it was promised: 99.95 % must not become 100 %.
+    "promised": lambda value: f"{100 * value:.12g}%",
     "score": lambda value: f"{value:.3f}",
     "count": lambda value: f"{value:,.0f}",
     "label": lambda value: f"{value:g}",

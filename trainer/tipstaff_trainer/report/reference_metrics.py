@@ -23,6 +23,7 @@ from sacrebleu.metrics.bleu import BLEU
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.data.cells import shown
 from tipstaff_trainer.errors import DataError
 
 Metric = Callable[[Row], float]
@@ -114,11 +115,11 @@ def custom_metric(name: str) -> Metric:
     """A function of the user's own, named as `module:function`.
 
     It is given a dictionary of the row's columns (input, output and ground_truth under these names,
-    the file's other columns under theirs) and returns a number, higher for better. Modules of the
-    working folder are found.
+    the file's other columns under theirs) and returns a number, higher for better; NaN for a row
+    that it says nothing of. Modules of the working folder are found.
 
     Raises:
-        UsageError: There is no such module or function.
+        UsageError: There is no such module or function, or the module can't be imported.
     """
     module_name, colon, function_name = name.partition(":")
     if not (module_name and colon and function_name):
@@ -126,28 +127,40 @@ def custom_metric(name: str) -> Metric:
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except ImportError as error:
-        raise UsageError(f"--metric {name}: {error}") from error
-    except AttributeError:
-        raise UsageError(f"--metric {name}: {module_name} has no {function_name}") from None
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # whatever stands in a user's module
+        raise UsageError(
+            f"--metric {name}: {module_name} can't be imported: {_said(error)}"
+        ) from error
     finally:
         sys.path.remove(folder)
+    if not hasattr(module, function_name):
+        raise UsageError(f"--metric {name}: {module_name} has no {function_name}")
+    function = getattr(module, function_name)
     if not callable(function):
         raise UsageError(f"--metric {name}: is no function")
 
     def metric(row: Row) -> float:
         columns: dict[str, str | None] = dict(row.extra)
         columns |= {field: row.interaction.get(field) for field in FIELDS}
+        where = f"{row.place or row.id}: {name}"
         try:
-            return float(function(columns))
-        except Exception as error:  # whatever a user's function raises
-            why = " ".join(str(error).split())
+            found = function(columns)
+        except (Exception, SystemExit) as error:  # whatever a user's function raises
+            raise DataError(f"{where} raised {_said(error)}") from error
+        try:
+            return float(found)
+        except (TypeError, ValueError, OverflowError):
             raise DataError(
-                f"{row.place or row.id}: {name} raised {type(error).__name__}: {why}"
-            ) from error
+                f"{where} returned {shown(found)}, which is no number: return one, or NaN for a "
+                "row that it says nothing of"
+            ) from None
 
     return metric
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _truthful(wrong: Sequence[str], output: str, correct: Sequence[str]) -> float:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tipstaff.types import Verdict
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.data.columns import ROLES
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.report import intervals
 from tipstaff_trainer.report.intervals import Interval
@@ -89,7 +90,7 @@ def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
         if not any(row.extra.get(column) for row in rows):
             others = sorted({name for row in rows for name in row.extra})
             raise DataError(
-                f'no row has a column "{column}" beside the known ones; '
+                f'no row has a column "{column}" beside {", ".join(ROLES)}; '
                 + (
                     f"there {'is' if len(others) == 1 else 'are'} {', '.join(others[:12])}"
                     if others

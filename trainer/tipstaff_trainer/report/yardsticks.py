@@ -8,7 +8,7 @@ most rows, and no slope on its value suits both those and the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -16,10 +16,11 @@ from scipy.special import expit
 from sklearn.model_selection import GroupKFold
 
 from tipstaff_trainer.calibration import fit_platt
+from tipstaff_trainer.data import Row
 from tipstaff_trainer.report import intervals
 from tipstaff_trainer.report.intervals import Interval
 from tipstaff_trainer.report.metrics import classification_metrics
-from tipstaff_trainer.report.reference_metrics import Metric
+from tipstaff_trainer.report.reference_metrics import BY_NAME, Metric
 from tipstaff_trainer.report.scored import Bools, Floats, Ints, ScoredRows
 
 _FOLDS = 5
@@ -53,16 +54,46 @@ class Yardstick(BaseModel):
     lead: Interval | None
 
 
-def yardsticks(scored: ScoredRows, metrics: Mapping[str, Metric]) -> tuple[Yardstick, ...]:
-    """The evaluator, then each metric; nothing where no row has what the metrics need.
+def metric_values(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> dict[str, Floats]:
+    """What each metric says of each row, shape (n,); not finite where it says nothing.
 
     Raises:
         DataError: A metric of the user's own failed on a row.
     """
-    values = {
-        name: np.array([metric(row) for row in scored.rows], dtype=float)
+    return {
+        name: np.array([metric(row) for row in rows], dtype=float)
         for name, metric in metrics.items()
     }
+
+
+def gaps(values: Mapping[str, Floats]) -> list[str]:
+    """What to know of rows that metrics say nothing of.
+
+    That rows without a reference can't be compared with one is no news where all are so.
+    """
+    notes, some = [], []
+    for name, found in values.items():
+        known = int(np.isfinite(found).sum())
+        if not known and name not in BY_NAME:
+            notes.append(f"{name} gives no number for any row, so it is not in the report")
+        elif 0 < known < len(found):
+            some.append(f"{name} has one for {known}")
+    if some:
+        rows = len(next(iter(values.values())))
+        notes.append(
+            "cheap metrics are held against it on the rows that all of them have a number for: of "
+            f"{rows} rows {', '.join(some)}"
+        )
+    return notes
+
+
+def yardsticks(scored: ScoredRows, values: Mapping[str, Floats]) -> tuple[Yardstick, ...]:
+    """The evaluator, then each metric; nothing where no row has what the metrics need.
+
+    Args:
+        scored: Rows.
+        values: What each metric says of them (`metric_values`).
+    """
     # A metric that no row has a value for would leave no row to the others.
     values = {name: found for name, found in values.items() if np.isfinite(found).any()}
     if not values:
