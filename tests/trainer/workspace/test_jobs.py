@@ -20,6 +20,7 @@ from tipstaff_trainer.errors import JobError, WorkspaceError
 from tipstaff_trainer.judge import endpoint as judge_endpoint
 from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
+from tipstaff_trainer.judge.settings import CHAT_PATH
 from tipstaff_trainer.workspace import Workspace, label_job, run_job
 from tipstaff_trainer.workspace.examples import reviewed_examples
 from tipstaff_trainer.workspace.labels import NewLabel, record
@@ -157,9 +158,10 @@ def item(row, criterion):
 
 def test_a_job_s_messages_name_no_flags():
     said = [
-        judge_endpoint._advice(401),
-        judge_endpoint._advice(404),
+        judge_endpoint._advice(401, CHAT_PATH),
+        judge_endpoint._advice(404, CHAT_PATH),
         "take --soft samples or --soft verdict",
+        "its label is the share of Yes (--samples)",
     ]
     assert "--" not in " ".join(map(label_job._without_flags, said))
 

@@ -43,6 +43,7 @@ _WORDS_FOR_FLAGS = (
     (r"--judge-model", "the model's name"),
     (r"--max-reply-tokens", "limit of a reply"),
     (r"--soft", "kind of label:"),
+    (r" \(--samples\)", ""),
 )
 
 
@@ -207,7 +208,7 @@ class _Told:
         if progress == self._told:
             return
         self._told = progress
-        notes = progress.notes[self._notes :]
+        notes = [_without_flags(note) for note in progress.notes[self._notes :]]
         self._notes = len(progress.notes)
         for note in notes:
             print(note, flush=True)
