@@ -302,11 +302,10 @@ def _settings(args: argparse.Namespace) -> JudgeSettings:
         return JudgeSettings.model_validate(given | {"api_key": SecretStr(key) if key else None})
     except ValidationError as error:
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            message = first["msg"].removeprefix("Value error, ")
             raise UsageError(f"{message}: --price-input, --price-output") from None
         name = str(first["loc"][0])
-        message = first["msg"].removeprefix("Value error, ")
         raise UsageError(f"{_flag(name)} {first['input']}: {message}") from None
 
 
