@@ -325,6 +325,53 @@ def test_stopping_lets_the_calls_on_their_way_come_home(judge, ledger, server):
     assert server.behaviour.calls.total() == known
 
 
+def test_what_is_paid_for_comes_home_when_the_endpoint_ends_the_job(judge, ledger, server):
+    slow = [row(f"Paris {index} [[slow 0.5]]", id=f"s{index}") for index in range(3)]
+    first, broke = row("Paris", id="1"), row("Lyon [[status 402]]", id="2")
+    notes = []
+    with pytest.raises(JudgeError, match="HTTP 402"):
+        label_rows(
+            [first, *slow, broke, *capitals(20)],
+            CRITERION,
+            judge(concurrency=5),
+            ledger,
+            on_progress=lambda progress: notes.append(progress.notes),
+        )
+    assert "the judge can't go on: stopping after the calls on their way" in notes[-1]
+    paid = server.behaviour.calls.total()
+    assert 4 <= paid < 10
+    done = label_rows([first, *slow], CRITERION, judge(), ledger)
+    assert None not in labels(done)
+    assert server.behaviour.calls.total() == paid
+
+
+def test_further_parts_of_a_call_are_sent_and_make_another_question(judge, ledger, server):
+    server.behaviour.keep_bodies = True
+    label_rows(capitals(2), CRITERION, judge(), ledger)
+    settings = judge(extra_body='{"reasoning_effort": "low", "provider": {"sort": "price"}}')
+    label_rows(capitals(2), CRITERION, settings, ledger)
+    before, after = server.behaviour.bodies[1], server.behaviour.bodies[3]
+    further = {"reasoning_effort": "low", "provider": {"sort": "price"}}
+    assert after == before | further
+    assert server.behaviour.calls.total() == 4
+    # None, or an empty one, is the question as it was.
+    label_rows(capitals(2), CRITERION, judge(extra_body={}), ledger)
+    assert server.behaviour.calls.total() == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("reasoning_effort=low", "no JSON object, as"),
+        ("[1]", "no JSON object, as"),
+        ('{"n": 3, "model": "other"}', "leave out model, n: other settings decide"),
+    ],
+)
+def test_further_parts_that_will_not_do(judge, given, says):
+    with pytest.raises(ValueError, match=says):
+        judge(extra_body=given)
+
+
 def test_a_persons_label_stands_and_the_judges_is_beside_it(judge, ledger):
     rows = [
         row("Paris", id="1", label=0.0, label_source="human", selection="random"),

@@ -68,6 +68,7 @@ class Job:
     ) -> None:
         self.stopped = ""
         self._out_of_money = ""
+        self._failure: JudgeError | None = None
         self._rows = rows
         self._settings = settings
         self._ledger = ledger
@@ -125,12 +126,11 @@ class Job:
     async def _ask_live(self, endpoint: Endpoint, plan: Plan) -> None:
         check_not_in_batches(self._ledger, (plan.question(row).key for row in self._rows))
         waiting = iter(self._rows)
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(self._settings.concurrency, len(self._rows))):
-                    workers.create_task(self._work(endpoint, plan, waiting))
-        except* JudgeError as group:
-            raise group.exceptions[0] from None
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(self._settings.concurrency, len(self._rows))):
+                workers.create_task(self._work(endpoint, plan, waiting))
+        if self._failure is not None:
+            raise self._failure
 
     async def _ask_by_batch(self, endpoint: Endpoint, plan: Plan) -> None:
         """Collects, and sends what is missing, until nothing is.
@@ -242,7 +242,13 @@ class Job:
 
     async def _work(self, endpoint: Endpoint, plan: Plan, waiting: Iterator[Row]) -> None:
         for row in waiting:
-            if await self._settle(endpoint, plan, row):
+            try:
+                settled = await self._settle(endpoint, plan, row)
+            except JudgeError as error:
+                # Raised here it would take the calls on their way with it, which are paid for.
+                self._fail(error)
+                return
+            if settled:
                 self._done += 1
                 self._on_settled(plan, row)
                 self._on_progress(self.progress())
@@ -250,6 +256,14 @@ class Job:
                 return
             # Rows that the ledger knows would else keep the others from their replies.
             await asyncio.sleep(0)
+
+    def _fail(self, error: JudgeError) -> None:
+        if self._failure is None:
+            self._failure = error
+            # Whoever only waits for a turn gives up.
+            self._stop.set()
+            if self._on_its_way:
+                self._tell("the judge can't go on: stopping after the calls on their way")
 
     async def _settle(self, endpoint: Endpoint, plan: Plan, row: Row) -> bool:
         """Asks about a row until the ledger has what it wants; whether it has."""

@@ -129,7 +129,8 @@ def label_rows(
         on_progress: Called after each row, from the calling thread.
         on_row: Given each row that needs no more calls, in whatever order they come, from the
             calling thread; rows that the ledger knew before too. Not where `batch` is.
-        stop: Set it, from any thread, to stop after the calls on their way.
+        stop: Set it, from any thread, to stop after the calls on their way; set here where the
+            judge can't go on.
 
     Raises:
         JudgeError: The criterion names a column that no row has; or the endpoint refuses all calls,

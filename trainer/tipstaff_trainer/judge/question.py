@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.judge.ledger import question_key
@@ -57,11 +58,13 @@ class Plan:
         temperature = self.settings.temperature
         if temperature is None:
             temperature = 1.0 if self.kind == "samples" else 0.0
-        sampling = {
+        sampling: dict[str, Any] = {
             "kind": self.kind,
             "temperature": temperature,
             "max_reply_tokens": self.settings.max_reply_tokens,
         }
+        if self.settings.extra_body:
+            sampling["extra_body"] = self.settings.extra_body
         return Question(
             key=question_key(self.settings.model, messages, sampling),
             messages=messages,

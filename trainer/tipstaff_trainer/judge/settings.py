@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Literal
+from contextlib import suppress
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -12,6 +14,11 @@ Soft = Literal["auto", "logprobs", "samples", "verdict"]
 
 # Of a chat completion, under an endpoint's address.
 CHAT_PATH = "/chat/completions"
+# Parts of a request's body that its prompt, its kind of label and other settings decide.
+_OURS = frozenset(
+    "model messages temperature max_tokens max_completion_tokens n stream logprobs top_logprobs "
+    "response_format".split()
+)
 _NOT_IN_A_URL = re.compile(r"[\s?#]")
 
 
@@ -38,6 +45,10 @@ class JudgeSettings(BaseModel):
         default=None, ge=0, le=2, description="of the judge; 0 where a row is asked once, else 1"
     )
     max_reply_tokens: int = Field(default=300, ge=1, description="the longest reply, in tokens")
+    extra_body: dict[str, Any] | None = Field(
+        default=None,
+        description="""further parts of each call, as JSON: '{"reasoning_effort": "low"}'""",
+    )
     attempts: int = Field(
         default=3, ge=1, description="how often a row is asked whose reply can't be read"
     )
@@ -82,6 +93,18 @@ class JudgeSettings(BaseModel):
         if not secret.isprintable():
             raise ValueError("no key: it has a line break, or another sign that can't be sent")
         return SecretStr(secret) if secret else None
+
+    @field_validator("extra_body", mode="before")
+    @classmethod
+    def _is_an_object(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            with suppress(ValueError):
+                value = json.loads(value)
+        if value is not None and not isinstance(value, dict):
+            raise ValueError("""no JSON object, as '{"reasoning_effort": "low"}' is""")
+        if ours := _OURS.intersection(value or ()):
+            raise ValueError(f"leave out {', '.join(sorted(ours))}: other settings decide on it")
+        return value or None
 
     @model_validator(mode="after")
     def _money_needs_prices(self) -> JudgeSettings:

@@ -90,7 +90,7 @@ def request_body(
         "messages": question.messages,
         "temperature": question.temperature,
         "max_tokens": settings.max_reply_tokens,
-    }
+    } | (settings.extra_body or {})
     if question.logprobs:
         body |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
     if question.form == "json":
