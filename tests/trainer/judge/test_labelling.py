@@ -177,6 +177,18 @@ def test_a_rate_limit_is_kept_to_when_it_is_met(judge, ledger, server):
     assert server.behaviour.seen < 40 + 40
 
 
+@pytest.mark.parametrize("delay", [0, 0.3])
+def test_calls_come_as_fast_as_a_limit_lets_them_and_few_in_vain(judge, ledger, server, delay):
+    """All at once after each pause, it was up to five refused for one that was answered."""
+    server.behaviour.rate, server.behaviour.delay = 40, delay
+    started = time.monotonic()
+    done = label_rows(capitals(160), CRITERION, judge(concurrency=64), ledger)
+    assert None not in labels(done)
+    # All that begin together may be refused once.
+    assert server.behaviour.seen < 160 + 64 + 40
+    assert time.monotonic() - started < 3 * 160 / 40
+
+
 def test_pace_and_concurrency_are_kept(judge, ledger, server):
     server.behaviour.delay = 0.05
     started = time.monotonic()

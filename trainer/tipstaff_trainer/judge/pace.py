@@ -13,6 +13,8 @@ from tipstaff_trainer.errors import JudgeError
 _FAULTS_TO_TRIP = 5
 _LONGEST_BACKOFF = 30.0
 _FIRST_BACKOFF = 0.5
+# With each answer calls may follow one another so much faster, as the limit may have been raised.
+_SPEED_UP = 0.98
 # While it waits, it looks this often, in seconds, whether it is to stop.
 _LOOK_UP = 0.2
 
@@ -41,6 +43,11 @@ class Pace:
 
     def __init__(self, per_minute: float | None, patience: float, stop: Event) -> None:
         self._interval = 60 / per_minute if per_minute else 0.0
+        # What the endpoint's requests to wait have taught, in seconds between calls.
+        self._learned = 0.0
+        self._begun = 0.0
+        self._seconds = 0.0
+        self._counted_from = time.monotonic()
         self._patience = patience
         self._stop = stop
         self._next_slot = 0.0
@@ -82,7 +89,9 @@ class Pace:
         except BaseException:
             self.left(probing)
             raise
-        self._next_slot = max(self._next_slot, time.monotonic()) + self._interval
+        self._begun += 1
+        interval = max(self._interval, self._learned)
+        self._next_slot = max(self._next_slot, time.monotonic()) + interval
         return probing
 
     async def rest(self, seconds: float) -> None:
@@ -103,6 +112,10 @@ class Pace:
     def pause(self, seconds: float, why: str) -> None:
         """Lets no call begin for a while, as the endpoint asked for.
 
+        Afterwards they follow one another as fast as it has taken them so far, pauses included: all
+        at once they would be refused again, all but the first, and refused calls count for the
+        limits of some endpoints.
+
         Raises:
             JudgeError: It is longer than the job's patience, or the endpoint has asked for nothing
                 else for as long.
@@ -118,11 +131,21 @@ class Pace:
                 f"the endpoint has put every call off for {since:,.0f} s ({why}); what was paid "
                 "for is kept: run the command again later"
             )
-        self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+        now = time.monotonic()
+        # Of the calls on their way with the one that is refused first some will be, too. So this is
+        # rather too fast, which the next refusal tells; too slow would not be told by anything.
+        if now >= self._paused_until and self._begun > 1:
+            self._seconds += now + seconds - self._counted_from
+            self._learned = self._seconds / (self._begun - 1)
+            # What is longer ago counts less, but a short while alone is no measure.
+            self._seconds, self._begun = self._seconds / 2, (self._begun - 1) / 2
+            self._counted_from = now + seconds
+        self._paused_until = max(self._paused_until, now + seconds)
 
     def answered(self, probing: bool) -> None:
         """Notes that the endpoint is up."""
         self._ever_answered = True
+        self._learned *= _SPEED_UP
         self._faults = self._trials = 0
         self._failing.clear()
         self._failing_since = None
