@@ -21,6 +21,10 @@ venv_without_ensurepip = { \
 	$(PYTHON) -m venv --clear --without-pip $(VENV) \
 	&& $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 
+# A file's tests stay together, as they share what is dear to make, and files come in their order: by
+# number of tests the demo's training would start last, with nothing beside it.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
 .PHONY: help install demo test lint protos clean
 
 help:  ## Show what there is to make.
@@ -41,7 +45,7 @@ demo: install  ## Train an evaluator on the example data, serve it, score with i
 test: install  ## Lint, type-check and run every test.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest --quiet
+	@$(BIN)/python -m pytest --quiet $(SIDE_BY_SIDE)
 
 lint: install  ## Mend what ruff can mend.
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
