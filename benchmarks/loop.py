@@ -29,6 +29,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,9 @@ from tipstaff_trainer.data import Row, fingerprint, read_rows, without_groups_of
 from tipstaff_trainer.data.rows import text_hash
 from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.judge.relabelling import relabel
+from tipstaff_trainer.judge.relabelling import relabel_by_others
 from tipstaff_trainer.judge.review_queue import review_queue
-from tipstaff_trainer.label_errors import out_of_fold_scores
+from tipstaff_trainer.label_errors import OtherRows
 
 _LONG = 20
 _PASSED_WHEN_LONG = 0.6
@@ -82,20 +83,25 @@ class World:
         """Of the draw, the judge, the arm and the training."""
         return self.settings.seed
 
-    @property
-    def others_file(self) -> Path:
-        """Where what the other rows say is kept."""
-        base = text_hash([self.settings.base, fingerprint(self.judged)])
-        return self.cache / f"others-{base}-{self.seed}.npy"
+    @cached_property
+    def others(self) -> OtherRows:
+        """What other rows say of each; reading the texts takes minutes."""
+        return OtherRows(self.judged, find_base(self.settings.base), seed=self.seed)
 
-    def others_say(self) -> list[float]:
-        """Of each row, by the judge's labels of the others; takes minutes where it isn't kept."""
-        if not self.others_file.exists():
-            base = find_base(self.settings.base)
-            say = out_of_fold_scores(self.judged, base, seed=self.seed)
+    def others_file(self, rows: Sequence[Row]) -> Path:
+        """Where what the others say by some labels is kept."""
+        return (
+            self.cache
+            / f"others-{text_hash([self.settings.base, fingerprint(rows)])}-{self.seed}.npy"
+        )
+
+    def others_say(self, rows: Sequence[Row]) -> list[float]:
+        """Of each, by the labels of the others."""
+        file = self.others_file(rows)
+        if not file.exists():
             self.cache.mkdir(parents=True, exist_ok=True)
-            np.save(self.others_file, say)
-        found: list[float] = np.load(self.others_file).tolist()
+            np.save(file, self.others.say(rows))
+        found: list[float] = np.load(file).tolist()
         return found
 
 
@@ -177,7 +183,7 @@ def seconds_to_train(world: World, arm: str) -> float:
     if arm == "queue":
         folds = [experiment for _, experiment in _folds(world)]
         missing = [each for each in folds if not is_kept(each, world.cache)]
-    if missing or (arm == "relabel" and not world.others_file.exists()):
+    if missing or (arm == "relabel" and not world.others_file(world.judged).exists()):
         # What the rows will be isn't known yet; how many there are is.
         missing.append(_experiment(world, world.judged))
     else:
@@ -257,7 +263,7 @@ def _folds(world: World) -> Iterator[tuple[list[int], Experiment]]:
 def relabelled(world: World, rows: Sequence[Row], drawn: Sequence[int]) -> list[Row]:
     """The rows with the judge's labels read by those drawn, as `tipstaff relabel` does."""
     reviewed = {rows[i].id: replace(rows[i], selection="random") for i in drawn}
-    return relabel(world.judged, reviewed, world.others_say(), seed=world.seed).rows
+    return relabel_by_others(world.judged, reviewed, world.others_say, seed=world.seed).rows
 
 
 def queued(

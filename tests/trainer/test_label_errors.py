@@ -46,6 +46,20 @@ def test_no_row_is_judged_by_its_own_group():
     assert np.ptp(found) < 0.1
 
 
+def test_an_unsure_label_says_less():
+    """The bad rows of one kind, as sure as told: what stands for all others of the kind."""
+    kind = np.array([int(row.group) % 2 for row in ROWS])
+    matrix = np.eye(2)[kind] * 10
+
+    def said(label):
+        rows = [replace(r, label=label if k else 1.0) for r, k in zip(ROWS, kind, strict=True)]
+        return out_of_fold(matrix, rows, folds=3, seed=0)[kind == 1].mean()
+
+    assert said(0.0) < 0.1
+    assert said(0.3) == pytest.approx(0.3, abs=0.05)
+    assert said(0.0) < said(0.1) < said(0.3) < said(0.45)
+
+
 def test_confident_learning_by_hand():
     labels = np.array([1, 1, 1, 0, 0, 0], dtype=float)
     probabilities = np.array([0.9, 0.8, 0.1, 0.1, 0.2, 0.9])

@@ -80,33 +80,54 @@ def label_errors(
     ]
 
 
-def out_of_fold_scores(
-    rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
-) -> list[float]:
+class OtherRows:
     """What the other rows say of each: the probability that it is good.
 
     Args:
         rows: Labelled, with groups.
-        base: The encoder that reads the texts; the default one when None.
+        base: The encoder that reads the texts, once; the default one when None.
         folds: Classifiers fitted, each without one part of the rows.
         seed: Of the folds.
-
-    Returns:
-        In their order.
 
     Raises:
         DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
     """
-    check_trainable(rows)
-    # Before the texts are read, which takes its time.
-    _check_folds(rows, folds)
-    read = features([row.interaction for row in rows], base or find_base(DEFAULT_BASE))
-    found: list[float] = out_of_fold(read, rows, folds=folds, seed=seed).tolist()
-    return found
+
+    def __init__(
+        self, rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
+    ) -> None:
+        check_trainable(rows)
+        # Before the texts are read, which takes its time.
+        _check_folds(rows, folds)
+        interactions = [row.interaction for row in rows]
+        self._features = features(interactions, base or find_base(DEFAULT_BASE))
+        self._folds = folds
+        self._seed = seed
+
+    def say(self, rows: Sequence[Row]) -> list[float]:
+        """Of each, in their order.
+
+        Args:
+            rows: The same, perhaps with other labels.
+
+        Raises:
+            DataError: By these labels, a class is in fewer groups than there are folds.
+        """
+        found = out_of_fold(self._features, rows, folds=self._folds, seed=self._seed)
+        return [float(probability) for probability in found]
+
+
+def out_of_fold_scores(
+    rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
+) -> list[float]:
+    """What the other rows say of each, by the labels they have; see `OtherRows`."""
+    return OtherRows(rows, base, folds=folds, seed=seed).say(rows)
 
 
 def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:
     """For each row the probability that it is good, by a classifier that saw nothing of its group.
+
+    A label between 0 and 1 counts as both, each with its share.
 
     Args:
         matrix: Features, shape (n, d).
@@ -121,14 +142,26 @@ def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -
         DataError: A class is in fewer groups than there are folds.
     """
     _check_folds(rows, folds)
-    good, groups = np.array([row.good for row in rows]), np.array(united_groups(rows))
+    labels, groups = np.array([row.label for row in rows]), np.array(united_groups(rows))
+    good = np.array([row.good for row in rows])
     probabilities = np.empty(len(rows))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for rest, part in splitter.split(matrix, good, groups):
+        rows_of, says, shares = _as_classes(labels[rest])
         model = LogisticRegression(C=_REGULARISATION, max_iter=2000)
-        model.fit(matrix[rest], good[rest])
+        model.fit(matrix[rest[rows_of]], says, sample_weight=shares)
         probabilities[part] = model.predict_proba(matrix[part])[:, 1]
     return probabilities
+
+
+def _as_classes(labels: Floats) -> tuple[npt.NDArray[np.intp], Bools, Floats]:
+    """Labels for what knows classes only: places in them, with a class and a weight for each."""
+    says_good, says_bad = np.flatnonzero(labels > 0), np.flatnonzero(labels < 1)
+    return (
+        np.concatenate([says_good, says_bad]),
+        np.repeat([True, False], [len(says_good), len(says_bad)]),
+        np.concatenate([labels[says_good], 1 - labels[says_bad]]),
+    )
 
 
 def _check_folds(rows: Sequence[Row], folds: int) -> None:

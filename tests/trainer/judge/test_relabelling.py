@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from judge_rows import row
+from sklearn.metrics import log_loss
 
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge.relabelling import relabel
+from tipstaff_trainer.judge.relabelling import relabel, relabel_by_others
+from tipstaff_trainer.label_errors import out_of_fold
 
 
 def world(count, *, seed=0):
@@ -102,3 +104,41 @@ def test_no_second_opinion_on_a_row_is_taken_for_none():
     scores[150] = float("nan")
     done = relabel(judged, reviewed(people, 100), scores)
     assert 0 < done.rows[150].label < 1
+
+
+def test_what_the_others_say_is_read_by_people_too():
+    """Habits that are in all of the judge's labels are in what each row's others say."""
+    people, judged, _ = world(1000)
+    judged = [replace(each, group=each.id) for each in judged]
+    generator = np.random.default_rng(0)
+    good = np.array([each.good for each in people])
+    long = [len(each.interaction.output.split()) > 20 for each in people]
+    # Each sees a little of what is good, and whether it is long, which tells the judge's habit.
+    matrix = np.column_stack([good + generator.normal(0, 0.7, 1000), long])
+
+    def say(rows):
+        return out_of_fold(matrix, rows, folds=5, seed=0)
+
+    some = reviewed(people, 200)
+    once, twice = relabel(judged, some, say(judged)), relabel_by_others(judged, some, say)
+
+    def loss(found):
+        return log_loss(good[200:], [row.label for row in found.rows[200:]])
+
+    assert loss(twice) < loss(once)
+    assert [row.label_source for row in twice.rows] == ["human"] * 200 + ["judge"] * 800
+
+
+def test_others_who_are_all_of_one_class_are_heard_once():
+    people, judged, scores = world(400)
+    calls = []
+
+    def say(rows):
+        calls.append(rows)
+        if len(calls) > 1:
+            raise DataError("bad rows are in 1 group, too few for 5 folds")
+        return scores
+
+    some = reviewed(people, 200)
+    assert relabel_by_others(judged, some, say) == relabel(judged, some, scores)
+    assert len(calls) == 2

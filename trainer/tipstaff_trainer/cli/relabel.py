@@ -17,11 +17,16 @@ from tipstaff_trainer.cli.data_arguments import (
 from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
     evaluator_scores,
-    out_of_fold_scores,
+    others,
 )
 from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.judge.records import rounded, row_record
-from tipstaff_trainer.judge.relabelling import Relabelled, check_reviewed, relabel
+from tipstaff_trainer.judge.relabelling import (
+    Relabelled,
+    check_reviewed,
+    relabel,
+    relabel_by_others,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +66,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     reviewed = {row.id: row for row in people.whole if row.label_source == "human"}
     check_reviewed(data.whole, reviewed)
-    scores = evaluator_scores(data.rows, args) or out_of_fold_scores(data.rows)
-    found = relabel(data.whole, reviewed, scores, seed=args.seed)
+    if scores := evaluator_scores(data.rows, args):
+        found = relabel(data.whole, reviewed, scores, seed=args.seed)
+    else:
+        found = relabel_by_others(data.whole, reviewed, others(data.rows).say, seed=args.seed)
     write_out(
         args.out,
         (

@@ -21,7 +21,7 @@ from tipstaff_trainer.cli.second_opinion import (
     add_opinion_arguments,
     evaluator_scores,
     number,
-    out_of_fold_scores,
+    others,
 )
 from tipstaff_trainer.data import read_rows
 from tipstaff_trainer.errors import DataError
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         rank_by=args.rank_by,
         judges=judges,
         scores=scores,
-        out_of_fold=out_of_fold_scores(data.rows) if args.out_of_fold else None,
+        out_of_fold=others(data.rows).say(data.rows) if args.out_of_fold else None,
         seed=args.seed,
     )
     if not queue:

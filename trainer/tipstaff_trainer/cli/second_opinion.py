@@ -6,10 +6,14 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.records import number_in
+
+if TYPE_CHECKING:
+    from tipstaff_trainer.label_errors import OtherRows
 
 
 def add_opinion_arguments(parser: argparse.ArgumentParser, *, together: bool) -> None:
@@ -55,12 +59,12 @@ def evaluator_scores(rows: Sequence[Row], args: argparse.Namespace) -> list[floa
     return [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
 
 
-def out_of_fold_scores(rows: Sequence[Row]) -> list[float]:
+def others(rows: Sequence[Row]) -> OtherRows:
     """What the other rows say of each."""
     # Only now, since torch takes seconds to import.
-    from tipstaff_trainer import label_errors
+    from tipstaff_trainer.label_errors import OtherRows
 
-    return label_errors.out_of_fold_scores(rows)
+    return OtherRows(rows)
 
 
 def number(row: Row, column: str) -> float:

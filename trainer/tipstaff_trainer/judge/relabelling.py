@@ -13,7 +13,7 @@ what is learned from them and believed of the rest does harm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,6 +126,37 @@ def relabel(
         loss_by_verdict=loss(signs[drawn, :1]),
         loss=loss(signs[drawn]),
     )
+
+
+def relabel_by_others(
+    rows: Sequence[Row],
+    reviewed: Mapping[str, Row],
+    say: Callable[[Sequence[Row]], Sequence[float]],
+    *,
+    seed: int = 0,
+) -> Relabelled:
+    """`relabel` with what the other rows say as the second opinion, twice.
+
+    They repeat a habit of the judge's that is in all their labels; read by what people said, they
+    say better. A third time adds nothing (`benchmarks/LOG.md`).
+
+    Args:
+        rows: As for `relabel`.
+        reviewed: Likewise.
+        say: What the others say of each of some rows (`label_errors.OtherRows`).
+        seed: Of the folds.
+
+    Raises:
+        DataError: As `relabel` and `say` do.
+    """
+    check_reviewed(rows, reviewed)
+    first = relabel(rows, reviewed, say(rows), seed=seed)
+    try:
+        again = say(first.rows)
+    except DataError:
+        # Hardly a row of a class is left, as where nearly all are good.
+        return first
+    return relabel(rows, reviewed, again, seed=seed)
 
 
 def check_reviewed(rows: Sequence[Row], reviewed: Mapping[str, Row]) -> None:

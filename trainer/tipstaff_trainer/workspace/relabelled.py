@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.judge.relabelling import check_reviewed, relabel
-from tipstaff_trainer.label_errors import out_of_fold_scores
+from tipstaff_trainer.judge.relabelling import check_reviewed, relabel_by_others
+from tipstaff_trainer.label_errors import OtherRows
 from tipstaff_trainer.workspace.rows import StoredRow, as_labelled
 
 
@@ -39,7 +39,7 @@ def relabelled(stored: Sequence[StoredRow]) -> list[Row]:
         for row in rows
     ]
     check_reviewed(judged, people)
-    found = relabel(judged, people, out_of_fold_scores(judged))
+    found = relabel_by_others(judged, people, OtherRows(judged).say)
     changed = sum(old.good != new.good for old, new in zip(rows, found.rows, strict=True))
     print(
         f"relabelled: of {found.drawn} rows that were drawn at random people overruled the judge "
