@@ -88,19 +88,17 @@ class World:
         """What other rows say of each; reading the texts takes minutes."""
         return OtherRows(self.judged, find_base(self.settings.base), seed=self.seed)
 
-    def others_file(self, rows: Sequence[Row]) -> Path:
-        """Where what the others say by some labels is kept."""
-        return (
-            self.cache
-            / f"others-{text_hash([self.settings.base, fingerprint(rows)])}-{self.seed}.npy"
-        )
+    @property
+    def others_files(self) -> str:
+        """What the names begin with of the files that keep what the others say."""
+        return f"others-{text_hash([self.settings.base, fingerprint(self.judged)])}-{self.seed}"
 
-    def others_say(self, rows: Sequence[Row]) -> list[float]:
-        """Of each, by the labels of the others."""
-        file = self.others_file(rows)
+    def others_say(self, labels: Sequence[float]) -> list[float]:
+        """Of each, by these labels."""
+        file = self.cache / f"{self.others_files}-{text_hash([repr(labels)])}.npy"
         if not file.exists():
             self.cache.mkdir(parents=True, exist_ok=True)
-            np.save(file, self.others.say(rows))
+            np.save(file, self.others.say(labels))
         found: list[float] = np.load(file).tolist()
         return found
 
@@ -183,7 +181,9 @@ def seconds_to_train(world: World, arm: str) -> float:
     if arm == "queue":
         folds = [experiment for _, experiment in _folds(world)]
         missing = [each for each in folds if not is_kept(each, world.cache)]
-    if missing or (arm == "relabel" and not world.others_file(world.judged).exists()):
+    # They are heard twice.
+    heard = len(list(world.cache.glob(f"{world.others_files}-*.npy"))) > 1
+    if missing or (arm == "relabel" and not heard):
         # What the rows will be isn't known yet; how many there are is.
         missing.append(_experiment(world, world.judged))
     else:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -99,20 +99,23 @@ class OtherRows:
         check_trainable(rows)
         # Before the texts are read, which takes its time.
         _check_folds(rows, folds)
-        interactions = [row.interaction for row in rows]
-        self._features = features(interactions, base or find_base(DEFAULT_BASE))
+        self._rows = rows
+        self._features = features(
+            [row.interaction for row in rows], base or find_base(DEFAULT_BASE)
+        )
         self._folds = folds
         self._seed = seed
 
-    def say(self, rows: Sequence[Row]) -> list[float]:
+    def say(self, labels: Sequence[float]) -> list[float]:
         """Of each, in their order.
 
         Args:
-            rows: The same, perhaps with other labels.
+            labels: One for each row, perhaps others than it has.
 
         Raises:
             DataError: By these labels, a class is in fewer groups than there are folds.
         """
+        rows = [replace(row, label=label) for row, label in zip(self._rows, labels, strict=True)]
         found = out_of_fold(self._features, rows, folds=self._folds, seed=self._seed)
         return [float(probability) for probability in found]
 
@@ -121,7 +124,7 @@ def out_of_fold_scores(
     rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
 ) -> list[float]:
     """What the other rows say of each, by the labels they have; see `OtherRows`."""
-    return OtherRows(rows, base, folds=folds, seed=seed).say(rows)
+    return OtherRows(rows, base, folds=folds, seed=seed).say([row.label for row in rows])
 
 
 def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:

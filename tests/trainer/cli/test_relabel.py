@@ -10,7 +10,7 @@ from tiny_training import tiny_rows
 
 from tipstaff.cli import main
 from tipstaff_trainer import label_errors
-from tipstaff_trainer.data import read_rows
+from tipstaff_trainer.data import read_rows, united_groups
 from tipstaff_trainer.judge.records import row_record
 
 
@@ -55,6 +55,28 @@ def test_rows_that_train_reads(files, bert, monkeypatch, capsys, opinion):
     assert sum(x**2 for x in left) < sum(x**2 for x in wrong)
     assert main(given) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_a_row_is_not_read_by_others_of_its_question(files, bert, monkeypatch):
+    """Where the file tells no groups, rows of one input are one, at both hearings."""
+    labels, reviewed = files
+    for file in files:
+        records = [json.loads(line) for line in file.read_text().splitlines()]
+        for record in records:
+            record.pop("group", None)
+            record["input"] = f"question {int(record['id']) // 4}"
+        file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    seen = []
+    out_of_fold = label_errors.out_of_fold
+
+    def watched(matrix, rows, **options):
+        seen.append(len(set(united_groups(rows))))
+        return out_of_fold(matrix, rows, **options)
+
+    monkeypatch.setattr(label_errors, "DEFAULT_BASE", str(bert))
+    monkeypatch.setattr(label_errors, "out_of_fold", watched)
+    assert main(words((labels, reviewed))[0]) == 0
+    assert seen == [60, 60]
 
 
 def test_what_people_reviewed_and_the_judge_did_not_label_is_told(files, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -189,6 +190,49 @@ def test_calls_come_as_fast_as_a_limit_lets_them_and_few_in_vain(judge, ledger, 
     assert time.monotonic() - started < 3 * 160 / 40
 
 
+def test_an_endpoint_that_comes_up_slowly_is_not_asked_slowly_for_ever(judge, ledger, server):
+    rows = [row("Paris [[retry-after 0.2 x5]]", id="r"), *capitals(20)]
+    started = time.monotonic()
+    done = label_rows(rows, CRITERION, judge(), ledger)
+    assert None not in labels(done)
+    assert 1 <= time.monotonic() - started < 6
+
+
+def test_refusals_with_no_answer_between_them_teach_no_pace():
+    def learned(refusals):
+        limit = pace.LearnedLimit()
+        for second in range(20):
+            limit.began(float(second), held=False)
+            limit.answered()
+        for second in range(20, 20 + refusals):
+            limit.began(float(second), held=True)
+            limit.refused(second + 0.1, 1.0)
+        return limit.interval
+
+    assert 0.5 < learned(1) < 2
+    assert learned(50) == learned(1)
+
+
+def test_a_silence_of_our_own_is_no_pace_of_the_endpoints():
+    limit = pace.LearnedLimit()
+    for call in range(20):
+        limit.began(call * 0.1, held=False)
+        limit.answered()
+    limit.began(300.0, held=False)
+    limit.refused(300.1, 1.0)
+    assert limit.interval < 0.25
+
+
+def test_a_refused_part_of_a_call_is_named_and_ends_the_job(judge, ledger, server):
+    server.behaviour.refusals = {
+        "min_max_tokens": (400, {"error": {"message": "Unknown parameter: 'min_max_tokens'."}})
+    }
+    settings = judge(extra_body={"min_max_tokens": 3})
+    with pytest.raises(JudgeError, match="refused min_max_tokens of --extra-body: HTTP 400"):
+        label_rows(capitals(3), CRITERION, settings, ledger)
+    assert server.behaviour.seen == 1
+
+
 def test_pace_and_concurrency_are_kept(judge, ledger, server):
     server.behaviour.delay = 0.05
     started = time.monotonic()
@@ -349,7 +393,7 @@ def test_what_is_paid_for_comes_home_when_the_endpoint_ends_the_job(judge, ledge
             ledger,
             on_progress=lambda progress: notes.append(progress.notes),
         )
-    assert "the judge can't go on: stopping after the calls on their way" in notes[-1]
+    assert re.search("HTTP 402.*: stopping after the calls on their way", notes[-1][-1])
     paid = server.behaviour.calls.total()
     assert 4 <= paid < 10
     done = label_rows([first, *slow], CRITERION, judge(), ledger)
@@ -376,7 +420,8 @@ def test_further_parts_of_a_call_are_sent_and_make_another_question(judge, ledge
     [
         ("reasoning_effort=low", "no JSON object, as"),
         ("[1]", "no JSON object, as"),
-        ('{"n": 3, "model": "other"}', "leave out model, n: other settings decide"),
+        ('{"seed": NaN}', "no JSON object, as"),
+        ('{"n": 3, "model": "other"}', "leave out model, n: the settings of model"),
     ],
 )
 def test_further_parts_that_will_not_do(judge, given, says):

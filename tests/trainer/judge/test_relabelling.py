@@ -116,11 +116,13 @@ def test_what_the_others_say_is_read_by_people_too():
     # Each sees a little of what is good, and whether it is long, which tells the judge's habit.
     matrix = np.column_stack([good + generator.normal(0, 0.7, 1000), long])
 
-    def say(rows):
+    def say(labels):
+        rows = [replace(row, label=label) for row, label in zip(judged, labels, strict=True)]
         return out_of_fold(matrix, rows, folds=5, seed=0)
 
     some = reviewed(people, 200)
-    once, twice = relabel(judged, some, say(judged)), relabel_by_others(judged, some, say)
+    once = relabel(judged, some, say([row.label for row in judged]))
+    twice = relabel_by_others(judged, some, say)
 
     def loss(found):
         return log_loss(good[200:], [row.label for row in found.rows[200:]])
@@ -133,8 +135,8 @@ def test_others_who_are_all_of_one_class_are_heard_once():
     people, judged, scores = world(400)
     calls = []
 
-    def say(rows):
-        calls.append(rows)
+    def say(labels):
+        calls.append(labels)
         if len(calls) > 1:
             raise DataError("bad rows are in 1 group, too few for 5 folds")
         return scores

@@ -314,6 +314,8 @@ def _flag(name: str) -> str:
 
 
 def _values(annotation: object) -> str:
+    if annotation == JudgeSettings.model_fields["extra_body"].annotation:
+        return "JSON"
     return "|".join(get_args(annotation)) if get_origin(annotation) is Literal else "VALUE"
 
 

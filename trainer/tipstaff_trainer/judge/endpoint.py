@@ -57,7 +57,8 @@ class Endpoint:
     Args:
         settings: Where it is, and how long to wait for it.
         stop: Once set, no call begins any more, and nobody waits for one to.
-        tell: Told when it seems to be down, as then nothing else is heard for a while.
+        tell: Told when it seems to be down, as then nothing else is heard for a while, and when it
+            wants calls to come more slowly.
 
     Attributes:
         dialect: What the endpoint turned out not to take.
@@ -72,6 +73,7 @@ class Endpoint:
         self.dialect = Dialect()
         self._tell = tell
         self._told = False
+        self._told_slowed = False
         self._settings = settings
         self._url = settings.base_url
         self._pace = Pace(settings.requests_per_minute, settings.patience, stop)
@@ -160,6 +162,7 @@ class Endpoint:
             except _WaitError as wait:
                 self._pace.left(probing)
                 self._pace.pause(wait.seconds, wait.why)
+                self._say_if_slowed(wait.why)
                 continue
             except BaseException:
                 self._pace.answered(probing)
@@ -198,6 +201,13 @@ class Endpoint:
             self._tell(
                 f"the endpoint doesn't answer ({why[:200]}); it is tried for "
                 f"{self._settings.patience:,.0f} s more"
+            )
+
+    def _say_if_slowed(self, why: str) -> None:
+        if self._pace.slowed and not self._told_slowed:
+            self._told_slowed = True
+            self._tell(
+                f"the endpoint asks to wait ({why[:200]}): calls are made as fast as it takes them"
             )
 
     def _check(self, response: aiohttp.ClientResponse, values: object) -> None:

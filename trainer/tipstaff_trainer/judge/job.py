@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import Event
 
+from tipstaff.errors import TipstaffError
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import BudgetError, JudgeError
 from tipstaff_trainer.judge.batch_files import (
@@ -68,7 +69,7 @@ class Job:
     ) -> None:
         self.stopped = ""
         self._out_of_money = ""
-        self._failure: JudgeError | None = None
+        self._failure: TipstaffError | None = None
         self._rows = rows
         self._settings = settings
         self._ledger = ledger
@@ -241,29 +242,27 @@ class Job:
         return plan("samples")
 
     async def _work(self, endpoint: Endpoint, plan: Plan, waiting: Iterator[Row]) -> None:
-        for row in waiting:
-            try:
-                settled = await self._settle(endpoint, plan, row)
-            except JudgeError as error:
-                # Raised here it would take the calls on their way with it, which are paid for.
-                self._fail(error)
-                return
-            if settled:
-                self._done += 1
-                self._on_settled(plan, row)
-                self._on_progress(self.progress())
-            if self._is_stopped():
-                return
-            # Rows that the ledger knows would else keep the others from their replies.
-            await asyncio.sleep(0)
+        try:
+            for row in waiting:
+                if await self._settle(endpoint, plan, row):
+                    self._done += 1
+                    self._on_settled(plan, row)
+                    self._on_progress(self.progress())
+                if self._is_stopped():
+                    return
+                # Rows that the ledger knows would else keep the others from their replies.
+                await asyncio.sleep(0)
+        except TipstaffError as error:
+            # Raised here it would take the calls on their way with it, which are paid for.
+            self._fail(error)
 
-    def _fail(self, error: JudgeError) -> None:
+    def _fail(self, error: TipstaffError) -> None:
         if self._failure is None:
             self._failure = error
             # Whoever only waits for a turn gives up.
             self._stop.set()
             if self._on_its_way:
-                self._tell("the judge can't go on: stopping after the calls on their way")
+                self._tell(f"{error}: stopping after the calls on their way")
 
     async def _settle(self, endpoint: Endpoint, plan: Plan, row: Row) -> bool:
         """Asks about a row until the ledger has what it wants; whether it has."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
 from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
-from tipstaff_trainer.judge.wire import parse_completion, request_body
+from tipstaff_trainer.judge.wire import parse_completion, refused_part, request_body
 
 
 async def ask(
@@ -18,7 +19,7 @@ async def ask(
 
     Raises:
         RefusedError: The endpoint won't reply to this question, or failed at it time and again.
-        JudgeError: It won't reply to any, or is down.
+        JudgeError: It won't reply to any, is down, or refused a part of `extra_body`.
         StoppedError: The job was stopped before the call.
     """
     while True:
@@ -30,6 +31,8 @@ async def ask(
                 lambda values: parse_completion(values, question),
             )
         except RefusedError as error:
+            if name := refused_part(settings.extra_body or {}, str(error), error.param):
+                raise JudgeError(f"the endpoint refused {name} of --extra-body: {error}") from None
             if not endpoint.dialect.learn(body, str(error), error.param):
                 endpoint.refused(error)
                 raise

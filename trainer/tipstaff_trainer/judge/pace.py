@@ -14,7 +14,9 @@ _FAULTS_TO_TRIP = 5
 _LONGEST_BACKOFF = 30.0
 _FIRST_BACKOFF = 0.5
 # With each answer calls may follow one another so much faster, as the limit may have been raised.
-_SPEED_UP = 0.98
+_SPEED_UP = 0.97
+# Of a while in which no call had to wait for its turn, no more seconds say anything about a limit.
+_IDLE = 1.0
 # While it waits, it looks this often, in seconds, whether it is to stop.
 _LOOK_UP = 0.2
 
@@ -32,6 +34,52 @@ def backoff(attempt: int) -> float:
     return random.uniform(0, min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(attempt, 60)))
 
 
+class LearnedLimit:
+    """How far apart calls are to begin, as an endpoint's requests to wait teach it.
+
+    Attributes:
+        interval: Seconds from one call to the next; 0 as long as nothing has been learned.
+    """
+
+    def __init__(self) -> None:
+        self.interval = 0.0
+        self._last_began = 0.0
+        self._answers = 0
+        # Of late: calls that began, and the seconds they took to.
+        self._begun = 0.0
+        self._seconds = 0.0
+        self._kept = (0.0, 0.0)
+
+    def began(self, now: float, *, held: bool) -> None:
+        """Notes that a call began, and whether it had to wait for its turn."""
+        if self._begun:
+            gap = now - self._last_began
+            self._seconds += gap if held else min(gap, _IDLE)
+        self._begun += 1
+        self._last_began = now
+
+    def answered(self) -> None:
+        """Notes an answer."""
+        self._answers += 1
+        self.interval *= _SPEED_UP
+
+    def refused(self, now: float, seconds: float) -> None:
+        """Learns from the first of several calls that were put off, for so many seconds.
+
+        Of the calls on their way beside it some will be, too. So what is learned is rather too
+        fast, which the next refusal tells; too slow would not be told by anything.
+        """
+        let_through = self._begun - 1
+        if self._answers and let_through >= 1:
+            waited = min(now - self._last_began, _IDLE) + seconds
+            self.interval = (self._seconds + waited) / let_through
+            # What is longer ago counts less, but a short while alone is no measure.
+            self._kept = let_through / 2, self._seconds / 2
+        # With nothing answered since the last time it isn't a matter of how fast.
+        self._begun, self._seconds = self._kept
+        self._answers = 0
+
+
 class Pace:
     """One for all calls of a job.
 
@@ -43,11 +91,7 @@ class Pace:
 
     def __init__(self, per_minute: float | None, patience: float, stop: Event) -> None:
         self._interval = 60 / per_minute if per_minute else 0.0
-        # What the endpoint's requests to wait have taught, in seconds between calls.
-        self._learned = 0.0
-        self._begun = 0.0
-        self._seconds = 0.0
-        self._counted_from = time.monotonic()
+        self._limit = LearnedLimit()
         self._patience = patience
         self._stop = stop
         self._next_slot = 0.0
@@ -82,16 +126,18 @@ class Pace:
             if not probing:
                 self._probe.release()
         # One after the other, each looking again at what has changed while it slept.
+        held = False
         try:
             while (wait := max(self._paused_until, self._next_slot) - time.monotonic()) > 0:
+                held = True
                 await self.rest(wait)
             self._check_stop()
         except BaseException:
             self.left(probing)
             raise
-        self._begun += 1
-        interval = max(self._interval, self._learned)
-        self._next_slot = max(self._next_slot, time.monotonic()) + interval
+        now = time.monotonic()
+        self._limit.began(now, held=held)
+        self._next_slot = max(self._next_slot, now) + max(self._interval, self._limit.interval)
         return probing
 
     async def rest(self, seconds: float) -> None:
@@ -104,6 +150,11 @@ class Pace:
         while (left := until - time.monotonic()) > 0:
             self._check_stop()
             await asyncio.sleep(min(_LOOK_UP, left))
+
+    @property
+    def slowed(self) -> bool:
+        """Whether calls follow one another more slowly than they were told to."""
+        return self._limit.interval > self._interval
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
@@ -132,20 +183,15 @@ class Pace:
                 "for is kept: run the command again later"
             )
         now = time.monotonic()
-        # Of the calls on their way with the one that is refused first some will be, too. So this is
-        # rather too fast, which the next refusal tells; too slow would not be told by anything.
-        if now >= self._paused_until and self._begun > 1:
-            self._seconds += now + seconds - self._counted_from
-            self._learned = self._seconds / (self._begun - 1)
-            # What is longer ago counts less, but a short while alone is no measure.
-            self._seconds, self._begun = self._seconds / 2, (self._begun - 1) / 2
-            self._counted_from = now + seconds
+        # Calls that were on their way with the one that is refused first say nothing new.
+        if now >= self._paused_until:
+            self._limit.refused(now, seconds)
         self._paused_until = max(self._paused_until, now + seconds)
 
     def answered(self, probing: bool) -> None:
         """Notes that the endpoint is up."""
         self._ever_answered = True
-        self._learned *= _SPEED_UP
+        self._limit.answered()
         self._faults = self._trials = 0
         self._failing.clear()
         self._failing_since = None

@@ -131,7 +131,7 @@ def relabel(
 def relabel_by_others(
     rows: Sequence[Row],
     reviewed: Mapping[str, Row],
-    say: Callable[[Sequence[Row]], Sequence[float]],
+    say: Callable[[Sequence[float]], Sequence[float]],
     *,
     seed: int = 0,
 ) -> Relabelled:
@@ -143,16 +143,16 @@ def relabel_by_others(
     Args:
         rows: As for `relabel`.
         reviewed: Likewise.
-        say: What the others say of each of some rows (`label_errors.OtherRows`).
+        say: What the others say of each row, by these labels (`label_errors.OtherRows.say`).
         seed: Of the folds.
 
     Raises:
         DataError: As `relabel` and `say` do.
     """
     check_reviewed(rows, reviewed)
-    first = relabel(rows, reviewed, say(rows), seed=seed)
+    first = relabel(rows, reviewed, say([row.label for row in rows]), seed=seed)
     try:
-        again = say(first.rows)
+        again = say([row.label for row in first.rows])
     except DataError:
         # Hardly a row of a class is left, as where nearly all are good.
         return first

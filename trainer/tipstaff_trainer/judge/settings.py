@@ -22,6 +22,10 @@ _OURS = frozenset(
 _NOT_IN_A_URL = re.compile(r"[\s?#]")
 
 
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
 class JudgeSettings(BaseModel):
     """Settings of one judge; flat and checked once."""
 
@@ -99,11 +103,14 @@ class JudgeSettings(BaseModel):
     def _is_an_object(cls, value: Any) -> Any:
         if isinstance(value, str):
             with suppress(ValueError):
-                value = json.loads(value)
+                value = json.loads(value, parse_constant=_no_number)
         if value is not None and not isinstance(value, dict):
             raise ValueError("""no JSON object, as '{"reasoning_effort": "low"}' is""")
         if ours := _OURS.intersection(value or ()):
-            raise ValueError(f"leave out {', '.join(sorted(ours))}: other settings decide on it")
+            raise ValueError(
+                f"leave out {', '.join(sorted(ours))}: the settings of model, kind of label, "
+                "samples, temperature and length decide on that"
+            )
         return value or None
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ providers speak it too, each without some part or other.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +107,15 @@ def request_body(
     if "logprobs" not in body:
         body.pop("top_logprobs", None)
     return body
+
+
+def refused_part(extra_body: Iterable[str], error: str, param: str | None) -> str | None:
+    """The part of a request's `extra_body` that a refusal names, if it does."""
+    named = (param or "").split(".")[0]
+    for name in extra_body:
+        if name == named or any(f"{quote}{name}{quote}" in error for quote in "'\"`"):
+            return name
+    return None
 
 
 def parse_completion(values: object, question: Question | None = None) -> list[Reply]:

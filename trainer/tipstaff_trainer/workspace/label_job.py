@@ -39,6 +39,7 @@ _WORDS_FOR_FLAGS = (
     (r"map a column to it \(--map .+?\)", "bring the file again with a column for it"),
     (r"in the environment \(see --api-key-env\)", "in the variable that the job names"),
     (r"run the command again", "go on with the job"),
+    (r" of --extra-body", ""),
     (r"--base-url", "the address"),
     (r"--judge-model", "the model's name"),
     (r"--max-reply-tokens", "limit of a reply"),
