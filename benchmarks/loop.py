@@ -93,6 +93,10 @@ class World:
         """What the names begin with of the files that keep what the others say."""
         return f"others-{text_hash([self.settings.base, fingerprint(self.judged)])}-{self.seed}"
 
+    def others_heard(self) -> bool:
+        """Whether all that they say is kept: `relabel` hears them twice."""
+        return len(list(self.cache.glob(f"{self.others_files}-*.npy"))) > 1
+
     def others_say(self, labels: Sequence[float]) -> list[float]:
         """Of each, by these labels."""
         file = self.cache / f"{self.others_files}-{text_hash([repr(labels)])}.npy"
@@ -181,9 +185,7 @@ def seconds_to_train(world: World, arm: str) -> float:
     if arm == "queue":
         folds = [experiment for _, experiment in _folds(world)]
         missing = [each for each in folds if not is_kept(each, world.cache)]
-    # They are heard twice.
-    heard = len(list(world.cache.glob(f"{world.others_files}-*.npy"))) > 1
-    if missing or (arm == "relabel" and not heard):
+    if missing or (arm == "relabel" and not world.others_heard()):
         # What the rows will be isn't known yet; how many there are is.
         missing.append(_experiment(world, world.judged))
     else:

@@ -106,16 +106,18 @@ class OtherRows:
         self._folds = folds
         self._seed = seed
 
-    def say(self, labels: Sequence[float]) -> list[float]:
+    def say(self, labels: Sequence[float] | None = None) -> list[float]:
         """Of each, in their order.
 
         Args:
-            labels: One for each row, perhaps others than it has.
+            labels: One for each row, in place of those that they have.
 
         Raises:
             DataError: By these labels, a class is in fewer groups than there are folds.
         """
-        rows = [replace(row, label=label) for row, label in zip(self._rows, labels, strict=True)]
+        rows = self._rows
+        if labels is not None:
+            rows = [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
         found = out_of_fold(self._features, rows, folds=self._folds, seed=self._seed)
         return [float(probability) for probability in found]
 
@@ -124,7 +126,7 @@ def out_of_fold_scores(
     rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
 ) -> list[float]:
     """What the other rows say of each, by the labels they have; see `OtherRows`."""
-    return OtherRows(rows, base, folds=folds, seed=seed).say([row.label for row in rows])
+    return OtherRows(rows, base, folds=folds, seed=seed).say()
 
 
 def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:

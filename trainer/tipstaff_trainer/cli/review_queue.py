@@ -87,9 +87,7 @@ def run(args: argparse.Namespace) -> int:
         rank_by=args.rank_by,
         judges=judges,
         scores=scores,
-        out_of_fold=others(data.rows).say([row.label for row in data.rows])
-        if args.out_of_fold
-        else None,
+        out_of_fold=others(data.rows).say() if args.out_of_fold else None,
         seed=args.seed,
     )
     if not queue:

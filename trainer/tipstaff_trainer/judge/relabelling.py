@@ -149,7 +149,6 @@ def relabel_by_others(
     Raises:
         DataError: As `relabel` and `say` do.
     """
-    check_reviewed(rows, reviewed)
     first = relabel(rows, reviewed, say([row.label for row in rows]), seed=seed)
     try:
         again = say([row.label for row in first.rows])
