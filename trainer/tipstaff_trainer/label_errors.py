@@ -30,6 +30,8 @@ from tipstaff_trainer.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+# Half the memory, which thousands of columns for each row take; probabilities are the same to 1e-6.
+Features = npt.NDArray[np.float32]
 # Of the two kinds of features, so that neither drowns the other; chosen on flipped labels.
 _BLOCK_SCALE = 10**0.5
 _REGULARISATION = 0.1
@@ -129,7 +131,7 @@ def out_of_fold_scores(
     return OtherRows(rows, base, folds=folds, seed=seed).say()
 
 
-def out_of_fold(matrix: Floats, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:
+def out_of_fold(matrix: Features, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:
     """For each row the probability that it is good, by a classifier that saw nothing of its group.
 
     A label between 0 and 1 counts as both, each with its share.
@@ -207,7 +209,7 @@ def likely_errors(labels: Floats, probabilities: Floats) -> Bools:
     return found
 
 
-def features(interactions: Sequence[Interaction], base: Base) -> Floats:
+def features(interactions: Sequence[Interaction], base: Base) -> Features:
     """What the classifier sees of each interaction, shape (n, d).
 
     The embeddings of the texts with their differences and products (Conneau et al. 2017,
@@ -270,9 +272,9 @@ def _distinct(text: str) -> frozenset[str]:
     return frozenset(word for word, _, _ in words_of(text))
 
 
-def _scaled(block: npt.NDArray[np.floating]) -> Floats:
+def _scaled(block: npt.NDArray[np.floating]) -> Features:
     """Columns of mean 0 and like spread, scaled so that the block's size does not count."""
     spread = block.std(axis=0)
     scaled = (block - block.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    found: Floats = scaled * _BLOCK_SCALE / block.shape[1] ** 0.5
+    found: Features = (scaled * _BLOCK_SCALE / block.shape[1] ** 0.5).astype(np.float32)
     return found

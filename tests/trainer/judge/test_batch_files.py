@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -40,6 +41,18 @@ def test_many_questions_are_many_files(settings, ledger, server, monkeypatch):
     done = label_rows(capitals(10), CRITERION, settings(), ledger, batch=True)
     assert None not in labels(done)
     assert len(server.behaviour.batches) == 3
+
+
+def test_further_parts_of_a_call_are_on_each_line(settings, ledger, server):
+    server.behaviour.keep_bodies = True
+    further = {"reasoning_effort": "low"}
+    done = label_rows(capitals(4), CRITERION, settings(extra_body=further), ledger, batch=True)
+    assert labels(done) == [1, 0] * 2
+    (batch,) = server.behaviour.batches.values()
+    lines = server.behaviour.files[batch["input_file_id"]].splitlines()
+    bodies = server.behaviour.bodies + [json.loads(line)["body"] for line in lines]
+    assert len(bodies) == 4
+    assert all(body["reasoning_effort"] == "low" for body in bodies)
 
 
 def test_soft_labels_by_batch(judge, ledger, server):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -63,9 +62,6 @@ def postgres():
     tool = str(found[-1]) if found else require("pg_ctl")
     # Not in pytest's own folder, which is closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="tipstaff-postgres-"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     user: dict[str, object] = {}
     if os.geteuid() == 0:
         user = {"user": "postgres", "group": "postgres"}
@@ -81,7 +77,8 @@ def postgres():
         )
 
     ctl("init", "-o", "--auth=trust --username=tipstaff --no-sync")
-    ctl("start", "-l", "log", "-o", f"-p {port} -k {folder} -h 127.0.0.1 -F")
-    yield f"postgresql://tipstaff@127.0.0.1:{port}/postgres"
+    ctl("start", "-l", "log", "-o", f"-k {folder} -h '' -F")
+    # By a socket of its own, as a port that was free a moment ago may be another worker's by now.
+    yield f"postgresql://tipstaff@/postgres?host={folder}"
     ctl("stop", "-m", "immediate")
     shutil.rmtree(folder)

@@ -314,9 +314,9 @@ def _flag(name: str) -> str:
 
 
 def _values(annotation: object) -> str:
-    if annotation == JudgeSettings.model_fields["extra_body"].annotation:
-        return "JSON"
-    return "|".join(get_args(annotation)) if get_origin(annotation) is Literal else "VALUE"
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation))
+    return "JSON" if any(get_origin(kind) is dict for kind in get_args(annotation)) else "VALUE"
 
 
 def _shots(text: str) -> int:

@@ -111,6 +111,8 @@ def _report(before: tuple[Row, ...], found: Relabelled, out: Path) -> None:
         f"relabelled: {sum(not _by_people(row) for row in found.rows)} rows, {changed} changed side"
     )
     print(found.worth)
+    if found.note:
+        print(f"note: {found.note}", file=sys.stderr)
     if found.warning:
         print(f"warning: {found.warning}", file=sys.stderr)
     print(f"rows: {out}")

@@ -49,6 +49,7 @@ class Relabelled:
         loss_by_verdict: Of people's labels, by the judge's label alone: log loss in nats, each
             drawn row by a model that was fitted to others.
         loss: The same, by all that the labels are read by.
+        note: What a person should know of the second opinion; empty where there is nothing.
     """
 
     rows: list[Row]
@@ -57,6 +58,7 @@ class Relabelled:
     overruled: int
     loss_by_verdict: float
     loss: float
+    note: str = ""
 
     @property
     def worth(self) -> str:
@@ -152,9 +154,10 @@ def relabel_by_others(
     first = relabel(rows, reviewed, say([row.label for row in rows]), seed=seed)
     try:
         again = say([row.label for row in first.rows])
-    except DataError:
+    except DataError as error:
         # Hardly a row of a class is left, as where nearly all are good.
-        return first
+        note = f"the other rows were heard once, by the judge's labels; by these labels, {error}"
+        return replace(first, note=note)
     return relabel(rows, reviewed, again, seed=seed)
 
 

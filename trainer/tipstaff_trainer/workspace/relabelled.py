@@ -47,6 +47,8 @@ def relabelled(stored: Sequence[StoredRow]) -> list[Row]:
         flush=True,
     )
     print(found.worth, flush=True)
+    if found.note:
+        print(f"note: {found.note}", flush=True)
     if found.warning:
         print(f"warning: {found.warning}", flush=True)
     return found.rows
