@@ -144,5 +144,5 @@ def test_others_who_are_all_of_one_class_are_heard_once():
     some = reviewed(people, 200)
     found = relabel_by_others(judged, some, say)
     assert replace(found, note="") == relabel(judged, some, scores)
-    assert "heard once, by the judge's labels; by these labels, bad rows are in 1" in found.note
+    assert "heard once only: by the labels that came of it, bad rows are in 1" in found.note
     assert len(calls) == 2

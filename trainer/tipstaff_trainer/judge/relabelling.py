@@ -156,7 +156,7 @@ def relabel_by_others(
         again = say([row.label for row in first.rows])
     except DataError as error:
         # Hardly a row of a class is left, as where nearly all are good.
-        note = f"the other rows were heard once, by the judge's labels; by these labels, {error}"
+        note = f"the other rows were heard once only: by the labels that came of it, {error}"
         return replace(first, note=note)
     return relabel(rows, reviewed, again, seed=seed)
 
