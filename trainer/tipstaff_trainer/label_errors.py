@@ -30,7 +30,7 @@ from tipstaff_trainer.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-# Half the memory, which thousands of columns for each row take; probabilities are the same to 1e-6.
+# Half the memory, which thousands of columns a row take; probabilities differ by less than 1e-4.
 Features = npt.NDArray[np.float32]
 # Of the two kinds of features, so that neither drowns the other; chosen on flipped labels.
 _BLOCK_SCALE = 10**0.5
