@@ -220,7 +220,7 @@ def main() -> None:
     rows = read_rows(args.pool, label_source="human").rows
     manifest = read_manifest(args.bundle)
     if SEEN_FILE in manifest.checksums:
-        rows = unseen(rows, (args.bundle / SEEN_FILE).read_bytes())
+        rows = unseen(rows, (args.bundle / SEEN_FILE).read_bytes(), manifest.fields)
     pool = scored_pool(args.bundle, rows)
     for size in args.rows:
         measure(pool, promise, rows=size, draws=args.draws, seed=args.seed)

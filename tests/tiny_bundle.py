@@ -19,6 +19,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import write_manifest
 from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
 from tipstaff_server.evaluator.manifest import (
+    SEEN_FILE,
     BaseEncoder,
     Encoding,
     GoldenInteraction,
@@ -60,6 +61,7 @@ def make_bundle(
     golden_shift: float = 0.0,
     cases: tuple[Case, ...] | None = None,
     ood: OodMeter | None = None,
+    seen: bytes | None = None,
 ) -> Path:
     """Writes a bundle into folder `path`.
 
@@ -78,6 +80,7 @@ def make_bundle(
         ood: What tells unlike interactions.
         golden_shift: Added to the golden scores, to make them come out otherwise.
         cases: Named cases; None to say nothing of cases.
+        seen: Hashes of the training rows; None for a bundle that doesn't know them.
     """
     path.mkdir(parents=True, exist_ok=True)
     graph_file = f"model.{precision}.onnx"
@@ -88,6 +91,9 @@ def make_bundle(
     if cases is not None:
         (path / CASES_FILE).write_bytes(CASES.dump_json(cases))
         files.append(CASES_FILE)
+    if seen is not None:
+        (path / SEEN_FILE).write_bytes(seen)
+        files.append(SEEN_FILE)
     if ood is not None:
         files.append("ood.npz")
         (path / "ood.npz").write_bytes(ood.to_bytes())

@@ -64,7 +64,7 @@ def test_the_manifest_says_what_was_done(trained):
     assert manifest.training.settings["epochs"] == 2
     assert all(graph.ood.n == 20 for graph in manifest.graphs)
     rows, seen = tiny_rows(120), Bundle.open(trained).read(SEEN_FILE)
-    assert not unseen(rows[:100], seen)
+    assert not unseen(rows[:100], seen, ALL)
     assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp16/cpu", "fp32/cpu"]
     assert [graph.parity.n for graph in manifest.graphs] == [120, 120, 120]
     assert manifest.metrics["test"]["n"] == 20

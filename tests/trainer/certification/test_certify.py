@@ -17,12 +17,13 @@ from tipstaff.cli import main
 from tipstaff.types import Reason, Verdict
 from tipstaff_server import repository
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
-from tipstaff_server.evaluator.manifest import SEEN_FILE, Policy
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.manifest import Policy
 from tipstaff_trainer.certification.certify import certify, pass_scores, write_certified
 from tipstaff_trainer.certification.eligible import eligible_rows, one_of_each_group
 from tipstaff_trainer.certification.promise import Promise
 from tipstaff_trainer.data import Row, seen_bytes
+from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.measure import rulings
 from tipstaff_trainer.report.learning import learning_curves
@@ -165,11 +166,7 @@ def test_one_row_of_each_group_counts_whatever_its_order_label_or_text(rows):
 
 
 def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, tmp_path):
-    trained = make_bundle(tmp_path / "trained")
-    manifest = Bundle.open(trained).manifest
-    (trained / SEEN_FILE).write_bytes(seen_bytes(rows[:20]))
-    checksums = manifest.checksums | {SEEN_FILE: sha256_of(trained / SEEN_FILE)}
-    write_manifest(trained, manifest.model_copy(update={"checksums": checksums}))
+    trained = make_bundle(tmp_path / "trained", seen=seen_bytes(rows[:20]))
     bundle = Bundle.open(trained)
 
     # Known by their texts though renamed, by their group though reworded, and by their input
@@ -191,6 +188,17 @@ def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, 
     written = write_certified(bundle, "fp32", found.policy, tmp_path / "certified")
     assert found.policy.certificate.unseen_checked is True
     assert "nobody checked" not in (written.path / "card.md").read_text()
+
+
+def test_they_are_known_whatever_other_fields_an_audit_has(rows, tmp_path):
+    as_read = [replace(row, interaction=narrow(row.interaction, ["output"])) for row in rows[:20]]
+    bundle = make_bundle(tmp_path / "b", order=("output",), seen=seen_bytes(as_read))
+    audited = [replace(row, id=f"audit {row.id}", group=f"audit {row.group}") for row in rows[:20]]
+    known = {row.interaction.output for row in audited}
+    new = [row for row in rows[20:] if row.interaction.output not in known]
+    chosen, notes = eligible_rows([*audited, *new], Bundle.open(bundle))
+    assert [row.id for row in chosen] == [row.id for row in new]
+    assert "trained on them (20 by their texts)" in notes[0]
 
 
 def test_a_machine_that_scores_otherwise_can_not_certify(rows, tmp_path):

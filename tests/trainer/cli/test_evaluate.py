@@ -10,6 +10,7 @@ from tiny_bundle import make_bundle
 from tipstaff.cli import main
 from tipstaff_server import repository
 from tipstaff_server.evaluator.cases import Case
+from tipstaff_trainer.data import read_rows, seen_bytes
 
 PARIS = {"input": "capital of france", "output": "paris", "ground_truth": "paris"}
 
@@ -34,6 +35,23 @@ def data(tmp_path):
 
 def evaluate(*words):
     return main(["evaluate", *map(str, words)])
+
+
+def test_rows_that_it_was_trained_on_are_told(data, tmp_path, capsys):
+    # By an evaluator that reads no input, and of the rows in Paris those about France.
+    rows = read_rows(data, columns=("output", "ground_truth")).rows
+    some = [row for row in rows if row.interaction.output == "london"][:1]
+    order = ("output", "ground_truth")
+    trained = make_bundle(tmp_path / "b", order=order, seen=seen_bytes(some))
+    other = make_bundle(tmp_path / "other", order=order)
+    said = "7 of 15 rows were trained on or belong with rows that were (5 have their texts)"
+    assert evaluate(trained, data, "--out", tmp_path / "out") == 0
+    assert said in capsys.readouterr().err
+    assert said in (tmp_path / "out" / "index.html").read_text()
+    main(["compare", str(other), str(trained), str(data)])
+    assert f"warning: {trained}: {said}" in capsys.readouterr().err
+    assert evaluate(other, data) == 0
+    assert "trained on or" not in capsys.readouterr().err
 
 
 def test_a_report_is_written_beside_what_is_printed(data, tmp_path, capsys, monkeypatch):

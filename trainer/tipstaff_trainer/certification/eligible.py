@@ -36,7 +36,7 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
         )
     new = drawn
     if knows_training_rows(bundle):
-        hits = seen_by(drawn, bundle.read(SEEN_FILE))
+        hits = seen_by(drawn, bundle.read(SEEN_FILE), bundle.manifest.fields)
         new = [row for row, hit in zip(drawn, hits, strict=True) if not hit.any()]
         if len(new) < len(drawn):
             notes.append(

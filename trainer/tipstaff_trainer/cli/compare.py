@@ -16,6 +16,7 @@ from tipstaff_trainer.cli.data_arguments import (
     add_data_arguments,
     check_exists,
     read_data,
+    training_rows,
 )
 
 if TYPE_CHECKING:
@@ -50,13 +51,15 @@ def run(args: argparse.Namespace) -> int:
     """Scores the rows by both and prints what changed.
 
     Returns:
-        0, or 1 when the second is a regression: significantly worse, or a named case is lost.
+        0, or 1 when the second is a regression: significantly worse, lets more bad rows
+            pass or stops more good ones, or a named case is lost.
     """
     for path in (args.data, args.cases):
         if path is not None:
             check_exists(path)
 
     from tipstaff_server.evaluator import Evaluator
+    from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import run_cases
     from tipstaff_trainer.report.comparison import compare, side
     from tipstaff_trainer.report.comparison_page import JSON_FILE, write_comparison
@@ -78,6 +81,10 @@ def run(args: argparse.Namespace) -> int:
         text
         for evaluator, rows in zip((first, second), scored, strict=True)
         for text in (*absent_fields(evaluator.manifest, data), *doubts(rows))
+    ] + [
+        f"{folder}: {text}"
+        for folder in folders
+        for text in training_rows(Bundle.open(folder), data)
     ]
     for warning in (*data.warnings, *dict.fromkeys(found_out)):
         print(f"warning: {warning}", file=sys.stderr)
@@ -133,9 +140,16 @@ def _lines(found: Comparison) -> Iterator[str]:
     ):
         values = (_shown(part.metrics[key]) for part in (found.first, found.second))
         yield f"{name:<14} {' '.join(values)}   {_signed(difference)}".rstrip()
+    both = found.first.overall, found.second.overall
+    for name, shares in (
+        ("bad rows pass", [part.false_pass for part in both]),
+        ("good blocked", [part.false_block for part in both]),
+    ):
+        values = (_shown(None if each is None else each.value) for each in shares)
+        yield f"{name:<14} {' '.join(values)}"
     yield (
-        f"{len(found.better)} rows better, {len(found.worse)} worse (McNemar's exact test: "
-        f"p = {found.p:.2g}); Cohen's kappa of the two {_shown(found.kappa).strip()}"
+        f"{len(found.better)} rows better, {len(found.worse)} worse (McNemar's exact test by "
+        f"groups: p = {found.p:.2g}); Cohen's kappa of the two {_shown(found.kappa).strip()}"
     )
     if found.cases:
         yield f"named cases: {len(found.won)} won, {len(found.lost)} lost of {found.cases}"

@@ -17,10 +17,12 @@ from tipstaff_trainer.cli.data_arguments import (
     add_data_arguments,
     check_exists,
     read_data,
+    training_rows,
 )
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator import Evaluator
+    from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import Outcome
     from tipstaff_trainer.data import Data
     from tipstaff_trainer.report.metrics import Metrics
@@ -94,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_server.evaluator.cases import bundle_cases, failures, run_cases
     from tipstaff_trainer.cases import attach_cases, read_cases
 
-    cases = read_cases(args.cases) if args.cases else bundle_cases(Bundle.open(args.bundle)) or ()
+    bundle = Bundle.open(args.bundle)
+    cases = read_cases(args.cases) if args.cases else bundle_cases(bundle) or ()
     if args.data is None and not cases:
         raise UsageError("give DATA to measure on, --cases FILE to run, or both")
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
@@ -104,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     if args.attach:
         attach_cases(args.bundle, cases)
     if args.data:
-        _evaluate(args, evaluator, outcomes)
+        _evaluate(args, bundle, evaluator, outcomes)
     failed = failures(outcomes)
     if outcomes:
         # Beside one JSON object there is nothing else on standard output.
@@ -130,7 +133,9 @@ def _check(args: argparse.Namespace) -> None:
             raise UsageError(f"--{flag.replace('_', '-')}: is for the report, so give --out FOLDER")
 
 
-def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Outcome]) -> None:
+def _evaluate(
+    args: argparse.Namespace, bundle: Bundle, evaluator: Evaluator, cases: Sequence[Outcome]
+) -> None:
     from tipstaff_trainer.report.contents import doubts
     from tipstaff_trainer.report.metrics import classification_metrics
     from tipstaff_trainer.report.page import check_folder
@@ -145,6 +150,7 @@ def _evaluate(args: argparse.Namespace, evaluator: Evaluator, cases: Sequence[Ou
     warnings = [
         *data.warnings,
         *absent_fields(evaluator.manifest, data),
+        *training_rows(bundle, data),
         *doubts(scored),
         *gaps(cheap),
     ]

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from tipstaff.types import Field
 from tipstaff_trainer.data.groups import derive_groups, folded_texts
-from tipstaff_trainer.data.rows import Row
+from tipstaff_trainer.data.rows import Row, narrow
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -46,19 +47,27 @@ def seen_bytes(rows: Sequence[Row]) -> bytes:
     return file.getvalue()
 
 
-def seen_by(rows: Sequence[Row], seen: bytes) -> npt.NDArray[np.bool_]:
+def seen_by(rows: Sequence[Row], seen: bytes, fields: Sequence[Field]) -> npt.NDArray[np.bool_]:
     """By what each row is known from before: its texts, its group, the group it would be given.
+
+    Args:
+        rows: With whatever fields they have.
+        seen: Of the rows from before (`seen_bytes`).
+        fields: That those rows had, which are those that the evaluator reads. By the others a row
+            would look new that isn't.
 
     Returns:
         Shape (n, 3).
     """
     known: Hashes = np.load(io.BytesIO(seen), allow_pickle=False)
-    return np.asarray(np.isin(row_hashes(rows), known))
+    as_read = [replace(row, interaction=narrow(row.interaction, fields)) for row in rows]
+    return np.asarray(np.isin(row_hashes(as_read), known))
 
 
-def unseen(rows: Sequence[Row], seen: bytes) -> list[Row]:
-    """The rows that share neither texts nor group with those that `seen_bytes` was given."""
-    return [row for row, hit in zip(rows, seen_by(rows, seen), strict=True) if not hit.any()]
+def unseen(rows: Sequence[Row], seen: bytes, fields: Sequence[Field]) -> list[Row]:
+    """The rows that share neither texts nor group with those before; arguments as of `seen_by`."""
+    hits = seen_by(rows, seen, fields)
+    return [row for row, hit in zip(rows, hits, strict=True) if not hit.any()]
 
 
 def _hash(parts: Sequence[str]) -> int:
