@@ -178,7 +178,6 @@ def _check_folds(rows: Sequence[Row], folds: int) -> None:
             raise DataError(
                 f"{name} rows are in {found} group{'' if found == 1 else 's'}, too few for {folds} "
                 "folds: label rows of other groups"
-                + (", or take fewer folds (label-errors --folds)" if found > 1 else "")
             )
 
 

@@ -41,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the list goes, the most suspicious first: .csv or .jsonl",
     )
     parser.add_argument(
-        "--folds", type=_folds, default=5, metavar="N", help="parts to look at in turn (default: 5)"
+        "--folds",
+        type=_folds,
+        default=5,
+        metavar="N",
+        help="parts to look at in turn; fewer where a class is in few groups (default: 5)",
     )
     parser.add_argument(
         "--base",
