@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from tiny_bundle import make_bundle
 
 from tipstaff import Verdict
@@ -36,12 +38,39 @@ def outcome(name, *, met):
     return Outcome(case, Verdict.PASS if met else Verdict.BLOCK, 0.5)
 
 
+def p_of(better, worse, groups=None):
+    rows = np.arange(better + worse)
+    return mcnemar(rows < better, rows >= better, rows if groups is None else np.array(groups))
+
+
 def test_mcnemars_exact_test():
     # By hand: two-sided binomial tails at one half.
-    assert mcnemar(1, 9) == pytest.approx(2 * (1 + 10) / 2**10)
-    assert mcnemar(9, 1) == mcnemar(1, 9)
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(5, 5) == 1.0
+    assert p_of(1, 9) == pytest.approx(2 * (1 + 10) / 2**10)
+    assert p_of(9, 1) == p_of(1, 9)
+    assert p_of(0, 0) == 1.0
+    assert p_of(5, 5) == pytest.approx(1)
+    assert p_of(900, 1100) == pytest.approx(binomtest(900, 2000).pvalue)
+
+
+def test_rows_of_a_group_are_no_independent_evidence_against_an_evaluator():
+    # One group that is worse throughout could as well have been better throughout.
+    assert p_of(0, 8, [0] * 8) == 1.0
+    # Every way of turning round the balances of five groups, one by one.
+    better, worse = np.array([0, 0, 1, 0, 0, 0, 0, 1]) > 0, np.array([1, 1, 0, 1, 1, 1, 0, 0]) > 0
+    groups = np.array([0, 0, 1, 1, 2, 3, 4, 4])
+    balances = np.array([-2, 0, -1, -1, 1])
+    turned = [abs(np.dot(signs, balances)) for signs in product((1, -1), repeat=5)]
+    assert mcnemar(better, worse, groups) == pytest.approx(np.mean(np.array(turned) >= 3))
+
+
+def test_the_gate_asks_no_more_of_rows_in_groups_than_they_can_tell(comparison):
+    # Five groups of four that turn worse as one: independent, these would be far beyond chance.
+    labels = np.ones(40)
+    first, second = np.full(40, 0.8), np.where(np.arange(40) < 20, 0.3, 0.8)
+    assert comparison(labels, first, second).p < 1e-5
+    found = comparison(labels, first, second, groups=np.arange(40) // 4)
+    assert found.p == pytest.approx(2 / 2**5)
+    assert found.regressions == ()
 
 
 def test_what_got_better_and_worse_row_by_row(comparison):
@@ -74,12 +103,30 @@ def test_a_much_worse_one_is_a_regression_and_the_other_way_round_it_is_better(c
     good = np.clip(labels * 0.6 + random.random(200) * 0.4, 0, 1)
     noise = random.random(200)
     found = comparison(labels, good, noise)
-    assert len(found.regressions) == 2
-    assert "which is no chance" in found.regressions[0]
-    assert "AUROC is lower by" in found.regressions[1]
+    whys = ("which is no chance", "bad rows, where", "good rows, where", "AUROC is lower by")
+    assert all(why in said for why, said in zip(whys, found.regressions, strict=True))
     back = comparison(labels, noise, good)
     assert back.regressions == ()
     assert "The second is better" in in_words(back)
+
+
+def test_another_cut_of_the_same_scores_is_a_regression_where_more_goes_wrong(
+    evaluator, make_scored
+):
+    labels, scores = [1, 0] * 20, [0.9, 0.3, 0.4, 0.1] * 10
+    strict, lax, harsh = (make_scored(labels, scores, cut=cut) for cut in (0.35, 0.2, 0.5))
+
+    def regressions(one, other):
+        sides = tuple(side(evaluator, rows, bundle="b") for rows in (one, other))
+        return compare(sides, (one, other), data="rows.jsonl").regressions
+
+    assert regressions(strict, lax) == (
+        "passes 10 of 20 bad rows, where the first passes 0 (p = 0.002)",
+    )
+    assert regressions(strict, harsh) == (
+        "blocks 10 of 20 good rows, where the first blocks 0 (p = 0.002)",
+    )
+    assert regressions(lax, strict) == regressions(harsh, strict) == ()
 
 
 def test_a_little_worse_is_chance(comparison):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import binomtest
+from scipy.stats import binom
 from sklearn.metrics import cohen_kappa_score
 
 from tipstaff.types import Verdict
@@ -19,7 +19,7 @@ from tipstaff_trainer.report.contents import CaseOutcome, case_outcome
 from tipstaff_trainer.report.intervals import Interval
 from tipstaff_trainer.report.latency import Latency
 from tipstaff_trainer.report.metrics import Metrics, classification_metrics
-from tipstaff_trainer.report.scored import Bools, ScoredRows
+from tipstaff_trainer.report.scored import Bools, Ints, ScoredRows
 from tipstaff_trainer.report.slices import Slice, measure
 
 SIGNIFICANT = 0.05
@@ -77,7 +77,8 @@ class ChangedCase(_Part):
 class Comparison(_Part):
     """The second evaluator against the first.
 
-    Decisions are taken at 0.5 of the score, as in the metrics.
+    Decisions are taken at 0.5 of the score, as in the metrics; what the policies make of the scores
+    is in the verdicts and in the sides' false PASSes and BLOCKs.
 
     Attributes:
         first: As a rule the one that serves now.
@@ -89,9 +90,8 @@ class Comparison(_Part):
         both_wrong: Rows that neither does.
         better: Rows that only the second decides right, the largest change first.
         worse: Rows that only the first decides right, likewise.
-        p: Of McNemar's exact test: how probable so uneven a count of better and worse is where
-            neither is the better evaluator (McNemar 1947; exact, as in Agresti 2013, "Categorical
-            Data Analysis", section 11.1). Rows of one group make it look more certain than it is.
+        p: Of McNemar's exact test by groups (`mcnemar`): how probable so uneven a count of better
+            and worse is where neither is the better evaluator.
         kappa: Cohen's κ between the two's decisions (Cohen 1960): 1 for the same, 0 for agreement
             by chance; None where it isn't defined.
         accuracy_difference: The second's less the first's, by a bootstrap over groups.
@@ -158,7 +158,7 @@ def compare(
     decisions = [part.scores >= 0.5 for part in scored]
     right = [decision == first.good for decision in decisions]
     better, worse = right[1] & ~right[0], right[0] & ~right[1]
-    p = mcnemar(int(better.sum()), int(worse.sum()))
+    p = mcnemar(better, worse, first.groups)
     auroc_difference = intervals.auroc_difference(
         first.good, first.scores, second.scores, first.groups
     )
@@ -194,28 +194,69 @@ def compare(
         cases=len(cases[0]),
         won=tuple(case for case in changed if case.second.met),
         lost=lost,
-        regressions=tuple(_regressions(better, worse, p, auroc_difference, lost)),
+        regressions=(
+            *_worse_decisions(better, worse, p),
+            *_worse_verdicts(first, second),
+            *_regressions(auroc_difference, lost),
+        ),
     )
 
 
-def mcnemar(better: int, worse: int) -> float:
-    """Two-sided p of McNemar's exact test."""
-    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+def mcnemar(better: Bools, worse: Bools, groups: Ints) -> float:
+    """Two-sided p of McNemar's exact test, where the rows of a group stand or fall together.
+
+    Where neither evaluator is the better one, the two could change places in any group, so that a
+    group's balance of better and worse rows is as likely to be turned round. This is the exact
+    distribution of the sum over groups of either sign (a randomisation test, as in Edgington &
+    Onghena 2007, "Randomization Tests"); with groups of one row it is McNemar's test (McNemar 1947;
+    exact, as in Agresti 2013, "Categorical Data Analysis", section 11.1).
+
+    Args:
+        better: Shape (n,).
+        worse: Shape (n,), true for none of the same rows.
+        groups: A number from 0 for each row, shape (n,).
+    """
+    balance = np.bincount(groups, weights=better.astype(int) - worse.astype(int)).astype(int)
+    reach = int(np.abs(balance).sum())
+    # The probabilities of the sums -reach, 1 - reach, …, reach.
+    sums = np.ones(1)
+    sizes, counts = np.unique(np.abs(balance[balance != 0]), return_counts=True)
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        of_this_size = np.zeros(2 * size * count + 1)
+        of_this_size[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        sums = np.convolve(sums, of_this_size)
+    as_uneven = np.abs(np.arange(-reach, reach + 1)) >= abs(balance.sum())
+    return min(1.0, float(sums[as_uneven].sum()))
 
 
-def _regressions(
-    better: Bools,
-    worse: Bools,
-    p: float,
-    auroc_difference: Interval | None,
-    lost: Sequence[ChangedCase],
-) -> list[str]:
+def _worse_decisions(better: Bools, worse: Bools, p: float) -> list[str]:
+    if worse.sum() <= better.sum() or p >= SIGNIFICANT:
+        return []
+    return [
+        f"worse on {worse.sum()} rows and better on {better.sum()}, which is no chance "
+        f"(p = {p:.2g})"
+    ]
+
+
+def _worse_verdicts(first: ScoredRows, second: ScoredRows) -> list[str]:
+    """What the policies let through or stop: the same scores may be cut elsewhere."""
     found = []
-    if worse.sum() > better.sum() and p < SIGNIFICANT:
-        found.append(
-            f"worse on {worse.sum()} rows and better on {better.sum()}, which is no chance "
-            f"(p = {p:.2g})"
-        )
+    for verdict, wrong, does, rows in (
+        (Verdict.PASS, ~first.good, "passes", "bad"),
+        (Verdict.BLOCK, first.good, "blocks", "good"),
+    ):
+        before, now = (part.verdict_is(verdict) & wrong for part in (first, second))
+        p = mcnemar(before & ~now, now & ~before, first.groups)
+        if now.sum() > before.sum() and p < SIGNIFICANT:
+            found.append(
+                f"{does} {now.sum()} of {wrong.sum()} {rows} rows, where the first {does} "
+                f"{before.sum()} (p = {p:.2g})"
+            )
+    return found
+
+
+def _regressions(auroc_difference: Interval | None, lost: Sequence[ChangedCase]) -> list[str]:
+    found = []
     if auroc_difference is not None and auroc_difference.high < 0:
         found.append(
             f"AUROC is lower by {-auroc_difference.value:.3f} ({-auroc_difference.high:.3f} to "
