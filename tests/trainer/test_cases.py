@@ -36,6 +36,32 @@ def test_texts_stay_texts(tmp_path):
     assert (second.output, second.ground_truth, second.input) == ("no", "14", None)
 
 
+@pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
+def test_null_is_as_if_the_line_were_not_there(tmp_path, null):
+    (case,) = read_cases(
+        write(tmp_path, f"- name: a\n  expect: pass\n  output: {null}\n  input: b\n  note: {null}")
+    )
+    assert (case.output, case.input, case.note) == (None, "b", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "output"), [('""', ""), ("'null'", "null"), ("nullify", "nullify")]
+)
+def test_what_is_not_null_is_text(tmp_path, text, output):
+    (case,) = read_cases(write(tmp_path, f"- {{name: a, expect: pass, output: {text}}}"))
+    assert case.output == output
+
+
+def test_what_is_expected_may_be_written_as_verdicts_are_shown(tmp_path):
+    cases = read_cases(
+        write(
+            tmp_path,
+            "- {name: a, expect: PASS, output: a}\n- {name: b, expect: Not-BLOCK, output: a}",
+        )
+    )
+    assert [case.expect for case in cases] == ["pass", "not-block"]
+
+
 def test_a_name_of_several_lines_is_shown_on_one(tmp_path, capsys):
     bundle = make_bundle(tmp_path / "b", bias=-50)
     text = "- name: |\n    paris,\n      the  capital\n  expect: pass\n  output: paris\n"
@@ -62,7 +88,16 @@ def test_a_name_of_several_lines_is_shown_on_one(tmp_path, capsys):
         ("- {name: a, expect: good, output: b}", r"case 1 \(a\): expect: Input should be 'pass'"),
         ("- {name: a, expect: pass}", r"case 1 \(a\): give input, output or ground_truth"),
         ("- {name: a, expect: pass, answer: b}", r"case 1 \(a\): answer: is no field of a case"),
-        ("- {expect: pass, output: b}", "case 1: name: Field required"),
+        ("- {name: a, expect: pass, output: null}", r"case 1 \(a\): give input, output or"),
+        ("- {expect: pass, output: b}", "case 1: name: is missing or empty: each case has a name"),
+        ("- {name: , expect: pass, output: b}", "case 1: name: is missing or empty"),
+        ('- {name: "", expect: pass, output: b}', "case 1: name: is missing or empty"),
+        ("- {name: a, output: b}", r"case 1 \(a\): expect: is missing or empty"),
+        (
+            "- name: a\n  expect: block\n  output: b\n  expect: pass",
+            r"cases\.yaml, line 4: \"expect\" stands here and in line 2 of one case",
+        ),
+        ("- {name: a, ? [b] : c}", r"cases\.yaml, line 1: found unhashable key"),
         (
             "- {name: a, expect: pass, output: b}\n- {name: a, expect: block, output: b}",
             'two cases are named "a"',

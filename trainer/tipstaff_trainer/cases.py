@@ -7,16 +7,21 @@
       expect: block
       note: the answer that started it all
 
-`expect` is pass, review or block, or not-pass or not-block.
+`expect` is pass, review or block, or not-pass or not-block, in any case. Every value is text, so
+that `output: no` says "no", but for YAML's null (`output:`, `output: null`), which is as if the
+line were not there; `output: ""` and `output: "null"` are texts.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from yaml.constructor import ConstructorError
 
 from tipstaff_server.evaluator.bundle import Bundle, put_file, sha256_of
 from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
@@ -24,8 +29,32 @@ from tipstaff_server.repository import is_published
 from tipstaff_trainer.errors import DataError
 
 
+class _Texts(yaml.BaseLoader):  # type: ignore[misc]
+    """Reads plain words and numbers as text, and knows no tags that make objects."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuses a key that stands twice, of which a gate would go by the last."""
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    raise ConstructorError(
+                        problem=f'"{key.value}" stands here and in line {lines[key.value]} of one '
+                        "case: keep one of the two",
+                        problem_mark=key.start_mark,
+                    )
+                lines[key.value] = line
+        return super().construct_mapping(node, deep=deep)
+
+
+_NULL = "tag:yaml.org,2002:null"
+_Texts.add_implicit_resolver(_NULL, re.compile("(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Texts.add_constructor(_NULL, lambda loader, node: None)
+
+
 def read_cases(path: Path) -> tuple[Case, ...]:
-    """Reads a YAML file of cases; every value is text, so that `output: no` says "no".
+    """Reads a YAML file of cases.
 
     Raises:
         DataError: The file or a case can't be used; names the case and the field.
@@ -43,10 +72,12 @@ def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
         DataError: It or a case can't be used; names the case and the field.
     """
     try:
-        # Reads the plain words and numbers of YAML as text, and knows no tags that make objects.
-        found = yaml.load(content.decode("utf-8"), Loader=yaml.BaseLoader)
+        found = yaml.load(content.decode("utf-8"), Loader=_Texts)
     except RecursionError:
         raise DataError(f"{shown}: is nested too deeply for a list of cases") from None
+    except ConstructorError as error:
+        line = error.problem_mark.line + 1
+        raise DataError(f"{shown}, line {line}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{shown}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, list) or not found:
@@ -93,13 +124,14 @@ def _content(cases: tuple[Case, ...]) -> bytes:
 
 
 def make_case(value: object, *, place: str) -> Case:
-    """A case of its fields, all text.
+    """A case of its fields, all text; one that is None is as if it were not there.
 
     Raises:
         DataError: It can't be used; names the place, the case and the field.
     """
     if not isinstance(value, dict):
         raise DataError(f"{place}: is no case, as in `- name: …`")
+    value = {key: text for key, text in value.items() if text is not None}
     if name := " ".join(str(value.get("name", "")).split()):
         place += f" ({name})"
     try:
@@ -110,4 +142,6 @@ def make_case(value: object, *, place: str) -> Case:
         why = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             why = f"is no field of a case, which has {', '.join(Case.model_fields)}"
+        elif first["type"] in ("missing", "too_short"):
+            why = "is missing or empty: each case has a name and says what to expect"
         raise DataError(f"{place}: {f'{field}: ' if field else ''}{why}") from None

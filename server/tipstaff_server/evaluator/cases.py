@@ -35,13 +35,18 @@ def _one_line(name: object) -> object:
     return " ".join(name.split()) if isinstance(name, str) else name
 
 
+def _any_case(expected: object) -> object:
+    # Verdicts are shown in upper case, and copied from there.
+    return expected.lower() if isinstance(expected, str) else expected
+
+
 class Case(BaseModel):
     """One interaction and what must become of it.
 
     Attributes:
         name: What it stands for, for people, on one line whatever it was given as; no other case
             of the bundle has it.
-        expect: The verdict, or one that it must not be.
+        expect: The verdict, or one that it must not be; in lower case whatever it was given as.
         input: As in an interaction; at least one of the three is there.
         output: Likewise.
         ground_truth: Likewise.
@@ -51,7 +56,7 @@ class Case(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1)]
-    expect: Expectation
+    expect: Annotated[Expectation, BeforeValidator(_any_case)]
     input: str | None = None
     output: str | None = None
     ground_truth: str | None = None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sklearn.metrics import auc
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
+from tipstaff.types import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_server.evaluator.manifest import Certificate, Policy, Windows
@@ -102,6 +104,37 @@ def test_slices_by_column_and_by_length(report, many):
 def test_a_value_of_several_lines_is_one_cell_of_the_cards_table(report, make_scored):
     found = report(make_scored([1, 0], [0.9, 0.2], system=["a\nb|c", "d"]), slice_by=["system"])
     assert "| system | a b\\|c | 1 |" in report_card(found)
+
+
+def test_the_card_shows_what_rows_say_as_text(report, make_scored, evaluator):
+    values = ["<script>alert(1)</script>", "a_b &lt; _c_ ![x](http://x) `d`"]
+    case = Case(name="<b>*bold*</b>", expect="block", input="a", output="b", ground_truth="c")
+    scored = make_scored([1, 0], [0.9, 0.2], system=values)
+    (outcome,) = run_cases(evaluator, [case])
+    failing = replace(outcome, verdict=Verdict.PASS)
+    card = report_card(report(scored, slice_by=["system"], cases=[failing], warnings=["<i> says"]))
+    assert "| system | \\<script\\>alert(1)\\</script\\> | 1 |" in card
+    assert "| system | a_b \\&lt; \\_c\\_ !\\[x\\](http://x) \\`d\\` | 1 |" in card
+    assert "- fails: \\<b\\>\\*bold\\*\\</b\\> (" in card
+    assert "- \\<i\\> says" in card
+
+
+def test_the_model_card_tells_the_cuts_of_each_graph(evaluator):
+    manifest = evaluator.manifest
+    (int8,) = manifest.graphs
+    uncertified = "PASS from 0.5, BLOCK under 0.5. These cuts are not certified"
+    assert f"\n\n{uncertified}" in model_card(manifest)
+    certificate = Certificate(
+        max_false_pass=0.05, max_false_block=1, confidence=0.95, n=100, date="2026-01-01"
+    )
+    policy = Policy(pass_at=0.9, block_below=0.4, certificate=certificate)
+    fp16 = int8.model_copy(update={"precision": "fp16", "device": "cuda", "policy": policy})
+    card = model_card(manifest.model_copy(update={"graphs": (int8, fp16)}))
+    assert f"\n- {int8.engine}: {uncertified}" in card
+    assert (
+        "\n- fp16/cuda: PASS from 0.9, BLOCK under 0.4, REVIEW between. Certified on 100 rows"
+        in card
+    )
 
 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import math
+import string
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
 
 from tipstaff import Interaction
 from tipstaff.errors import UsageError
@@ -58,6 +62,30 @@ def test_bleu_and_rouge_take_the_best_reference():
         assert measure("the cat sat on the mat", ["a dog"]) < 0.1
     # The longest common subsequence is three of six words, and three of three; stems count.
     assert rouge_l("the cats sat", ["the cat sat on the mat"]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "near", "far"),
+    [
+        ("Привет, мир", "привет всем", "до свидания"),
+        ("東京は日本の首都です。", "日本の首都は東京", "ありえない"),
+        ("北京是中国的首都", "中国的首都", "我不知道"),
+        ("กรุงเทพ", "กรุง", "ไม่"),
+        ("नमस्ते दुनिया", "नमस्ते", "कुछ नहीं"),
+        ("das Café", "DAS CAFE\u0301 dort", "nichts"),
+    ],
+)
+def test_rouge_reads_any_script(text, near, far):
+    assert rouge_l(text, [text]) == 1
+    assert 0.3 < rouge_l(text, [near]) < 1
+    assert rouge_l(text, [far]) == 0
+    assert truthfulness(text, [text], [far]) == 1
+
+
+@given(*[st.text(st.sampled_from(string.printable + "aeinst  " * 9), min_size=1)] * 2)
+def test_rouge_of_ascii_is_what_it_is_by_default(output, reference):
+    by_default = RougeScorer(["rougeL"], use_stemmer=True).score(reference, output)
+    assert rouge_l(output, [reference]) == by_default["rougeL"].fmeasure
 
 
 def test_truthfulness_is_a_difference():

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest, Policy, Windows
+
+# What Markdown or HTML would read as more than text; underscores inside of words are text to both.
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~]|(?<!\w)_+|_+(?!\w)")
 
 
 def model_card(manifest: Manifest) -> str:
@@ -34,10 +40,17 @@ def model_card(manifest: Manifest) -> str:
         "",
         "## Verdicts",
         "",
-        f"{cuts_in_words(graph.policy)} {_promise(graph.policy.certificate)}",
+        *_verdicts(manifest.graphs),
         "",
     ]
     return "\n".join(lines)
+
+
+def as_text(text: str) -> str:
+    """A text as one line of Markdown that shows it as it is, in a cell of a table too."""
+    return _MARKUP.sub(
+        lambda found: "".join(f"\\{sign}" for sign in found[0]), " ".join(text.split())
+    )
 
 
 def cuts_in_words(policy: Policy) -> str:
@@ -54,6 +67,14 @@ def certificate_doubt(held: Certificate | None) -> str:
         "The evaluator's training rows are not known, so nobody checked that it had seen none of "
         "the certificate's rows: the promise holds only if it had not."
     )
+
+
+def _verdicts(graphs: Sequence[Graph]) -> list[str]:
+    """Each graph has cuts of its own, and a certificate is of one of them."""
+    said = [f"{cuts_in_words(each.policy)} {_promise(each.policy.certificate)}" for each in graphs]
+    if len(graphs) == 1:
+        return said
+    return [f"- {each.engine}: {words}" for each, words in zip(graphs, said, strict=True)]
 
 
 def _promise(held: Certificate | None) -> str:

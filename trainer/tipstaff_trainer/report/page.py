@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from tipstaff_trainer.errors import ReportError
 from tipstaff_trainer.report import plots
-from tipstaff_trainer.report.card import certificate_doubt, cuts_in_words
+from tipstaff_trainer.report.card import as_text, certificate_doubt, cuts_in_words
 from tipstaff_trainer.report.contents import Report
 from tipstaff_trainer.report.curves import Curve
 from tipstaff_trainer.report.intervals import Interval
@@ -154,18 +154,13 @@ def environment(*, escape: bool = True) -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters |= {"how": shown, "range": _range, "cell": _cell}
+    found.filters |= {"how": shown, "range": _range, "as_text": as_text}
     return found
 
 
 def shown(value: float, how: str) -> str:
     """A number as a reader wants it: `percent`, `score`, `count`, `label` or `ms`."""
     return _SHOWN[how](value)
-
-
-def _cell(text: str) -> str:
-    """A text as a cell of a table in Markdown, which neither lines nor bars may end."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _percent(value: float) -> str:

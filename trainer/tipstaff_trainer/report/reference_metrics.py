@@ -12,13 +12,17 @@ import math
 import re
 import string
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import DefaultTokenizer
 from sacrebleu.metrics.bleu import BLEU
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
@@ -32,7 +36,34 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 # Sentences are short: without it, one that has no four words in a row has no BLEU.
 _BLEU = BLEU(effective_order=True)
-_ROUGE = RougeScorer(["rougeL"], use_stemmer=True)
+# Scripts that put no spaces between words.
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORD = Regex(rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*|[\p{{L}}\p{{M}}\p{{N}}&&[^{_UNSPACED}]]+")
+
+
+class _AnyScript:
+    """Parts any script for ROUGE, whose own tokenizer knows none but a-z and 0-9.
+
+    A character is a word where there are no spaces to part words by: with a sentence for a word
+    every other sentence would be as far off. English is what it is by default.
+    """
+
+    def __init__(self) -> None:
+        self._split = Split(_WORD, "removed", invert=True)
+        self._english = DefaultTokenizer(use_stemmer=True)
+
+    def tokenize(self, text: str) -> list[str]:
+        words = [
+            word for word, _ in self._split.pre_tokenize_str(unicodedata.normalize("NFKC", text))
+        ]
+        return [
+            part
+            for word in words
+            for part in (self._english.tokenize(word) if word.isascii() else [word.casefold()])
+        ]
+
+
+_ROUGE = RougeScorer(["rougeL"], tokenizer=_AnyScript())
 
 
 def exact_match(output: str, references: Sequence[str]) -> float:
@@ -61,7 +92,10 @@ def bleu(output: str, references: Sequence[str]) -> float:
 
 
 def rouge_l(output: str, references: Sequence[str]) -> float:
-    """ROUGE-L's F measure on stems, in [0, 1] (Lin 2004); by rouge-score."""
+    """ROUGE-L's F measure, in [0, 1] (Lin 2004); by rouge-score.
+
+    On words, English ones by their stems; on characters where a script has no spaces.
+    """
     return float(_ROUGE.score_multi(list(references), output)["rougeL"].fmeasure)
 
 
