@@ -13,12 +13,15 @@ def test_small_data_gets_more_epochs_and_wide_encoders_smaller_steps():
     assert small.learning_rate > large.learning_rate
     assert small.head_rate_factor > large.head_rate_factor
     assert small.validation_size > large.validation_size
+    assert small.batch_size < large.batch_size
 
 
 def test_what_was_given_stands():
-    given = TrainSettings(epochs=1, learning_rate=0.01, head_rate_factor=2, validation_size=0.3)
+    given = TrainSettings(
+        epochs=1, learning_rate=0.01, head_rate_factor=2, validation_size=0.3, batch_size=7
+    )
     found = given.resolve(rows=10, hidden_size=64)
-    assert (found.epochs, found.learning_rate) == (1, 0.01)
+    assert (found.epochs, found.learning_rate, found.batch_size) == (1, 0.01, 7)
     assert (found.head_rate_factor, found.validation_size) == (2, 0.3)
 
 

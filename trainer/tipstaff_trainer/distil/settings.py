@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from tipstaff_server.evaluator.marks import Marks
 
 _SMALL = 4000
+_FEW = 700
 
 
 class TrainSettings(BaseModel):
@@ -30,7 +31,7 @@ class TrainSettings(BaseModel):
         le=1000,
         description="times the learning rate, for the head and the marks, which start from nothing",
     )
-    batch_size: int = Field(32, ge=1, le=4096, description="rows a step")
+    batch_size: int | None = Field(None, ge=1, le=4096, description="rows a step")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay")
     freeze_words: bool = Field(
@@ -74,8 +75,9 @@ class TrainSettings(BaseModel):
         """Fills what was left open.
 
         Small data needs more passes and larger steps to get as far, above all where nothing is
-        learnt yet; what hurries there goes astray in a long run. Wide encoders break at learning
-        rates that narrow ones need.
+        learnt yet; what hurries there goes astray in a long run. Of a few hundred rows, batches are
+        smaller, or there are too few steps. Wide encoders break at learning rates that narrow ones
+        need.
 
         Args:
             rows: Labelled rows at hand, validation included.
@@ -86,6 +88,7 @@ class TrainSettings(BaseModel):
             "learning_rate": (2 if rows < _SMALL else 1)
             * (1e-4 if hidden_size <= 384 else 3e-5 if hidden_size <= 768 else 1e-5),
             "head_rate_factor": 10.0 if rows < _SMALL else 3.0,
+            "batch_size": 16 if rows < _FEW else 32,
             "validation_size": 0.2 if rows < _SMALL else 0.1,
         }
         return ResolvedSettings.model_validate(open_ones | self.model_dump(exclude_none=True))
@@ -97,4 +100,5 @@ class ResolvedSettings(TrainSettings):
     epochs: float
     learning_rate: float
     head_rate_factor: float
+    batch_size: int
     validation_size: float
