@@ -21,7 +21,7 @@ from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.ood import Distance, OodMeter, log_lengths
 
 Floats = npt.NDArray[np.float64]
-# Of rows like the training data, this share is called unlike.
+# Of rows like the training data, this share is called unlike, where there are 99 to tell it by.
 SHARE = 0.01
 _FEWEST_ROWS = 20
 # At how many of the training rows' distances the two kinds are put on a par.
@@ -59,7 +59,8 @@ def fit_ood(training: Representations, validation: Representations) -> OodMeter 
     embeddings = _fit(training.embeddings.astype(float), noise=0.0)
     lengths = _fit(training.lengths.astype(float), noise=_LENGTH_NOISE)
     known = ood_scores(OodMeter(embeddings, lengths), validation)
-    # Among n + 1 rows of a kind, the new one is as likely as any other to be the farthest.
+    # Among n + 1 rows of a kind, the new one is as likely as any other to be the farthest. Under 99
+    # rows the farthest is the threshold, so that more than SHARE lies above it: 1 / (n + 1).
     rank = min(len(known), math.ceil((1 - SHARE) * (len(known) + 1)))
     threshold = float(np.sort(known)[rank - 1])
     return OodMeter(_scaled(embeddings, 1 / threshold), _scaled(lengths, 1 / threshold))

@@ -96,7 +96,10 @@ def test_json_stays_one_object_on_standard_output(data, tmp_path, capsys):
         (["--out", "OUT", "--metric", "nowhere"], "name it as module:function"),
         (["--cases", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["--out", "OUT", "--slice-by", "team"], 'no row has a column "team"'),
-        (["--out", "OUT", "--slice-by", "input"], 'no row has a column "input" beside input'),
+        (
+            ["--out", "OUT", "--slice-by", "input"],
+            '"input" has a meaning of its own, as have output',
+        ),
         (["--out", "OUT", "--metric", "text_metric:f"], "which is no number"),
         (["--out", "rows.jsonl/deep"], "rows.jsonl is a file"),
         (["--out", "."], "holds files that are no report's"),

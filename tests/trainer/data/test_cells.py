@@ -31,6 +31,8 @@ from tipstaff_trainer.data import cells
         (None, None),
         ("", None),
         ("  ", None),
+        (math.nan, None),
+        (Decimal("nan"), None),
     ],
 )
 def test_a_label_is_a_probability_or_a_word_for_one(value, expected):
@@ -39,7 +41,7 @@ def test_a_label_is_a_probability_or_a_word_for_one(value, expected):
 
 @pytest.mark.parametrize(
     "value",
-    [2, -0.1, 1.0000001, "85%", "0,5", "maybe", math.nan, "nan", math.inf, 10**400, [1], {"a": 1}],
+    [2, -0.1, 1.0000001, "85%", "0,5", "maybe", "nan", math.inf, 10**400, [1], {"a": 1}],
 )
 def test_anything_else_is_no_label_and_the_message_shows_it_on_one_short_line(value):
     with pytest.raises(ValueError, match="is not a label; write 0 or 1") as error:

@@ -142,6 +142,12 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
         DataError, match=r'no row has a column "team" beside input, .*selection; there is system'
     ):
         report(many, slice_by=["team"])
+    with pytest.raises(DataError) as error:
+        report(many, slice_by=["group"])
+    assert str(error.value) == (
+        '"group" has a meaning of its own, as have input, output, ground_truth, label, id, weight, '
+        "label_source, selection: choose another column; there is system"
+    )
 
 
 def test_one_class_and_few_rows_make_a_report_too(report, make_scored):

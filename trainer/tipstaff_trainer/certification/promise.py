@@ -49,13 +49,16 @@ class Promise:
         for name in ("max_false_pass", "max_false_block"):
             if not _LEAST <= getattr(self, name) <= 1:
                 raise UsageError(
-                    f"{name} {getattr(self, name):g}: give a rate from {_LEAST:g} on (no number of "
-                    "rows proves that errors never come) up to 1 (which promises nothing)"
+                    f"--{name.replace('_', '-')} {getattr(self, name):g}: give a rate from "
+                    f"{_LEAST:g} on (no number of rows proves that errors never come) up to 1 "
+                    "(which promises nothing)"
                 )
         if not 0 < self.confidence < 1:
-            raise UsageError(f"confidence {self.confidence:g}: give one between 0 and 1, as 0.95")
+            raise UsageError(f"--confidence {self.confidence:g}: give one between 0 and 1, as 0.95")
         if self.max_false_pass == self.max_false_block == 1:
-            raise UsageError("nothing to certify: give max_false_pass or max_false_block under 1")
+            raise UsageError(
+                "nothing to certify: give --max-false-pass or --max-false-block under 1"
+            )
 
 
 @dataclass(frozen=True, slots=True)

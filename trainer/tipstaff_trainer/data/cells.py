@@ -39,8 +39,10 @@ def text(value: object) -> str | None:
 
 
 def label(value: object) -> float | None:
-    """A label in [0, 1], None when absent or empty."""
+    """A label in [0, 1], None when absent or empty; NaN is absent, as in `text`."""
     if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, (float, Decimal)) and math.isnan(value):
         return None
     number = _LABEL_WORDS.get(value.strip().casefold()) if isinstance(value, str) else None
     if number is None:

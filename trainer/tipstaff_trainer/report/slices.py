@@ -89,8 +89,13 @@ def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
     for column in columns:
         if not any(row.extra.get(column) for row in rows):
             others = sorted({name for row in rows for name in row.extra})
+            known = ", ".join(role for role in ROLES if role != column)
             raise DataError(
-                f'no row has a column "{column}" beside {", ".join(ROLES)}; '
+                (
+                    f'"{column}" has a meaning of its own, as have {known}: choose another column; '
+                    if column in ROLES
+                    else f'no row has a column "{column}" beside {known}; '
+                )
                 + (
                     f"there {'is' if len(others) == 1 else 'are'} {', '.join(others[:12])}"
                     if others
