@@ -131,7 +131,9 @@ def make_case(value: object, *, place: str) -> Case:
     """
     if not isinstance(value, dict):
         raise DataError(f"{place}: is no case, as in `- name: …`")
-    value = {key: text for key, text in value.items() if text is not None}
+    value = {
+        key: text for key, text in value.items() if text is not None or key not in Case.model_fields
+    }
     if name := " ".join(str(value.get("name", "")).split()):
         place += f" ({name})"
     try:

@@ -107,14 +107,14 @@ def test_a_value_of_several_lines_is_one_cell_of_the_cards_table(report, make_sc
 
 
 def test_the_card_shows_what_rows_say_as_text(report, make_scored, evaluator):
-    values = ["<script>alert(1)</script>", "a_b &lt; _c_ ![x](http://x) `d`"]
+    values = ["<script>alert(1)</script>", "a_b &lt; _c_ ![x](http://x?a&b) `d`"]
     case = Case(name="<b>*bold*</b>", expect="block", input="a", output="b", ground_truth="c")
     scored = make_scored([1, 0], [0.9, 0.2], system=values)
     (outcome,) = run_cases(evaluator, [case])
     failing = replace(outcome, verdict=Verdict.PASS)
     card = report_card(report(scored, slice_by=["system"], cases=[failing], warnings=["<i> says"]))
     assert "| system | \\<script\\>alert(1)\\</script\\> | 1 |" in card
-    assert "| system | a_b \\&lt; \\_c\\_ !\\[x\\](http://x) \\`d\\` | 1 |" in card
+    assert "| system | a_b \\&lt; \\_c\\_ !\\[x\\](http://x?a&b) \\`d\\` | 1 |" in card
     assert "- fails: \\<b\\>\\*bold\\*\\</b\\> (" in card
     assert "- \\<i\\> says" in card
 

@@ -82,6 +82,10 @@ def test_rouge_reads_any_script(text, near, far):
     assert truthfulness(text, [text], [far]) == 1
 
 
+def test_rouge_folds_case_before_it_takes_stems():
+    assert rouge_l("Straßen", ["STRASSEN"]) == 1
+
+
 @given(*[st.text(st.sampled_from(string.printable + "aeinst  " * 9), min_size=1)] * 2)
 def test_rouge_of_ascii_is_what_it_is_by_default(output, reference):
     by_default = RougeScorer(["rougeL"], use_stemmer=True).score(reference, output)

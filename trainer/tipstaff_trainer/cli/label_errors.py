@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_folds,
         default=5,
         metavar="N",
-        help="parts to look at in turn; fewer where a class is in few groups (default: 5)",
+        help="parts to look at in turn; give fewer where a class is in few groups (default: 5)",
     )
     parser.add_argument(
         "--base",

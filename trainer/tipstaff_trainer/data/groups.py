@@ -44,9 +44,14 @@ def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
                 "side of a split; name what belongs together in a column group"
             )
     return [
-        row if row.group else replace(row, group=groups.get(index) or text_hash(("id", row.id)))
+        row if row.group else replace(row, group=groups.get(index) or group_of_one(row))
         for index, row in enumerate(rows)
     ], notes
+
+
+def group_of_one(row: Row) -> str:
+    """The group of a row that shares none of its texts with others, or that all share."""
+    return text_hash(("id", row.id))
 
 
 def united_groups(rows: Sequence[Row]) -> list[int]:

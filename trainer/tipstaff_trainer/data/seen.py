@@ -11,33 +11,41 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from tipstaff.types import Field
-from tipstaff_trainer.data.groups import derive_groups, folded_texts
+from tipstaff.types import FIELDS, Field
+from tipstaff_trainer.data.groups import derive_groups, folded_texts, group_of_one
 from tipstaff_trainer.data.rows import Row, narrow
 
 Hashes = npt.NDArray[np.uint64]
 
 
-def row_hashes(rows: Sequence[Row]) -> Hashes:
+def row_hashes(rows: Sequence[Row], fields: Sequence[Field] = FIELDS) -> Hashes:
     """Three numbers for each row: of its texts, its group, and the group it would be given.
 
-    The last one finds rows again where one file names groups and the other doesn't. Texts are
-    compared without case and white space. 64 bits: among a million rows, one in ten million others
-    looks seen by chance.
+    The last one finds rows again where one file names groups and the other doesn't. A group that is
+    a row by itself, named by its id, is no more than its texts, since another file may count from
+    the same number. Texts are compared without case and white space. 64 bits: among a million rows,
+    one in ten million others looks seen by chance.
+
+    Args:
+        rows: With whatever fields they have; groups rest on all of them.
+        fields: Whose texts are compared.
 
     Returns:
         Shape (n, 3).
     """
     derived, _ = derive_groups([replace(row, group="") for row in rows])
-    hashes = [
-        (
-            _hash(["texts", *folded_texts(row.interaction)]),
-            _hash(["group", row.group]),
-            _hash(["derived", other.group]),
+    found = []
+    for row, other in zip(rows, derived, strict=True):
+        texts = _hash(["texts", *folded_texts(narrow(row.interaction, fields))])
+        alone = group_of_one(row)
+        found.append(
+            (
+                texts,
+                texts if row.group == alone else _hash(["group", row.group]),
+                texts if other.group == alone else _hash(["derived", other.group]),
+            )
         )
-        for row, other in zip(rows, derived, strict=True)
-    ]
-    return np.array(hashes, dtype=np.uint64).reshape(-1, 3)
+    return np.array(found, dtype=np.uint64).reshape(-1, 3)
 
 
 def seen_bytes(rows: Sequence[Row]) -> bytes:
@@ -53,15 +61,14 @@ def seen_by(rows: Sequence[Row], seen: bytes, fields: Sequence[Field]) -> npt.ND
     Args:
         rows: With whatever fields they have.
         seen: Of the rows from before (`seen_bytes`).
-        fields: That those rows had, which are those that the evaluator reads. By the others a row
-            would look new that isn't.
+        fields: That those rows had, which are those that the evaluator reads. By the texts of
+            others a row would look new that isn't.
 
     Returns:
         Shape (n, 3).
     """
     known: Hashes = np.load(io.BytesIO(seen), allow_pickle=False)
-    as_read = [replace(row, interaction=narrow(row.interaction, fields)) for row in rows]
-    return np.asarray(np.isin(row_hashes(as_read), known))
+    return np.asarray(np.isin(row_hashes(rows, fields), known))
 
 
 def unseen(rows: Sequence[Row], seen: bytes, fields: Sequence[Field]) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest, Policy, Windows
 
 # What Markdown or HTML would read as more than text; underscores inside of words are text to both.
-_MARKUP = re.compile(r"[\\`*\[\]<>&|~]|(?<!\w)_+|_+(?!\w)")
+_MARKUP = re.compile(r"[\\`*\[\]<>|~]|&(?=#?\w+;)|(?<!\w)_+|_+(?!\w)")
 
 
 def model_card(manifest: Manifest) -> str:

@@ -53,13 +53,11 @@ class _AnyScript:
         self._english = DefaultTokenizer(use_stemmer=True)
 
     def tokenize(self, text: str) -> list[str]:
-        words = [
-            word for word, _ in self._split.pre_tokenize_str(unicodedata.normalize("NFKC", text))
-        ]
+        folded = unicodedata.normalize("NFKC", text).casefold()
         return [
             part
-            for word in words
-            for part in (self._english.tokenize(word) if word.isascii() else [word.casefold()])
+            for word, _ in self._split.pre_tokenize_str(folded)
+            for part in (self._english.tokenize(word) if word.isascii() else [word])
         ]
 
 
