@@ -50,7 +50,7 @@ def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
 
 
 def group_of_one(row: Row) -> str:
-    """The group of a row that shares none of its texts with others, or that all share."""
+    """The group of a row whose texts are so common that they say nothing: itself."""
     return text_hash(("id", row.id))
 
 
