@@ -6,6 +6,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import SEEN_FILE
 from tipstaff_trainer.data import Row, seen_by, united_groups
@@ -35,8 +38,8 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             f"drawn at random (selection: {_counts(row.selection for row in human)})"
         )
     new = drawn
-    if knows_training_rows(bundle):
-        hits = seen_by(drawn, bundle.read(SEEN_FILE), bundle.manifest.fields)
+    hits = trained_on(drawn, bundle)
+    if hits is not None:
         new = [row for row, hit in zip(drawn, hits, strict=True) if not hit.any()]
         if len(new) < len(drawn):
             notes.append(
@@ -65,6 +68,17 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
 def knows_training_rows(bundle: Bundle) -> bool:
     """Whether the bundle has the hashes that tell rows it was trained on."""
     return SEEN_FILE in bundle.manifest.checksums
+
+
+def trained_on(rows: Sequence[Row], bundle: Bundle) -> npt.NDArray[np.bool_] | None:
+    """By what each row is known from a bundle's training, as `seen_by` tells it.
+
+    Returns:
+        Shape (n, 3), or None where the bundle doesn't know its training rows.
+    """
+    if not knows_training_rows(bundle):
+        return None
+    return seen_by(rows, bundle.read(SEEN_FILE), bundle.manifest.fields)
 
 
 def one_of_each_group(rows: Sequence[Row]) -> list[Row]:

@@ -6,12 +6,12 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data, warn
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.agreement import Agreement, Estimate, agreement
@@ -44,11 +44,11 @@ def run(args: argparse.Namespace) -> int:
     """Compares the labels and prints κ, and who passes what the other doesn't."""
     check_exists(args.data)
     data = read_data(args.data, args)
-    _warn(data.warnings)
+    warn(data.warnings)
     if args.other is not None:
         check_exists(args.other)
         other = read_data(args.other, args)
-        _warn((*other.warnings, *_missing(data, other), *_missing(other, data)))
+        warn((*other.warnings, *_missing(data, other), *_missing(other, data)))
         others = {row.id: row for row in other.rows}
         pairs = [(row, row.label, others[row.id].label) for row in data.rows if row.id in others]
         names = (str(args.data), str(args.other))
@@ -86,11 +86,6 @@ def run(args: argparse.Namespace) -> int:
     if drawn is not None:
         print(f"\non the {drawn.n} rows that were drawn at random:\n{_table(drawn, *names)}")
     return 0
-
-
-def _warn(warnings: Iterable[str]) -> None:
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _missing(data: Data, other: Data) -> Iterator[str]:

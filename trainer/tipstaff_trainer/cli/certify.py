@@ -18,6 +18,7 @@ from tipstaff_trainer.cli.data_arguments import (
     check_exists,
     check_folder_of,
     read_data,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def run(args: argparse.Namespace) -> int:
     check_folder_of(out)
     evaluator = Evaluator.load(args.bundle, precision=args.precision)
     data = read_data(args.data, args)
-    for warning in (*data.warnings, *absent_fields(bundle.manifest, data)):
-        print(f"warning: {warning}", file=sys.stderr)
+    warn((*data.warnings, *absent_fields(bundle.manifest, data)))
     evaluator.warm_up()
     found = certify(
         bundle,

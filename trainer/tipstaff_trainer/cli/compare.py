@@ -17,9 +17,11 @@ from tipstaff_trainer.cli.data_arguments import (
     check_exists,
     read_data,
     training_rows,
+    warn,
 )
 
 if TYPE_CHECKING:
+    from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import Case
     from tipstaff_trainer.report.comparison import Comparison
     from tipstaff_trainer.report.intervals import Interval
@@ -71,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         check_folder(args.out, JSON_FILE)
     folders = _serving(args.first), _serving(args.second)
-    cases = _cases(args.cases, *folders)
+    bundles = [Bundle.open(folder) for folder in folders]
+    cases = _cases(args.cases, *bundles)
     first, second = (Evaluator.load(folder) for folder in folders)
     data = read_data(args.data, args)
     for evaluator in (first, second):
@@ -81,13 +84,8 @@ def run(args: argparse.Namespace) -> int:
         text
         for evaluator, rows in zip((first, second), scored, strict=True)
         for text in (*absent_fields(evaluator.manifest, data), *doubts(rows))
-    ] + [
-        f"{folder}: {text}"
-        for folder in folders
-        for text in training_rows(Bundle.open(folder), data)
-    ]
-    for warning in (*data.warnings, *dict.fromkeys(found_out)):
-        print(f"warning: {warning}", file=sys.stderr)
+    ] + [f"{bundle.path}: {text}" for bundle in bundles for text in training_rows(bundle, data)]
+    warn((*data.warnings, *dict.fromkeys(found_out)))
     latency = measure_latency(first, second) if args.out else [(), ()]
     one, other = (
         side(evaluator, rows, bundle=str(folder), latency=times)
@@ -116,15 +114,14 @@ def _serving(path: Path) -> Path:
     return path if version is None else bundle_path(path.parent, path.name, version)
 
 
-def _cases(file: Path | None, first: Path, second: Path) -> tuple[Case, ...]:
-    from tipstaff_server.evaluator.bundle import Bundle
+def _cases(file: Path | None, first: Bundle, second: Bundle) -> tuple[Case, ...]:
     from tipstaff_server.evaluator.cases import bundle_cases
     from tipstaff_trainer.cases import read_cases
 
     if file is not None:
         return read_cases(file)
-    for folder in (second, first):
-        cases = bundle_cases(Bundle.open(folder))
+    for bundle in (second, first):
+        cases = bundle_cases(bundle)
         if cases is not None:
             return cases
     return ()

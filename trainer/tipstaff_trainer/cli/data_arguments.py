@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.manifest import SEEN_FILE, Manifest
-from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows, seen_by
+from tipstaff_server.evaluator.manifest import Manifest
+from tipstaff_trainer.certification.eligible import trained_on
+from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
 from tipstaff_trainer.data.writing import whole_file
 from tipstaff_trainer.errors import DataError
 
@@ -73,12 +75,16 @@ def absent_fields(manifest: Manifest, data: Data) -> Iterator[str]:
             )
 
 
+def warn(warnings: Iterable[str]) -> None:
+    """Prints warnings for people, out of the way of what programs read."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
 def training_rows(bundle: Bundle, data: Data) -> Iterator[str]:
     """Warnings for rows that an evaluator was trained on, as far as the bundle knows them."""
-    if SEEN_FILE not in bundle.manifest.checksums:
-        return
-    hits = seen_by(data.rows, bundle.read(SEEN_FILE), bundle.manifest.fields)
-    if count := int(hits.any(axis=1).sum()):
+    hits = trained_on(data.rows, bundle)
+    if hits is not None and (count := int(hits.any(axis=1).sum())):
         yield (
             f"{count} of {len(data.rows)} rows were trained on or belong with rows that were "
             f"({int(hits[:, 0].sum())} have their texts): of such rows an evaluator knows more "

@@ -18,6 +18,7 @@ from tipstaff_trainer.cli.data_arguments import (
     check_exists,
     read_data,
     training_rows,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -154,8 +155,7 @@ def _evaluate(
         *doubts(scored),
         *gaps(cheap),
     ]
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warn(warnings)
     metrics = classification_metrics([row.label for row in data.rows], scored.scores)
     page = _write(args, evaluator, scored, warnings, cases, cheap) if args.out else None
     print(json.dumps(metrics) if args.json else _table(metrics))

@@ -23,6 +23,7 @@ from tipstaff_trainer.cli.data_arguments import (
     add_data_arguments,
     check_exists,
     check_rows_file,
+    warn,
     write_out,
 )
 from tipstaff_trainer.data import Data, Row, read_rows
@@ -211,8 +212,7 @@ def _read(path: Path, args: argparse.Namespace) -> Data:
         selection=args.selection,
         labelled=False,
     )
-    for warning in data.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warn(data.warnings)
     if doubtful := sum(row.labelled and row.label_source == "other" for row in data.whole):
         print(
             f"warning: {doubtful} rows have a label, and no word on who gave it: it becomes "

@@ -6,7 +6,6 @@ import argparse
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from tipstaff_trainer.cli.data_arguments import (
     check_folder_of,
     check_free,
     read_data,
+    warn,
     write_out,
 )
 
@@ -62,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
     check_folder_of(args.out)
     check_free(args.out)
     data = read_data(args.data, args)
-    for warning in data.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warn(data.warnings)
 
     # Only now, since torch takes seconds to import.
     from tipstaff_trainer.distil.encoders import find_base

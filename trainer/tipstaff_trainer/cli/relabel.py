@@ -12,6 +12,7 @@ from tipstaff_trainer.cli.data_arguments import (
     check_exists,
     check_free,
     check_rows_file,
+    warn,
     write_out,
 )
 from tipstaff_trainer.cli.second_opinion import (
@@ -62,8 +63,7 @@ def run(args: argparse.Namespace) -> int:
     people = read_rows(
         args.reviewed, mapping=mapping, label_source="human", selection=args.selection
     )
-    for warning in (*data.warnings, *people.warnings):
-        print(f"warning: {warning}", file=sys.stderr)
+    warn((*data.warnings, *people.warnings))
     reviewed = {row.id: row for row in people.whole if row.label_source == "human"}
     check_reviewed(data.whole, reviewed)
     if scores := evaluator_scores(data.rows, args):

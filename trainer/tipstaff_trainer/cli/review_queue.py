@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tipstaff_trainer.cli.data_arguments import (
     check_free,
     check_rows_file,
     read_data,
+    warn,
     write_out,
 )
 from tipstaff_trainer.cli.second_opinion import (
@@ -73,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
         # What is in it may have been reviewed since.
         check_free(args.out)
     data = read_data(args.data, args)
-    for warning in data.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warn(data.warnings)
     scores = evaluator_scores(data.rows, args)
     judges = [_labels(path, args) for path in args.judge]
     for path, labels in zip(args.judge, judges, strict=True):

@@ -17,7 +17,12 @@ from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import Case, failures, run_cases
 from tipstaff_server.evaluator.manifest import EvaluatorName, Precision
 from tipstaff_trainer.cases import read_cases
-from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data
+from tipstaff_trainer.cli.data_arguments import (
+    add_data_arguments,
+    check_exists,
+    read_data,
+    warn,
+)
 from tipstaff_trainer.data import (
     Data,
     Row,
@@ -188,8 +193,7 @@ def _say(data: Data) -> None:
 
 
 def _warn(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warn(warnings)
 
 
 def _values(annotation: Any) -> str:
