@@ -99,7 +99,7 @@ def test_groups_widen_an_auroc(scored):
 
 def test_rows_that_are_told_apart_without_an_error_are_no_proof_that_all_are():
     # Newcombe's method 5: with one pair it is Wilson's interval for 1 of 1.
-    pair = intervals._separated(1, 1)
+    pair = 1 - intervals._highest(0, 1, 1)
     assert pair == pytest.approx(1 / (1 + 1.959964**2), abs=1e-6)
     good = np.arange(20) < 10
     apart = intervals.auroc(good, good.astype(float), alone(20))
@@ -120,6 +120,31 @@ def test_an_auroc_of_few_rows_keeps_its_level():
         found = intervals.auroc(good, random.normal(good * 2.5, 1), alone(12))
         kept += found.low <= 0.9615 <= found.high  # the normal distribution at 2.5 / √2
     assert kept >= 90
+
+
+@pytest.mark.parametrize(
+    ("goods", "bads", "distance", "area"),
+    [(95, 5, 1.8124, 0.9), (95, 5, 2.3262, 0.95), (38, 2, 1.8124, 0.9), (16, 24, 2.6598, 0.97)],
+)
+def test_an_auroc_with_few_rows_of_a_class_keeps_its_level(goods, bads, distance, area):
+    # Two normal distributions apart by the root of 2 times the area's quantile.
+    random, good = np.random.default_rng(0), np.arange(goods + bads) < goods
+    kept = 0
+    for _ in range(300):
+        found = intervals.auroc(good, random.normal(good * distance, 1), alone(len(good)))
+        kept += found.low <= area <= found.high
+    assert kept >= 278  # 285 less two standard errors
+
+
+def test_an_auroc_of_rows_alike_in_their_groups_keeps_its_level():
+    random, groups = np.random.default_rng(0), np.repeat(alone(30), 6)
+    kept = 0
+    for _ in range(300):
+        good = np.where(random.random(180) < 0.9, (random.random(30) < 0.7)[groups], False)
+        scores = good * 2.3262 + random.normal(0, 0.5**0.5, 30)[groups]
+        found = intervals.auroc(good, scores + random.normal(0, 0.5**0.5, 180), groups)
+        kept += found.low <= 0.95 <= found.high
+    assert kept >= 278
 
 
 def test_an_auroc_of_one_class_is_not_defined():

@@ -1,7 +1,8 @@
 """Intervals that know that rows of one group are no independent evidence.
 
-Shares get Wilson's interval on the effective number of rows; AUROCs a bootstrap that draws whole
-groups. Both are wider where groups are few. All are of 95 %.
+Shares get Wilson's interval on the effective number of rows, AUROCs Newcombe's on that of good and
+bad ones, and differences a bootstrap that draws whole groups. All are wider where groups are few,
+and all are of 95 %.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from scipy.optimize import brentq
-from scipy.stats import norm, t
+from scipy.stats import norm, rankdata, t
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -24,6 +25,8 @@ _UPPER = (1 + CONFIDENCE) / 2
 _DRAWS = 1000
 # Of two groups there are three draws, which is no distribution.
 _FEWEST_GROUPS = 3
+# Less than any area that isn't 0, with fewer pairs of rows than its inverse.
+_TINY = 1e-12
 # Bounds what is held at once: a chunk of draws times rows.
 _CELLS = 5_000_000
 
@@ -70,27 +73,30 @@ def share(hits: Bools, groups: Ints) -> Interval | None:
 
 
 def auroc(good: Bools, scores: Floats, groups: Ints) -> Interval | None:
-    """The area under the ROC curve, with a bootstrap over groups; None for one class.
+    """The area under the ROC curve with Newcombe's interval; None for one class.
 
-    Where no bad row scores as high as any good one, or all do, every draw says the same: then the
-    interval is Newcombe's, for as many good and bad rows as there are groups that have them.
+    The interval holds its level for few rows of a class and for areas near 1, where a bootstrap is
+    too narrow. It is of as many good and bad rows as would tell as much, were they independent.
+
+    Newcombe 2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
+    statistic. Part 2", method 5.
 
     Args:
         good: Shape (n,).
         scores: Any numbers, higher for better, shape (n,).
         groups: Shape (n,).
     """
-    found = _aurocs(good, [scores], groups)
-    if found is None:
+    if not 0 < good.sum() < len(good):
         return None
-    values, draws = found
-    interval = _interval(values[0], draws[0], groups, whole=(0, 1))
-    if values[0] not in (0, 1):
-        return interval
-    reach = _separated(len(np.unique(groups[good])), len(np.unique(groups[~good])))
-    low, high = (reach, 1.0) if values[0] == 1 else (0.0, 1 - reach)
-    return interval.model_copy(
-        update={"low": min(low, interval.low), "high": max(high, interval.high)}
+    value = float(_weighted_auroc(good, scores, np.ones((1, len(good))))[0])
+    if len(np.unique(groups)) < _FEWEST_GROUPS:
+        return Interval(value=value, low=0.0, high=1.0, n=len(good))
+    goods, bads = _effective_pair(good, scores, groups, value)
+    return Interval(
+        value=value,
+        low=1 - _highest(1 - value, goods, bads),
+        high=_highest(value, goods, bads),
+        n=len(good),
     )
 
 
@@ -107,7 +113,7 @@ def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -
     if found is None:
         return None
     values, draws = found
-    return _interval(values[1] - values[0], draws[1] - draws[0], groups, whole=(-1, 1))
+    return _interval(values[1] - values[0], draws[1] - draws[0], groups)
 
 
 def mean_difference(first: Floats, second: Floats, groups: Ints) -> Interval:
@@ -119,11 +125,11 @@ def mean_difference(first: Floats, second: Floats, groups: Ints) -> Interval:
     draws = np.concatenate(
         [(weights @ difference) / weights.sum(axis=1) for weights in _draws(groups)]
     )
-    return _interval(float(difference.mean()), draws, groups, whole=(-1, 1))
+    return _interval(float(difference.mean()), draws, groups)
 
 
-def _interval(value: float, draws: Floats, groups: Ints, *, whole: tuple[float, float]) -> Interval:
-    """The draws' quantiles, further out the fewer groups there are; under three, all that can be.
+def _interval(value: float, draws: Floats, groups: Ints) -> Interval:
+    """The draws' quantiles, further out the fewer groups there are; under three, -1 to 1.
 
     By so much that a mean's interval is as wide as Student's (Hesterberg 2015, "What teachers
     should know about the bootstrap", the expanded percentile interval).
@@ -132,34 +138,53 @@ def _interval(value: float, draws: Floats, groups: Ints, *, whole: tuple[float, 
     known = draws[np.isfinite(draws)]
     count = len(np.unique(groups))
     if count < _FEWEST_GROUPS or not len(known):
-        return Interval(value=value, low=whole[0], high=whole[1], n=len(groups))
+        return Interval(value=value, low=-1.0, high=1.0, n=len(groups))
     tail = float(norm.cdf(-np.sqrt(count / (count - 1)) * t.ppf(_UPPER, count - 1)))
     low, high = np.quantile(known, [tail, 1 - tail])
     return Interval(value=value, low=min(value, low), high=max(value, high), n=len(groups))
 
 
-def _separated(good: int, bad: int) -> float:
-    """The lower end of an AUROC of 1 over so many independent good and bad rows.
-
-    Newcombe 2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
-    statistic. Part 2", method 5: the area at which an observed 1 is just within reach.
-    """
+def _highest(value: float, good: float, bad: float) -> float:
+    """The largest area at which so small a one is just within reach, by Newcombe's method 5."""
     z, mean = float(norm.ppf(_UPPER)), (good + bad) / 2
 
     def excess(area: float) -> float:
         alike = (1 - area) / (2 - area) + area / (1 + area)
-        return z**2 * area * (1 + (mean - 1) * alike) / (good * bad) - (1 - area)
+        variance = area * (1 - area) * (1 + (mean - 1) * alike) / (good * bad)
+        return (area - value) ** 2 - z**2 * variance
 
-    return float(brentq(excess, 0, 1))
+    # The areas 0 and 1 don't vary, and so are in reach of nothing but themselves.
+    return value if value == 1 else float(brentq(excess, max(value, _TINY), 1 - _TINY))
+
+
+def _effective_pair(good: Bools, scores: Floats, groups: Ints, area: float) -> tuple[float, float]:
+    """How many independent good and bad rows would tell as much of the AUROC.
+
+    Both by one design effect: the variance of the area by groups over that by rows (Obuchowski
+    1997, "Nonparametric analysis of clustered ROC curve data"). Where nothing varies, the groups
+    that have each are counted.
+    """
+    goods, bads = int(good.sum()), int((~good).sum())
+    # How far each row's place among the other class is from the mean, as a part of the area.
+    ranks, own = rankdata(scores), np.empty(len(scores))
+    own[good], own[~good] = rankdata(scores[good]), rankdata(scores[~good])
+    above = ranks - own
+    parts = np.where(good, (above / bads - area) / goods, (1 - above / goods - area) / bads)
+    _, places = np.unique(groups, return_inverse=True)
+    count = int(places.max()) + 1
+    by_rows = (parts**2).sum()
+    if by_rows == 0:
+        return float(len(np.unique(groups[good]))), float(len(np.unique(groups[~good])))
+    effect = max(1.0, (np.bincount(places, weights=parts) ** 2).sum() / by_rows)
+    share = _independent(len(good), effect, count) / len(good)
+    return goods * share, bads * share
 
 
 def _effective(hits: Bools, groups: Ints) -> float:
     """How many independent rows would tell as much, at most n.
 
-    n by the design effect, which is how much more the share varies by groups than by independent
-    rows (Kish 1965, "Survey Sampling", section 8.2), at least 1; and less where groups are so few
-    that the design effect itself is uncertain (Korn & Graubard 1998, "Confidence intervals for
-    proportions with small expected number of positive counts estimated from survey data").
+    By the design effect, which is how much more the share varies by groups than by independent
+    rows (Kish 1965, "Survey Sampling", section 8.2), at least 1.
     """
     n, value, count = len(hits), np.mean(hits), len(np.unique(groups))
     plain = n * value * (1 - value)
@@ -168,8 +193,17 @@ def _effective(hits: Bools, groups: Ints) -> float:
         # group are: count groups.
         return count
     totals = np.bincount(groups, weights=hits - value)
-    effective = n / max(1.0, (totals**2).sum() / plain)
-    unsure = t.ppf(_UPPER, max(1.0, effective - 1)) / t.ppf(_UPPER, count - 1)
+    return _independent(n, max(1.0, (totals**2).sum() / plain), count)
+
+
+def _independent(n: int, effect: float, groups: int) -> float:
+    """Rows by their design effect, and fewer where so few groups leave that itself uncertain.
+
+    Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of
+    positive counts estimated from survey data".
+    """
+    effective = n / effect
+    unsure = t.ppf(_UPPER, max(1.0, effective - 1)) / t.ppf(_UPPER, groups - 1)
     return float(effective * min(1.0, unsure) ** 2)
 
 
