@@ -165,6 +165,12 @@ def test_one_row_of_each_group_counts_whatever_its_order_label_or_text(rows):
     assert len({int(row.id) % 5 for row in chosen}) == 5
 
 
+def test_copies_of_one_interaction_are_no_proof_whatever_their_ids_and_groups(path, rows):
+    copies = [replace(rows[0], id=f"copy {n}", group=f"copy {n}") for n in range(len(rows) + 1)]
+    with pytest.raises(CertificationError, match="one and the same interaction, as in row"):
+        eligible_rows([*rows[1:], *copies], Bundle.open(path))
+
+
 def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, tmp_path):
     trained = make_bundle(tmp_path / "trained", seen=seen_bytes(rows[:20]))
     bundle = Bundle.open(trained)

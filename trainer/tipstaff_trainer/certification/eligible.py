@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import SEEN_FILE
 from tipstaff_trainer.data import Row, seen_by, united_groups
+from tipstaff_trainer.data.groups import folded_texts
 from tipstaff_trainer.errors import CertificationError
 
 
@@ -62,7 +63,24 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             f"{len(new)} rows are {len(single)} groups, and rows of a group are not independent: "
             "one of each counts, picked by a hash"
         )
+    _check_different(single)
     return single, notes
+
+
+def _check_different(rows: Sequence[Row]) -> None:
+    """Raises CertificationError where one interaction, word for word, is most of the rows.
+
+    `united_groups` parts what most rows share, which tells nothing of what belongs together; but
+    whatever the evaluator says of one text, it says of each copy, so they are one observation.
+    """
+    texts = [folded_texts(row.interaction) for row in rows]
+    most, count = Counter(texts).most_common(1)[0]
+    if count > 1 and 2 * count > len(rows):
+        raise CertificationError(
+            f"{count} of the {len(rows)} rows are one and the same interaction, as in row "
+            f"{rows[texts.index(most)].id}: it shows only what becomes of that one. Leave its "
+            "copies out, and label others"
+        )
 
 
 def knows_training_rows(bundle: Bundle) -> bool:
