@@ -171,3 +171,10 @@ def test_a_value_becomes_a_probability_whatever_its_scale():
     assert np.isfinite(found).all()
     # A scale of its own changes nothing.
     assert probabilities(1000 * values + 5, good, groups) == pytest.approx(found, abs=1e-6)
+
+
+def test_a_metric_that_is_the_same_everywhere_is_not_worse_than_nothing():
+    # 80 of 150 are good, so that leaving a group of good ones out leaves fewer of them.
+    good = np.arange(150) < 80
+    found = probabilities(np.zeros(150), good, np.arange(150) // 5)
+    assert found == pytest.approx(80 / 150)

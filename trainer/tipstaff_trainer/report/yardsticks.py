@@ -118,6 +118,10 @@ def yardsticks(scored: ScoredRows, values: Mapping[str, Floats]) -> tuple[Yardst
 
 def probabilities(values: Floats, good: Bools, groups: Ints) -> Floats:
     """What a metric's value says of each row, by the rows of other groups; shape (n,)."""
+    if np.ptp(values) == 0:
+        # All it can say is how many are good; by other groups that would be the less the more are
+        # good in its own, and so worse than nothing.
+        return np.full(len(values), good.mean())
     found = np.empty(len(values))
     folds = GroupKFold(min(_FOLDS, len(np.unique(groups))))
     for rest, part in folds.split(values, groups=groups):
