@@ -142,10 +142,10 @@ def _draw(records: Sequence[dict[str, Any]], file: Path) -> None:
     axes.errorbar(times, areas, yerr=bars, marker="o", capsize=3)
     for record, x, y in zip(records, times, areas, strict=True):
         axes.annotate(record["size"], (x, y), xytext=(6, 6), textcoords="offset points")
-    axes.margins(0.1)
-    axes.set_xlim(0)
+    axes.set_xlim(0, 1.15 * max(times))
     axes.set_xlabel(f"ms a request of {_TOKENS} tokens, one thread")
-    axes.set_ylabel("AUROC on held-out rows, 95 % of its difference from full")
+    axes.set_ylabel("AUROC on held-out rows")
+    axes.set_title("Bars: 95 % intervals of the difference from full", fontsize="medium")
     axes.grid(alpha=0.3)
     figure.savefig(file, dpi=120)
 
