@@ -319,6 +319,18 @@ def test_rows_that_weigh_nothing_are_left_out(bert, tmp_path):
     assert training.rows + training.validation_rows == 40
 
 
+def test_where_no_source_weighs_anything_the_error_says_so(bert, tmp_path):
+    rows = [replace(row, label_source="human") for row in tiny_rows(40)]
+    with pytest.raises(DataError, match="and 40 of weight 0, their own or their source's"):
+        train_evaluator(
+            rows,
+            name="colours",
+            out=tmp_path / "b",
+            fields=ALL,
+            settings=settings(bert, human_weight=0),
+        )
+
+
 def test_an_out_that_cannot_be_written_says_so(bert, tmp_path):
     (tmp_path / "b").write_text("a file")
     with pytest.raises(TrainingError, match="can't be written"):

@@ -124,8 +124,10 @@ def train_evaluator(
             "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
         )
     wanted = settings or TrainSettings()
-    weighed = _weighed(rows, wanted)
-    check_trainable(weighed)
+    everything = _weighed(rows, wanted)
+    check_trainable(everything)
+    # What weighs nothing would be measured and calibrated on as if it counted.
+    weighed = [row for row in everything if row.weight > 0]
     base = find_base(wanted.base)
     settings = wanted.resolve(rows=len(weighed), hidden_size=base.config.hidden_size)
     run = open_run(out, [*rows, *unlabelled], settings, fields, restart=restart)
@@ -266,17 +268,13 @@ def _encoding(
 
 
 def _weighed(rows: Sequence[Row], settings: TrainSettings) -> list[Row]:
-    """The rows, each with its label's source in its weight; without those that weigh nothing.
-
-    The latter would be measured and calibrated on as if they counted.
-    """
+    """The rows, each with its label's source in its weight."""
     factors = {
         "human": settings.human_weight,
         "judge": settings.judge_weight,
         "other": settings.other_weight,
     }
-    weighed = [replace(row, weight=row.weight * factors[row.label_source]) for row in rows]
-    return [row for row in weighed if row.weight > 0]
+    return [replace(row, weight=row.weight * factors[row.label_source]) for row in rows]
 
 
 def _check_exportable(base: Base, settings: TrainSettings) -> None:

@@ -156,7 +156,11 @@ def check_trainable(rows: Sequence[Row]) -> list[str]:
         unweighted = len(rows) - len(counted)
         raise DataError(
             f"{len(counted)} labelled rows"
-            + (f" (and {unweighted} of weight 0)" if unweighted else "")
+            + (
+                f" (and {unweighted} of weight 0, their own or their source's)"
+                if unweighted
+                else ""
+            )
             + f" are too few to train on: label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}"
         )
     classes = {name: sum(row.good is good for row in counted) for name, good in CLASSES.items()}
