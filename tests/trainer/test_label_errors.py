@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from tiny_training import tiny_rows
 
 from tipstaff import Interaction
@@ -125,6 +126,8 @@ def test_the_command_lists_them_and_leaves_the_data_alone(bert, suspects, tmp_pa
     )
     assert [record["id"] for record in listed] == [one.row.id for one in suspects if one.likely]
     assert f"{len(listed)} of 120 labels are likely wrong" in said
+    area = roc_auc_score([one.row.good for one in suspects], [one.probability for one in suspects])
+    assert f"with an AUROC of {area:.2f}" in said
     assert data.read_bytes() == before
     assert main(words) == 2
     assert "is there already" in capsys.readouterr().err

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     found = label_errors(data.rows, find_base(args.base), folds=args.folds)
     likely = [suspect for suspect in found if suspect.likely]
     write_out(args.out, _lines(likely, args.out.suffix))
-    _report(likely, len(found), args.out)
+    _report(likely, found, args.out)
     return 0
 
 
@@ -104,8 +104,8 @@ def _lines(suspects: Sequence[Suspect], suffix: str) -> Iterable[str]:
     return [table.getvalue()]
 
 
-def _report(likely: Sequence[Suspect], rows: int, file: Path) -> None:
-    print(f"{len(likely)} of {rows} labels are likely wrong, by the other rows: {file}")
+def _report(likely: Sequence[Suspect], found: Sequence[Suspect], file: Path) -> None:
+    print(f"{len(likely)} of {len(found)} labels are likely wrong, by the other rows: {file}")
     for suspect in likely[:_SHOWN]:
         text = " ".join((suspect.row.interaction.output or "").split())
         shown = text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…"
@@ -114,4 +114,12 @@ def _report(likely: Sequence[Suspect], rows: int, file: Path) -> None:
             f"say {suspect.probability:.2f}: {shown}"
         )
     if likely:
-        print("Look at them: a rare case looks like an error, too. Nothing was changed.")
+        from sklearn.metrics import roc_auc_score
+
+        good = [each.row.good for each in found]
+        area = roc_auc_score(good, [each.probability for each in found])
+        print(
+            f"Look at them: the others tell good from bad with an AUROC of {area:.2f}, and what is "
+            "rare looks like an error, too, so many of these labels may be right. Nothing was "
+            "changed."
+        )
