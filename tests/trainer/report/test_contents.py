@@ -79,6 +79,11 @@ def test_the_reliability_bins_hold_every_row_once(report, many):
     assert sum(part.n * part.good for part in bins) == pytest.approx(many.good.sum())
 
 
+def test_the_reliability_bins_take_soft_labels_as_they_are(report, make_scored):
+    (part,) = report(make_scored([0.6] * 9 + [0.4], [0.65] * 10)).reliability
+    assert part.good == pytest.approx(0.58)
+
+
 def test_leaving_the_doubtful_to_a_person_ends_at_the_error_of_all(report, many):
     (curve,) = report(many).risk
     wrong = (many.scores >= 0.5) != many.good
@@ -329,6 +334,16 @@ def test_cheap_metrics_are_held_against_it(report, many):
     share = many.good.mean()
     entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
     assert length.cross_entropy == pytest.approx(entropy, abs=0.05)
+
+
+def test_cheap_metrics_are_measured_against_soft_labels_as_the_evaluator_is(report, make_scored):
+    labels = np.array([0.6, 0.2] * 100)
+    found = report(make_scored(labels, labels), metrics={"nothing": np.zeros(200)})
+    evaluator, nothing = found.yardsticks
+    assert evaluator.cross_entropy == found.metrics["log_loss"]
+    # What says nothing is made the mean label, 0.4, not the share of labels from 0.5 on.
+    expected = -(0.4 * np.log(0.4) + 0.6 * np.log(0.6))
+    assert nothing.cross_entropy == pytest.approx(expected, abs=0.003)
 
 
 def test_a_metric_as_good_is_not_beaten(report, many):

@@ -127,14 +127,13 @@ def side(
     evaluator: Evaluator, scored: ScoredRows, *, bundle: str, latency: Sequence[Latency] = ()
 ) -> Side:
     """One side of a comparison."""
-    labels = np.array([row.label for row in scored.rows], dtype=float)
     return Side(
         evaluator=evaluator.manifest.name,
         bundle=bundle,
         engine=evaluator.engine,
         base=evaluator.manifest.base.name,
         overall=measure(scored),
-        metrics=classification_metrics(labels, scored.scores),
+        metrics=classification_metrics(scored.labels, scored.scores),
         latency=tuple(latency),
     )
 

@@ -99,7 +99,7 @@ class Report(_Part):
         roc: None where all rows are of one class, as are the next.
         precision_recall: Likewise.
         risk: Curves of risk against coverage, where what is doubtful is left to a person.
-        reliability: Score against share of good rows.
+        reliability: Score against share of good rows, as their labels have it.
         histogram: Scores by class.
         false_passes: Bad rows that got a PASS, the surest first.
         false_blocks: Good rows that got a BLOCK, the surest first.
@@ -168,7 +168,6 @@ def make_report(
         DataError: No row has a column to slice by.
     """
     manifest = evaluator.manifest
-    labels = np.array([row.label for row in scored.rows], dtype=float)
     return Report(
         evaluator=manifest.name,
         criterion=manifest.criterion,
@@ -179,13 +178,13 @@ def make_report(
         base=manifest.base.name,
         trained_on=manifest.training.rows,
         overall=measure(scored),
-        metrics=classification_metrics(labels, scored.scores),
+        metrics=classification_metrics(scored.labels, scored.scores),
         warnings=tuple(warnings),
         cuts=_cuts(scored, evaluator.graph.policy),
         roc=curves.roc(scored.good, scored.scores),
         precision_recall=curves.precision_recall(scored.good, scored.scores),
         risk=risk_coverage_curves(scored),
-        reliability=curves.reliability(scored.good, scored.scores),
+        reliability=curves.reliability(scored.labels, scored.scores),
         histogram=curves.histogram(scored.good, scored.scores),
         false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),
         false_blocks=_mistakes(scored, scored.good & scored.verdict_is(Verdict.BLOCK), 1),

@@ -35,7 +35,7 @@ class ReliabilityBin(BaseModel):
         high: Upper end.
         n: Rows.
         score: Their mean score.
-        good: The share of them that is good.
+        good: The mean of their labels: where these are hard, the share that is good.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,8 +80,8 @@ def precision_recall(good: Bools, scores: Floats) -> Curve | None:
     )
 
 
-def reliability(good: Bools, scores: Floats) -> tuple[ReliabilityBin, ...]:
-    """Ten bins of equal width, those without rows left out."""
+def reliability(labels: Floats, scores: Floats) -> tuple[ReliabilityBin, ...]:
+    """Ten bins of equal width, those without rows left out; labels in [0, 1]."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
     return tuple(
         ReliabilityBin(
@@ -89,7 +89,7 @@ def reliability(good: Bools, scores: Floats) -> tuple[ReliabilityBin, ...]:
             high=(index + 1) / _BINS,
             n=int(inside.sum()),
             score=float(scores[inside].mean()),
-            good=float(good[inside].mean()),
+            good=float(labels[inside].mean()),
         )
         for index in range(_BINS)
         if (inside := bins == index).any()

@@ -1,6 +1,7 @@
 """Metrics of a binary evaluator.
 
-Decisions are taken at 0.5 of the score; a soft label counts as good from 0.5 on.
+Decisions are taken at 0.5 of the score, and for them and for ranks a soft label counts as good from
+0.5 on; log loss (cross entropy), Brier score and ECE take labels as the probabilities they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
+Floats = npt.NDArray[np.float64]
 Metrics = dict[str, float | int | None]
 _ECE_BINS = 15
 # Log loss is infinite for a certain score that is wrong; scikit-learn clips likewise.
@@ -29,11 +31,11 @@ def classification_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Metr
         ece, each in [0, 1] but n and log_loss; None where it is not defined, as the AUROC of one
         class is not.
     """
-    truth = np.asarray(labels, dtype=float) >= 0.5
+    shares = np.asarray(labels, dtype=float)
+    truth = shares >= 0.5
     probability = np.asarray(scores, dtype=float)
     decision = probability >= 0.5
     both_classes = 0 < truth.sum() < len(truth)
-    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
     values: dict[str, float | None] = {
         "accuracy": metrics.accuracy_score(truth, decision),
         "balanced_accuracy": (
@@ -47,9 +49,9 @@ def classification_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Metr
             # Where all are good, whatever passes is: that would be 1 for any score.
             metrics.average_precision_score(truth, probability) if both_classes else None
         ),
-        "log_loss": metrics.log_loss(truth, clipped, labels=[False, True]),
-        "brier": float(np.mean((probability - truth) ** 2)),
-        "ece": expected_calibration_error(truth, probability),
+        "log_loss": _log_loss(shares, probability),
+        "brier": float(np.mean((probability - shares) ** 2)),
+        "ece": expected_calibration_error(shares, probability),
     }
     defined = {
         name: None if value is None or math.isnan(value) else float(value)
@@ -58,20 +60,23 @@ def classification_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Metr
     return {"n": len(truth), **defined}
 
 
-def expected_calibration_error(
-    truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]
-) -> float:
+def expected_calibration_error(labels: Floats, scores: Floats) -> float:
     """The mean distance between score and share of good, over 15 equal-width bins of the score.
 
     Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian binning".
 
     Args:
-        truth: Shape (n,).
-        scores: In [0, 1], shape (n,).
+        labels: Probabilities in [0, 1], shape (n,).
+        scores: Likewise.
     """
     bins = np.minimum((scores * _ECE_BINS).astype(int), _ECE_BINS - 1)
     error = 0.0
     for index in np.unique(bins):
         inside = bins == index
-        error += inside.mean() * abs(scores[inside].mean() - truth[inside].mean())
+        error += inside.mean() * abs(scores[inside].mean() - labels[inside].mean())
     return float(error)
+
+
+def _log_loss(labels: Floats, scores: Floats) -> float:
+    clipped = np.clip(scores, _EPSILON, 1 - _EPSILON)
+    return float(-np.mean(labels * np.log(clipped) + (1 - labels) * np.log(1 - clipped)))

@@ -56,6 +56,11 @@ class ScoredRows:
         )
 
     @cached_property
+    def labels(self) -> Floats:
+        """Each row's probability of being good, in [0, 1], shape (n,)."""
+        return np.array([row.label for row in self.rows], dtype=float)
+
+    @cached_property
     def good(self) -> Bools:
         """Whether each row's label counts as good, shape (n,)."""
         return np.array([row.good for row in self.rows], dtype=bool)

@@ -21,7 +21,7 @@ from tipstaff_trainer.report import intervals
 from tipstaff_trainer.report.intervals import Interval
 from tipstaff_trainer.report.metrics import classification_metrics
 from tipstaff_trainer.report.reference_metrics import BY_NAME, Metric
-from tipstaff_trainer.report.scored import Bools, Floats, Ints, ScoredRows
+from tipstaff_trainer.report.scored import Floats, Ints, ScoredRows
 
 _FOLDS = 5
 
@@ -109,24 +109,27 @@ def yardsticks(scored: ScoredRows, values: Mapping[str, Floats]) -> tuple[Yardst
                 name,
                 rows,
                 found[shared],
-                probabilities(found[shared], rows.good, rows.groups),
+                probabilities(found[shared], rows.labels, rows.groups),
             )
             for name, found in values.items()
         ),
     )
 
 
-def probabilities(values: Floats, good: Bools, groups: Ints) -> Floats:
-    """What a metric's value says of each row, by the rows of other groups; shape (n,)."""
+def probabilities(values: Floats, labels: Floats, groups: Ints) -> Floats:
+    """What a metric's value says of each row, by the rows of other groups; shape (n,).
+
+    Labels are taken as they are, in [0, 1]: the cross entropy goes by them likewise.
+    """
     if np.ptp(values) == 0:
         # All it can say is how many are good; by other groups that would be the less the more are
         # good in its own, and so worse than nothing.
-        return np.full(len(values), good.mean())
+        return np.full(len(values), labels.mean())
     found = np.empty(len(values))
     folds = GroupKFold(min(_FOLDS, len(np.unique(groups))))
     for rest, part in folds.split(values, groups=groups):
         known = np.sort(values[rest])
-        fit = fit_platt(_ranks(values[rest], known), good[rest].astype(float))
+        fit = fit_platt(_ranks(values[rest], known), labels[rest])
         found[part] = expit(fit.slope * _ranks(values[part], known) + fit.intercept)
     return found
 
@@ -140,7 +143,7 @@ def _ranks(values: Floats, known: Floats) -> Floats:
 
 
 def _measure(name: str, rows: ScoredRows, values: Floats, probability: Floats) -> Yardstick:
-    measures = classification_metrics(rows.good, probability)
+    measures = classification_metrics(rows.labels, probability)
     accuracy = intervals.share((probability >= 0.5) == rows.good, rows.groups)
     assert accuracy is not None
     return Yardstick(
