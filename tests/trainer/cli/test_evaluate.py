@@ -65,8 +65,10 @@ def test_a_report_is_written_beside_what_is_printed(data, tmp_path, capsys, monk
         "--metric", "own_metric:f",
     )  # fmt: skip
     assert code == 0
-    shown = capsys.readouterr().out
+    shown, warned = capsys.readouterr()
     assert "roc_auc" in shown
+    assert "warning: the evaluator's score is not calibrated" in warned
+    assert "score is not calibrated" in (out / "index.html").read_text()
     assert f"report: {out / 'index.html'}" in shown
     report = json.loads((out / "report.json").read_text())
     assert {part["value"] for part in report["slices"]} == {"one", "two"}

@@ -13,7 +13,7 @@ from tipstaff.cli import main
 from tipstaff.types import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
-from tipstaff_server.evaluator.manifest import Certificate, Policy, Windows
+from tipstaff_server.evaluator.manifest import Calibration, Certificate, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
 from tipstaff_trainer.report.card import cuts_in_words, model_card
 from tipstaff_trainer.report.contents import doubts, make_report
@@ -35,6 +35,11 @@ from tipstaff_trainer.report.yardsticks import metric_values
 @pytest.fixture(scope="module")
 def evaluator(tmp_path_factory):
     return Evaluator.load(make_bundle(tmp_path_factory.mktemp("bundles") / "b"))
+
+
+@pytest.fixture
+def calibrated(evaluator):
+    return evaluator.graph.model_copy(update={"calibration": Calibration(method="platt", n=40)})
 
 
 @pytest.fixture
@@ -169,19 +174,25 @@ def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
 
 
 @pytest.mark.parametrize(("label", "these", "others"), [(1, "good", "bad"), (0, "bad", "good")])
-def test_rows_of_one_class_say_nothing_of_the_other(make_scored, label, these, others):
-    (doubt,) = doubts(make_scored([label] * 3, [0.9, 0.2, 0.6]))
+def test_rows_of_one_class_say_nothing_of_the_other(make_scored, calibrated, label, these, others):
+    (doubt,) = doubts(make_scored([label] * 3, [0.9, 0.2, 0.6]), calibrated)
     assert doubt.startswith(
         f"all 3 rows are {these}, so nothing here tells what becomes of {others}"
     )
-    assert not doubts(make_scored([1, 0], [0.9, 0.2]))
+    assert not doubts(make_scored([1, 0], [0.9, 0.2]), calibrated)
 
 
-def test_few_groups_are_told_since_they_make_the_ranges_wide(make_scored):
+def test_few_groups_are_told_since_they_make_the_ranges_wide(make_scored, calibrated):
     labels, scores = [1, 0] * 15, [0.9, 0.2] * 15
-    (doubt,) = doubts(make_scored(labels, scores, groups=[place % 3 for place in range(30)]))
+    few = make_scored(labels, scores, groups=[place % 3 for place in range(30)])
+    (doubt,) = doubts(few, calibrated)
     assert doubt.startswith("the 30 rows are in 3 groups, and rows of a group are not independent")
-    assert not doubts(make_scored(labels, scores))
+    assert not doubts(make_scored(labels, scores), calibrated)
+
+
+def test_a_score_that_is_not_calibrated_is_told(make_scored, evaluator):
+    (doubt,) = doubts(make_scored([1, 0], [0.9, 0.2]), evaluator.graph)
+    assert doubt.startswith("the evaluator's score is not calibrated")
 
 
 def test_a_summary_of_many_rows_is_no_range_from_a_number_to_itself(report, make_scored):

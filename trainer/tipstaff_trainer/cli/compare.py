@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     found_out = [
         text
         for evaluator, rows in zip((first, second), scored, strict=True)
-        for text in (*absent_fields(evaluator.manifest, data), *doubts(rows))
+        for text in (*absent_fields(evaluator.manifest, data), *doubts(rows, evaluator.graph))
     ] + [f"{bundle.path}: {text}" for bundle in bundles for text in training_rows(bundle, data)]
     warn((*data.warnings, *dict.fromkeys(found_out)))
     latency = measure_latency(first, second) if args.out else [(), ()]

@@ -152,7 +152,7 @@ def _evaluate(
         *data.warnings,
         *absent_fields(evaluator.manifest, data),
         *training_rows(bundle, data),
-        *doubts(scored),
+        *doubts(scored, evaluator.graph),
         *gaps(cheap),
     ]
     warn(warnings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tipstaff_server.evaluator.manifest import Certificate, Graph, Manifest, Policy, Windows
+from tipstaff_server.evaluator.manifest import Certificate, Encoding, Graph, Manifest, Policy
 
 # What Markdown or HTML would read as more than text; underscores inside of words are text to both.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~]|&(?=#?\w+;)|(?<!\w)_+|_+(?!\w)")
@@ -22,19 +22,19 @@ def model_card(manifest: Manifest) -> str:
         manifest.criterion or "*Nobody wrote down what this evaluator judges.*",
         "",
         f"A {manifest.base.architecture} classifier grown from {manifest.base.name} by "
-        f"tipstaff {manifest.tipstaff_version}, {manifest.created_at[:10]}. "
-        f"Its score is the probability that the output is good.",
+        f"tipstaff {manifest.tipstaff_version}, {manifest.created_at[:10]}. {_meaning(graph)}",
         "",
         "## Data",
         "",
-        f"Trained on {training.rows} rows, stopped and calibrated on {training.validation_rows} "
+        f"Trained on {training.rows} rows, {_validated(graph)} on {training.validation_rows} "
         f"others (labels: {sources}). Reads {', '.join(manifest.fields)}, at most "
-        f"{manifest.encoding.max_length} tokens at a time{_windows(manifest.encoding.windows)}.",
+        f"{manifest.encoding.max_length} tokens at a time{_windows(manifest.encoding)}.",
         "",
         f"## Quality of the {graph.precision} graph, as served",
         "",
         *_metrics_table(manifest),
         "",
+        *_optimism(manifest),
         *_parity(graph),
         *_calibration(graph),
         "",
@@ -96,13 +96,31 @@ def _promise(held: Certificate | None) -> str:
     ).rstrip()
 
 
-def _windows(windows: Windows | None) -> str:
+def _meaning(graph: Graph) -> str:
+    if _calibrated(graph):
+        return "Its score is the probability that the output is good."
+    return "Its score is higher for better outputs, but no probability, as it is not calibrated."
+
+
+def _validated(graph: Graph) -> str:
+    """What the validation rows did."""
+    return "stopped and calibrated" if _calibrated(graph) else "stopped"
+
+
+def _calibrated(graph: Graph) -> bool:
+    return graph.calibration.method != "none"
+
+
+def _windows(encoding: Encoding) -> str:
+    windows = encoding.windows
     if windows is None:
         return "; what is longer is cut"
-    return (
-        f"; longer texts in windows of {windows.output} (output) and {windows.ground_truth} "
-        f"(ground truth), {windows.max_runs} runs at most"
+    lengths = " and ".join(
+        f"{getattr(windows, name)} ({name.replace('_', ' ')})"
+        for name in ("output", "ground_truth")
+        if name in encoding.order
     )
+    return f"; longer texts in windows of {lengths}, {windows.max_runs} runs at most"
 
 
 def _metrics_table(manifest: Manifest) -> list[str]:
@@ -120,6 +138,16 @@ def _metrics_table(manifest: Manifest) -> list[str]:
     ]
 
 
+def _optimism(manifest: Manifest) -> list[str]:
+    if "validation" not in manifest.metrics:
+        return []
+    return [
+        "The validation numbers are optimistic: these rows "
+        f"{_validated(manifest.graphs[0])} the training.",
+        "",
+    ]
+
+
 def _parity(graph: Graph) -> list[str]:
     if graph.parity is None:
         return []
@@ -130,8 +158,11 @@ def _parity(graph: Graph) -> list[str]:
 
 
 def _calibration(graph: Graph) -> list[str]:
-    if graph.calibration.method == "none":
-        return ["Its score is not calibrated: there were too few validation rows for that."]
+    if not _calibrated(graph):
+        return [
+            "Its score is not calibrated: there were too few validation rows of both classes for "
+            "that."
+        ]
     return [f"Its score is calibrated on {graph.calibration.n} validation rows."]
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from tipstaff.types import Reason, Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
-from tipstaff_server.evaluator.manifest import Policy
+from tipstaff_server.evaluator.manifest import Graph, Policy
 from tipstaff_trainer.report import curves
 from tipstaff_trainer.report.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.report.intervals import Interval, share
@@ -196,8 +196,19 @@ def make_report(
     )
 
 
-def doubts(scored: ScoredRows) -> list[str]:
-    """What an engineer should know before believing the numbers."""
+def doubts(scored: ScoredRows, graph: Graph) -> list[str]:
+    """What an engineer should know before believing the numbers.
+
+    Args:
+        scored: At least one row.
+        graph: That scored them.
+    """
+    uncalibrated = []
+    if graph.calibration.method == "none":
+        uncalibrated = [
+            "the evaluator's score is not calibrated, for want of validation rows of both classes, "
+            "so it is no probability: train on more labelled rows"
+        ]
     good = int(scored.good.sum())
     one_class = [
         f"all {len(scored)} rows are {these}, so nothing here tells what becomes of {others} ones"
@@ -211,7 +222,7 @@ def doubts(scored: ScoredRows) -> list[str]:
             f"the {len(scored)} rows are in {groups} group{'' if groups == 1 else 's'}, and rows "
             "of a group are not independent, so the ranges are wide"
         ]
-    return [*one_class, *few_groups] + [
+    return [*uncalibrated, *one_class, *few_groups] + [
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
             (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),

@@ -52,7 +52,11 @@ def measure(
     titles = [f"{name} version {version}" for version in versions]
     folder = workspace.jobs.folder(job.id)
     report = make_report(
-        evaluators[0], scored[0], bundle=titles[0], data=data, warnings=doubts(scored[0])
+        evaluators[0],
+        scored[0],
+        bundle=titles[0],
+        data=data,
+        warnings=doubts(scored[0], evaluators[0].graph),
     )
     write_report(report, folder / REPORT_FOLDER)
     if len(versions) > 1:
