@@ -31,7 +31,7 @@ def make_scored():
             rulings.append(
                 Ruling(float(score), verdict, (Reason.UNCERTIFIED,), 0.0, np.zeros(1, np.float32))
             )
-        return ScoredRows(rows, rulings, [10 + place for place in range(len(rows))])
+        return ScoredRows.of(rows, rulings, [10 + place for place in range(len(rows))])
 
     return make
 

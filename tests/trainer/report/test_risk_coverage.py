@@ -57,7 +57,7 @@ def test_a_report_sets_aside_first_what_is_unlike_where_the_evaluator_tells(tell
         )
         for index in range(20)
     ]
-    found = risk_coverage_curves(ScoredRows(rows, rulings, [1] * 20))
+    found = risk_coverage_curves(ScoredRows.of(rows, rulings, [1] * 20))
     assert len(found) == 1 + tells
     assert set(found[0].y) == {0.5}
     if tells:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tipstaff.types import Interaction, Reason, Verdict
 from tipstaff_server.evaluator import Evaluator, Ruling
-from tipstaff_trainer.data import Row
+from tipstaff_trainer.data import Row, united_groups
 from tipstaff_trainer.measure import rulings
 
 Floats = npt.NDArray[np.float64]
@@ -27,32 +27,44 @@ class ScoredRows:
         rows: With labels.
         rulings: What the evaluator says of each.
         tokens: Of each interaction's texts, all fields, cut or not.
+        groups: A number for each row's group, shape (n,). Groups that share an interaction are
+            one, as in splits and certificates: copies under other names are no further evidence.
     """
 
     rows: Sequence[Row]
     rulings: Sequence[Ruling]
     tokens: Sequence[int]
+    groups: Ints
 
     @classmethod
     def score(cls, evaluator: Evaluator, rows: Sequence[Row]) -> ScoredRows:
         """Scores rows through the server's own code, on all the cores this process may use."""
         interactions = [row.interaction for row in rows]
-        return cls(
+        return cls.of(
             rows,
             rulings(evaluator, interactions),
             [_tokens(evaluator, interaction) for interaction in interactions],
         )
 
+    @classmethod
+    def of(
+        cls, rows: Sequence[Row], rulings: Sequence[Ruling], tokens: Sequence[int]
+    ) -> ScoredRows:
+        """Rows that were scored, with their groups."""
+        _, groups = np.unique(united_groups(rows), return_inverse=True)
+        return cls(rows, rulings, tokens, groups.astype(np.int64))
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def where(self, chosen: Bools) -> ScoredRows:
-        """The rows of a mask of shape (n,)."""
+        """The rows of a mask of shape (n,), in the groups that they have among all."""
         places = np.flatnonzero(chosen).tolist()
         return ScoredRows(
             [self.rows[place] for place in places],
             [self.rulings[place] for place in places],
             [self.tokens[place] for place in places],
+            self.groups[chosen],
         )
 
     @cached_property
@@ -69,12 +81,6 @@ class ScoredRows:
     def scores(self) -> Floats:
         """In [0, 1], shape (n,)."""
         return np.array([ruling.score for ruling in self.rulings], dtype=float)
-
-    @cached_property
-    def groups(self) -> Ints:
-        """A number for each row's group, from 0, shape (n,)."""
-        names = [row.group or row.id for row in self.rows]
-        return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
     def verdict_is(self, verdict: Verdict) -> Bools:
         """Which rows got a verdict, shape (n,)."""
