@@ -1,8 +1,9 @@
 """What a version must show before it serves: its named cases come out as expected.
 
 A case that fails stops the promotion, unless the version now serving fails it too: then nothing is
-lost. A bundle without cases answers for those of the version now serving, so that forgetting to
-pass them on doesn't open the gate.
+lost. A version also answers for the cases of the one now serving that it doesn't bring, so that
+forgetting to pass them on doesn't open the gate. Where both bring a case, it is run in the new
+one's words: cases must be mendable, so a change is told and not refused.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from tipstaff_server.evaluator.cases import (
     Case,
     Outcome,
     bundle_cases,
+    changes,
     failures,
     run_cases,
+    united,
 )
 from tipstaff_server.evaluator.evaluator import Evaluator
 
@@ -37,8 +40,11 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
         PromotionRefused: A case fails that is not known to, or can't be run.
         BundleError: The candidate is damaged.
     """
+    own, before = _cases(candidate, serving)
+    for change in changes(own, before, of="the version that serves now"):
+        log.warning("%s", change)
     try:
-        outcomes = try_cases(candidate, serving)
+        outcomes = _run(candidate, united(own, before))
     except InvalidRequest as error:
         raise PromotionRefused(
             f"{what} does not serve: {error}; mend the cases, or promote it with --force"
@@ -50,7 +56,8 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
     lost = [outcome for outcome in failed if outcome.case.name not in known]
     if lost:
         names = [outcome.case.name for outcome in lost]
-        raise PromotionRefused(_message(what, lost, len(outcomes)), names)
+        brought = {case.name for case in own}
+        raise PromotionRefused(_message(what, lost, len(outcomes), brought), names)
     log.warning(
         "%s fails %d of %d named cases, as does the version that serves now: %s",
         what, len(failed), len(outcomes), "; ".join(map(str, failed)),
@@ -58,7 +65,7 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
 
 
 def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
-    """What a version makes of its cases, or, where it brings none, of those of another.
+    """What a version makes of its cases, and of those of another that it doesn't bring.
 
     Args:
         candidate: The version.
@@ -68,30 +75,27 @@ def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
         InvalidRequest: A case has none of the fields that it reads; names it.
         BundleError: The candidate is damaged.
     """
-    cases = _cases(candidate, serving)
+    return _run(candidate, united(*_cases(candidate, serving)))
+
+
+def _run(candidate: Bundle, cases: tuple[Case, ...]) -> list[Outcome]:
     return run_cases(Evaluator.load(candidate.path), cases) if cases else []
 
 
-def _cases(candidate: Bundle, serving: Path | None) -> tuple[Case, ...]:
-    own = bundle_cases(candidate)
-    before = _read(serving)
-    if own is None:
-        return before or ()
-    if before and (gone := {case.name for case in before} - {case.name for case in own}):
-        names = ", ".join(f'"{name}"' for name in sorted(gone))
-        log.warning("no longer among the named cases: %s", names)
-    return own
+def _cases(candidate: Bundle, serving: Path | None) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """The candidate's own cases, and those of the version that serves now."""
+    return bundle_cases(candidate) or (), _read(serving)
 
 
-def _read(serving: Path | None) -> tuple[Case, ...] | None:
+def _read(serving: Path | None) -> tuple[Case, ...]:
     if serving is None:
-        return None
+        return ()
     try:
-        return bundle_cases(Bundle.open(serving))
+        return bundle_cases(Bundle.open(serving)) or ()
     except BundleError as error:
         # Above all then another version must be able to take its place.
         log.warning("the named cases of the version that serves now can't be read: %s", error)
-        return None
+        return ()
 
 
 def _failing(serving: Path | None, cases: list[Case]) -> set[str]:
@@ -105,10 +109,17 @@ def _failing(serving: Path | None, cases: list[Case]) -> set[str]:
     return {outcome.case.name for outcome in failures(outcomes)}
 
 
-def _message(what: str, lost: list[Outcome], count: int) -> str:
-    shown = "; ".join(map(str, lost[:5])) + ("; …" if len(lost) > 5 else "")
+def _message(what: str, lost: list[Outcome], count: int, brought: set[str]) -> str:
+    shown = [
+        str(outcome)
+        if outcome.case.name in brought
+        else f"{outcome}, a case of the version that serves now which the new one doesn't bring"
+        for outcome in lost[:5]
+    ]
+    dropped = any(outcome.case.name not in brought for outcome in lost)
     return (
-        f"{what} does not serve: {len(lost)} of its {count} named cases "
-        f"{'fails' if len(lost) == 1 else 'fail'}: {shown}; train a better one, mend the cases, or "
-        "promote it with --force"
+        f"{what} does not serve: {len(lost)} of {count} named cases "
+        f"{'fails' if len(lost) == 1 else 'fail'}: {'; '.join(shown)}"
+        f"{'; …' if len(lost) > 5 else ''}; train a better one, mend the cases, or promote it with "
+        f"--force{', which drops those that it does not bring' if dropped else ''}"
     )

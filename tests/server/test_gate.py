@@ -13,6 +13,7 @@ from tipstaff_server.evaluator.cases import Case
 TEXTS = {"input": "capital of france", "output": "paris", "ground_truth": "paris"}
 MUST_PASS = Case(name="paris passes", expect="pass", **TEXTS)
 MUST_NOT = Case(name="nothing passes", expect="not-pass", **TEXTS)
+ALLOWED = Case(name="not blocked", expect="not-block", **TEXTS)
 # With these every interaction passes, or none does.
 YES, NO = 50, -50
 
@@ -43,7 +44,7 @@ def serving(repo):
 
 def test_a_version_that_fails_a_case_does_not_serve(repo, published):
     version = published(NO, MUST_PASS, MUST_NOT)
-    with pytest.raises(PromotionRefused, match=r"1 of its 2 named cases fails: \"paris passes\""):
+    with pytest.raises(PromotionRefused, match=r"1 of 2 named cases fails: \"paris passes\""):
         repository.promote(repo, "tiny", version)
     assert serving(repo) is None
     repository.promote(repo, "tiny", version, force=True)
@@ -63,11 +64,68 @@ def test_a_version_without_cases_answers_for_those_of_the_one_that_serves(repo, 
     assert serving(repo) == 3
 
 
-def test_cases_can_be_given_up_and_that_is_told(repo, published, caplog):
+def test_a_version_answers_for_cases_that_it_does_not_bring_until_it_is_forced(repo, published):
     repository.promote(repo, "tiny", published(YES, MUST_PASS))
-    repository.promote(repo, "tiny", published(NO, MUST_NOT))
-    assert 'no longer among the named cases: "paris passes"' in caplog.text
+    version = published(NO, MUST_NOT)
+    said = (
+        r'1 of 2 named cases fails: "paris passes" \(pass expected, BLOCK at 0.000\), a case of '
+        r"the version that serves now which the new one doesn't bring; .*"
+        r"--force, which drops those that it does not bring$"
+    )
+    with pytest.raises(PromotionRefused, match=said) as refused:
+        repository.promote(repo, "tiny", version)
+    assert refused.value.lost == ("paris passes",)
+    assert serving(repo) == 1
+    repository.promote(repo, "tiny", version, force=True)
     assert serving(repo) == 2
+
+
+def test_only_what_is_not_brought_is_said_not_to_be(repo, published):
+    repository.promote(repo, "tiny", published(YES, MUST_PASS))
+    with pytest.raises(PromotionRefused, match=r"with --force$") as refused:
+        repository.promote(repo, "tiny", published(NO, MUST_PASS))
+    assert "bring" not in str(refused.value)
+
+
+def test_cases_that_are_met_can_be_given_up_and_that_is_told(repo, published, caplog):
+    repository.promote(repo, "tiny", published(YES, MUST_PASS))
+    repository.promote(repo, "tiny", published(YES, ALLOWED))
+    assert 'no longer among the named cases: "paris passes"; run all the same' in caplog.text
+    repository.promote(repo, "tiny", published(YES, None))
+    assert 'no longer among the named cases: "not blocked"; run all the same' in caplog.text
+    assert serving(repo) == 3
+
+
+def test_a_case_not_brought_that_fails_already_does_not_stop_the_next(repo, published, caplog):
+    repository.promote(repo, "tiny", published(NO, MUST_PASS), force=True)
+    repository.promote(repo, "tiny", published(NO, MUST_NOT))
+    assert "fails 1 of 2 named cases, as does the version that serves now" in caplog.text
+    assert serving(repo) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"expect": "block"}, "pass expected, now block"),
+        ({"expect": "not-pass", "input": None}, "pass expected, now not-pass; other texts"),
+        # Both fail this one, so that it doesn't stop the promotion: it is told all the same.
+        ({"input": None}, "other texts"),
+    ],
+)
+def test_a_case_that_says_something_else_is_run_as_it_is_now_and_told(
+    repo, published, caplog, change, said
+):
+    repository.promote(repo, "tiny", published(YES, MUST_PASS))
+    repository.promote(repo, "tiny", published(NO, MUST_PASS.model_copy(update=change)))
+    assert f'has otherwise, run as they are now: "paris passes" ({said})\n' in caplog.text
+    assert serving(repo) == 2
+
+
+def test_another_note_is_no_other_case(repo, published, caplog):
+    repository.promote(repo, "tiny", published(YES, MUST_PASS))
+    noted = MUST_PASS.model_copy(update={"note": "it was wrong once"})
+    repository.promote(repo, "tiny", published(YES, noted))
+    assert caplog.text == ""
 
 
 def test_what_fails_already_does_not_stop_the_next_and_is_told(repo, published, caplog):

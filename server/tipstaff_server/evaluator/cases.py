@@ -115,6 +115,44 @@ def bundle_cases(bundle: Bundle) -> tuple[Case, ...] | None:
         raise BundleError(bundle.path / CASES_FILE, str(error.errors()[0]["msg"])) from error
 
 
+def united(own: Sequence[Case], before: Sequence[Case]) -> tuple[Case, ...]:
+    """A version's cases, and after them those of an earlier one that it doesn't bring, by name."""
+    brought = {case.name for case in own}
+    return (*own, *(case for case in before if case.name not in brought))
+
+
+def changes(own: Sequence[Case], before: Sequence[Case], *, of: str) -> list[str]:
+    """What has become of an earlier version's cases, for people.
+
+    One that is to pass where it was to be blocked would otherwise go unseen, as `united` takes it
+    as it is now.
+
+    Args:
+        own: The version's.
+        before: The earlier one's.
+        of: The earlier one, in words.
+    """
+    now = {case.name: case for case in own}
+    found = []
+    if gone := [f'"{case.name}"' for case in before if case.name not in now]:
+        found.append(
+            f"no longer among the named cases: {', '.join(gone)}; run all the same, for {of} "
+            "brings them"
+        )
+    pairs = [(case, now[case.name]) for case in before if case.name in now]
+    if changed := [f'"{new.name}" ({how})' for old, new in pairs if (how := _change(old, new))]:
+        found.append(
+            f"named cases that {of} has otherwise, run as they are now: " + ", ".join(changed)
+        )
+    return found
+
+
+def _change(old: Case, new: Case) -> str:
+    expectation = f"{old.expect} expected, now {new.expect}" if old.expect != new.expect else ""
+    texts = "other texts" if old.interaction != new.interaction else ""
+    return "; ".join(filter(None, (expectation, texts)))
+
+
 def run_cases(evaluator: Evaluator, cases: Iterable[Case]) -> list[Outcome]:
     """Scores cases as they would be served.
 

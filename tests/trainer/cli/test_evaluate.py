@@ -157,6 +157,24 @@ def test_comparing_with_what_serves(data, tmp_path, capsys):
     assert (tmp_path / "c" / "index.html").is_file()
 
 
+def test_comparing_runs_the_cases_of_both(data, tmp_path, capsys):
+    forgotten = Case(name="forgotten", expect="pass", **PARIS)
+    flipped = Case(name="flipped", expect="pass", **PARIS)
+    older = make_bundle(tmp_path / "yes", bias=50, cases=(forgotten, flipped))
+    newer = make_bundle(
+        tmp_path / "no", bias=-50, cases=(flipped.model_copy(update={"expect": "block"}),)
+    )
+    assert main(["compare", str(older), str(newer), str(data)]) == 1
+    shown = capsys.readouterr()
+    assert "named cases: 1 won, 1 lost of 2" in shown.out
+    assert 'regression: 1 named case lost: "forgotten"' in shown.out
+    assert (
+        'warning: no longer among the named cases: "forgotten"; run all the same, for the first '
+        "brings them"
+    ) in shown.err
+    assert 'the first has otherwise, run as they are now: "flipped" (pass expected' in shown.err
+
+
 def test_comparing_an_evaluator_with_itself(data, tmp_path, capsys):
     bundle = str(make_bundle(tmp_path / "b"))
     assert main(["compare", bundle, bundle, str(data), "--json"]) == 0

@@ -75,6 +75,9 @@ def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     assert (refused.status_code, "version 1, which is online, meets" in refused.text) == (409, True)
     assert 'BLOCK <span class="chip bad">fails</span>' in refused.text
     assert "<li>&lt;b&gt;right&lt;/b&gt;</li>" in refused.text
+    repository.publish(make_bundle(tmp_path / "3", bias=-9.0), workspace.repository)
+    dropping = browser.post("/evaluators/tiny/3/promote", data=form)
+    assert "<li>&lt;b&gt;right&lt;/b&gt;, which version 3 doesn’t bring: " in dropping.text
     assert "--force" not in refused.text
     assert repository.serving_version(workspace.repository, "tiny") == 1
     forced = browser.post("/evaluators/tiny/2/promote", data=form | {"force": "yes"})

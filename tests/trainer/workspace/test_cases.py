@@ -82,3 +82,12 @@ def test_cases_of_the_version_online_hold_for_one_without(workspace, tmp_path):
     assert workspace.evaluators.try_cases("tiny", 2) == []
     workspace.promote("tiny", 1)
     assert [each.met for each in workspace.evaluators.try_cases("tiny", 2)] == [False]
+
+
+def test_cases_of_the_version_online_hold_beside_a_version_s_own(workspace, tmp_path):
+    repository.publish(make_bundle(tmp_path / "1", bias=9.0, cases=(RIGHT,)), workspace.repository)
+    own = RIGHT.model_copy(update={"name": "wrong", "expect": "block"})
+    repository.publish(make_bundle(tmp_path / "2", bias=-9.0, cases=(own,)), workspace.repository)
+    workspace.promote("tiny", 1)
+    outcomes = workspace.evaluators.try_cases("tiny", 2)
+    assert [(each.case.name, each.met) for each in outcomes] == [("wrong", True), ("right", False)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cases",
         type=Path,
         metavar="FILE",
-        help="YAML of named cases (default: the second's own, else the first's)",
+        help="YAML of named cases (default: the second's, and the first's that it lacks)",
     )
     parser.add_argument(
         "--out",
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         check_folder(args.out, JSON_FILE)
     folders = _serving(args.first), _serving(args.second)
     bundles = [Bundle.open(folder) for folder in folders]
-    cases = _cases(args.cases, *bundles)
+    cases, case_changes = _cases(args.cases, *bundles)
     first, second = (Evaluator.load(folder) for folder in folders)
     data = read_data(args.data, args)
     for evaluator in (first, second):
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         for evaluator, rows in zip((first, second), scored, strict=True)
         for text in (*absent_fields(evaluator.manifest, data), *doubts(rows, evaluator.graph))
     ] + [f"{bundle.path}: {text}" for bundle in bundles for text in training_rows(bundle, data)]
-    warn((*data.warnings, *dict.fromkeys(found_out)))
+    warn((*data.warnings, *case_changes, *dict.fromkeys(found_out)))
     latency = measure_latency(first, second) if args.out else [(), ()]
     one, other = (
         side(evaluator, rows, bundle=str(folder), latency=times)
@@ -114,17 +114,17 @@ def _serving(path: Path) -> Path:
     return path if version is None else bundle_path(path.parent, path.name, version)
 
 
-def _cases(file: Path | None, first: Bundle, second: Bundle) -> tuple[Case, ...]:
-    from tipstaff_server.evaluator.cases import bundle_cases
+def _cases(
+    file: Path | None, first: Bundle, second: Bundle
+) -> tuple[tuple[Case, ...], Sequence[str]]:
+    """What both run, and what has become of the first's cases since."""
+    from tipstaff_server.evaluator.cases import bundle_cases, changes, united
     from tipstaff_trainer.cases import read_cases
 
     if file is not None:
-        return read_cases(file)
-    for bundle in (second, first):
-        cases = bundle_cases(bundle)
-        if cases is not None:
-            return cases
-    return ()
+        return read_cases(file), ()
+    own, before = bundle_cases(second) or (), bundle_cases(first) or ()
+    return united(own, before), changes(own, before, of="the first")
 
 
 def _lines(found: Comparison) -> Iterator[str]:

@@ -125,7 +125,7 @@ class Evaluators:
     def try_cases(self, name: str, version: int) -> list[Outcome]:
         """What a version makes of the named cases that it must meet before it serves.
 
-        They are its own, or, where it brings none, those of the version that serves.
+        They are its own, and those of the version that serves that it doesn't bring.
 
         Raises:
             WorkspaceError: There is no such evaluator or version.
