@@ -148,6 +148,7 @@ def test_comparing_with_what_serves(data, tmp_path, capsys):
     assert code == 1
     shown = capsys.readouterr().out
     assert "10 rows better, 5 worse" in shown
+    assert "bad rows: 0 now pass, 10 no longer; good rows: 5 are now blocked, 0 no longer" in shown
     # The newer one says nothing of cases, so it answers for those of the one that serves.
     assert "named cases: 0 won, 1 lost of 1" in shown
     assert 'regression: 1 named case lost: "paris passes"' in shown

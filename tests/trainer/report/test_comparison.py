@@ -129,6 +129,44 @@ def test_another_cut_of_the_same_scores_is_a_regression_where_more_goes_wrong(
     assert regressions(lax, strict) == regressions(harsh, strict) == ()
 
 
+def test_rows_that_another_cut_lets_through_or_stops_are_listed(evaluator, make_scored, tmp_path):
+    labels, scores = [1, 0, 1, 0] * 10, [0.9, 0.3, 0.4, 0.1] * 10
+    one, other = make_scored(labels, scores, cut=0.35), make_scored(labels, scores, cut=0.2)
+
+    def compared(first, second):
+        sides = tuple(side(evaluator, rows, bundle="b") for rows in (first, second))
+        return compare(sides, (first, second), data="rows.jsonl")
+
+    def ids(rows):
+        return [row.id for row in rows]
+
+    laxer = compared(one, other)
+    assert laxer.worse == laxer.better == ()
+    listed = [str(place) for place in range(1, 40, 4)]
+    rows = laxer.changed_verdicts
+    assert ids(rows.bad_now_pass) == listed
+    assert rows.bad_no_longer_pass == rows.good_now_blocked == rows.good_no_longer_blocked == ()
+    stricter = compared(other, one).changed_verdicts
+    assert ids(stricter.bad_no_longer_pass) == listed
+    assert stricter.bad_now_pass == ()
+    harsh = make_scored(labels, scores, cut=0.5)
+    good = [str(place) for place in range(2, 40, 4)]
+    assert ids(compared(one, harsh).changed_verdicts.good_now_blocked) == good
+    assert ids(compared(harsh, one).changed_verdicts.good_no_longer_blocked) == good
+
+    page = write_comparison(laxer, tmp_path / "out").read_text()
+    assert "Bad rows that now pass: 10</h3>" in page
+    assert "<dd>answer 37</dd>" in page
+    data = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert data["changed_verdicts"]["bad_now_pass"][0]["output"] == "answer 1"
+
+
+def test_changed_verdicts_start_with_the_largest_change(comparison):
+    found = comparison([0, 0, 1, 1], [0.4, 0.4, 0.6, 0.6], [0.6, 0.9, 0.4, 0.1]).changed_verdicts
+    assert [row.id for row in found.bad_now_pass] == ["1", "0"]
+    assert [row.id for row in found.good_now_blocked] == ["3", "2"]
+
+
 def test_a_little_worse_is_chance(comparison):
     labels = np.arange(40) % 2
     first = np.where(labels, 0.8, 0.2)
@@ -163,6 +201,7 @@ def test_both_files_say_the_same(comparison, tmp_path):
     data = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert len(data["worse"]) == 40
     assert "And 15 more in" in page
+    assert "Bad rows that now pass: 20</h3>" in page
     assert "answer 3" in page
     assert "A regression." in page
     assert "&lt;i&gt;lost" in page

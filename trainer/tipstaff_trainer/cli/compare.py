@@ -145,8 +145,14 @@ def _lines(found: Comparison) -> Iterator[str]:
         values = (_shown(None if each is None else each.value) for each in shares)
         yield f"{name:<14} {' '.join(values)}"
     yield (
-        f"{len(found.better)} rows better, {len(found.worse)} worse (McNemar's exact test by "
-        f"groups: p = {found.p:.2g}); Cohen's kappa of the two {_shown(found.kappa).strip()}"
+        f"{len(found.better)} rows better, {len(found.worse)} worse at 0.5 (McNemar's exact test "
+        f"by groups: p = {found.p:.2g}); Cohen's kappa of the two {_shown(found.kappa).strip()}"
+    )
+    rows = found.changed_verdicts
+    yield (
+        f"bad rows: {len(rows.bad_now_pass)} now pass, {len(rows.bad_no_longer_pass)} no longer; "
+        f"good rows: {len(rows.good_now_blocked)} are now blocked, "
+        f"{len(rows.good_no_longer_blocked)} no longer"
     )
     if found.cases:
         yield f"named cases: {len(found.won)} won, {len(found.lost)} lost of {found.cases}"

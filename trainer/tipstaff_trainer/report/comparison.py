@@ -15,6 +15,12 @@ from tipstaff.types import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Outcome
 from tipstaff_trainer.report import intervals
+from tipstaff_trainer.report.changed_rows import (
+    ChangedRow,
+    ChangedVerdicts,
+    changed_rows,
+    changed_verdicts,
+)
 from tipstaff_trainer.report.contents import CaseOutcome, case_outcome
 from tipstaff_trainer.report.intervals import Interval
 from tipstaff_trainer.report.latency import Latency
@@ -51,22 +57,6 @@ class Side(_Part):
     latency: tuple[Latency, ...]
 
 
-class ChangedRow(_Part):
-    """A row on which one of the two is right and the other wrong."""
-
-    id: str
-    place: str
-    label: float
-    label_source: str
-    first_score: float
-    first_verdict: Verdict
-    second_score: float
-    second_verdict: Verdict
-    input: str | None
-    output: str | None
-    ground_truth: str | None
-
-
 class ChangedCase(_Part):
     """A named case that only one of the two meets."""
 
@@ -78,7 +68,7 @@ class Comparison(_Part):
     """The second evaluator against the first.
 
     Decisions are taken at 0.5 of the score, as in the metrics; what the policies make of the scores
-    is in the verdicts and in the sides' false PASSes and BLOCKs.
+    is in the verdicts, the changed verdicts and the sides' false PASSes and BLOCKs.
 
     Attributes:
         first: As a rule the one that serves now.
@@ -97,6 +87,7 @@ class Comparison(_Part):
         accuracy_difference: The second's less the first's, by a bootstrap over groups.
         auroc_difference: Likewise; None where all rows are of one class.
         verdicts: Rows by the first's verdict, then by the second's.
+        changed_verdicts: The rows of which only one passes a bad one or blocks a good one.
         cases: How many named cases both ran.
         won: Named cases that only the second meets.
         lost: Named cases that only the first meets.
@@ -117,6 +108,7 @@ class Comparison(_Part):
     accuracy_difference: Interval
     auroc_difference: Interval | None
     verdicts: dict[Verdict, dict[Verdict, int]]
+    changed_verdicts: ChangedVerdicts
     cases: int
     won: tuple[ChangedCase, ...]
     lost: tuple[ChangedCase, ...]
@@ -175,8 +167,8 @@ def compare(
         n=len(first),
         both_right=int((right[0] & right[1]).sum()),
         both_wrong=int((~right[0] & ~right[1]).sum()),
-        better=_changed(first, second, better),
-        worse=_changed(first, second, worse),
+        better=changed_rows(first, second, better),
+        worse=changed_rows(first, second, worse),
         p=p,
         kappa=_kappa(*decisions),
         accuracy_difference=intervals.mean_difference(
@@ -190,6 +182,7 @@ def compare(
             }
             for one in Verdict
         },
+        changed_verdicts=changed_verdicts(first, second),
         cases=len(cases[0]),
         won=tuple(case for case in changed if case.second.met),
         lost=lost,
@@ -272,26 +265,3 @@ def _kappa(first: Bools, second: Bools) -> float | None:
         return None
     value = float(cohen_kappa_score(first, second))
     return value if math.isfinite(value) else None
-
-
-def _changed(first: ScoredRows, second: ScoredRows, chosen: Bools) -> tuple[ChangedRow, ...]:
-    places = np.flatnonzero(chosen)
-    by_change = np.argsort(-np.abs(second.scores - first.scores)[places], kind="stable")
-    return tuple(_row(first, second, place) for place in places[by_change].tolist())
-
-
-def _row(first: ScoredRows, second: ScoredRows, place: int) -> ChangedRow:
-    row = first.rows[place]
-    return ChangedRow(
-        id=row.id,
-        place=row.place.rpartition(", ")[2],
-        label=row.label,
-        label_source=row.label_source,
-        first_score=first.rulings[place].score,
-        first_verdict=first.rulings[place].verdict,
-        second_score=second.rulings[place].score,
-        second_verdict=second.rulings[place].verdict,
-        input=row.interaction.input,
-        output=row.interaction.output,
-        ground_truth=row.interaction.ground_truth,
-    )
