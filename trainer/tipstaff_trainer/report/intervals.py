@@ -173,7 +173,7 @@ def _effective_pair(good: Bools, scores: Floats, groups: Ints, area: float) -> t
     _, places = np.unique(groups, return_inverse=True)
     count = int(places.max()) + 1
     by_rows = (parts**2).sum()
-    if by_rows == 0:
+    if by_rows < _TINY**2:  # that is, 0 but for rounding
         return float(len(np.unique(groups[good]))), float(len(np.unique(groups[~good])))
     effect = max(1.0, (np.bincount(places, weights=parts) ** 2).sum() / by_rows)
     share = _independent(len(good), effect, count) / len(good)
