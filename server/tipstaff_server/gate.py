@@ -9,6 +9,7 @@ one's words: cases must be mendable, so a change is told and not refused.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from tipstaff_server.errors import BundleError, InvalidRequest, PromotionRefused
@@ -40,11 +41,9 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
         PromotionRefused: A case fails that is not known to, or can't be run.
         BundleError: The candidate is damaged.
     """
-    own, before = _cases(candidate, serving)
-    for change in changes(own, before, of="the version that serves now"):
-        log.warning("%s", change)
+    own, before = tell_changes(candidate, serving)
     try:
-        outcomes = _run(candidate, united(own, before))
+        outcomes = _run(candidate, own, before)
     except InvalidRequest as error:
         raise PromotionRefused(
             f"{what} does not serve: {error}; mend the cases, or promote it with --force"
@@ -64,6 +63,23 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
     )  # fmt: skip
 
 
+def tell_changes(
+    candidate: Bundle, serving: Path | None
+) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """Logs what becomes of the cases of the version that serves now, once another takes its place.
+
+    Returns:
+        The candidate's own cases, and those of the version that serves now.
+    """
+    own, before = _cases(candidate, serving)
+    fields = candidate.manifest.fields
+    for change in changes(own, before, fields, of="the version that serves now"):
+        log.warning("%s", change)
+    if {case.name for case in before} - {case.name for case in own}:
+        log.warning("once another serves, what it doesn't bring is forgotten: pass the cases on")
+    return own, before
+
+
 def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
     """What a version makes of its cases, and of those of another that it doesn't bring.
 
@@ -75,10 +91,11 @@ def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
         InvalidRequest: A case has none of the fields that it reads; names it.
         BundleError: The candidate is damaged.
     """
-    return _run(candidate, united(*_cases(candidate, serving)))
+    return _run(candidate, *_cases(candidate, serving))
 
 
-def _run(candidate: Bundle, cases: tuple[Case, ...]) -> list[Outcome]:
+def _run(candidate: Bundle, own: Sequence[Case], before: Sequence[Case]) -> list[Outcome]:
+    cases = united(own, before, candidate.manifest.fields)
     return run_cases(Evaluator.load(candidate.path), cases) if cases else []
 
 

@@ -284,9 +284,12 @@ def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int
         before = serving_version(repository, name)
     except RepositoryError:
         before = None  # an unreadable file is repaired by writing it anew
-    if not force and before != version:
+    if before != version:
         serving = None if before is None else bundle_path(repository, name, before)
-        gate.check(candidate, serving, what=f"{name} version {version}")
+        if force:
+            gate.tell_changes(candidate, serving)
+        else:
+            gate.check(candidate, serving, what=f"{name} version {version}")
     set_serving(repository, name, version)
     return before
 

@@ -80,6 +80,23 @@ def test_a_version_answers_for_cases_that_it_does_not_bring_until_it_is_forced(r
     assert serving(repo) == 2
 
 
+def test_what_is_forced_is_told_what_it_drops(repo, published, caplog):
+    repository.promote(repo, "tiny", published(YES, MUST_PASS))
+    repository.promote(repo, "tiny", published(NO, None), force=True)
+    assert 'that only the version that serves now brings: "paris passes"\n' in caplog.text
+
+
+def test_a_case_of_other_fields_than_the_new_one_reads_is_left_out_and_told(
+    repo, tmp_path, published, caplog
+):
+    unread = Case(name="input alone", expect="not-block", input="capital of france")
+    repository.promote(repo, "tiny", published(YES, unread))
+    reads_less = make_bundle(tmp_path / "less", order=("output", "ground_truth"))
+    repository.promote(repo, "tiny", repository.publish(reads_less, repo))
+    assert 'which is all that the new one reads: "input alone"\n' in caplog.text
+    assert serving(repo) == 2
+
+
 def test_only_what_is_not_brought_is_said_not_to_be(repo, published):
     repository.promote(repo, "tiny", published(YES, MUST_PASS))
     with pytest.raises(PromotionRefused, match=r"with --force$") as refused:
@@ -90,9 +107,11 @@ def test_only_what_is_not_brought_is_said_not_to_be(repo, published):
 def test_cases_that_are_met_can_be_given_up_and_that_is_told(repo, published, caplog):
     repository.promote(repo, "tiny", published(YES, MUST_PASS))
     repository.promote(repo, "tiny", published(YES, ALLOWED))
-    assert 'no longer among the named cases: "paris passes"; run all the same' in caplog.text
+    gone = "named cases that only the version that serves now brings: "
+    assert f'{gone}"paris passes"\n' in caplog.text
+    assert "is forgotten: pass the cases on" in caplog.text
     repository.promote(repo, "tiny", published(YES, None))
-    assert 'no longer among the named cases: "not blocked"; run all the same' in caplog.text
+    assert f'{gone}"not blocked"\n' in caplog.text
     assert serving(repo) == 3
 
 

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from tipstaff.types import FIELDS, Interaction, Verdict
+from tipstaff.types import FIELDS, Field, Interaction, Verdict
 from tipstaff_server.errors import BundleError, InvalidRequest
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.evaluator import Evaluator
@@ -115,13 +115,26 @@ def bundle_cases(bundle: Bundle) -> tuple[Case, ...] | None:
         raise BundleError(bundle.path / CASES_FILE, str(error.errors()[0]["msg"])) from error
 
 
-def united(own: Sequence[Case], before: Sequence[Case]) -> tuple[Case, ...]:
-    """A version's cases, and after them those of an earlier one that it doesn't bring, by name."""
+def united(
+    own: Sequence[Case], before: Sequence[Case], fields: Sequence[Field]
+) -> tuple[Case, ...]:
+    """A version's cases, and after them those of an earlier one that it doesn't bring, by name.
+
+    Without those of the latter that it can't read: they were made for an evaluator of other fields.
+
+    Args:
+        own: The version's.
+        before: The earlier one's.
+        fields: That the version reads.
+    """
     brought = {case.name for case in own}
-    return (*own, *(case for case in before if case.name not in brought))
+    left = (case for case in before if case.name not in brought)
+    return (*own, *(case for case in left if _is_read(case, fields)))
 
 
-def changes(own: Sequence[Case], before: Sequence[Case], *, of: str) -> list[str]:
+def changes(
+    own: Sequence[Case], before: Sequence[Case], fields: Sequence[Field], *, of: str
+) -> list[str]:
     """What has become of an earlier version's cases, for people.
 
     One that is to pass where it was to be blocked would otherwise go unseen, as `united` takes it
@@ -130,14 +143,17 @@ def changes(own: Sequence[Case], before: Sequence[Case], *, of: str) -> list[str
     Args:
         own: The version's.
         before: The earlier one's.
+        fields: That the version reads.
         of: The earlier one, in words.
     """
     now = {case.name: case for case in own}
     found = []
-    if gone := [f'"{case.name}"' for case in before if case.name not in now]:
+    if gone := [case for case in before if case.name not in now]:
+        found.append(f"named cases that only {of} brings: {_names(gone)}")
+    if unread := [case for case in gone if not _is_read(case, fields)]:
         found.append(
-            f"no longer among the named cases: {', '.join(gone)}; run all the same, for {of} "
-            "brings them"
+            f"not run, as they have nothing in {' or '.join(fields)}, which is all that the new "
+            f"one reads: {_names(unread)}"
         )
     pairs = [(case, now[case.name]) for case in before if case.name in now]
     if changed := [f'"{new.name}" ({how})' for old, new in pairs if (how := _change(old, new))]:
@@ -145,6 +161,14 @@ def changes(own: Sequence[Case], before: Sequence[Case], *, of: str) -> list[str
             f"named cases that {of} has otherwise, run as they are now: " + ", ".join(changed)
         )
     return found
+
+
+def _is_read(case: Case, fields: Sequence[Field]) -> bool:
+    return any(case.interaction.get(name) is not None for name in fields)
+
+
+def _names(cases: Iterable[Case]) -> str:
+    return ", ".join(f'"{case.name}"' for case in cases)
 
 
 def _change(old: Case, new: Case) -> str:

@@ -169,10 +169,7 @@ def test_comparing_runs_the_cases_of_both(data, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "named cases: 1 won, 1 lost of 2" in shown.out
     assert 'regression: 1 named case lost: "forgotten"' in shown.out
-    assert (
-        'warning: no longer among the named cases: "forgotten"; run all the same, for the first '
-        "brings them"
-    ) in shown.err
+    assert 'warning: named cases that only the first brings: "forgotten"\n' in shown.err
     assert 'the first has otherwise, run as they are now: "flipped" (pass expected' in shown.err
 
 

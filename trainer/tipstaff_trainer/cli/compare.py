@@ -124,7 +124,8 @@ def _cases(
     if file is not None:
         return read_cases(file), ()
     own, before = bundle_cases(second) or (), bundle_cases(first) or ()
-    return united(own, before), changes(own, before, of="the first")
+    fields = second.manifest.fields
+    return united(own, before, fields), changes(own, before, fields, of="the first")
 
 
 def _lines(found: Comparison) -> Iterator[str]:
