@@ -165,10 +165,25 @@ def test_one_row_of_each_group_counts_whatever_its_order_label_or_text(rows):
     assert len({int(row.id) % 5 for row in chosen}) == 5
 
 
-def test_copies_of_one_interaction_are_no_proof_whatever_their_ids_and_groups(path, rows):
-    copies = [replace(rows[0], id=f"copy {n}", group=f"copy {n}") for n in range(len(rows) + 1)]
-    with pytest.raises(CertificationError, match="one and the same interaction, as in row"):
+@pytest.mark.parametrize("groups", [40, 801])
+def test_copies_of_one_interaction_are_no_proof_whatever_their_ids_and_groups(path, rows, groups):
+    copies = [
+        replace(rows[0], id=f"copy {n}", group=f"copy {n % groups}") for n in range(len(rows) + 1)
+    ]
+    with pytest.raises(CertificationError, match="801 of the 1600 rows are one and the same to"):
         eligible_rows([*rows[1:], *copies], Bundle.open(path))
+
+
+def test_texts_that_many_groups_share_count_once_each(path, rows):
+    # United they would be most of the rows, so that `united_groups` parts them.
+    shared = [
+        replace(row, id=f"{row.id} in {n}", group=f"shared {n}")
+        for n in range(500)
+        for row in rows[:2]
+    ]
+    single, notes = eligible_rows([*rows[2:], *shared], Bundle.open(path))
+    assert len(single) == 800
+    assert notes[-1].startswith("498 of 1298 groups left out, as the evaluator reads the same")
 
 
 def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, tmp_path):

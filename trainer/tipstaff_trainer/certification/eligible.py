@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tipstaff.types import Field
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import SEEN_FILE
 from tipstaff_trainer.data import Row, seen_by, united_groups
 from tipstaff_trainer.data.groups import folded_texts
+from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.errors import CertificationError
 
 
@@ -23,7 +25,7 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
         One row for each group, in the order of `rows`, and notes for the user on what was left out.
 
     Raises:
-        CertificationError: None is left; says why.
+        CertificationError: None is left, or most are the same; says why.
     """
     notes = []
     human = [row for row in rows if row.label_source == "human"]
@@ -57,30 +59,52 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
         raise CertificationError(
             "no row is left to certify on: " + "; ".join(notes) + _advice(human, drawn)
         )
+    fields = bundle.manifest.fields
+    _check_different(new, fields)
     single = one_of_each_group(new)
     if len(single) < len(new):
         notes.append(
             f"{len(new)} rows are {len(single)} groups, and rows of a group are not independent: "
             "one of each counts, picked by a hash"
         )
-    _check_different(single)
-    return single, notes
+    different = _one_of_each_text(single, fields)
+    if len(different) < len(single):
+        notes.append(
+            f"{len(single) - len(different)} of {len(single)} groups left out, as the evaluator "
+            "reads the same in another"
+        )
+    return different, notes
 
 
-def _check_different(rows: Sequence[Row]) -> None:
-    """Raises CertificationError where one interaction, word for word, is most of the rows.
+def _check_different(rows: Sequence[Row], fields: Sequence[Field]) -> None:
+    """Raises CertificationError where most of the rows are the same to the evaluator.
 
-    `united_groups` parts what most rows share, which tells nothing of what belongs together; but
-    whatever the evaluator says of one text, it says of each copy, so they are one observation.
+    It says the same of each copy, so that they are one observation; but a promise on the others,
+    with one among them that stands for most of what comes, would be no promise on what comes.
     """
-    texts = [folded_texts(row.interaction) for row in rows]
+    texts = [_read(row, fields) for row in rows]
     most, count = Counter(texts).most_common(1)[0]
     if count > 1 and 2 * count > len(rows):
         raise CertificationError(
-            f"{count} of the {len(rows)} rows are one and the same interaction, as in row "
-            f"{rows[texts.index(most)].id}: it shows only what becomes of that one. Leave its "
-            "copies out, and label others"
+            f"{count} of the {len(rows)} rows are one and the same to the evaluator, which reads "
+            f"{', '.join(fields)}, as in row {rows[texts.index(most)].id}: they show only what "
+            "becomes of that one. Leave its copies out, and label others"
         )
+
+
+def _one_of_each_text(rows: Sequence[Row], fields: Sequence[Field]) -> list[Row]:
+    """The rows without copies, which `united_groups` parts where they would hang all together."""
+    picked: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        text = _read(row, fields)
+        if text not in picked or _rank(row) < _rank(picked[text]):
+            picked[text] = row
+    chosen = {row.id for row in picked.values()}
+    return [row for row in rows if row.id in chosen]
+
+
+def _read(row: Row, fields: Sequence[Field]) -> tuple[str, ...]:
+    return folded_texts(narrow(row.interaction, fields))
 
 
 def knows_training_rows(bundle: Bundle) -> bool:
