@@ -147,6 +147,30 @@ def test_an_auroc_of_rows_alike_in_their_groups_keeps_its_level():
     assert kept >= 278
 
 
+@pytest.mark.parametrize("bads", [1, 2, 4])
+def test_an_auroc_keeps_its_level_where_one_class_is_in_few_groups(bads):
+    # What the rows of one group have in common is no less, however many there are.
+    random, groups = np.random.default_rng(0), np.r_[alone(50), 50 + np.repeat(alone(bads), 15)]
+    good = groups < 50
+    kept = 0
+    for _ in range(300):
+        shared = random.normal(0, 0.5**0.5, 50 + bads)[groups]
+        scores = good * 1.8124 + shared + random.normal(0, 0.5**0.5, len(good))
+        found = intervals.auroc(good, scores, groups)
+        kept += found.low <= 0.9 <= found.high
+    assert kept >= 278
+
+
+def test_an_auroc_that_misses_one_pair_of_very_many():
+    good, scores = np.arange(20_000) >= 10_000, np.arange(20_000.0)
+    scores[[9_999, 10_000]] = scores[[10_000, 9_999]]
+    for groups in (alone(20_000), alone(20_000) % 3):
+        found = intervals.auroc(good, scores, groups)
+        assert 0.99 < found.low < found.value < found.high <= 1
+        wrong = intervals.auroc(~good, scores, groups)
+        assert (wrong.low, wrong.high) == pytest.approx((1 - found.high, 1 - found.low))
+
+
 def test_an_auroc_of_one_class_is_not_defined():
     assert intervals.auroc(np.ones(5, dtype=bool), np.arange(5.0), alone(5)) is None
 

@@ -154,30 +154,35 @@ def _highest(value: float, good: float, bad: float) -> float:
         return (area - value) ** 2 - z**2 * variance
 
     # The areas 0 and 1 don't vary, and so are in reach of nothing but themselves.
-    return value if value == 1 else float(brentq(excess, max(value, _TINY), 1 - _TINY))
+    bottom, top = max(value, _TINY), 1 - _TINY
+    return 1.0 if bottom >= top or excess(top) <= 0 else float(brentq(excess, bottom, top))
 
 
 def _effective_pair(good: Bools, scores: Floats, groups: Ints, area: float) -> tuple[float, float]:
     """How many independent good and bad rows would tell as much of the AUROC.
 
     Both by one design effect: the variance of the area by groups over that by rows (Obuchowski
-    1997, "Nonparametric analysis of clustered ROC curve data"). Where nothing varies, the groups
-    that have each are counted.
+    1997, "Nonparametric analysis of clustered ROC curve data"), and each class by the number of
+    its own groups: what all its rows have in common shows in no variance. Where nothing varies,
+    these are what counts.
     """
     goods, bads = int(good.sum()), int((~good).sum())
+    groups_of = len(np.unique(groups[good])), len(np.unique(groups[~good]))
     # How far each row's place among the other class is from the mean, as a part of the area.
     ranks, own = rankdata(scores), np.empty(len(scores))
     own[good], own[~good] = rankdata(scores[good]), rankdata(scores[~good])
     above = ranks - own
     parts = np.where(good, (above / bads - area) / goods, (1 - above / goods - area) / bads)
-    _, places = np.unique(groups, return_inverse=True)
-    count = int(places.max()) + 1
     by_rows = (parts**2).sum()
     if by_rows < _TINY**2:  # that is, 0 but for rounding
-        return float(len(np.unique(groups[good]))), float(len(np.unique(groups[~good])))
+        return groups_of
+    _, places = np.unique(groups, return_inverse=True)
     effect = max(1.0, (np.bincount(places, weights=parts) ** 2).sum() / by_rows)
-    share = _independent(len(good), effect, count) / len(good)
-    return goods * share, bads * share
+    found = [
+        float(count) if count < _FEWEST_GROUPS else _independent(rows, effect, count)
+        for rows, count in zip((goods, bads), groups_of, strict=True)
+    ]
+    return found[0], found[1]
 
 
 def _effective(hits: Bools, groups: Ints) -> float:
