@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,8 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             f"{len(new)} rows are {len(single)} groups, and rows of a group are not independent: "
             "one of each counts, picked by a hash"
         )
-    different = _one_of_each_text(single, fields)
+    # Copies are still there where `united_groups` parts what would hang all together.
+    different = _one_of_each(single, [_read(row, fields) for row in single])
     if len(different) < len(single):
         notes.append(
             f"{len(single) - len(different)} of {len(single)} groups left out, as the evaluator "
@@ -90,17 +91,6 @@ def _check_different(rows: Sequence[Row], fields: Sequence[Field]) -> None:
             f"{', '.join(fields)}, as in row {rows[texts.index(most)].id}: they show only what "
             "becomes of that one. Leave its copies out, and label others"
         )
-
-
-def _one_of_each_text(rows: Sequence[Row], fields: Sequence[Field]) -> list[Row]:
-    """The rows without copies, which `united_groups` parts where they would hang all together."""
-    picked: dict[tuple[str, ...], Row] = {}
-    for row in rows:
-        text = _read(row, fields)
-        if text not in picked or _rank(row) < _rank(picked[text]):
-            picked[text] = row
-    chosen = {row.id for row in picked.values()}
-    return [row for row in rows if row.id in chosen]
 
 
 def _read(row: Row, fields: Sequence[Field]) -> tuple[str, ...]:
@@ -129,10 +119,14 @@ def one_of_each_group(rows: Sequence[Row]) -> list[Row]:
     The pick is by a hash of the row's id: as good as random, whatever labels and scores say, and
     the same each time, so that nobody can draw again until it suits.
     """
-    picked: dict[int, Row] = {}
-    for row, group in zip(rows, united_groups(rows), strict=True):
-        if group not in picked or _rank(row) < _rank(picked[group]):
-            picked[group] = row
+    return _one_of_each(rows, united_groups(rows))
+
+
+def _one_of_each(rows: Sequence[Row], keys: Sequence[Hashable]) -> list[Row]:
+    picked: dict[Hashable, Row] = {}
+    for row, key in zip(rows, keys, strict=True):
+        if key not in picked or _rank(row) < _rank(picked[key]):
+            picked[key] = row
     chosen = {row.id for row in picked.values()}
     return [row for row in rows if row.id in chosen]
 
