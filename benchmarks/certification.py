@@ -34,7 +34,7 @@ from tipstaff_trainer.certification.certify import pass_scores
 from tipstaff_trainer.certification.promise import Promise, certified_cuts
 from tipstaff_trainer.data import Row, fingerprint, read_rows, unseen
 from tipstaff_trainer.errors import CertificationError
-from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.evaluation.predict import rulings
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

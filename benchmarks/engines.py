@@ -41,8 +41,8 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.session import Session, collate
 from tipstaff_trainer.data import read_rows, split_rows, without_groups_of
-from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.export.onnx_graph import export_fp32
 from tipstaff_trainer.export.unpadded import unpadded
 

@@ -25,9 +25,9 @@ from tipstaff.types import Field
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, fingerprint, split_rows
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.measure import rulings
-from tipstaff_trainer.pipeline import train_evaluator
-from tipstaff_trainer.report.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.operations.train import train_evaluator
 
 Floats = npt.NDArray[np.float64]
 # Of the default base; how many epochs there are does not depend on it.

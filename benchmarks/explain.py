@@ -28,7 +28,7 @@ from tipstaff_server.evaluator.explanation import without, words_of
 from tipstaff_server.evaluator.windows import Span
 from tipstaff_trainer.data import Row, read_rows, split_rows, without_groups_of
 from tipstaff_trainer.data.groups import united_groups
-from tipstaff_trainer.report.intervals import mean_difference
+from tipstaff_trainer.evaluation.intervals import mean_difference
 
 # Draws of random words to each row.
 _DRAWS = 5

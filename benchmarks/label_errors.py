@@ -18,8 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from tipstaff_trainer.data import read_rows
-from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
-from tipstaff_trainer.label_errors import agreement, features, likely_errors, out_of_fold
+from tipstaff_trainer.encoders.base import DEFAULT_BASE, find_base
+from tipstaff_trainer.label_quality.label_errors import (
+    agreement,
+    features,
+    likely_errors,
+    out_of_fold,
+)
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from tipstaff.types import Score
 from tipstaff_server.evaluator.bundle import Bundle, write_manifest
 from tipstaff_server.evaluator.marks import STOP_WORDS, words_of
 from tipstaff_trainer.data import Row, read_rows
-from tipstaff_trainer.report.metrics import classification_metrics
+from tipstaff_trainer.evaluation.metrics import classification_metrics
 
 _DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _TIMEOUT = 60.0

@@ -38,11 +38,11 @@ from experiments import Experiment, is_kept, run, seconds_a_row
 from tipstaff.types import Field
 from tipstaff_trainer.data import Row, fingerprint, read_rows, without_groups_of
 from tipstaff_trainer.data.rows import text_hash
-from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.judge.relabelling import relabel_by_others
-from tipstaff_trainer.judge.review_queue import review_queue
-from tipstaff_trainer.label_errors import OtherRows
+from tipstaff_trainer.encoders.base import find_base
+from tipstaff_trainer.label_quality.label_errors import OtherRows
+from tipstaff_trainer.label_quality.relabelling import relabel_by_others
+from tipstaff_trainer.label_quality.review_queue import review_queue
 
 _LONG = 20
 _PASSED_WHEN_LONG = 0.6

@@ -23,7 +23,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter, log_lengths
 from tipstaff_trainer.data import read_rows
-from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.evaluation.predict import rulings
 
 Scores = npt.NDArray[np.float64]
 _REPEATS = 2000

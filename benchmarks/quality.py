@@ -30,8 +30,8 @@ from sklearn.metrics import roc_auc_score
 
 from tipstaff_trainer.data import Data, Row, read_rows, split_rows, without_groups_of
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.report.metrics import classification_metrics
-from tipstaff_trainer.report.reference_metrics import reference_metrics
+from tipstaff_trainer.evaluation.metrics import classification_metrics
+from tipstaff_trainer.evaluation.reference_metrics import reference_metrics
 
 Record = dict[str, Any]
 

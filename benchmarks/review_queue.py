@@ -21,10 +21,10 @@ from pathlib import Path
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, read_rows
-from tipstaff_trainer.judge.agreement import agreement
-from tipstaff_trainer.judge.review_queue import review_queue
-from tipstaff_trainer.label_errors import out_of_fold_scores
-from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.label_quality.agreement import agreement
+from tipstaff_trainer.label_quality.label_errors import out_of_fold_scores
+from tipstaff_trainer.label_quality.review_queue import review_queue
 
 _SHARES = (0.05, 0.1, 0.2, 0.3)
 

@@ -26,11 +26,11 @@ from pydantic import BaseModel
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, read_rows, split_rows
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.measure import rulings
-from tipstaff_trainer.pipeline import train_evaluator
-from tipstaff_trainer.report.intervals import auroc_difference
-from tipstaff_trainer.report.latency import measure_latency
-from tipstaff_trainer.report.metrics import classification_metrics
+from tipstaff_trainer.evaluation.intervals import auroc_difference
+from tipstaff_trainer.evaluation.latency import measure_latency
+from tipstaff_trainer.evaluation.metrics import classification_metrics
+from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.operations.train import train_evaluator
 
 _HELD_OUT = 0.2
 _TOKENS = 64

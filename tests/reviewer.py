@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tipstaff_trainer.workspace import Workspace
-from tipstaff_trainer.workspace.tables import LabelSet
+from tipstaff_trainer.workspace.db.models import LabelSet
 
 
 def review_all(workspace: Workspace, labels: LabelSet, who: str) -> list[int]:

@@ -9,7 +9,7 @@ from tiny_training import configurations, tiny_base, tiny_rows
 from tipstaff import Client
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.pipeline import train_evaluator
+from tipstaff_trainer.operations.train import train_evaluator
 
 ARCHITECTURES = list(configurations())
 

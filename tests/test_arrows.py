@@ -103,14 +103,14 @@ def test_batching_knows_no_wire_no_engine_no_metrics():
     assert not offences(
         "tipstaff_server",
         WIRE | {"onnxruntime", "tokenizers", "prometheus_client", "pydantic_settings"},
-        within="tipstaff_server.batching",
+        within="tipstaff_server.scheduling",
         allowed=set(),
     )
 
 
 def test_evaluators_know_no_queues_and_no_application():
     elsewhere = {
-        *("tipstaff_server.batching", "tipstaff_server.rpc", "tipstaff_server.app"),
+        *("tipstaff_server.scheduling", "tipstaff_server.rpc", "tipstaff_server.app"),
         *("tipstaff_server.settings", "tipstaff_server.metrics", "tipstaff_server.cli"),
         *("tipstaff_server.repository", "prometheus_client"),
     }

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tiny_training import tiny_rows
 
 from tipstaff import Interaction
-from tipstaff_server.batching import Dispatcher
 from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.scheduling import Dispatcher
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.pipeline import train_evaluator
+from tipstaff_trainer.operations.train import train_evaluator
 
 # Words, so that texts come to many tokens and share some, and some take several windows; and
 # anything at all.

@@ -23,8 +23,8 @@ from torch import Tensor
 from tipstaff.errors import UsageError
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE
-from tipstaff_trainer.distil.encoders import find_base
 from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.export.onnx_graph import export_fp32
 
 WEIGHTS = Path("training") / "weights.safetensors"

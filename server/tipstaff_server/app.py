@@ -12,19 +12,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tipstaff_server.batching import Dispatcher
 from tipstaff_server.cpus import default_lanes, usable_cpus
 from tipstaff_server.errors import BundleError, SettingsError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.session import Device, available_devices
 from tipstaff_server.metrics import Metrics, MetricsServer
-from tipstaff_server.profile import describe
-from tipstaff_server.registry import Registry
+from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
 from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
-from tipstaff_server.score_cache import ScoreCache
-from tipstaff_server.scorer import Scorer
+from tipstaff_server.scheduling import Dispatcher
+from tipstaff_server.scoring.cache import ScoreCache
+from tipstaff_server.scoring.profile import describe
+from tipstaff_server.scoring.scorer import Scorer
 from tipstaff_server.settings import OFF, Settings
 
 log = logging.getLogger("tipstaff_server")

@@ -14,10 +14,10 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from tipstaff.types import Reason, Score
-from tipstaff_server.batching import BatchRan, Event, LaneReplaced
 from tipstaff_server.errors import ListenError
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.registry import Served
+from tipstaff_server.repository.registry import Served
+from tipstaff_server.scheduling import BatchRan, Event, LaneReplaced
 from tipstaff_server.settings import split_address
 
 # 1 to 500 ms is where a guardrail lives; a little beyond both ends shows what is out of hand.

@@ -42,8 +42,8 @@ from tipstaff import Interaction
 from tipstaff.errors import UsageError
 from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.session import collate
-from tipstaff_trainer.distil.encoders import DEFAULT_BASE, find_base
 from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.encoders.base import DEFAULT_BASE, find_base
 
 PARIS = Interaction("capital of france", "paris is the capital", "paris")
 TWO_CORES = pytest.mark.skipif(len(usable_cores()) < 2, reason="needs two cores")

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from tiny_training import tiny_base
 from tools import require
+
+from tipstaff import Interaction, Reason, Verdict
+from tipstaff_server.evaluator import Ruling
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.evaluation.scored import ScoredRows
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +27,39 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def make_scored():
+    """Rows with scores that were not computed: what reports make of them is under test."""
+
+    def make(labels, scores, *, cut=0.5, groups=None, **columns):
+        rows, rulings = [], []
+        for place, (label, score) in enumerate(zip(labels, scores, strict=True)):
+            rows.append(
+                Row(
+                    Interaction(f"question {place}", f"answer {place}", f"truth {place}"),
+                    label=float(label),
+                    id=str(place),
+                    group=str(place) if groups is None else str(groups[place]),
+                    label_source="human",
+                    extra={name: str(values[place]) for name, values in columns.items()},
+                    place=f"rows.jsonl, row {place + 1}",
+                )
+            )
+            verdict = Verdict.PASS if score >= cut else Verdict.BLOCK
+            rulings.append(
+                Ruling(float(score), verdict, (Reason.UNCERTIFIED,), 0.0, np.zeros(1, np.float32))
+            )
+        return ScoredRows.of(rows, rulings, [10 + place for place in range(len(rows))])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def many(make_scored):
+    """Two hundred rows that an evaluator tells apart fairly well, of two systems."""
+    random = np.random.default_rng(3)
+    labels = random.random(200) < 0.6
+    scores = 1 / (1 + np.exp(-random.normal(2 * labels - 1, 1.2)))
+    return make_scored(labels, scores, groups=np.arange(200) // 2, system=["one", "two"] * 100)

@@ -11,7 +11,7 @@ from tiny_training import tiny_rows
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.pipeline import train_evaluator
+from tipstaff_trainer.operations.train import train_evaluator
 
 
 def among_others(row, sentences, depth, dice):

@@ -4,7 +4,7 @@ Two distances are added: that of the embedding from the training rows' mean, by 
 (Mahalanobis; Lee et al. 2018, "A simple unified framework for detecting out-of-distribution
 samples"), and that of the fields' lengths, likewise. An embedding is an average over tokens, so it
 tells subjects and wording apart, and a text of another size hardly; lengths do that. Fitted in
-`tipstaff_trainer.ood`, which scales the two so that their sum is 1 at the threshold.
+`tipstaff_trainer.evaluation.ood`, which scales the two so that their sum is 1 at the threshold.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import uuid
 
 from tipstaff.types import Certificate, Interaction, Reason, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
-from tipstaff_server.registry import Served
-from tipstaff_server.scorer import Task, certificate_of
+from tipstaff_server.repository.registry import Served
+from tipstaff_server.scoring.scorer import Task, certificate_of
 
 _VERDICTS = {verdict: f"VERDICT_{verdict.name}" for verdict in Verdict}
 _REASONS = {reason: f"REASON_{reason.name}" for reason in Reason}

@@ -12,12 +12,12 @@ import grpc
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.errors import DeadlineExpired, InvalidRequest, RequestError
-from tipstaff_server.explaining import Countdown
 from tipstaff_server.metrics import Metrics
-from tipstaff_server.registry import Registry
+from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc import convert
 from tipstaff_server.rpc.statuses import Status, fault, printable, status_of
-from tipstaff_server.scorer import Scorer, Task
+from tipstaff_server.scoring.explain import Countdown
+from tipstaff_server.scoring.scorer import Scorer, Task
 
 log = logging.getLogger(__name__)
 

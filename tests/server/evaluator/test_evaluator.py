@@ -14,8 +14,8 @@ from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.manifest import Calibration, Certificate, Policy
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.session import available_devices
-from tipstaff_server.registry import Served
-from tipstaff_server.scorer import certificate_of
+from tipstaff_server.repository.registry import Served
+from tipstaff_server.scoring.scorer import certificate_of
 
 INTERACTION = Interaction("capital of france", "paris is it", "paris")
 POLICY = Policy(pass_at=0.7, block_below=0.3)

@@ -17,11 +17,11 @@ from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.manifest import Certificate, Policy
 from tipstaff_server.metrics import Metrics
-from tipstaff_server.registry import Registry
+from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
 from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
-from tipstaff_server.scorer import Task
+from tipstaff_server.scoring.scorer import Task
 
 REQUEST = pb.ScoreRequest(
     evaluator="tiny", input="capital of france", output="paris is it", ground_truth="paris"

@@ -24,10 +24,10 @@ from tipstaff_trainer.certification.eligible import eligible_rows, one_of_each_g
 from tipstaff_trainer.certification.promise import Promise
 from tipstaff_trainer.data import Row, seen_bytes
 from tipstaff_trainer.data.rows import narrow
+from tipstaff_trainer.distil.run_folder import metrics_file, run_folder
 from tipstaff_trainer.errors import CertificationError
-from tipstaff_trainer.measure import rulings
-from tipstaff_trainer.report.learning import learning_curves
-from tipstaff_trainer.run_folder import metrics_file, run_folder
+from tipstaff_trainer.evaluation.learning import learning_curves
+from tipstaff_trainer.evaluation.predict import rulings
 
 PROMISE = Promise(0.1, 0.1, 0.9)
 

@@ -9,9 +9,9 @@ import pytest
 from tiny_training import tiny_rows
 
 from tipstaff.cli import main
-from tipstaff_trainer import label_errors
 from tipstaff_trainer.data import read_rows, united_groups
 from tipstaff_trainer.judge.records import row_record
+from tipstaff_trainer.label_quality import label_errors
 
 
 @pytest.fixture

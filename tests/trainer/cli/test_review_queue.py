@@ -9,8 +9,8 @@ import pytest
 from tiny_training import tiny_rows
 
 from tipstaff.cli import main
-from tipstaff_trainer import label_errors
 from tipstaff_trainer.judge.records import row_record
+from tipstaff_trainer.label_quality import label_errors
 
 WRONG = {"4", "17", "33", "58", "71", "96"}
 

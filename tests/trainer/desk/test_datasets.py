@@ -12,7 +12,7 @@ from tiny_training import tiny_rows
 
 from tipstaff_server import repository
 from tipstaff_server.evaluator.manifest import CARD_FILE
-from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.db.models import Job
 
 
 @pytest.fixture

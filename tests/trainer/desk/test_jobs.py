@@ -8,7 +8,7 @@ import pytest
 from judge_server import Behaviour, JudgeServer
 from playwright.sync_api import expect
 
-from tipstaff_trainer.workspace.tables import Job
+from tipstaff_trainer.workspace.db.models import Job
 
 RENEWED = "data-renew"
 

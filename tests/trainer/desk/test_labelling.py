@@ -9,7 +9,7 @@ from desk_forms import hidden
 from judge_server import JudgeServer
 from playwright.sync_api import expect
 
-from tipstaff_trainer.workspace.labels import NewLabel, record
+from tipstaff_trainer.workspace.labels.log import NewLabel, record
 
 JUDGE = {"model": "judge-1", "base_url": "http://127.0.0.1:9/v1", "key_variable": ""}
 ROWS = 40

@@ -24,7 +24,7 @@ from tiny_training import tiny_rows
 from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.manifest import Encoding
 from tipstaff_trainer.distil.dataset import EncodedRows
-from tipstaff_trainer.distil.encoders import find_base
+from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.training import train_model

@@ -7,14 +7,14 @@ from tiny_bundle import make_bundle
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
-from tipstaff_trainer.report.comparison import compare, side
+from tipstaff_trainer.evaluation.baselines import metric_values
+from tipstaff_trainer.evaluation.comparison import compare, side
+from tipstaff_trainer.evaluation.contents import make_report
+from tipstaff_trainer.evaluation.curves import Curve
+from tipstaff_trainer.evaluation.latency import measure_latency
+from tipstaff_trainer.evaluation.reference_metrics import reference_metrics
 from tipstaff_trainer.report.comparison_page import write_comparison
-from tipstaff_trainer.report.contents import make_report
-from tipstaff_trainer.report.curves import Curve
-from tipstaff_trainer.report.latency import measure_latency
 from tipstaff_trainer.report.page import write_report
-from tipstaff_trainer.report.reference_metrics import reference_metrics
-from tipstaff_trainer.report.yardsticks import metric_values
 
 # The contrast of every text with what it stands on (WCAG 2.2, section 1.4.3), the worst first.
 CONTRASTS = """() => {

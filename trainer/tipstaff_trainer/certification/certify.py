@@ -23,10 +23,10 @@ from tipstaff_trainer.certification.eligible import eligible_rows, knows_trainin
 from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
 from tipstaff_trainer.certification.sweep import Floats, rows_needed
 from tipstaff_trainer.data import Row, fingerprint
+from tipstaff_trainer.distil.run_folder import run_folder
 from tipstaff_trainer.errors import CertificationError
-from tipstaff_trainer.measure import rulings
+from tipstaff_trainer.evaluation.predict import rulings
 from tipstaff_trainer.report.card import model_card
-from tipstaff_trainer.run_folder import run_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import Any
 from tipstaff_trainer.cli.data_arguments import add_data_arguments, check_exists, read_data, warn
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge.agreement import Agreement, Estimate, agreement
 from tipstaff_trainer.judge.records import number_in
+from tipstaff_trainer.label_quality.agreement import Agreement, Estimate, agreement
 
 # Rows so chosen were drawn without looking at them.
 _BLIND = ("random",)

@@ -23,8 +23,8 @@ from tipstaff_trainer.cli.data_arguments import (
 if TYPE_CHECKING:
     from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import Case
-    from tipstaff_trainer.report.comparison import Comparison
-    from tipstaff_trainer.report.intervals import Interval
+    from tipstaff_trainer.evaluation.comparison import Comparison
+    from tipstaff_trainer.evaluation.intervals import Interval
 
 _BUNDLE = "a bundle's folder, or REPO/NAME for the version that serves there"
 
@@ -63,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_server.evaluator import Evaluator
     from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import run_cases
-    from tipstaff_trainer.report.comparison import compare, side
+    from tipstaff_trainer.evaluation.comparison import compare, side
+    from tipstaff_trainer.evaluation.contents import doubts
+    from tipstaff_trainer.evaluation.latency import measure_latency
+    from tipstaff_trainer.evaluation.scored import ScoredRows
     from tipstaff_trainer.report.comparison_page import JSON_FILE, write_comparison
-    from tipstaff_trainer.report.contents import doubts
-    from tipstaff_trainer.report.latency import measure_latency
     from tipstaff_trainer.report.page import check_folder
-    from tipstaff_trainer.report.scored import ScoredRows
 
     if args.out:
         check_folder(args.out, JSON_FILE)
@@ -119,7 +119,7 @@ def _cases(
 ) -> tuple[tuple[Case, ...], Sequence[str]]:
     """What both run, and what has become of the first's cases since."""
     from tipstaff_server.evaluator.cases import bundle_cases, changes, united
-    from tipstaff_trainer.cases import read_cases
+    from tipstaff_trainer.data.cases import read_cases
 
     if file is not None:
         return read_cases(file), ()

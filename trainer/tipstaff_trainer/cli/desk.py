@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_trainer.desk.process import serve
     from tipstaff_trainer.desk.settings import DeskSettings
     from tipstaff_trainer.workspace import Workspace
-    from tipstaff_trainer.workspace.jobs import DATABASE_VARIABLE
+    from tipstaff_trainer.workspace.jobs.store import DATABASE_VARIABLE
 
     given = {name: vars(args)[name] for name in DeskSettings.model_fields if name in args}
     # Taken out of it: jobs get the rest of the environment, and what they run needs no token.

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import Outcome
     from tipstaff_trainer.data import Data
-    from tipstaff_trainer.report.metrics import Metrics
-    from tipstaff_trainer.report.scored import Floats, ScoredRows
+    from tipstaff_trainer.evaluation.metrics import Metrics
+    from tipstaff_trainer.evaluation.scored import Floats, ScoredRows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_server.evaluator import Evaluator
     from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import bundle_cases, failures, run_cases
-    from tipstaff_trainer.cases import attach_cases, read_cases
+    from tipstaff_trainer.data.cases import attach_cases, read_cases
 
     bundle = Bundle.open(args.bundle)
     cases = read_cases(args.cases) if args.cases else bundle_cases(bundle) or ()
@@ -137,11 +137,11 @@ def _check(args: argparse.Namespace) -> None:
 def _evaluate(
     args: argparse.Namespace, bundle: Bundle, evaluator: Evaluator, cases: Sequence[Outcome]
 ) -> None:
-    from tipstaff_trainer.report.contents import doubts
-    from tipstaff_trainer.report.metrics import classification_metrics
+    from tipstaff_trainer.evaluation.baselines import gaps
+    from tipstaff_trainer.evaluation.contents import doubts
+    from tipstaff_trainer.evaluation.metrics import classification_metrics
+    from tipstaff_trainer.evaluation.scored import ScoredRows
     from tipstaff_trainer.report.page import check_folder
-    from tipstaff_trainer.report.scored import ScoredRows
-    from tipstaff_trainer.report.yardsticks import gaps
 
     if args.out:
         check_folder(args.out)
@@ -165,9 +165,9 @@ def _evaluate(
 
 def _cheap_metrics(args: argparse.Namespace, data: Data) -> dict[str, Floats]:
     """What the report holds the evaluator against; mistakes are told before anything is scored."""
-    from tipstaff_trainer.report.reference_metrics import custom_metric, reference_metrics
-    from tipstaff_trainer.report.slices import check_columns
-    from tipstaff_trainer.report.yardsticks import metric_values
+    from tipstaff_trainer.evaluation.baselines import metric_values
+    from tipstaff_trainer.evaluation.reference_metrics import custom_metric, reference_metrics
+    from tipstaff_trainer.evaluation.slices import check_columns
 
     answers = [name for name in (args.correct, args.incorrect) if name and name not in FIELDS]
     check_columns(data.rows, [*args.slice_by, *answers])
@@ -185,11 +185,11 @@ def _write(
     cases: Sequence[Outcome],
     metrics: Mapping[str, Floats],
 ) -> Path:
-    from tipstaff_trainer.report.contents import make_report
-    from tipstaff_trainer.report.latency import measure_latency
-    from tipstaff_trainer.report.learning import learning_curves
+    from tipstaff_trainer.distil.run_folder import metrics_file
+    from tipstaff_trainer.evaluation.contents import make_report
+    from tipstaff_trainer.evaluation.latency import measure_latency
+    from tipstaff_trainer.evaluation.learning import learning_curves
     from tipstaff_trainer.report.page import write_report
-    from tipstaff_trainer.run_folder import metrics_file
 
     report = make_report(
         evaluator,

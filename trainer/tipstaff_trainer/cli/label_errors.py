@@ -23,7 +23,7 @@ from tipstaff_trainer.cli.data_arguments import (
 )
 
 if TYPE_CHECKING:
-    from tipstaff_trainer.label_errors import Suspect
+    from tipstaff_trainer.label_quality.label_errors import Suspect
 
 _SUFFIXES = (".csv", ".jsonl")
 _SHOWN = 5
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     warn(data.warnings)
 
     # Only now, since torch takes seconds to import.
-    from tipstaff_trainer.distil.encoders import find_base
-    from tipstaff_trainer.label_errors import label_errors
+    from tipstaff_trainer.encoders.base import find_base
+    from tipstaff_trainer.label_quality.label_errors import label_errors
 
     found = label_errors(data.rows, find_base(args.base), folds=args.folds)
     likely = [suspect for suspect in found if suspect.likely]

@@ -22,7 +22,7 @@ from tipstaff_trainer.cli.second_opinion import (
 )
 from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.judge.records import rounded, row_record
-from tipstaff_trainer.judge.relabelling import (
+from tipstaff_trainer.label_quality.relabelling import (
     Relabelled,
     check_reviewed,
     relabel,

@@ -26,7 +26,7 @@ from tipstaff_trainer.cli.second_opinion import (
 from tipstaff_trainer.data import read_rows
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.records import rounded, row_record
-from tipstaff_trainer.judge.review_queue import RANKINGS, review_queue
+from tipstaff_trainer.label_quality.review_queue import RANKINGS, review_queue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

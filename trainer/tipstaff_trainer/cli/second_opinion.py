@@ -13,7 +13,7 @@ from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.records import number_in
 
 if TYPE_CHECKING:
-    from tipstaff_trainer.label_errors import OtherRows
+    from tipstaff_trainer.label_quality.label_errors import OtherRows
 
 
 def add_opinion_arguments(parser: argparse.ArgumentParser, *, together: bool) -> None:
@@ -53,7 +53,7 @@ def evaluator_scores(rows: Sequence[Row], args: argparse.Namespace) -> list[floa
         return None
 
     from tipstaff_server.evaluator import Evaluator
-    from tipstaff_trainer.measure import rulings
+    from tipstaff_trainer.evaluation.predict import rulings
 
     evaluator = Evaluator.load(args.evaluator)
     return [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
@@ -62,7 +62,7 @@ def evaluator_scores(rows: Sequence[Row], args: argparse.Namespace) -> list[floa
 def others(rows: Sequence[Row]) -> OtherRows:
     """What the other rows say of each."""
     # Only now, since torch takes seconds to import.
-    from tipstaff_trainer.label_errors import OtherRows
+    from tipstaff_trainer.label_quality.label_errors import OtherRows
 
     return OtherRows(rows)
 

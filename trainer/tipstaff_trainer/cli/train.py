@@ -16,7 +16,6 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import Case, failures, run_cases
 from tipstaff_server.evaluator.manifest import EvaluatorName, Precision
-from tipstaff_trainer.cases import read_cases
 from tipstaff_trainer.cli.data_arguments import (
     add_data_arguments,
     check_exists,
@@ -32,10 +31,11 @@ from tipstaff_trainer.data import (
     read_rows,
     split_rows,
 )
+from tipstaff_trainer.data.cases import read_cases
+from tipstaff_trainer.distil.run_folder import check_out
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.tracking import TRACKERS, check_tracker
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.run_folder import check_out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
 
     # Only now, since torch takes seconds to import.
     _quiet_libraries()
-    from tipstaff_trainer.pipeline import train_evaluator
+    from tipstaff_trainer.operations.train import train_evaluator
 
     bundle = train_evaluator(
         rows,

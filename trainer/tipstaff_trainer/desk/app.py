@@ -11,8 +11,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from tipstaff_trainer.desk.asked import Desk, templates
 from tipstaff_trainer.desk.attempts import Attempts
+from tipstaff_trainer.desk.context import Desk, templates
 from tipstaff_trainer.desk.guard import Guard
 from tipstaff_trainer.desk.pages import (
     criteria,

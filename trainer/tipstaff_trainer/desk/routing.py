@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.desk.asked import FORM_MARK, Asked, Desk, inside
+from tipstaff_trainer.desk.context import FORM_MARK, Asked, Desk, inside
 from tipstaff_trainer.desk.guard import TooLargeError
 from tipstaff_trainer.desk.sessions import Session, new_session, read_session, write_session
 

@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 from tipstaff.cli.score import REASONS_IN_WORDS
 from tipstaff.types import Highlight, Reason
 from tipstaff_server.evaluator.marks import shared_words, telling_words, words_of
-from tipstaff_trainer.workspace.rows import StoredRow
-from tipstaff_trainer.workspace.tables import LabelSet, now
+from tipstaff_trainer.workspace.db.models import LabelSet, now
+from tipstaff_trainer.workspace.db.rows import StoredRow
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
 # What messages begin with that are no names.

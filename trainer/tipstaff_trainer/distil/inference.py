@@ -12,7 +12,7 @@ from tipstaff_server.evaluator.session import collate
 from tipstaff_server.evaluator.windows import deciding
 from tipstaff_trainer.distil.data_parallel import DataParallel
 from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.measure import Logits
+from tipstaff_trainer.evaluation.predict import Logits
 from tipstaff_trainer.progress import progress
 
 _BATCH = 32

@@ -9,9 +9,9 @@ from tipstaff_server.errors import BundleError
 from tipstaff_server.evaluator.bundle import read_manifest
 from tipstaff_server.evaluator.manifest import BaseEncoder, Encoding
 from tipstaff_trainer.distil.checkpoints import TEACHER_FOLDER, WEIGHTS_FILE
+from tipstaff_trainer.distil.run_folder import run_folder
 from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.errors import TrainingError
-from tipstaff_trainer.run_folder import run_folder
 
 
 def adopt_teacher(

@@ -28,7 +28,6 @@ from transformers import (
 )
 from transformers.trainer_utils import EvalPrediction
 
-from tipstaff_trainer.calibration import calibrated_loss
 from tipstaff_trainer.distil.averaging import AveragingModel
 from tipstaff_trainer.distil.checkpoints import (
     METRICS_FILE,
@@ -41,8 +40,9 @@ from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.sampling import GroupedSampler
 from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.distil.tracking import Tracker, tracker_callbacks, tracking_arguments
+from tipstaff_trainer.evaluation.calibration import calibrated_loss
+from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.progress import progress
-from tipstaff_trainer.report.metrics import classification_metrics
 
 # In a whole run, so that early stopping waits for a like share of a short one and of a long one.
 _EVALUATIONS = 8

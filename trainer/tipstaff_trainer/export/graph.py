@@ -15,13 +15,13 @@ from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Ood, Precision
 from tipstaff_server.evaluator.ood import THRESHOLD
 from tipstaff_server.evaluator.session import Session
-from tipstaff_trainer.calibration import fit_platt
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.evaluation.calibration import fit_platt
+from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.ood import Representations, fit_ood, ood_scores
+from tipstaff_trainer.evaluation.predict import Logits, graph_outputs
 from tipstaff_trainer.export import parity
 from tipstaff_trainer.export.precision import convert_to_fp16, quantise_to_int8
-from tipstaff_trainer.measure import Logits, graph_outputs
-from tipstaff_trainer.ood import Representations, fit_ood, ood_scores
-from tipstaff_trainer.report.metrics import Metrics, classification_metrics
 
 _PROBES = 64
 

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from tipstaff_server.evaluator.manifest import Parity
 from tipstaff_trainer.errors import ParityError
-from tipstaff_trainer.measure import Logits
+from tipstaff_trainer.evaluation.predict import Logits
 
 # The gate: more decisions changed than this, with 97.5 % confidence, and the graph is not shipped.
 MAX_CHANGED = 0.02

@@ -1,4 +1,4 @@
-"""From raw traces to labels: criteria, judges, and which rows a person should see."""
+"""From raw traces to labels: criteria, the judge, and its ledger."""
 
 from tipstaff_trainer.judge.criteria import Criterion, builtin_criteria, load_criterion
 from tipstaff_trainer.judge.estimate import Estimate, estimate
@@ -12,7 +12,6 @@ from tipstaff_trainer.judge.labelling import (
 )
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.replies import LabelKind
-from tipstaff_trainer.judge.review_queue import QueuedRow, RankBy, review_queue
 from tipstaff_trainer.judge.settings import JudgeSettings
 
 __all__ = [
@@ -25,12 +24,9 @@ __all__ = [
     "LabelledRows",
     "Ledger",
     "Progress",
-    "QueuedRow",
-    "RankBy",
     "builtin_criteria",
     "choose_examples",
     "estimate",
     "label_rows",
     "load_criterion",
-    "review_queue",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tipstaff.types import Verdict
-from tipstaff_trainer.report.comparison import SIGNIFICANT, Comparison
+from tipstaff_trainer.evaluation.comparison import SIGNIFICANT, Comparison
 from tipstaff_trainer.report.page import PAGE_FILE, environment, shown, write_folder
 
 JSON_FILE = "comparison.json"

@@ -11,11 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tipstaff_trainer.errors import ReportError
+from tipstaff_trainer.evaluation.contents import Report
+from tipstaff_trainer.evaluation.curves import Curve
+from tipstaff_trainer.evaluation.intervals import Interval
 from tipstaff_trainer.report import plots
 from tipstaff_trainer.report.card import as_text, certificate_doubt, cuts_in_words
-from tipstaff_trainer.report.contents import Report
-from tipstaff_trainer.report.curves import Curve
-from tipstaff_trainer.report.intervals import Interval
 
 PAGE_FILE = "index.html"
 JSON_FILE = "report.json"

@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from tipstaff_trainer.report.curves import Curve, Histogram, ReliabilityBin
-from tipstaff_trainer.report.latency import Latency
+from tipstaff_trainer.evaluation.curves import Curve, Histogram, ReliabilityBin
+from tipstaff_trainer.evaluation.latency import Latency
 
 _SIZE = (4.2, 3.0)
 # A loss logged at every step is noise; of a short run, every step can be seen.

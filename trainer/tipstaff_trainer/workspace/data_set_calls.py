@@ -9,13 +9,13 @@ from pathlib import Path
 from tipstaff.errors import UsageError
 from tipstaff_trainer.data import LabelSource
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.judge.review_queue import RankBy
-from tipstaff_trainer.workspace import formats
-from tipstaff_trainer.workspace.candidates import Kind
+from tipstaff_trainer.label_quality.review_queue import RankBy
+from tipstaff_trainer.workspace.datasets import formats
+from tipstaff_trainer.workspace.db.models import Dataset, LabelSet, ReviewItem
+from tipstaff_trainer.workspace.db.rows import StoredRow
+from tipstaff_trainer.workspace.labels.scores import ScoredBy
 from tipstaff_trainer.workspace.opening import AnyDataset, Opened
-from tipstaff_trainer.workspace.rows import StoredRow
-from tipstaff_trainer.workspace.scores import ScoredBy
-from tipstaff_trainer.workspace.tables import Dataset, LabelSet, ReviewItem
+from tipstaff_trainer.workspace.review.selection import Kind
 
 
 class DataSetCalls(Opened):

@@ -18,20 +18,20 @@ from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.judge.settings import JudgeSettings
-from tipstaff_trainer.workspace.checks import (
+from tipstaff_trainer.workspace.data_set_calls import DataSetCalls
+from tipstaff_trainer.workspace.db.models import Job, LabelSet
+from tipstaff_trainer.workspace.evaluators.curves import Curves, read_curves
+from tipstaff_trainer.workspace.jobs.checks import (
     check_examples,
     check_key_variable,
     judge_settings,
     named_cases,
     train_settings,
 )
-from tipstaff_trainer.workspace.criteria import check_columns
-from tipstaff_trainer.workspace.curves import Curves, read_curves
-from tipstaff_trainer.workspace.data_set_calls import DataSetCalls
-from tipstaff_trainer.workspace.label_sets import chosen
+from tipstaff_trainer.workspace.labels.criteria import check_columns
+from tipstaff_trainer.workspace.labels.label_sets import chosen
+from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.opening import AnyDataset
-from tipstaff_trainer.workspace.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.tables import Job, LabelSet
 
 # Where a training's bundle grows, in its job's folder; and what it logs there.
 BUNDLE_FOLDER = "bundle"
@@ -309,7 +309,7 @@ class JobCalls(DataSetCalls):
             WorkspaceError: There is not.
         """
         # Only now: sklearn, which it needs, takes a while to import.
-        from tipstaff_trainer.judge.relabelling import FEWEST_DRAWN
+        from tipstaff_trainer.label_quality.relabelling import FEWEST_DRAWN
 
         drawn = self.datasets.reviewed_draw(labels)
         if drawn < FEWEST_DRAWN:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.cases import Cases
-from tipstaff_trainer.workspace.criteria import Criteria
-from tipstaff_trainer.workspace.database import Database, sqlite_url
-from tipstaff_trainer.workspace.datasets import Datasets
-from tipstaff_trainer.workspace.evaluators import Evaluators
-from tipstaff_trainer.workspace.jobs import Jobs
-from tipstaff_trainer.workspace.label_sets import LabelSets, chosen
-from tipstaff_trainer.workspace.reviews import Reviews
-from tipstaff_trainer.workspace.scores import Scores
-from tipstaff_trainer.workspace.serving import Serving
-from tipstaff_trainer.workspace.tables import Dataset, LabelSet
+from tipstaff_trainer.workspace.datasets.queries import Datasets
+from tipstaff_trainer.workspace.db.engine import Database, sqlite_url
+from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
+from tipstaff_trainer.workspace.evaluators.server import Serving
+from tipstaff_trainer.workspace.evaluators.versions import Evaluators
+from tipstaff_trainer.workspace.jobs.store import Jobs
+from tipstaff_trainer.workspace.labels.cases import Cases
+from tipstaff_trainer.workspace.labels.criteria import Criteria
+from tipstaff_trainer.workspace.labels.label_sets import LabelSets, chosen
+from tipstaff_trainer.workspace.labels.scores import Scores
+from tipstaff_trainer.workspace.review.queue import Reviews
 
 AnyDataset = Dataset | int | str
 DATABASE_FILE = "workspace.sqlite"

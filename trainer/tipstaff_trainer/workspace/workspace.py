@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tipstaff.types import Interaction
 from tipstaff_server import repository
-from tipstaff_trainer.workspace import formats
-from tipstaff_trainer.workspace.evaluators import EvaluatorVersion
+from tipstaff_trainer.workspace.datasets import formats
+from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
 from tipstaff_trainer.workspace.job_calls import JobCalls
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Workspace(JobCalls):
 
     def _rulings(self, name: str, version: int | None, rows: Sequence[Interaction]) -> list[Ruling]:
         from tipstaff_server.evaluator import Evaluator
-        from tipstaff_trainer.measure import rulings
+        from tipstaff_trainer.evaluation.predict import rulings
 
         found = self.evaluators.find(name, version)
         return rulings(Evaluator.load(self.evaluators.path(name, found)), rows)

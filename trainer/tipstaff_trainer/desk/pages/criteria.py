@@ -9,13 +9,13 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff_server.evaluator.cases import Case, Expectation
-from tipstaff_trainer.cases import make_case, parse_cases
+from tipstaff_trainer.data.cases import make_case, parse_cases
 from tipstaff_trainer.data.columns import listed
-from tipstaff_trainer.desk.asked import Asked, upload_of
+from tipstaff_trainer.desk.context import Asked, upload_of
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.criteria import lacking, preview
-from tipstaff_trainer.workspace.tables import Criterion
+from tipstaff_trainer.workspace.db.models import Criterion
+from tipstaff_trainer.workspace.labels.criteria import lacking, preview
 
 # Of a file of named cases, which is read as a whole: thousands of cases.
 _MOST_BYTES = 2**20

@@ -13,16 +13,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tipstaff_server.errors import RepositoryError
-from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.context import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.desk.views import address
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace import formats
-from tipstaff_trainer.workspace.candidates import Kind
-from tipstaff_trainer.workspace.datasets import FILTERS
-from tipstaff_trainer.workspace.reviews import PILOT_ROWS
-from tipstaff_trainer.workspace.scores import OTHER_ROWS, ScoredBy
-from tipstaff_trainer.workspace.tables import Dataset, LabelSet
+from tipstaff_trainer.workspace.datasets import formats
+from tipstaff_trainer.workspace.datasets.queries import FILTERS
+from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
+from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy
+from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
+from tipstaff_trainer.workspace.review.selection import Kind
 
 _TYPES = {
     "csv": "text/csv; charset=utf-8",

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tipstaff_trainer.desk.asked import Asked, inside
+from tipstaff_trainer.desk.context import Asked, inside
 from tipstaff_trainer.desk.routing import get, post, with_session
 from tipstaff_trainer.desk.sessions import new_session
 

@@ -13,11 +13,11 @@ from starlette.routing import Route
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
-from tipstaff_trainer.desk.asked import Asked, inside
+from tipstaff_trainer.desk.context import Asked, inside
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.cases import told
-from tipstaff_trainer.workspace.tables import Job, LabelSet
+from tipstaff_trainer.workspace.db.models import Job, LabelSet
+from tipstaff_trainer.workspace.labels.cases import told
 
 _SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
 

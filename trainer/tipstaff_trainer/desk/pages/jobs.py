@@ -7,12 +7,12 @@ from typing import Any
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.context import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.curves import Curves
+from tipstaff_trainer.workspace.db.models import Job
+from tipstaff_trainer.workspace.evaluators.curves import Curves
 from tipstaff_trainer.workspace.job_calls import COMPARISON_FOLDER, REPORT_FOLDER
-from tipstaff_trainer.workspace.tables import Job
 
 _READABLE = {
     (REPORT_FOLDER, "index.html"),

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.context import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.criteria import check_columns, lacking
-from tipstaff_trainer.workspace.reviews import PILOT_ROWS
+from tipstaff_trainer.workspace.labels.criteria import check_columns, lacking
+from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
 
 # What can be asked about, as `label_dataset` has it.
 _ROWS: Mapping[str, Mapping[str, Any]] = {

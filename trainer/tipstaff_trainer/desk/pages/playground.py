@@ -10,9 +10,9 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS, Interaction
-from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.context import Asked
 from tipstaff_trainer.desk.routing import get, post
-from tipstaff_trainer.workspace.rows import interaction_of
+from tipstaff_trainer.workspace.db.rows import interaction_of
 
 
 def routes() -> list[Route]:

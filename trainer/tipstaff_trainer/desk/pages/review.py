@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tipstaff_trainer.desk.asked import Asked
+from tipstaff_trainer.desk.context import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.desk.views import address, verdict_word
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.tables import LabelSet, ReviewItem
+from tipstaff_trainer.workspace.db.models import LabelSet, ReviewItem
 
 
 def routes() -> list[Route]:

@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
-from tipstaff_trainer.desk.asked import Asked, upload_of
+from tipstaff_trainer.desk.context import Asked, upload_of
 from tipstaff_trainer.desk.pages.datasets import list_page
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace import formats
+from tipstaff_trainer.workspace.datasets import formats
 
 _FOLDER = "uploads"
 _ENDINGS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")

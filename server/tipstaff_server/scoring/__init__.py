@@ -1,0 +1,1 @@
+"""How a request is scored: encoded, queued, run, decided, and explained."""

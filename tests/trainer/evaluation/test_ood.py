@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tipstaff_trainer.evaluation.ood import Representations, fit_ood, ood_scores
+
+MIX = np.random.default_rng(9).normal(size=(32, 32))
+
+
+def drawn(n, *, seed, shift=0.0, length=3.0):
+    generator = np.random.default_rng(seed)
+    return Representations(
+        (generator.normal(size=(n, 32)) @ MIX + shift).astype(np.float32),
+        generator.normal(length, 0.3, size=(n, 3)).astype(np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit_ood(drawn(2000, seed=0), drawn(500, seed=1))
+
+
+def share(meter, rows):
+    return (ood_scores(meter, rows) > 1).mean()
+
+
+def test_of_new_rows_of_the_same_kind_one_in_a_hundred_is_flagged(fitted):
+    assert 0.002 < share(fitted, drawn(5000, seed=2)) < 0.025
+
+
+def test_other_embeddings_and_other_lengths_are_flagged(fitted):
+    assert share(fitted, drawn(500, seed=3, shift=25.0)) > 0.9
+    assert share(fitted, drawn(500, seed=4, length=5.0)) > 0.9
+
+
+def test_one_row_is_scored_as_many_are(fitted):
+    rows = drawn(3, seed=5)
+    one = fitted.embeddings.of(rows.embeddings[1]) + fitted.lengths.of(rows.lengths[1])
+    assert ood_scores(fitted, rows)[1] == pytest.approx(one, rel=1e-4)
+
+
+@pytest.mark.parametrize("known", [20, 50])
+def test_few_rows_flag_little_of_their_own_kind(known):
+    """With n validation rows the farthest is the threshold, which one in n + 1 exceeds."""
+    shares = [
+        share(fit_ood(drawn(100, seed=seed), drawn(known, seed=seed + 50)), drawn(500, seed=99))
+        for seed in range(30)
+    ]
+    assert np.mean(shares) < 2 / (known + 1)
+
+
+@pytest.mark.parametrize(("training", "known"), [(19, 50), (100, 19)])
+def test_too_few_rows_can_not_tell(training, known):
+    assert fit_ood(drawn(training, seed=0), drawn(known, seed=1)) is None
+
+
+def test_what_is_the_same_in_all_rows_divides_by_nothing():
+    rows = drawn(60, seed=0)
+    rows.embeddings[:, 0] = 1.0
+    rows.lengths[:] = 2.0
+    meter = fit_ood(rows, rows)
+    assert np.isfinite(ood_scores(meter, rows)).all()
+    longer = Representations(rows.embeddings, rows.lengths + 2)
+    assert share(meter, longer) == 1

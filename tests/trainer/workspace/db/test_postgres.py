@@ -1,0 +1,236 @@
+"""The same tables and queries on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import psutil
+import pytest
+from judge_server import Behaviour, JudgeServer
+from reviewer import review_all
+from running_server import wait_until
+from sqlalchemy import select
+
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.judge import JudgedRow
+from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace.db.models import Job, ReviewItem, Row, now
+from tipstaff_trainer.workspace.db.rows import as_labelled
+from tipstaff_trainer.workspace.jobs.label_job import Store
+from tipstaff_trainer.workspace.labels.log import NewLabel, record
+from tipstaff_trainer.workspace.review import queue
+from tipstaff_trainer.workspace.review.selection import choose
+
+
+@pytest.fixture
+def workspace(postgres, tmp_path):
+    workspace = Workspace(tmp_path / "shared", database=postgres)
+    yield workspace
+    workspace.close()
+
+
+def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
+    dataset = workspace.upload_dataset(traces, name="on postgres")
+    assert workspace.split(dataset, test_size=0.25) == []
+    labels = workspace.label_set(dataset)
+    workspace.reviews.queue(labels, {"random": 40}, seed=0)
+    colleague = Workspace(tmp_path / "another folder", database=postgres)
+
+    def work(desk, who):
+        return review_all(desk, labels, who)
+
+    with ThreadPoolExecutor(4) as people:
+        seen = people.map(
+            work, [workspace, colleague, workspace, colleague], ["ann", "ben", "cem", "dua"]
+        )
+        rows = [row for each in seen for row in each]
+    colleague.close()
+    # What another has just locked is passed over, so somebody may stop early; nothing is lost.
+    assert len(rows) == len(set(rows)) == 40
+    found = workspace.label_set("on postgres")
+    assert (found.human, found.good) == (40, 40)
+    file = workspace.download_dataset("on postgres", tmp_path / "rows.csv")
+    workspace.upload_dataset(file, name="again")
+    assert workspace.label_set("again").human == 40
+    assert workspace.criteria.save("polite", criterion="c", prompt="{output}").version == 1
+
+
+def test_two_people_who_add_rows_at_once_queue_none_twice(
+    workspace, traces, tmp_path, postgres, monkeypatch
+):
+    """Each has chosen before the other's are stored, if they don't wait for each other."""
+
+    def choose_slowly(*words, **more):
+        found = choose(*words, **more)
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(queue, "choose", choose_slowly)
+    labels = workspace.label_set(workspace.upload_dataset(traces, name="twice"))
+    colleague = Workspace(tmp_path / "another folder", database=postgres)
+    with ThreadPoolExecutor(2) as people:
+        queued = people.map(
+            lambda desk: desk.reviews.queue(labels, {"pilot": 30}), [workspace, colleague]
+        )
+        rows = [row for each in queued for row in each]
+    colleague.close()
+    assert len(rows) == len(set(rows)) == 60
+    assert workspace.reviews.progress(labels).waiting == 60
+    # Whoever would queue one all the same, as by a fault of ours, can't.
+    item = ReviewItem(dataset_id=labels.dataset_id, row_id=rows[0], selection="pilot", rank=99)
+    session = workspace.database.writing()
+    with pytest.raises(WorkspaceError, match="unique"), session as opened:
+        opened.add(item)
+
+
+def test_a_text_that_postgres_can_t_hold_is_mended(workspace, tmp_path):
+    file = tmp_path / "nul.jsonl"
+    file.write_text('{"input": "a\\u0000b"}')
+    dataset = workspace.upload_dataset(file)
+    assert next(workspace.datasets.rows(workspace.label_set(dataset))).input == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://nobody@127.0.0.1:1/none", "no url at all", "funny://x"]
+)
+def test_a_database_that_is_not_there(tmp_path, url):
+    with pytest.raises(WorkspaceError, match="database"):
+        Workspace(tmp_path / "w", database=url)
+
+
+def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
+    """A job that stores labels takes nothing that a reviewer needs before it has its rows."""
+    dataset = workspace.upload_dataset(traces, name="at once")
+    labels = workspace.label_set(dataset)
+    first, *_, last = workspace.datasets.rows(labels)
+    store = Store(workspace, labels, 0)
+    for row in (first, last):
+        store._waiting.append(judged(row))
+    with ThreadPoolExecutor(1) as job, workspace.database.writing() as session:
+        # A reviewer has the second row, and needs the data set's counts next.
+        session.scalar(select(Row).where(Row.id == last.id).with_for_update())
+        stored = job.submit(store.flush)
+        time.sleep(0.3)
+        record(session, last.id, "", NewLabel(0.0, "human", "ann"))
+        session.commit()
+        stored.result(timeout=20)
+    found = workspace.label_set("at once")
+    assert (found.judge, found.human) == (1, 1)
+
+
+def judged(row):
+    return JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h")
+
+
+@pytest.fixture
+def afar(tmp_path, postgres):
+    """The same database, as a desk on another machine sees it."""
+    afar = Workspace(tmp_path / "afar", database=postgres)
+    afar.jobs._host = "afar pid:[1]"
+    yield afar
+    afar.close()
+
+
+def test_a_desk_takes_no_job_of_another_machine_for_dead(workspace, afar):
+    """Numbers of processes mean nothing from afar: here that one is another's, or nobody's."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with workspace.database.writing() as session:
+        jobs = [
+            Job(
+                kind="label",
+                title=host,
+                parameters={},
+                state=state,
+                host=host,
+                folder=str(afar.folder),
+                pid=ended.pid if state == "running" else None,
+                pid_started=1.0,
+                created_at=now() - timedelta(hours=2),
+            )
+            for host in (afar.jobs._host, workspace.jobs._host)
+            for state in ("running", "queued")
+        ]
+        session.add_all(jobs)
+    states = {job.id: job.state for job in workspace.jobs.recent()}
+    assert [states[job.id] for job in jobs] == ["running", "queued", "failed", "failed"]
+    assert [each.id for each in workspace.jobs.active()] == [jobs[1].id, jobs[0].id]
+    assert workspace.jobs.elsewhere(jobs[0]) == f"afar:{afar.folder}"
+    afar.jobs.finish(jobs[0].id, "failed", "")
+    with pytest.raises(WorkspaceError, match="go on with it at the desk there"):
+        workspace.jobs.resume(jobs[0].id)
+    workspace.jobs.finish(jobs[1].id, "stopped", "")
+
+
+def test_a_job_is_stopped_from_afar_and_gone_on_with_at_home(workspace, afar, traces):
+    dataset = workspace.upload_dataset(traces, name="from afar")
+    with JudgeServer(Behaviour(delay=0.2)) as judge:
+        settings = {"model": "judge-1", "base_url": judge.url, "concurrency": 1}
+        job = workspace.label_dataset(dataset, criterion="answer-correctness", judge=settings)
+        wait_until(lambda: afar.jobs.get(job.id).done >= 1, 60)
+        assert afar.jobs.get(job.id).heard_at is not None
+        process = psutil.Process(workspace.jobs.get(job.id).pid)
+        assert afar.jobs.stop(job.id).state == "stopped"
+        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 60)
+        assert workspace.jobs.get(job.id).message == "stopped from another machine"
+        assert 1 <= workspace.label_set(dataset).judge < 60
+        with pytest.raises(WorkspaceError, match="start it anew here"):
+            afar.jobs.resume(job.id)
+        judge.behaviour.delay = 0.0
+        workspace.wait_for(workspace.jobs.resume(job.id), timeout=60)
+    assert workspace.label_set(dataset).judge == 60
+
+
+def test_a_folder_that_came_from_another_machine_is_gone_on_with(workspace, postgres):
+    """As a container's volume does when the container is made anew."""
+    before = Workspace(workspace.folder, database=postgres)
+    before.jobs._host = "before pid:[1]"
+    with workspace.database.writing() as session:
+        job = Job(
+            kind="label",
+            title="x",
+            parameters={},
+            state="running",
+            host="before pid:[1]",
+            folder=str(workspace.folder),
+            heard_at=now(),
+        )
+        session.add(job)
+    folder = workspace.jobs.folder(job.id)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").touch()
+    assert workspace.jobs.get(job.id).state == "running"
+    assert workspace.jobs.stop(job.id).state == "stopped"
+    with pytest.raises(WorkspaceError, match="in 60 seconds"):
+        workspace.jobs.resume(job.id)
+    with workspace.database.writing() as session:
+        session.get(Job, job.id).heard_at = now() - timedelta(minutes=2)
+    assert workspace.jobs.resume(job.id).host == workspace.jobs._host
+    # What it was can't claim it any more.
+    assert not before.jobs.beat(job.id)
+    workspace.jobs.stop(job.id)
+    before.close()
+
+
+def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):
+    file = tmp_path / "words.jsonl"
+    texts = ["a red kettle", "KETTLES: don't", "see https://www.example.com/a_b", "x" * 3_000_000]
+    file.write_text("\n".join(json.dumps({"output": each}) for each in texts))
+    dataset = workspace.upload_dataset(file)
+    labels = workspace.label_set(dataset)
+
+    def found(words):
+        return [row.position for row in workspace.datasets.page(labels, words=words).rows]
+
+    assert found("kett") == [0, 1]
+    assert found("don't KETTLES") == [1]
+    assert found("example.com") == found("B") == [2]
+    assert found("red & ! | <->") == [0]
+    workspace.archive_dataset(dataset)
+    workspace.delete_dataset(dataset)
+    with pytest.raises(WorkspaceError, match="no data set"):
+        workspace.datasets.get(dataset.id)

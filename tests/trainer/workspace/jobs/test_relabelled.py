@@ -1,0 +1,101 @@
+"""A training that reads a judge's labels by what people said of some of its rows."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tipstaff_trainer.encoders import base
+from tipstaff_trainer.errors import DataError, WorkspaceError
+from tipstaff_trainer.workspace.jobs import train_job
+from tipstaff_trainer.workspace.labels.log import NewLabel, record
+
+ROWS, REVIEWED = 200, 80
+
+
+@pytest.fixture
+def judged(workspace, tmp_path):
+    """A judge that passes nearly every long bad answer, and is right about the short ones."""
+    generator = random.Random(0)
+    truth = {n: generator.random() < 0.5 for n in range(ROWS)}
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "\n".join(
+            json.dumps({"id": str(n), "output": "long words " * 20 * (n % 2) + f"w{n}"})
+            for n in truth
+        )
+    )
+    labels = workspace.add_criterion(workspace.upload_dataset(file), "faithfulness")
+    other = workspace.add_criterion(labels.dataset, "toxicity")
+    rows = list(workspace.datasets.rows(labels))
+    with workspace.database.writing() as session:
+        for n, row in enumerate(rows):
+            says = True if n % 2 and generator.random() < 0.8 else truth[n]
+            record(session, row.id, "faithfulness", NewLabel(float(says), "judge", "gpt"))
+            new = NewLabel(float(not truth[n]), "human", "ann", "random")
+            record(session, row.id, "toxicity", new)
+    return labels, other, rows, truth
+
+
+def review(workspace, judged, count, selection="random"):
+    labels, _, rows, truth = judged
+    with workspace.database.writing() as session:
+        for n, row in list(enumerate(rows))[:count]:
+            new = NewLabel(float(truth[n]), "human", "ann", selection)
+            record(session, row.id, labels.criterion, new)
+
+
+def test_the_judge_s_other_labels_become_what_people_would_say(
+    workspace, judged, bert, monkeypatch, capsys
+):
+    labels, _, _, truth = judged
+    monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
+    real = base.find_base
+    monkeypatch.setattr(
+        "tipstaff_trainer.label_quality.label_errors.find_base", lambda _: real(str(bert))
+    )
+    given = []
+
+    def stop(rows, **_):
+        given.extend(rows)
+        raise InterruptedError
+
+    monkeypatch.setattr(train_job, "train_evaluator", stop)
+    review(workspace, judged, REVIEWED)
+    workspace.split(labels.dataset, test_size=0.2)
+    job = workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
+    with pytest.raises(InterruptedError):
+        train_job.run(workspace, job)
+    test = {row.key for row in workspace.datasets.rows(labels, only="test")}
+    assert {row.id for row in given} == {str(n) for n in truth} - test
+    by_people = [row for row in given if row.label_source == "human"]
+    assert {row.id for row in by_people} == {str(n) for n in range(REVIEWED)} - test
+    assert all(row.label == truth[int(row.id)] for row in by_people)
+    passed = [
+        row for row in given if row.label_source == "judge" and stored(workspace, labels, row) == 1
+    ]
+    believed = {long: [row.label for row in passed if int(row.id) % 2 == long] for long in (0, 1)}
+    mean = {long: sum(each) / len(each) for long, each in believed.items()}
+    assert mean[1] < mean[0] - 0.2
+    assert "log loss of people's labels, by folds" in capsys.readouterr().out
+    # What was stored stands as it was given.
+    assert {row.label for row in workspace.datasets.rows(labels)} == {0.0, 1.0}
+
+
+def stored(workspace, labels, row):
+    found = (each for each in workspace.datasets.rows(labels) if each.key == row.id)
+    return next(found).judge_label
+
+
+def test_too_few_rows_drawn_at_random_are_told_before_the_job_starts(workspace, judged):
+    """Those that were ranked are the judge's worst, and another criterion's draw is another's."""
+    labels, other, _, _ = judged
+    review(workspace, judged, REVIEWED, "uncertain")
+    with pytest.raises(WorkspaceError, match="people reviewed 0: that is too few to relabel by"):
+        workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
+    assert workspace.datasets.reviewed_draw(other) == 0
+    assert not workspace.jobs.recent()
+    with pytest.raises(DataError, match="drawn at random"):
+        train_job._to_train_on(workspace, labels, relabel=True)

@@ -1,0 +1,253 @@
+"""Jobs: real processes that are stopped, killed, gone on with, and that say what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import psutil
+import pytest
+from judge_rows import capitals
+from judge_server import Behaviour, JudgeServer
+from running_server import wait_until
+from sqlalchemy import func, select, update
+
+from tipstaff_trainer.errors import JobError, WorkspaceError
+from tipstaff_trainer.judge import endpoint as judge_endpoint
+from tipstaff_trainer.judge import load_criterion
+from tipstaff_trainer.judge.prompt import Prompt
+from tipstaff_trainer.judge.settings import CHAT_PATH
+from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace.db.models import Job, Label, ReviewItem, Row
+from tipstaff_trainer.workspace.jobs import label_job, runner
+from tipstaff_trainer.workspace.labels.log import NewLabel, record
+from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
+from tipstaff_trainer.workspace.review.examples import reviewed_examples
+
+
+@pytest.fixture
+def judge():
+    with JudgeServer(Behaviour(delay=0.05)) as server:
+        yield server
+
+
+def label(workspace, dataset, url, **words):
+    return workspace.label_dataset(
+        dataset,
+        criterion="answer-correctness",
+        judge={"model": "judge-1", "base_url": url, "concurrency": 1, "patience": 1},
+        **words,
+    )
+
+
+def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace, dataset, judge):
+    job = label(workspace, dataset, judge.url)
+    # They appear as they come, and a kill takes none away.
+    wait_until(lambda: workspace.label_set(dataset).judge >= 5, 60)
+    os.kill(workspace.jobs.get(job.id).pid, signal.SIGKILL)
+    wait_until(lambda: workspace.jobs.get(job.id).state == "failed", 20)
+    assert 5 <= workspace.label_set(dataset).judge < 60
+    assert "go on with it" in workspace.jobs.get(job.id).message
+    # Another desk, after the first one's end, knows of it too.
+    other = Workspace(workspace.folder)
+    judge.behaviour.delay = 0.0
+    done = other.wait_for(other.jobs.resume(job.id), timeout=60)
+    other.close()
+    assert done.message.startswith("60 of 60 rows are labelled")
+    assert workspace.label_set(dataset).judge == 60
+    with workspace.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Label)) == 60
+    # One call may have been on its way when it was killed.
+    assert judge.behaviour.seen <= len(judge.behaviour.calls) + 1
+    with pytest.raises(WorkspaceError, match="is done"):
+        workspace.jobs.resume(job.id)
+
+
+def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
+    labels = workspace.add_criterion(dataset, "answer-correctness")
+    first, *_ = workspace.datasets.rows(labels)
+    workspace.scores.add(labels, OTHER_ROWS, {first.id: None})
+    job = label(workspace, dataset, judge.url)
+    wait_until(lambda: workspace.jobs.get(job.id).done >= 5, 60)
+    stopped = workspace.jobs.stop(job.id)
+    assert stopped.state == "stopped"
+    assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
+    assert 5 <= workspace.label_set(dataset).judge < 60
+    # What the other rows said was by the labels that were.
+    assert workspace.scores.given(labels) == {}
+    with pytest.raises(JobError, match="stopped"):
+        workspace.wait_for(job)
+
+
+def test_a_judge_that_is_down_is_said_so(workspace, dataset):
+    with pytest.raises(JobError, match=r"has not answered.*go on with the job when it is up"):
+        label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
+    assert workspace.reviews.progress(workspace.label_set(dataset)).waiting == 16
+
+
+def test_a_job_that_was_stopped_before_it_came_up_stays_stopped(workspace):
+    with workspace.database.writing() as session:
+        session.add(Job(kind="train", title="x", parameters={}, state="stopped"))
+    assert runner.main(str(workspace.folder), 1) == 143
+    assert workspace.jobs.get(1).state == "stopped"
+
+
+def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, labels):
+    workspace.reviews.queue(labels, {"pilot": 6})
+    for index in range(6):
+        item = workspace.reviews.claim(labels, "ann")
+        note = f"because of {index}"
+        workspace.reviews.submit(item.id, float(index % 2), who="ann", over=0, reason=note)
+    criterion = load_criterion("answer-correctness")
+    examples = reviewed_examples(workspace, labels, 20)
+    # None of the examples, nor of their groups: such a row isn't shown itself.
+    other = replace(capitals(1)[0], id="other", group="other")
+    said = str(Prompt(criterion, "json", tuple(examples)).messages(other))
+    assert examples
+    assert said.count("because of") == len(examples)
+
+
+def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
+    workspace, tmp_path, capsys
+):
+    """Rows come in pairs; the second of a pair is a reviewed row's twin."""
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(
+        "\n".join(
+            json.dumps({"id": n, "output": f"word{n} text{n}", "group": f"g{n // 2}"})
+            for n in range(20)
+        )
+    )
+    labels = workspace.add_criterion(workspace.upload_dataset(file), "faithfulness")
+    rows = list(workspace.datasets.rows(labels))
+    with workspace.database.writing() as session:
+        for n, row in enumerate(rows):
+            if n % 2 == 0:
+                new = NewLabel(float(n % 4 == 0), "human", "ann", "pilot")
+                record(session, row.id, "faithfulness", new)
+        drawn = NewLabel(1.0, "human", "ann", "random")
+        record(session, rows[1].id, "faithfulness", drawn)
+        # By another criterion it says nothing here.
+        session.add(item(rows[3], "toxicity"))
+        # To be reviewed yet.
+        session.add(item(rows[5], "faithfulness"))
+        # The first is reviewed itself, of the other pair the twin is kept.
+        kept = Row.id.in_([rows[6].id, rows[9].id])
+        session.execute(update(Row).where(kept).values(part="test"))
+    shown = {row.group for row in reviewed_examples(workspace, labels, 20)}
+    assert shown == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
+    assert "6 examples, 2 of them good" in capsys.readouterr().out
+    with workspace.database.writing() as session:
+        session.execute(update(Row).where(Row.position % 2 == 1).values(part="test"))
+    assert not reviewed_examples(workspace, labels, 20)
+    assert "kept for honest numbers" in capsys.readouterr().out
+
+
+def item(row, criterion):
+    return ReviewItem(
+        dataset_id=row.dataset_id,
+        row_id=row.id,
+        criterion=criterion,
+        selection="random",
+        rank=0,
+    )
+
+
+def test_a_job_s_messages_name_no_flags():
+    said = [
+        judge_endpoint._advice(401, CHAT_PATH),
+        judge_endpoint._advice(404, CHAT_PATH),
+        "take --soft samples or --soft verdict",
+        "its label is the share of Yes (--samples)",
+    ]
+    assert "--" not in " ".join(map(label_job._without_flags, said))
+
+
+def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):
+    with workspace.database.writing() as session:
+        session.add(
+            Job(
+                kind="label",
+                title="x",
+                parameters={},
+                state="running",
+                pid=os.getpid(),
+                pid_started=psutil.Process().create_time() - 100,
+            )
+        )
+    (job,) = workspace.jobs.recent()
+    assert job.state == "failed"
+    assert workspace.jobs.stop(job.id).state == "failed"
+
+
+def test_a_job_outlives_whoever_started_it(tmp_path, traces, judge):
+    script = f"""
+from tipstaff_trainer import Workspace
+workspace = Workspace({str(tmp_path / "w")!r})
+dataset = workspace.upload_dataset({str(traces)!r})
+workspace.label_dataset(dataset, criterion="answer-correctness",
+                        judge={{"model": "judge-1", "base_url": {judge.url!r}}})
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    workspace = Workspace(tmp_path / "w")
+    assert workspace.wait_for(1, timeout=60).state == "done"
+    assert "60/60" in workspace.jobs.log(1)
+    workspace.close()
+
+
+def test_a_log_is_shown_without_what_was_drawn_over(workspace):
+    folder = workspace.jobs.folder(7)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_bytes(b"one\n  5%\r 50%\r100%\nlast")
+    assert workspace.jobs.log(7) == "one\n100%\nlast"
+    assert workspace.jobs.log(7, most=8) == "last"
+    assert workspace.jobs.log(8) == ""
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from sqlalchemy import func, select
+from tipstaff_trainer import Workspace
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace.db.models import Row
+workspace = Workspace(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = Path(sys.argv[1], "workspace.sqlite-wal").stat().st_size + int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+def stored():
+    with workspace.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(Row))
+try:
+    workspace.upload_dataset(sys.argv[2], name="too much")
+except WorkspaceError as error:
+    print(error)
+print("left:", stored(), *(each.name for each in workspace.datasets.all()))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print("enough:", workspace.upload_dataset(sys.argv[2], name="enough").rows, stored())
+"""
+
+
+@pytest.mark.parametrize(("room", "some"), [(20_000, False), (3_000_000, True)])
+def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path, room, some):
+    """In the first part of a file that comes, or when some are in and can't even be deleted."""
+    large = tmp_path / "large.jsonl"
+    large.write_text("\n".join(f'{{"input": "{n} {"x" * 200}"}}' for n in range(6000)))
+    said = subprocess.run(
+        [sys.executable, "-c", FULL, str(workspace.folder), str(large), str(room)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.returncode == 0, said.stderr
+    assert "make room on the disk" in said.stdout
+    (left,) = (line.split() for line in said.stdout.splitlines() if line.startswith("left:"))
+    assert left[2:] == ["traces"]
+    assert (int(left[1]) > 60) is some
+    assert len(list(workspace.datasets.rows(labels))) == 60
+    # The first try is gone when there is room, and the second is all there is.
+    assert "enough: 6000 6060" in said.stdout

@@ -1,0 +1,287 @@
+"""The same rows judged by two criteria: neither knows of what was said by the other."""
+
+from __future__ import annotations
+
+import csv
+import random
+
+import pytest
+from sqlalchemy import select
+
+from tipstaff.errors import UsageError
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.judge import JudgedRow
+from tipstaff_trainer.workspace.db.models import Label
+from tipstaff_trainer.workspace.db.rows import as_labelled
+from tipstaff_trainer.workspace.jobs import evaluate_job, label_job, score_job, train_job
+from tipstaff_trainer.workspace.labels.log import NewLabel, record
+from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
+from tipstaff_trainer.workspace.review.examples import reviewed_examples
+from tipstaff_trainer.workspace.review.selection import choose
+
+ROWS = 60
+
+
+@pytest.fixture
+def both(workspace, dataset):
+    """A person calls every row faithful and none correct; a judge says the contrary of each."""
+    found = [workspace.add_criterion(dataset, name) for name in ("faithfulness", "correctness")]
+    rows = [row.id for row in workspace.datasets.rows(found[0])]
+    with workspace.database.writing() as session:
+        for labels, value in zip(found, (1.0, 0.0), strict=True):
+            name = labels.criterion
+            for row in rows[:40]:
+                record(session, row, name, NewLabel(1 - value, "judge", f"judge of {name}"))
+            for row in rows[:20]:
+                new = NewLabel(value, "human", "ann", "pilot", reason=f"for {name}")
+                record(session, row, name, new)
+    return [workspace.label_set(dataset, each.criterion) for each in found]
+
+
+@pytest.fixture(autouse=True)
+def correctness(workspace):
+    workspace.criteria.save("correctness", criterion="It is correct.", prompt="{output}")
+
+
+def said(workspace, labels):
+    return {row.label for row in workspace.datasets.rows(labels, only="human")}
+
+
+def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, both):
+    faithful, correct = both
+    assert (said(workspace, faithful), said(workspace, correct)) == ({1.0}, {0.0})
+    for labels, good in ((faithful, 20), (correct, 20)):
+        counted = (labels.labelled, labels.human, labels.judge, labels.good, labels.disputed)
+        assert counted == (40, 20, 20, good, 0)
+        assert len(workspace.datasets.page(labels, only="judge", size=ROWS).rows) == 20
+        assert len(workspace.datasets.page(labels, only="unlabelled", size=ROWS).rows) == 20
+        row = next(workspace.datasets.rows(labels))
+        given = workspace.datasets.labels(row.id, labels)
+        assert [each.who for each in given] == [f"judge of {labels.criterion}", "ann"]
+        # Neither was given over the other's, nor crosses it.
+        assert row.last_label == given[-1].id
+        assert not any(each.crossed for each in given)
+    third = workspace.add_criterion(dataset, "toxicity")
+    assert (third.labelled, list(workspace.datasets.rows(third, only="human"))) == (0, [])
+
+
+def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_path):
+    file = tmp_path / "rows.csv"
+    judge = {"model": "m"}
+    for call in (
+        lambda **more: workspace.label_set(dataset, **more),
+        lambda **more: workspace.label_dataset(dataset, judge=judge, **more),
+        lambda **more: workspace.review_queue(dataset, **more),
+        lambda **more: workspace.fine_tune(dataset, name="a", **more),
+        lambda **more: workspace.score_dataset(dataset, None, **more),
+        lambda **more: workspace.evaluate_dataset(dataset, "a", **more),
+        lambda **more: workspace.download_dataset(dataset, file, **more),
+    ):
+        with pytest.raises(WorkspaceError, match="say by which of 'faithfulness', 'correctness'"):
+            call()
+        with pytest.raises(WorkspaceError, match="'funny'"):
+            call(criterion="funny")
+    assert not workspace.jobs.recent()
+    assert not file.exists()
+    assert len(workspace.datasets.get(dataset).label_sets) == 2
+
+
+def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("output,label\na,1\nb,0\n")
+    unsaid = workspace.upload_dataset(file)
+    with pytest.raises(WorkspaceError, match="nobody has said which criterion the labels"):
+        workspace.label_dataset(unsaid, criterion="toxicity", judge={"model": "m"})
+    with pytest.raises(WorkspaceError, match="by which criterion"):
+        workspace.label_dataset(unsaid, judge={"model": "m"})
+    labels = workspace.set_criterion(unsaid, "correctness")
+    assert (labels.criterion, labels.labelled, labels.good) == ("correctness", 2, 1)
+    assert [row.label for row in workspace.datasets.rows(labels)] == [1.0, 0.0]
+    # A job or a page from before it was said goes on with the same labels.
+    assert workspace.label_set(unsaid, "").criterion == "correctness"
+    assert workspace.add_criterion(unsaid, "toxicity").labelled == 0
+    with pytest.raises(WorkspaceError, match="by 'correctness', 'toxicity' already"):
+        workspace.set_criterion(unsaid, "faithfulness")
+    said = workspace.upload_dataset(file, name="said", criterion="toxicity")
+    assert workspace.label_set(said).criterion == "toxicity"
+    with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
+        workspace.upload_dataset(file, name="more", criterion="funny")
+
+
+def test_a_label_that_was_on_its_way_is_not_lost_in_another_s_name(workspace, labels, dataset):
+    """The page it comes from was opened before somebody said what the labels are by."""
+    row = next(workspace.datasets.rows(labels))
+    workspace.set_criterion(dataset, "faithfulness")
+    with (
+        pytest.raises(WorkspaceError, match="open them again"),
+        workspace.database.writing() as session,
+    ):
+        record(session, row.id, "", NewLabel(1.0, "human", "ann"))
+
+
+def test_each_has_a_review_of_its_own(workspace, both):
+    faithful, correct = both
+    assert len(workspace.reviews.queue(faithful, {"random": ROWS}, seed=0)) == 40
+    assert workspace.reviews.progress(correct).total == 0
+    assert workspace.reviews.claim(correct, "ann") is None
+    # A draw of all rows, and neither draw takes from the other.
+    assert len(workspace.reviews.queue(correct, {"random": ROWS}, seed=1)) == 40
+    for labels, value in ((faithful, 1.0), (correct, 0.0)):
+        item = workspace.reviews.claim(labels, "ann")
+        workspace.reviews.submit(item.id, value, who="ann", over=0)
+        row = workspace.datasets.row(item.row_id, labels)
+        assert (row.label, row.selection) == (value, "random")
+    # Each draw: the 20 that a person had seen before, and the one just now.
+    drawn = [
+        sum(row.selection == "random" for row in workspace.datasets.rows(labels)) for labels in both
+    ]
+    assert drawn == [21, 21]
+    assert workspace.reviews.undo(correct, who="ann") is not None
+    assert workspace.reviews.progress(faithful).done == 1
+
+
+def test_rows_are_ranked_by_its_own_judges(workspace, both):
+    """The other criterion's judge takes the other side everywhere, and has no say here."""
+    faithful, correct = both
+    with workspace.database.writing() as session:
+        for labels in both:
+            found = choose(
+                session,
+                labels,
+                {"ranked": 5, "disputed": 5},
+                rank_by="disagreement",
+                generator=random.Random(0),
+            )
+            assert not any("judge 2" in each.why for each in found)
+            assert not any(each.selection == "disputed" for each in found)
+    workspace.scores.add(faithful, OTHER_ROWS, {1: 0.5})
+    workspace.scores.add(correct, ("tiny", 1), {1: 0.5})
+    assert workspace.scores.given(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
+    assert workspace.scores.given(correct) == {("tiny", 1): 1}
+    workspace.scores.forget(correct, OTHER_ROWS)
+    assert OTHER_ROWS in workspace.scores.given(faithful)
+
+
+def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
+    for labels, value in zip(both, (1.0, 0.0), strict=True):
+        examples = reviewed_examples(workspace, labels, 20)
+        assert examples
+        assert {row.label for row in examples} == {value}
+        notes = {text for row in examples for text in row.extra.values() if "for " in text}
+        assert notes == {f"for {labels.criterion}"}
+    # The same label by the other criterion is no reason not to record it; by this one it is.
+    for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
+        store = label_job.Store(workspace, both[asked], 1)
+        for row in list(workspace.datasets.rows(both[0]))[40:]:
+            store(JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
+        store.flush()
+        counted = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
+        assert counted == expected
+    with workspace.database.reading() as session:
+        given = session.scalars(
+            select(Label.criterion).where(Label.who == "gpt").order_by(Label.id)
+        ).all()
+    assert given == ["faithfulness"] * 20 + ["correctness"] * 20
+
+
+def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeypatch):
+    monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
+    given = []
+
+    def stop(*words, **more):
+        given.append(
+            [
+                row
+                for each in words
+                if isinstance(each, list)
+                for row in each
+                if not isinstance(row, int)
+            ]
+        )
+        raise InterruptedError
+
+    monkeypatch.setattr(train_job, "train_evaluator", stop)
+    monkeypatch.setattr(evaluate_job, "measure", stop)
+    monkeypatch.setattr(workspace.evaluators, "find", lambda *_: 1)
+    monkeypatch.setattr("tipstaff_trainer.label_quality.label_errors.out_of_fold_scores", stop)
+    for name, good in (("faithfulness", True), ("correctness", False)):
+        given.clear()
+        train = workspace.fine_tune(dataset, name="a", criterion=name)
+        assert train.title == f"Train a on traces, {name}"
+        measure = workspace.evaluate_dataset(
+            dataset, "a", part="", human=True, criterion=name, wait=False
+        )
+        score = workspace.score_dataset(dataset, None, criterion=name)
+        for job, kind in ((train, train_job), (measure, evaluate_job), (score, score_job)):
+            with pytest.raises(InterruptedError):
+                kind.run(workspace, job)
+        learnt, measured, others = given
+        assert len(learnt) == len(others) == 40
+        assert {row.good for row in learnt if row.label_source == "human"} == {good}
+        assert {row.good for row in measured} == {good}
+        assert {row.good for row in others if row.label_source == "human"} == {good}
+    words = [job.parameters["criterion"] for job in workspace.jobs.recent(kind="train")]
+    assert words[0] == "It is correct."
+    assert words[1] != words[0]
+
+
+def test_a_download_has_one_criterion_s_labels(workspace, dataset, both, tmp_path):
+    for name, value in (("faithfulness", "1.0"), ("correctness", "0.0")):
+        file = workspace.download_dataset(dataset, tmp_path / f"{name}.csv", criterion=name)
+        with file.open() as lines:
+            labels = [row["label"] for row in csv.DictReader(lines)][:20]
+        assert set(labels) == {value}
+        tasks = workspace.download_dataset(dataset, tmp_path / f"{name}.json", criterion=name)
+        other = {"faithfulness": "correctness", "correctness": "faithfulness"}[name]
+        assert f"judge of {name}" in tasks.read_text()
+        assert f"judge of {other}" not in tasks.read_text()
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
+    workspace, dataset, both, tmp_path, ending
+):
+    file = workspace.download_dataset(dataset, tmp_path / f"all.{ending}", together=True)
+    for labels in both:
+        name = labels.criterion
+        again = workspace.upload_dataset(
+            file, name=f"again {name}", mapping={"label": f"{name}.label"}, criterion=name
+        )
+        found = workspace.label_set(again, name)
+        copies = list(workspace.datasets.rows(found))
+        rows = list(workspace.datasets.rows(labels))
+        assert len(copies) == ROWS
+        for kept in ("key", "output", "label", "label_source", "selection"):
+            assert [getattr(row, kept) for row in copies] == [getattr(row, kept) for row in rows]
+        # Nothing of the other's is lost, and nothing of it counts.
+        assert (found.labelled, found.human, found.judge) == (40, 20, 20)
+        (other,) = {each.criterion for each in both} - {name}
+        assert f"{other}.label" in copies[0].extra
+    with pytest.raises(UsageError, match=r"all\.json: end it in one of \.csv, "):
+        workspace.download_dataset(dataset, tmp_path / "all.json", together=True)
+    with pytest.raises(UsageError, match="choose none"):
+        workspace.download_dataset(dataset, file, together=True, criterion="correctness")
+
+
+def test_rows_set_aside_are_so_by_every_criterion(workspace, dataset, both):
+    few = workspace.add_criterion(dataset, "toxicity")
+    warnings = workspace.split(dataset, test_size=0.25)
+    parts = [
+        {row.id for row in workspace.datasets.rows(labels, only="test")}
+        for labels in workspace.datasets.get(dataset).label_sets
+    ]
+    assert len(parts) == 3
+    assert parts[0] == parts[1] == parts[2]
+    assert parts[0]
+    assert all(each.startswith("correctness: ") for each in warnings)
+    # Of a criterion with a few labels it is said, and no reason to split otherwise.
+    rows = [row.id for row in workspace.datasets.rows(few)]
+    with workspace.database.writing() as session:
+        for row in rows:
+            if row in parts[0]:
+                record(session, row, "toxicity", NewLabel(0.0, "human", "ann"))
+        record(session, next(iter(set(rows) - parts[0])), "toxicity", NewLabel(1.0, "human", "ann"))
+    assert "toxicity: none of the 1 rows left to train on is bad" in str(
+        workspace.split(dataset, test_size=0.25)
+    )
+    assert workspace.datasets.get(dataset).test == len(parts[0])

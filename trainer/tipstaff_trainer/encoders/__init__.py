@@ -1,0 +1,1 @@
+"""Base encoders: finding and loading them, and their embeddings as they are."""

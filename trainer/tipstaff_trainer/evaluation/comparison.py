@@ -1,0 +1,267 @@
+"""Two evaluators on the same rows: what got better, what got worse, and whether it is chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import binom
+from sklearn.metrics import cohen_kappa_score
+
+from tipstaff.types import Verdict
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_server.evaluator.cases import Outcome
+from tipstaff_trainer.evaluation import intervals
+from tipstaff_trainer.evaluation.changed_rows import (
+    ChangedRow,
+    ChangedVerdicts,
+    changed_rows,
+    changed_verdicts,
+)
+from tipstaff_trainer.evaluation.contents import CaseOutcome, case_outcome
+from tipstaff_trainer.evaluation.intervals import Interval
+from tipstaff_trainer.evaluation.latency import Latency
+from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.scored import Bools, Ints, ScoredRows
+from tipstaff_trainer.evaluation.slices import Slice, measure
+
+SIGNIFICANT = 0.05
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Side(_Part):
+    """One of the two.
+
+    Attributes:
+        evaluator: Its name.
+        bundle: Its folder, as given.
+        engine: The graph and where it ran.
+        base: The encoder that it grew from.
+        overall: The main measures with intervals.
+        metrics: All measures.
+        latency: Of one request by length.
+    """
+
+    evaluator: str
+    bundle: str
+    engine: str
+    base: str
+    overall: Slice
+    metrics: Metrics
+    latency: tuple[Latency, ...]
+
+
+class ChangedCase(_Part):
+    """A named case that only one of the two meets."""
+
+    first: CaseOutcome
+    second: CaseOutcome
+
+
+class Comparison(_Part):
+    """The second evaluator against the first.
+
+    Decisions are taken at 0.5 of the score, as in the metrics; what the policies make of the scores
+    is in the verdicts, the changed verdicts and the sides' false PASSes and BLOCKs.
+
+    Attributes:
+        first: As a rule the one that serves now.
+        second: As a rule the one that is to take its place.
+        data: The rows' file, as given.
+        made_at: UTC, ISO 8601.
+        n: Rows.
+        both_right: Rows that both decide right.
+        both_wrong: Rows that neither does.
+        better: Rows that only the second decides right, the largest change first.
+        worse: Rows that only the first decides right, likewise.
+        p: Of McNemar's exact test by groups (`mcnemar`): how probable so uneven a count of better
+            and worse is where neither is the better evaluator.
+        kappa: Cohen's κ between the two's decisions (Cohen 1960): 1 for the same, 0 for agreement
+            by chance; None where it isn't defined.
+        accuracy_difference: The second's less the first's, by a bootstrap over groups.
+        auroc_difference: Likewise; None where all rows are of one class.
+        verdicts: Rows by the first's verdict, then by the second's.
+        changed_verdicts: The rows of which only one passes a bad one or blocks a good one.
+        cases: How many named cases both ran.
+        won: Named cases that only the second meets.
+        lost: Named cases that only the first meets.
+        regressions: Why the second must not take the first's place; empty when it may.
+    """
+
+    first: Side
+    second: Side
+    data: str
+    made_at: str
+    n: int
+    both_right: int
+    both_wrong: int
+    better: tuple[ChangedRow, ...]
+    worse: tuple[ChangedRow, ...]
+    p: float
+    kappa: float | None
+    accuracy_difference: Interval
+    auroc_difference: Interval | None
+    verdicts: dict[Verdict, dict[Verdict, int]]
+    changed_verdicts: ChangedVerdicts
+    cases: int
+    won: tuple[ChangedCase, ...]
+    lost: tuple[ChangedCase, ...]
+    regressions: tuple[str, ...]
+
+
+def side(
+    evaluator: Evaluator, scored: ScoredRows, *, bundle: str, latency: Sequence[Latency] = ()
+) -> Side:
+    """One side of a comparison."""
+    return Side(
+        evaluator=evaluator.manifest.name,
+        bundle=bundle,
+        engine=evaluator.engine,
+        base=evaluator.manifest.base.name,
+        overall=measure(scored),
+        metrics=classification_metrics(scored.labels, scored.scores),
+        latency=tuple(latency),
+    )
+
+
+def compare(
+    sides: tuple[Side, Side],
+    scored: tuple[ScoredRows, ScoredRows],
+    *,
+    data: str,
+    cases: tuple[Sequence[Outcome], Sequence[Outcome]] = ((), ()),
+) -> Comparison:
+    """Compares two evaluators.
+
+    Args:
+        sides: First and second.
+        scored: The same rows, scored by each.
+        data: Where the rows came from, for the reader.
+        cases: The same named cases, run by each.
+    """
+    first, second = scored
+    decisions = [part.scores >= 0.5 for part in scored]
+    right = [decision == first.good for decision in decisions]
+    better, worse = right[1] & ~right[0], right[0] & ~right[1]
+    p = mcnemar(better, worse, first.groups)
+    auroc_difference = intervals.auroc_difference(
+        first.good, first.scores, second.scores, first.groups
+    )
+    changed = [
+        ChangedCase(first=case_outcome(one), second=case_outcome(other))
+        for one, other in zip(*cases, strict=True)
+        if one.met != other.met
+    ]
+    lost = tuple(case for case in changed if case.first.met)
+    return Comparison(
+        first=sides[0],
+        second=sides[1],
+        data=data,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        n=len(first),
+        both_right=int((right[0] & right[1]).sum()),
+        both_wrong=int((~right[0] & ~right[1]).sum()),
+        better=changed_rows(first, second, better),
+        worse=changed_rows(first, second, worse),
+        p=p,
+        kappa=_kappa(*decisions),
+        accuracy_difference=intervals.mean_difference(
+            right[0].astype(float), right[1].astype(float), first.groups
+        ),
+        auroc_difference=auroc_difference,
+        verdicts={
+            one: {
+                other: int((first.verdict_is(one) & second.verdict_is(other)).sum())
+                for other in Verdict
+            }
+            for one in Verdict
+        },
+        changed_verdicts=changed_verdicts(first, second),
+        cases=len(cases[0]),
+        won=tuple(case for case in changed if case.second.met),
+        lost=lost,
+        regressions=(
+            *_worse_decisions(better, worse, p),
+            *_worse_verdicts(first, second),
+            *_regressions(auroc_difference, lost),
+        ),
+    )
+
+
+def mcnemar(better: Bools, worse: Bools, groups: Ints) -> float:
+    """Two-sided p of McNemar's exact test, where the rows of a group stand or fall together.
+
+    Where neither evaluator is the better one, the two could change places in any group, so that a
+    group's balance of better and worse rows is as likely to be turned round. This is the exact
+    distribution of the sum over groups of either sign (a randomisation test, as in Edgington &
+    Onghena 2007, "Randomization Tests"); with groups of one row it is McNemar's test (McNemar 1947;
+    exact, as in Agresti 2013, "Categorical Data Analysis", section 11.1).
+
+    Args:
+        better: Shape (n,).
+        worse: Shape (n,), true for none of the same rows.
+        groups: A number from 0 for each row, shape (n,).
+    """
+    balance = np.bincount(groups, weights=better.astype(int) - worse.astype(int)).astype(int)
+    reach = int(np.abs(balance).sum())
+    # The probabilities of the sums -reach, 1 - reach, …, reach.
+    sums = np.ones(1)
+    sizes, counts = np.unique(np.abs(balance[balance != 0]), return_counts=True)
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        of_this_size = np.zeros(2 * size * count + 1)
+        of_this_size[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        sums = np.convolve(sums, of_this_size)
+    as_uneven = np.abs(np.arange(-reach, reach + 1)) >= abs(balance.sum())
+    return min(1.0, float(sums[as_uneven].sum()))
+
+
+def _worse_decisions(better: Bools, worse: Bools, p: float) -> list[str]:
+    if worse.sum() <= better.sum() or p >= SIGNIFICANT:
+        return []
+    return [
+        f"worse on {worse.sum()} rows and better on {better.sum()}, which is no chance "
+        f"(p = {p:.2g})"
+    ]
+
+
+def _worse_verdicts(first: ScoredRows, second: ScoredRows) -> list[str]:
+    """What the policies let through or stop: the same scores may be cut elsewhere."""
+    found = []
+    for verdict, wrong, does, rows in (
+        (Verdict.PASS, ~first.good, "passes", "bad"),
+        (Verdict.BLOCK, first.good, "blocks", "good"),
+    ):
+        before, now = (part.verdict_is(verdict) & wrong for part in (first, second))
+        p = mcnemar(before & ~now, now & ~before, first.groups)
+        if now.sum() > before.sum() and p < SIGNIFICANT:
+            found.append(
+                f"{does} {now.sum()} of {wrong.sum()} {rows} rows, where the first {does} "
+                f"{before.sum()} (p = {p:.2g})"
+            )
+    return found
+
+
+def _regressions(auroc_difference: Interval | None, lost: Sequence[ChangedCase]) -> list[str]:
+    found = []
+    if auroc_difference is not None and auroc_difference.high < 0:
+        found.append(
+            f"AUROC is lower by {-auroc_difference.value:.3f} ({-auroc_difference.high:.3f} to "
+            f"{-auroc_difference.low:.3f})"
+        )
+    if lost:
+        names = ", ".join(f'"{case.second.case.name}"' for case in lost)
+        found.append(f"{len(lost)} named {'case' if len(lost) == 1 else 'cases'} lost: {names}")
+    return found
+
+
+def _kappa(first: Bools, second: Bools) -> float | None:
+    if len(np.unique(np.concatenate([first, second]))) < 2:
+        return None
+    value = float(cohen_kappa_score(first, second))
+    return value if math.isfinite(value) else None

@@ -1,0 +1,99 @@
+"""How the rate of wrong decisions falls as the doubtful ones are left to a person.
+
+Geifman & El-Yaniv 2017, "Selective classification for deep neural networks": rows are accepted
+from the least doubtful on; coverage is the share accepted, risk the share of wrong ones among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tipstaff_server.evaluator.ood import THRESHOLD
+from tipstaff_trainer.evaluation.curves import Curve
+from tipstaff_trainer.evaluation.scored import ScoredRows
+
+# Of the shares accepted; of fewer rows the risk is chance.
+_PLOTTED = np.linspace(0.1, 1, 91)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """One curve, from the fewest rows accepted to all.
+
+    Attributes:
+        coverage: Shares of the rows accepted, rising to 1, shape (k,).
+        risk: Share of wrong decisions among them, shape (k,); at the end, that of all rows.
+        area: Under the curve: the mean risk over all coverages, less is better.
+        best_area: What it would be, were the wrong decisions the most doubtful ones.
+    """
+
+    coverage: Floats
+    risk: Floats
+    area: float
+    best_area: float
+
+    def risk_at(self, coverage: float) -> float:
+        """The risk where at least this share is accepted, in (0, 1]."""
+        return float(self.risk[np.searchsorted(self.coverage, coverage - 1e-12)])
+
+
+def risk_coverage(wrong: npt.ArrayLike, doubt: npt.ArrayLike) -> RiskCoverage:
+    """The curve over some rows.
+
+    Args:
+        wrong: Whether each decision was wrong, shape (n,), not empty.
+        doubt: How doubtful each is, of any scale, shape (n,): an out-of-distribution score, say,
+            or `uncertainty` of the score. Rows of equal doubt are accepted together.
+    """
+    errors, level = np.asarray(wrong, dtype=float), np.asarray(doubt, dtype=float)
+    order = np.argsort(level, kind="stable")
+    accepted = np.arange(1, len(order) + 1)
+    risk = np.cumsum(errors[order]) / accepted
+    # Of rows of equal doubt only the last tells what it is to accept them all.
+    last = np.append(np.diff(level[order]) > 0, True)
+    ideal = np.cumsum(np.sort(errors)) / accepted
+    steps = np.diff(np.append(0, accepted[last])) / len(order)
+    return RiskCoverage(
+        coverage=accepted[last] / len(order),
+        risk=risk[last],
+        area=float(steps @ risk[last]),
+        best_area=float(ideal.mean()),
+    )
+
+
+def uncertainty(scores: npt.ArrayLike) -> Floats:
+    """How near to a coin's toss each score is: 0 for a certain one, 1 at one half; shape (n,)."""
+    found: Floats = 1 - 2 * np.abs(np.asarray(scores, dtype=float) - 0.5)
+    return found
+
+
+def risk_coverage_curves(scored: ScoredRows) -> tuple[Curve, ...]:
+    """For a report: decisions at one half, by the score alone and with what is unlike set aside.
+
+    The second is there only where the evaluator tells what is unlike its training data: rows out
+    of distribution are then more doubtful than any other.
+    """
+    wrong = (scored.scores >= 0.5) != scored.good
+    unsure = uncertainty(scored.scores)
+    unlike = [
+        ruling.ood_score is not None and ruling.ood_score > THRESHOLD for ruling in scored.rulings
+    ]
+    doubts = {"Risk against coverage, by the score": unsure}
+    if any(unlike):
+        doubts["Risk against coverage, what is unlike set aside first"] = unsure + np.array(unlike)
+    return tuple(
+        Curve(
+            name=name,
+            x_label="rows decided, the least doubtful first",
+            y_label="wrong among them",
+            x=tuple(_PLOTTED.round(4).tolist()),
+            y=tuple(round(found.risk_at(share), 4) for share in _PLOTTED.tolist()),
+        )
+        for name, doubt in doubts.items()
+        for found in (risk_coverage(wrong, doubt),)
+    )

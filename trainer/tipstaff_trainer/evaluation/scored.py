@@ -1,0 +1,95 @@
+"""Labelled rows with what an evaluator, as served, says of them: what every report starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tipstaff.types import Interaction, Reason, Verdict
+from tipstaff_server.evaluator import Evaluator, Ruling
+from tipstaff_trainer.data import Row, united_groups
+from tipstaff_trainer.evaluation.predict import rulings
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Rows and their rulings, in one order.
+
+    Attributes:
+        rows: With labels.
+        rulings: What the evaluator says of each.
+        tokens: Of each interaction's texts, all fields, cut or not.
+        groups: A number for each row's group, shape (n,). Groups that share an interaction are
+            one, as in splits and certificates: copies under other names are no further evidence.
+    """
+
+    rows: Sequence[Row]
+    rulings: Sequence[Ruling]
+    tokens: Sequence[int]
+    groups: Ints
+
+    @classmethod
+    def score(cls, evaluator: Evaluator, rows: Sequence[Row]) -> ScoredRows:
+        """Scores rows through the server's own code, on all the cores this process may use."""
+        interactions = [row.interaction for row in rows]
+        return cls.of(
+            rows,
+            rulings(evaluator, interactions),
+            [_tokens(evaluator, interaction) for interaction in interactions],
+        )
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[Row], rulings: Sequence[Ruling], tokens: Sequence[int]
+    ) -> ScoredRows:
+        """Rows that were scored, with their groups."""
+        _, groups = np.unique(united_groups(rows), return_inverse=True)
+        return cls(rows, rulings, tokens, groups.astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, chosen: Bools) -> ScoredRows:
+        """The rows of a mask of shape (n,), in the groups that they have among all."""
+        places = np.flatnonzero(chosen).tolist()
+        return ScoredRows(
+            [self.rows[place] for place in places],
+            [self.rulings[place] for place in places],
+            [self.tokens[place] for place in places],
+            self.groups[chosen],
+        )
+
+    @cached_property
+    def labels(self) -> Floats:
+        """Each row's probability of being good, in [0, 1], shape (n,)."""
+        return np.array([row.label for row in self.rows], dtype=float)
+
+    @cached_property
+    def good(self) -> Bools:
+        """Whether each row's label counts as good, shape (n,)."""
+        return np.array([row.good for row in self.rows], dtype=bool)
+
+    @cached_property
+    def scores(self) -> Floats:
+        """In [0, 1], shape (n,)."""
+        return np.array([ruling.score for ruling in self.rulings], dtype=float)
+
+    def verdict_is(self, verdict: Verdict) -> Bools:
+        """Which rows got a verdict, shape (n,)."""
+        return np.array([ruling.verdict is verdict for ruling in self.rulings], dtype=bool)
+
+    def count(self, reason: Reason) -> int:
+        """Rows whose score carries a reason."""
+        return sum(reason in ruling.reasons for ruling in self.rulings)
+
+
+def _tokens(evaluator: Evaluator, interaction: Interaction) -> int:
+    return sum(part.total for part in evaluator.encode(interaction).coverage.values())

@@ -1,0 +1,132 @@
+"""How good an evaluator is on parts of the rows: by a column, by label source, by length."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from tipstaff.types import Verdict
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.data.columns import ROLES
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.evaluation import intervals
+from tipstaff_trainer.evaluation.intervals import Interval
+from tipstaff_trainer.evaluation.scored import Bools, ScoredRows
+
+_MOST_VALUES = 12
+_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+
+class Slice(BaseModel):
+    """One part of the rows.
+
+    Attributes:
+        by: What parts them, as in `system`.
+        value: Which part, as in `gpt4`.
+        n: Rows.
+        good: How many of them are good.
+        accuracy: The share decided right at 0.5.
+        auroc: None where all are of one class.
+        false_pass: The share of the bad ones that got a PASS; None without any.
+        false_block: The share of the good ones that got a BLOCK; None without any.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    by: str
+    value: str
+    n: int
+    good: int
+    accuracy: Interval
+    auroc: Interval | None
+    false_pass: Interval | None
+    false_block: Interval | None
+
+
+def measure(scored: ScoredRows, *, by: str = "", value: str = "all rows") -> Slice:
+    """The measures of some rows; at least one."""
+    right = (scored.scores >= 0.5) == scored.good
+    accuracy = intervals.share(right, scored.groups)
+    assert accuracy is not None
+    return Slice(
+        by=by,
+        value=value,
+        n=len(scored),
+        good=int(scored.good.sum()),
+        accuracy=accuracy,
+        auroc=intervals.auroc(scored.good, scored.scores, scored.groups),
+        false_pass=_share(scored, ~scored.good, Verdict.PASS),
+        false_block=_share(scored, scored.good, Verdict.BLOCK),
+    )
+
+
+def slices(scored: ScoredRows, columns: Sequence[str]) -> tuple[Slice, ...]:
+    """By each of the columns, by label source where there are several, and by length.
+
+    Values of a column beyond the twelve most frequent are taken together.
+
+    Raises:
+        DataError: No row has a column.
+    """
+    check_columns(scored.rows, columns)
+    found = [part for column in columns for part in _by_column(scored, column)]
+    sources = [row.label_source for row in scored.rows]
+    if len(set(sources)) > 1:
+        found += _parts(scored, "label source", sources)
+    found += _by_length(scored)
+    return tuple(found)
+
+
+def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
+    """Checks that some row has each of the columns.
+
+    Raises:
+        DataError: None has one.
+    """
+    for column in columns:
+        if not any(row.extra.get(column) for row in rows):
+            others = sorted({name for row in rows for name in row.extra})
+            known = ", ".join(role for role in ROLES if role != column)
+            raise DataError(
+                (
+                    f'"{column}" has a meaning of its own, as have {known}: choose another column; '
+                    if column in ROLES
+                    else f'no row has a column "{column}" beside {known}; '
+                )
+                + (
+                    f"there {'is' if len(others) == 1 else 'are'} {', '.join(others[:12])}"
+                    if others
+                    else "there is none"
+                )
+            )
+
+
+def _by_column(scored: ScoredRows, column: str) -> Iterator[Slice]:
+    values = [row.extra.get(column, "") for row in scored.rows]
+    common = {value for value, _ in Counter(values).most_common(_MOST_VALUES)}
+    shown = [(value or "(empty)") if value in common else "(others)" for value in values]
+    yield from _parts(scored, column, shown)
+
+
+def _by_length(scored: ScoredRows) -> Iterator[Slice]:
+    tokens = np.array(scored.tokens)
+    low = 0
+    for high in (*_LENGTHS, None):
+        inside = (tokens > low) & (tokens <= (high or np.inf))
+        if inside.any() and not inside.all():
+            value = f"{low + 1} to {high} tokens" if high else f"over {low} tokens"
+            yield measure(scored.where(inside), by="length", value=value)
+        low = high or low
+
+
+def _parts(scored: ScoredRows, by: str, values: Sequence[str]) -> Iterator[Slice]:
+    array = np.array(values, dtype=object)
+    for value in sorted(set(values)):
+        yield measure(scored.where(array == value), by=by, value=value)
+
+
+def _share(scored: ScoredRows, among: Bools, verdict: Verdict) -> Interval | None:
+    return intervals.share(scored.verdict_is(verdict)[among], scored.groups[among])

@@ -1,0 +1,1 @@
+"""How good labels are, and which of them a person should see."""

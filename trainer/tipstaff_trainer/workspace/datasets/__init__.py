@@ -1,0 +1,1 @@
+"""Data sets: stored, queried, read from and written to files."""

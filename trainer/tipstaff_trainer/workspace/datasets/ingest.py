@@ -1,0 +1,281 @@
+"""A data set's rows into the tables and out of them, a few thousand at a time.
+
+SQLite has one writer at a time: a file that came in one transaction would keep everybody from
+labelling until it is in. So rows come while their data set is hidden, and it appears at once when
+all are there; what never got so far, and what was deleted, is swept up.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data import Data
+from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace.db import full_text
+from tipstaff_trainer.workspace.db.engine import Database
+from tipstaff_trainer.workspace.db.models import (
+    MOST_EXTRA,
+    Dataset,
+    Job,
+    Label,
+    LabelSet,
+    ReviewItem,
+    Row,
+    RowLabel,
+    RowScore,
+    Table,
+    now,
+)
+from tipstaff_trainer.workspace.labels.log import counts
+
+# A tenth of a second's work.
+_ROWS_AT_ONCE = 1000
+_CHARACTERS_AT_ONCE = 1_000_000
+# No upload takes so long: whoever brought one that is still loading is gone.
+_LOADED_WITHIN = timedelta(days=1)
+
+
+def store(database: Database, name: str, data: Data, *, file: str, criterion: str, who: str) -> int:
+    """Stores rows under a name that nobody has, and gives the data set's number.
+
+    Raises:
+        WorkspaceError: The name is taken, or there is no room; then nothing is left of it.
+    """
+    dataset = Dataset(
+        file=file[:200],
+        fields=list(data.columns),
+        extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:MOST_EXTRA],
+        notes=list(data.warnings),
+        rows=len(data.rows),
+        author=who,
+    )
+    with _appearing(database, dataset, name) as labels:
+        labels.criterion = criterion
+        total = Counter(counts(None, "", False))
+        for start, part in _parts(data.rows):
+            if start:
+                database.let_others_write()
+            # What takes no lock is done before one is taken.
+            values = [_values(dataset.id, start + index, row) for index, row in enumerate(part)]
+            with database.writing() as session:
+                _insert(session, dataset.id, criterion, start, part, values, who=file or who)
+            for row in part:
+                label, source = _label(row)
+                total.update(counts(label, source, False))
+        for each, count in total.items():
+            setattr(labels, each, count)
+    return dataset.id
+
+
+@contextmanager
+def _appearing(database: Database, dataset: Dataset, name: str) -> Iterator[LabelSet]:
+    """A data set that is hidden while its rows come, and is there at once when all are.
+
+    Yields:
+        Its labels, to be filled.
+    """
+    check_free(database, name)
+    dataset.name, dataset.state = _no_name(), "loading"
+    with database.writing() as session:
+        session.add(dataset)
+    labels = LabelSet(dataset_id=dataset.id)
+    try:
+        yield labels
+        with database.writing() as session:
+            _check_free(session, name)
+            session.add(labels)
+            session.execute(
+                update(Dataset)
+                .where(Dataset.id == dataset.id)
+                .values({"name": name, "state": "ready"})
+            )
+    except BaseException:
+        try:
+            _delete(database, dataset.id)
+        except WorkspaceError:
+            # On a full disk not even this may be possible: it goes when there is room again.
+            database.unswept.add(dataset.id)
+        raise
+
+
+def check_free(database: Database, name: str) -> None:
+    """Checks that no data set has a name.
+
+    Raises:
+        WorkspaceError: One has.
+    """
+    with database.reading() as session:
+        _check_free(session, name)
+
+
+def hide(database: Database, dataset: Dataset) -> None:
+    """Has a data set gone for everybody, and its name free; `sweep` deletes what it was.
+
+    Raises:
+        WorkspaceError: It is not in the archive, or a job works on it.
+    """
+    with database.writing() as session:
+        # In one step, as somebody may bring it back just now.
+        hidden = session.scalars(
+            update(Dataset)
+            .where(Dataset.id == dataset.id, Dataset.state == "archived")
+            .values(name=_no_name(), file="", state="deleted")
+            .returning(Dataset.id)
+        ).all()
+        if not hidden:
+            raise WorkspaceError(f"{dataset.name}: only what is in the archive is deleted")
+        job = session.scalar(
+            select(Job).where(Job.dataset_id == dataset.id, Job.state.in_(("queued", "running")))
+        )
+        if job is not None:
+            raise WorkspaceError(f"job {job.id} ({job.title}) works on it: stop that first")
+
+
+def sweep(database: Database) -> None:
+    """Deletes what is hidden for good, and what somebody never brought to an end.
+
+    Of an upload that failed in another process that is certain after a day only.
+    """
+    with database.reading() as session:
+        left = session.scalars(
+            select(Dataset.id).where(
+                or_(
+                    Dataset.state == "deleted",
+                    Dataset.id.in_(database.unswept),
+                    and_(Dataset.state == "loading", Dataset.created_at < now() - _LOADED_WITHIN),
+                )
+            )
+        ).all()
+    for dataset in left:
+        _delete(database, dataset)
+        database.unswept.discard(dataset)
+
+
+def _delete(database: Database, dataset: int) -> None:
+    with database.reading() as session:
+        last = session.scalar(select(func.max(Row.position)).where(Row.dataset_id == dataset))
+    for first in range(0, -1 if last is None else last + 1, _ROWS_AT_ONCE):
+        end = first + _ROWS_AT_ONCE - 1
+        these = and_(Row.dataset_id == dataset, Row.position.between(first, end))
+        ids = select(Row.id).where(these)
+        with database.writing() as session:
+            for table in (Label, RowLabel, ReviewItem, RowScore):
+                session.execute(
+                    delete(table).where(table.row_id.in_(ids)),
+                    execution_options={"synchronize_session": False},
+                )
+            full_text.forget(session, dataset, first, end)
+            session.execute(delete(Row).where(these))
+        database.let_others_write()
+    with database.writing() as session:
+        # Their logs say what was done; there is nothing to go on with.
+        session.execute(update(Job).where(Job.dataset_id == dataset).values(dataset_id=None))
+        session.execute(delete(LabelSet).where(LabelSet.dataset_id == dataset))
+        session.execute(delete(Dataset).where(Dataset.id == dataset))
+
+
+def _check_free(session: Session, name: str) -> None:
+    state = session.scalar(select(Dataset.state).where(Dataset.name == name))
+    if state is not None:
+        where = " in the archive" if state == "archived" else ""
+        raise WorkspaceError(f"there is a data set {name!r} already{where}: choose another name")
+
+
+def _no_name() -> str:
+    """A name that no person can give a data set."""
+    return f"~{uuid.uuid4().hex}"
+
+
+def _parts(rows: Sequence[LabelledRow]) -> Iterator[tuple[int, Sequence[LabelledRow]]]:
+    """Rows in parts that are written quickly, each with the position of its first."""
+    start, characters = 0, 0
+    for position, row in enumerate(rows):
+        texts = (row.interaction.get(name) or "" for name in FIELDS)
+        characters += sum(map(len, texts)) + sum(map(len, row.extra.values()))
+        if position + 1 - start >= _ROWS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
+            yield start, rows[start : position + 1]
+            start, characters = position + 1, 0
+    if start < len(rows):
+        yield start, rows[start:]
+
+
+def _values(dataset: int, position: int, row: LabelledRow) -> dict[str, Any]:
+    return {
+        "dataset_id": dataset,
+        "position": position,
+        "key": _storable(row.id),
+        **{name: _storable(row.interaction.get(name)) for name in FIELDS},
+        "weight": row.weight,
+        "row_group": _storable(row.group),
+        "extra": {name: _storable(text) for name, text in row.extra.items()},
+    }
+
+
+def _label(row: LabelledRow) -> tuple[float | None, str]:
+    return (row.label, row.label_source) if row.labelled else (None, "")
+
+
+def _insert(
+    session: Session,
+    dataset: int,
+    criterion: str,
+    start: int,
+    rows: Sequence[LabelledRow],
+    values: Sequence[dict[str, Any]],
+    *,
+    who: str,
+) -> None:
+    """Adds rows with their labels in bulk."""
+    # Plain tables, and the keys read afterwards: asking for them row by row takes far longer.
+    session.connection().execute(insert(Table.metadata.tables[Row.__tablename__]), values)
+    end = start + len(rows) - 1
+    these = and_(Row.dataset_id == dataset, Row.position.between(start, end))
+    ids = session.scalars(select(Row.id).where(these).order_by(Row.position)).all()
+    given = [
+        {
+            "dataset_id": dataset,
+            "row_id": row_id,
+            "criterion": criterion,
+            "value": row.label,
+            "source": row.label_source,
+            "who": who[:200],
+            "selection": row.selection,
+        }
+        for row_id, row in zip(ids, rows, strict=True)
+        if row.labelled
+    ]
+    if given:
+        session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), given)
+        # Each is the only one of its row, so that it stands.
+        stands = select(
+            *(Row.id, Label.criterion, Row.dataset_id, Row.position),
+            *(Label.value, Label.source, Label.selection, literal(False)),
+            case((Label.source == "judge", Label.value)),
+            Label.id,
+        ).join(Label, Label.row_id == Row.id)
+        session.execute(
+            insert(RowLabel).from_select(
+                [
+                    *("row_id", "criterion", "dataset_id", "position"),
+                    *("label", "label_source", "selection", "disputed", "judge_label"),
+                    "last_label",
+                ],
+                stands.where(these),
+            )
+        )
+    full_text.add(session, dataset, start, end)
+
+
+def _storable(text: str | None) -> Any:
+    # PostgreSQL's texts can't hold NUL.
+    return None if text is None else text.replace("\0", "\ufffd")

@@ -1,0 +1,139 @@
+"""Label Studio's JSON: a list of tasks with `data`, people's `annotations`, models' `predictions`.
+
+See https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks. Choices
+named like a label (good, bad, yes, no, …) and numbers in [0, 1] are read; a choice is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data import cells
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.workspace.datasets.queries import Datasets
+from tipstaff_trainer.workspace.db.models import Label, LabelSet
+from tipstaff_trainer.workspace.db.rows import StoredRow
+
+SUFFIX = ".tasks.jsonl"
+_FROM, _TO = "label", "output"
+_AT_ONCE = 500
+
+
+@contextmanager
+def as_lines(path: Path) -> Iterator[Path]:
+    """The file itself; or, where it is a Label Studio export, its tasks as JSON lines beside it."""
+    tasks = _tasks(path)
+    if tasks is None:
+        yield path
+        return
+    lines = path.with_name(path.name + SUFFIX)
+    try:
+        with lines.open("w", encoding="utf-8") as file:
+            for number, task in enumerate(tasks, start=1):
+                for record in _records(task, f"{path}, task {number}"):
+                    file.write(json.dumps(record) + "\n")
+        yield lines
+    finally:
+        lines.unlink(missing_ok=True)
+
+
+def dump(datasets: Datasets, labels: LabelSet, rows: Iterable[StoredRow], file: BinaryIO) -> None:
+    """Writes rows as tasks that Label Studio imports, with all that people and judges said."""
+    file.write(b"[")
+    first = True
+    rest = iter(rows)
+    while some := list(islice(rest, _AT_ONCE)):
+        given = datasets.labels_of(some, labels)
+        for row in some:
+            file.write(b"\n" if first else b",\n")
+            first = False
+            task = json.dumps(_task(row, given[row.id]), ensure_ascii=False)
+            file.write(task.encode("utf-8", "replace"))
+    file.write(b"\n]\n")
+
+
+def _tasks(path: Path) -> list[dict[str, Any]] | None:
+    if path.suffix.casefold() != ".json":
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None  # what reads other files will say what is wrong with it
+    if not isinstance(content, list) or not content:
+        return None
+    looks_like = all(
+        isinstance(each, dict) and isinstance(each.get("data"), dict) for each in content
+    )
+    return content if looks_like else None
+
+
+def _records(task: Mapping[str, Any], place: str) -> Iterator[dict[str, Any]]:
+    """One record for each label of a task, or one without."""
+    data = dict(task["data"])
+    if "id" not in data and task.get("id") is not None:
+        data["id"] = str(task["id"])
+    found = False
+    for source, key in (("human", "annotations"), ("judge", "predictions")):
+        for given in task.get(key) or []:
+            if not isinstance(given, dict) or given.get("was_cancelled"):
+                continue
+            for result in given.get("result") or []:
+                value = _value(result, place)
+                if value is not None:
+                    found = True
+                    yield {**data, "label": value, "label_source": source}
+    if not found:
+        yield data
+
+
+def _value(result: Any, place: str) -> float | None:
+    value = result.get("value") if isinstance(result, dict) else None
+    if not isinstance(value, dict):
+        return None
+    choices = value.get("choices")
+    if isinstance(choices, list) and len(choices) == 1:
+        try:
+            return cells.label(choices[0])
+        except ValueError as error:
+            raise DataError(f"{place}: choice {error}") from None
+    number = value.get("number")
+    return float(number) if isinstance(number, (int, float)) and 0 <= number <= 1 else None
+
+
+def _task(row: StoredRow, labels: Iterable[Label]) -> dict[str, Any]:
+    texts = {name: text for name in FIELDS if (text := getattr(row, name)) is not None}
+    latest = {(each.source, each.who): each for each in labels}
+    annotations, predictions = [], []
+    for label in latest.values():
+        if label.value is None:
+            continue
+        choice = {
+            "from_name": _FROM,
+            "to_name": _TO,
+            "type": "choices",
+            "value": {"choices": ["good" if label.value >= 0.5 else "bad"]},
+        }
+        if label.source == "human":
+            annotations.append(
+                {
+                    "result": [choice],
+                    "completed_by": {"email": label.who},
+                    "created_at": label.created_at.isoformat(),
+                }
+            )
+        else:
+            predictions.append(
+                {"result": [choice], "model_version": label.who, "score": label.value}
+            )
+    return {
+        "id": row.id,
+        "data": {**row.extra, **texts, "id": row.key},
+        "annotations": annotations,
+        "predictions": predictions,
+    }

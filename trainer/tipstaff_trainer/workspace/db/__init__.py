@@ -1,0 +1,1 @@
+"""The database: engine, migrations, full-text search, rows and their models."""

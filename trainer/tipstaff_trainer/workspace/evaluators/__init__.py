@@ -1,0 +1,1 @@
+"""Evaluators: versions in the repository, and the server that scores with them."""

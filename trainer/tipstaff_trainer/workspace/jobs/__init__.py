@@ -1,0 +1,1 @@
+"""Jobs: work in processes of their own."""

@@ -1,0 +1,1 @@
+"""The review queue: which rows wait for people, and why."""
