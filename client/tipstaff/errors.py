@@ -18,9 +18,62 @@ TipstaffError too.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+_FIELD = re.compile(r"\{(\w+)\}")
+
 
 class TipstaffError(Exception):
-    """Everything Tipstaff raises on purpose."""
+    """Everything Tipstaff raises on purpose.
+
+    What is wrong, where and what to do are data, so that each front end can say it in its own
+    words: a command names a flag where a page names a form's field and Python names an argument.
+
+    Attributes:
+        message: What is wrong, in one line.
+        field: The request's field or the setting at fault; empty when there is no single one.
+        value: What was given for the field, as text; may be empty.
+        remedy: What to do about it; may be empty. A name in braces, as in `{out}`, is a field.
+    """
+
+    def __init__(
+        self, message: str = "", *, field: str = "", value: str = "", remedy: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.value = value
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.describe()
+
+    def describe(self, name_of: Callable[[str], str] = str) -> str:
+        """The error in one line.
+
+        Args:
+            name_of: Gives the name that the reader knows a field by.
+        """
+        return describe(
+            self.message, field=self.field, value=self.value, remedy=self.remedy, name_of=name_of
+        )
+
+
+def describe(
+    message: str,
+    *,
+    field: str = "",
+    value: str = "",
+    remedy: str = "",
+    name_of: Callable[[str], str] = str,
+) -> str:
+    """One line from a message and its parts; see `TipstaffError` for what each holds."""
+    if field:
+        message = f"{name_of(field)}{f' {value}' if value else ''}: {message}"
+    if remedy:
+        message += "; " + _FIELD.sub(lambda match: name_of(match[1]), remedy)
+    return message
 
 
 class UsageError(TipstaffError):

@@ -75,8 +75,7 @@ class InvalidRequest(RequestError):  # noqa: N818  named for the status it becom
     """
 
     def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field}: {why}")
-        self.field = field
+        super().__init__(why, field=field)
         self.why = why
 
 

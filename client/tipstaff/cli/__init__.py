@@ -11,7 +11,7 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -28,6 +28,22 @@ class CommandModule(Protocol):
 
     def run(self, args: argparse.Namespace) -> int:
         """Does the work and returns the exit code."""
+
+
+def flag(field: str) -> str:
+    """The flag of a request's field, unless its command names another in `FLAGS`."""
+    return f"--{field.replace('_', '-')}"
+
+
+def flag_names(module: object) -> Callable[[str], str]:
+    """How a command's users know the fields of its request.
+
+    Args:
+        module: The command's. Where a field's flag is not its name, or the field is no flag but a
+            positional word, the module's `FLAGS` says what it is.
+    """
+    flags: Mapping[str, str] = getattr(module, "FLAGS", {})
+    return lambda field: flags.get(field) or flag(field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except TipstaffError as error:
-        print(f"tipstaff: error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return _refused(error)
     except KeyboardInterrupt:
         return 130
     except OSError:
@@ -179,6 +194,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         why = f"{failure.strerror}; make room there, and run it again"
         print(f"tipstaff: error: the output can't be written: {why}", file=sys.stderr)
         return 1
+
+
+def _refused(error: TipstaffError, name_of: Callable[[str], str] = flag) -> int:
+    print(f"tipstaff: error: {error.describe(name_of)}", file=sys.stderr)
+    return 2 if isinstance(error, UsageError) else 1
 
 
 def _dispatch(words: Sequence[str]) -> int:
@@ -198,7 +218,10 @@ def _run(command: Command | None, words: Sequence[str]) -> int:
     if module is None:
         parser.print_help()
         return 2
-    return module.run(args)
+    try:
+        return module.run(args)
+    except TipstaffError as error:
+        return _refused(error, flag_names(module))
 
 
 def _find(words: Sequence[str]) -> Command | None:
