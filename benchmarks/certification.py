@@ -34,7 +34,7 @@ from tipstaff_trainer.certification.certify import pass_scores
 from tipstaff_trainer.certification.promise import Promise, certified_cuts
 from tipstaff_trainer.data import Row, fingerprint, read_rows, unseen
 from tipstaff_trainer.errors import CertificationError
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -178,12 +178,12 @@ def scored_pool(bundle: Path, rows: list[Row]) -> Pool:
     cache = _CACHE / f"{key.hexdigest()[:16]}.npz"
     if not cache.exists():
         evaluator = Evaluator.load(bundle)
-        found = rulings(evaluator, [row.interaction for row in rows])
+        found = predict_all(evaluator, [row.interaction for row in rows])
         cache.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
             cache,
             passing=pass_scores(found, evaluator.graph.policy),
-            scores=[ruling.score for ruling in found],
+            scores=[prediction.score for prediction in found],
         )
     kept = np.load(cache)
     order = np.argsort([row.group for row in rows], kind="stable")

@@ -26,7 +26,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, fingerprint, split_rows
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.operations.train import train_evaluator
 
 Floats = npt.NDArray[np.float64]
@@ -159,7 +159,9 @@ def _measure(experiment: Experiment, cache: Path) -> dict[str, Any]:
 
 
 def _scores(evaluator: Evaluator, rows: Sequence[Row]) -> Floats:
-    return np.array([ruling.score for ruling in rulings(evaluator, [r.interaction for r in rows])])
+    return np.array(
+        [each.score for each in predict_all(evaluator, [row.interaction for row in rows])]
+    )
 
 
 def _best_cut(rows: Sequence[Row], scores: Floats) -> float:

@@ -23,7 +23,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter, log_lengths
 from tipstaff_trainer.data import read_rows
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 
 Scores = npt.NDArray[np.float64]
 _REPEATS = 2000
@@ -45,10 +45,10 @@ def main() -> None:
 
     def scores(file: Path) -> dict[str, Scores]:
         interactions = [row.interaction for row in read_rows(file, labelled=False).rows]
-        found = rulings(evaluator, interactions)
+        found = predict_all(evaluator, interactions)
         lengths = [log_lengths(evaluator.encode(one).coverage) for one in interactions]
         return {
-            "auroc": np.array([ruling.ood_score for ruling in found], dtype=float),
+            "auroc": np.array([prediction.ood_score for prediction in found], dtype=float),
             "auroc_embedding": np.array([meter.embeddings.of(one.embedding) for one in found]),
             "auroc_lengths": np.array([meter.lengths.of(one) for one in lengths]),
         }
@@ -65,11 +65,11 @@ def main() -> None:
         print(json.dumps({"file": str(file), **_flagged(other), **told}), flush=True)
 
     interaction = read_rows(args.known, labelled=False).rows[0].interaction
-    ruling, coverage = evaluator.score(interaction), evaluator.encode(interaction).coverage
+    prediction, coverage = evaluator.score(interaction), evaluator.encode(interaction).coverage
     seconds = []
     for _ in range(_REPEATS):
         started = time.perf_counter()
-        meter.score(ruling.embedding, coverage)
+        meter.score(prediction.embedding, coverage)
         seconds.append(time.perf_counter() - started)
     print(json.dumps({"microseconds": round(float(np.median(seconds)) * 1e6, 1)}))
 

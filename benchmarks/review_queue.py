@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, read_rows
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.label_quality.agreement import agreement
 from tipstaff_trainer.label_quality.label_errors import out_of_fold_scores
 from tipstaff_trainer.label_quality.review_queue import review_queue
@@ -43,7 +43,7 @@ def main() -> None:
     wrong = {row.id for row, own in zip(people, judged, strict=True) if row.good != own.good}
     passed = {row.id for row in judged if row.good and row.id in wrong}
     old, new = args.replace
-    scored = rulings(
+    scored = predict_all(
         Evaluator.load(args.bundle),
         [
             replace(
@@ -53,7 +53,7 @@ def main() -> None:
             for row in people
         ],
     )
-    scores = [ruling.score for ruling in scored]
+    scores = [prediction.score for prediction in scored]
     others = out_of_fold_scores(judged)
     heard = {
         "evaluator": {"scores": scores},

@@ -29,7 +29,7 @@ from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.evaluation.intervals import auroc_difference
 from tipstaff_trainer.evaluation.latency import measure_latency
 from tipstaff_trainer.evaluation.metrics import classification_metrics
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.operations.train import train_evaluator
 
 _HELD_OUT = 0.2
@@ -92,7 +92,7 @@ def _measure(bundles: dict[str, Path], rows: Sequence[Row]) -> list[dict[str, An
     good = np.array([row.good for row in rows])
     _, group = np.unique([row.group or row.id for row in rows], return_inverse=True)
     scores = {
-        name: np.array([one.score for one in rulings(each, [row.interaction for row in rows])])
+        name: np.array([one.score for one in predict_all(each, [row.interaction for row in rows])])
         for name, each in evaluators.items()
     }
     times = [

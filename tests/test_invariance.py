@@ -84,10 +84,10 @@ def test_a_score_is_the_same_alone_and_under_any_load(evaluators, interactions, 
         dispatcher.stop()
     scores = [alone.score(interaction).score for interaction in interactions]
     for index, found in zip(order, answers, strict=True):
-        ruling = alone.rule(
+        prediction = alone.predict(
             encoded[index], [one.logit for one in found], [one.embedding for one in found]
         )
-        assert ruling.score == scores[index]
+        assert prediction.score == scores[index]
 
 
 def test_some_of_these_interactions_take_several_runs(evaluators):

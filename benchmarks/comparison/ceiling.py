@@ -16,7 +16,7 @@ from comparison.processes import Processes
 from comparison.verdict import CEILING
 from tipstaff import Interaction
 
-SETTINGS = {"loop": "threads that each encode, run and rule one request after the other"}
+SETTINGS = {"loop": "threads that each encode, run and predict one request after the other"}
 _SCRIPT = Path(__file__).parent / "peers" / "in_process.py"
 
 

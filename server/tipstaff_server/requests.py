@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 
 from tipstaff.errors import UsageError
 
@@ -82,7 +83,7 @@ def setting(
         common: Whether a form shows it at once rather than under its further settings.
         bounds: `ge`, `le`, `min_length` and the like, as for `Field`.
     """
-    extra = {"unit": unit, "common": common}
+    extra: JsonDict = {"unit": unit, "common": common}
     return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)
 
 

@@ -6,7 +6,7 @@ from tiny_training import tiny_base
 from tools import require
 
 from tipstaff import Interaction, Reason, Verdict
-from tipstaff_server.evaluator import Ruling
+from tipstaff_server.evaluator import Prediction
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
@@ -34,7 +34,7 @@ def make_scored():
     """Rows with scores that were not computed: what reports make of them is under test."""
 
     def make(labels, scores, *, cut=0.5, groups=None, **columns):
-        rows, rulings = [], []
+        rows, predictions = [], []
         for place, (label, score) in enumerate(zip(labels, scores, strict=True)):
             rows.append(
                 Row(
@@ -48,10 +48,12 @@ def make_scored():
                 )
             )
             verdict = Verdict.PASS if score >= cut else Verdict.BLOCK
-            rulings.append(
-                Ruling(float(score), verdict, (Reason.UNCERTIFIED,), 0.0, np.zeros(1, np.float32))
+            predictions.append(
+                Prediction(
+                    float(score), verdict, (Reason.UNCERTIFIED,), 0.0, np.zeros(1, np.float32)
+                )
             )
-        return ScoredRows.of(rows, rulings, [10 + place for place in range(len(rows))])
+        return ScoredRows.of(rows, predictions, [10 + place for place in range(len(rows))])
 
     return make
 

@@ -3,7 +3,7 @@
     python in_process.py BUNDLE TEXTS
 
 Reads one JSON object a line, runs it, and answers with one: `{"threads": 2, "seconds": 10}` keeps
-so many threads busy for so long, each encoding, running and ruling one request after the other.
+so many threads busy for so long, each encoding, running and prediction one request after the other.
 TEXTS holds the requests as JSON lines.
 """
 

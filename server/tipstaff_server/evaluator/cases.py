@@ -186,10 +186,10 @@ def run_cases(evaluator: Evaluator, cases: Iterable[Case]) -> list[Outcome]:
     outcomes = []
     for case in cases:
         try:
-            ruling = evaluator.score(case.interaction)
+            prediction = evaluator.score(case.interaction)
         except InvalidRequest as error:
             raise InvalidRequest(error.field, f'{error.why} (named case "{case.name}")') from None
-        outcomes.append(Outcome(case, ruling.verdict, ruling.score))
+        outcomes.append(Outcome(case, prediction.verdict, prediction.score))
     return outcomes
 
 

@@ -1,4 +1,4 @@
-"""An evaluator ready to run: encode, run, rule.
+"""An evaluator ready to run: encode, run, predict.
 
 The server calls the three steps one by one, on different threads; `score` calls them in a row, for
 the trainer's measurements and for tests. Both are the same code, so what was measured is served.
@@ -24,7 +24,7 @@ from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.session import Device, Outputs, Session
-from tipstaff_server.evaluator.windows import deciding
+from tipstaff_server.evaluator.windows import deciding_run_index
 
 # What a device runs, the best first. CUDA has no fast kernels for dynamic int8.
 _PRECISIONS: dict[Device, tuple[str, ...]] = {
@@ -37,7 +37,7 @@ _PROBE_LENGTHS = (7, 16, 24, 33, 41, 50, 58, 64)
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Prediction:
     """What an evaluator says of one interaction.
 
     Attributes:
@@ -150,12 +150,12 @@ class Evaluator:
         """Runs the graph once; for more than one at a time only where `batchable`."""
         return self._session.run(batch)
 
-    def rule(
+    def predict(
         self,
         encoded: Encoded,
         logits: Sequence[float],
         embeddings: Sequence[npt.NDArray[np.float32]],
-    ) -> Ruling:
+    ) -> Prediction:
         """From the graph's outputs for one interaction to its score, verdict and reasons.
 
         Args:
@@ -169,19 +169,19 @@ class Evaluator:
         for logit in logits:
             if not math.isfinite(logit):
                 raise InferenceFailed(f"the graph of {self.manifest.name} gave {logit} as a logit")
-        run = deciding(logits, encoded.parts)
+        run = deciding_run_index(logits, encoded.parts)
         logit, embedding = logits[run], embeddings[run]
         score = calibrate(logit, self.graph.calibration)
         ood_score = None if self._ood is None else self._ood.score(embedding, encoded.coverage)
         reasons = self._reasons(encoded, ood_score)
         verdict = decide(score, reasons, self.graph.policy)
-        return Ruling(score, verdict, reasons, logit, embedding, ood_score)
+        return Prediction(score, verdict, reasons, logit, embedding, ood_score)
 
-    def score(self, interaction: Interaction) -> Ruling:
-        """Encode, run, rule: one interaction, here and now."""
+    def score(self, interaction: Interaction) -> Prediction:
+        """encode, run, predict: one interaction, here and now."""
         encoded = self.encode(interaction)
         outputs = [self.run([tokens]) for tokens in encoded.runs]
-        return self.rule(
+        return self.predict(
             encoded,
             [float(output.logits[0]) for output in outputs],
             [output.embeddings[0] for output in outputs],
@@ -234,8 +234,8 @@ class Evaluator:
             self.batchable = self._session.is_batch_invariant(self._probes())
         differences = []
         for item in self.graph.golden:
-            ruling = self.score(Interaction(item.input, item.output, item.ground_truth))
-            differences.append(abs(ruling.score - item.score))
+            prediction = self.score(Interaction(item.input, item.output, item.ground_truth))
+            differences.append(abs(prediction.score - item.score))
         # As long as they come: what fails there must not fail in service.
         self.run([self.filler(self.manifest.encoding.max_length)])
         if differences and max(differences) > self.graph.golden_bound:

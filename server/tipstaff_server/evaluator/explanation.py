@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tipstaff.types import Field, Highlight, Interaction
-from tipstaff_server.evaluator.windows import Span, deciding
+from tipstaff_server.evaluator.windows import Span, deciding_run_index
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator.encoding import Encoded
@@ -93,7 +93,7 @@ def excerpt_of(
         encoded: As what.
         logits: Of its runs, shape (runs,).
     """
-    read = encoded.excerpts[deciding(logits, encoded.parts)]
+    read = encoded.excerpts[deciding_run_index(logits, encoded.parts)]
     return Interaction(**_read(interaction, read)), read["output"][0]
 
 

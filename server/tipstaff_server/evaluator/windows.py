@@ -104,7 +104,7 @@ def covered(chosen: Sequence[Window]) -> int:
     )
 
 
-def deciding(logits: Sequence[float], parts: Sequence[int]) -> int:
+def deciding_run_index(logits: Sequence[float], parts: Sequence[int]) -> int:
     """The run whose logit is the interaction's: the best run of the worst part of the output.
 
     Args:

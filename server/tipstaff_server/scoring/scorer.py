@@ -1,4 +1,4 @@
-"""The way of one interaction through the server: find, encode, queue, rule; explain.
+"""The way of one interaction through the server: find, encode, queue, run, predict; explain.
 
 Knows neither protobuf nor grpc, so `rpc/` only converts.
 """
@@ -201,13 +201,13 @@ class Scorer:
     ) -> Score:
         evaluator = served.evaluator
         encoded, answers = answered.encoded, answered.answers
-        ruling = evaluator.rule(
+        prediction = evaluator.predict(
             encoded, [answer.logit for answer in answers], [answer.embedding for answer in answers]
         )
         policy = evaluator.graph.policy
         return Score(
-            verdict=ruling.verdict,
-            score=ruling.score,
+            verdict=prediction.verdict,
+            score=prediction.score,
             request_id=request_id,
             evaluator=served.name,
             version=served.version,
@@ -215,8 +215,8 @@ class Scorer:
             pass_at=policy.pass_at,
             block_below=policy.block_below,
             certificate=certificate_of(served),
-            reasons=ruling.reasons,
-            ood_score=ruling.ood_score,
+            reasons=prediction.reasons,
+            ood_score=prediction.ood_score,
             coverage=cast(Mapping[str, Coverage], encoded.coverage),
             timing=Timing(
                 encode=answered.encode_seconds,

@@ -48,8 +48,8 @@ def test_what_is_unlike_passes_only_where_the_policy_says_so(tmp_path, policy, v
 
 
 def test_a_bundle_that_can_not_tell_says_nothing(tmp_path):
-    ruling = Evaluator.load(make_bundle(tmp_path / "old", policy=PASSING)).score(LONG)
-    assert (ruling.ood_score, ruling.verdict) == (None, Verdict.PASS)
+    prediction = Evaluator.load(make_bundle(tmp_path / "old", policy=PASSING)).score(LONG)
+    assert (prediction.ood_score, prediction.verdict) == (None, Verdict.PASS)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])

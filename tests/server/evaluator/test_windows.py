@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tipstaff_server.evaluator.windows import Window, covered, cut, deciding, nearest
+from tipstaff_server.evaluator.windows import (
+    Window,
+    covered,
+    cut,
+    deciding_run_index,
+    nearest,
+)
 
 SENTENCES = st.lists(
     st.lists(st.sampled_from(["paris", "Dr.", "is", "a", "refund", "naïve"]), max_size=14).map(
@@ -101,7 +107,7 @@ def test_the_deciding_run_is_the_best_of_the_worst_part(data):
         max(value for value, own in zip(logits, parts, strict=True) if own == part)
         for part in set(parts)
     ]
-    assert logits[deciding(logits, parts)] == min(best)
+    assert logits[deciding_run_index(logits, parts)] == min(best)
 
 
 @pytest.mark.parametrize(

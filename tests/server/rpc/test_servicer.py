@@ -37,9 +37,9 @@ def refusal(call, *args, **kwargs) -> grpc.RpcError:
 def test_a_reply_says_what_the_evaluator_says_in_process(server, bundle):
     reply = server.stub().Score(REQUEST, timeout=5)
     evaluator = Evaluator.load(bundle)
-    ruling = evaluator.score(Interaction("capital of france", "paris is it", "paris"))
-    assert reply.score == ruling.score
-    assert pb.Verdict.Name(reply.verdict) == f"VERDICT_{ruling.verdict.name}"
+    prediction = evaluator.score(Interaction("capital of france", "paris is it", "paris"))
+    assert reply.score == prediction.score
+    assert pb.Verdict.Name(reply.verdict) == f"VERDICT_{prediction.verdict.name}"
     assert (reply.evaluator, reply.version, reply.engine) == ("tiny", 0, "fp32/cpu")
     assert (reply.pass_at, reply.block_below) == (0.5, 0.5)
     assert not reply.HasField("certificate")

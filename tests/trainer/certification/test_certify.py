@@ -27,7 +27,7 @@ from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.distil.run_folder import metrics_file, run_folder
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.evaluation.learning import learning_curves
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 
 PROMISE = Promise(0.1, 0.1, 0.9)
 
@@ -58,7 +58,9 @@ def rows(evaluator):
         )
         for index, text in enumerate(texts)
     ]
-    scores = [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
+    scores = [
+        prediction.score for prediction in predict_all(evaluator, [row.interaction for row in rows])
+    ]
     middle, spread = np.median(scores), np.std(scores)
     return [
         replace(row, label=float(generator.gauss(score, spread / 2) > middle))
@@ -76,11 +78,11 @@ def test_the_certificate_is_in_the_bundle_and_the_verdicts_keep_it(path, evaluat
     assert held.n == held.n_bad + held.n_good == 800
     served = Evaluator.load(written.path)
     served.warm_up()
-    scored = rulings(served, [row.interaction for row in rows])
-    bad = [ruling.verdict for ruling, row in zip(scored, rows, strict=True) if not row.good]
+    scored = predict_all(served, [row.interaction for row in rows])
+    bad = [prediction.verdict for prediction, row in zip(scored, rows, strict=True) if not row.good]
     assert bad.count(Verdict.PASS) == found.bad[Verdict.PASS] == found.cuts.false_pass.errors
     assert 0 < bad.count(Verdict.PASS) < 0.1 * len(bad)
-    good = [ruling.verdict for ruling, row in zip(scored, rows, strict=True) if row.good]
+    good = [prediction.verdict for prediction, row in zip(scored, rows, strict=True) if row.good]
     assert good.count(Verdict.BLOCK) == found.cuts.false_block.errors
     assert Reason.UNCERTIFIED not in scored[0].reasons
     assert "at most 0.1 of bad outputs get PASS" in (written.path / "card.md").read_text()
@@ -122,7 +124,7 @@ def test_a_disk_that_is_full_leaves_no_half_bundle(path, tmp_path):
 def test_what_something_else_than_the_score_keeps_from_passing_does_not_count(evaluator, rows):
     lacking = [replace(row.interaction, ground_truth=None) for row in rows[:3]]
     long = [replace(row.interaction, output="paris " * 200) for row in rows[:3]]
-    found = rulings(evaluator, [*lacking, *long, rows[0].interaction])
+    found = predict_all(evaluator, [*lacking, *long, rows[0].interaction])
     assert np.isneginf(pass_scores(found, Policy())).tolist() == [True] * 6 + [False]
     named = pass_scores(found, Policy(pass_on_partial=True))
     assert np.isneginf(named).tolist() == [True] * 3 + [False] * 4

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tipstaff.types import Interaction, Verdict
-from tipstaff_server.evaluator import Ruling
+from tipstaff_server.evaluator import Prediction
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.evaluation.risk_coverage import (
     risk_coverage,
@@ -46,8 +46,8 @@ def test_uncertainty_is_highest_at_one_half():
 def test_a_report_sets_aside_first_what_is_unlike_where_the_evaluator_tells(tells):
     """Ten sure and right decisions, ten sure and wrong ones on rows that are unlike."""
     rows = [Row(Interaction(output="a"), float(index < 10), str(index)) for index in range(20)]
-    rulings = [
-        Ruling(
+    predictions = [
+        Prediction(
             score=0.9,
             verdict=Verdict.PASS,
             reasons=(),
@@ -57,7 +57,7 @@ def test_a_report_sets_aside_first_what_is_unlike_where_the_evaluator_tells(tell
         )
         for index in range(20)
     ]
-    found = risk_coverage_curves(ScoredRows.of(rows, rulings, [1] * 20))
+    found = risk_coverage_curves(ScoredRows.of(rows, predictions, [1] * 20))
     assert len(found) == 1 + tells
     assert set(found[0].y) == {0.5}
     if tells:

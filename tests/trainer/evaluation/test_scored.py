@@ -19,7 +19,7 @@ def copied(scored, times=4):
         for copy in range(times)
         for row in scored.rows
     ]
-    return ScoredRows.of(rows, [*scored.rulings] * times, [*scored.tokens] * times)
+    return ScoredRows.of(rows, [*scored.predictions] * times, [*scored.tokens] * times)
 
 
 def test_copies_under_other_names_are_no_further_evidence(many):
@@ -58,7 +58,7 @@ def test_a_part_keeps_the_groups_of_all(make_scored):
         replace(row, interaction=replace(row.interaction, output=f"other {place}"))
         for place, row in enumerate(others.rows)
     ]
-    whole = ScoredRows.of(rows, [*scored.rulings, *others.rulings], [10] * 8)
+    whole = ScoredRows.of(rows, [*scored.predictions, *others.predictions], [10] * 8)
     part = whole.where(np.array([True, False, False, True] + [True] * 4))
     assert part.groups[0] == part.groups[1]
     assert len(np.unique(part.groups)) == 5

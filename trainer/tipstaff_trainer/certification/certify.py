@@ -1,6 +1,6 @@
 """From the rows of people to a bundle whose cuts carry a promise.
 
-rows → eligible rows → rulings as served → laxest cuts → new bundle
+rows → eligible rows → predictions as served → laxest cuts → new bundle
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tipstaff.types import Reason, Verdict
-from tipstaff_server.evaluator import Evaluator, Ruling
+from tipstaff_server.evaluator import Evaluator, Prediction
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_atomically, write_manifest
 from tipstaff_server.evaluator.manifest import CARD_FILE, Certificate, Policy
 from tipstaff_server.evaluator.policy import decide
@@ -25,7 +25,7 @@ from tipstaff_trainer.certification.sweep import Floats, rows_needed
 from tipstaff_trainer.data import Row, fingerprint
 from tipstaff_trainer.distil.run_folder import run_folder
 from tipstaff_trainer.errors import CertificationError
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.report.card import model_card
 
 
@@ -83,7 +83,7 @@ def certify(
         check_enough(int((~good).sum()), int(good.sum()), promise)
     except CertificationError as error:
         raise CertificationError("; ".join([str(error), *notes])) from None
-    found = rulings(evaluator, [row.interaction for row in chosen])
+    found = predict_all(evaluator, [row.interaction for row in chosen])
     policy = evaluator.graph.policy
     policy = policy.model_copy(
         update={
@@ -91,7 +91,7 @@ def certify(
             "pass_on_ood": policy.pass_on_ood or pass_on_ood,
         }
     )
-    scores = np.array([ruling.score for ruling in found])
+    scores = np.array([prediction.score for prediction in found])
     passing = pass_scores(found, policy)
     if promise.max_false_pass < 1:
         _check_reach([found[index] for index in np.flatnonzero(~good)], passing[~good], promise)
@@ -114,7 +114,7 @@ def certify(
             "certificate": certificate,
         }
     )
-    verdicts = [decide(ruling.score, ruling.reasons, policy) for ruling in found]
+    verdicts = [decide(prediction.score, prediction.reasons, policy) for prediction in found]
     return Certified(
         policy,
         cuts,
@@ -124,20 +124,20 @@ def certify(
     )
 
 
-def pass_scores(found: Sequence[Ruling], policy: Policy) -> Floats:
+def pass_scores(found: Sequence[Prediction], policy: Policy) -> Floats:
     """Scores as PASS sees them, shape (n,): -inf where something else than the score forbids it."""
     open_cuts = policy.model_copy(update={"pass_at": 0.0, "block_below": 0.0})
     return np.array(
         [
-            ruling.score
-            if decide(ruling.score, ruling.reasons, open_cuts) is Verdict.PASS
+            prediction.score
+            if decide(prediction.score, prediction.reasons, open_cuts) is Verdict.PASS
             else -np.inf
-            for ruling in found
+            for prediction in found
         ]
     )
 
 
-def _check_reach(bad: Sequence[Ruling], passing: Floats, promise: Promise) -> None:
+def _check_reach(bad: Sequence[Prediction], passing: Floats, promise: Promise) -> None:
     """Checks that enough bad rows could get PASS by their score.
 
     Else the promise would rest on what keeps these rows from it, such as a column that was not
@@ -151,9 +151,9 @@ def _check_reach(bad: Sequence[Ruling], passing: Floats, promise: Promise) -> No
     if reached < needed:
         reasons = Counter(
             reason
-            for ruling, score in zip(bad, passing, strict=True)
+            for prediction, score in zip(bad, passing, strict=True)
             if not np.isfinite(score)
-            for reason in ruling.reasons
+            for reason in prediction.reasons
             if reason in (Reason.PARTIAL, Reason.OUT_OF_DISTRIBUTION, Reason.MISSING_FIELD)
         )
         raise CertificationError(

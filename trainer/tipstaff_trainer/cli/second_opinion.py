@@ -53,10 +53,12 @@ def evaluator_scores(rows: Sequence[Row], args: argparse.Namespace) -> list[floa
         return None
 
     from tipstaff_server.evaluator import Evaluator
-    from tipstaff_trainer.evaluation.predict import rulings
+    from tipstaff_trainer.evaluation.predict import predict_all
 
     evaluator = Evaluator.load(args.evaluator)
-    return [ruling.score for ruling in rulings(evaluator, [row.interaction for row in rows])]
+    return [
+        prediction.score for prediction in predict_all(evaluator, [row.interaction for row in rows])
+    ]
 
 
 def others(rows: Sequence[Row]) -> OtherRows:

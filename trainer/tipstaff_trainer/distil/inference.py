@@ -9,7 +9,7 @@ import torch
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import collate
-from tipstaff_server.evaluator.windows import deciding
+from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.distil.data_parallel import DataParallel
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.evaluation.predict import Logits
@@ -41,5 +41,8 @@ def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: i
     ends = np.cumsum([len(one.runs) for one in encoded])
     by_row = np.split(logits, ends[:-1])
     return np.array(
-        [own[deciding(own.tolist(), one.parts)] for own, one in zip(by_row, encoded, strict=True)]
+        [
+            own[deciding_run_index(own.tolist(), one.parts)]
+            for own, one in zip(by_row, encoded, strict=True)
+        ]
     )

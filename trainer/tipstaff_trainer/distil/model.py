@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tipstaff_server.evaluator.marks import KINDS, Marks
-from tipstaff_server.evaluator.windows import deciding
+from tipstaff_server.evaluator.windows import deciding_run_index
 
 # Of rows that take several, to bound the memory.
 _RUNS_AT_ONCE = 32
@@ -138,7 +138,7 @@ class EvaluatorModel(nn.Module):
         by_row = torch.split(logits.float(), there.sum(dim=1).tolist())
         chosen = torch.tensor(
             [
-                deciding(one.tolist(), own[own >= 0].tolist())
+                deciding_run_index(one.tolist(), own[own >= 0].tolist())
                 for one, own in zip(by_row, parts, strict=True)
             ],
             device=parts.device,

@@ -272,15 +272,15 @@ def _mistakes(scored: ScoredRows, wrong: Bools, direction: int) -> tuple[Mistake
 
 
 def _mistake(scored: ScoredRows, place: int) -> Mistake:
-    row, ruling = scored.rows[place], scored.rulings[place]
+    row, prediction = scored.rows[place], scored.predictions[place]
     return Mistake(
         id=row.id,
         place=row.place.rpartition(", ")[2],
-        score=ruling.score,
+        score=prediction.score,
         label=row.label,
         label_source=row.label_source,
         input=row.interaction.input,
         output=row.interaction.output,
         ground_truth=row.interaction.ground_truth,
-        reasons=tuple(str(reason) for reason in ruling.reasons),
+        reasons=tuple(str(reason) for reason in prediction.reasons),
     )

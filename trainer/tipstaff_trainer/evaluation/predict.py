@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from tipstaff.types import Interaction
 from tipstaff_server.cpus import usable_cpus
-from tipstaff_server.evaluator import Evaluator, Ruling
+from tipstaff_server.evaluator import Evaluator, Prediction
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import Session
-from tipstaff_server.evaluator.windows import deciding
+from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.progress import progress
 
 Logits = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ def graph_outputs(
 
     def decided(item: Encoded) -> tuple[float, npt.NDArray[np.float32]]:
         outputs = [session.run([tokens]) for tokens in item.runs]
-        run = deciding([float(output.logits[0]) for output in outputs], item.parts)
+        run = deciding_run_index([float(output.logits[0]) for output in outputs], item.parts)
         return float(outputs[run].logits[0]), outputs[run].embeddings[0]
 
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
@@ -43,7 +43,7 @@ def graph_outputs(
     )
 
 
-def rulings(evaluator: Evaluator, interactions: Sequence[Interaction]) -> list[Ruling]:
+def predict_all(evaluator: Evaluator, interactions: Sequence[Interaction]) -> list[Prediction]:
     """Scores interactions with a loaded bundle, in order, on all the cores this process may use."""
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
         return list(

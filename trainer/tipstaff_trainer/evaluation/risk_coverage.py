@@ -81,7 +81,8 @@ def risk_coverage_curves(scored: ScoredRows) -> tuple[Curve, ...]:
     wrong = (scored.scores >= 0.5) != scored.good
     unsure = uncertainty(scored.scores)
     unlike = [
-        ruling.ood_score is not None and ruling.ood_score > THRESHOLD for ruling in scored.rulings
+        prediction.ood_score is not None and prediction.ood_score > THRESHOLD
+        for prediction in scored.predictions
     ]
     doubts = {"Risk against coverage, by the score": unsure}
     if any(unlike):

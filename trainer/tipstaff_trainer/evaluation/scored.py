@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tipstaff.types import Interaction, Reason, Verdict
-from tipstaff_server.evaluator import Evaluator, Ruling
+from tipstaff_server.evaluator import Evaluator, Prediction
 from tipstaff_trainer.data import Row, united_groups
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -21,18 +21,18 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Rows and their rulings, in one order.
+    """Rows and their predictions, in one order.
 
     Attributes:
         rows: With labels.
-        rulings: What the evaluator says of each.
+        predictions: What the evaluator says of each.
         tokens: Of each interaction's texts, all fields, cut or not.
         groups: A number for each row's group, shape (n,). Groups that share an interaction are
             one, as in splits and certificates: copies under other names are no further evidence.
     """
 
     rows: Sequence[Row]
-    rulings: Sequence[Ruling]
+    predictions: Sequence[Prediction]
     tokens: Sequence[int]
     groups: Ints
 
@@ -42,17 +42,17 @@ class ScoredRows:
         interactions = [row.interaction for row in rows]
         return cls.of(
             rows,
-            rulings(evaluator, interactions),
+            predict_all(evaluator, interactions),
             [_tokens(evaluator, interaction) for interaction in interactions],
         )
 
     @classmethod
     def of(
-        cls, rows: Sequence[Row], rulings: Sequence[Ruling], tokens: Sequence[int]
+        cls, rows: Sequence[Row], predictions: Sequence[Prediction], tokens: Sequence[int]
     ) -> ScoredRows:
         """Rows that were scored, with their groups."""
         _, groups = np.unique(united_groups(rows), return_inverse=True)
-        return cls(rows, rulings, tokens, groups.astype(np.int64))
+        return cls(rows, predictions, tokens, groups.astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,7 +62,7 @@ class ScoredRows:
         places = np.flatnonzero(chosen).tolist()
         return ScoredRows(
             [self.rows[place] for place in places],
-            [self.rulings[place] for place in places],
+            [self.predictions[place] for place in places],
             [self.tokens[place] for place in places],
             self.groups[chosen],
         )
@@ -80,15 +80,17 @@ class ScoredRows:
     @cached_property
     def scores(self) -> Floats:
         """In [0, 1], shape (n,)."""
-        return np.array([ruling.score for ruling in self.rulings], dtype=float)
+        return np.array([prediction.score for prediction in self.predictions], dtype=float)
 
     def verdict_is(self, verdict: Verdict) -> Bools:
         """Which rows got a verdict, shape (n,)."""
-        return np.array([ruling.verdict is verdict for ruling in self.rulings], dtype=bool)
+        return np.array(
+            [prediction.verdict is verdict for prediction in self.predictions], dtype=bool
+        )
 
     def count(self, reason: Reason) -> int:
         """Rows whose score carries a reason."""
-        return sum(reason in ruling.reasons for ruling in self.rulings)
+        return sum(reason in prediction.reasons for prediction in self.predictions)
 
 
 def _tokens(evaluator: Evaluator, interaction: Interaction) -> int:

@@ -26,7 +26,7 @@ from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
 from tipstaff_trainer.workspace.job_calls import JobCalls
 
 if TYPE_CHECKING:
-    from tipstaff_server.evaluator import Ruling
+    from tipstaff_server.evaluator import Prediction
 
 Frame = TypeVar("Frame")
 
@@ -108,11 +108,13 @@ class Workspace(JobCalls):
             WorkspaceError: There is no such evaluator.
             DataError: The frame has none of its columns.
         """
-        return formats.with_scores(frame, name, lambda rows: self._rulings(name, version, rows))
+        return formats.with_scores(frame, name, lambda rows: self._predict(name, version, rows))
 
-    def _rulings(self, name: str, version: int | None, rows: Sequence[Interaction]) -> list[Ruling]:
+    def _predict(
+        self, name: str, version: int | None, rows: Sequence[Interaction]
+    ) -> list[Prediction]:
         from tipstaff_server.evaluator import Evaluator
-        from tipstaff_trainer.evaluation.predict import rulings
+        from tipstaff_trainer.evaluation.predict import predict_all
 
         found = self.evaluators.find(name, version)
-        return rulings(Evaluator.load(self.evaluators.path(name, found)), rows)
+        return predict_all(Evaluator.load(self.evaluators.path(name, found)), rows)

@@ -165,7 +165,7 @@ def with_scores(
     interactions = [
         Interaction(*each) for each in zip(*(texts[field] for field in FIELDS), strict=True)
     ]
-    scores = [ruling.score for ruling in score(interactions)]
+    scores = [prediction.score for prediction in score(interactions)]
     return data.assign(**{f"{name}_score": scores})  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tipstaff_server import repository
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_trainer.evaluation.predict import rulings
+from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
 from tipstaff_trainer.workspace.db.rows import as_labelled, interaction_of
 from tipstaff_trainer.workspace.labels.label_sets import chosen
@@ -49,9 +49,11 @@ def _by_version(workspace: Workspace, labels: LabelSet, by: ScoredBy) -> Iterato
     while rows := workspace.scores.missing(labels, by, after=position, limit=_AT_ONCE):
         position = rows[-1].position
         readable = [row for row in rows if any(getattr(row, name) is not None for name in fields)]
-        said = rulings(evaluator, [interaction_of(row) for row in readable])
+        said = predict_all(evaluator, [interaction_of(row) for row in readable])
         scores: Scores = {row.id: None for row in rows}
-        yield scores | {row.id: ruling.score for row, ruling in zip(readable, said, strict=True)}
+        yield scores | {
+            row.id: prediction.score for row, prediction in zip(readable, said, strict=True)
+        }
 
 
 def _by_other_rows(workspace: Workspace, labels: LabelSet) -> Iterator[Scores]:
