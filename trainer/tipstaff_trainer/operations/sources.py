@@ -1,0 +1,110 @@
+"""Data references: where an operation's rows come from, a file or a workspace's data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, field_validator
+
+from tipstaff.types import FIELDS, Field
+from tipstaff_server.requests import Request, setting
+from tipstaff_trainer.data import Data, LabelSource, Selection, read_rows
+from tipstaff_trainer.progress import Reporter
+
+
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("is a folder; give one file" if path.is_dir() else "no such file")
+    return path
+
+
+# Checked with the request, so that a typing error costs no minutes of work.
+InputFile = Annotated[Path, AfterValidator(_existing_file)]
+
+
+class FileData(Request):
+    """Rows of a file, and how to read its columns."""
+
+    data: InputFile = setting(description="rows: .csv, .jsonl, .ndjson, .json or .parquet")
+    columns: tuple[Field, ...] | None = setting(
+        None,
+        description=f"the fields to use, of {', '.join(FIELDS)} (default: all that the file has)",
+        unit="A,B",
+    )
+    mapping: dict[str, str] = setting(
+        {},
+        description="which column holds a field or the label, as in label=is_correct; may be "
+        "repeated",
+        unit="FIELD=COLUMN",
+    )
+    label_source: LabelSource | None = setting(
+        None, description="who labelled the rows, where no column says so"
+    )
+    selection: Selection | None = setting(
+        None, description="how the labelled rows were selected, where no column says so"
+    )
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _split_columns(cls, value: Any) -> Any:
+        """Accepts `output,ground_truth` for a list of fields."""
+        if value is None:
+            return None
+        texts = [value] if isinstance(value, str) else value
+        names = [name.strip() for text in texts for name in str(text).split(",") if name.strip()]
+        if not names:
+            raise ValueError(f"name one or more of {', '.join(FIELDS)}, separated by commas")
+        return names
+
+    @field_validator("mapping", mode="before")
+    @classmethod
+    def _parse_assignments(cls, value: Any) -> Any:
+        """Accepts `label=is_correct`, or a list of such texts, for a mapping."""
+        if isinstance(value, Mapping):
+            return value
+        mapping = {}
+        for text in [value] if isinstance(value, str) else value:
+            role, equals, column = str(text).partition("=")
+            if not (role and equals and column):
+                raise ValueError(f"{text!r} is not FIELD=COLUMN, as in label=is_correct")
+            mapping[role.strip()] = column.strip()
+        return mapping
+
+
+class StoredData(Request):
+    """Rows of a workspace's data set."""
+
+    dataset: int = setting(description="the data set's id")
+    criterion: str | None = setting(
+        None, description="whose labels to use; the data set's only criterion when not given"
+    )
+    part: Literal["", "train", "test"] = setting(
+        "", description="the rows to train on or the test rows; all rows when empty"
+    )
+
+
+def read_file(source: FileData, *, labelled: bool = True, reporter: Reporter | None = None) -> Data:
+    """Reads a file's rows.
+
+    Args:
+        source: The file, and how to read it.
+        labelled: Leave out rows without a label, and demand a label column.
+        reporter: Takes the warnings; they are in the result too.
+
+    Raises:
+        UsageError: A column or a field is named that does not exist.
+        DataError: The file, a column or a row can't be used as it stands.
+    """
+    data = read_rows(
+        source.data,
+        columns=source.columns,
+        mapping=source.mapping,
+        label_source=source.label_source,
+        selection=source.selection,
+        labelled=labelled,
+    )
+    for warning in data.warnings:
+        (reporter or Reporter()).warn(warning)
+    return data
