@@ -1,0 +1,43 @@
+"""The words of a command that say where its rows are and how to read them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+from tipstaff_server.cli.options import add_options, given
+from tipstaff_trainer.operations.sources import FileData
+
+# For a command module's own `FLAGS`, which errors are worded by.
+DATA_FLAGS: Mapping[str, str] = {"data": "DATA", "mapping": "--map"}
+
+
+def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Adds the positional DATA and the flags that explain its columns.
+
+    Args:
+        parser: The command's.
+        required: Whether the command needs rows.
+    """
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        nargs=None if required else "?",
+        help=FileData.model_fields["data"].description,
+    )
+    group = parser.add_argument_group("columns")
+    add_options(group, FileData, flags=DATA_FLAGS, without={"data"})
+
+
+def data_of(args: argparse.Namespace, *, file: str | None = None) -> FileData | None:
+    """The data reference that was typed; None where no file was named.
+
+    Args:
+        args: The command's arguments.
+        file: Another file that is read by the same words, in place of DATA.
+
+    Raises:
+        UsageError: The file is not there, or a word about its columns is off.
+    """
+    path = args.data if file is None else file
+    return None if path is None else FileData.parse({"data": path, **given(FileData, args)})
