@@ -32,7 +32,7 @@ from tipstaff_server.evaluator.bundle import read_manifest
 from tipstaff_server.evaluator.manifest import SEEN_FILE
 from tipstaff_trainer.certification.certify import pass_scores
 from tipstaff_trainer.certification.promise import Promise, certified_cuts
-from tipstaff_trainer.data import Row, fingerprint, read_rows, unseen
+from tipstaff_trainer.data import Row, fingerprint, new_rows, read_rows
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.evaluation.predict import predict_all
 
@@ -220,7 +220,7 @@ def main() -> None:
     rows = read_rows(args.pool, label_source="human").rows
     manifest = read_manifest(args.bundle)
     if SEEN_FILE in manifest.checksums:
-        rows = unseen(rows, (args.bundle / SEEN_FILE).read_bytes(), manifest.fields)
+        rows = new_rows(rows, (args.bundle / SEEN_FILE).read_bytes(), manifest.fields)
     pool = scored_pool(args.bundle, rows)
     for size in args.rows:
         measure(pool, promise, rows=size, draws=args.draws, seed=args.seed)

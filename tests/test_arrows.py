@@ -151,3 +151,44 @@ def test_what_an_import_loads(module, absent):
     ).stdout.split()
     assert module in loaded
     assert sorted(absent & set(loaded)) == []
+
+
+# The trainer's rooms, from the ground up: a room imports from its own floor and those below it.
+TRAINER_FLOORS = (
+    ("errors", "progress"),
+    ("data",),
+    ("encoders",),
+    ("judge", "label_quality"),
+    ("evaluation",),
+    ("distil",),
+    ("export",),
+    ("certification",),
+    ("report",),
+    ("operations",),
+    ("workspace",),
+    ("desk",),
+    ("cli",),
+)
+TRAINER_ROOMS = {room: floor for floor, rooms in enumerate(TRAINER_FLOORS) for room in rooms}
+
+
+def trainer_room(module: str) -> str:
+    """The room of a module of the trainer; empty for the package's face."""
+    return f"{module}..".split(".")[1]
+
+
+def test_every_room_of_the_trainer_is_on_a_floor():
+    package = PACKAGES["tipstaff_trainer"]
+    rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert rooms - {"__init__", "__pycache__"} == set(TRAINER_ROOMS)
+
+
+def test_the_trainer_s_rooms_import_no_room_above_them():
+    upward = [
+        str(each)
+        for each in imports("tipstaff_trainer")
+        if each.of({"tipstaff_trainer"})
+        and (room := trainer_room(each.module))
+        and TRAINER_ROOMS[trainer_room(each.name)] > TRAINER_ROOMS[room]
+    ]
+    assert not upward

@@ -19,15 +19,21 @@ from tipstaff_server import repository
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import Policy
-from tipstaff_trainer.certification.certify import certify, pass_scores, write_certified
+from tipstaff_trainer.certification.certify import (
+    certified_manifest,
+    certify,
+    pass_scores,
+    write_certified,
+)
 from tipstaff_trainer.certification.eligible import eligible_rows, one_of_each_group
 from tipstaff_trainer.certification.promise import Promise
-from tipstaff_trainer.data import Row, seen_bytes
+from tipstaff_trainer.data import Row, hash_training_rows
 from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.distil.run_folder import metrics_file, run_folder
 from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.evaluation.learning import learning_curves
 from tipstaff_trainer.evaluation.predict import predict_all
+from tipstaff_trainer.report.card import model_card
 
 PROMISE = Promise(0.1, 0.1, 0.9)
 
@@ -35,6 +41,11 @@ PROMISE = Promise(0.1, 0.1, 0.9)
 @pytest.fixture(scope="module")
 def evaluator(path):
     return Evaluator.load(path)
+
+
+def put_certified(bundle, policy, out):
+    manifest = certified_manifest(bundle.manifest, "fp32", policy)
+    return write_certified(bundle, manifest, out, card=model_card(manifest))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +82,7 @@ def rows(evaluator):
 def test_the_certificate_is_in_the_bundle_and_the_verdicts_keep_it(path, evaluator, rows, tmp_path):
     bundle = Bundle.open(path)
     found = certify(bundle, evaluator, rows, PROMISE)
-    written = write_certified(bundle, "fp32", found.policy, tmp_path / "certified")
+    written = put_certified(bundle, found.policy, tmp_path / "certified")
 
     held = written.manifest.graphs[0].policy.certificate
     assert (held.max_false_pass, held.max_false_block, held.confidence) == (0.1, 0.1, 0.9)
@@ -98,7 +109,7 @@ def test_what_the_training_run_left_goes_with_the_certified_bundle(path, tmp_pat
     teacher.mkdir(parents=True)
     (teacher / "weights.safetensors").write_bytes(b"weights")
     metrics_file(source).write_text('{"step": 1, "loss": 0.5}\n')
-    written = write_certified(Bundle.open(source), "fp32", Policy(), tmp_path / "certified")
+    written = put_certified(Bundle.open(source), Policy(), tmp_path / "certified")
     assert (
         learning_curves(metrics_file(written.path)) == learning_curves(metrics_file(source)) != ()
     )
@@ -115,7 +126,7 @@ def test_a_disk_that_is_full_leaves_no_half_bundle(path, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
     try:
         with pytest.raises(CertificationError, match=r"certified: can't be written: .*too large"):
-            write_certified(Bundle.open(source), "fp32", Policy(), tmp_path / "certified")
+            put_certified(Bundle.open(source), Policy(), tmp_path / "certified")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [entry.name for entry in tmp_path.iterdir()] == ["source"]
@@ -189,7 +200,7 @@ def test_texts_that_many_groups_share_count_once_each(path, rows):
 
 
 def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, tmp_path):
-    trained = make_bundle(tmp_path / "trained", seen=seen_bytes(rows[:20]))
+    trained = make_bundle(tmp_path / "trained", seen=hash_training_rows(rows[:20]))
     bundle = Bundle.open(trained)
 
     # Known by their texts though renamed, by their group though reworded, and by their input
@@ -208,14 +219,14 @@ def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, 
         eligible_rows(rows[:20], bundle)
 
     found = certify(bundle, Evaluator.load(trained), rows, PROMISE)
-    written = write_certified(bundle, "fp32", found.policy, tmp_path / "certified")
+    written = put_certified(bundle, found.policy, tmp_path / "certified")
     assert found.policy.certificate.unseen_checked is True
     assert "nobody checked" not in (written.path / "card.md").read_text()
 
 
 def test_they_are_known_whatever_other_fields_an_audit_has(rows, tmp_path):
     as_read = [replace(row, interaction=narrow(row.interaction, ["output"])) for row in rows[:20]]
-    bundle = make_bundle(tmp_path / "b", order=("output",), seen=seen_bytes(as_read))
+    bundle = make_bundle(tmp_path / "b", order=("output",), seen=hash_training_rows(as_read))
     audited = [replace(row, id=f"audit {row.id}", group=f"audit {row.group}") for row in rows[:20]]
     known = {row.interaction.output for row in audited}
     new = [row for row in rows[20:] if row.interaction.output not in known]

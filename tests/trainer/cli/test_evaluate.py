@@ -10,7 +10,7 @@ from tiny_bundle import make_bundle
 from tipstaff.cli import main
 from tipstaff_server import repository
 from tipstaff_server.evaluator.cases import Case
-from tipstaff_trainer.data import read_rows, seen_bytes
+from tipstaff_trainer.data import hash_training_rows, read_rows
 
 PARIS = {"input": "capital of france", "output": "paris", "ground_truth": "paris"}
 
@@ -42,7 +42,7 @@ def test_rows_that_it_was_trained_on_are_told(data, tmp_path, capsys):
     rows = read_rows(data, columns=("output", "ground_truth")).rows
     some = [row for row in rows if row.interaction.output == "london"][:1]
     order = ("output", "ground_truth")
-    trained = make_bundle(tmp_path / "b", order=order, seen=seen_bytes(some))
+    trained = make_bundle(tmp_path / "b", order=order, seen=hash_training_rows(some))
     other = make_bundle(tmp_path / "other", order=order)
     said = "7 of 15 rows were trained on or belong with rows that were (5 have their texts)"
     assert evaluate(trained, data, "--out", tmp_path / "out") == 0

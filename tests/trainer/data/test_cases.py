@@ -4,10 +4,9 @@ import pytest
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
-from tipstaff_server import repository
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import bundle_cases
-from tipstaff_trainer.data.cases import attach_cases, read_cases
+from tipstaff_trainer.data.cases import read_cases
 from tipstaff_trainer.errors import DataError
 
 GOOD = """\
@@ -129,10 +128,3 @@ def test_a_case_that_fails_is_shown_and_fails_the_command(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "named cases: 1 of 2 as expected" in shown
     assert 'fails: "paris" (pass expected, BLOCK at 0.000)' in shown
-
-
-def test_a_published_version_never_changes(tmp_path):
-    repo = tmp_path / "repo"
-    repository.publish(make_bundle(tmp_path / "b"), repo)
-    with pytest.raises(DataError, match="never changes"):
-        attach_cases(repo / "tiny" / "1", read_cases(write(tmp_path, GOOD)))

@@ -18,7 +18,7 @@ from tipstaff import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import SEEN_FILE
-from tipstaff_trainer.data import split_rows, unseen
+from tipstaff_trainer.data import new_rows, split_rows
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
@@ -64,7 +64,7 @@ def test_the_manifest_says_what_was_done(trained):
     assert manifest.training.settings["epochs"] == 2
     assert all(graph.ood.n == 20 for graph in manifest.graphs)
     rows, seen = tiny_rows(120), Bundle.open(trained).read(SEEN_FILE)
-    assert not unseen(rows[:100], seen, ALL)
+    assert not new_rows(rows[:100], seen, ALL)
     assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp16/cpu", "fp32/cpu"]
     assert [graph.parity.n for graph in manifest.graphs] == [120, 120, 120]
     assert manifest.metrics["test"]["n"] == 20

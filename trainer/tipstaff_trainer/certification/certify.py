@@ -16,17 +16,17 @@ import numpy as np
 
 from tipstaff.types import Reason, Verdict
 from tipstaff_server.evaluator import Evaluator, Prediction
-from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_atomically, write_manifest
-from tipstaff_server.evaluator.manifest import CARD_FILE, Certificate, Policy
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.manifest import Certificate, Manifest, Policy
 from tipstaff_server.evaluator.policy import decide
-from tipstaff_trainer.certification.eligible import eligible_rows, knows_training_rows
+from tipstaff_trainer.certification.eligible import eligible_rows
 from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
 from tipstaff_trainer.certification.sweep import Floats, rows_needed
 from tipstaff_trainer.data import Row, fingerprint
-from tipstaff_trainer.distil.run_folder import run_folder
 from tipstaff_trainer.errors import CertificationError
+from tipstaff_trainer.evaluation.notices import knows_training_rows
 from tipstaff_trainer.evaluation.predict import predict_all
-from tipstaff_trainer.report.card import model_card
+from tipstaff_trainer.export.bundle_writer import copy_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,42 +164,35 @@ def _check_reach(bad: Sequence[Prediction], passing: Floats, promise: Promise) -
         )
 
 
-def write_certified(bundle: Bundle, precision: str, policy: Policy, out: Path) -> Bundle:
-    """Copies a bundle to folder `out`, with the new policy for one of its graphs.
+def certified_manifest(manifest: Manifest, precision: str, policy: Policy) -> Manifest:
+    """The manifest with a new policy for one of its graphs."""
+    graphs = tuple(
+        graph.model_copy(update={"policy": policy}) if graph.precision == precision else graph
+        for graph in manifest.graphs
+    )
+    return manifest.model_copy(update={"graphs": graphs})
 
-    What the training run left beside it comes too: its learning curve, which reports draw, and the
-    weights, which a smaller evaluator learns from. Published bundles have neither.
+
+def write_certified(bundle: Bundle, manifest: Manifest, out: Path, *, card: str) -> Bundle:
+    """Copies a bundle to folder `out`, with the manifest that carries the certificate.
+
+    Args:
+        bundle: The bundle that was certified.
+        manifest: Its manifest with the new policy (`certified_manifest`).
+        out: A new folder.
+        card: The model card of that manifest, in Markdown.
 
     Raises:
-        CertificationError: `out` is there already, or can't be written.
+        CertificationError: `out` exists, or can't be written.
         BundleError: The bundle changed since it was opened.
     """
-    manifest = bundle.manifest.model_copy(
-        update={
-            "graphs": tuple(
-                graph.model_copy(update={"policy": policy})
-                if graph.precision == precision
-                else graph
-                for graph in bundle.manifest.graphs
-            )
-        }
-    )
-
-    def fill(folder: Path) -> None:
-        for name in bundle.manifest.checksums:
-            (folder / name).write_bytes(bundle.read(name))
-        if (run := run_folder(bundle.path)).is_dir():
-            shutil.copytree(run, run_folder(folder))
-        (folder / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
-        checksums = manifest.checksums | {CARD_FILE: sha256_of(folder / CARD_FILE)}
-        write_manifest(folder, manifest.model_copy(update={"checksums": checksums}))
-
     try:
-        write_atomically(out, fill)
+        return copy_bundle(bundle, out, manifest, card=card)
     except FileExistsError:
-        raise CertificationError(f"{out} is there already: choose another --out") from None
+        raise CertificationError(
+            "exists already", field="out", value=str(out), remedy="choose another name"
+        ) from None
     except OSError as error:
-        # Copying a folder gathers what went wrong with each of its files.
+        # shutil gathers what went wrong with each file of a folder.
         why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
-        raise CertificationError(f"--out {out}: can't be written: {why}") from error
-    return Bundle.open(out)
+        raise CertificationError(f"can't be written: {why}", field="out", value=str(out)) from error

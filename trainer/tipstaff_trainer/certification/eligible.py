@@ -6,16 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from tipstaff.types import Field
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.manifest import SEEN_FILE
-from tipstaff_trainer.data import Row, seen_by, united_groups
+from tipstaff_trainer.data import Row, united_groups
 from tipstaff_trainer.data.groups import folded_texts
 from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.errors import CertificationError
+from tipstaff_trainer.evaluation.notices import trained_on
 
 
 def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[str]]:
@@ -95,22 +92,6 @@ def _check_different(rows: Sequence[Row], fields: Sequence[Field]) -> None:
 
 def _read(row: Row, fields: Sequence[Field]) -> tuple[str, ...]:
     return folded_texts(narrow(row.interaction, fields))
-
-
-def knows_training_rows(bundle: Bundle) -> bool:
-    """Whether the bundle has the hashes that tell rows it was trained on."""
-    return SEEN_FILE in bundle.manifest.checksums
-
-
-def trained_on(rows: Sequence[Row], bundle: Bundle) -> npt.NDArray[np.bool_] | None:
-    """By what each row is known from a bundle's training, as `seen_by` tells it.
-
-    Returns:
-        Shape (n, 3), or None where the bundle doesn't know its training rows.
-    """
-    if not knows_training_rows(bundle):
-        return None
-    return seen_by(rows, bundle.read(SEEN_FILE), bundle.manifest.fields)
 
 
 def one_of_each_group(rows: Sequence[Row]) -> list[Row]:

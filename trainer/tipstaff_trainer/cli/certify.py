@@ -80,8 +80,13 @@ def run(args: argparse.Namespace) -> int:
     check_exists(args.data)
 
     from tipstaff_server.evaluator import Evaluator
-    from tipstaff_trainer.certification.certify import certify, write_certified
+    from tipstaff_trainer.certification.certify import (
+        certified_manifest,
+        certify,
+        write_certified,
+    )
     from tipstaff_trainer.certification.promise import Promise
+    from tipstaff_trainer.report.card import model_card
 
     promise = Promise(args.max_false_pass, args.max_false_block, args.confidence)
     bundle = Bundle.open(args.bundle)
@@ -103,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     )
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
-    written = write_certified(bundle, evaluator.graph.precision, found.policy, out)
+    manifest = certified_manifest(bundle.manifest, evaluator.graph.precision, found.policy)
+    written = write_certified(bundle, manifest, out, card=model_card(manifest))
     _report(found, promise, evaluator.engine)
     print(f"bundle: {written.path}")
     print(f"next:   tipstaff serve {written.path}")

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tipstaff.errors import UsageError
+from tipstaff.cli import flag
+from tipstaff.errors import UsageError, describe
 from tipstaff.types import FIELDS
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import Manifest
-from tipstaff_trainer.certification.eligible import trained_on
 from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
 from tipstaff_trainer.data.writing import whole_file
 from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.evaluation import notices
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -67,12 +68,7 @@ def read_data(path: Path, args: argparse.Namespace) -> Data:
 
 def absent_fields(manifest: Manifest, data: Data) -> Iterator[str]:
     """Warnings for what an evaluator was trained to read and rows don't have."""
-    for name in manifest.fields:
-        if count := sum(row.interaction.get(name) is None for row in data.rows):
-            yield (
-                f"{count} of {len(data.rows)} rows lack {name}, which the evaluator was trained "
-                f"on: where a column has it under another name, say --map {name}=COLUMN"
-            )
+    return _worded(notices.missing_fields(manifest, data.rows))
 
 
 def warn(warnings: Iterable[str]) -> None:
@@ -83,13 +79,16 @@ def warn(warnings: Iterable[str]) -> None:
 
 def training_rows(bundle: Bundle, data: Data) -> Iterator[str]:
     """Warnings for rows that an evaluator was trained on, as far as the bundle knows them."""
-    hits = trained_on(data.rows, bundle)
-    if hits is not None and (count := int(hits.any(axis=1).sum())):
-        yield (
-            f"{count} of {len(data.rows)} rows were trained on or belong with rows that were "
-            f"({int(hits[:, 0].sum())} have their texts): of such rows an evaluator knows more "
-            "than it will of new ones"
-        )
+    return _worded(notices.training_rows(bundle, data.rows))
+
+
+def _worded(found: Iterable[notices.Notice]) -> Iterator[str]:
+    for notice in found:
+        yield describe(notice.message, remedy=notice.remedy, name_of=_flag)
+
+
+def _flag(field: str) -> str:
+    return "--map" if field == "mapping" else flag(field)
 
 
 def _fields(text: str) -> tuple[str, ...]:

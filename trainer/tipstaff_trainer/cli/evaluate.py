@@ -95,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
     from tipstaff_server.evaluator import Evaluator
     from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import bundle_cases, failures, run_cases
-    from tipstaff_trainer.data.cases import attach_cases, read_cases
+    from tipstaff_trainer.data.cases import read_cases
+    from tipstaff_trainer.export.bundle_writer import attach_cases
 
     bundle = Bundle.open(args.bundle)
     cases = read_cases(args.cases) if args.cases else bundle_cases(bundle) or ()

@@ -15,8 +15,8 @@ from tipstaff_trainer.data.rows import (
     fingerprint,
     join_labels,
 )
-from tipstaff_trainer.data.seen import seen_by, seen_bytes, unseen
 from tipstaff_trainer.data.splits import check_split, split_rows
+from tipstaff_trainer.data.training_hashes import hash_training_rows, match_training_rows, new_rows
 
 __all__ = [
     "ALIASES",
@@ -31,13 +31,13 @@ __all__ = [
     "content_id",
     "derive_groups",
     "fingerprint",
+    "hash_training_rows",
     "hold_out",
     "join_labels",
+    "match_training_rows",
+    "new_rows",
     "read_rows",
-    "seen_by",
-    "seen_bytes",
     "split_rows",
     "united_groups",
-    "unseen",
     "without_groups_of",
 ]

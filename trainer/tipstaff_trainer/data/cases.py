@@ -23,9 +23,7 @@ import yaml
 from pydantic import ValidationError
 from yaml.constructor import ConstructorError
 
-from tipstaff_server.evaluator.bundle import Bundle, put_file, sha256_of
-from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
-from tipstaff_server.repository import is_published
+from tipstaff_server.evaluator.cases import Case
 from tipstaff_trainer.errors import DataError
 
 
@@ -90,37 +88,6 @@ def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
     if twice:
         raise DataError(f'{shown}: two cases are named "{twice[0]}": rename one')
     return cases
-
-
-def write_cases(folder: Path, cases: tuple[Case, ...]) -> str:
-    """Writes the cases into the folder of a bundle that has no manifest yet.
-
-    Returns:
-        The checksum for the manifest.
-    """
-    file = folder / CASES_FILE
-    file.write_bytes(_content(cases))
-    return sha256_of(file)
-
-
-def attach_cases(folder: Path, cases: tuple[Case, ...]) -> None:
-    """Puts cases into a finished bundle, in place of those it has.
-
-    Raises:
-        BundleError: The bundle is damaged, or can't be written.
-        DataError: It is a version in a repository, and those never change.
-    """
-    bundle = Bundle.open(folder)
-    if is_published(bundle):
-        raise DataError(
-            f"{folder}: is a published version, which never changes: attach the cases to the "
-            "bundle that it came from, and publish that"
-        )
-    put_file(bundle, CASES_FILE, _content(cases))
-
-
-def _content(cases: tuple[Case, ...]) -> bytes:
-    return CASES.dump_json(cases, indent=2, exclude_defaults=True) + b"\n"
 
 
 def make_case(value: object, *, place: str) -> Case:

@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tipstaff import Interaction
-from tipstaff_trainer.data import Row, read_rows, seen_by, seen_bytes, split_rows
+from tipstaff_trainer.data import (
+    Row,
+    hash_training_rows,
+    match_training_rows,
+    read_rows,
+    split_rows,
+)
 from tipstaff_trainer.data.groups import derive_groups
 from tipstaff_trainer.data.rows import narrow
 
@@ -45,12 +51,12 @@ def test_the_texts_that_are_read_count_and_no_others():
         for row in about(5, 20)
     ]
     regrouped = [replace(row, group=f"new {row.id}") for row in asked_otherwise]
-    assert seen_by(regrouped, seen_bytes(trained), READ)[:, 0].all()
+    assert match_training_rows(regrouped, hash_training_rows(trained), READ)[:, 0].all()
 
 
 def test_new_questions_on_the_same_ground_truths_are_new():
     trained = as_read(about(5, 50), READ)
-    assert not seen_by(about(5, 50, start=50), seen_bytes(trained), READ).any()
+    assert not match_training_rows(about(5, 50, start=50), hash_training_rows(trained), READ).any()
 
 
 def test_the_held_out_part_of_a_file_is_new_to_what_the_rest_trained(tmp_path):
@@ -58,10 +64,10 @@ def test_the_held_out_part_of_a_file_is_new_to_what_the_rest_trained(tmp_path):
     lines = [f"question {n},answer {n},policy {n % 5},{n % 2}" for n in range(60)]
     file.write_text("\n".join(["input,output,ground_truth,label", *lines]))
     train, test = split_rows(read_rows(file, columns=READ).rows, 0.3, seed=0)
-    seen = seen_bytes(train)
-    assert seen_by(train, seen, READ)[:, 0].all()
+    seen = hash_training_rows(train)
+    assert match_training_rows(train, seen, READ)[:, 0].all()
     whole = {row.id: row for row in read_rows(file).rows}
-    assert not seen_by([whole[row.id] for row in test], seen, READ).any()
+    assert not match_training_rows([whole[row.id] for row in test], seen, READ).any()
 
 
 @pytest.mark.parametrize("fields", [READ, ("output",)])
@@ -71,5 +77,5 @@ def test_rows_that_only_have_the_same_number_are_new(fields):
         rows_of([Interaction(output="yes" if n < 6 else f"{word} {n}") for n in range(10)])
         for word in ("one", "two")
     )
-    hits = seen_by(second, seen_bytes(first), fields)
+    hits = match_training_rows(second, hash_training_rows(first), fields)
     assert hits.any(axis=1).tolist() == [n < 6 for n in range(10)]

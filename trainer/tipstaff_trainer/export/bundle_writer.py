@@ -1,0 +1,87 @@
+"""Writes bundles: files first, then their checksums, the manifest last.
+
+A folder without a manifest is no bundle, so that a reader never sees half of one. And no manifest
+may checksum replaced content: a file that is replaced is unlisted first (`put_file`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tipstaff_server.evaluator.bundle import (
+    Bundle,
+    put_file,
+    sha256_of,
+    write_atomically,
+    write_manifest,
+)
+from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
+from tipstaff_server.evaluator.manifest import CARD_FILE, Manifest
+from tipstaff_server.repository import is_published
+from tipstaff_trainer.distil.run_folder import run_folder
+from tipstaff_trainer.errors import DataError
+
+
+def write_bundle(
+    folder: Path, manifest: Manifest, files: Iterable[str], *, added: Mapping[str, bytes]
+) -> None:
+    """Makes a folder a bundle.
+
+    Args:
+        folder: Holds no manifest yet.
+        manifest: The bundle's; its checksums are filled in.
+        files: Names of the files that are in the folder already.
+        added: Contents of further files, by name; they replace files of the same name.
+    """
+    for name, content in added.items():
+        (folder / name).write_bytes(content)
+    checksums = {name: sha256_of(folder / name) for name in dict.fromkeys([*files, *added])}
+    write_manifest(folder, manifest.model_copy(update={"checksums": checksums}))
+
+
+def copy_bundle(bundle: Bundle, out: Path, manifest: Manifest, *, card: str) -> Bundle:
+    """Copies a bundle to folder `out`, with another manifest and its card.
+
+    What the training run left beside the bundle is copied too: its learning curve, which reports
+    draw, and the weights, which a smaller evaluator learns from. Published bundles have neither.
+
+    Raises:
+        FileExistsError: `out` exists.
+        OSError: It can't be written.
+        BundleError: The bundle changed since it was opened.
+    """
+
+    def fill(folder: Path) -> None:
+        for name in bundle.manifest.checksums:
+            (folder / name).write_bytes(bundle.read(name))
+        if (run := run_folder(bundle.path)).is_dir():
+            shutil.copytree(run, run_folder(folder))
+        added = {CARD_FILE: card.encode()}
+        write_bundle(folder, manifest, bundle.manifest.checksums, added=added)
+
+    write_atomically(out, fill)
+    return Bundle.open(out)
+
+
+def attach_cases(folder: Path, cases: Sequence[Case]) -> None:
+    """Puts named cases into a finished bundle, in place of those it has.
+
+    Raises:
+        BundleError: The bundle is damaged, or can't be written.
+        DataError: It is a version in a repository, and those never change.
+    """
+    bundle = Bundle.open(folder)
+    if is_published(bundle):
+        raise DataError(
+            f"{folder}: is a published version, which never changes",
+            remedy="attach the cases to the bundle that it was published from, and publish that "
+            "again",
+        )
+    put_file(bundle, CASES_FILE, cases_json(cases))
+
+
+def cases_json(cases: Sequence[Case]) -> bytes:
+    """Named cases as a bundle holds them."""
+    return CASES.dump_json(tuple(cases), indent=2, exclude_defaults=True) + b"\n"
