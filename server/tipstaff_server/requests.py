@@ -71,6 +71,7 @@ def setting(
     title: str | None = None,
     unit: str = "",
     common: bool = False,
+    local: bool = False,
     **bounds: Any,
 ) -> Any:
     """A field of a request, with what its views show.
@@ -81,9 +82,11 @@ def setting(
         title: What a form calls it; its name in words when None.
         unit: What a number counts, as in `seconds`.
         common: Whether a form shows it at once rather than under its further settings.
+        local: Whether only someone at this machine may set it, as a path or a module to import:
+            forms leave it out.
         bounds: `ge`, `le`, `min_length` and the like, as for `Field`.
     """
-    extra: JsonDict = {"unit": unit, "common": common}
+    extra: JsonDict = {"unit": unit, "common": common, "local": local}
     return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)
 
 

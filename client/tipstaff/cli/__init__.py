@@ -35,14 +35,13 @@ def flag(field: str) -> str:
     return f"--{field.replace('_', '-')}"
 
 
-def flag_names(module: object) -> Callable[[str], str]:
+def flag_names(flags: Mapping[str, str]) -> Callable[[str], str]:
     """How a command's users know the fields of its request.
 
     Args:
-        module: The command's. Where a field's flag is not its name, or the field is no flag but a
-            positional word, the module's `FLAGS` says what it is.
+        flags: A command module's `FLAGS`: what a field is where its flag is not its name, or where
+            it is no flag but a positional word.
     """
-    flags: Mapping[str, str] = getattr(module, "FLAGS", {})
     return lambda field: flags.get(field) or flag(field)
 
 
@@ -221,7 +220,7 @@ def _run(command: Command | None, words: Sequence[str]) -> int:
     try:
         return module.run(args)
     except TipstaffError as error:
-        return _refused(error, flag_names(module))
+        return _refused(error, flag_names(getattr(module, "FLAGS", {})))
 
 
 def _find(words: Sequence[str]) -> Command | None:

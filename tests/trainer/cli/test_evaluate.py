@@ -93,8 +93,8 @@ def test_json_stays_one_object_on_standard_output(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--attach"], "--attach: say which cases, with --cases FILE"),
-        (["--slice-by", "system"], "--slice-by: is for the report, so give --out FOLDER"),
+        (["--attach"], "--attach: stores named cases; name their file with --cases"),
+        (["--slice-by", "system"], "--slice-by: is for the report; name its folder with --out"),
         (["--out", "OUT", "--metric", "nowhere"], "name it as module:function"),
         (["--cases", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["--out", "OUT", "--slice-by", "team"], 'no row has a column "team"'),

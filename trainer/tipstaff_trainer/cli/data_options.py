@@ -29,8 +29,8 @@ def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) 
     add_options(group, FileData, flags=DATA_FLAGS, without={"data"})
 
 
-def data_of(args: argparse.Namespace, *, file: str | None = None) -> FileData | None:
-    """The data reference that was typed; None where no file was named.
+def file_data(args: argparse.Namespace, file: str | None = None) -> FileData:
+    """The data reference that was typed.
 
     Args:
         args: The command's arguments.
@@ -39,5 +39,4 @@ def data_of(args: argparse.Namespace, *, file: str | None = None) -> FileData | 
     Raises:
         UsageError: The file is not there, or a word about its columns is off.
     """
-    path = args.data if file is None else file
-    return None if path is None else FileData.parse({"data": path, **given(FileData, args)})
+    return FileData.parse({"data": file or args.data, **given(FileData, args)})

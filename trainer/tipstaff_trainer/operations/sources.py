@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,10 @@ def _existing_file(path: Path) -> Path:
 
 # Checked with the request, so that a typing error costs no minutes of work.
 InputFile = Annotated[Path, AfterValidator(_existing_file)]
+
+
+# Reads an operation's rows, once what can be checked without them has been checked.
+RowSource = Callable[[], Data]
 
 
 class FileData(Request):
@@ -108,3 +113,8 @@ def read_file(source: FileData, *, labelled: bool = True, reporter: Reporter | N
     for warning in data.warnings:
         (reporter or Reporter()).warn(warning)
     return data
+
+
+def file_source(data: FileData, reporter: Reporter, *, labelled: bool = True) -> RowSource:
+    """The rows of a file, to be read by `read_file` when an operation asks for them."""
+    return partial(read_file, data, labelled=labelled, reporter=reporter)

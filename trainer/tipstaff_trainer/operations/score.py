@@ -1,0 +1,88 @@
+"""Score: what an evaluator, or the other rows, say of each row of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from tipstaff_server.requests import Request, setting
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.operations.sources import FileData, StoredData
+from tipstaff_trainer.progress import Reporter
+
+_BATCH_ROWS = 500
+Scores = Sequence[float | None]
+Sink = Callable[[Sequence[Row], Scores], None]
+
+
+class ScoreRequest(Request):
+    """Which rows to score, and with what."""
+
+    data: FileData | StoredData = setting(description="rows to score")
+    bundle: Path | None = setting(
+        None,
+        description="the bundle that scores; when not given, each labelled row gets the "
+        "probability that a classifier of the other rows gives it",
+        local=True,
+    )
+
+
+def score(request: ScoreRequest, rows: Collection[Row], sink: Sink, reporter: Reporter) -> int:
+    """Scores rows, a few hundred at a time.
+
+    Args:
+        request: With what.
+        rows: The rows that have no score yet; they may be read as they are asked for.
+        sink: Takes some rows with their scores in [0, 1], as soon as these exist; None is the
+            score of a row that has nothing to be read, or no label for the other rows to judge.
+        reporter: Takes how far it is.
+
+    Returns:
+        How many rows the sink got.
+
+    Raises:
+        BundleError: The bundle is damaged.
+        DataError: The other rows can't judge: too few, or of one class.
+    """
+    total, done = len(rows), 0
+    parts = _by_other_rows(rows) if request.bundle is None else _by_bundle(request.bundle, rows)
+    for part, scores in parts:
+        sink(part, scores)
+        done += len(part)
+        reporter.step(done, total)
+    return done
+
+
+def _by_bundle(folder: Path, rows: Iterable[Row]) -> Iterable[tuple[Sequence[Row], Scores]]:
+    from tipstaff_server.evaluator import Evaluator
+    from tipstaff_trainer.evaluation.predict import predict_all
+
+    evaluator = Evaluator.load(folder)
+    fields = evaluator.manifest.fields
+    for part in _parts(rows):
+        readable = [
+            row for row in part if any(row.interaction.get(name) is not None for name in fields)
+        ]
+        predictions = predict_all(evaluator, [row.interaction for row in readable])
+        scores = {
+            row.id: prediction.score for row, prediction in zip(readable, predictions, strict=True)
+        }
+        yield part, [scores.get(row.id) for row in part]
+
+
+def _by_other_rows(rows: Iterable[Row]) -> Iterable[tuple[Sequence[Row], Scores]]:
+    # Only now: torch takes seconds to import.
+    from tipstaff_trainer.label_quality.label_errors import out_of_fold_scores
+
+    everything = list(rows)
+    labelled = [row for row in everything if row.labelled]
+    scores = dict(zip((row.id for row in labelled), out_of_fold_scores(labelled), strict=True))
+    for part in _parts(everything):
+        yield part, [scores.get(row.id) for row in part]
+
+
+def _parts(rows: Iterable[Row]) -> Iterable[Sequence[Row]]:
+    iterator = iter(rows)
+    while part := list(islice(iterator, _BATCH_ROWS)):
+        yield part
