@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import types
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from tipstaff.cli import flag
+from tipstaff_server.request_fields import RequestField, fields_of
 
 # What a parser's attributes begin with, so that no field meets another argument's name.
 _PREFIX = "request."
@@ -22,7 +20,7 @@ def add_options(
     model: type[BaseModel],
     *,
     flags: Mapping[str, str] | None = None,
-    metavars: Mapping[str, str] | None = None,
+    only: Collection[str] | None = None,
     without: Collection[str] = (),
 ) -> None:
     """Adds a flag for each field of a model; `given` reads what was typed.
@@ -33,88 +31,46 @@ def add_options(
         parser: A command's, or a group of its arguments.
         model: The request or the settings.
         flags: Of fields whose flag is not their name; one without a dash is a positional word.
-        metavars: What the help shows for the values of some fields.
+        only: The fields to add; None for all.
         without: Fields that are set in another way.
     """
-    for name, field in model.model_fields.items():
-        if name not in without:
-            _add(parser, name, field, (flags or {}).get(name, flag(name)), metavars or {})
+    for field in fields_of(model):
+        if field.name not in without and (only is None or field.name in only):
+            _add(parser, field, (flags or {}).get(field.name, flag(field.name)))
 
 
 def given(model: type[BaseModel], args: argparse.Namespace) -> dict[str, Any]:
     """What was typed for a model's fields, by field name; what was not typed is absent."""
-    found = vars(args)
-    return {name: found[_PREFIX + name] for name in model.model_fields if _PREFIX + name in found}
+    typed = vars(args)
+    return {name: typed[_PREFIX + name] for name in model.model_fields if _PREFIX + name in typed}
 
 
-def _add(
-    parser: argparse._ActionsContainer,
-    name: str,
-    field: FieldInfo,
-    words: str,
-    metavars: Mapping[str, str],
-) -> None:
-    positional = not words.startswith("-")
+def _add(parser: argparse._ActionsContainer, field: RequestField, words: str) -> None:
+    dest = _PREFIX + field.name
     options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(field)}
-    if field.annotation is bool and field.default is False:
-        parser.add_argument(words, dest=_PREFIX + name, action="store_true", **options)
-        return
-    options["metavar"] = metavars.get(name, words if positional else _metavar(field))
-    several = _takes_several(field.annotation)
-    if positional:
-        if not field.is_required():
-            options["nargs"] = "*" if several else "?"
-        elif several:
-            options["nargs"] = "+"
-        parser.add_argument(_PREFIX + name, **options)
-        return
-    if several:
-        options["action"] = "append"
-    parser.add_argument(words, dest=_PREFIX + name, required=field.is_required(), **options)
+    if field.switch and field.default is False:
+        parser.add_argument(words, dest=dest, action="store_true", **options)
+    elif words.startswith("-"):
+        options["action"] = "append" if field.several else "store"
+        parser.add_argument(
+            words, dest=dest, required=field.required, metavar=_metavar(field), **options
+        )
+    else:
+        options["nargs"] = {(True, False): None, (True, True): "+", (False, True): "*"}.get(
+            (field.required, field.several), "?"
+        )
+        parser.add_argument(dest, metavar=words, **options)
 
 
-def _help(field: FieldInfo) -> str:
+def _help(field: RequestField) -> str:
     # argparse reads % as the start of a format.
-    text = (field.description or "").replace("%", "%%")
-    default = field.get_default(call_default_factory=True)
-    if default in (PydanticUndefined, None, False, "", ()) or default == {}:
-        return text
-    shown = ", ".join(map(str, default)) if isinstance(default, tuple) else default
-    return f"{text} (default: {shown})"
+    text = field.description.replace("%", "%%")
+    return f"{text} (default: {field.default_text})" if field.default_text else text
 
 
-def _metavar(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    unit = extra.get("unit") if isinstance(extra, dict) else ""
-    choices = _choices(field.annotation)
-    if choices:
-        return "|".join(choices)
-    kinds = _kinds(field.annotation)
-    if bool in kinds:
+def _metavar(field: RequestField) -> str:
+    if field.choices:
+        return "|".join([*field.choices, *(["N"] if field.numeric else [])])
+    if field.switch:
         return "true|false"
-    return str(unit).upper().replace(" ", "_") or ("N" if {int, float} & kinds else "VALUE")
-
-
-def _choices(annotation: Any) -> list[str]:
-    """The words that a field takes; N where it takes a number too."""
-    parts = _parts(annotation)
-    words = [str(word) for part in parts if get_origin(part) is Literal for word in get_args(part)]
-    return [*words, "N"] if words and {int, float} & _kinds(annotation) else words
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    return {get_origin(part) or part for part in _parts(annotation)}
-
-
-def _takes_several(annotation: Any) -> bool:
-    return bool({tuple, list, frozenset, dict} & _kinds(annotation))
-
-
-def _parts(annotation: Any) -> list[Any]:
-    """The alternatives of an annotation, without what is said of them beside their type."""
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        return [inner for part in get_args(annotation) for inner in _parts(part)]
-    if hasattr(annotation, "__metadata__"):
-        return _parts(annotation.__origin__)
-    return [annotation]
+    return field.unit.upper().replace(" ", "_") or ("N" if field.numeric else "VALUE")

@@ -23,11 +23,10 @@ _PROMISE = ("max_false_pass", "max_false_block", "confidence", "pass_on_ood", "p
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    add_options(parser, CertifyRequest, flags=FLAGS, without={"data", *_PROMISE})
+    add_options(parser, CertifyRequest, flags=FLAGS, without=_PROMISE)
     add_data_options(parser)
     promise = parser.add_argument_group("promise")
-    others = CertifyRequest.model_fields.keys() - set(_PROMISE)
-    add_options(promise, CertifyRequest, flags=FLAGS, without=others)
+    add_options(promise, CertifyRequest, flags=FLAGS, only=_PROMISE)
 
 
 def run(args: argparse.Namespace) -> int:

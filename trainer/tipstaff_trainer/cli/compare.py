@@ -23,7 +23,7 @@ FLAGS = {"first": "FIRST", "second": "SECOND", **DATA_FLAGS}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    add_options(parser, CompareRequest, flags=FLAGS, without={"data"})
+    add_options(parser, CompareRequest, flags=FLAGS)
     add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -31,13 +31,12 @@ _GROUPS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     grouped = {name for names in _GROUPS.values() for name in names}
-    add_options(parser, EvaluateRequest, flags=FLAGS, without={"data", *grouped})
+    add_options(parser, EvaluateRequest, flags=FLAGS, without=grouped)
     add_data_options(parser, required=False)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     for title, names in _GROUPS.items():
         group = parser.add_argument_group(title)
-        others = EvaluateRequest.model_fields.keys() - set(names)
-        add_options(group, EvaluateRequest, flags=FLAGS, without=others)
+        add_options(group, EvaluateRequest, flags=FLAGS, only=names)
 
 
 def run(args: argparse.Namespace) -> int:
