@@ -66,13 +66,13 @@ def test_a_score_is_the_same_alone_and_under_any_load(evaluators, interactions, 
     assert [float(threaded.run([tokens]).logits[0]) for tokens in runs] == expected
 
     dice = random.Random(seed)
-    dispatcher = Dispatcher(lanes=3, max_queue=100)
+    dispatcher = Dispatcher(workers=3, max_queue=100)
     dispatcher.start()
     try:
         order = [index for index in range(len(encoded)) for _ in range(2)]
         dice.shuffle(order)
         futures = [
-            dispatcher.submit_all(
+            dispatcher.submit(
                 dice.choice(evaluators),
                 encoded[index].runs,
                 time.monotonic() + dice.uniform(30, 60),

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tipstaff_server.cpus import default_lanes, usable_cpus
+from tipstaff_server.cpus import default_workers, usable_cpus
 from tipstaff_server.errors import BundleError, SettingsError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.session import Device, available_devices
@@ -23,6 +23,8 @@ from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
 from tipstaff_server.scheduling import Dispatcher
 from tipstaff_server.scoring.cache import ScoreCache
+from tipstaff_server.scoring.explain import Explainer
+from tipstaff_server.scoring.pending import EncoderPool
 from tipstaff_server.scoring.profile import describe
 from tipstaff_server.scoring.scorer import Scorer
 from tipstaff_server.settings import OFF, Settings
@@ -30,7 +32,7 @@ from tipstaff_server.settings import OFF, Settings
 log = logging.getLogger("tipstaff_server")
 
 # More batches at a time don't make a GPU quicker; two hide the way to it and back.
-_CUDA_LANES = 2
+_CUDA_WORKERS = 2
 # Between looks at whether everything still serves.
 _HEALTH_SECONDS = 1.0
 
@@ -58,27 +60,32 @@ class App:
             available_devices() if settings.device == "auto" else (settings.device,)
         )
         cpus = usable_cpus()
-        self._lanes = settings.lanes or (
-            # With `auto` a bundle may turn out to run on the CPU, which needs its lanes.
-            _CUDA_LANES if settings.device == "cuda" else default_lanes(cpus / settings.threads)
+        self._workers = settings.workers or (
+            # With `auto` a bundle may turn out to run on the CPU, which needs its workers.
+            _CUDA_WORKERS if settings.device == "cuda" else default_workers(cpus / settings.threads)
         )
-        self._encoders = ThreadPoolExecutor(
+        self._encoder_threads = ThreadPoolExecutor(
             max_workers=math.ceil(cpus), thread_name_prefix="encode"
         )
         self._metrics = Metrics()
         self._dispatcher = Dispatcher(
-            lanes=self._lanes, max_queue=settings.max_queue, observe=self._metrics.observe
+            workers=self._workers, max_queue=settings.max_queue, observe=self._metrics.observe
         )
         self._registry = Registry(self._load, self._dispatcher.forget, self._metrics)
+        encoders = EncoderPool(
+            self._encoder_threads, self._dispatcher, max_waiting=settings.max_queue
+        )
+        cache = ScoreCache(settings.cache_entries)
         self._scorer = Scorer(
             self._registry,
             self._dispatcher,
-            self._metrics,
-            self._encoders,
+            encoders,
+            cache,
             default_deadline_seconds=settings.default_deadline_seconds,
             max_request_bytes=settings.max_request_bytes,
-            max_queue=settings.max_queue,
-            cache=ScoreCache(settings.cache_entries),
+        )
+        self._explainer = Explainer(
+            self._dispatcher, encoders, cache, self._metrics, max_queue=settings.max_queue
         )
 
     def profile(self) -> str:
@@ -93,7 +100,7 @@ class App:
         return describe(
             self._registry.all(),
             self._dispatcher.profile,
-            lanes=self._lanes,
+            workers=self._workers,
             threads=self._settings.threads,
         )
 
@@ -109,7 +116,11 @@ class App:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         health = HealthServicer()
         servicer = ScoringServicer(
-            self._scorer, self._registry, self._metrics, max_batch_items=settings.max_batch_items
+            self._scorer,
+            self._explainer,
+            self._registry,
+            self._metrics,
+            max_batch_items=settings.max_batch_items,
         )
         server = RpcServer(
             servicer,
@@ -117,7 +128,7 @@ class App:
             max_message_bytes=settings.max_request_bytes * settings.max_batch_items,
         )
         self._metrics.watch(
-            lanes=self._lanes,
+            workers=self._workers,
             depth=lambda: self._dispatcher.depth,
             healthy=lambda: self._dispatcher.healthy,
         )
@@ -137,7 +148,7 @@ class App:
             self._scorer.close()
             await server.stop(settings.drain_seconds)
             self._dispatcher.stop()
-            self._encoders.shutdown(wait=False, cancel_futures=True)
+            self._encoder_threads.shutdown(wait=False, cancel_futures=True)
             if metrics_server:
                 metrics_server.stop()
         log.info("stopped")
@@ -189,8 +200,8 @@ class App:
             "%s after %.1f s, with %d %s of %d %s",
             "ready" if readiness and not missing else "started",
             seconds,
-            self._lanes,
-            "lane" if self._lanes == 1 else "lanes",
+            self._workers,
+            "worker" if self._workers == 1 else "workers",
             threads,
             "thread" if threads == 1 else "threads",
         )

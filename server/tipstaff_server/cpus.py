@@ -28,8 +28,8 @@ def usable_cpus(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) 
     return min([float(_affinity()), *_quotas(root, _groups(membership))])
 
 
-def default_lanes(cpus: float | None = None) -> int:
-    """One-thread lanes to run on so many processors, by default those usable; at least 1."""
+def default_workers(cpus: float | None = None) -> int:
+    """One-thread workers to run on so many processors, by default those usable; at least 1."""
     return max(1, math.floor(usable_cpus() if cpus is None else cpus))
 
 

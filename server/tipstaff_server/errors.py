@@ -15,7 +15,7 @@ TipstaffError
     ├── DeadlineUnreachable   scorer, batching/admission: not even when idle  FAILED_PRECONDITION
     ├── DeadlineExpired       batching/scheduler: ran out while waiting       DEADLINE_EXCEEDED
     ├── ShuttingDown          batching: draining                              UNAVAILABLE
-    └── InferenceFailed       batching/lanes: the graph raised                INTERNAL
+    └── InferenceFailed       batching/workers: the graph raised                INTERNAL
 """
 
 from __future__ import annotations

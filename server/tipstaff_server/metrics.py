@@ -17,7 +17,7 @@ from tipstaff.types import Reason, Score
 from tipstaff_server.errors import ListenError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.repository.registry import Served
-from tipstaff_server.scheduling import BatchRan, Event, LaneReplaced
+from tipstaff_server.scheduling import BatchRan, Event, WorkerRestarted
 from tipstaff_server.settings import split_address
 
 # 1 to 500 ms is where a guardrail lives; a little beyond both ends shows what is out of hand.
@@ -59,7 +59,7 @@ class Metrics:
             _PART,
         )
         self._queue = self._histogram(
-            "tipstaff_queue_duration_seconds", "Waiting for a lane.", one, _PART
+            "tipstaff_queue_duration_seconds", "Waiting for a worker.", one, _PART
         )
         self._inference = self._histogram(
             "tipstaff_inference_duration_seconds", "One run of the graph.", one, _PART
@@ -97,9 +97,9 @@ class Metrics:
         self._refusals = self._counter(
             "tipstaff_refusals", "Interactions refused, by why.", ("reason",)
         )
-        self._lane_faults = Counter(
+        self._worker_faults = Counter(
             "tipstaff_lane_faults",
-            "Lanes that were replaced because their own code failed.",
+            "Workers that were replaced because their own code failed.",
             registry=self.registry,
         )
         self._reload_failures = self._counter(
@@ -118,22 +118,22 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(self, *, lanes: int, depth: Callable[[], int], healthy: Callable[[], bool]) -> None:
+    def watch(self, *, workers: int, depth: Callable[[], int], healthy: Callable[[], bool]) -> None:
         """Shows the dispatcher's state, read anew at each scrape."""
         Gauge(
             "tipstaff_lanes", "Batches that can run at the same time.", registry=self.registry
-        ).set(lanes)
+        ).set(workers)
         Gauge(
-            "tipstaff_queue_depth", "Interactions waiting for a lane.", registry=self.registry
+            "tipstaff_queue_depth", "Interactions waiting for a worker.", registry=self.registry
         ).set_function(depth)
         Gauge(
-            "tipstaff_lanes_healthy", "One while all lanes are at work.", registry=self.registry
+            "tipstaff_lanes_healthy", "One while all workers are at work.", registry=self.registry
         ).set_function(lambda: float(healthy()))
 
     def observe(self, event: Event) -> None:
         """Counts what the dispatcher tells."""
-        if isinstance(event, LaneReplaced):
-            self._lane_faults.inc()
+        if isinstance(event, WorkerRestarted):
+            self._worker_faults.inc()
         elif isinstance(event, BatchRan) and isinstance(event.model, Evaluator):
             name = event.model.manifest.name
             self._child(self._batch_size, name).observe(event.size)

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     precision: Precision | None = Field(
         default=None, description="which graph of a bundle to run (default: best for the device)"
     )
-    lanes: int | None = Field(
+    workers: int | None = Field(
         default=None,
         ge=1,
         le=256,
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         default=1,
         ge=1,
         le=256,
-        description="threads of one lane: more are quicker for a lone request, slower under load",
+        description="threads of one worker: more are quicker for a lone request, slower under load",
     )
     max_queue: int = Field(
         default=1024, ge=1, description="requests that may wait; more are refused as overload"

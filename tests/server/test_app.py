@@ -86,7 +86,7 @@ def test_without_being_told_nothing_is_remembered(server):
 
 def test_the_profile_says_what_runs_take(bundle, slow):
     said = subprocess.run(
-        command("serve", bundle, slow, "--profile", "--lanes", 3),
+        command("serve", bundle, slow, "--profile", "--workers", 3),
         capture_output=True,
         text=True,
         check=True,
@@ -121,7 +121,7 @@ def test_there_is_no_profile_of_nothing(tmp_path):
 
 def test_scores_are_the_same_alone_and_in_batches(start, tmp_path):
     bundle = make_bundle(tmp_path / "batchable", run_cost=150)
-    server = start(bundle, "--lanes", 1, "--default-deadline-seconds", 30)
+    server = start(bundle, "--workers", 1, "--default-deadline-seconds", 30)
     stub, dice = server.stub(), random.Random(0)
 
     def text(longest: int) -> str:
@@ -216,7 +216,7 @@ def test_it_serves_only_once_warm(start, slow):
 
 
 def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(start, slow):
-    server = start(slow, "--lanes", 1)
+    server = start(slow, "--workers", 1)
     calls = send(server, 20)
     wait_until(lambda: server.metric("tipstaff_queue_depth") >= 15)
     server.process.terminate()
@@ -229,7 +229,7 @@ def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(start, slow):
 
 
 def test_overload_is_refused_at_once_with_a_time_to_come_back(start, slow):
-    server = start(slow, "--lanes", 1, "--max-queue", 2)
+    server = start(slow, "--workers", 1, "--max-queue", 2)
     calls = send(server, 20)
     refused = [call for call in calls if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
     assert refused
@@ -240,7 +240,7 @@ def test_overload_is_refused_at_once_with_a_time_to_come_back(start, slow):
 
 
 def test_whether_the_deadline_or_the_queue_is_at_fault_is_told_apart(start, slow):
-    server = start(slow, "--lanes", 1)
+    server = start(slow, "--workers", 1)
     seconds = seconds_alone(server)
     # Time for some of them, not for all.
     calls = send(server, 40, timeout=10 * seconds)
@@ -262,7 +262,7 @@ def test_whether_the_deadline_or_the_queue_is_at_fault_is_told_apart(start, slow
 
 
 def test_cancelled_requests_leave_the_queue_unrun(start, slow):
-    server = start(slow, "--lanes", 1)
+    server = start(slow, "--workers", 1)
     calls = send(server, 2)
     leaving = server.channel()
     stub = ScoringServiceStub(leaving)
@@ -270,7 +270,7 @@ def test_cancelled_requests_leave_the_queue_unrun(start, slow):
     done, waiting = "tipstaff_request_duration_seconds_count", "tipstaff_queue_depth"
     # All but the one that runs. What is cancelled on its way here, no server hears of.
     wait_until(lambda: server.metric(done, waiting) >= 19)
-    # All at once: one by one, the lane would take some between two cancellations.
+    # All at once: one by one, the worker would take some between two cancellations.
     leaving.close()
     wait_until(lambda: server.metric(waiting) == 0)
     wait_until(lambda: server.metric(done) == 20)

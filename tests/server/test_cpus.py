@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tipstaff_server.cpus import default_lanes, usable_cpus
+from tipstaff_server.cpus import default_workers, usable_cpus
 
 AFFINITY = len(os.sched_getaffinity(0))
 
@@ -76,10 +76,10 @@ def test_this_machine():
     assert 0 < usable_cpus() <= AFFINITY
 
 
-@pytest.mark.parametrize(("cpus", "lanes"), [(0.5, 1), (1.0, 1), (1.9, 1), (2.0, 2), (7.5, 7)])
-def test_lanes_are_whole_processors(cpus, lanes):
-    assert default_lanes(cpus) == lanes
+@pytest.mark.parametrize(("cpus", "workers"), [(0.5, 1), (1.0, 1), (1.9, 1), (2.0, 2), (7.5, 7)])
+def test_workers_are_whole_processors(cpus, workers):
+    assert default_workers(cpus) == workers
 
 
-def test_lanes_by_default_are_this_machines():
-    assert default_lanes() == max(1, int(usable_cpus()))
+def test_workers_by_default_are_this_machines():
+    assert default_workers() == max(1, int(usable_cpus()))

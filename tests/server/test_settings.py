@@ -27,7 +27,7 @@ def test_a_flag_goes_before_the_environment_before_the_file(monkeypatch, file):
     monkeypatch.setenv("TIPSTAFF_MAX_QUEUE", "2")
     monkeypatch.setenv("TIPSTAFF_LANES", "2")
     settings = load_settings({"max_queue": "3"})
-    assert (settings.max_queue, settings.lanes, settings.threads) == (3, 2, 3)
+    assert (settings.max_queue, settings.workers, settings.threads) == (3, 2, 3)
     assert settings.repository == Path("repo")
     assert settings.drain_seconds == Settings.model_fields["drain_seconds"].default
 
@@ -50,7 +50,7 @@ def test_lists_in_the_environment_have_commas(monkeypatch):
         ({}, {"LANES": "0"}, "", ["TIPSTAFF_LANES: ", "greater than or equal to 1"]),
         ({}, {"METRICS_LISTEN": "x:99999"}, "", ["TIPSTAFF_METRICS_LISTEN: "]),
         ({}, {}, 'device = "tpu"', ["tipstaff.toml: device: ", "'tpu'"]),
-        ({}, {}, "lane = 1", ["tipstaff.toml: lane: no such setting", "lanes"]),
+        ({}, {}, "lane = 1", ["tipstaff.toml: worker: no such setting", "lanes"]),
         ({}, {}, "lanes = ", ["tipstaff.toml: not TOML"]),
         ({"config": "gone.toml"}, {}, "", ["gone.toml: can't be read"]),
         ({"bundles": ["b"]}, {}, "", ["either bundles or a repository"]),

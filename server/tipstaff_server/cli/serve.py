@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         TipstaffError: The server can't start.
     """
-    # Lanes share the cores as told; a tokenizer's own threads would come on top of them.
+    # Workers share the cores as told; a tokenizer's own threads would come on top of them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Without this, gRPC's core writes its own lines about a taken port beside ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

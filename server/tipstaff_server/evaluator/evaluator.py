@@ -202,11 +202,11 @@ class Evaluator:
         excerpt, start = excerpt_of(interaction, encoded, logits)
         return search(excerpt, slope=self.graph.calibration.slope, start=start)
 
-    def variant(self, interaction: Interaction) -> Tokens:
-        """The run of an interaction that a search asks about.
+    def encode_variant(self, interaction: Interaction) -> Tokens:
+        """Encodes an interaction that a search asks about, as one run.
 
-        Those are excerpts that one run holds. Cut out of its text, a token may come out as two;
-        what no longer fits then is left out, of all variants alike.
+        Such an interaction is an excerpt that fits into one run, give or take: a token cut out of
+        its text may become two. What no longer fits then is left out, for all variants alike.
         """
         return self.encode(interaction).runs[0]
 
@@ -216,12 +216,14 @@ class Evaluator:
         logits = [self._logit(tokens) for tokens in encoded.runs]
         searching = self.search(interaction, encoded, logits)
         try:
-            asked = next(searching)
+            variants = next(searching)
             while True:
-                asked = searching.send([self._logit(self.variant(each)) for each in asked])
-        except StopIteration as end:
-            found: tuple[Highlight, ...] = end.value
-            return found
+                variants = searching.send(
+                    [self._logit(self.encode_variant(each)) for each in variants]
+                )
+        except StopIteration as stop:
+            highlights: tuple[Highlight, ...] = stop.value
+            return highlights
 
     def warm_up(self) -> None:
         """Finds out whether this machine runs the evaluator as it was measured.

@@ -49,7 +49,7 @@ class Distance:
 
     def of(self, vector: npt.NDArray[np.floating]) -> float:
         """The distance of one vector of shape (d,)."""
-        # Not `@`: BLAS would wake its threads for it, on cores that belong to the lanes.
+        # Not `@`: BLAS would wake its threads for it, on cores that belong to the workers.
         white = np.einsum("ij,j->i", self.whitening, vector - self.mean)
         return float(np.sqrt(np.einsum("i,i->", white, white)))
 

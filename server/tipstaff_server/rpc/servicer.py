@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import NoReturn
+from collections.abc import Coroutine, Sequence
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 
+from tipstaff.types import Score
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.errors import DeadlineExpired, InvalidRequest, RequestError
@@ -16,25 +18,40 @@ from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc import convert
 from tipstaff_server.rpc.statuses import Status, fault, printable, status_of
-from tipstaff_server.scoring.explain import Countdown
-from tipstaff_server.scoring.scorer import Scorer, Task
+from tipstaff_server.scoring.explain import Explainer, without_explanation
+from tipstaff_server.scoring.scorer import Scorer, Task, Unexplained
 
 log = logging.getLogger(__name__)
 
-# Of a batch's time, what is kept for writing and reading its reply; and what each item adds to it.
+# The share of a batch's time that is reserved for writing and reading its reply, and the seconds
+# that each item adds.
 _REPLY_SHARE = 0.05
 _ITEM_REPLY_SECONDS = 0.0002
-# gRPC's deadline and this clock may differ by so much.
+# How far gRPC's deadline and this clock may differ.
 _EARLY_SECONDS = 0.005
+
+T = TypeVar("T")
+_Result: TypeAlias = pb.ScoreResponse | Status
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
-    """Answers `Score`, `ScoreBatch` and `ListEvaluators`."""
+    """Answers `Score`, `ScoreBatch` and `ListEvaluators`.
+
+    Scores first, then explains those scores whose caller asks for it: in a batch, no score waits
+    for the explanation of another.
+    """
 
     def __init__(
-        self, scorer: Scorer, registry: Registry, metrics: Metrics, *, max_batch_items: int
+        self,
+        scorer: Scorer,
+        explainer: Explainer,
+        registry: Registry,
+        metrics: Metrics,
+        *,
+        max_batch_items: int,
     ) -> None:
         self._scorer = scorer
+        self._explainer = explainer
         self._registry = registry
         self._metrics = metrics
         self._max_batch_items = max_batch_items
@@ -43,9 +60,11 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, request: pb.ScoreRequest, context: grpc.aio.ServicerContext
     ) -> pb.ScoreResponse:
         """Scores one interaction."""
-        arrival = time.monotonic()
+        arrival, seconds = time.monotonic(), context.time_remaining()
         task = convert.to_task(request)
-        result = await self._result(task, arrival, context.time_remaining())
+        result = await self._score(task, arrival, seconds)
+        if isinstance(result, Unexplained):
+            result = await self._explain(result, seconds)
         if isinstance(result, Status):
             await _abort(context, result, task.request_id)
         return result
@@ -53,9 +72,8 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     async def ScoreBatch(  # noqa: N802
         self, request: pb.ScoreBatchRequest, context: grpc.aio.ServicerContext
     ) -> pb.ScoreBatchResponse:
-        """Scores many at the same time; they fail singly."""
-        arrival = time.monotonic()
-        seconds = context.time_remaining()
+        """Scores many interactions at the same time; each may fail by itself."""
+        arrival, seconds = time.monotonic(), context.time_remaining()
         if (count := len(request.requests)) > self._max_batch_items:
             refusal = status_of(
                 InvalidRequest(
@@ -66,59 +84,87 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             )
             self._metrics.refused(refusal.reason)
             await _abort(context, refusal)
-        # A reply that comes too late loses every item of it, also those that were scored in time.
+        # A reply that comes too late loses all of its items, even those scored in time.
         budget = seconds and seconds * (1 - _REPLY_SHARE) - count * _ITEM_REPLY_SECONDS
-        scores = Countdown(count)
-        calls = [
-            asyncio.create_task(self._result(convert.to_task(item), arrival, budget, scores))
-            for item in request.requests
-        ]
-        try:
-            if calls:
-                left = None if budget is None else max(0.0, budget - (time.monotonic() - arrival))
-                await asyncio.wait(calls, timeout=left)
-        finally:
-            for call in calls:
-                call.cancel()
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        return pb.ScoreBatchResponse(items=[_item(result) for result in results])
+        end = None if budget is None else arrival + budget
+        results: list[_Result | Unexplained | BaseException] = await _until(
+            end, [self._score(convert.to_task(item), arrival, budget) for item in request.requests]
+        )
+        unexplained = [result for result in results if isinstance(result, Unexplained)]
+        explained = iter(await _until(end, [self._explain(each, budget) for each in unexplained]))
+        return pb.ScoreBatchResponse(
+            items=[
+                _item(next(explained) if isinstance(result, Unexplained) else result)
+                for result in results
+            ]
+        )
 
     async def ListEvaluators(  # noqa: N802
         self, request: pb.ListEvaluatorsRequest, context: grpc.aio.ServicerContext
     ) -> pb.ListEvaluatorsResponse:
-        """Lists what is being served."""
+        """Lists the evaluators in service."""
         return pb.ListEvaluatorsResponse(
             evaluators=[convert.from_served(served) for served in self._registry.all()]
         )
 
-    async def _result(
-        self,
-        task: Task,
-        arrival: float,
-        seconds: float | None,
-        others: Countdown | None = None,
-    ) -> pb.ScoreResponse | Status:
-        """Scores one interaction, and counts and logs how it went."""
-        result: pb.ScoreResponse | Status
+    async def _score(
+        self, task: Task, arrival: float, seconds: float | None
+    ) -> _Result | Unexplained:
+        """Scores one interaction."""
         try:
-            result = convert.from_score(await self._scorer.score(task, arrival, seconds, others))
-        except RequestError as error:
-            result = status_of(error)
-        except asyncio.CancelledError:
-            # gRPC cancels for both; the clock tells a caller who left from a missed deadline.
-            if seconds is None or time.monotonic() - arrival < seconds - _EARLY_SECONDS:
-                self._note(task, arrival, grpc.StatusCode.CANCELLED)
+            score = await self._scorer.score(task, arrival, seconds)
+            if isinstance(score, Unexplained):
+                return score
+            return self._answered(score, task, arrival)
+        except BaseException as error:
+            status = self._refused(error, task, arrival, seconds)
+            if status is None:
                 raise
-            result = status_of(DeadlineExpired("the answer was not there by the deadline"))
-        except Exception:
-            log.exception("request %s failed", printable(task.request_id))
-            result = fault()
-        if isinstance(result, Status):
-            self._metrics.refused(result.reason)
-            self._note(task, arrival, result.code)
+            return status
+
+    async def _explain(self, unexplained: Unexplained, seconds: float | None) -> _Result:
+        """Explains one score; answers without an explanation where the deadline cuts it off."""
+        task, arrival = unexplained.task, unexplained.arrival
+        try:
+            try:
+                score = await self._explainer.explain(unexplained)
+            except asyncio.CancelledError:
+                if _has_left(arrival, seconds):
+                    raise
+                score = without_explanation(unexplained)
+            return self._answered(score, task, arrival)
+        except BaseException as error:
+            status = self._refused(error, task, arrival, seconds)
+            if status is None:
+                raise
+            return status
+
+    def _answered(self, score: Score, task: Task, arrival: float) -> pb.ScoreResponse:
+        """The reply for a score, which is counted and logged."""
+        response = convert.from_score(score)
+        self._metrics.scored(score)
+        self._note(task, arrival, grpc.StatusCode.OK)
+        return response
+
+    def _refused(
+        self, error: BaseException, task: Task, arrival: float, seconds: float | None
+    ) -> Status | None:
+        """The status for an error, which is counted and logged; None if it must be raised again."""
+        if isinstance(error, RequestError):
+            status = status_of(error)
+        elif isinstance(error, asyncio.CancelledError):
+            if _has_left(arrival, seconds):
+                self._note(task, arrival, grpc.StatusCode.CANCELLED)
+                return None
+            status = status_of(DeadlineExpired("the answer was not there by the deadline"))
+        elif isinstance(error, Exception):
+            log.error("request %s failed", printable(task.request_id), exc_info=error)
+            status = fault()
         else:
-            self._note(task, arrival, grpc.StatusCode.OK)
-        return result
+            return None
+        self._metrics.refused(status.reason)
+        self._note(task, arrival, status.code)
+        return status
 
     def _note(self, task: Task, arrival: float, code: grpc.StatusCode) -> None:
         seconds = time.monotonic() - arrival
@@ -129,6 +175,34 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             log.debug("%s %s %s %.1f ms", request_id, evaluator, code.name, seconds * 1000)
 
 
+def _has_left(arrival: float, seconds: float | None) -> bool:
+    """Whether a cancelled request's caller has left, rather than its deadline passed.
+
+    gRPC cancels in both cases: compare the clock to tell them apart.
+    """
+    return seconds is None or time.monotonic() - arrival < seconds - _EARLY_SECONDS
+
+
+async def _until(
+    end: float | None, coroutines: Sequence[Coroutine[Any, Any, T]]
+) -> list[T | BaseException]:
+    """Runs coroutines at the same time, and cancels what has not ended by a time.
+
+    Returns:
+        What each returned or raised, in order.
+    """
+    if not coroutines:
+        return []
+    calls = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        left = None if end is None else max(0.0, end - time.monotonic())
+        await asyncio.wait(calls, timeout=left)
+    finally:
+        for call in calls:
+            call.cancel()
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
 async def _abort(
     context: grpc.aio.ServicerContext, status: Status, request_id: str = ""
 ) -> NoReturn:
@@ -136,7 +210,7 @@ async def _abort(
     raise AssertionError("abort raises")
 
 
-def _item(result: pb.ScoreResponse | Status | BaseException) -> pb.ScoreBatchItem:
+def _item(result: _Result | BaseException) -> pb.ScoreBatchItem:
     if isinstance(result, asyncio.CancelledError):
         result = status_of(DeadlineExpired("the deadline left no time to start"))
     if isinstance(result, BaseException):

@@ -1,27 +1,27 @@
 """Which requests run together, when, and which are refused; knows neither grpc nor onnxruntime.
 
-The way of a request: `Dispatcher.submit` asks `admission` whether it would be answered in time and
-puts it into the `queue`; a free lane has the `scheduler` form the next batch, runs it and answers.
-`cost` predicts how long a run takes.
+A request's way: `Dispatcher.submit` asks `admission` whether it would be answered in time and puts
+its runs into the `queue`; a free worker takes the next batch from the `scheduler`, runs it, and
+resolves its futures with a `RunResult` each (`outcome`). `cost` predicts how long a run takes.
 """
 
-from tipstaff_server.scheduling.answer import Answer
 from tipstaff_server.scheduling.cost import Measurement, nearly_cheapest
 from tipstaff_server.scheduling.dispatcher import Dispatcher
-from tipstaff_server.scheduling.events import BatchRan, Event, LaneReplaced, RequestLeft
-from tipstaff_server.scheduling.model import Model, Outputs
+from tipstaff_server.scheduling.events import BatchRan, Event, RequestLeft, WorkerRestarted
+from tipstaff_server.scheduling.model import Model, ModelOutputs
+from tipstaff_server.scheduling.run_result import RunResult
 from tipstaff_server.scheduling.scheduler import BatchLimits
 
 __all__ = [
-    "Answer",
     "BatchLimits",
     "BatchRan",
     "Dispatcher",
     "Event",
-    "LaneReplaced",
     "Measurement",
     "Model",
-    "Outputs",
+    "ModelOutputs",
     "RequestLeft",
+    "RunResult",
+    "WorkerRestarted",
     "nearly_cheapest",
 ]

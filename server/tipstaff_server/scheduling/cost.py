@@ -1,4 +1,4 @@
-"""How long a run takes: measured at warm-up, interpolated, kept current by what is observed."""
+"""Predicts how long a run takes: measured at warm-up, interpolated, corrected by observed runs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from typing import Any, NamedTuple
 
 from tipstaff_server.scheduling.model import Item, Model
 
-# Of an observed run in the current estimate; about the last twenty runs count.
+# Weight of an observed run in the current estimate; about the last twenty runs count.
 _WEIGHT = 0.1
-# One run moves the estimate no more than a run this many times slower or faster would: a page
-# fault or a descheduled thread says little about the next run.
+# An observed run counts as at most this many times slower or faster than predicted: a page fault or
+# a descheduled thread says little about the next run.
 _OUTLIER = 2.0
-# Seconds for which a slow spell is remembered when nothing runs; each further one leaves a third.
-# Without this a server that refuses everything for being slow would never find out that it isn't.
+# Seconds without runs after which a slowdown starts to be forgotten; each further second leaves a
+# third of it. Otherwise a server that refuses everything because it was slow would never find out
+# that it no longer is.
 _MEMORY = 1.0
-# The smallest batch whose cost a request is within this factor of the best is the one to aim for:
-# larger ones make everybody wait longer for next to nothing.
+# The best batch is the smallest whose cost per request is within this factor of the least: larger
+# ones make all requests wait longer and save hardly anything.
 _NEARLY_BEST = 1.1
 
 
 class Measurement(NamedTuple):
-    """Seconds that a run takes.
+    """How long a run of one shape takes.
 
     Attributes:
-        batch: Requests in the run, at least 1.
-        length: Tokens of each, at least 1.
+        batch: Items in the run, at least 1.
+        length: Tokens of each item, at least 1.
         seconds: Wall time of the run.
     """
 
@@ -38,7 +39,7 @@ class Measurement(NamedTuple):
 
 
 class Profile:
-    """What one model's runs take; of runs of one request there is at least one measurement."""
+    """How long one model's runs take, from at least one measurement of a single item."""
 
     def __init__(self, measurements: Sequence[Measurement]) -> None:
         self.measurements = tuple(sorted(measurements))
@@ -61,14 +62,14 @@ class Profile:
         return self._best[lengths[min(bisect_left(lengths, length), len(lengths) - 1)]]
 
     def ratio(self, now: float) -> float:
-        """Seconds lately taken for each second measured at warm-up."""
+        """How many times slower runs have been lately than at warm-up."""
         if self._ratio <= 1.0:
             return self._ratio
         silence = max(0.0, now - self._observed_at - _MEMORY)
         return 1.0 + (self._ratio - 1.0) * math.exp(-silence / _MEMORY)
 
     def observe(self, batch: int, length: int, seconds: float, now: float) -> None:
-        """Takes note of a run that ended now."""
+        """Corrects the estimate by a run that ended now."""
         measured = self._measured(batch, length)
         if measured <= 0:
             return
@@ -90,12 +91,12 @@ class Profile:
         return low_seconds + (high_seconds - low_seconds) * (batch - low) / (high - low)
 
     def _find_best(self, length: int) -> int:
-        # Only what was measured at this length: the shapes left out are those no batch may have.
+        # Only batches measured at this length: the limits forbid all others.
         return nearly_cheapest([p for p in self.measurements if p.length == length]).batch
 
 
 def nearly_cheapest(runs: Sequence[Measurement]) -> Measurement:
-    """The smallest of some batches of one length that costs nearly the least a request."""
+    """Of some batches of one length, the smallest with nearly the least cost per request."""
     least = min(run.seconds / run.batch for run in runs)
     near = (run for run in runs if run.seconds / run.batch <= _NEARLY_BEST * least)
     return min(near, key=lambda run: run.batch)
@@ -123,17 +124,17 @@ class _Curve:
 
 
 class CostModel:
-    """The profiles of all models; of a model it doesn't know it predicts zero, which admits all.
+    """The profiles of all models. For an unknown model it predicts zero, which admits everything.
 
-    Only `learn` makes a profile, so that a run which ends after `forget` doesn't bring back a model
-    that was swapped out.
+    Only `learn` makes a profile: a run that ends after `forget` must not bring back a model that
+    was swapped out.
     """
 
     def __init__(self) -> None:
         self._profiles: dict[Model[Any], Profile] = {}
 
     def learn(self, model: Model[Any], measurements: Sequence[Measurement]) -> None:
-        """Starts a model's profile, anew if it had one."""
+        """Makes a model's profile, replacing the one it had."""
         self._profiles[model] = Profile(measurements)
 
     def forget(self, model: Model[Any]) -> None:
@@ -153,12 +154,12 @@ class CostModel:
     def observe(
         self, model: Model[Any], batch: int, length: int, seconds: float, now: float
     ) -> None:
-        """Takes note of a run that ended now."""
+        """Corrects the estimate by a run that ended now."""
         if profile := self._profiles.get(model):
             profile.observe(batch, length, seconds, now)
 
     def profile(self, model: Model[Any], now: float) -> tuple[Measurement, ...]:
-        """What runs of the measured shapes take now; empty for an unknown model."""
+        """How long runs of the measured shapes take now; empty for an unknown model."""
         profile = self._profiles.get(model)
         if profile is None:
             return ()
@@ -179,15 +180,16 @@ def measure(
 ) -> Iterator[Measurement]:
     """Times a model's runs, in this thread.
 
-    Each shape runs at least twice and, while it is quick, up to five times; its least time counts,
-    since whatever else the machine does can only add to it.
+    Each shape runs at least twice and, if it is quick, up to five times. The least time counts,
+    since other load on the machine can only add to it.
 
     Args:
-        model: What to run.
-        make: An item of about so many tokens; it may be shorter where the model takes no more.
-        lengths: Tokens to try.
-        max_size: The largest batch to try, in requests.
-        max_tokens: The largest batch to try, in tokens; single requests are tried at any length.
+        model: The model to run.
+        make: Makes an item of about the given number of tokens; the item may be shorter if the
+            model takes no more.
+        lengths: Numbers of tokens to try.
+        max_size: The largest batch to try, in items.
+        max_tokens: The largest batch to try, in tokens; single items are tried at any length.
         clock: Seconds.
 
     Raises:

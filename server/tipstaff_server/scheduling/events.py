@@ -1,6 +1,6 @@
-"""What the dispatcher tells its observer, one event at a time, from whichever thread it arose in.
+"""The dispatcher's events. It sends them one by one, from the thread in which each arose.
 
-A request that was admitted is in exactly one event: a `BatchRan` or a `RequestLeft`.
+Each admitted run is in exactly one event: a `BatchRan` or a `RequestLeft`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from tipstaff_server.scheduling.model import Model
 
 @dataclass(frozen=True, slots=True)
 class BatchRan:
-    """A run that answered its requests.
+    """A batch that ran and was answered.
 
     Attributes:
         model: The model that ran.
-        queue_seconds: One for each request: from submission to the start of the run.
-        inference_seconds: Of the run.
-        padding: Share of its tokens that were padding, in [0, 1).
+        queue_seconds: One for each entry: from submission to the start of the run.
+        inference_seconds: Duration of the run.
+        padding: Share of the run's tokens that were padding, in [0, 1).
     """
 
     model: Model[Any]
@@ -30,13 +30,13 @@ class BatchRan:
 
     @property
     def size(self) -> int:
-        """Requests in the run."""
+        """Entries in the batch."""
         return len(self.queue_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLeft:
-    """An admitted request that got no answer.
+    """An admitted run that got no result.
 
     Attributes:
         model: The model it was for.
@@ -49,11 +49,11 @@ class RequestLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneReplaced:
-    """Our own code raised in a lane, which begins anew, on its thread, with its requests."""
+class WorkerRestarted:
+    """A worker's own code raised; it starts again on its thread, with the same entries."""
 
     error: BaseException
 
 
-Event: TypeAlias = BatchRan | RequestLeft | LaneReplaced
+Event: TypeAlias = BatchRan | RequestLeft | WorkerRestarted
 Observe: TypeAlias = Callable[[Event], None]

@@ -1,4 +1,4 @@
-"""What can be batched: anything that runs a list of items at once."""
+"""The model's side of scheduling: anything that runs a list of items at once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Item = TypeVar("Item", bound=Sized)
 Item_contra = TypeVar("Item_contra", bound=Sized, contravariant=True)
 
 
-class Outputs(Protocol):
-    """What a model says of a batch, in its order."""
+class ModelOutputs(Protocol):
+    """A model's outputs for a batch, in its order."""
 
     @property
     def logits(self) -> npt.NDArray[np.float32]:
@@ -27,12 +27,12 @@ class Outputs(Protocol):
 class Model(Protocol[Item_contra]):
     """Runs batches of items, whose `len()` is their tokens.
 
-    Hashable, by identity; several threads may run it at once.
+    Hashable by identity. Several threads may run it at once.
     """
 
     @property
     def batchable(self) -> bool:
         """Whether items may share a run; if not, each runs alone."""
 
-    def run(self, batch: Sequence[Item_contra]) -> Outputs:
+    def run(self, batch: Sequence[Item_contra]) -> ModelOutputs:
         """Runs at least one item, padded to the longest."""

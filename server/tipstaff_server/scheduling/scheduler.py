@@ -2,13 +2,13 @@
 
 The policy, all of it:
 
-- The earliest deadline runs first, as soon as a lane asks; nobody waits for batch-mates to come.
-- A request joins that run when both are for one model that is batchable, the run stays within the
-  limits on size, tokens and padding, it saves a good part of what it would cost alone, and the
-  earliest deadline is still met. Every other member's is then met too, being later.
-- A request that would be late even if it ran at once is dropped, not run. So is one that has no
-  time left for the run that was reckoned with when it was admitted, while as many still wait: to
-  run it alone would make many of those late, each of which would then run alone and late too.
+- The earliest deadline runs first, as soon as a worker asks. No request waits for batch-mates.
+- Another request joins that run if both are for the same batchable model, the run stays within the
+  limits on size, tokens and padding, joining saves a good part of what it would cost alone, and the
+  earliest deadline is still met. The other deadlines are later, so they are met too.
+- A request that would be late even if it ran now is dropped without a run. So is one that has no
+  time left for the run that admission predicted for it, while as many requests still wait: running
+  it alone would make many of them late, and each of those would then run alone and late in turn.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tipstaff_server.scheduling.cost import CostModel
 from tipstaff_server.scheduling.model import Model
 from tipstaff_server.scheduling.queue import DeadlineQueue, Entry
 
-# Of what a request would cost alone, what it may cost in company. Joining for less than this
-# delays the others of the run for next to nothing, and would leave other lanes without work.
+# A request joins a run only if it adds at most this share of its solo cost. Smaller savings aren't
+# worth the delay for the run's other members, and would leave other workers idle.
 _WORTHWHILE = 0.9
-# How far beyond the largest batch to look for company, so that forming one takes bounded time.
+# How many times the largest batch to look through for members, so that forming one is bounded.
 _LOOKAHEAD = 4
 
 
@@ -50,9 +50,9 @@ class Batch:
     """Entries that run together.
 
     Attributes:
-        model: Of all of them.
+        model: The model of all entries.
         entries: By deadline, the earliest first.
-        seconds: Predicted for the run.
+        seconds: The predicted duration of the run.
     """
 
     model: Model[Any]
@@ -61,7 +61,7 @@ class Batch:
 
 
 class Scheduler:
-    """The queue, and the policy by which it becomes batches."""
+    """The queue, and the policy that forms batches from it."""
 
     def __init__(self, costs: CostModel, limits: BatchLimits) -> None:
         self.queue = DeadlineQueue()
@@ -72,59 +72,60 @@ class Scheduler:
         return len(self.queue)
 
     def estimate(self, entry: Entry, now: float) -> None:
-        """Notes on an entry what it will take, before it is admitted and pushed."""
+        """Fills in an entry's predicted times, before it is admitted and pushed."""
         costs, model, length = self._costs, entry.model, entry.length
-        entry.alone = entry.run = entry.work = costs.seconds(model, 1, length, now)
+        solo_seconds = costs.seconds(model, 1, length, now)
+        entry.solo_seconds = entry.run_seconds = entry.cost_seconds = solo_seconds
         best = costs.best_batch(model, length)
         if best > 1:
-            entry.run = self._in_company(entry, self.queue.waiting[model] + 1, now)
-            entry.work = costs.seconds(model, best, length, now) / best
+            entry.run_seconds = self._shared_run_seconds(entry, self.queue.waiting[model] + 1, now)
+            entry.cost_seconds = costs.seconds(model, best, length, now) / best
 
     def push(self, entry: Entry) -> None:
         """Queues an entry."""
         self.queue.insert(entry)
 
     def cancel(self, entry: Entry) -> bool:
-        """Takes an entry out unrun; False when it has left already."""
+        """Takes an entry out of the queue; False if it has already left."""
         return self.queue.remove(entry)
 
     def expire(self, now: float) -> list[Entry]:
-        """Takes out, unrun, the entries whose deadline has passed."""
+        """Takes out the entries whose deadline has passed."""
         expired = []
         while self.queue.earliest <= now:
             expired.append(self.queue.pop())
         return expired
 
     def clear(self) -> list[Entry]:
-        """Takes out all entries, unrun."""
+        """Takes out all entries."""
         return [self.queue.pop() for _ in range(len(self.queue))]
 
     def take(self, now: float) -> tuple[Batch | None, list[Entry]]:
-        """Takes out what is to run now.
+        """Takes out the next batch.
 
         Returns:
-            The batch, or None when nothing is left to run; and the entries that were dropped
-            because they would have been late.
+            The batch, or None if nothing is left to run; and the entries that were dropped because
+            they would have been late.
         """
         late: list[Entry] = []
         while self.queue:
             entry = self.queue[0]
-            alone = needed = self._costs.seconds(entry.model, 1, entry.length, now)
-            if entry.run > alone:
-                company = self._in_company(entry, self.queue.waiting[entry.model], now)
-                needed = max(alone, min(entry.run, company))
+            solo = needed = self._costs.seconds(entry.model, 1, entry.length, now)
+            if entry.run_seconds > solo:
+                shared = self._shared_run_seconds(entry, self.queue.waiting[entry.model], now)
+                needed = max(solo, min(entry.run_seconds, shared))
             if now < entry.deadline and now + needed <= entry.deadline:
-                return self._gather(now, alone), late
+                return self._form_batch(now, solo), late
             late.append(self.queue.pop())
         return None, late
 
-    def _in_company(self, entry: Entry, waiting: int, now: float) -> float:
-        """Seconds of the run an entry will be in when so many of its model wait, it included."""
+    def _shared_run_seconds(self, entry: Entry, waiting: int, now: float) -> float:
+        """Seconds of the run an entry will be in, if `waiting` entries of its model wait."""
         size = min(waiting, self._costs.best_batch(entry.model, entry.length))
         return self._costs.seconds(entry.model, size, entry.length, now)
 
-    def _gather(self, now: float, seconds: float) -> Batch:
-        """The earliest entry, which takes `seconds` alone, and those that join it."""
+    def _form_batch(self, now: float, seconds: float) -> Batch:
+        """The earliest entry, which takes `seconds` alone, with those that join it."""
         limits, first = self._limits, self.queue[0]
         if not first.model.batchable:
             return Batch(first.model, (self.queue.pop(),), seconds)
@@ -140,7 +141,8 @@ class Scheduler:
             if padded - tokens - entry.length > limits.padding * padded:
                 continue
             together = self._costs.seconds(first.model, size, max(longest, entry.length), now)
-            if now + together > first.deadline or together > seconds + _WORTHWHILE * entry.alone:
+            added_at_most = _WORTHWHILE * entry.solo_seconds
+            if now + together > first.deadline or together > seconds + added_at_most:
                 break
             members.append(index)
             longest, tokens = max(longest, entry.length), tokens + entry.length

@@ -16,24 +16,24 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tipstaff_server.scheduling.answer import Answer
 from tipstaff_server.scheduling.cost import CostModel
-from tipstaff_server.scheduling.events import BatchRan, LaneReplaced, Observe
-from tipstaff_server.scheduling.model import Outputs
-from tipstaff_server.scheduling.outcome import answer, claim, expire, fail, notify
+from tipstaff_server.scheduling.events import BatchRan, Observe, WorkerRestarted
+from tipstaff_server.scheduling.model import ModelOutputs
+from tipstaff_server.scheduling.outcome import claim, expire, fail, notify, resolve
 from tipstaff_server.scheduling.queue import Entry
+from tipstaff_server.scheduling.run_result import RunResult
 from tipstaff_server.scheduling.scheduler import Batch
 
 _log = logging.getLogger(__name__)
-# Seconds before a lane whose code raised goes on: a fault that repeats must not burn a core.
+# Seconds before a thread whose code raised starts again: a fault that repeats must not burn a core.
 _PAUSE = 0.05
-# How much nicer a lane is than the threads that take requests in and give answers out. More gains
-# these nothing, and costs the lanes their share where others use the machine.
+# How much nicer a worker is than the threads that read requests and write replies. A higher value
+# gains those nothing, and costs the workers their share where other processes use the machine.
 _NICER = 2
 
 
-class Worker(threading.Thread):
-    """A thread that outlives whatever is raised in it: `body` is called anew until it returns."""
+class RestartingThread(threading.Thread):
+    """A thread that calls `body` until it returns, again after whatever it raises."""
 
     def __init__(
         self, name: str, body: Callable[[], None], on_fault: Callable[[BaseException], None]
@@ -54,17 +54,17 @@ class Worker(threading.Thread):
                 time.sleep(_PAUSE)
 
 
-_Outputs: TypeAlias = Sequence[tuple[float, npt.NDArray[np.float32]]]
+_LogitsAndEmbeddings: TypeAlias = Sequence[tuple[float, npt.NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of a model: what went in, and what came out or was raised."""
+    """One run of a model: its entries, and their outputs or what the model raised."""
 
     entries: Sequence[Entry]
     started: float
     seconds: float
-    outputs: _Outputs | BaseException
+    outputs: _LogitsAndEmbeddings | BaseException
 
     @property
     def longest(self) -> int:
@@ -77,17 +77,17 @@ class _Run:
         return 1.0 - tokens / padded if padded else 0.0
 
 
-class Lane:
-    """Runs one batch at a time.
+class Worker:
+    """Takes batches, runs them, and resolves their futures; one batch at a time.
 
     Args:
-        take: Waits for the next batch; None when there will be no more.
-        costs: Is told how long runs took.
-        observe: Is told what happened.
+        take: Waits for the next batch; returns None when there will be no more.
+        costs: Learns how long runs took.
+        observe: Receives events.
         clock: Seconds.
 
     Attributes:
-        entries: What the lane is at; empty while it waits.
+        entries: The batch under way; empty while the worker waits.
     """
 
     def __init__(
@@ -105,33 +105,34 @@ class Lane:
         self._retries = False
 
     def serve(self) -> None:
-        """Serves batches until there are no more; first what a fault left unanswered, if any."""
-        _give_way()
+        """Serves batches until there are no more, beginning with entries that a fault left over."""
+        _lower_priority()
         self._retries = True
         while self.entries:
             self._retry(self.entries[0])
             self.entries = self.entries[1:]
         self._retries = False
-        # A call for each, so that an idle lane keeps no reference to the model it ran last.
+        # One call for each batch, so that an idle worker keeps no reference to the model of the
+        # last one.
         while self._step():
             pass
 
     def fail(self, error: BaseException) -> None:
-        """Takes note that our own code raised in the lane, which is to serve again.
+        """Handles an error of the worker's own code; `serve` is called again afterwards.
 
-        What it was at is run once more; a request in whose second run that happens is failed.
+        The entries under way run once more. One whose second run ends like this is failed.
         """
-        notify(self._observe, LaneReplaced(error))
+        notify(self._observe, WorkerRestarted(error))
         if self._retries and self.entries:
             fail(self.entries[0], error, self._observe)
             self.entries = self.entries[1:]
 
     def _retry(self, entry: Entry) -> None:
-        """Runs a request alone, unless it has ended."""
+        """Runs an entry alone, unless its future is done."""
         if entry.future.done() or not (entry.future.running() or claim(entry, self._observe)):
             return
-        for run in self._alone(entry):
-            self._answer(run)
+        for run in self._run_alone(entry):
+            self._resolve(run)
 
     def _step(self) -> bool:
         batch = self._take()
@@ -139,12 +140,12 @@ class Lane:
             return False
         self.entries = batch.entries
         for run in self._run(batch):
-            self._answer(run)
+            self._resolve(run)
         self.entries = ()
         return True
 
     def _run(self, batch: Batch) -> Iterator[_Run]:
-        """Runs the batch; should that raise, its members alone, so that only the culprit fails."""
+        """Runs the batch. If that raises, each entry runs alone, so that only the culprit fails."""
         entries = [entry for entry in batch.entries if claim(entry, self._observe)]
         if not entries:
             return
@@ -154,10 +155,10 @@ class Lane:
             return
         _log.warning("a batch of %d failed; its members run alone", len(entries))
         for entry in entries:
-            yield from self._alone(entry)
+            yield from self._run_alone(entry)
 
-    def _alone(self, entry: Entry) -> Iterator[_Run]:
-        """Runs one request by itself, or expires it where its time has run out."""
+    def _run_alone(self, entry: Entry) -> Iterator[_Run]:
+        """Runs one entry by itself, or expires it if its deadline has passed."""
         if self._clock() < entry.deadline:
             yield self._attempt([entry])
         else:
@@ -165,14 +166,14 @@ class Lane:
 
     def _attempt(self, entries: Sequence[Entry]) -> _Run:
         started = self._clock()
-        outputs: _Outputs | BaseException
+        outputs: _LogitsAndEmbeddings | BaseException
         try:
-            outputs = _rows(entries[0].model.run([entry.item for entry in entries]), len(entries))
+            outputs = _split(entries[0].model.run([entry.item for entry in entries]), len(entries))
         except BaseException as error:  # A panic in a Rust extension isn't an Exception.
             outputs = error
         return _Run(entries, started, self._clock() - started, outputs)
 
-    def _answer(self, run: _Run) -> None:
+    def _resolve(self, run: _Run) -> None:
         if isinstance(run.outputs, BaseException):
             _log.error("a request failed", exc_info=run.outputs)
             for entry in run.entries:
@@ -183,16 +184,16 @@ class Lane:
         queued = tuple(run.started - entry.submitted for entry in run.entries)
         notify(self._observe, BatchRan(model, queued, run.seconds, padding))
         rows = zip(run.entries, queued, run.outputs, strict=True)
-        for entry, waited, (logit, embedding) in rows:
-            answer(entry, Answer(logit, embedding, waited, run.seconds, size, padding))
+        for entry, queue_seconds, (logit, embedding) in rows:
+            resolve(entry, RunResult(logit, embedding, queue_seconds, run.seconds, size, padding))
 
 
-def _give_way() -> None:
-    """Makes the calling thread nicer than those of its process that only need a moment.
+def _lower_priority() -> None:
+    """Makes the calling thread nicer than the process's threads that only need a moment.
 
-    A run holds its core for milliseconds. Whoever reads requests and refuses or answers them would
-    wait for the scheduler's next tick. On Linux niceness is each thread's own (sched(7)); elsewhere
-    it would be the whole process's.
+    A run holds its core for milliseconds. Without this, the threads that read, refuse and answer
+    requests would wait for the kernel scheduler's next tick. Linux keeps a niceness for each thread
+    (sched(7)); elsewhere it would apply to the whole process.
     """
     if sys.platform != "linux":
         return
@@ -201,8 +202,8 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual + _NICER)
 
 
-def _rows(outputs: Outputs, size: int) -> _Outputs:
-    """Logit and embedding of each request.
+def _split(outputs: ModelOutputs, size: int) -> _LogitsAndEmbeddings:
+    """The logit and embedding of each entry.
 
     Raises:
         ValueError: Some are missing, or a logit is not finite.

@@ -1,76 +1,85 @@
-"""The way from text to the graph's outputs, across the threads that do it."""
+"""A request under way: its text is encoded, and its runs are queued, off the event loop."""
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from tipstaff_server.errors import DeadlineExpired, InferenceFailed, RequestError
+from tipstaff_server.errors import DeadlineExpired, InferenceFailed, Overloaded, RequestError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Tokens
-from tipstaff_server.scheduling import Answer, Dispatcher
+from tipstaff_server.scheduling import Dispatcher, RunResult
+
+# Shorter texts don't tell the encoding speed: their fixed costs outweigh the text's.
+_SPEED_BYTES = 8192
 
 
-class Encoded(Protocol):
-    """What takes some runs, at least one."""
+class HasRuns(Protocol):
+    """Something encoded that takes at least one run."""
 
     @property
     def runs(self) -> Sequence[Tokens]:
-        """The runs."""
+        """The runs' inputs."""
 
 
-Work = TypeVar("Work", bound=Encoded)
+EncodedT = TypeVar("EncodedT", bound=HasRuns)
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Generic[Work]):
-    """What a job comes to.
+class CompletedRequest(Generic[EncodedT]):
+    """A request whose runs have all ended.
 
     Attributes:
-        encoded: What was run.
+        encoded: The runs' inputs.
         encode_seconds: From the request's arrival until its text was encoded.
-        answers: What its runs said, in their order.
+        results: One for each run, in order.
     """
 
-    encoded: Work
+    encoded: EncodedT
     encode_seconds: float
-    answers: tuple[Answer, ...]
+    results: tuple[RunResult, ...]
+
+    @property
+    def logits(self) -> list[float]:
+        """The runs' logits, shape (runs,)."""
+        return [result.logit for result in self.results]
 
     @property
     def queue_seconds(self) -> float:
-        """From its submission to the start of its first run."""
-        return min(answer.queue_seconds for answer in self.answers)
+        """From the request's submission to the start of its first run."""
+        return min(result.queue_seconds for result in self.results)
 
     @property
     def inference_seconds(self) -> float:
-        """From the start of its first run to the end of its last."""
-        ends = (answer.queue_seconds + answer.inference_seconds for answer in self.answers)
+        """From the start of the first run to the end of the last."""
+        ends = (result.queue_seconds + result.inference_seconds for result in self.results)
         return max(ends) - self.queue_seconds
 
 
-class Job(Future[Answered[Work]]):
-    """A way from text to the graph's outputs, without a stop in the event loop.
+class PendingRequest(Future[CompletedRequest[EncodedT]]):
+    """A request from its arrival to the results of its runs, without a stop in the event loop.
 
-    Cancelling it leaves the text unencoded, or takes its runs out of the queue; so does the failure
-    of one of them.
+    If it is cancelled, its text is not encoded, or its runs leave the queue; the latter also
+    happens to the other runs when one fails.
 
     Args:
-        evaluator: What is to run.
-        encode: Gives what it is to run, and the seconds of a processor that encoding it took.
+        evaluator: The evaluator to run.
+        encode: Encodes the request's text.
         arrival: When the request came in, by `time.monotonic`.
-        deadline: When its answer must be there.
+        deadline: When its results must be there.
     """
 
     def __init__(
         self,
         evaluator: Evaluator,
-        encode: Callable[[], tuple[Work, float]],
+        encode: Callable[[], EncodedT],
         arrival: float,
         deadline: float,
     ) -> None:
@@ -79,20 +88,28 @@ class Job(Future[Answered[Work]]):
         self._encode = encode
         self._arrival = arrival
         self._deadline = deadline
-        self._answers: list[Answer | None] = []
+        self._results: list[RunResult | None] = []
 
-    def encode(self, dispatcher: Dispatcher) -> None:
-        """Encodes and queues, on an encoder's thread."""
+    def encode_and_queue(self, dispatcher: Dispatcher, on_encoded: Callable[[float], None]) -> None:
+        """Encodes the text and queues its runs; blocks, so it belongs on an encoder's thread.
+
+        Args:
+            dispatcher: Runs what was encoded.
+            on_encoded: Called with the processor seconds that encoding took.
+        """
         if self.cancelled():
             return
         try:
             if time.monotonic() >= self._deadline:
                 raise DeadlineExpired("the deadline passed before the text was encoded")
-            encoded, spent = self._encode()
-            seconds = time.monotonic() - self._arrival
+            started = time.thread_time()
+            encoded = self._encode()
+            processor_seconds = time.thread_time() - started
+            on_encoded(processor_seconds)
+            encode_seconds = time.monotonic() - self._arrival
             # Without the wait for a thread, which an idle server would have spared it.
-            arrived = self._arrival + spent
-            queued = dispatcher.submit_all(
+            arrived = self._arrival + processor_seconds
+            futures = dispatcher.submit(
                 self._evaluator, encoded.runs, self._deadline, arrived=arrived
             )
         except Exception as error:
@@ -100,36 +117,99 @@ class Job(Future[Answered[Work]]):
         except BaseException as error:  # a panic in a Rust extension isn't an Exception
             self._fail(InferenceFailed(f"the text can't be encoded: {error}"))
         else:
-            self._answers = [None] * len(queued)
-            # Weakly, since they lead back here: see `Dispatcher.submit_all`.
-            waiting = [weakref.ref(run) for run in queued]
-            for place, run in enumerate(queued):
-                run.add_done_callback(partial(self._note, encoded, seconds, place))
-            self.add_done_callback(lambda _: _cancel(waiting))
+            self._results = [None] * len(futures)
+            # Weakly, since their callbacks lead back here: see `Dispatcher.submit`.
+            references = [weakref.ref(future) for future in futures]
+            for index, future in enumerate(futures):
+                future.add_done_callback(partial(self._on_run, encoded, encode_seconds, index))
+            self.add_done_callback(lambda _: _cancel(references))
 
-    def _note(self, encoded: Work, seconds: float, place: int, run: Future[Answer]) -> None:
-        """Takes the end of one run; with the last, the job ends."""
+    def _on_run(
+        self, encoded: EncodedT, encode_seconds: float, index: int, run: Future[RunResult]
+    ) -> None:
+        """Takes the result of one run; the last one completes the request."""
         if run.cancelled():
             return
         if (error := run.exception()) is not None:
             self._fail(error)
             return
-        self._answers[place] = run.result()
-        answers = tuple(answer for answer in self._answers if answer is not None)
-        if len(answers) == len(self._answers):
-            with suppress(InvalidStateError):  # cancelled meanwhile, or two lanes came in at once
-                self.set_result(Answered(encoded, seconds, answers))
+        self._results[index] = run.result()
+        results = tuple(result for result in self._results if result is not None)
+        if len(results) == len(self._results):
+            # Cancelled meanwhile, or two workers came in at once.
+            with suppress(InvalidStateError):
+                self.set_result(CompletedRequest(encoded, encode_seconds, results))
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, RequestError):
-            # Its message says all; its frames lead back here.
+            # Its message says it all, and its frames hold a reference to this future.
             error = error.with_traceback(None)
         with suppress(InvalidStateError):
             self.set_exception(error)
 
 
-def _cancel(waiting: Sequence[weakref.ref[Future[Answer]]]) -> None:
-    """Takes what hasn't run yet out of the queue."""
-    for reference in waiting:
-        if (run := reference()) is not None:
-            run.cancel()
+class EncoderPool:
+    """Starts requests on the threads that encode them. Belongs to one event loop.
+
+    Args:
+        threads: The threads.
+        dispatcher: Runs what they encode.
+        max_waiting: Most requests that may wait to be encoded.
+    """
+
+    def __init__(self, threads: Executor, dispatcher: Dispatcher, *, max_waiting: int) -> None:
+        self._threads = threads
+        self._dispatcher = dispatcher
+        self._room = threading.Semaphore(max_waiting)
+        self._seconds_per_byte = 0.0  # 0 until a text was long enough to tell
+
+    def start(
+        self,
+        evaluator: Evaluator,
+        encode: Callable[[], EncodedT],
+        arrival: float,
+        deadline: float,
+        *,
+        text_bytes: int = 0,
+    ) -> PendingRequest[EncodedT]:
+        """Has a request encoded and run; the arguments are `PendingRequest`'s.
+
+        Args:
+            evaluator: The evaluator to run.
+            encode: Encodes the request's text.
+            arrival: When the request came in, by `time.monotonic`.
+            deadline: When its results must be there.
+            text_bytes: Size of the text, from which the pool learns the speed of encoding.
+
+        Raises:
+            Overloaded: Too many requests wait to be encoded.
+        """
+        if not self._room.acquire(blocking=False):
+            raise Overloaded(
+                "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
+            )
+        request = PendingRequest(evaluator, encode, arrival, deadline)
+
+        def begin() -> None:
+            self._room.release()
+            request.encode_and_queue(self._dispatcher, partial(self._learn, text_bytes))
+
+        self._threads.submit(begin)
+        return request
+
+    def least_seconds(self, text_bytes: int) -> float:
+        """The least time that encoding a text has to take; 0 while the speed is unknown."""
+        return text_bytes * self._seconds_per_byte
+
+    def _learn(self, text_bytes: int, seconds: float) -> None:
+        if text_bytes >= _SPEED_BYTES:
+            # The fastest so far, so that only requests that certainly can't be met are refused.
+            speed = seconds / text_bytes
+            self._seconds_per_byte = min(speed, self._seconds_per_byte or speed)
+
+
+def _cancel(references: Sequence[weakref.ref[Future[RunResult]]]) -> None:
+    """Takes the runs that have not started out of the queue."""
+    for reference in references:
+        if (future := reference()) is not None:
+            future.cancel()

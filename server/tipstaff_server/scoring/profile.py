@@ -15,7 +15,7 @@ def describe(
     served: Sequence[Served],
     profile: Callable[[Evaluator], Sequence[Measurement]],
     *,
-    lanes: int,
+    workers: int,
     threads: int,
 ) -> str:
     """A table for each evaluator.
@@ -23,17 +23,17 @@ def describe(
     Args:
         served: What is in service.
         profile: What an evaluator's runs take.
-        lanes: Runs at the same time; answers a second are those of all lanes, if these don't slow
-            each other.
+        workers: Runs at the same time, for the answers a second of all workers together, if
+            they don't slow each other.
         threads: Of one run.
     """
-    return "\n".join(line for each in served for line in _table(each, profile, lanes, threads))
+    return "\n".join(line for each in served for line in _table(each, profile, workers, threads))
 
 
 def _table(
     served: Served,
     profile: Callable[[Evaluator], Sequence[Measurement]],
-    lanes: int,
+    workers: int,
     threads: int,
 ) -> Iterator[str]:
     evaluator = served.evaluator
@@ -43,7 +43,7 @@ def _table(
         else "one request a run, since batch-mates would change its score here"
     )
     yield (
-        f"{served.name} version {served.version}, {evaluator.engine}, {lanes} x {threads} "
+        f"{served.name} version {served.version}, {evaluator.engine}, {workers} x {threads} "
         f"threads: {runs}"
     )
     if evaluator.degraded:
@@ -54,7 +54,7 @@ def _table(
         runs_of_it = [point for point in points if point.length == length]
         alone = next(point for point in runs_of_it if point.batch == 1)
         best = nearly_cheapest(runs_of_it)
-        rate = lanes * best.batch / best.seconds
+        rate = workers * best.batch / best.seconds
         yield (
             f"{length:8d} {alone.seconds * 1e3:10.2f} {best.batch:11d} "
             f"{best.seconds * 1e3:12.2f} {rate:17.0f}"

@@ -1,47 +1,45 @@
-"""The way of one interaction through the server: find, encode, queue, run, predict; explain.
+"""Scores one interaction: find the evaluator, run it, predict.
 
-Knows neither protobuf nor grpc, so `rpc/` only converts.
+Knows neither protobuf nor grpc, so that `rpc/` only converts:
+
+    ScoreRequest → Task(Interaction) → PendingRequest → Encoded(Tokens) → RunResult → Prediction →
+    Score → ScoreResponse
+
+A score that is to be explained goes on to `explain`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, cast
+from typing import cast
 
-from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Reason, Score, Timing
-from tipstaff_server.errors import DeadlineUnreachable, InvalidRequest, Overloaded, ShuttingDown
-from tipstaff_server.evaluator import Evaluator
+from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Score, Timing
+from tipstaff_server.errors import DeadlineUnreachable, InvalidRequest, ShuttingDown
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry, Served
 from tipstaff_server.scheduling import Dispatcher
 from tipstaff_server.scoring.cache import ScoreCache
-from tipstaff_server.scoring.explain import Countdown, explain
-from tipstaff_server.scoring.pending import Answered, Job, Work
+from tipstaff_server.scoring.pending import CompletedRequest, EncoderPool
 
-# What a reply needs from the server's memory to the client's: an answer that is ready only at the
+# Time for the reply from the server's memory to the client's: a score that is ready only at the
 # deadline comes too late.
 _REPLY_SECONDS = 0.001
-# From here on the time that encoding takes grows with the text.
-_TELLING_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One interaction and what is asked about it.
+    """One interaction to score.
 
     Attributes:
         interaction: The texts.
-        evaluator: A name, or empty for the only one.
-        version: 0 for the one that serves.
-        request_id: The caller's, or the server's.
-        explain: Ask which words lowered the score.
+        evaluator: A name; empty for the only one in service.
+        version: 0 for the version in service.
+        request_id: The caller's, or one made by the server.
+        explain: Whether the caller asks which words lowered the score.
     """
 
     interaction: Interaction
@@ -51,18 +49,25 @@ class Task:
     explain: bool = False
 
 
-class _Unexplained(NamedTuple):
-    """What it takes to explain a score.
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """A score that its caller wants explained, with what explaining it takes.
 
     Attributes:
-        served: What gave it.
-        answered: What its runs said.
-        deadline: When it must be there.
+        score: The score.
+        task: The request.
+        arrival: When the request came in, by `time.monotonic`.
+        deadline: When the explained score must be there.
+        served: The evaluator that gave the score.
+        completed: The runs that the score rests on.
     """
 
-    served: Served
-    answered: Answered[Encoded]
+    score: Score
+    task: Task
+    arrival: float
     deadline: float
+    served: Served
+    completed: CompletedRequest[Encoded]
 
 
 class Scorer:
@@ -72,194 +77,80 @@ class Scorer:
         self,
         registry: Registry,
         dispatcher: Dispatcher,
-        metrics: Metrics,
-        encoders: Executor,
+        encoders: EncoderPool,
+        cache: ScoreCache,
         *,
         default_deadline_seconds: float,
         max_request_bytes: int,
-        max_queue: int,
-        cache: ScoreCache,
     ) -> None:
-        """Takes the parts it connects.
+        """Connects its parts.
 
         Args:
-            registry: What is being served.
+            registry: The evaluators in service.
             dispatcher: Runs what is encoded.
-            metrics: Told of every score.
-            encoders: Threads that turn text into token ids.
-            default_deadline_seconds: For callers that name none.
-            max_request_bytes: Of text in one interaction, as UTF-8.
-            max_queue: Requests that may wait to be encoded.
-            cache: Of the scores given; it belongs to this scorer from now on.
+            encoders: Encodes text and queues the runs.
+            cache: The scores given before.
+            default_deadline_seconds: Time for requests without a deadline.
+            max_request_bytes: Most bytes of text in one interaction, as UTF-8.
         """
         self._registry = registry
         self._dispatcher = dispatcher
-        self._metrics = metrics
         self._encoders = encoders
+        self._cache = cache
         self._default_deadline_seconds = default_deadline_seconds
         self._max_request_bytes = max_request_bytes
-        self._cache = cache
-        self._max_queue = max_queue
-        self._room = threading.Semaphore(max_queue)  # for those that wait to be encoded
         self._closed = False
-        self._seconds_per_byte = 0.0  # of encoding; 0 until a text was long enough to tell
 
     def close(self) -> None:
-        """Refuses everything from now on; what was accepted is still answered."""
+        """Refuses everything from now on; accepted requests are still answered."""
         self._closed = True
 
-    async def score(
-        self,
-        task: Task,
-        arrival: float,
-        seconds: float | None,
-        others: Countdown | None = None,
-    ) -> Score:
-        """Scores one interaction, and explains the score if that is asked for and there is time.
+    async def score(self, task: Task, arrival: float, seconds: float | None) -> Score | Unexplained:
+        """Scores one interaction.
 
         Args:
-            task: What to score.
+            task: The request.
             arrival: When it came in, by `time.monotonic`.
-            seconds: Until its deadline, counted from the arrival; None when it named none.
-            others: Counts the scores of the batch it came in, this one among them.
+            seconds: From the arrival to its deadline; None if the caller set none.
+
+        Returns:
+            The score; or, if the caller wants it explained and it isn't yet, what that takes.
 
         Raises:
-            RequestError: It can't be answered; its subclass says why.
+            RequestError: The request can't be answered; the subclass says why.
         """
-        others = others or Countdown(1)
-        try:
-            score, unexplained = await self._answer(task, arrival, seconds)
-        finally:
-            others.one()
-        if unexplained is not None:
-            score = await self._explained(score, task.interaction, unexplained, others)
-            timing = cast(Timing, score.timing)
-            score = replace(score, timing=replace(timing, total=time.monotonic() - arrival))
-        self._metrics.scored(score)
-        return score
-
-    async def _answer(
-        self, task: Task, arrival: float, seconds: float | None
-    ) -> tuple[Score, _Unexplained | None]:
-        """Scores, and says what is needed to explain the score where that is yet to be done."""
         if self._closed:
             raise ShuttingDown("the server is shutting down: ask another")
         served = self._registry.find(task.evaluator, task.version)
-        size = self._check_size(task.interaction)
         budget = self._default_deadline_seconds if seconds is None else seconds - _REPLY_SECONDS
-        needed = size * self._seconds_per_byte
-        if 0 < budget < needed:
-            raise DeadlineUnreachable(
-                f"reading {size} bytes of text takes about {needed * 1e3:.0f} ms, and the deadline "
-                f"left {budget * 1e3:.1f} ms: allow more time"
-            )
-        score = self._cache.get(self._cache.key(served, task.interaction, task.explain))
-        if score is not None:
+        text_bytes = self._check_text(task.interaction, budget)
+        cached = self._cache.get(self._cache.key(served, task.interaction, task.explain))
+        if cached is not None:
             timing = Timing(0.0, 0.0, 0.0, time.monotonic() - arrival)
-            return replace(score, request_id=task.request_id, timing=timing), None
-        evaluator = served.evaluator
+            return replace(cached, request_id=task.request_id, timing=timing)
+        evaluator, deadline = served.evaluator, arrival + budget
         if self._dispatcher.depth:
-            # Whoever must be refused is refused before it costs anybody anything.
-            least = evaluator.least_length(task.interaction)
-            self._dispatcher.check(evaluator, least, arrival + budget, arrived=arrival)
-        encoding = partial(self._encode, evaluator, task.interaction, size)
-        # Without a name for the job: an error's frames would lead back to it, and it to them.
-        answered = await asyncio.wrap_future(self._start(evaluator, encoding, arrival, budget))
-        score = self._scored(served, answered, task.request_id, arrival)
+            # Refuse before encoding what would be refused after it.
+            least_length = evaluator.least_length(task.interaction)
+            self._dispatcher.check(evaluator, least_length, deadline, arrived=arrival)
+        encode = partial(evaluator.encode, task.interaction)
+        # The pending request gets no name: an error's frames would refer to it, and it to them.
+        completed = await asyncio.wrap_future(
+            self._encoders.start(evaluator, encode, arrival, deadline, text_bytes=text_bytes)
+        )
+        score = _predicted_score(served, completed, task.request_id, arrival)
         self._cache.put(self._cache.key(served, task.interaction), score)
-        unexplained = _Unexplained(served, answered, arrival + budget)
-        return score, unexplained if task.explain else None
-
-    async def _explained(
-        self, score: Score, interaction: Interaction, unexplained: _Unexplained, others: Countdown
-    ) -> Score:
-        """A score with what lowered it, or with a note that it can't be told."""
-        served, answered = unexplained.served, unexplained.answered
-        evaluator = served.evaluator
-        highlights = None
-        # An explanation takes many places in the queue: half of it is for scores alone.
-        crowded = self._dispatcher.depth > self._max_queue // 2
-        if evaluator.reads(interaction, "output") and not crowded:
-            highlights = await explain(
-                evaluator,
-                evaluator.search(
-                    interaction, answered.encoded, [answer.logit for answer in answered.answers]
-                ),
-                self._start,
-                unexplained.deadline,
-                others=others,
-                ran=partial(self._metrics.explained, served.name),
-            )
-        if highlights is None:
-            return replace(score, reasons=(*score.reasons, Reason.NOT_EXPLAINED))
-        score = replace(score, highlights=highlights)
-        self._cache.put(self._cache.key(served, interaction, explained=True), score)
+        if task.explain:
+            return Unexplained(score, task, arrival, deadline, served, completed)
         return score
 
-    def _scored(
-        self, served: Served, answered: Answered[Encoded], request_id: str, arrival: float
-    ) -> Score:
-        evaluator = served.evaluator
-        encoded, answers = answered.encoded, answered.answers
-        prediction = evaluator.predict(
-            encoded, [answer.logit for answer in answers], [answer.embedding for answer in answers]
-        )
-        policy = evaluator.graph.policy
-        return Score(
-            verdict=prediction.verdict,
-            score=prediction.score,
-            request_id=request_id,
-            evaluator=served.name,
-            version=served.version,
-            engine=evaluator.engine,
-            pass_at=policy.pass_at,
-            block_below=policy.block_below,
-            certificate=certificate_of(served),
-            reasons=prediction.reasons,
-            ood_score=prediction.ood_score,
-            coverage=cast(Mapping[str, Coverage], encoded.coverage),
-            timing=Timing(
-                encode=answered.encode_seconds,
-                queue=answered.queue_seconds,
-                inference=answered.inference_seconds,
-                total=time.monotonic() - arrival,
-            ),
-        )
+    def _check_text(self, interaction: Interaction, budget: float) -> int:
+        """The bytes of an interaction's texts.
 
-    def _start(
-        self,
-        evaluator: Evaluator,
-        encode: Callable[[], tuple[Work, float]],
-        arrival: float,
-        budget: float,
-    ) -> Job[Work]:
-        if not self._room.acquire(blocking=False):
-            raise Overloaded(
-                "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
-            )
-        job = Job(evaluator, encode, arrival, arrival + budget)
-
-        def begin() -> None:
-            self._room.release()
-            job.encode(self._dispatcher)
-
-        self._encoders.submit(begin)
-        return job
-
-    def _encode(
-        self, evaluator: Evaluator, interaction: Interaction, size: int
-    ) -> tuple[Encoded, float]:
-        """Encodes; the seconds are a processor's, without the waiting for one."""
-        started = time.thread_time()
-        encoded = evaluator.encode(interaction)
-        spent = time.thread_time() - started
-        if size >= _TELLING_BYTES:
-            # The fastest yet, so that only what certainly can't be done is refused.
-            found = spent / size
-            self._seconds_per_byte = min(found, self._seconds_per_byte or found)
-        return encoded, spent
-
-    def _check_size(self, interaction: Interaction) -> int:
+        Raises:
+            InvalidRequest: There are more than the server takes.
+            DeadlineUnreachable: Encoding them takes longer than the time that is left.
+        """
         sizes = {name: len((interaction.get(name) or "").encode()) for name in FIELDS}
         if (total := sum(sizes.values())) > self._max_request_bytes:
             raise InvalidRequest(
@@ -267,19 +158,55 @@ class Scorer:
                 f"too long: the interaction has {total} bytes of text and this server takes "
                 f"{self._max_request_bytes} (its setting max_request_bytes)",
             )
+        needed = self._encoders.least_seconds(total)
+        if 0 < budget < needed:
+            raise DeadlineUnreachable(
+                f"reading {total} bytes of text takes about {needed * 1e3:.0f} ms, and the "
+                f"deadline left {budget * 1e3:.1f} ms: allow more time"
+            )
         return total
 
 
 def certificate_of(served: Served) -> Certificate | None:
-    """The guarantee on an evaluator's cuts, which holds only where it runs as it was measured."""
+    """The guarantee on an evaluator's thresholds; None where it doesn't run as it was measured."""
     policy = served.evaluator.graph.policy
     if policy.certificate is None or served.evaluator.degraded:
         return None
-    found = policy.certificate
+    certificate = policy.certificate
     return Certificate(
-        max_false_pass=found.max_false_pass,
-        max_false_block=found.max_false_block,
-        confidence=found.confidence,
-        n=found.n,
-        date=found.date,
+        max_false_pass=certificate.max_false_pass,
+        max_false_block=certificate.max_false_block,
+        confidence=certificate.confidence,
+        n=certificate.n,
+        date=certificate.date,
+    )
+
+
+def _predicted_score(
+    served: Served, completed: CompletedRequest[Encoded], request_id: str, arrival: float
+) -> Score:
+    evaluator, encoded = served.evaluator, completed.encoded
+    prediction = evaluator.predict(
+        encoded, completed.logits, [result.embedding for result in completed.results]
+    )
+    policy = evaluator.graph.policy
+    return Score(
+        verdict=prediction.verdict,
+        score=prediction.score,
+        request_id=request_id,
+        evaluator=served.name,
+        version=served.version,
+        engine=evaluator.engine,
+        pass_at=policy.pass_at,
+        block_below=policy.block_below,
+        certificate=certificate_of(served),
+        reasons=prediction.reasons,
+        ood_score=prediction.ood_score,
+        coverage=cast(Mapping[str, Coverage], encoded.coverage),
+        timing=Timing(
+            encode=completed.encode_seconds,
+            queue=completed.queue_seconds,
+            inference=completed.inference_seconds,
+            total=time.monotonic() - arrival,
+        ),
     )

@@ -57,8 +57,8 @@ def test_mistakes_are_one_line(words, error, tmp_path, monkeypatch, capsys):
 
 
 def test_a_setting_that_is_off_exits_with_2(bundle, capsys):
-    assert main(["serve", str(bundle), "--lanes", "none"]) == 2
-    assert capsys.readouterr().err.startswith("tipstaff: error: --lanes: ")
+    assert main(["serve", str(bundle), "--workers", "none"]) == 2
+    assert capsys.readouterr().err.startswith("tipstaff: error: --workers: ")
 
 
 def test_serve_explains_its_flags_with_their_defaults(capsys):

@@ -37,7 +37,7 @@ def test_the_empty_name_serves_when_all_do():
                 ({"a": True, "b": True}, SERVING),
                 # All were ready once: a newcomer that isn't must not take the others with it.
                 ({"a": True, "b": True, "c": False}, SERVING),
-                # The lanes are dead.
+                # The workers are dead.
                 ({"a": False, "b": False, "c": False}, NOT_SERVING),
                 ({"a": True, "b": False, "c": False}, NOT_SERVING),
             ]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -11,7 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from tiny_bundle import make_bundle, ood_meter
 
 from tipstaff import Client
-from tipstaff.types import Interaction, Reason, Score, Verdict
+from tipstaff.types import Interaction, Reason, Score, Timing, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.evaluator import Evaluator
@@ -21,7 +22,7 @@ from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
 from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
-from tipstaff_server.scoring.scorer import Task
+from tipstaff_server.scoring.scorer import Task, Unexplained
 
 REQUEST = pb.ScoreRequest(
     evaluator="tiny", input="capital of france", output="paris is it", ground_truth="paris"
@@ -146,7 +147,7 @@ def test_without_an_output_there_is_nothing_to_explain(server, texts):
 def test_a_deadline_too_short_to_explain_leaves_the_score(start, tmp_path):
     # One run at a time, of some 20 ms and of one interaction.
     bundle = make_bundle(tmp_path / "slow", name="slow", run_cost=500, batch_invariant=False)
-    server = start(bundle, "--lanes", 1)
+    server = start(bundle, "--workers", 1)
     interaction = {"output": "no refund paris sorry late " * 4}
     with Client(server.address, timeout=30) as client:
         plain = [client.score(**interaction) for _ in range(5)]
@@ -228,9 +229,7 @@ def test_a_deadline_that_has_passed_is_not_run(server):
 class StuckScorer:
     """Answers "quick" and never anything else."""
 
-    async def score(
-        self, task: Task, arrival: float, seconds: float | None, others: object
-    ) -> Score:
+    async def score(self, task: Task, arrival: float, seconds: float | None) -> Score:
         if task.interaction.output != "quick":
             await asyncio.sleep(60)
         return Score(verdict=Verdict.PASS, score=0.9, request_id="", evaluator="e", version=1)
@@ -274,13 +273,58 @@ def test_a_missed_deadline_is_no_caller_who_left_and_loses_no_other_item():
     async def main() -> None:
         metrics = Metrics()
         registry = Registry(Evaluator.load, lambda evaluator: None, metrics)
-        servicer = ScoringServicer(StuckScorer(), registry, metrics, max_batch_items=8)  # type: ignore[arg-type]
+        servicer = ScoringServicer(
+            StuckScorer(),  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            registry,
+            metrics,
+            max_batch_items=8,
+        )
         server = RpcServer(servicer, HealthServicer(), max_message_bytes=1000)
         (address,) = await server.start(["127.0.0.1:0"])
         try:
             await asyncio.wait_for(missing(address, metrics), 20)
         finally:
             await server.stop(0)
+
+    asyncio.run(main())
+
+
+class UnexplainedScorer:
+    """Scores at once; the score is yet to be explained."""
+
+    async def score(self, task: Task, arrival: float, seconds: float | None) -> Unexplained:
+        timing = Timing(0.0, 0.0, 0.0, 0.0)
+        score = Score(verdict=Verdict.PASS, score=0.9, evaluator="e", version=1, timing=timing)
+        return Unexplained(score, task, arrival, arrival + 1, None, None)  # type: ignore[arg-type]
+
+
+class StuckExplainer:
+    """Never ends."""
+
+    async def explain(self, unexplained: Unexplained) -> Score:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+
+def test_a_batch_keeps_the_scores_whose_explanations_its_deadline_cuts_off():
+    async def main() -> None:
+        metrics = Metrics()
+        servicer = ScoringServicer(
+            UnexplainedScorer(),  # type: ignore[arg-type]
+            StuckExplainer(),  # type: ignore[arg-type]
+            Registry(Evaluator.load, lambda evaluator: None, metrics),
+            metrics,
+            max_batch_items=8,
+        )
+        request = pb.ScoreRequest(output="a", explain=True)
+        reply = await servicer.ScoreBatch(
+            pb.ScoreBatchRequest(requests=[request] * 3),
+            SimpleNamespace(time_remaining=lambda: 0.3),  # type: ignore[arg-type]
+        )
+        assert [item.response.score for item in reply.items] == pytest.approx([0.9] * 3)
+        for item in reply.items:
+            assert item.response.reasons == [pb.REASON_NOT_EXPLAINED]
 
     asyncio.run(main())
 

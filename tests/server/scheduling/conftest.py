@@ -82,15 +82,15 @@ def _simulate(
     arrivals: Sequence[Arrival],
     costs: CostModel,
     *,
-    lanes: int,
+    workers: int,
     limits: BatchLimits | None = None,
     capacity: int = 10_000,
     actual: Callable[[float], float] = lambda predicted: predicted,
 ) -> Outcome:
     """Plays arrivals through scheduler and admission; a run takes `actual(predicted)` seconds."""
     scheduler = Scheduler(costs, limits or BatchLimits())
-    outcome, ends, predicted_ends = Outcome(), [0.0] * lanes, [0.0] * lanes
-    # At one time, lanes come free before requests arrive.
+    outcome, ends, predicted_ends = Outcome(), [0.0] * workers, [0.0] * workers
+    # At one time, workers come free before requests arrive.
     events: list[tuple[float, int, int]] = [(a.at, 1, i) for i, a in enumerate(arrivals)]
     heapq.heapify(events)
     while events:
@@ -116,16 +116,16 @@ def _simulate(
                     scheduler.push(entry)
             except (DeadlineUnreachable, Overloaded):
                 outcome.refused += arrival.runs
-        for lane in range(lanes):
-            if ends[lane] <= now and scheduler.queue:
+        for worker in range(workers):
+            if ends[worker] <= now and scheduler.queue:
                 batch, late = scheduler.take(now)
                 outcome.dropped += len(late)
                 if batch:
-                    ends[lane] = now + actual(batch.seconds)
-                    predicted_ends[lane] = now + batch.seconds
-                    outcome.answered += [e.deadline - ends[lane] for e in batch.entries]
+                    ends[worker] = now + actual(batch.seconds)
+                    predicted_ends[worker] = now + batch.seconds
+                    outcome.answered += [e.deadline - ends[worker] for e in batch.entries]
                     outcome.sizes.append(len(batch.entries))
-                    heapq.heappush(events, (ends[lane], 0, lane))
+                    heapq.heappush(events, (ends[worker], 0, worker))
     return outcome
 
 
@@ -170,9 +170,9 @@ def dispatcher() -> Iterator[Callable[..., Dispatcher]]:
     """Makes dispatchers with a list of events, `events`; they are stopped afterwards."""
     made: list[Dispatcher] = []
 
-    def make(*, lanes: int = 1, max_queue: int = 1000, **settings: Any) -> Dispatcher:
+    def make(*, workers: int = 1, max_queue: int = 1000, **settings: Any) -> Dispatcher:
         events: list[Event] = []
-        new = Dispatcher(lanes=lanes, max_queue=max_queue, observe=events.append, **settings)
+        new = Dispatcher(workers=workers, max_queue=max_queue, observe=events.append, **settings)
         new.events = events  # type: ignore[attr-defined]
         made.append(new)
         return new

@@ -10,7 +10,9 @@ from tipstaff_server.scheduling.queue import DeadlineQueue, Entry
 
 
 def entry(deadline: float, seconds: float = 1.0) -> Entry:
-    return Entry(None, "item", deadline, 0.0, alone=seconds, run=seconds, work=seconds)
+    return Entry(
+        None, "item", deadline, 0.0, solo_seconds=seconds, run_seconds=seconds, cost_seconds=seconds
+    )
 
 
 def queue_of(*entries: Entry) -> DeadlineQueue:
@@ -77,12 +79,13 @@ def test_counts_running_work_and_what_is_queued_before(busy_until, deadline, lat
 
 
 @pytest.mark.parametrize(
-    ("runs", "lanes", "needed"), [(2, 1, 2.0), (2, 2, 1.0), (3, 2, 2.0), (16, 4, 4.0), (1, 4, 1.0)]
+    ("runs", "workers", "needed"),
+    [(2, 1, 2.0), (2, 2, 1.0), (3, 2, 2.0), (16, 4, 4.0), (1, 4, 1.0)],
 )
-def test_the_runs_of_a_request_share_the_lanes(runs, lanes, needed):
+def test_the_runs_of_a_request_share_the_workers(runs, workers, needed):
     def ask(deadline: float) -> None:
         entries = [entry(deadline) for _ in range(runs)]
-        admit(entries, queue_of(), (0.0,) * lanes, arrived=0.0, now=0.0, capacity=1)
+        admit(entries, queue_of(), (0.0,) * workers, arrived=0.0, now=0.0, capacity=1)
 
     ask(needed)
     with pytest.raises(DeadlineUnreachable, match=rf"needs about {needed * 1e3:.1f} ms"):
@@ -123,7 +126,7 @@ def test_retries_are_not_asked_for_at_once():
 TIMES = st.integers(1, 64).map(lambda number: number / 64)
 
 
-# The third is admitted by the lanes' exact plan, and the fourth would go before it.
+# The third is admitted by the workers' exact plan, and the fourth would go before it.
 @example(
     [
         (1 / 64, 14, 1 / 64, 1),
@@ -143,16 +146,16 @@ TIMES = st.integers(1, 64).map(lambda number: number / 64)
     st.sampled_from([1, 2, 4]),
 )
 def test_no_admitted_request_is_late_whatever_comes_later(
-    simulate, arrival, fake_model, linear_costs, requests, lanes
+    simulate, arrival, fake_model, linear_costs, requests, workers
 ):
     model = fake_model(batchable=False)
     now, arrivals = 0.0, []
     for gap, length, slack, runs in requests:
         now += gap / 32
-        alone = length / 64 * -(-runs // lanes)
+        alone = length / 64 * -(-runs // workers)
         arrivals.append(arrival(now, length, alone + slack, model, runs))
     costs = linear_costs(model, per_token=1 / 64)
-    outcome = simulate(arrivals, costs, lanes=lanes)
+    outcome = simulate(arrivals, costs, workers=workers)
     assert outcome.dropped == 0
     assert outcome.in_time + outcome.refused == sum(one.runs for one in arrivals)
     assert outcome.answered, "the first finds the server idle"

@@ -17,7 +17,13 @@ from tipstaff_server.errors import (
     Overloaded,
     ShuttingDown,
 )
-from tipstaff_server.scheduling import BatchLimits, BatchRan, Dispatcher, LaneReplaced, RequestLeft
+from tipstaff_server.scheduling import (
+    BatchLimits,
+    BatchRan,
+    Dispatcher,
+    RequestLeft,
+    WorkerRestarted,
+)
 
 POISON = "poison"
 
@@ -26,12 +32,18 @@ def soon(seconds: float = 10.0) -> float:
     return time.monotonic() + seconds
 
 
+def submit(dispatcher, model, item, deadline, **arrived):
+    """Queues a request of one run."""
+    (future,) = dispatcher.submit(model, [item], deadline, **arrived)
+    return future
+
+
 def hold(dispatcher, model):
-    """Has a lane run something that waits at the model's gate."""
+    """Has a worker run something that waits at the model's gate."""
     model.gate.clear()
     while model.started.acquire(blocking=False):
         pass
-    future = dispatcher.submit(model, "held", soon())
+    future = submit(dispatcher, model, "held", soon())
     assert model.started.acquire(timeout=5)
     return future
 
@@ -57,11 +69,11 @@ def eventually(condition) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness is a process's, not a thread's")
-def test_lanes_give_way_to_the_threads_that_take_and_answer_requests(dispatcher, fake_model):
+def test_workers_give_way_to_the_threads_that_take_and_answer_requests(dispatcher, fake_model):
     before = set(threading.enumerate())
-    served = dispatcher(lanes=2)
+    served = dispatcher(workers=2)
     served.start()
-    served.submit(fake_model(), "abc", soon()).result(5)
+    submit(served, fake_model(), "abc", soon()).result(5)
 
     usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
     threads = {thread.name: thread for thread in set(threading.enumerate()) - before}
@@ -72,14 +84,14 @@ def test_lanes_give_way_to_the_threads_that_take_and_answer_requests(dispatcher,
             for name, thread in threads.items()
         }
 
-    expected = {"tipstaff-lane-0": 2, "tipstaff-lane-1": 2, "tipstaff-sweeper": 0}
+    expected = {"tipstaff-worker-0": 2, "tipstaff-worker-1": 2, "tipstaff-sweeper": 0}
     assert eventually(lambda: niceness() == expected), niceness()
 
 
 def test_answers_with_outputs_and_timings(dispatcher, fake_model):
     served, model = dispatcher(), fake_model(seconds=0.01)
     served.start()
-    answer = served.submit(model, "abc", soon()).result(5)
+    answer = submit(served, model, "abc", soon()).result(5)
     assert answer.logit == 3.0
     assert answer.embedding.tolist() == [3.0] * 4
     assert 0.0 <= answer.queue_seconds < 1.0
@@ -94,7 +106,7 @@ def test_what_waits_together_runs_together(dispatcher, fake_model):
     served, model = dispatcher(limits=BatchLimits(size=8, tokens=100, padding=0.5)), fake_model()
     served.start()
     held = hold(served, model)
-    futures = [served.submit(model, item, soon()) for item in ("aaaa", "bbb", "ccccc")]
+    futures = [submit(served, model, item, soon()) for item in ("aaaa", "bbb", "ccccc")]
     model.gate.set()
     answers = [future.result(5) for future in [held, *futures]]
     assert [answer.logit for answer in answers] == [4.0, 4.0, 3.0, 5.0]
@@ -104,10 +116,10 @@ def test_what_waits_together_runs_together(dispatcher, fake_model):
 
 
 def test_a_model_that_is_not_batchable_runs_one_at_a_time(dispatcher, fake_model):
-    served, model = dispatcher(lanes=2), fake_model(batchable=False)
+    served, model = dispatcher(workers=2), fake_model(batchable=False)
     served.start()
     held = [hold(served, model), hold(served, model)]
-    futures = [served.submit(model, "item", soon()) for _ in range(20)]
+    futures = [submit(served, model, "item", soon()) for _ in range(20)]
     model.gate.set()
     assert all(future.result(5).batch_size == 1 for future in held + futures)
     assert all(len(batch) == 1 for batch in model.batches)
@@ -117,7 +129,7 @@ def test_models_do_not_share_runs(dispatcher, fake_model):
     served, one, other = dispatcher(), fake_model(), fake_model()
     served.start()
     held = hold(served, one)
-    futures = [served.submit(model, "item", soon()) for model in (one, other) * 5]
+    futures = [submit(served, model, "item", soon()) for model in (one, other) * 5]
     one.gate.set()
     wait([held, *futures], 5)
     assert [len(batch) for batch in one.batches] == [1, 5]
@@ -128,7 +140,7 @@ def test_earlier_deadlines_go_first(dispatcher, fake_model):
     served, model = dispatcher(), fake_model(batchable=False)
     served.start()
     held = hold(served, model)
-    futures = [served.submit(model, item, soon(10 + len(item))) for item in ("ccc", "a", "bb")]
+    futures = [submit(served, model, item, soon(10 + len(item))) for item in ("ccc", "a", "bb")]
     model.gate.set()
     wait([held, *futures], 5)
     assert model.batches == [["held"], ["a"], ["bb"], ["ccc"]]
@@ -138,8 +150,8 @@ def test_only_the_poison_request_fails(dispatcher, fake_model):
     served, model = dispatcher(), fake_model()
     served.start()
     held = hold(served, model)
-    mates = [served.submit(model, "sixsix", soon()) for _ in range(3)]
-    poison = served.submit(model, POISON, soon())
+    mates = [submit(served, model, "sixsix", soon()) for _ in range(3)]
+    poison = submit(served, model, POISON, soon())
     model.gate.set()
     assert [mate.result(5).logit for mate in mates] == [6.0] * 3
     with pytest.raises(InferenceFailed, match="ValueError: bad request"):
@@ -150,12 +162,12 @@ def test_only_the_poison_request_fails(dispatcher, fake_model):
 
 
 @pytest.mark.parametrize("error", [SystemExit("panic"), KeyboardInterrupt(), MemoryError()])
-def test_a_lane_outlives_whatever_a_model_raises(dispatcher, fake_model, error):
+def test_a_worker_outlives_whatever_a_model_raises(dispatcher, fake_model, error):
     served, model = dispatcher(), fake_model(error=error)
     served.start()
     with pytest.raises(InferenceFailed):
-        served.submit(model, POISON, soon()).result(5)
-    assert served.submit(model, "fine", soon()).result(5).logit == 4.0
+        submit(served, model, POISON, soon()).result(5)
+    assert submit(served, model, "fine", soon()).result(5).logit == 4.0
     assert served.healthy
 
 
@@ -172,7 +184,7 @@ def test_outputs_that_make_no_sense_are_failures(dispatcher, fake_model, spoil):
     served, model = dispatcher(), fake_model(error=None, spoil=spoil)
     served.start()
     held = hold(served, model)
-    mate, poison = (served.submit(model, item, soon()) for item in ("sixsix", POISON))
+    mate, poison = (submit(served, model, item, soon()) for item in ("sixsix", POISON))
     model.gate.set()
     with pytest.raises(InferenceFailed):
         poison.result(5)
@@ -180,15 +192,15 @@ def test_outputs_that_make_no_sense_are_failures(dispatcher, fake_model, spoil):
     assert held.result(5)
 
 
-@pytest.mark.parametrize("step", ["_run", "_attempt", "_answer"])
-def test_what_a_lane_was_at_when_its_own_code_raised_is_answered(
+@pytest.mark.parametrize("step", ["_run", "_attempt", "_resolve"])
+def test_what_a_worker_was_at_when_its_own_code_raised_is_answered(
     dispatcher, fake_model, monkeypatch, step
 ):
     served, model = dispatcher(), fake_model()
     served.start()
     held = hold(served, model)
-    lane = served._lanes[0]
-    real, dead = getattr(lane, step), []
+    worker = served._workers[0]
+    real, dead = getattr(worker, step), []
 
     def die_once(run):
         if not dead:
@@ -196,42 +208,42 @@ def test_what_a_lane_was_at_when_its_own_code_raised_is_answered(
             raise SystemExit("a bug")
         return real(run)
 
-    futures = [served.submit(model, "item", soon()) for _ in range(3)]
-    monkeypatch.setattr(lane, step, die_once)
+    futures = [submit(served, model, "item", soon()) for _ in range(3)]
+    monkeypatch.setattr(worker, step, die_once)
     model.gate.set()
     assert held.result(5).logit == 4.0
     assert [future.result(5).logit for future in futures] == [4.0] * 3
     assert dead
     assert served.healthy
-    assert [type(event) for event in served.events].count(LaneReplaced) == 1
+    assert [type(event) for event in served.events].count(WorkerRestarted) == 1
     assert sum(event.size for event in served.events if isinstance(event, BatchRan)) == 4
 
 
-def test_a_request_in_which_a_lane_dies_twice_fails_alone(dispatcher, fake_model, monkeypatch):
+def test_a_request_in_which_a_worker_dies_twice_fails_alone(dispatcher, fake_model, monkeypatch):
     served, model = dispatcher(), fake_model(error=None)
     served.start()
     held = hold(served, model)
-    lane = served._lanes[0]
-    answer = lane._answer
+    worker = served._workers[0]
+    resolve = worker._resolve
 
     def die(run):
         if any(entry.item == POISON for entry in run.entries):
             raise SystemExit("a bug")
-        answer(run)
+        resolve(run)
 
-    monkeypatch.setattr(lane, "_answer", die)
-    poison, mate = (served.submit(model, item, soon()) for item in (POISON, "sixsix"))
+    monkeypatch.setattr(worker, "_resolve", die)
+    poison, mate = (submit(served, model, item, soon()) for item in (POISON, "sixsix"))
     model.gate.set()
     assert held.result(5)
     with pytest.raises(InferenceFailed, match="a bug"):
         poison.result(5)
     assert mate.result(5).logit == 6.0
-    assert served.submit(model, "item", soon()).result(5).logit == 4.0
+    assert submit(served, model, "item", soon()).result(5).logit == 4.0
     assert served.healthy
     assert reasons(served) == ["failed"]
 
 
-def test_a_scheduler_that_raises_does_not_end_the_lanes(dispatcher, fake_model, monkeypatch):
+def test_a_scheduler_that_raises_does_not_end_the_workers(dispatcher, fake_model, monkeypatch):
     served, model = dispatcher(), fake_model()
     served.start()
 
@@ -240,7 +252,7 @@ def test_a_scheduler_that_raises_does_not_end_the_lanes(dispatcher, fake_model, 
         raise SystemExit("a bug")
 
     monkeypatch.setattr(served._scheduler, "take", die)
-    assert served.submit(model, "item", soon()).result(5).logit == 4.0
+    assert submit(served, model, "item", soon()).result(5).logit == 4.0
     assert served.healthy
 
 
@@ -253,12 +265,12 @@ def test_what_would_be_refused_can_be_refused_before_it_is_made(dispatcher, fake
     with pytest.raises(DeadlineUnreachable):
         served.check(model, 4, now + 0.02, arrived=now)
     held = hold(served, model)
-    waiting = [served.submit(model, "item", soon())]
+    waiting = [submit(served, model, "item", soon())]
     now = time.monotonic()
     with pytest.raises(Overloaded, match="late"):
         served.check(model, 4, now + 0.08, arrived=now)
     served.check(model, 4, now + 5, arrived=now)
-    waiting.append(served.submit(model, "item", soon()))
+    waiting.append(submit(served, model, "item", soon()))
     with pytest.raises(Overloaded, match="2 requests are waiting"):
         served.check(model, 4, now + 5, arrived=now)
     assert served.depth == 2
@@ -267,14 +279,14 @@ def test_what_would_be_refused_can_be_refused_before_it_is_made(dispatcher, fake
 
 
 def test_the_runs_of_a_request_come_together_or_not_at_all(dispatcher, fake_model):
-    served, model = dispatcher(lanes=2), fake_model(seconds=0.05, batchable=False)
+    served, model = dispatcher(workers=2), fake_model(seconds=0.05, batchable=False)
     served.learn(model, lambda length: "x" * length, lengths=(4,))
     served.start()
     with pytest.raises(DeadlineUnreachable, match="20 tokens in 5 runs"):
-        served.submit_all(model, ["item"] * 5, soon(0.1))
+        served.submit(model, ["item"] * 5, soon(0.1))
     assert served.depth == 0
     started = time.monotonic()
-    runs = served.submit_all(model, ["a", "bb", "ccc", "dddd"], soon())
+    runs = served.submit(model, ["a", "bb", "ccc", "dddd"], soon())
     assert [run.result(5).logit for run in runs] == [1.0, 2.0, 3.0, 4.0]
     assert time.monotonic() - started < 4 * 0.05
 
@@ -283,12 +295,12 @@ def test_a_cancelled_request_leaves_at_once_and_frees_its_place(dispatcher, fake
     served, model = dispatcher(max_queue=2), fake_model()
     served.start()
     held = hold(served, model)
-    first, second = (served.submit(model, item, soon()) for item in ("first", "second"))
+    first, second = (submit(served, model, item, soon()) for item in ("first", "second"))
     with pytest.raises(Overloaded):
-        served.submit(model, "third", soon())
+        submit(served, model, "third", soon())
     assert first.cancel()
     assert served.depth == 1
-    third = served.submit(model, "third", soon())
+    third = submit(served, model, "third", soon())
     model.gate.set()
     assert {future.result(5).logit for future in (held, second, third)} == {4.0, 5.0, 6.0}
     assert all("first" not in batch for batch in model.batches)
@@ -303,8 +315,8 @@ def test_a_cancellation_that_loses_the_race_does_not_break_the_batch(dispatcher,
     served.start()
     held = hold(served, model)
     assert not held.cancel()
-    futures = [served.submit(model, "item", soon()) for _ in range(4)]
-    # As if the cancellation came between the lane's taking the batch and claiming its members.
+    futures = [submit(served, model, "item", soon()) for _ in range(4)]
+    # As if the cancellation came between the worker's taking the batch and claiming its members.
     scheduler_cancel, served._scheduler.cancel = served._scheduler.cancel, lambda entry: False
     assert futures[1].cancel()
     served._scheduler.cancel = scheduler_cancel
@@ -315,12 +327,12 @@ def test_a_cancellation_that_loses_the_race_does_not_break_the_batch(dispatcher,
     assert reasons(served) == ["cancelled"]
 
 
-def test_expired_requests_resolve_while_every_lane_is_busy(dispatcher, fake_model):
+def test_expired_requests_resolve_while_every_worker_is_busy(dispatcher, fake_model):
     served, model = dispatcher(), fake_model()
     served.start()
     held = hold(served, model)
-    later = served.submit(model, "later", soon(0.10))
-    sooner = served.submit(model, "sooner", soon(0.05))
+    later = submit(served, model, "later", soon(0.10))
+    sooner = submit(served, model, "sooner", soon(0.05))
     with pytest.raises(DeadlineExpired):
         sooner.result(5)
     with pytest.raises(DeadlineExpired):
@@ -344,7 +356,7 @@ def test_members_whose_deadline_passes_while_their_batch_fails_are_not_run(dispa
     model = fake_model(error=None, spoil=take_seven_seconds_and_raise)
     served.start()
     held = hold(served, model)
-    poison, mate = served.submit(model, POISON, 12.0), served.submit(model, "sixsix", 13.0)
+    poison, mate = submit(served, model, POISON, 12.0), submit(served, model, "sixsix", 13.0)
     model.gate.set()
     assert held.result(5)
     with pytest.raises(InferenceFailed):
@@ -359,13 +371,13 @@ def test_refuses_what_a_learnt_model_could_not_answer_in_time(dispatcher, fake_m
     served.learn(model, lambda length: "x" * length, lengths=(4,))
     served.start()
     with pytest.raises(DeadlineUnreachable):
-        served.submit(model, "item", soon(0.05))
+        submit(served, model, "item", soon(0.05))
     with pytest.raises(Overloaded) as refusal:
-        served.submit(model, "item", soon(0.05), arrived=time.monotonic() - 1.0)
+        submit(served, model, "item", soon(0.05), arrived=time.monotonic() - 1.0)
     assert refusal.value.reason == "deadline"
     held = hold(served, model)
     with pytest.raises(Overloaded) as refusal:
-        served.submit(model, "item", soon(0.41))
+        submit(served, model, "item", soon(0.41))
     assert 0.01 <= refusal.value.retry_after < 0.4
     model.gate.set()
     assert held.result(5)
@@ -386,7 +398,7 @@ def test_stop_resolves_what_is_left(dispatcher, fake_model):
     served, model = dispatcher(), fake_model()
     served.start()
     held = hold(served, model)
-    queued = [served.submit(model, "item", soon()) for _ in range(5)]
+    queued = [submit(served, model, "item", soon()) for _ in range(5)]
     served.stop(timeout=0.05)
     for future in [*queued, held]:
         with pytest.raises(ShuttingDown):
@@ -395,17 +407,17 @@ def test_stop_resolves_what_is_left(dispatcher, fake_model):
     assert eventually(lambda: not served.healthy)
     assert reasons(served).count("stopped") == 6
     with pytest.raises(ShuttingDown):
-        served.submit(model, "item", soon())
+        submit(served, model, "item", soon())
 
 
 def test_stop_lets_a_run_under_way_finish_and_ends_the_threads(dispatcher, fake_model):
     before = threading.active_count()
-    served, model = dispatcher(lanes=3), fake_model(seconds=0.05)
+    served, model = dispatcher(workers=3), fake_model(seconds=0.05)
     assert not served.healthy
     served.start()
     assert served.healthy
     assert threading.active_count() == before + 4
-    future = served.submit(model, "item", soon())
+    future = submit(served, model, "item", soon())
     assert model.started.acquire(timeout=5)
     served.stop()
     assert future.result(0).logit == 4.0
@@ -414,11 +426,11 @@ def test_stop_lets_a_run_under_way_finish_and_ends_the_threads(dispatcher, fake_
 
 
 def test_an_observer_that_raises_disturbs_nobody(fake_model):
-    served, model = Dispatcher(lanes=1, max_queue=9, observe=lambda event: 1 / 0), fake_model()
+    served, model = Dispatcher(workers=1, max_queue=9, observe=lambda event: 1 / 0), fake_model()
     served.start()
-    assert served.submit(model, "item", soon()).result(5).logit == 4.0
+    assert submit(served, model, "item", soon()).result(5).logit == 4.0
     with pytest.raises(InferenceFailed):
-        served.submit(model, POISON, soon()).result(5)
+        submit(served, model, POISON, soon()).result(5)
     assert served.healthy
     served.stop()
 
@@ -427,7 +439,7 @@ def test_a_callback_that_raises_disturbs_nobody(dispatcher, fake_model):
     served, model = dispatcher(), fake_model()
     served.start()
     held = hold(served, model)
-    futures = [served.submit(model, "item", soon()) for _ in range(3)]
+    futures = [submit(served, model, "item", soon()) for _ in range(3)]
 
     def leave(_):
         raise SystemExit
@@ -438,20 +450,20 @@ def test_a_callback_that_raises_disturbs_nobody(dispatcher, fake_model):
 
 
 def test_an_idle_dispatcher_uses_no_processor_time(dispatcher, fake_model):
-    served, model = dispatcher(lanes=2), fake_model()
+    served, model = dispatcher(workers=2), fake_model()
     served.start()
     for _ in range(10):
-        served.submit(model, "item", soon()).result(5)
+        submit(served, model, "item", soon()).result(5)
     before = processor_seconds()
     time.sleep(0.5)
     assert processor_seconds() - before < 0.005
 
 
-def test_a_lane_keeps_no_model_alive(dispatcher, fake_model):
+def test_a_worker_keeps_no_model_alive(dispatcher, fake_model):
     served, model = dispatcher(), fake_model()
     served.learn(model, lambda length: "x" * length, lengths=(4,))
     served.start()
-    served.submit(model, "item", soon()).result(5)
+    submit(served, model, "item", soon()).result(5)
     served.events.clear()
     served.forget(model)
     gone = weakref.ref(model)
@@ -460,7 +472,7 @@ def test_a_lane_keeps_no_model_alive(dispatcher, fake_model):
 
 
 def test_every_future_resolves_under_a_storm(dispatcher, fake_model):
-    served = dispatcher(lanes=4, max_queue=50)
+    served = dispatcher(workers=4, max_queue=50)
     models = [fake_model(), fake_model(batchable=False), fake_model(seconds=0.001)]
     served.start()
     futures, refused, lock = [], [], threading.Lock()
@@ -469,7 +481,7 @@ def test_every_future_resolves_under_a_storm(dispatcher, fake_model):
         for number in range(300):
             item = POISON if (number + seed) % 50 == 0 else "x" * (1 + number % 30)
             try:
-                future = served.submit(models[number % 3], item, soon(0.001 * (number % 60)))
+                future = submit(served, models[number % 3], item, soon(0.001 * (number % 60)))
             except (Overloaded, DeadlineUnreachable) as refusal:
                 with lock:
                     refused.append(refusal)

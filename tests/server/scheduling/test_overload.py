@@ -25,7 +25,7 @@ def test_one_request_a_run(simulate, arrival, fake_model, linear_costs, load, bu
         for at in poisson(rng, load * 2 / mean, 6.0)
     ]
     noise = random.Random(2)
-    outcome = simulate(arrivals, costs, lanes=2, actual=lambda s: s * noise.uniform(0.7, 1.3))
+    outcome = simulate(arrivals, costs, workers=2, actual=lambda s: s * noise.uniform(0.7, 1.3))
     assert outcome.in_time >= 0.95 * min(1.0, 1 / load) * len(arrivals)
     assert outcome.in_time >= 0.97 * len(outcome.answered)
 
@@ -40,5 +40,5 @@ def test_batches_stay_large(simulate, arrival, fake_model, linear_costs, load, m
         arrival(at, rng.randint(52, 64), 0.1, rng.choice(served))
         for at in poisson(rng, load * capacity, 1.5)
     ]
-    outcome = simulate(arrivals, costs, lanes=1)
+    outcome = simulate(arrivals, costs, workers=1)
     assert outcome.in_time >= 0.8 * min(1.0, 1 / load) * len(arrivals)

@@ -18,7 +18,9 @@ OPERATIONS = st.lists(
 
 
 def entry(deadline: float, work: float = 1.0) -> Entry:
-    return Entry(None, "item", deadline, 0.0, alone=work, run=2 * work, work=work)
+    return Entry(
+        None, "item", deadline, 0.0, solo_seconds=work, run_seconds=2 * work, cost_seconds=work
+    )
 
 
 @given(OPERATIONS)
@@ -38,11 +40,11 @@ def test_behaves_like_a_list_kept_sorted(operations):
             assert queue.remove(one) == (one in expected)
             expected = [other for other in expected if other is not one]
         assert list(queue) == expected
-        assert queue.work == sum(one.work for one in expected)
+        assert queue.cost_seconds == sum(one.cost_seconds for one in expected)
         assert queue.earliest == (expected[0].deadline if expected else math.inf)
         latest_starts, work = queue.behind(0)
         assert latest_starts.tolist() == [one.latest_start for one in expected]
-        assert work.tolist() == [one.work for one in expected]
+        assert work.tolist() == [one.cost_seconds for one in expected]
 
 
 def test_equal_deadlines_keep_their_order():

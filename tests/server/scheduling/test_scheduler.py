@@ -60,7 +60,7 @@ def test_every_entry_leaves_once_and_every_batch_keeps_the_rules(entries, costs,
         batch, late = scheduler.take(now)
         left += late
         for entry in late:
-            assert now >= entry.deadline or now + entry.run > entry.deadline
+            assert now >= entry.deadline or now + entry.run_seconds > entry.deadline
         if batch is None:
             continue
         left += batch.entries
@@ -121,7 +121,7 @@ def test_a_full_queue_is_not_slowed_down_by_what_is_nearly_late():
     scheduler = Scheduler(known_costs(), BatchLimits(size=4, tokens=100))
     entries = fill(scheduler, *[(MODELS[0], 16, 5.0 + number) for number in range(8)])
     # Alone each takes 2 seconds, four together 5: the first was to run with company.
-    assert [entry.run for entry in entries[:5]] == [2.0, 3.0, 4.0, 5.0, 5.0]
+    assert [entry.run_seconds for entry in entries[:5]] == [2.0, 3.0, 4.0, 5.0, 5.0]
     batch, late = scheduler.take(4.0)
     assert late == entries[:4]
     assert batch.entries == tuple(entries[4:])

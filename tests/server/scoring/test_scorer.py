@@ -10,17 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import grpc
 import pytest
 from running_server import wait_until
 from tiny_bundle import make_bundle
 
 from tipstaff.types import Coverage, Interaction, Reason, Score, Verdict
+from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_server import repository
 from tipstaff_server.errors import (
     DeadlineExpired,
     DeadlineUnreachable,
-    EvaluatorNotFound,
     InferenceFailed,
     Overloaded,
     ShuttingDown,
@@ -30,12 +32,35 @@ from tipstaff_server.evaluator.manifest import Windows
 from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
+from tipstaff_server.rpc.servicer import ScoringServicer
 from tipstaff_server.scheduling import Dispatcher
 from tipstaff_server.scoring.cache import ScoreCache
-from tipstaff_server.scoring.explain import Countdown
-from tipstaff_server.scoring.scorer import Scorer, Task
+from tipstaff_server.scoring.explain import Explainer
+from tipstaff_server.scoring.pending import EncoderPool
+from tipstaff_server.scoring.scorer import Scorer, Task, Unexplained
 
 TASK = Task(Interaction(output="paris"), evaluator="tiny", version=0, request_id="x")
+
+
+def parts(registry, dispatcher, threads, metrics, *, max_waiting, entries=0, max_bytes=20_000):
+    """A scorer and an explainer, connected as the server's."""
+    pool = EncoderPool(threads, dispatcher, max_waiting=max_waiting)
+    cache = ScoreCache(entries)
+    scorer = Scorer(
+        registry,
+        dispatcher,
+        pool,
+        cache,
+        default_deadline_seconds=5,
+        max_request_bytes=max_bytes,
+    )
+    return scorer, Explainer(dispatcher, pool, cache, metrics, max_queue=max_waiting)
+
+
+async def score_and_explain(scorer, explainer, task, arrival, seconds) -> Score:
+    """What the servicer does with a single request."""
+    score = await scorer.score(task, arrival, seconds)
+    return await explainer.explain(score) if isinstance(score, Unexplained) else score
 
 
 class Bench:
@@ -43,11 +68,11 @@ class Bench:
 
     def __init__(self, bundle: Path, cache_entries: int = 0) -> None:
         self.encoders = ThreadPoolExecutor(1)
-        self.dispatcher = Dispatcher(lanes=1, max_queue=4, observe=lambda event: None)
+        self.dispatcher = Dispatcher(workers=1, max_queue=4, observe=lambda event: None)
         self.encoded = 0
         self.encode_seconds = 0.0
-        metrics = Metrics()
-        registry = Registry(Evaluator.load, self.dispatcher.forget, metrics)
+        self.metrics = Metrics()
+        registry = Registry(Evaluator.load, self.dispatcher.forget, self.metrics)
         registry.load_bundles((bundle,))
         self.registry = registry
         evaluator = registry.find("tiny", 0).evaluator
@@ -61,19 +86,21 @@ class Bench:
             return encode(interaction)
 
         evaluator.encode = counted  # type: ignore[method-assign]
-        self.scorer = Scorer(
+        self.scorer, self.explainer = parts(
             registry,
             self.dispatcher,
-            metrics,
             self.encoders,
-            default_deadline_seconds=5,
-            max_request_bytes=20_000,
-            max_queue=2,
-            cache=ScoreCache(cache_entries),
+            self.metrics,
+            max_waiting=2,
+            entries=cache_entries,
         )
 
+    def make_room(self) -> None:
+        """Lets as much wait as an explanation needs."""
+        self.dispatcher._max_queue = self.explainer._max_queue = 500
+
     async def score(self, seconds: float | None = None, task: Task = TASK):
-        return await self.scorer.score(task, time.monotonic(), seconds)
+        return await score_and_explain(self.scorer, self.explainer, task, time.monotonic(), seconds)
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
@@ -212,22 +239,15 @@ def test_a_retired_evaluator_leaves_memory_without_the_collector(bundle, tmp_pat
     for _ in range(2):
         repository.publish(bundle, repo)
     encoders, metrics = ThreadPoolExecutor(1), Metrics()
-    dispatcher = Dispatcher(lanes=1, max_queue=4, observe=metrics.observe)
+    dispatcher = Dispatcher(workers=1, max_queue=4, observe=metrics.observe)
     registry = Registry(Evaluator.load, dispatcher.forget, metrics)
-    scorer = Scorer(
-        registry,
-        dispatcher,
-        metrics,
-        encoders,
-        default_deadline_seconds=5,
-        max_request_bytes=1000,
-        max_queue=20,
-        cache=ScoreCache(0),
-    )
+    scorer, explainer = parts(registry, dispatcher, encoders, metrics, max_waiting=20)
 
     async def main() -> None:
         tasks = [replace(TASK, explain=bool(number % 2)) for number in range(12)]
-        calls = [scorer.score(task, time.monotonic(), None) for task in tasks]
+        calls = [
+            score_and_explain(scorer, explainer, task, time.monotonic(), None) for task in tasks
+        ]
         ended = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in ended} == {Score, Overloaded}
         late = scorer.score(TASK, time.monotonic() - 1, 0.5)
@@ -238,12 +258,12 @@ def test_a_retired_evaluator_leaves_memory_without_the_collector(bundle, tmp_pat
     retired = weakref.ref(registry.find("tiny", 0).evaluator)
     gc.disable()
     try:
-        # The lane starts late, so that some are refused.
+        # The worker starts late, so that some are refused.
         threading.Timer(0.2, dispatcher.start).start()
         asyncio.run(main())
         repository.promote(repo, "tiny", 2)
         registry.follow(repo)
-        # The lane lets go of its last batch when it asks for the next one.
+        # The worker lets go of its last batch when it asks for the next one.
         wait_until(lambda: retired() is None)
     finally:
         gc.enable()
@@ -336,27 +356,35 @@ WORDY = replace(
 
 def test_explanations_go_after_all_scores_of_a_batch(tmp_path, monkeypatch):
     bench = Bench(make_bundle(tmp_path / "b", batch_invariant=False))
-    bench.dispatcher._max_queue = bench.scorer._max_queue = 500  # room for explanations
+    bench.make_room()
     bench.dispatcher.start()
     evaluator = bench.registry.find("tiny", 0).evaluator
     lengths, run = [], evaluator.run
     monkeypatch.setattr(
         evaluator, "run", lambda batch: (lengths.append(len(batch[0])), run(batch))[1]
     )
-    task, others = replace(WORDY, explain=True), Countdown(3)
-
-    async def main() -> list[Score]:
-        calls = [
-            bench.scorer.score(task, time.monotonic(), 20, others),
-            bench.scorer.score(replace(task, evaluator="nobody"), time.monotonic(), 20, others),
-            bench.scorer.score(TASK, time.monotonic(), 20, others),
-        ]
-        return await asyncio.gather(*calls, return_exceptions=True)
-
-    first, failed, last = asyncio.run(main())
-    assert isinstance(failed, EvaluatorNotFound)
-    assert first.highlights
-    assert not last.highlights
+    task = replace(WORDY, explain=True)
+    servicer = ScoringServicer(
+        bench.scorer, bench.explainer, bench.registry, bench.metrics, max_batch_items=3
+    )
+    tasks = [task, replace(task, evaluator="nobody"), TASK]
+    requests = [
+        pb.ScoreRequest(
+            evaluator=each.evaluator,
+            explain=each.explain,
+            input=each.interaction.input,
+            output=each.interaction.output,
+            ground_truth=each.interaction.ground_truth,
+        )
+        for each in tasks
+    ]
+    context = SimpleNamespace(time_remaining=lambda: 20.0)
+    reply = asyncio.run(servicer.ScoreBatch(pb.ScoreBatchRequest(requests=requests), context))
+    first, failed, last = reply.items
+    assert failed.error.code == grpc.StatusCode.NOT_FOUND.value[0]
+    assert first.response.highlights
+    assert last.HasField("response")
+    assert not last.response.highlights
     whole, alone = (len(evaluator.encode(one.interaction)) for one in (task, TASK))
     assert sorted(lengths[:2]) == sorted((whole, alone)), "the scores, then the explanation"
     assert len(lengths) > 20
@@ -366,7 +394,7 @@ def test_explanations_go_after_all_scores_of_a_batch(tmp_path, monkeypatch):
 
 def test_an_explained_score_is_remembered_with_its_highlights(bundle):
     bench = Bench(bundle, cache_entries=4)
-    bench.dispatcher._max_queue = bench.scorer._max_queue = 500
+    bench.make_room()
     bench.dispatcher.start()
     explain = replace(WORDY, explain=True)
 
@@ -406,7 +434,7 @@ def test_under_load_the_score_comes_without_an_explanation(windowed, monkeypatch
 
 
 def test_what_is_long_is_explained_in_the_window_that_decides(windowed):
-    windowed.dispatcher._max_queue = windowed.scorer._max_queue = 500
+    windowed.make_room()
     evaluator = windowed.registry.find("tiny", 0).evaluator
     output = "paris is the capital of france. " * 6 + "no refund sorry late. " * 3
     task = replace(LONG, interaction=replace(LONG.interaction, output=output), explain=True)
@@ -427,14 +455,14 @@ def test_what_is_long_is_explained_in_the_window_that_decides(windowed):
 
 def test_an_explanation_leaves_the_queue_to_scores(bundle, monkeypatch):
     bench = Bench(bundle)
-    bench.dispatcher._max_queue = bench.scorer._max_queue = 500
-    queued, submit_all = [], bench.dispatcher.submit_all
+    bench.make_room()
+    queued, submit = [], bench.dispatcher.submit
 
     def counted(model, items, *args, **kwargs):
         queued.append(len(items))
-        return submit_all(model, items, *args, **kwargs)
+        return submit(model, items, *args, **kwargs)
 
-    monkeypatch.setattr(bench.dispatcher, "submit_all", counted)
+    monkeypatch.setattr(bench.dispatcher, "submit", counted)
     bench.dispatcher.start()
     asyncio.run(bench.score(20, replace(WORDY, explain=True)))
     assert sum(queued) > 30

@@ -1,4 +1,4 @@
-"""What a submitted request gets."""
+"""The result of one queued run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A model's outputs for one request, and what they took.
+class RunResult:
+    """A model's outputs for one item, and the times it took.
 
     Attributes:
         logit: Finite; above zero is good.
         embedding: Shape (hidden,).
-        queue_seconds: From submission to the start of the run that answered it.
-        inference_seconds: Of that run, batch-mates included.
-        batch_size: Requests in that run.
-        padding: Share of that run's tokens that were padding, in [0, 1).
+        queue_seconds: From submission to the start of the run.
+        inference_seconds: Duration of the run, batch-mates included.
+        batch_size: Items in the run.
+        padding: Share of the run's tokens that were padding, in [0, 1).
     """
 
     logit: float
