@@ -142,7 +142,7 @@ def render_readme(page: Page, records: Mapping[str, Record]) -> str:
     parts = ["# Benchmarks", page.introduction.strip()]
     for section in page.sections:
         parts.append(f"## {section.title}")
-        study = f"[How and why](studies/{section.study})."
+        study = f"[Study](studies/{section.study})"
         for name in section.records:
             parts += [_wrap(f"**{records[name].claim}.**"), render_record(records[name], study)]
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""Scripts that take hours, or a machine of their own: at least they start."""
+"""Every benchmark script starts: most take hours, or a machine of their own."""
 
 from __future__ import annotations
 
