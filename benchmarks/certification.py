@@ -1,17 +1,17 @@
-"""Does a certificate keep its word? Certifies many times over, where the truth is known.
+"""Counts how often certificates break their promise, on a file where the truth is known.
 
     python benchmarks/certification.py BUNDLE ROWS [--rows 300 1000] [--draws 1000]
 
-ROWS is a file with the labels of people that BUNDLE was not trained on. It stands for the world:
-its own rates are the truth. From it, certification sets are drawn with replacement, a group first
-and then a row of it; each gives cuts, and it is counted how often the truth is above the bound.
-Beside it, on the same draws, for the same bound:
+ROWS is a file with people's labels that BUNDLE was not trained on. It stands for the world: its own
+rates are the truth. The script draws certification sets from it with replacement, a group first and
+then a row of it. Each set gives thresholds, and the script counts how often the truth is above the
+bound. It does the same for other methods, on the same draws and with the same bound:
 
-    best F1          the cut where the set's F1 is best, as is usual; promises nothing
-    set's own rate   the laxest cut at which the set itself keeps the bound, without an interval
+    best F1          the threshold with the set's best F1, as is usual; promises nothing
+    set's own rate   the laxest threshold at which the set itself meets the bound, no interval
     judge's labels   certified on the column `judge_label` where the file has one
 
-Prints one JSON object a line. The pool is scored once and its scores are kept under
+Prints one JSON object a line. The rows are scored once; their scores stay under
 build/certification.
 """
 
@@ -50,7 +50,7 @@ class Pool:
         passing: Scores, -inf where a verdict can't be PASS.
         scores: Scores.
         good: What people say.
-        judge_good: What the judge says; None where none was asked.
+        judge_good: What the judge says; None without a judge.
         starts: Index of each group's first row, shape (groups,).
         sizes: Rows of each group, shape (groups,).
     """
@@ -81,7 +81,7 @@ class Pool:
         return float(np.average(self.scores[self.good] < cut, weights=self.weights[self.good]))
 
     def true_pass(self, cut: float) -> float:
-        """P(PASS | good), what the promise leaves of the use."""
+        """P(PASS | good), the truth: how useful the thresholds are."""
         return float(np.average(self.passing[self.good] >= cut, weights=self.weights[self.good]))
 
 
@@ -90,7 +90,7 @@ Method = Callable[[npt.NDArray[np.int64]], Cuts | None]
 
 
 def methods(pool: Pool, promise: Promise) -> dict[str, Method]:
-    """Ways from drawn rows to cuts for PASS and BLOCK; None when it refuses."""
+    """Each method: drawn rows in, thresholds for PASS and BLOCK out, None when it refuses."""
 
     def certified(labels: Bools) -> Method:
         def cuts(drawn: npt.NDArray[np.int64]) -> Cuts | None:
@@ -109,7 +109,7 @@ def methods(pool: Pool, promise: Promise) -> dict[str, Method]:
         scores, good = pool.scores[drawn], pool.good[drawn]
         order = np.argsort(-scores, kind="stable")
         passed, right = np.arange(1, len(drawn) + 1), np.cumsum(good[order])
-        # Twice the right ones over all that pass and all that should.
+        # F1: twice the true positives over predicted and actual positives.
         at = scores[order][np.argmax(2 * right / (passed + good.sum()))]
         return float(at), float(at)
 
@@ -168,9 +168,9 @@ def measure(pool: Pool, promise: Promise, *, rows: int, draws: int, seed: int) -
 
 
 def scored_pool(bundle: Path, rows: list[Row]) -> Pool:
-    """Scores the rows with the bundle, or takes their scores from the last time."""
+    """Scores the rows with the bundle, or reads their scores from the cache."""
     manifest = read_manifest(bundle)
-    # The policy says what may pass, and stands in the manifest, which has no checksum.
+    # The policy decides what may pass. It is in the manifest, which has no checksum.
     policies = [graph.policy.model_dump(mode="json") for graph in manifest.graphs]
     key = hashlib.sha256(
         json.dumps([sorted(manifest.checksums.items()), policies, fingerprint(rows)]).encode()

@@ -1,14 +1,14 @@
-"""Compares Tipstaff with what else could serve the same weights, in one run on one machine.
+"""Compares Tipstaff with other servers of the same weights, in one run on one machine.
 
     pip install '.[server,trainer,benchmarks]'
     python benchmarks/compare.py BUNDLE DATA --out OUT
 
 BUNDLE has an int8 graph and, in `training/`, the weights it was made of; DATA is a file that
-`tipstaff train` reads. Peers get virtual environments of their own under `build/compare`, made the
-first time. Each contender is measured by itself; then all take turns, round after round, since the
-machine's speed wanders: ratios are medians over the rounds. Writes OUT/raw.jsonl (one JSON object a
-phase), table.md, closed.png and open.png, and prints each record; the last line says which targets
-were met.
+`tipstaff train` reads. Each peer gets a virtual environment of its own under `build/compare`, made
+the first time. Each contender is measured by itself. Then all take turns, round after round,
+because the machine's speed drifts: ratios are medians over the rounds. Writes OUT/raw.jsonl (one
+JSON object a phase), table.md, closed.png and open.png, and prints each record; the last line lists
+the targets and whether they were met.
 """
 
 from __future__ import annotations
@@ -39,17 +39,16 @@ from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import read_rows
 
-# What products of small numbers run on, as the kernel names it: it decides these ratios.
+# The CPU features that int8 products run on, as the kernel names them: they decide these ratios.
 _INT8 = {"avx2", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}
 _WORK = Path(__file__).resolve().parent.parent / "build" / "compare"
 _NAMES = (TIPSTAFF, *(spec.name for spec in PEERS), CEILING)
 
 
 def sample(data: Path, bundle: Path, count: int, seed: int) -> list[Interaction]:
-    """Real interactions, as many as asked for.
+    """Real interactions that fit the model in full.
 
-    Those that don't fit the model in full are left out: contenders cut them differently, and one
-    doesn't cut at all.
+    Others are left out: contenders truncate them differently, and one doesn't truncate at all.
     """
     evaluator = Evaluator.load(bundle)
     rows = read_rows(data, labelled=False).rows
@@ -67,7 +66,7 @@ def sample(data: Path, bundle: Path, count: int, seed: int) -> list[Interaction]
 
 
 def enter(name: str, bundle: Path, model: Path, interactions: Sequence[Interaction]) -> Contender:
-    """The contender of that name; a peer's environment is made first.
+    """Creates the contender of that name, and a peer's environment first.
 
     Raises:
         UsageError: It can't be installed.
@@ -83,7 +82,7 @@ def enter(name: str, bundle: Path, model: Path, interactions: Sequence[Interacti
 
 
 async def records(args: argparse.Namespace) -> AsyncIterator[Record]:
-    """Everything measured, as it comes; first what it was measured on."""
+    """Yields each record as it is measured, the machine's first."""
     plan = Plan(usable_cores()[:2], args.requests, args.seconds, args.seed)
     if len(plan.cores) < 2:
         raise UsageError("the comparison needs two cores: one to serve, one to ask from")
@@ -104,7 +103,7 @@ async def records(args: argparse.Namespace) -> AsyncIterator[Record]:
             async for record in measure(contender, plan):
                 yield record
             entered[name] = contender
-        # One that fails leaves the others to be measured; the table will lack it, by name.
+        # When one fails, the others are still measured; the table will lack its name.
         except (ContenderError, UsageError) as error:
             why = str(error).replace(str(_WORK), "")[-3000:]
             yield {"phase": "failed", "contender": name, "why": why}
@@ -118,7 +117,7 @@ async def records(args: argparse.Namespace) -> AsyncIterator[Record]:
 
 
 def machine() -> Record:
-    """What it was measured on."""
+    """The machine: processor, cores and versions."""
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     models = {line.partition(":")[2].strip() for line in cpus if line.startswith("model name")}
     features = next((line for line in cpus if line.startswith(("flags", "Features"))), "")

@@ -1,10 +1,10 @@
-"""How fast the desk's pages answer with many rows in a data set.
+"""Measures how fast the desk's pages answer with many rows in a data set.
 
     python benchmarks/desk.py [--rows 100000] [--requests 20] [--database URL]
 
 Makes a workspace with a labelled data set, starts `tipstaff desk` on it, and asks for each page one
 after the other, as one person would. Prints one JSON object a page, with milliseconds from request
-to last byte, and one in the end. With `--database postgresql://…` the rows are kept there.
+to last byte, and a summary at the end. With `--database postgresql://…` the rows are stored there.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _fill(folder: Path, count: int, database: str | None) -> float:
-    """A data set of which half is labelled by a judge, and a queue; gives the time to upload."""
+    """Makes a half-labelled data set and a review queue; returns the seconds of the upload."""
     generator = random.Random(0)
 
     def text(length: int) -> str:
@@ -98,7 +98,7 @@ def _desk(folder: Path, database: str | None) -> Iterator[str]:
 
 
 def _measure(url: str, rows: int, requests: int) -> float:
-    """Asks for every page; gives the slowest one's 95th percentile, in milliseconds."""
+    """Asks for every page; returns the slowest 95th percentile, in milliseconds."""
     with httpx.Client(base_url=url, follow_redirects=True, timeout=60) as browser:
         page = browser.get("/datasets")
         dataset = max(map(int, re.findall(r'href="/datasets/(\d+)\?', page.text)))
@@ -137,7 +137,7 @@ def _measure(url: str, rows: int, requests: int) -> float:
             form = _hidden(browser.get(here).text)
             return browser.post(f"{here}/queue", data={**form, "ranked": "40", "random": "10"})
 
-        # Something done once, for which people wait: not held to what a page is.
+        # Done once, and people expect to wait: the limit for pages doesn't apply.
         _report("choose 50 rows for review", choose, min(requests, 5))
         return max(slowest, _report("show, label and show the next", label, requests))
 

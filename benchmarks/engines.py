@@ -1,13 +1,13 @@
-"""Ways to run one evaluator on a CPU: how fast, and how far from the trained model.
+"""Compares engines for one evaluator on a CPU: speed, and distance from the trained model.
 
     python benchmarks/engines.py RUN DATA [--peak-gops 640]
 
 RUN is a folder that `tipstaff train` wrote, with `training/weights.safetensors` beside its bundle;
-DATA is the file it was trained on, of which the run's own validation split is measured. Each engine
-runs one request at a time on one thread; times are of 64 tokens, medians of interleaved rounds.
-`peak` is the linear layers' operations over the time of the whole graph, as a share of what the
-processor could do in int8 (with VNNI: 2 units x 64 products x 2 operations a cycle). Prints one
-JSON object an engine. The rows of OpenVINO are left out where it isn't installed.
+DATA is the file it was trained on; quality is measured on the run's own validation split. Each
+engine runs one request of 64 tokens at a time on one thread; times are medians of interleaved
+rounds. `peak` is the linear layers' operations over the time of the whole graph, as a share of what
+the processor could do in int8 (with VNNI: 2 units x 64 products x 2 operations a cycle). Prints one
+JSON object an engine. OpenVINO is left out where it isn't installed.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--without", type=Path, help="leave out rows of this test file's groups")
     parser.add_argument("--peak-gops", type=float, default=640.0, help="of one core, in int8")
     args = parser.parse_args()
-    # The quantisers advise to preprocess what has been preprocessed.
+    # The quantisers advise preprocessing, which has been done.
     logging.getLogger().setLevel(logging.ERROR)
     evaluator = Evaluator.load(args.run)
     manifest = evaluator.manifest
@@ -163,7 +163,7 @@ def main() -> None:
         seed=int(settings["seed"]),  # type: ignore[arg-type]
     )
     pad_id = manifest.encoding.pad_id
-    # The first window of what takes several.
+    # The first window of interactions that take several.
     encoded = [evaluator.encode(row.interaction).runs[0] for row in validation]
     labels = np.array([row.label >= 0.5 for row in validation])
     calibration = [

@@ -1,8 +1,8 @@
-"""One training and its measurement on held-out rows, kept by a hash of all that it depends on.
+"""Trains and measures on held-out rows; caches the result under a hash of all its inputs.
 
-Trainings take minutes to an hour, and a table of them is made over days: what was measured once is
-read back. The record is of the int8 bundle through the server's code, with a score for each row, so
-that intervals and paired comparisons need no second run.
+Trainings take minutes to an hour, and a table of them is made over days, so a finished one is read
+back. A result is of the int8 bundle through the server's code, with a score for each row, so that
+intervals and paired comparisons need no second run.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.operations.train import train_evaluator
 
 Floats = npt.NDArray[np.float64]
-# Of the default base; how many epochs there are does not depend on it.
+# The default base; the number of epochs does not depend on it.
 _HIDDEN_SIZE = 384
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained, how, and what it is measured on.
+    """A training and what it is measured on.
 
     Attributes:
         train: Rows to train on; the validation split is taken from them.
@@ -52,7 +52,7 @@ class Experiment:
 
     @property
     def key(self) -> str:
-        """16 hex digits that stand for the rows, the fields and the settings, defaults too."""
+        """The first 16 hex digits of a hash of rows, fields and settings, defaults included."""
         parts = [
             fingerprint(self.train),
             fingerprint(self.test),
@@ -63,20 +63,20 @@ class Experiment:
 
     @property
     def row_epochs(self) -> float:
-        """About how many rows training goes over, each time it does."""
+        """About how many rows training reads, counted once an epoch."""
         resolved = self.settings.resolve(rows=len(self.train), hidden_size=_HIDDEN_SIZE)
         return len(self.train) * resolved.epochs
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an experiment.
+    """The result of an experiment.
 
     Attributes:
         scores: One for each test row, in order, shape (n,).
-        metrics: Of these scores at 0.5.
-        cut: That does best on the validation rows by balanced accuracy.
-        balanced_accuracy_at_cut: On the test rows.
+        metrics: Of these scores, with a threshold of 0.5.
+        cut: The threshold with the best balanced accuracy on the validation rows.
+        balanced_accuracy_at_cut: On the test rows, with that threshold.
         seconds: Training, export and calibration.
     """
 
@@ -88,12 +88,12 @@ class Result:
 
 
 def is_kept(experiment: Experiment, cache: Path) -> bool:
-    """Whether `run` would train nothing."""
+    """Whether the result is cached, so that `run` would train nothing."""
     return _file(experiment, cache).exists()
 
 
 def seconds_a_row(cache: Path, settings: TrainSettings) -> float | None:
-    """What a row and epoch took in trainings that are kept, of this base and size; the median."""
+    """Median seconds a row and epoch in cached trainings of this base and size."""
     paces = []
     for file in cache.glob("*.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def seconds_a_row(cache: Path, settings: TrainSettings) -> float | None:
 
 
 def run(experiment: Experiment, cache: Path) -> Result:
-    """Trains and measures, or reads what that gave before from folder `cache`."""
+    """Trains and measures, or reads the result from the folder `cache`."""
     file = _file(experiment, cache)
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -168,5 +168,5 @@ def _best_cut(rows: Sequence[Row], scores: Floats) -> float:
     good = np.array([row.good for row in rows])
     cuts = np.unique(np.append(scores.round(3), 0.5))
     worth = [balanced_accuracy_score(good, scores >= cut) for cut in cuts]
-    # The middle of those that do equally well.
+    # The middle of the thresholds that do equally well.
     return float(np.median(cuts[np.isclose(worth, np.max(worth))]))

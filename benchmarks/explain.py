@@ -1,12 +1,12 @@
-"""Do the words that an explanation highlights lower the score?
+"""Measures whether the words that an explanation highlights lower the score.
 
     python benchmarks/explain.py BUNDLE DATA [--rows N] [--validation TEST]
 
 Leaves the highlighted words out of bad outputs of DATA, scores what is left with BUNDLE, and
 compares with leaving out as many words drawn at random, singly and in stretches as long as the
 highlighted ones. DATA should be new to BUNDLE; `--validation TEST` takes only the rows that
-`tipstaff train DATA --test TEST` kept for validation. Prints one JSON object: by how much each way
-raises the score and its log-odds, in the mean, with 95 % intervals by a bootstrap over groups.
+`tipstaff train DATA --test TEST` used for validation. Prints one JSON object: the mean rise of the
+score and of its log-odds for each method, with 95 % intervals from a bootstrap over groups.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from tipstaff_trainer.data import Row, read_rows, split_rows, without_groups_of
 from tipstaff_trainer.data.groups import united_groups
 from tipstaff_trainer.evaluation.intervals import mean_difference
 
-# Draws of random words to each row.
+# Random draws for each row.
 _DRAWS = 5
 _LEAST_WORDS = 5
 
 
 class Rises:
-    """By how much one way to leave words out raises each row's score, and its log-odds."""
+    """How much one method of leaving words out raises each row's score and log-odds."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._found: list[tuple[float, float]] = []
 
     def add(self, interaction: Interaction, several: Sequence[Sequence[Span]]) -> None:
-        """Notes a row's mean rise over several choices of what is left out."""
+        """Adds a row's mean rise over several choices of words."""
         slope = self._evaluator.graph.calibration.slope
         before = self._evaluator.score(interaction)
         rises = []
@@ -59,12 +59,12 @@ class Rises:
 
 
 def at_random(dice: random.Random, words: Sequence[Span], count: int) -> list[Span]:
-    """So many words, each drawn by itself."""
+    """Words drawn one by one."""
     return dice.sample(list(words), count)
 
 
 def stretches(dice: random.Random, words: Sequence[Span], lengths: Sequence[int]) -> list[Span]:
-    """Stretches of so many words each, at random places where they don't overlap."""
+    """Stretches of the given lengths, at random places where they don't overlap."""
     order = dice.sample(list(lengths), len(lengths))
     free = len(words) - sum(order)
     cuts = sorted(dice.randint(0, free) for _ in order)

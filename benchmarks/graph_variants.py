@@ -1,4 +1,4 @@
-"""Variants of one fp32 graph for `engines.py`: the ways to quantise it that were tried."""
+"""Variants of one fp32 graph for `engines.py`: the quantisations that were tried."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SMOOTHING = 0.5
 
 
 def linear_layers(source: Path) -> dict[str, tuple[int, ...]]:
-    """Names of the products with a constant weight, and that weight's shape."""
+    """The products with a constant weight: name and shape of the weight."""
     model = onnx.load(source)
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     return {
@@ -42,7 +42,7 @@ def linear_layers(source: Path) -> dict[str, tuple[int, ...]]:
 
 
 def dynamic_int8(source: Path, target: Path) -> Path:
-    """Activations quantised as they come, by the export's own step."""
+    """Activations quantised at run time, with the export's own step."""
     quantise_linear_layers(source, target)
     return target
 
@@ -50,7 +50,7 @@ def dynamic_int8(source: Path, target: Path) -> Path:
 def static_int8(
     source: Path, target: Path, calibration: Sequence[Feeds], leave: Sequence[str] = ()
 ) -> Path:
-    """Activations quantised by ranges found on calibration rows; some layers may stay wide."""
+    """Activations quantised with ranges from calibration rows; some layers may stay fp32."""
     quantize_static(
         _prepared(source, target),
         target,
@@ -67,7 +67,7 @@ def static_int8(
 
 
 def matmul_nbits(source: Path, target: Path) -> Path:
-    """Weights in blocks of 8 bits, activations by the row, as made for language models."""
+    """Weights quantised to 8 bits in blocks, activations row by row, as for language models."""
     quantiser = MatMulNBitsQuantizer(
         onnx.load(source),
         algo_config=DefaultWeightOnlyQuantConfig(
@@ -80,7 +80,7 @@ def matmul_nbits(source: Path, target: Path) -> Path:
 
 
 def weights_int8(source: Path, target: Path) -> Path:
-    """Weights in int8, turned back before each product, where a runtime may quantise the other."""
+    """Weights in int8, dequantised before each product; a runtime may quantise the activations."""
     model = onnx.load(source)
     graph, nodes = model.graph, []
     layers, weights = linear_layers(source), _weights(model)
@@ -130,7 +130,7 @@ def smoothed(source: Path, target: Path, calibration: Sequence[Feeds]) -> Path:
 def _reach(
     source: Path, calibration: Sequence[Feeds]
 ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    """The largest magnitude in each channel of what goes into each linear layer."""
+    """The largest magnitude in each input channel of each linear layer."""
     model = onnx.load(source)
     layers = linear_layers(source)
     inputs = sorted({node.input[0] for node in model.graph.node if node.name in layers})
@@ -171,7 +171,7 @@ def _prepared(source: Path, target: Path) -> Path:
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Gives calibration rows with the inputs that a graph has."""
+    """Yields calibration rows, with the inputs that a graph has."""
 
     def __init__(self, source: Path, rows: Sequence[Feeds]) -> None:
         names = {each.name for each in onnx.load(source).graph.input}

@@ -1,11 +1,11 @@
-"""Checks on running servers that scores don't depend on load, threads or batch-mates.
+"""Checks on running servers that scores don't depend on load, threads or batches.
 
     python benchmarks/invariance.py BUNDLE DATA
 
-Scores DATA's interactions one after the other on an idle server, then the same ones with 64 under
-way at a time, in another order; once more through ScoreBatch, 64 at a time; and all of it on a
-server with two threads a run. The last line printed is one JSON object, where `differing` counts
-the interactions of which any score differs from the first in any bit. Exits with 1 where some do.
+Scores DATA's interactions one after the other on an idle server, then with 64 under way, in another
+order, then through ScoreBatch, 64 at a time; and all of it on a server with two threads a run. The
+last line printed is one JSON object: `differing` counts the interactions with a score that differs
+from the first in any bit. Exits with 1 unless it is 0.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ async def alone(client: AsyncClient, interactions: Sequence[Interaction], at_a_t
 async def together(
     client: AsyncClient, interactions: Sequence[Interaction], at_a_time: int
 ) -> Scores:
-    """So many calls under way at a time, in random order."""
+    """A fixed number of calls under way, in random order."""
     order = list(range(len(interactions)))
     random.Random(0).shuffle(order)
     scores = [0.0] * len(order)
@@ -56,7 +56,7 @@ async def together(
 async def in_batches(
     client: AsyncClient, interactions: Sequence[Interaction], at_a_time: int
 ) -> Scores:
-    """By ScoreBatch, so many at a time."""
+    """Through ScoreBatch, in batches of a fixed size."""
     scores: Scores = []
     for start in range(0, len(interactions), at_a_time):
         answers = await client.score_batch(
@@ -86,7 +86,7 @@ def _value(answer: object) -> float:
 async def check(
     target: str, interactions: Sequence[Interaction], at_a_time: int
 ) -> dict[str, Scores]:
-    """All scores that one server gives, by how it was asked."""
+    """All scores of one server, for each way to ask."""
     ways: tuple[Ask, ...] = (alone, together, in_batches)
     async with AsyncClient(target) as client:
         return {way.__name__: await way(client, interactions, at_a_time) for way in ways}
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--concurrent", type=int, default=64)
     args = parser.parse_args()
     rows = read_rows(args.data, labelled=False).rows
-    # A repeat would be no interaction more.
+    # Repeats would prove nothing more.
     interactions = list(dict.fromkeys(row.interaction for row in rows))
     reference: Scores = []
     differing: set[int] = set()

@@ -1,11 +1,11 @@
-"""Does `tipstaff label-errors` find labels that are known to be wrong?
+"""Measures whether `tipstaff label-errors` finds labels that are known to be wrong.
 
     python benchmarks/label_errors.py ROWS [--groups 200] [--flip 0.05 0.1 0.2] [--draws 5]
 
-Takes so many groups of ROWS, whose labels count as right, flips a share of them at random, and
-looks for them again. Prints one JSON object a share: of the labels listed as likely wrong how many
-were flipped (precision), of the flipped how many are listed (recall), and how many of the first as
-many as were flipped.
+Takes some groups of ROWS, whose labels count as right, flips a share of the labels at random, and
+looks for them again. Prints one JSON object a share: how many of the listed labels were flipped
+(precision), how many of the flipped labels are listed (recall), and the share of flipped labels
+among the first N, with N as many as were flipped.
 """
 
 from __future__ import annotations

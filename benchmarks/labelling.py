@@ -1,11 +1,11 @@
-"""Labels many rows against a local judge: does the rate hold, does memory stay flat?
+"""Labels many rows with a local judge, to see whether rate and memory stay the same.
 
     python benchmarks/labelling.py [--rows N] [--concurrency N]
 
 The judge (`tests/judge_server.py`) is a process of its own on the same cores and replies at once;
 no provider is as fast. Memory is the resident set of this process. A second pass over the same rows
-finds all in the ledger. Processor time a row is this process's own, and tells a slower job from a
-busier machine. The last line printed is one JSON object.
+finds every reply in the ledger. Processor time a row is this process's own: it tells a slower job
+from a busier machine. The last line printed is one JSON object.
 """
 
 from __future__ import annotations

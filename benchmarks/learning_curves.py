@@ -1,13 +1,13 @@
-"""How much more rows, or another setting, are worth: AUROC on held-out rows of the training file.
+"""Learning curves: what more rows, or other settings, are worth on held-out training rows.
 
     python benchmarks/learning_curves.py DATA --rows 256 1000 4000 all --seeds 0 1 2
     python benchmarks/learning_curves.py DATA --rows 1000 --vary learning_rate=1e-4 --vary marks=off
 
-A fifth of DATA's groups is held out once and for all and never trained on; what is left is drawn
-from by seed. Defaults are chosen by these rows, so that a test file is only read in the end. Each
-`--vary` is one more curve, of settings as `tipstaff train` has them, several joined by commas.
-Results are kept in `--cache` and not made again (`experiments.py`). Prints one JSON object a
-training, then a table; `--plot FILE` draws it.
+A fifth of DATA's groups is held out, always the same, and never trained on; each seed draws from
+the rest. Defaults are chosen on the held-out rows, so that a test file is only read at the end.
+Each `--vary` adds a curve with other settings of `tipstaff train`, separated by commas. Results are
+cached in `--cache` (`experiments.py`). Prints one JSON object a training, then a table; `--plot
+FILE` draws it.
 """
 
 from __future__ import annotations

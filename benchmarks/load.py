@@ -3,10 +3,10 @@
     tipstaff serve BUNDLE
     python benchmarks/load.py DATA --target localhost:50051 --closed 1 8 32 --open 50 100
 
-DATA is a file that `tipstaff train` reads. Closed loop: so many callers, each waiting for its
-answer before it asks again. Open loop: requests a second with Poisson arrivals, whether or not the
-server keeps up; their latency counts from when they were due, so that a stall is not hidden by the
-generator stalling with it. Prints one JSON object a phase.
+DATA is a file that `tipstaff train` reads. Closed loop: each of the callers waits for its answer
+before it asks again. Open loop: requests come at a given rate, with Poisson arrivals, whether or
+not the server keeps up; latency counts from when a request was due, so that a generator which
+stalls with the server hides nothing. Prints one JSON object a phase.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def drive(args: argparse.Namespace) -> None:
 
 
 def told(outcomes: Outcomes) -> dict[str, object]:
-    """What is printed of a phase."""
+    """The summary of a phase."""
     return {
         "answered": len(outcomes.answered),
         "per_second": round(len(outcomes.answered) / outcomes.seconds, 1),

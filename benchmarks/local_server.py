@@ -1,4 +1,4 @@
-"""A `tipstaff serve` for the time of a benchmark."""
+"""Runs `tipstaff serve` for the time of a benchmark."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LocalServer:
 
     Attributes:
         process: Its process.
-        target: Where it answers gRPC.
+        target: Its gRPC address.
     """
 
     process: subprocess.Popen[bytes]
@@ -35,11 +35,11 @@ def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterat
 
     Args:
         bundle: The bundle's folder.
-        flags: Further words for `tipstaff serve`.
-        wrapper: What to start it through, as in `taskset -c 0`.
+        flags: More arguments for `tipstaff serve`.
+        wrapper: A command to start it with, such as `taskset -c 0`.
 
     Raises:
-        RuntimeError: It doesn't come up; the message is what it wrote.
+        RuntimeError: It doesn't start; the message is its output.
     """
     words = [
         *wrapper,

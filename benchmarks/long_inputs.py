@@ -1,13 +1,13 @@
-"""How well facts are found at any depth of a long ground truth, and what it takes.
+"""Measures how well facts are found at any depth of a long ground truth, and the time.
 
     python benchmarks/long_inputs.py BUNDLE [--data examples/support/test.jsonl] [--tokens 4000]
 
-BUNDLE is an evaluator of the example data, as `make demo` leaves it. Each row's ground truth is put
-among sentences of other rows' ground truths that have no word in common with it, at several depths
-of so many tokens, and scored by a running server, one request after the other. `--max-runs` and
-`--ground-truth-window` ask a copy of BUNDLE with other windows; `--max-runs 0` is one that cuts, as
-evaluators without windows do. `cpu_ms` is the server's processor time for a request, which other
-work on the machine moves less than the others. The last line printed is one JSON object.
+BUNDLE is an evaluator of the example data, as `make demo` leaves it. Each row's ground truth is
+hidden at several depths of a long text, among sentences of other rows' ground truths that have no
+word in common with it. A running server scores them, one request after the other. `--max-runs` and
+`--ground-truth-window` use a copy of BUNDLE with other windows; `--max-runs 0` truncates, as
+evaluators without windows do. `cpu_ms` is the server's processor time for a request, which depends
+less on other work on the machine than the other times. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TIMEOUT = 60.0
 
 
 class Archive:
-    """Sentences to hide a row's own among."""
+    """Sentences among which a row's own ground truth is hidden."""
 
     def __init__(self, rows: Sequence[Row], tokenizer: Tokenizer, seed: int) -> None:
         sentences = {
@@ -57,7 +57,7 @@ class Archive:
         self._random = random.Random(seed)
 
     def around(self, row: Row, tokens: int, depths: Sequence[float]) -> list[Interaction]:
-        """The row's interaction with its ground truth at each depth of about so many tokens."""
+        """The row's interaction, with its ground truth at each depth of a long text."""
         own = row.interaction.ground_truth or ""
         others = [one for one, words in self._words.items() if not words & _words(own)]
         chosen: list[str] = []
@@ -76,7 +76,7 @@ def _words(text: str) -> set[str]:
 
 @contextmanager
 def with_windows(bundle: Path, max_runs: int | None, ground_truth: int | None) -> Iterator[Path]:
-    """A bundle with other windows; of no runs, with none."""
+    """A copy of a bundle with other windows; without windows for zero runs."""
     if max_runs is None and ground_truth is None:
         yield bundle
         return
@@ -97,7 +97,7 @@ def with_windows(bundle: Path, max_runs: int | None, ground_truth: int | None) -
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """What a process has used of processors."""
+    """Processor time that a process has used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
@@ -114,7 +114,7 @@ async def score_all(target: str, interactions: Sequence[Interaction]) -> list[Sc
 def summary(
     name: str, labels: Sequence[float], scores: Sequence[Score], cpu: float
 ) -> dict[str, object]:
-    """Quality, coverage and time of one way to ask."""
+    """Quality, coverage and times at one depth."""
     values = np.array([score.score for score in scores])
     bad = np.array(labels) < 0.5
     metrics = classification_metrics(labels, values)

@@ -1,24 +1,24 @@
-"""What correcting a judge is worth: 200 rows by the review queue, 200 at random, none.
+"""Measures what correcting a judge is worth: 200 rows of the review queue, at random, none.
 
     python benchmarks/loop.py EVOUNA [--arms none,random,queue,relabel,all] [--seeds 0 1 2] [--plan]
 
 EVOUNA is a folder with the Natural Questions part of EVOUNA (Wang et al. 2023), as `quality.py`
 takes it. On 4,000 rows of its training file a simulated judge passes 60 % of the bad rows whose
-answer has at least 20 words, and flips 3 % of all others. The rows chosen get people's labels, as a
-reviewer would give them; every arm trains on all 4,000 with the default settings and is measured by
-AUROC against people's labels on the test file.
+answer has at least 20 words, and flips 3 % of all others. The chosen rows get people's labels, as a
+reviewer would give them. Every arm trains on all 4,000 rows with the default settings, and is
+measured as AUROC against people's labels on the test file.
 
     none     the judge's labels as they are
     random   200 rows at random, corrected
-    queue    200 rows by the queue, a fifth of it random; it sees the judge's labels beside scores
-             out of fold of evaluators trained on those very labels
-    relabel  as random, and the judge's other labels read by these 200 (`tipstaff relabel`)
+    queue    200 rows of the queue, a fifth of it random; it sees the judge's labels and out-of-fold
+             scores of evaluators trained on these labels
+    relabel  as random, and `tipstaff relabel` uses these 200 to replace the judge's other labels
     all      every row corrected: the most there is to win
 
-Each training is kept in --cache by a hash of all that it depends on, so the same command goes on
-where it was stopped, and arms and seeds can be run one at a time. A training of 4,000 rows takes
-about 9 minutes on two cores, and `queue` has two more of 2,000. --plan says what is kept, and how
-long the rest will take by what the kept ones took. Prints a table as it goes, then one JSON object.
+Each training is cached in --cache under a hash of all its inputs, so the same command resumes where
+it was stopped, and arms and seeds can be run one at a time. A training of 4,000 rows takes about 9
+minutes on two cores, and `queue` has two more of 2,000. --plan shows what is cached, and estimates
+the time of the rest from it. Prints a table as it goes, then one JSON object.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _LONG = 20
 _PASSED_WHEN_LONG = 0.6
 _FLIPPED = 0.03
 _ARMS = ("none", "random", "queue", "relabel", "all")
-# And epoch, on two busy cores: `quality.py test` took 43 and 46 ms.
+# A row and epoch, on two busy cores: `quality.py test` took 43 and 46 ms.
 _SECONDS_A_ROW = 0.045
 
 
 @dataclass(frozen=True)
 class World:
-    """What one seed's arms have in common.
+    """What the arms of one seed share.
 
     Attributes:
         people: The rows with people's labels.
@@ -62,10 +62,10 @@ class World:
         test: Rows to measure on.
         fields: What the evaluator reads.
         settings: How every arm trains.
-        cache: Where trainings are kept.
+        cache: Where trainings are cached.
         corrected: How many rows people correct.
-        random_share: Of the queue.
-        folds: For scores out of fold.
+        random_share: The share of the queue that is random.
+        folds: How many, for out-of-fold scores.
     """
 
     people: Sequence[Row]
@@ -80,25 +80,25 @@ class World:
 
     @property
     def seed(self) -> int:
-        """Of the draw, the judge, the arm and the training."""
+        """The seed of the draw, the judge, the arm and the training."""
         return self.settings.seed
 
     @cached_property
     def others(self) -> OtherRows:
-        """What other rows say of each; reading the texts takes minutes."""
+        """What the other rows predict for each; reading the texts takes minutes."""
         return OtherRows(self.judged, find_base(self.settings.base), seed=self.seed)
 
     @property
     def others_files(self) -> str:
-        """What the names begin with of the files that keep what the others say."""
+        """The prefix of the files that cache the other rows' predictions."""
         return f"others-{text_hash([self.settings.base, fingerprint(self.judged)])}-{self.seed}"
 
     def others_heard(self) -> bool:
-        """Whether all that they say is kept: `relabel` hears them twice."""
+        """Whether all of the other rows' predictions are cached: `relabel` needs two."""
         return len(list(self.cache.glob(f"{self.others_files}-*.npy"))) > 1
 
     def others_say(self, labels: Sequence[float]) -> list[float]:
-        """Of each, by these labels."""
+        """The other rows' prediction for each row, learned from these labels."""
         file = self.cache / f"{self.others_files}-{text_hash([repr(labels)])}.npy"
         if not file.exists():
             self.cache.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class World:
 
 
 def main() -> None:
-    """Trains what isn't kept yet, and prints."""
+    """Trains what isn't cached yet, and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("build/quality"))
@@ -155,7 +155,7 @@ def _arms(text: str) -> list[str]:
     arms = text.split(",")
     if unknown := [arm for arm in arms if arm not in _ARMS]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(_ARMS)}")
-    # What the others are compared with comes first.
+    # The arm that the others are compared with comes first.
     return sorted(arms, key=_ARMS.index)
 
 
@@ -180,13 +180,13 @@ def _worlds(args: argparse.Namespace) -> Iterator[World]:
 
 
 def seconds_to_train(world: World, arm: str) -> float:
-    """About how long an arm's trainings that aren't kept yet will take; 0 when all are kept."""
+    """Estimates how long an arm's missing trainings will take; 0 when all are cached."""
     missing = []
     if arm == "queue":
         folds = [experiment for _, experiment in _folds(world)]
         missing = [each for each in folds if not is_kept(each, world.cache)]
     if missing or (arm == "relabel" and not world.others_heard()):
-        # What the rows will be isn't known yet; how many there are is.
+        # Which rows isn't known yet, only how many.
         missing.append(_experiment(world, world.judged))
     else:
         last = _experiment(world, arm_rows(world, arm)[0])
@@ -196,7 +196,7 @@ def seconds_to_train(world: World, arm: str) -> float:
 
 
 def arm_rows(world: World, arm: str) -> tuple[list[Row], Sequence[int]]:
-    """What an arm trains on, and which of its rows people corrected."""
+    """The rows that an arm trains on, and the indices of those that people corrected."""
     chosen: Sequence[int] = ()
     if arm == "queue":
         scores = out_of_fold(world)
@@ -214,7 +214,7 @@ def _experiment(world: World, rows: Sequence[Row]) -> Experiment:
 
 
 def draw(pool: Sequence[Row], count: int, seed: int) -> list[Row]:
-    """About so many rows: whole groups, so that answers to one question stay together."""
+    """Draws about `count` rows: whole groups, so that answers to one question stay together."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in pool:
         groups[row.group].append(row)
@@ -228,7 +228,7 @@ def draw(pool: Sequence[Row], count: int, seed: int) -> list[Row]:
 
 
 def simulated_judge(people: Sequence[Row], seed: int) -> list[Row]:
-    """A judge that lets long answers talk it round, and slips now and then."""
+    """A judge that tends to pass long answers, and slips now and then."""
     generator = random.Random(seed)
     judged = []
     for row in people:
@@ -243,7 +243,7 @@ def simulated_judge(people: Sequence[Row], seed: int) -> list[Row]:
 
 
 def out_of_fold(world: World) -> list[float]:
-    """What evaluators say of rows that they weren't trained on; folds keep groups whole."""
+    """Scores of evaluators that were not trained on the row; folds keep groups whole."""
     scores = np.zeros(len(world.judged))
     for held, experiment in _folds(world):
         scores[held] = run(experiment, world.cache).scores
@@ -263,7 +263,7 @@ def _folds(world: World) -> Iterator[tuple[list[int], Experiment]]:
 
 
 def relabelled(world: World, rows: Sequence[Row], drawn: Sequence[int]) -> list[Row]:
-    """The rows with the judge's labels read by those drawn, as `tipstaff relabel` does."""
+    """The rows with the judge's labels replaced as `tipstaff relabel` does."""
     reviewed = {rows[i].id: replace(rows[i], selection="random") for i in drawn}
     return relabel_by_others(world.judged, reviewed, world.others_say, seed=world.seed).rows
 
@@ -271,14 +271,14 @@ def relabelled(world: World, rows: Sequence[Row], drawn: Sequence[int]) -> list[
 def queued(
     rows: Sequence[Row], scores: Sequence[float], count: int, random_share: float, seed: int
 ) -> list[int]:
-    """The queue's rows, by their index."""
+    """The indices of the queue's rows."""
     index_of = {row.id: index for index, row in enumerate(rows)}
     queue = review_queue(rows, count=count, random_share=random_share, scores=scores, seed=seed)
     return [index_of[each.row.id] for each in queue]
 
 
 def corrected(judged: Sequence[Row], people: Sequence[Row], chosen: Sequence[int]) -> list[Row]:
-    """The judge's rows, those chosen with the label that a person gives."""
+    """The judge's rows, with people's labels for the chosen ones."""
     rows = list(judged)
     for index in chosen:
         rows[index] = replace(people[index], label_source="human", selection="unknown")
@@ -286,7 +286,7 @@ def corrected(judged: Sequence[Row], people: Sequence[Row], chosen: Sequence[int
 
 
 def count_errors(rows: Sequence[Row], people: Sequence[Row]) -> int:
-    """Rows whose label takes another side than a person's."""
+    """How many rows have a label on the other side of a person's."""
     return sum(row.good != person.good for row, person in zip(rows, people, strict=True))
 
 

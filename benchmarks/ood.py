@@ -1,11 +1,11 @@
-"""Does a bundle tell interactions that are unlike its training data?
+"""Measures whether a bundle notices interactions that are unlike its training data.
 
     python benchmarks/ood.py BUNDLE KNOWN OTHER [OTHER ...]
 
-KNOWN is a file of interactions like those that BUNDLE was trained on, not of them; each OTHER is of
-another kind. Prints one JSON object a file: how well its out-of-distribution scores tell it from
-KNOWN (AUROC), by embedding or lengths alone too, and the share of it that is flagged. The last line
-is what the score takes, on one thread.
+KNOWN is a file of new interactions like those that BUNDLE was trained on; each OTHER is of another
+kind. Prints one JSON object a file: how well its out-of-distribution scores tell it from KNOWN
+(AUROC), also with embedding or lengths alone, and the share of it that is flagged. The last line
+has the score's time on one thread.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""How good evaluators are, by what they are trained on: one protocol a command.
+"""Measures how good evaluators are; each command is one protocol.
 
     python benchmarks/quality.py test EVOUNA          all rows, on the test file, a line a seed
     python benchmarks/quality.py rows EVOUNA          1,000 rows of the training file, likewise
     python benchmarks/quality.py systems EVOUNA       each answering system held out, and tested on
-    python benchmarks/quality.py judge EVOUNA OPENQA  half of OPENQA by its judge's labels, and the
-                                                      other half by people's, beside the judge
+    python benchmarks/quality.py judge EVOUNA OPENQA  trained on the judge's labels of half of
+                                                      OPENQA, measured with people's of the other
     python benchmarks/quality.py folds FILE           five folds of one file, groups kept whole
 
 EVOUNA is a folder with the Natural Questions part of EVOUNA (Wang et al. 2023) as `train.jsonl` and
 `test.jsonl`: input, output, ground_truth, label, group and system. OPENQA and FILE are JSON lines;
 OPENQA has `judge_label` beside `label` (Kamalloo et al. 2023). Every number is of the int8 bundle
-through the server's code, with the default settings but for `--set NAME=VALUE`. Results are kept
-in `--cache` and not made again (`experiments.py`). Prints one JSON object a line.
+through the server's code, with the default settings except for `--set NAME=VALUE`. Results are
+cached in `--cache` (`experiments.py`). Prints one JSON object a line.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _RESAMPLES = 10_000
 
 
 def main() -> None:
-    """Runs one protocol and prints what it finds."""
+    """Runs one protocol and prints its results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("protocol", choices=sorted(_PROTOCOLS))
     parser.add_argument("data", type=Path, nargs="+")
@@ -61,7 +61,7 @@ def main() -> None:
 def on_the_test_file(
     data: Sequence[Path], settings: TrainSettings, cache: Path
 ) -> Iterator[Record]:
-    """All rows of the training file, measured on the test file."""
+    """Trains on all rows of the training file; measures on the test file."""
     train, test = _evouna(data[0])
     result = _run(train, train.rows, test.rows, settings, cache)
     contains = reference_metrics(separator="/")["contains a reference"]
@@ -75,7 +75,7 @@ def on_the_test_file(
 
 
 def of_few_rows(data: Sequence[Path], settings: TrainSettings, cache: Path) -> Iterator[Record]:
-    """1,000 rows of the training file, measured on the test file."""
+    """Trains on 1,000 rows of the training file; measures on the test file."""
     train, test = _evouna(data[0])
     _, few = split_rows(train.rows, _FEW_ROWS / len(train.rows), seed=settings.seed)
     yield {**_summary(_run(train, few, test.rows, settings, cache)), "train_rows": len(few)}
@@ -84,7 +84,7 @@ def of_few_rows(data: Sequence[Path], settings: TrainSettings, cache: Path) -> I
 def of_systems_held_out(
     data: Sequence[Path], settings: TrainSettings, cache: Path
 ) -> Iterator[Record]:
-    """Trained without one answering system, measured on that system's answers to new questions."""
+    """Trains without one answering system; measures on its answers to new questions."""
     train, test = _evouna(data[0])
     areas = []
     for system in sorted({row.extra["system"] for row in train.rows}):
@@ -99,7 +99,7 @@ def of_systems_held_out(
 def beside_the_judge(
     data: Sequence[Path], settings: TrainSettings, cache: Path
 ) -> Iterator[Record]:
-    """EVOUNA and half of OPENQA's questions by its judge; accuracy on the other half by people."""
+    """Trains on EVOUNA and the judge's half of OPENQA; measures accuracy on people's half."""
     train, _ = _evouna(data[0])
     by_people = read_rows(data[1], label_source="human")
     by_judge = read_rows(data[1], mapping={"label": "judge_label"}, label_source="judge")

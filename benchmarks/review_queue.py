@@ -1,14 +1,14 @@
-"""How many of a real judge's errors the review queue puts before a person first.
+"""Measures how many of a real judge's errors the review queue puts first.
 
     python benchmarks/review_queue.py BUNDLE ROWS [--replace ' | ' '/']
 
 ROWS holds people's `label` and a judge's `judge_label` for the same rows, as the OpenQA-eval data
 does (Kamalloo et al. 2023: GPT-4's verdicts). An error is a row where the two take different sides.
-The queue sees the judge's labels and what the evaluator in BUNDLE says, what the other rows with
-the judge's labels say (`out_of_fold`), or both; never people's labels. `ranked` is the queue
-without its random slice, `queue` with it, each the share of all errors among the first rows; at
-random that is the share of rows looked at. --replace brings the ground truth into the form that the
-evaluator was trained on. Prints one JSON object.
+The queue sees the judge's labels, and the scores of the evaluator in BUNDLE, predictions from the
+other rows' judge labels (`out_of_fold`), or both; never people's labels. `ranked` is the queue
+without its random slice, `queue` with it: the share of all errors among the first rows, which for a
+random order equals the share of rows reviewed. --replace brings the ground truth into the form that
+the evaluator was trained on. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _found(
     *,
     random_share: float,
 ) -> Mapping[str, float]:
-    """The share of errors among the first rows of the queue, by the share of rows looked at."""
+    """The share of errors among the first rows of the queue, for each share of rows."""
     found = {}
     for share in _SHARES:
         count = round(share * len(rows))

@@ -1,12 +1,11 @@
-"""A server as a sidecar: on a fraction of a core and little memory, under a long mix of lengths.
+"""Runs a server as a sidecar: a fraction of a core, little memory, texts of mixed length.
 
     sudo python benchmarks/sidecar.py BUNDLE DATA [--cpus 0.5] [--megabytes 512] [--minutes 5]
 
 Starts the server in control groups of its own with these limits, then keeps it busy with the
 interactions of DATA, every fourth of them grown to many times its length. Prints one JSON object a
-minute, and in the end one with what an operator looks at: `threads`, memory after the first minute
-and at the end, latency and errors. Needs to be root, for the control groups
-(version 1 or 2).
+minute, and at the end one with what an operator looks at: `threads`, memory after the first minute
+and at the end, latency and errors. Needs root for the control groups (version 1 or 2).
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ _MOUNT = Path("/sys/fs/cgroup")
 _GROUP = "tipstaff-sidecar"
 _PERIOD = 100_000  # microseconds, the kernel's default
 _DEADLINE = 5.0  # seconds of each request
-_LONG = 12  # an output repeated so often comes to hundreds of tokens
+_LONG = 12  # repetitions that make an output hundreds of tokens long
 
 
 @contextmanager
 def limits(cpus: float, megabytes: int) -> Iterator[list[str]]:
-    """Control groups with these limits; yields what to start a command through to be in them."""
+    """Makes control groups with these limits; yields the wrapper that starts a command in them."""
     quota, size = int(cpus * _PERIOD), megabytes * 2**20
     if (_MOUNT / "cgroup.controllers").is_file():
         (_MOUNT / "cgroup.subtree_control").write_text("+cpu +memory")
@@ -63,7 +62,7 @@ def limits(cpus: float, megabytes: int) -> Iterator[list[str]]:
 
 
 def mixed(interactions: Sequence[Interaction]) -> list[Interaction]:
-    """All of them, every fourth with a long output."""
+    """All interactions, every fourth with a long output."""
     return [
         replace(each, output=" ".join([each.output or ""] * _LONG)) if number % 4 == 3 else each
         for number, each in enumerate(interactions)
@@ -73,7 +72,7 @@ def mixed(interactions: Sequence[Interaction]) -> list[Interaction]:
 async def drive(
     target: str, process: psutil.Process, interactions: Sequence[Interaction], minutes: int
 ) -> list[dict[str, object]]:
-    """Two callers, minute by minute, each going on where the one before ended."""
+    """Runs two callers, minute by minute, each minute continuing where the last one ended."""
     phases: list[dict[str, object]] = []
     following, behind = list(range(len(interactions))), 0
     async with AsyncClient(target) as client:

@@ -23,7 +23,7 @@ _SCRIPT = Path(__file__).parent / "peers" / "in_process.py"
 def measure_ceiling(
     bundle: Path, interactions: Sequence[Interaction], plan: Plan, folder: Path
 ) -> Iterator[Record]:
-    """Measures it with one thread and with one a core, and with one thread on one core.
+    """Measures the loop with one thread, with a thread a core, and with one thread on one core.
 
     Raises:
         ContenderError: It can't be started.

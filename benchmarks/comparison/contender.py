@@ -1,4 +1,4 @@
-"""Who answers: Tipstaff over gRPC, a peer over HTTP, each in processes of its own."""
+"""The contenders: Tipstaff over gRPC, peers over HTTP, each in processes of its own."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Contender(ABC):
 
     Attributes:
         name: As in the tables.
-        settings: What it runs with and why, for the record.
-        processes: Its own, while it is started.
+        settings: Its settings and the reasons for them, for the records.
+        processes: The contender's, while it runs.
     """
 
     processes: Processes
@@ -53,7 +53,7 @@ class Contender(ABC):
 
         Args:
             cores: All it may use.
-            deadline: What callers will wait at most, in seconds, for those that want to be told.
+            deadline: How long callers wait, in seconds; some contenders take it as a setting.
 
         Raises:
             ContenderError: It doesn't come up.
@@ -76,7 +76,7 @@ class Contender(ABC):
         self.processes.keep_to(cores)
 
     async def stop(self) -> None:
-        """Ends its processes."""
+        """Stops its processes."""
         await self._disconnect()
         await asyncio.to_thread(self.processes.stop)
 
@@ -86,7 +86,7 @@ class Contender(ABC):
 
     @abstractmethod
     async def ask(self, request: int, seconds: float) -> Answer:
-        """Asks for the score of one request, waiting so long at most.
+        """Asks for the score of one request within a deadline in seconds.
 
         Raises:
             NoAnswer: None came.
@@ -96,7 +96,7 @@ class Contender(ABC):
     def _command(
         self, port: int, cores: int, deadline: float | None
     ) -> tuple[list[str], dict[str, str]]:
-        """What to run, and its environment."""
+        """The command to run, and its environment variables."""
 
     @abstractmethod
     async def _connect(self, port: int) -> None: ...
@@ -106,7 +106,7 @@ class Contender(ABC):
 
 
 class Tipstaff(Contender):
-    """`tipstaff serve` as it comes."""
+    """`tipstaff serve` with its defaults."""
 
     def __init__(
         self,
@@ -141,10 +141,10 @@ class Tipstaff(Contender):
 
 
 async def ask_tipstaff(client: AsyncClient, interaction: Interaction, seconds: float) -> Answer:
-    """Scores one interaction, waiting so many seconds at most.
+    """Scores one interaction within a deadline in seconds.
 
     Raises:
-        NoAnswer: It has no score; refused where the server said at once that there won't be one.
+        NoAnswer: There is no score; `refused` when the server said so at once.
     """
     try:
         score = await client.score(
@@ -154,7 +154,7 @@ async def ask_tipstaff(client: AsyncClient, interaction: Interaction, seconds: f
             timeout=seconds,
         )
     except ScoringError as error:
-        # A deadline that can't be met at all is refused at once too.
+        # A deadline that can't be met at all is refused at once, too.
         hopeless = isinstance(error, DeadlineError) and error.code == "FAILED_PRECONDITION"
         refused = hopeless or isinstance(error, OverloadedError)
         raise NoAnswer(error.code, refused=refused) from None
@@ -165,14 +165,14 @@ async def ask_tipstaff(client: AsyncClient, interaction: Interaction, seconds: f
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a peer is started with.
+    """How a peer is started.
 
     Attributes:
-        python: Of its environment.
+        python: The Python of its environment.
         model: The model folder.
-        port: To listen on, of this machine alone.
+        port: Where to listen, on this machine only.
         cores: How many it may use.
-        deadline: What callers will wait at most, in seconds; None for as long as it takes.
+        deadline: How long callers wait, in seconds; None without a limit.
     """
 
     python: Path
@@ -184,17 +184,17 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class PeerSpec:
-    """How a peer is run and asked.
+    """How a peer is run and called.
 
     Attributes:
         name: As in the tables.
-        requirements: Of `peers/NAME.txt`, which its environment is made from.
+        requirements: The NAME of `peers/NAME.txt`, from which its environment is made.
         command: What to run.
         environment: Variables for it.
-        path: Of the route that scores.
-        body: What to send for an interaction.
-        score: What to read of the reply.
-        settings: What was chosen and why.
+        path: The route that scores.
+        body: Makes the request body for an interaction.
+        score: Reads the score from the reply.
+        settings: Its settings and the reasons for them.
     """
 
     name: str
@@ -208,7 +208,7 @@ class PeerSpec:
 
 
 class HttpPeer(Contender):
-    """A peer that is asked with JSON over HTTP, on connections that are kept."""
+    """A peer that takes JSON over HTTP, on persistent connections."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class HttpPeer(Contender):
         self._bodies = [json.dumps(spec.body(each)).encode() for each in interactions]
 
     async def ask(self, request: int, seconds: float) -> Answer:
-        """Asks over HTTP; when the time is over, the connection is closed."""
+        """Asks over HTTP; closes the connection at the deadline."""
         try:
             async with self._session.post(
                 self._url,
@@ -274,8 +274,8 @@ class HttpPeer(Contender):
 
 
 def _free_port() -> int:
-    # Not of those that the kernel gives to connections: a client that asks for a port where nobody
-    # listens yet may be given that very port to ask from, and then be connected to itself.
+    # Not from the kernel's ephemeral range: a client that connects to such a port before anybody
+    # listens there may get the same port as its own, and then be connected to itself.
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

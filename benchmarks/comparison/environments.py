@@ -16,10 +16,10 @@ _MADE_OF = "made-of.sha256"
 
 
 def environment(name: str, folder: Path) -> Path:
-    """The Python of a peer's environment, which is made first where it is missing or outdated.
+    """The Python of a peer's environment, which is made when it is missing or outdated.
 
     Args:
-        name: Of `peers/NAME.txt`, its pinned requirements.
+        name: The NAME of `peers/NAME.txt`, its pinned requirements.
         folder: Where environments are kept.
 
     Raises:
@@ -36,7 +36,7 @@ def environment(name: str, folder: Path) -> Path:
     print(f"{name}: making its virtual environment in {home}", file=sys.stderr)
     _run([sys.executable, "-m", "venv", str(home)])
     _run([str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)])
-    # Last, so that what was interrupted is made again.
+    # Written last, so that an interrupted environment is made again.
     stamp.write_text(digest)
     return python
 

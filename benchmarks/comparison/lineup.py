@@ -1,6 +1,6 @@
-"""Who takes part, and with which settings: each peer tuned by its own documentation.
+"""The peers and their settings: each is tuned as its own documentation advises.
 
-Where a setting was chosen by trying, it says so; `benchmarks/README.md` has what was found.
+Settings that were chosen by trying say so; `benchmarks/studies/peers.md` has the results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Load: closed and open loop over anything that can be asked, alike for every contender."""
+"""The load generator: closed and open loops, the same for every contender."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-# What a closed loop waits at most; far more than any queue of 128 takes.
+# The longest wait in a closed loop; far more than any queue of 128 takes.
 PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A score as served, with the server's own time for the request alone where it tells it."""
+    """A score as served, and the server's own time for the request where it reports one."""
 
     score: float
     service_seconds: float | None = None
 
 
 class NoAnswer(Exception):  # noqa: N818  an outcome like others
-    """A request got none.
+    """A request got no answer.
 
     Attributes:
-        code: What the contender said, or what went wrong.
-        refused: It said so of itself, rather than being slow or broken.
+        code: The contender's error code, or what went wrong.
+        refused: The contender refused the request, rather than being slow or broken.
     """
 
     def __init__(self, code: str, *, refused: bool = False) -> None:
@@ -38,23 +38,23 @@ class NoAnswer(Exception):  # noqa: N818  an outcome like others
         self.refused = refused
 
 
-# Asks for the score of the request of that number, waiting so many seconds at most.
+# Asks for the score of a request, by its number, within a deadline in seconds.
 Ask = Callable[[int, float], Awaitable[Answer]]
 
 
 @dataclass(slots=True)
 class Outcomes:
-    """What became of the requests of one phase. Times in seconds.
+    """The outcome of each request of one phase. Times in seconds.
 
     Attributes:
         due: When each request was due, from the start of the phase, in order.
-        requests: The number of each.
-        latency: Of each, from when it was due; None where it got no answer.
-        scores: By request number, what was answered.
-        service: By request number, the server's own time.
-        errors: By code, refusals included.
+        requests: Each request's number.
+        latency: Each request's, from when it was due; None without an answer.
+        scores: The score of each request number.
+        service: The server's own time for each request number.
+        errors: Counts for each code, refusals included.
         refusals: Latency of each refusal.
-        lateness: By how much the generator was late with each.
+        lateness: How late the generator was with each request.
         seconds: From the start to the last answer.
     """
 
@@ -69,7 +69,7 @@ class Outcomes:
     seconds: float = 0.0
 
     def begin(self, request: int, due: float) -> int:
-        """Notes a request, unanswered so far; gives its place in the lists."""
+        """Adds an unanswered request; returns its index in the lists."""
         self.due.append(due)
         self.requests.append(request)
         self.latency.append(None)
@@ -77,34 +77,34 @@ class Outcomes:
 
     @property
     def answered(self) -> list[float]:
-        """Latencies of what was answered."""
+        """Latencies of the answers."""
         return [latency for latency in self.latency if latency is not None]
 
     def within(self, deadline: float) -> int:
-        """Answers that came within the deadline."""
+        """How many answers came within the deadline."""
         return sum(latency <= deadline for latency in self.answered)
 
 
 def percentile_ms(seconds: Sequence[float], percent: float) -> float | None:
-    """In milliseconds; None of nothing."""
+    """A percentile in milliseconds; None without values."""
     return round(float(np.percentile(seconds, percent)) * 1e3, 3) if len(seconds) else None
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
-    """When requests are due, from the start: `rate` a second on average, for so long."""
+    """When requests are due, in seconds from the start: `rate` a second on average."""
     generator = random.Random(seed)
     times = itertools.accumulate(iter(lambda: generator.expovariate(rate), None))
     return list(itertools.takewhile(lambda time: time < seconds, times))
 
 
 async def once_each(ask: Ask, requests: Sequence[int], concurrent: int) -> Outcomes:
-    """Asks for each request once, so many at a time."""
+    """Asks for each request once, with a fixed number under way."""
     waiting = iter(requests)
     return await _callers(ask, lambda: next(waiting, None), concurrent)
 
 
 async def closed(ask: Ask, requests: Sequence[int], concurrent: int, seconds: float) -> Outcomes:
-    """Keeps so many requests under way for so long; each caller waits for its answer."""
+    """Keeps a fixed number of requests under way; each caller waits for its answer."""
     endless = itertools.cycle(requests)
     until = time.perf_counter() + seconds
     return await _callers(
@@ -115,23 +115,23 @@ async def closed(ask: Ask, requests: Sequence[int], concurrent: int, seconds: fl
 async def open_loop(
     ask: Ask, requests: Sequence[int], arrivals: Sequence[float], deadline: float
 ) -> Outcomes:
-    """Asks when it is due, whether or not the contender keeps up.
+    """Asks for each request when it is due, whether or not the contender keeps up.
 
     Latency counts from when a request was due, and so does its deadline: a generator that is late
     flatters nobody.
 
     Args:
         ask: Asks for one request.
-        requests: Their numbers, gone through in a circle.
+        requests: Their numbers, repeated in a circle.
         arrivals: When requests are due, in seconds from the start, ascending.
-        deadline: Seconds that each may take.
+        deadline: Of each request, in seconds.
     """
     outcomes = Outcomes()
     endless = itertools.cycle(requests)
     started = time.perf_counter()
     tasks = []
     for due in arrivals:
-        # Even when late, so that whoever waits for an answer gets a turn.
+        # Also when late, so that callers that wait for an answer get a turn.
         await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
         place = outcomes.begin(next(endless), due)
         tasks.append(asyncio.create_task(_record(outcomes, place, ask, started, deadline)))

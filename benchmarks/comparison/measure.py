@@ -1,8 +1,8 @@
-"""What is measured of each contender, phase by phase; each phase is one record.
+"""Measures a contender, phase by phase; each phase gives one record.
 
-A contender lives three times: on all cores, which it shares with the generator; on one core, with
-the generator on another, for its capacity; and there again, told of the deadline, for the loads
-that are too much for it.
+A contender is started three times: on all cores, which it shares with the generator; on one core,
+with the generator on another, for its capacity; and there again, configured with the deadline, for
+the loads that exceed its capacity.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from comparison.processes import Processes, pinned
 DEADLINE_SECONDS = 0.1
 CONCURRENT = (1, 8, 32, 128)
 LOADS = (0.5, 0.8, 1.0, 2.0, 3.0)
-# At which scores are compared with those of the same requests alone.
+# Callers under way when scores are compared with those of the same requests alone.
 TOGETHER = 32
-# Of capacity, without a deadline that binds: what the ideal queue is compared at.
+# The share of capacity, without a deadline that binds, at which the ideal queue is compared.
 UNHURRIED = 0.8
 _UNHURRIED_SECONDS = 30.0
 _UNHURRIED_TIMES = 7
 _IDLE_SECONDS = 10.0
-# A server that still works off what nobody waits for would spoil the next phase.
+# A server still busy with requests that nobody waits for would spoil the next phase.
 _QUIET_CORES = 0.05
 _QUIET_WITHIN_SECONDS = 90.0
 
@@ -49,9 +49,9 @@ class Plan:
     """How to measure.
 
     Attributes:
-        cores: All that may be used.
+        cores: The cores to use.
         requests: How many distinct requests there are.
-        seconds: Of each phase.
+        seconds: How long each phase lasts.
         seed: Of the order of requests and of the arrivals.
     """
 
@@ -153,7 +153,7 @@ async def _shared(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
 
 
 async def _capacity(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
-    """Closed loops on one core; the best of them is what it can do."""
+    """Closed loops on one core; the capacity is the best of them."""
     requests = plan.shuffled()
     await once_each(contender.ask, requests[: plan.requests // 4], 4)  # warm
     for concurrent in CONCURRENT[1:]:
@@ -165,10 +165,10 @@ async def _capacity(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
 async def _unhurried(contender: Contender, plan: Plan, capacity: float) -> AsyncIterator[Record]:
     """Open loops under capacity, with no deadline that binds: how good is the queue?
 
-    Compared with an ideal one over the same arrivals, each request taking there what it takes on
-    this server alone: in all, and (`bare`) for encoding and graph only. Only Tipstaff says how long
-    these take. Several times, each between two passes alone, since a shared machine's speed wanders
-    and one stall makes a 99th percentile.
+    Compares it with an ideal queue over the same arrivals. There, each request takes the time it
+    takes on this server alone: in all, and (`bare`) for encoding and graph only. Only Tipstaff
+    reports these times. Repeated, each time between two passes alone, because a shared machine's
+    speed drifts and one stall makes a 99th percentile.
     """
     requests = plan.shuffled()
     before = await _service(contender, requests)
@@ -237,7 +237,7 @@ def summary(outcomes: Outcomes) -> Record:
 
 
 def differing(outcomes: Outcomes, alone: Mapping[int, float]) -> Record:
-    """How many requests got a score that isn't, bit for bit, the one they got alone."""
+    """How many requests got a score that differs in any bit from the one they got alone."""
     differences = [
         max(abs(score - alone[request]) for score in scores)
         for request, scores in outcomes.scores.items()
@@ -252,7 +252,7 @@ def differing(outcomes: Outcomes, alone: Mapping[int, float]) -> Record:
 
 @asynccontextmanager
 async def _accounted(processes: Processes) -> AsyncIterator[Record]:
-    """What the phase costs: filled in when it is over."""
+    """Fills in what the phase cost when it is over."""
     costs: Record = {}
     cpu, own, started = processes.cpu_seconds(), time.process_time(), time.perf_counter()
     yield costs
@@ -264,7 +264,7 @@ async def _accounted(processes: Processes) -> AsyncIterator[Record]:
 
 
 async def quiet(processes: Processes) -> None:
-    """Waits until the contender has worked off what is left, at most for a while."""
+    """Waits, for a limited time, until the contender has no work left."""
     give_up = time.monotonic() + _QUIET_WITHIN_SECONDS
     while time.monotonic() < give_up:
         before = processes.cpu_seconds()

@@ -4,8 +4,8 @@
     onnx/model_quantized.onnx                               for onnxruntime, in int8
     tokenizer.json and its companions                       the bundle's own tokenizer
 
-The bundle's own int8 graph can't be batched, which is what peers do; theirs is made of the same
-weights by the same export and quantisation, and keeps its attention mask.
+The bundle's own int8 graph can't be batched, and peers batch. Their graph is made from the same
+weights with the same export and quantisation, and keeps its attention mask.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def write_model_folder(bundle_path: Path, target: Path, base: str | None = None)
 
     Args:
         bundle_path: The bundle.
-        target: The folder; made anew.
+        target: The folder; replaced when it exists.
         base: The base encoder's folder or name; None for the one in the manifest.
 
     Raises:
@@ -88,7 +88,7 @@ def _write_config(base: Path, model: EvaluatorModel, target: Path) -> None:
 def _renamed(model: EvaluatorModel) -> dict[str, Tensor]:
     renamed = {}
     for key, value in model.state_dict().items():
-        # It judges by the mean of the tokens, without the pooler.
+        # The evaluator uses the mean of the tokens, not the pooler.
         if not key.startswith("encoder.pooler."):
             prefix = next(old for old in _PREFIXES if key.startswith(old))
             renamed[_PREFIXES[prefix] + key.removeprefix(prefix)] = value.contiguous()
@@ -96,7 +96,7 @@ def _renamed(model: EvaluatorModel) -> dict[str, Tensor]:
 
 
 def _write_tokenizer(bundle: Bundle, base: Path, target: Path) -> None:
-    # The base's own file may cut and pad every text; the bundle's doesn't.
+    # The base's own file may truncate and pad every text; the bundle's doesn't.
     (target / TOKENIZER_FILE).write_text(bundle.tokenizer_json())
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (base / name).is_file():
@@ -111,9 +111,9 @@ def _int8_graph(model: EvaluatorModel) -> onnx.ModelProto:
 
 
 def rename_graph(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph under the names that transformers knows: `token_type_ids` in, `logits` out.
+    """Renames a graph's inputs and outputs as transformers does: `token_type_ids`, `logits`.
 
-    Logits get the shape (batch, 1) there; the embedding goes, since nobody asks for it.
+    Logits get the shape (batch, 1); the embedding is removed, since nobody reads it.
     """
     graph = model.graph
     for node in graph.node:

@@ -22,7 +22,7 @@ def usable_cores() -> list[int]:
 
 @contextmanager
 def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Keeps every thread of this process to these cores meanwhile."""
+    """Pins every thread of this process to these cores for the time of a `with`."""
     before = usable_cores()
     _keep_threads(os.getpid(), cores)
     try:
@@ -32,14 +32,14 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
 
 
 def _keep_threads(pid: int, cores: Sequence[int]) -> None:
-    # Not only the first thread, which is all that a process's affinity is.
+    # All threads: a process's affinity is only that of its first.
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(ProcessLookupError):  # it has ended
             os.sched_setaffinity(int(task.name), cores)
 
 
 class Processes:
-    """One started command and all the processes that it starts."""
+    """A running command and all the processes that it starts."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class Processes:
 
         Args:
             command: What to run.
-            cores: All it may use, from its first instruction on, so that it counts them right.
-            environment: Set beside this process's own.
+            cores: All it may use, from its first instruction on, so that it counts them correctly.
+            environment: Variables added to this process's own.
             log: Where its output goes.
-            asked: It reads from standard input and writes answers to standard output.
+            asked: Whether it reads requests from standard input and answers on standard output.
         """
         pipe = subprocess.PIPE if asked else None
         with log.open("ab") as file, pinned(cores):
@@ -75,11 +75,11 @@ class Processes:
 
     @property
     def running(self) -> bool:
-        """Whether its first process is there still."""
+        """Whether its first process is still alive."""
         return self.popen.poll() is None
 
     def cpu_seconds(self) -> float:
-        """Processor time that all its processes have used so far, those that ended included."""
+        """Processor time of all its processes so far, including those that ended."""
         total = 0.0
         for process in self._tree():
             try:
@@ -90,20 +90,20 @@ class Processes:
         return total
 
     def keep_to(self, cores: Sequence[int]) -> None:
-        """Puts every thread it has now onto these cores, whatever it chose by itself."""
+        """Pins every current thread to these cores, whatever it chose itself."""
         for process in self._tree():
             _keep_threads(process.pid, cores)
 
     def memory_bytes(self) -> int:
-        """Memory that its processes hold now; what several share is counted once (PSS)."""
+        """Memory that its processes hold now; shared pages count once (PSS)."""
         return sum(_pss(process.pid) for process in self._tree())
 
     def peak_bytes(self) -> int:
-        """The sum of the most that each process ever held; what they share is counted each time."""
+        """The sum of each process's peak memory; shared pages count each time."""
         return sum(_high_water(process.pid) for process in self._tree())
 
     def stop(self) -> None:
-        """Asks it to end, and ends it and what it leaves behind."""
+        """Asks it to end, then kills it and what it leaves behind."""
         members = self._tree()
         if self.running:
             self.popen.send_signal(signal.SIGTERM)

@@ -51,7 +51,7 @@ def draw(records: Sequence[Record], folder: Path) -> None:
         "CPU-ms an answer": cpu_ms,
     }
     _figure(folder / "closed.png", records, contenders, "closed", "concurrent", CONCURRENT, closed)
-    # Not their p99: where most are late, it is that of the few that were lucky.
+    # Not their p99: where most are late, it would be that of the few lucky answers.
     opened = {
         "answers within 100 ms, a second": lambda record: record["goodput"],
         "answers within 100 ms, of its own capacity": lambda record: (
@@ -152,7 +152,7 @@ def _compared(records: Sequence[Record]) -> int:
 
 
 def _cpu(record: Record) -> str | None:
-    # To two digits after the point, since two contenders may be close.
+    # Two decimals, since two contenders may be close.
     return f"{cpu_ms(record):.2f}" if record["answered"] else None
 
 

@@ -14,22 +14,22 @@ Record = dict[str, Any]
 
 TIPSTAFF = "tipstaff"
 CEILING = "in-process"
-# Not a server as anyone would find it: mosec with Tipstaff's own idea, one request a run on lanes
-# of one thread. It shows what Tipstaff's way costs beside one in Rust, and is reported apart.
+# Not a server as one would find it: mosec with Tipstaff's own idea, one request a run on workers
+# of one thread. It shows what Tipstaff's front end costs beside one in Rust, and is reported apart.
 UNBATCHED = "mosec-single"
 _OVERLOAD = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A number to reach.
+    """A target value.
 
     Attributes:
         name: What is measured.
-        value: Gives it of the run's records.
-        must: To be released; None for what is only reported.
-        aim: To be content.
-        at_most: Smaller is better.
+        value: Computes it from the run's records.
+        must: What a release needs; None for a value that is only reported.
+        aim: What we hope for.
+        at_most: Whether smaller is better.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Target:
 
 
 def evaluate(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Each target with its value; both and its verdicts None where the run can't tell."""
+    """Each target with its value and verdicts; they are None where the run lacks the records."""
     rows = []
     for target in TARGETS:
         try:
@@ -56,7 +56,7 @@ def evaluate(records: Sequence[Record]) -> list[dict[str, Any]]:
             TypeError,
             ValueError,
             ZeroDivisionError,
-        ):  # who or what it needs is not there
+        ):  # the contender or phase is missing
             value = None
         rows.append(
             {
@@ -85,7 +85,7 @@ def find(records: Sequence[Record], contender: str, phase: str, **having: object
 
 
 def peers(records: Sequence[Record]) -> list[str]:
-    """Who else serves, in order."""
+    """The other servers, in order."""
     servers = ("closed", "round")
     names = dict.fromkeys(
         r["contender"] for r in records if r["phase"] in servers and "threads" not in r
@@ -94,7 +94,7 @@ def peers(records: Sequence[Record]) -> list[str]:
 
 
 def cpu_ms(record: Record) -> float:
-    """Milliseconds of a processor for an answer."""
+    """Milliseconds of processor time an answer."""
     return float(record["cpu_seconds"]) * 1e3 / int(record["answered"])
 
 

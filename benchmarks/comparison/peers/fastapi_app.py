@@ -18,7 +18,7 @@ model = AutoModelForSequenceClassification.from_pretrained(
 
 
 class Item(BaseModel):
-    """What is asked."""
+    """A request."""
 
     text: str
 

@@ -3,7 +3,7 @@
     python in_process.py BUNDLE TEXTS
 
 Reads one JSON object a line, runs it, and answers with one: `{"threads": 2, "seconds": 10}` keeps
-so many threads busy for so long, each encoding, running and prediction one request after the other.
+two threads busy for ten seconds; each encodes, runs and decides one request after the other.
 TEXTS holds the requests as JSON lines.
 """
 
@@ -23,7 +23,7 @@ from tipstaff_server.evaluator import Evaluator
 def work(
     evaluator: Evaluator, requests: list[Interaction], threads: int, seconds: float
 ) -> dict[str, object]:
-    """Scores for so long; gives what was scored, how long each took, and the scores."""
+    """Scores until the time is over; returns request numbers, seconds of each, and scores."""
     following = itertools.count()
     until = time.perf_counter() + seconds
     answers: list[tuple[int, float, float]] = []  # appending is safe from several threads

@@ -32,7 +32,7 @@ class Evaluator(Worker):
     def forward(
         self, data: dict[str, str] | list[dict[str, str]]
     ) -> dict[str, float] | list[dict[str, float]]:
-        """Scores, one for each text; mosec hands over one alone where batches are of one."""
+        """One score for each text; with batches of one, mosec passes the text itself."""
         if isinstance(data, dict):
             return self.forward([data])[0]
         encodings = self._tokenizer.encode_batch([item["text"] for item in data])
