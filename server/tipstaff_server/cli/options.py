@@ -24,6 +24,7 @@ def add_options(
     flags: Mapping[str, str] | None = None,
     metavars: Mapping[str, str] | None = None,
     without: Collection[str] = (),
+    lists: Collection[str] = (),
 ) -> None:
     """Adds a flag for each field of a model; `given` reads what was typed.
 
@@ -35,10 +36,13 @@ def add_options(
         flags: Of fields whose flag is not their name; one without a dash is a positional word.
         metavars: What the help shows for the values of some fields.
         without: Fields that are set in another way.
+        lists: Fields whose flag takes several values at once, as in `--precision int8 fp16`; the
+            flag of any other field of several values is repeated.
     """
     for name, field in model.model_fields.items():
         if name not in without:
-            _add(parser, name, field, (flags or {}).get(name, flag(name)), metavars or {})
+            words = (flags or {}).get(name, flag(name))
+            _add(parser, name, field, words, metavars or {}, at_once=name in lists)
 
 
 def given(model: type[BaseModel], args: argparse.Namespace) -> dict[str, Any]:
@@ -53,6 +57,8 @@ def _add(
     field: FieldInfo,
     words: str,
     metavars: Mapping[str, str],
+    *,
+    at_once: bool,
 ) -> None:
     positional = not words.startswith("-")
     options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(field)}
@@ -68,7 +74,9 @@ def _add(
             options["nargs"] = "+"
         parser.add_argument(_PREFIX + name, **options)
         return
-    if several:
+    if several and at_once:
+        options["nargs"] = "+"
+    elif several:
         options["action"] = "append"
     parser.add_argument(words, dest=_PREFIX + name, required=field.is_required(), **options)
 
