@@ -78,7 +78,7 @@ def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
     assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
     assert 5 <= workspace.label_set(dataset).judge < 60
     # What the other rows said was by the labels that were.
-    assert workspace.scores.given(labels) == {}
+    assert workspace.scores.counts(labels) == {}
     with pytest.raises(JobError, match="stopped"):
         workspace.wait_for(job)
 

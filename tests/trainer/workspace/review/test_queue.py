@@ -96,7 +96,7 @@ def test_what_was_skipped_comes_back(workspace, queued):
     for _ in range(10):
         workspace.reviews.skip(workspace.reviews.claim(queued, "ann").id, who="ann")
     assert workspace.reviews.claim(queued, "ann") is None
-    assert workspace.reviews.bring_back(queued) == 10
+    assert workspace.reviews.requeue_skipped(queued) == 10
     assert workspace.reviews.claim(queued, "ben") is not None
 
 

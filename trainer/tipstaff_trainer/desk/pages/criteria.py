@@ -15,7 +15,7 @@ from tipstaff_trainer.desk.context import Asked, upload_of
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import StoredCriterion
-from tipstaff_trainer.workspace.labels.criteria import lacking, preview
+from tipstaff_trainer.workspace.labels.criteria import missing_columns, preview
 
 # Of a file of named cases, which is read as a whole: thousands of cases.
 _MOST_BYTES = 2**20
@@ -129,7 +129,7 @@ def _editor(asked: Asked, criterion: StoredCriterion, error: str = "") -> Respon
         rows = asked.workspace.datasets.page(dataset.label_sets[0], after=number - 2, size=1).rows
         there = listed((*dataset.fields, *dataset.extra))
         try:
-            missing = lacking(criterion, dataset)
+            missing = missing_columns(criterion, dataset)
             question = preview(criterion, rows[0]) if rows else ""
         except TipstaffError as reason:
             error = error or (str(reason) if asked.form else "")

@@ -161,7 +161,7 @@ def queue(asked: Asked) -> Response:
     """Puts rows before people; has them scored first, where they are to be compared with scores."""
     labels = asked.label_set()
     by = _scored_by(asked.text("scored_by"))
-    given = asked.workspace.scores.given(labels)
+    given = asked.workspace.scores.counts(labels)
     if by is not None and given.get(by, 0) < labels.dataset.rows:
         name, version = by
         job = asked.workspace.score_dataset(
@@ -251,7 +251,7 @@ def _scorers(asked: Asked, labels: LabelSet) -> list[tuple[str, str, bool]]:
 
     Which version is online is said, as it is the one whose mistakes matter.
     """
-    given = asked.workspace.scores.given(labels)
+    given = asked.workspace.scores.counts(labels)
     found = []
     # A repository that can't be read is told where evaluators are; rows are seen all the same.
     with suppress(RepositoryError):

@@ -17,7 +17,7 @@ from tipstaff_trainer.desk.context import Asked, inside
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
-from tipstaff_trainer.workspace.labels.cases import told
+from tipstaff_trainer.workspace.labels.cases import outcome_values
 
 _SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
 
@@ -82,13 +82,13 @@ def _version_page(asked: Asked, refused: PromotionRefused | None = None) -> Resp
         # A report is on the first of them.
         and job.result["versions"][0] == number
     ]
-    outcomes = asked.workspace.evaluators.tried(name, number) or ()
+    outcomes = asked.workspace.evaluators.last_outcomes(name, number) or ()
     return asked.page(
         "evaluator.html",
         status=409 if refused else 200,
         refused=refused,
         cases=asked.workspace.evaluators.named_cases(shown),
-        outcomes=[told(each) for each in outcomes],
+        outcomes=[outcome_values(each) for each in outcomes],
         shown=shown,
         serving=next((each for each in found if each.serving), None),
         versions=found,

@@ -13,7 +13,7 @@ from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk.context import Asked
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.labels.criteria import check_columns, lacking
+from tipstaff_trainer.workspace.labels.criteria import check_columns, missing_columns
 from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
 
 # What can be asked about, as `label_dataset` has it.
@@ -79,7 +79,7 @@ def _judge_page(asked: Asked, error: str = "") -> Response:
     named = {each.criterion: each for each in dataset.label_sets}
     labels = named.get(asked.text("criterion"), dataset.label_sets[0])
     criteria = asked.workspace.criteria.all()
-    missing = {each.name: lacking(each, dataset) for each in criteria}
+    missing = {each.name: missing_columns(each, dataset) for each in criteria}
     chosen = asked.text("criterion") or labels.criterion or _first_that_can_be_asked(missing)
     # By a criterion that is new to it, a data set has no label yet.
     fresh = bool(labels.criterion) and chosen != labels.criterion

@@ -12,7 +12,7 @@ from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS, Interaction
 from tipstaff_trainer.desk.context import Asked
 from tipstaff_trainer.desk.routing import get, post
-from tipstaff_trainer.workspace.db.rows import interaction_of
+from tipstaff_trainer.workspace.db.rows import to_interaction
 
 
 def routes() -> list[Route]:
@@ -30,7 +30,7 @@ def show(asked: Asked) -> Response:
     texts: dict[str, str] = dict.fromkeys(FIELDS, "")
     number = asked.whole("row_id")
     if number is not None:
-        interaction = interaction_of(asked.workspace.datasets.text(number))
+        interaction = to_interaction(asked.workspace.datasets.text(number))
         texts = {name: interaction.get(name) or "" for name in FIELDS}
     return _page(asked, texts)
 

@@ -88,7 +88,7 @@ def _decided(asked: Asked, labels: LabelSet, item: ReviewItem | None) -> Respons
     reviews, here = asked.workspace.reviews, address(labels, room="review")
     action = asked.text("action")
     if action == "bring-back":
-        return asked.go(here, f"{reviews.bring_back(labels):,} rows are back in the queue.")
+        return asked.go(here, f"{reviews.requeue_skipped(labels):,} rows are back in the queue.")
     if action == "undo":
         return _undone(asked, labels, reviews.undo(labels, who=asked.who))
     if item is None:

@@ -83,7 +83,7 @@ def store(asked: Asked) -> Response:
         role: column for role in ROLES if (column := asked.text(f"map-{role}"))
     }
     try:
-        read_as = mapping or formats.look(path, shown=name).guessed
+        read_as = mapping or formats.preview_file(path, display_name=name).mapping
         if "ground_truth" in read_as and not {"input", "output"} & set(read_as):
             # Rows of nothing but references are few: all others would pass for repetitions.
             raise UsageError("say which column is the output, or at least which is the input")
@@ -107,7 +107,7 @@ def _mapping_page(asked: Asked, mapping: dict[str, str], error: str = "") -> Res
     path, name = _kept(asked)
     preview: Any = None
     try:
-        preview = formats.look(path, shown=name)
+        preview = formats.preview_file(path, display_name=name)
     except TipstaffError as reason:
         error = error or str(reason)
     return asked.page(
@@ -117,7 +117,7 @@ def _mapping_page(asked: Asked, mapping: dict[str, str], error: str = "") -> Res
         name=asked.text("name") or PurePosixPath(name).stem,
         preview=preview,
         roles=ROLES,
-        mapping=mapping or (preview.guessed if preview else {}),
+        mapping=mapping or (preview.mapping if preview else {}),
         label_source=asked.text("label_source"),
         criteria=asked.workspace.criteria.all(),
         criterion=asked.text("criterion"),
