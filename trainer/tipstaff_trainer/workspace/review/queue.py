@@ -27,7 +27,12 @@ from tipstaff_trainer.workspace.db.models import (
 from tipstaff_trainer.workspace.db.rows import StoredRow, row_label_join, to_stored_row
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
-from tipstaff_trainer.workspace.review.items import finished_by, get_item, other_label
+from tipstaff_trainer.workspace.review.items import (
+    finished_by,
+    get_item,
+    open_item,
+    other_label,
+)
 from tipstaff_trainer.workspace.review.selection import Kind, choose
 
 PILOT_ROWS = 16
