@@ -62,5 +62,5 @@ def _listen(settings: DeskSettings) -> socket.socket:
             f"can't listen on {settings.host}: {error.strerror}",
             field="port",
             value=str(settings.port),
-            remedy="choose another {port}, or 0 for a free one",
+            remedy="choose another {port} or {host}; port 0 takes a free one",
         ) from None

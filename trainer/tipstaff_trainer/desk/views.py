@@ -118,9 +118,7 @@ def by_weight(highlights: Sequence[Highlight]) -> list[Highlight]:
     return sorted(highlights, key=lambda each: -each.weight)
 
 
-def labels_url(
-    labels: LabelSet, part: str = "", *, section: str = "datasets", **query: Any
-) -> str:
+def labels_url(labels: LabelSet, part: str = "", *, section: str = "datasets", **query: Any) -> str:
     """The address of a page about labels by one criterion."""
     path = "/".join([f"/{section}/{labels.dataset_id}", *([part] if part else [])])
     return f"{path}?{urlencode({'criterion': labels.criterion, **query})}"

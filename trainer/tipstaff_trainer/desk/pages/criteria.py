@@ -87,7 +87,9 @@ def change_cases(ctx: RequestContext) -> Response:
         match ctx.text("action"):
             case "remove":
                 ctx.workspace.cases.remove(criterion, ctx.text("case"))
-                return ctx.redirect(here, "The case is removed. Versions that were trained with it keep it.", "note")
+                return ctx.redirect(
+                    here, "The case is removed. Versions that were trained with it keep it.", "note"
+                )
             case "upload":
                 file = ctx.file("file")
                 if file is None:

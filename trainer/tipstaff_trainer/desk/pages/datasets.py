@@ -154,7 +154,9 @@ def split(ctx: RequestContext) -> Response:
     )
     count = ctx.workspace.datasets.get(dataset).test
     notice = f"{count:,} of {dataset.rows:,} rows are held out for testing."
-    return ctx.redirect(labels_url(labels), " ".join([notice, *warnings]), "note" if warnings else "good")
+    return ctx.redirect(
+        labels_url(labels), " ".join([notice, *warnings]), "note" if warnings else "good"
+    )
 
 
 def queue(ctx: RequestContext) -> Response:
@@ -172,7 +174,9 @@ def queue(ctx: RequestContext) -> Response:
             who=ctx.who,
         )
         return ctx.redirect(
-            f"/jobs/{job.id}", "The rows are scored first. Add rows to the queue when the job is done.", "note"
+            f"/jobs/{job.id}",
+            "The rows are scored first. Add rows to the queue when the job is done.",
+            "note",
         )
     counts: dict[Kind, int] = {kind: ctx.integer(kind, 0) or 0 for kind in _KINDS}
     rows = ctx.workspace.reviews.queue(
@@ -191,11 +195,13 @@ def queue(ctx: RequestContext) -> Response:
     if len(rows) < requested:
         return ctx.redirect(
             labels_url(labels, section="review"),
-            f"Only {len(rows):,} of {requested:,} rows were added: there are no more of these kinds. "
-            f"{_KINDS_IN_WORDS} Random rows are never drawn twice, here or in an uploaded file.",
+            f"Only {len(rows):,} of {requested:,} rows were added: there are no more of these "
+            f"kinds. {_KINDS_IN_WORDS} Random rows are never drawn twice, here or in an uploaded file.",
             "note",
         )
-    return ctx.redirect(labels_url(labels, section="review"), f"{len(rows):,} rows are in the review queue.")
+    return ctx.redirect(
+        labels_url(labels, section="review"), f"{len(rows):,} rows are in the review queue."
+    )
 
 
 def judge_by(ctx: RequestContext) -> Response:
@@ -207,8 +213,8 @@ def judge_by(ctx: RequestContext) -> Response:
     labels = ctx.workspace.add_criterion(dataset, criterion)
     return ctx.redirect(
         labels_url(labels),
-        f"{criterion} is added to {dataset.name}. It starts without labels: those by other criteria "
-        "don’t count here.",
+        f"{criterion} is added to {dataset.name}. It starts without labels: those by other "
+        "criteria don’t count here.",
     )
 
 
@@ -227,7 +233,9 @@ def delete(ctx: RequestContext) -> Response:
     dataset = _dataset(ctx)
     if ctx.text("name") != dataset.name:
         return ctx.redirect(
-            f"/datasets/{dataset.id}", "Nothing was deleted: the name that you entered is different.", "bad"
+            f"/datasets/{dataset.id}",
+            "Nothing was deleted: the name that you entered is different.",
+            "bad",
         )
     ctx.workspace.datasets.delete(dataset.id)
     response = ctx.redirect("/datasets", f"{dataset.name} is deleted with all its labels.", "note")

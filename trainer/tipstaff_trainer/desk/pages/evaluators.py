@@ -158,7 +158,7 @@ def _versions(ctx: RequestContext, name: str) -> list[EvaluatorVersion]:
 
 
 def _unfinished(trainings: Sequence[Job]) -> list[Job]:
-    """The trainings, latest first, that run, or that failed without a later one of the evaluator."""
+    """The trainings that run, or that failed without a later one of the same evaluator."""
     names: set[str] = set()
     unfinished = []
     for job in trainings:

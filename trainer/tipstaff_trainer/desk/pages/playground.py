@@ -65,7 +65,12 @@ def serve(ctx: RequestContext) -> Response:
 
 
 def _page(
-    ctx: RequestContext, texts: dict[str, str], *, error: str = "", result: Any = None, took: float = 0.0
+    ctx: RequestContext,
+    texts: dict[str, str],
+    *,
+    error: str = "",
+    result: Any = None,
+    took: float = 0.0,
 ) -> Response:
     server = ctx.workspace.server
     online = {each.name: each for each in ctx.workspace.list_evaluators() if each.serving}

@@ -65,8 +65,8 @@ def upload(ctx: RequestContext) -> Response:
             path.with_suffix(".name").unlink(missing_ok=True)
         return _refused(
             ctx,
-            f"{name}: can't be stored in {folder} on the desk's machine: {error.strerror}. Make room "
-            "there and upload the file again. Nothing was stored.",
+            f"{name}: can't be stored in {folder} on the desk's machine: {error.strerror}. Make "
+            "room there and upload the file again. Nothing was stored.",
         )
     return ctx.redirect(f"/uploads/{key}")
 
@@ -100,7 +100,9 @@ def create(ctx: RequestContext) -> Response:
         return _mapping_page(ctx, mapping, str(error))
     path.unlink(missing_ok=True)
     path.with_suffix(".name").unlink(missing_ok=True)
-    return ctx.redirect(f"/datasets/{dataset.id}", f"{dataset.name} is created with {dataset.rows:,} rows.")
+    return ctx.redirect(
+        f"/datasets/{dataset.id}", f"{dataset.name} is created with {dataset.rows:,} rows."
+    )
 
 
 def _mapping_page(ctx: RequestContext, mapping: dict[str, str], error: str = "") -> Response:
@@ -136,8 +138,8 @@ def _stored_file(ctx: RequestContext) -> tuple[Path, str]:
                     name = (folder / f"{key}.name").read_text(encoding="utf-8")
                     return path, str(json.loads(name))
     raise WorkspaceError(
-        "this upload no longer exists: it became a data set, or waited for more than a week; upload "
-        "the file again"
+        "this upload no longer exists: it became a data set, or waited for more than a week; "
+        "upload the file again"
     )
 
 
