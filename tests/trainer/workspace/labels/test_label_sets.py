@@ -77,7 +77,7 @@ def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_p
         lambda **more: workspace.evaluate_dataset(dataset, "a", **more),
         lambda **more: workspace.download_dataset(dataset, file, **more),
     ):
-        with pytest.raises(WorkspaceError, match="say by which of 'faithfulness', 'correctness'"):
+        with pytest.raises(WorkspaceError, match="choose one of 'faithfulness', 'correctness'"):
             call()
         with pytest.raises(WorkspaceError, match="'funny'"):
             call(criterion="funny")
@@ -90,7 +90,7 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
     file = tmp_path / "rows.csv"
     file.write_text("output,label\na,1\nb,0\n")
     unsaid = workspace.upload_dataset(file)
-    with pytest.raises(WorkspaceError, match="nobody has said which criterion the labels"):
+    with pytest.raises(WorkspaceError, match="the criterion of its labels is not set"):
         workspace.label_dataset(unsaid, criterion="toxicity", judge={"model": "m"})
     with pytest.raises(WorkspaceError, match="by which criterion"):
         workspace.label_dataset(unsaid, judge={"model": "m"})

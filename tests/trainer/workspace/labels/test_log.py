@@ -82,7 +82,7 @@ def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, 
 def test_what_is_no_label_changes_nothing(workspace, labels, value):
     row = workspace.datasets.page(labels).rows[0]
     with (
-        pytest.raises(WorkspaceError, match="is no label"),
+        pytest.raises(WorkspaceError, match="is not a label"),
         workspace.database.writing() as session,
     ):
         record(session, row.id, "", NewLabel(value, "human", "ann"))

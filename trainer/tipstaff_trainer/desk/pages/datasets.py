@@ -196,7 +196,8 @@ def queue(ctx: RequestContext) -> Response:
         return ctx.redirect(
             labels_url(labels, section="review"),
             f"Only {len(rows):,} of {requested:,} rows were added: there are no more of these "
-            f"kinds. {_KINDS_IN_WORDS} Random rows are never drawn twice, here or in an uploaded file.",
+            f"kinds. {_KINDS_IN_WORDS} Random rows are never drawn twice, also if a file says that "
+            "they were drawn.",
             "note",
         )
     return ctx.redirect(

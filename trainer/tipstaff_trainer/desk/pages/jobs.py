@@ -46,7 +46,7 @@ def show_all(ctx: RequestContext) -> Response:
 def live_all(ctx: RequestContext) -> Response:
     """The live part of the jobs' page; asks for a reload when a job has started or ended."""
     jobs = ctx.workspace.jobs.recent()
-    changed = ctx.integer("running") != len(ctx.running)
+    changed = ctx.integer("running") != len(ctx.running_jobs)
     return ctx.fragment("jobs_live.html", jobs=jobs, changed=changed)
 
 

@@ -173,8 +173,8 @@ def _ranked(
         RowLabel.row_id, func.coalesce(RowLabel.judge_label, RowLabel.label), score
     ).where(labels.of(RowLabel), RowLabel.label_source.in_(("judge", "other")))
     if scored_by:
-        scores = and_(scores_by(labels, scored_by), RowScore.row_id == RowLabel.row_id)
-        query = query.outerjoin(RowScore, scores)
+        joined = and_(scores_by(labels, scored_by), RowScore.row_id == RowLabel.row_id)
+        query = query.outerjoin(RowScore, joined)
     candidates = [each for each in session.execute(query) if each[0] not in excluded]
     rows = [
         Row(_NO_TEXT, label, str(row_id), label_source="judge") for row_id, label, _ in candidates
