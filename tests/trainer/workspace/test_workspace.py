@@ -23,7 +23,9 @@ def labelled(workspace, dataset, labels):
     for index in range(40):
         item = workspace.reviews.claim(labels, "ann")
         good = workspace.datasets.text(item.row_id).extra["system"] == "a"
-        workspace.reviews.submit(item.id, float(good), who="ann", over=0, reason=f"because {index}")
+        workspace.reviews.submit(
+            item.id, float(good), who="ann", based_on_label_id=0, reason=f"because {index}"
+        )
     return workspace.label_set(dataset)
 
 
@@ -104,7 +106,7 @@ def test_a_broken_file_or_mapping_leaves_nothing_behind(
 @pytest.mark.parametrize("name", ["May", " May ", "../may", "", "x" * 81])
 def test_names_are_unique_and_plain(workspace, traces, name):
     workspace.upload_dataset(traces, name="May")
-    with pytest.raises(WorkspaceError, match=r"already|no name"):
+    with pytest.raises(WorkspaceError, match=r"already|can't be a data set's name"):
         workspace.upload_dataset(traces, name=name)
     assert [each.name for each in workspace.datasets.all()] == ["May"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,16 +22,18 @@ def form_fields(model: type[BaseModel], *, without: Collection[str] = ()) -> lis
     return sorted(fields, key=lambda each: not each.common)
 
 
-def entered(fields: Sequence[RequestField], form: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """What a form holds for some fields, as text; a field that was left empty is absent.
+def entered(
+    fields: Sequence[RequestField], texts_of: Callable[[str], Sequence[str]]
+) -> dict[str, Any]:
+    """What was entered into a form's fields, as text; a field that was left empty is absent.
 
     Args:
         fields: Those that the form showed (`form_fields`).
-        form: The texts of each field of the form.
+        texts_of: Gives all texts of a field of the form.
     """
     values: dict[str, Any] = {}
     for field in fields:
-        texts = [text.strip() for text in form.get(field.name, ()) if text.strip()]
+        texts = [text.strip() for text in texts_of(field.name) if text.strip()]
         if field.switch and field.default is not None:
             # A box that is not ticked is not sent.
             values[field.name] = bool(texts)
@@ -45,6 +47,7 @@ def _split(texts: Sequence[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
-def titles(model: type[BaseModel]) -> Mapping[str, str]:
-    """What forms call a request's fields, for an error's words."""
-    return {field.name: field.title for field in fields_of(model)}
+def field_titles(model: type[BaseModel]) -> Callable[[str], str]:
+    """Gives what forms call a request's fields, for an error's words."""
+    titles = {field.name: field.title for field in fields_of(model)}
+    return lambda name: titles.get(name, name.replace("_", " "))

@@ -88,6 +88,10 @@ class StoredData(Request):
     part: Literal["", "train", "test"] = setting(
         "", description="the rows to train on or the test rows; all rows when empty"
     )
+    human: bool = setting(False, description="only rows that people have labelled")
+    columns: tuple[Field, ...] | None = setting(
+        None, description="the fields to use; all that the rows have when not given"
+    )
 
 
 def read_file(source: FileData, *, labelled: bool = True, reporter: Reporter | None = None) -> Data:

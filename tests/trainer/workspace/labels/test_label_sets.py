@@ -12,7 +12,7 @@ from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace.db.models import Label
-from tipstaff_trainer.workspace.db.rows import as_labelled
+from tipstaff_trainer.workspace.db.rows import to_data_row
 from tipstaff_trainer.workspace.jobs import evaluate_job, label_job, score_job, train_job
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
@@ -59,8 +59,8 @@ def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, b
         given = workspace.datasets.labels(row.id, labels)
         assert [each.who for each in given] == [f"judge of {labels.criterion}", "ann"]
         # Neither was given over the other's, nor crosses it.
-        assert row.last_label == given[-1].id
-        assert not any(each.crossed for each in given)
+        assert row.last_label_id == given[-1].id
+        assert not any(each.concurrent for each in given)
     third = workspace.add_criterion(dataset, "toxicity")
     assert (third.labelled, list(workspace.datasets.rows(third, only="human"))) == (0, [])
 
@@ -77,7 +77,7 @@ def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_p
         lambda **more: workspace.evaluate_dataset(dataset, "a", **more),
         lambda **more: workspace.download_dataset(dataset, file, **more),
     ):
-        with pytest.raises(WorkspaceError, match="say by which of 'faithfulness', 'correctness'"):
+        with pytest.raises(WorkspaceError, match="choose one of 'faithfulness', 'correctness'"):
             call()
         with pytest.raises(WorkspaceError, match="'funny'"):
             call(criterion="funny")
@@ -90,7 +90,7 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
     file = tmp_path / "rows.csv"
     file.write_text("output,label\na,1\nb,0\n")
     unsaid = workspace.upload_dataset(file)
-    with pytest.raises(WorkspaceError, match="nobody has said which criterion the labels"):
+    with pytest.raises(WorkspaceError, match="the criterion of its labels is not set"):
         workspace.label_dataset(unsaid, criterion="toxicity", judge={"model": "m"})
     with pytest.raises(WorkspaceError, match="by which criterion"):
         workspace.label_dataset(unsaid, judge={"model": "m"})
@@ -128,7 +128,7 @@ def test_each_has_a_review_of_its_own(workspace, both):
     assert len(workspace.reviews.queue(correct, {"random": ROWS}, seed=1)) == 40
     for labels, value in ((faithful, 1.0), (correct, 0.0)):
         item = workspace.reviews.claim(labels, "ann")
-        workspace.reviews.submit(item.id, value, who="ann", over=0)
+        workspace.reviews.submit(item.id, value, who="ann", based_on_label_id=0)
         row = workspace.datasets.row(item.row_id, labels)
         assert (row.label, row.selection) == (value, "random")
     # Each draw: the 20 that a person had seen before, and the one just now.
@@ -156,10 +156,10 @@ def test_rows_are_ranked_by_its_own_judges(workspace, both):
             assert not any(each.selection == "disputed" for each in found)
     workspace.scores.add(faithful, OTHER_ROWS, {1: 0.5})
     workspace.scores.add(correct, ("tiny", 1), {1: 0.5})
-    assert workspace.scores.given(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
-    assert workspace.scores.given(correct) == {("tiny", 1): 1}
-    workspace.scores.forget(correct, OTHER_ROWS)
-    assert OTHER_ROWS in workspace.scores.given(faithful)
+    assert workspace.scores.counts(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
+    assert workspace.scores.counts(correct) == {("tiny", 1): 1}
+    workspace.scores.delete(correct, OTHER_ROWS)
+    assert OTHER_ROWS in workspace.scores.counts(faithful)
 
 
 def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
@@ -173,7 +173,7 @@ def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
     for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
         store = label_job.Store(workspace, both[asked], 1)
         for row in list(workspace.datasets.rows(both[0]))[40:]:
-            store(JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
+            store(JudgedRow(to_data_row(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
         store.flush()
         counted = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
         assert counted == expected

@@ -1,0 +1,198 @@
+"""Starts operations on stored data as background jobs, once what can be checked now is checked.
+
+A job's row holds the operation's request, and what was chosen when it started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tipstaff.errors import UsageError
+from tipstaff.types import Field
+from tipstaff_server.evaluator.cases import Case
+from tipstaff_server.requests import Request
+from tipstaff_trainer.data.columns import check_fields, resolve
+from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.operations.evaluate import EvaluateRequest
+from tipstaff_trainer.operations.label import LabelRequest
+from tipstaff_trainer.operations.score import ScoreRequest
+from tipstaff_trainer.operations.sources import StoredData
+from tipstaff_trainer.operations.train import TrainRequest
+from tipstaff_trainer.workspace.db.models import Job, JobKind, LabelSet
+from tipstaff_trainer.workspace.labels.criteria import check_columns
+from tipstaff_trainer.workspace.labels.label_sets import choose_label_set
+from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
+from tipstaff_trainer.workspace.stores import Stores
+
+
+def start_label(stores: Stores, request: LabelRequest, *, who: str = "") -> Job:
+    """Has a judge label a data set.
+
+    Raises:
+        WorkspaceError: There is no such data set or criterion, or nothing to label; the rows lack
+            a column that the criterion's question names; or the criterion can't be added.
+    """
+    dataset = stores.datasets.get(_stored(request).dataset)
+    criterion = stores.criteria.get(request.criterion)
+    check_columns(criterion, dataset)
+    labels = stores.add_criterion(dataset, criterion.name)
+    rows, which = None, "all rows" if request.only == "all" else f"the {request.only} rows"
+    if not stores.datasets.page(labels, only=request.only, size=1).rows:
+        raise WorkspaceError(f"{labels.title}: there are no rows of the kind {request.only!r}")
+    if request.pilot:
+        rows = stores.reviews.pilot(labels)
+        if not rows:
+            raise WorkspaceError(
+                f"{labels.title}: people have labelled every row, or have yet to review it"
+            )
+        which = f"{len(rows)} rows"
+    title = f"Label {which} of {dataset.name}: {criterion.name}"
+    return _start(
+        stores, "label", title, request, who, rows=rows, criterion_version=criterion.version
+    )
+
+
+def start_score(
+    stores: Stores, request: ScoreRequest, *, name: str | None, version: int | None, who: str = ""
+) -> Job:
+    """Has an evaluator's version, or the other rows, score every row.
+
+    Returns:
+        The job; one that scores the same already rather than a second.
+
+    Raises:
+        WorkspaceError: There is no such data set or version.
+    """
+    source = _stored(request)
+    dataset = stores.datasets.get(source.dataset)
+    if name is None:
+        scorer, title = OTHER_ROWS, "with the other rows"
+        labels = choose_label_set(dataset, source.criterion)
+    else:
+        scorer = name, stores.evaluators.find(name, version)
+        title = f"with {name} version {scorer[1]}"
+        # An evaluator scores the same whatever the rows are judged by.
+        labels = (
+            dataset.label_sets[0]
+            if source.criterion is None
+            else choose_label_set(dataset, source.criterion)
+        )
+        request = request.model_copy(update={"bundle": stores.evaluators.path(*scorer)})
+    # Two would store each other's scores again, and one of them fail.
+    for job in stores.jobs.active():
+        same = job.kind == "score" and job.dataset_id == dataset.id
+        if same and (job.parameters["name"], job.parameters["version"]) == scorer:
+            if name is not None or job.parameters["judged_by"] == labels.criterion:
+                return job
+    return _start(
+        stores,
+        "score",
+        f"Score the rows of {dataset.name if name else labels.title} {title}",
+        request,
+        who,
+        name=scorer[0],
+        version=scorer[1],
+        judged_by=labels.criterion,
+    )
+
+
+def start_train(stores: Stores, request: TrainRequest, *, who: str = "") -> Job:
+    """Trains an evaluator on a data set's labels and publishes it as its next version.
+
+    Raises:
+        WorkspaceError: There are no labels, or too few to relabel from.
+        UsageError: A field is not in the data, or a named case has no text that is read.
+    """
+    source = _stored(request)
+    labels = stores.label_set(source.dataset, source.criterion)
+    dataset = labels.dataset
+    fields = tuple(dataset.fields) if source.columns is None else source.columns
+    check_fields(
+        fields, resolve(dataset.fields, {}, labelled=False, file=dataset.name), file=dataset.name
+    )
+    if labels.labelled == 0:
+        raise WorkspaceError(f"{labels.title}: no row has a label yet: label some first")
+    if request.relabel:
+        _check_drawn(stores, labels)
+    cases = stores.cases.of(labels.criterion) if request.cases is None else request.cases
+    _check_cases(cases, fields)
+    criterion = stores.criteria.get(labels.criterion).criterion if labels.criterion else ""
+    request = request.model_copy(
+        update={
+            "data": source.model_copy(update={"columns": fields}),
+            "criterion": request.criterion or criterion,
+            # None says nothing about cases: then those of the serving version must hold.
+            "cases": tuple(cases) or None,
+        }
+    )
+    title = f"Train {request.name} on {labels.title}"
+    return _start(stores, "train", title, request, who, name=request.name)
+
+
+def start_evaluate(
+    stores: Stores,
+    request: EvaluateRequest,
+    *,
+    name: str,
+    versions: Sequence[int] = (),
+    who: str = "",
+) -> Job:
+    """Measures versions of an evaluator on a data set's labels.
+
+    Raises:
+        WorkspaceError: There are no such labels, or no such evaluator.
+    """
+    source = _stored(request)
+    labels = stores.label_set(source.dataset, source.criterion)
+    return _start(
+        stores,
+        "evaluate",
+        f"Measure {name} on {labels.title}",
+        request,
+        who,
+        name=name,
+        versions=[stores.evaluators.find(name, each) for each in versions or (None,)],
+    )
+
+
+def _start(
+    stores: Stores, kind: JobKind, title: str, request: Request, who: str, **chosen: Any
+) -> Job:
+    dataset = _stored(request).dataset
+    parameters = {"request": request.model_dump(mode="json"), **chosen}
+    return stores.jobs.start(kind, title, parameters, dataset=dataset, who=who)
+
+
+def _stored(request: Any) -> StoredData:
+    source = request.data
+    if not isinstance(source, StoredData):
+        raise UsageError("a job works on a data set", field="data")
+    return source
+
+
+def _check_cases(cases: Sequence[Case], fields: Sequence[Field]) -> None:
+    for case in cases:
+        if all(case.interaction.get(field) is None for field in fields):
+            raise UsageError(
+                f'named case "{case.name}" has no {", ".join(fields)}, which the evaluator is to '
+                "read: give it one, or remove it"
+            )
+
+
+def _check_drawn(stores: Stores, labels: LabelSet) -> None:
+    """Checks that enough rows were drawn and reviewed to relabel from; the job looks closer.
+
+    Raises:
+        WorkspaceError: There are too few.
+    """
+    # Only now: sklearn, which it needs, takes a while to import.
+    from tipstaff_trainer.label_quality.relabelling import FEWEST_DRAWN
+
+    drawn = stores.datasets.reviewed_draw(labels)
+    if drawn < FEWEST_DRAWN:
+        raise WorkspaceError(
+            f"{labels.title}: people reviewed {drawn} of the judge's rows that were drawn at "
+            f"random, which is too few to relabel from. Review at least {FEWEST_DRAWN}, better "
+            "200, that are added to the queue as random"
+        )
