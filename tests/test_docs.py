@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import importlib.util
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,8 +18,10 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tipstaff import AsyncClient, Client
 from tipstaff.cli import COMMANDS
 from tipstaff_server.metrics import Metrics
+from tipstaff_trainer import Workspace
 
 ROOT = Path(__file__).parent.parent
 NOT_OURS = {"build", "dist", "demo-out", "node_modules"}
@@ -165,6 +169,30 @@ def test_files_of_the_repository_that_are_named_exist(page):
         if REPOSITORY_PATH.fullmatch(word.rstrip(".,:"))
     }
     assert not {path for path in named if not (ROOT / path).exists()}
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=name_of)
+def test_python_examples_call_what_there_is(page):
+    """By names and signatures: `client.…`, `workspace.…` and the classes that make them."""
+    found = [
+        node
+        for language, block in FENCE.findall(page.read_text(encoding="utf-8"))
+        if language == "python"
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Call)
+    ]
+    for call in found:
+        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            owner = {"client": Client, "workspace": Workspace}.get(call.func.value.id)
+            function = owner and getattr(owner, call.func.attr)
+            first = [None]
+        else:
+            classes = {"Client": Client, "AsyncClient": AsyncClient, "Workspace": Workspace}
+            function = classes.get(ast.unparse(call.func))
+            first = []
+        if function is not None:
+            named = {keyword.arg: None for keyword in call.keywords}
+            inspect.signature(function).bind(*first, *call.args, **named)
 
 
 def test_the_listed_metrics_are_those_of_the_server():
