@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -208,7 +209,7 @@ def test_the_listed_metrics_are_those_of_the_server():
     assert set(re.findall(r"^\| `(tipstaff_\w+)`", page, re.MULTILINE)) == offered
 
 
-def test_the_chart_is_drawn_from_the_records():
+def test_the_chart_and_the_figures_beside_it_are_those_of_the_records():
     script = ROOT / "docs" / "images" / "throughput.py"
     spec = importlib.util.spec_from_file_location("throughput_chart", script)
     assert spec
@@ -224,3 +225,9 @@ def test_the_chart_is_drawn_from_the_records():
     assert f"**{rates['tipstaff']:.0f} a second**" in readme
     assert f"{rates['fastapi']:.0f} with FastAPI" in readme
     assert f"{rates['infinity-torch']:.0f} with Infinity" in readme
+
+    record = tomllib.loads((ROOT / "benchmarks/results/quality-test.toml").read_text("utf-8"))
+    mean = dict(zip(record["columns"], record["rows"][-2], strict=True))
+    assert mean["seed"] == "mean"
+    assert f"**{mean['AUROC']}**; accuracy {mean['accuracy']}" in readme
+    assert f"accuracy {record['rows'][-1][1]} by string matching" in readme
