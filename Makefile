@@ -25,7 +25,7 @@ venv_without_ensurepip = { \
 # number of tests the demo's training would start last, with nothing beside it.
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo test lint protos clean
+.PHONY: help install demo test lint spelling coverage protos clean
 
 help:  ## Show what there is to make.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,17 +42,23 @@ $(INSTALLED): pyproject.toml constraints.txt Makefile
 demo: install  ## Train an evaluator on the example data, serve it, score with it.
 	@$(BIN)/python examples/demo.py
 
-test: install  ## Lint, type-check and run every test.
+test: install spelling  ## Lint, type-check and run every test.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet $(SIDE_BY_SIDE)
 
-lint: install  ## Mend what ruff can mend.
+lint: install spelling  ## Fix what ruff can fix; check the spelling.
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+spelling: install  ## Check the spelling of code and docs.
+	@$(BIN)/codespell
+
+coverage: install  ## Run every test; print the lines that none runs, and the total.
+	@$(BIN)/python -m pytest --quiet $(SIDE_BY_SIDE) --cov --cov-report=term
 
 protos: install  ## Generate the stubs under client/tipstaff/v1.
 	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=client --pyi_out=client \
 		--grpc_python_out=client protos/tipstaff/v1/scoring.proto
 
 clean:  ## Remove what make has made.
-	rm -rf $(VENV) demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
