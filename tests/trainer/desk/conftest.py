@@ -73,8 +73,8 @@ def start_desk(tmp_path_factory) -> Iterator[Callable[..., RunningDesk]]:
         desk.stop()
     for folder in {desk.folder for desk in started}:
         workspace = Workspace(folder)
-        for job in workspace.jobs.active():
-            workspace.jobs.stop(job.id)
+        for job in workspace.stores.jobs.active():
+            workspace.stores.jobs.stop(job.id)
         workspace.close()
 
 

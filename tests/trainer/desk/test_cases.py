@@ -33,10 +33,10 @@ def test_cases_are_typed_brought_and_taken_away(browser, workspace):
     upload = form | {"action": "upload"}
     page = browser.post(HERE, data=upload, files={"file": ("c.yaml", content)})
     assert "2 named cases added, 1 replaced." in page.text
-    assert [case.expect for case in workspace.cases.of("faithfulness")] == ["not-pass", "pass"]
+    assert [case.expect for case in workspace.stores.cases.of("faithfulness")] == ["not-pass", "pass"]
     assert "2 named cases" in browser.get("/criteria/faithfulness").text
     browser.post(HERE, data=form | {"action": "remove", "case": "late"})
-    assert [case.name for case in workspace.cases.of("faithfulness")] == ["b"]
+    assert [case.name for case in workspace.stores.cases.of("faithfulness")] == ["b"]
 
 
 def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
@@ -55,14 +55,14 @@ def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
         page = browser.post(HERE, data=form | fields, files=files)
         assert (page.status_code, message in page.text) == (400, True), message
     assert 'value="late"' in browser.post(HERE, data=form | {"name": "late"}).text
-    assert not workspace.cases.of("faithfulness")
+    assert not workspace.stores.cases.of("faithfulness")
     assert browser.get("/criteria/funny/cases").status_code == 404
 
 
 def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     browser, workspace, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(workspace.server, "start", lambda **_: None)
+    monkeypatch.setattr(workspace.stores.server, "start", lambda **_: None)
     for version, bias in enumerate((9.0, -9.0), start=1):
         bundle = make_bundle(tmp_path / str(version), bias=bias, cases=(RIGHT,))
         repository.publish(bundle, workspace.repository)

@@ -62,7 +62,7 @@ def test_rows_are_scored_before_they_are_compared_with_scores(
         browser.get(f"{here}?scored_by=tiny/1").text
     )
     assert "4 rows are in the review queue" in browser.post(f"{here}/queue", data=form).text
-    waiting = workspace.reviews.waiting(labels)
+    waiting = workspace.stores.reviews.waiting(labels)
     assert all("evaluator" in item.why for item, _ in waiting)
     for wrong in ("tiny", "tiny/9", "funny/1"):
         refused = browser.post(f"{here}/queue", data=form | {"scored_by": wrong})
@@ -119,13 +119,13 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     browser.post("/name", data=hidden(review.text) | {"name": "Ann"})
     for criterion, waiting in (("faithfulness", 0), ("toxicity", 3)):
         labels = workspace.label_set(dataset, criterion)
-        assert workspace.reviews.progress(labels).waiting == waiting
+        assert workspace.stores.reviews.progress(labels).waiting == waiting
     shown = browser.get(f"/review/{dataset.id}?criterion=toxicity")
     assert "The judge’s label" not in shown.text
     browser.post(str(shown.url), data=hidden(shown.text) | {"action": "bad"})
     counted = {
         each.criterion: (each.labelled, each.human, each.judge)
-        for each in workspace.datasets.get(dataset.id).label_sets
+        for each in workspace.stores.datasets.get(dataset.id).label_sets
     }
     assert counted == {"faithfulness": (30, 0, 30), "toxicity": (1, 1, 0)}
     listed = browser.get("/datasets").text
@@ -178,7 +178,7 @@ def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dat
         "the name that you entered is different"
         in browser.post(f"{here}/delete", data=form | {"name": "row"}).text
     )
-    with workspace.database.writing() as session:
+    with workspace.stores.database.writing() as session:
         job = Job(kind="score", title="x", parameters={}, state="done", dataset_id=dataset.id)
         job.result = {"name": "", "version": 0}
         session.add(job)
@@ -215,7 +215,7 @@ def test_rows_are_seen_beside_a_damaged_repository(visit, workspace, dataset, tm
 def test_it_is_said_where_it_can_t_be_told_which_version_is_online_and_mended_by_promoting(
     visit, workspace, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(workspace.server, "start", lambda **_: None)
+    monkeypatch.setattr(workspace.stores.server, "start", lambda **_: None)
     bundle = make_bundle(tmp_path / "tiny")
     for _ in range(2):
         repository.publish(bundle, workspace.repository, promote=True)
@@ -262,4 +262,4 @@ def test_too_few_reviewed_rows_to_relabel_by_are_told_on_the_form(visit, workspa
     refused = browser.post("/evaluators", data=asked)
     assert (refused.status_code, "people reviewed 0" in refused.text) == (400, True)
     assert 'name="relabel" value="yes" checked' in refused.text
-    assert not workspace.jobs.recent()
+    assert not workspace.stores.jobs.recent()

@@ -59,7 +59,7 @@ def test_another_name_for_this_machine_is_refused(visit, host):
 def test_another_site_s_form_is_refused(visit, workspace, headers):
     answer = visit().post("/criteria/new", data=criterion(action="save"), headers=headers)
     assert answer.status_code == 403
-    assert "polite" not in [each.name for each in workspace.criteria.all()]
+    assert "polite" not in [each.name for each in workspace.stores.criteria.all()]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_another_site_s_form_is_refused(visit, workspace, headers):
 def test_a_form_of_the_desk_s_own_is_taken(visit, workspace, headers):
     answer = visit().post("/criteria/new", data=criterion(action="save"), headers=headers)
     assert answer.status_code == 200
-    assert workspace.criteria.get("polite").version == 1
+    assert workspace.stores.criteria.get("polite").version == 1
 
 
 def test_others_need_the_token(visit):
@@ -140,7 +140,7 @@ def test_what_was_typed_outlives_the_session(visit, workspace):
     again = browser.post("/sign-in", data=hidden(out.text) | {"token": "t"})
     assert "send it again" in again.text
     assert browser.post("/criteria/new", data=hidden(again.text)).status_code == 200
-    assert workspace.criteria.get("polite").criterion == "It is polite."
+    assert workspace.stores.criteria.get("polite").criterion == "It is polite."
 
 
 def test_a_session_in_use_does_not_end(visit, monkeypatch):

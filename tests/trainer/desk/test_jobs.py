@@ -17,7 +17,7 @@ RENEWED = "data-renew"
 def add_job(workspace):
     def add_job(kind):
         job = Job(kind=kind, title=f"to {kind}", parameters={}, state="queued")
-        with workspace.database.writing() as session:
+        with workspace.stores.database.writing() as session:
             session.add(job)
         return job
 
@@ -34,12 +34,12 @@ def test_it_renews_itself_while_something_runs_that_will_end(visit, workspace, a
     assert "to label" in renewed
     assert "data-ended" not in renewed
     # The page's head says how many run.
-    workspace.jobs.finish(first.id, "done", "all of them")
+    workspace.stores.jobs.finish(first.id, "done", "all of them")
     renewed = browser.get("/jobs/live?running=2").text
     assert "data-ended" in renewed
     assert "all of them" in renewed
     assert f'{RENEWED}="/jobs/live?running=1"' in browser.get("/jobs").text
-    workspace.jobs.finish(second.id, "failed", "no")
+    workspace.stores.jobs.finish(second.id, "failed", "no")
     assert RENEWED not in browser.get("/jobs").text
 
 

@@ -35,8 +35,8 @@ def here(dataset):
 
 def give(workspace, dataset, source, rows, *, criterion="relevance"):
     labels = workspace.add_criterion(dataset, criterion)
-    found = workspace.datasets.page(labels, size=ROWS).rows
-    with workspace.database.writing() as session:
+    found = workspace.stores.datasets.page(labels, size=ROWS).rows
+    with workspace.stores.database.writing() as session:
         for row in found[rows]:
             record(session, row.id, criterion, NewLabel(1.0, source, "somebody"))
 
@@ -49,7 +49,7 @@ def start(browser, here, **fields):
 def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     visit, workspace, dataset, here
 ):
-    workspace.criteria.save("tone", criterion="Fits.", prompt="{output} on {channel} in {voice}")
+    workspace.stores.criteria.save("tone", criterion="Fits.", prompt="{output} on {channel} in {voice}")
     browser = visit()
     page = browser.get(here).text
     # One that can be asked is chosen first.
@@ -63,9 +63,9 @@ def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     assert '<button class="main" name="action" value="start" disabled>' in shown.text
     refused = start(browser, here, criterion="tone")
     assert (refused.status_code, "uses {voice}, but no row" in refused.text) == (400, True)
-    assert not workspace.jobs.recent()
+    assert not workspace.stores.jobs.recent()
     # It is not judged by it either.
-    assert [each.criterion for each in workspace.datasets.get(dataset).label_sets] == [""]
+    assert [each.criterion for each in workspace.stores.datasets.get(dataset).label_sets] == [""]
 
 
 def test_a_column_that_is_not_there_is_told_at_the_preview(visit, dataset):
@@ -131,7 +131,7 @@ def test_rows_that_wait_for_a_person_come_before_more_are_asked_about(
     browser = visit()
     told = "16 rows wait for review"
     assert told not in browser.get(f"{here}?criterion=relevance").text
-    workspace.reviews.queue(workspace.label_set(dataset), {"ranked": 16})
+    workspace.stores.reviews.queue(workspace.label_set(dataset), {"ranked": 16})
     assert told in browser.get(f"{here}?criterion=relevance").text
     assert told not in browser.get(f"{here}?criterion=toxicity").text
     give(workspace, dataset, "human", slice(1))

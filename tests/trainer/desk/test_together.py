@@ -28,7 +28,7 @@ def desk(start_desk, tmp_path_factory):
     workspace = Workspace(folder / "workspace")
     for name in ("first", "second"):
         dataset = workspace.upload_dataset(file, name=name)
-        workspace.reviews.queue(workspace.label_set(dataset), {"random": COUNT}, seed=0)
+        workspace.stores.reviews.queue(workspace.label_set(dataset), {"random": COUNT}, seed=0)
     workspace.close()
     return start_desk(folder / "workspace", "--host", "0.0.0.0")
 
@@ -57,8 +57,8 @@ def reviewer(chromium, desk):
 def labels(desk, dataset):
     workspace = Workspace(desk.folder)
     counted = workspace.label_set(dataset)
-    rows = list(workspace.datasets.rows(counted))
-    found = {row.id: workspace.datasets.labels(row.id, counted) for row in rows}
+    rows = list(workspace.stores.datasets.rows(counted))
+    found = {row.id: workspace.stores.datasets.labels(row.id, counted) for row in rows}
     workspace.close()
     return found, counted
 

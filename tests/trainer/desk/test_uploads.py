@@ -37,7 +37,7 @@ def test_a_file_becomes_a_data_set(browser, bring, workspace):
     stored = store(browser, page, **{"map-input": "asked", "map-output": "reply", "name": "May"})
     assert "May is created with 2 rows." in stored.text
     assert "<script>alert" not in stored.text
-    assert next(workspace.datasets.rows(workspace.label_set(1))).output == "a1"
+    assert next(workspace.stores.datasets.rows(workspace.label_set(1))).output == "a1"
     assert list((workspace.folder / "uploads").iterdir()) == []
     assert not (workspace.folder.parent / "etc").exists()
     assert "This upload no longer exists" in browser.get(str(page.url)).text
@@ -54,7 +54,7 @@ def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
         assert refused.status_code == 400
         assert message in refused.text
         assert "--map" not in refused.text
-    assert not workspace.datasets.all()
+    assert not workspace.stores.datasets.all()
     assert (
         "May is created with 2 rows."
         in store(browser, page, name="May", **{"map-output": "reply"}).text
@@ -80,7 +80,7 @@ def test_a_broken_file_is_told(browser, bring, workspace, name, content, message
     assert refused.status_code == 400
     assert message in refused.text
     assert str(workspace.folder) not in refused.text
-    assert not workspace.datasets.all()
+    assert not workspace.stores.datasets.all()
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(browser, bring, workspace):
@@ -130,9 +130,9 @@ def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspac
     page = bring("rows.jsonl", rows)
     refused = store(browser, page, name="few")
     assert (refused.status_code, "which column is the output" in refused.text) == (400, True)
-    assert not workspace.datasets.all()
+    assert not workspace.stores.datasets.all()
     store(browser, page, name="all", **{"map-output": "reply", "map-ground_truth": "reference"})
-    assert workspace.datasets.get("all").rows == 2
+    assert workspace.stores.datasets.get("all").rows == 2
 
 
 def test_a_full_disk_is_told_whatever_is_full(visit, workspace, tmp_path, monkeypatch):

@@ -18,8 +18,8 @@ from tipstaff_trainer.workspace import Workspace
 def workspace(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     yield workspace
-    for job in workspace.jobs.active():
-        workspace.jobs.stop(job.id)
+    for job in workspace.stores.jobs.active():
+        workspace.stores.jobs.stop(job.id)
     workspace.close()
 
 

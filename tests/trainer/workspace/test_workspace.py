@@ -19,11 +19,11 @@ from tipstaff_trainer.workspace import Workspace
 
 @pytest.fixture
 def labelled(workspace, dataset, labels):
-    workspace.reviews.queue(labels, {"random": 40}, seed=0)
+    workspace.stores.reviews.queue(labels, {"random": 40}, seed=0)
     for index in range(40):
-        item = workspace.reviews.claim(labels, "ann")
-        good = workspace.datasets.text(item.row_id).extra["system"] == "a"
-        workspace.reviews.submit(
+        item = workspace.stores.reviews.claim(labels, "ann")
+        good = workspace.stores.datasets.text(item.row_id).extra["system"] == "a"
+        workspace.stores.reviews.submit(
             item.id, float(good), who="ann", based_on_label_id=0, reason=f"because {index}"
         )
     return workspace.label_set(dataset)
@@ -44,7 +44,7 @@ def test_what_is_downloaded_can_be_uploaded_and_trained_on(workspace, labelled, 
     again = workspace.label_set(workspace.upload_dataset(file, name="again"))
     assert (again.dataset.rows, again.labelled, again.human) == (60, 40, 40)
     assert again.good == labelled.good
-    both = zip(workspace.datasets.rows(labelled), workspace.datasets.rows(again), strict=True)
+    both = zip(workspace.stores.datasets.rows(labelled), workspace.stores.datasets.rows(again), strict=True)
     for row, copy in both:
         assert (row.key, row.input, row.output, row.ground_truth, row.label, row.group) == (
             *(copy.key, copy.input, copy.output, copy.ground_truth, copy.label),
@@ -100,7 +100,7 @@ def test_a_broken_file_or_mapping_leaves_nothing_behind(
         )
     assert message in str(error.value)
     assert str(error.value).startswith("what they call it.csv")
-    assert not workspace.datasets.all()
+    assert not workspace.stores.datasets.all()
 
 
 @pytest.mark.parametrize("name", ["May", " May ", "../may", "", "x" * 81])
@@ -108,11 +108,11 @@ def test_names_are_unique_and_plain(workspace, traces, name):
     workspace.upload_dataset(traces, name="May")
     with pytest.raises(WorkspaceError, match=r"already|can't be a data set's name"):
         workspace.upload_dataset(traces, name=name)
-    assert [each.name for each in workspace.datasets.all()] == ["May"]
+    assert [each.name for each in workspace.stores.datasets.all()] == ["May"]
 
 
 def test_pages_go_both_ways_and_can_be_narrowed(workspace, labelled):
-    page = workspace.datasets.page
+    page = workspace.stores.datasets.page
     first = page(labelled, size=25)
     second = page(labelled, size=25, after=first.after)
     third = page(labelled, size=25, after=second.after)
@@ -130,11 +130,11 @@ def test_pages_go_both_ways_and_can_be_narrowed(workspace, labelled):
 def test_a_split_keeps_groups_whole_and_replaces_the_last(workspace, labelled):
     for seed in (0, 1):
         workspace.split(labelled.dataset, test_size=0.25, seed=seed)
-    rows = list(workspace.datasets.rows(labelled))
+    rows = list(workspace.stores.datasets.rows(labelled))
     test = {row.group for row in rows if row.part == "test"}
     assert not test & {row.group for row in rows if row.part == "train"}
     assert (
-        workspace.datasets.get(labelled.dataset).test == sum(row.part == "test" for row in rows) > 5
+        workspace.stores.datasets.get(labelled.dataset).test == sum(row.part == "test" for row in rows) > 5
     )
 
 
@@ -163,7 +163,7 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
         labelled.dataset, "tiny", versions=[2, 1], part="", human=True, wait=120
     )
     assert {name: each["n"] for name, each in job.result["measured"].items()} == {"2": 40, "1": 40}
-    folder = workspace.jobs.folder(job.id)
+    folder = workspace.stores.jobs.folder(job.id)
     assert "tiny version 2" in (folder / "report" / "index.html").read_text()
     assert "tiny version 1" in (folder / "comparison" / "index.html").read_text()
 
@@ -195,13 +195,13 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
         workspace.split("June")
     with pytest.raises(UsageError, match=r"rows\.xlsx"):
         workspace.download_dataset(dataset, tmp_path / "rows.xlsx")
-    assert not workspace.jobs.recent()
+    assert not workspace.stores.jobs.recent()
 
 
 def test_two_workspaces_share_a_folder(workspace, dataset, labels):
     other = Workspace(workspace.folder)
-    other.reviews.queue(labels, {"random": 5})
-    assert workspace.reviews.progress(labels).waiting == 5
+    other.stores.reviews.queue(labels, {"random": 5})
+    assert workspace.stores.reviews.progress(labels).waiting == 5
     other.close()
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import field_validator, model_validator
 
@@ -44,7 +44,9 @@ _OF_FILES = ("test_size", "test_file", "unlabelled", "teacher")
 class TrainRequest(TrainSettings):
     """What to train, on which rows, and how."""
 
-    name: str = setting(title="Name", description="the evaluator's name: a-z, 0-9 and -")
+    name: str = setting(
+        title="Name", unit="name", description="the evaluator's name: a-z, 0-9 and -"
+    )
     data: FileData | StoredData | None = setting(
         None, description="the labelled rows; None where they are passed in"
     )
@@ -71,7 +73,6 @@ class TrainRequest(TrainSettings):
     precisions: tuple[Precision, ...] = setting(
         ("int8",),
         min_length=1,
-        unit="|".join(get_args(Precision)),
         description="graphs to export; int8 for CPUs, fp16 for GPUs, fp32 to compare",
     )
     golden: int = setting(
@@ -89,8 +90,10 @@ class TrainRequest(TrainSettings):
     )
     relabel: bool = setting(
         False,
-        title="Relabel",
-        description="first correct the judge's labels with people's labels of rows drawn at random",
+        title="Relabel: correct the judge's labels using reviews",
+        common=True,
+        description="first correct the judge's labels with people's labels of rows drawn at "
+        "random, at least 50 and better 200; stored labels don't change",
     )
     tracker: Tracker = setting(
         "none", description="where else the run's numbers go, if its package is installed"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from reviewer import review_all
 from sqlalchemy import select
-from tipstaff_trainer.workspace.jobs.label_job import Store
+from tipstaff_trainer.workspace.stores.jobs.label_job import Store
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
@@ -32,7 +32,7 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
     dataset = workspace.upload_dataset(traces, name="on postgres")
     assert workspace.split(dataset, test_size=0.25) == []
     labels = workspace.label_set(dataset)
-    workspace.reviews.queue(labels, {"random": 40}, seed=0)
+    workspace.stores.reviews.queue(labels, {"random": 40}, seed=0)
     colleague = Workspace(tmp_path / "another folder", database=postgres)
 
     def work(desk, who):
@@ -51,7 +51,7 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
     file = workspace.download_dataset("on postgres", tmp_path / "rows.csv")
     workspace.upload_dataset(file, name="again")
     assert workspace.label_set("again").human == 40
-    assert workspace.criteria.save("polite", criterion="c", prompt="{output}").version == 1
+    assert workspace.stores.criteria.save("polite", criterion="c", prompt="{output}").version == 1
 
 
 def test_two_people_who_add_rows_at_once_queue_none_twice(
@@ -74,10 +74,10 @@ def test_two_people_who_add_rows_at_once_queue_none_twice(
         rows = [row for each in queued for row in each]
     colleague.close()
     assert len(rows) == len(set(rows)) == 60
-    assert workspace.reviews.progress(labels).waiting == 60
+    assert workspace.stores.reviews.progress(labels).waiting == 60
     # Whoever would queue one all the same, as by a fault of ours, can't.
     item = ReviewItem(dataset_id=labels.dataset_id, row_id=rows[0], selection="pilot", rank=99)
-    session = workspace.database.writing()
+    session = workspace.stores.database.writing()
     with pytest.raises(WorkspaceError, match="unique"), session as opened:
         opened.add(item)
 
@@ -86,7 +86,7 @@ def test_a_text_that_postgres_can_t_hold_is_mended(workspace, tmp_path):
     file = tmp_path / "nul.jsonl"
     file.write_text('{"input": "a\\u0000b"}')
     dataset = workspace.upload_dataset(file)
-    assert next(workspace.datasets.rows(workspace.label_set(dataset))).input == "a\ufffdb"
+    assert next(workspace.stores.datasets.rows(workspace.label_set(dataset))).input == "a\ufffdb"
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
     """A job that stores labels takes nothing that a reviewer needs before it has its rows."""
     dataset = workspace.upload_dataset(traces, name="at once")
     labels = workspace.label_set(dataset)
-    first, *_, last = workspace.datasets.rows(labels)
+    first, *_, last = workspace.stores.datasets.rows(labels)
     store = Store(workspace, labels, 0)
     for row in (first, last):
         store._waiting.append(judged(row))
-    with ThreadPoolExecutor(1) as job, workspace.database.writing() as session:
+    with ThreadPoolExecutor(1) as job, workspace.stores.database.writing() as session:
         # A reviewer has the second row, and needs the data set's counts next.
         session.scalar(select(DatasetRow).where(DatasetRow.id == last.id).with_for_update())
         stored = job.submit(store.flush)
@@ -129,7 +129,7 @@ def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):
     labels = workspace.label_set(dataset)
 
     def found(words):
-        return [row.position for row in workspace.datasets.page(labels, words=words).rows]
+        return [row.position for row in workspace.stores.datasets.page(labels, words=words).rows]
 
     assert found("kett") == [0, 1]
     assert found("don't KETTLES") == [1]
@@ -138,4 +138,4 @@ def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):
     workspace.archive_dataset(dataset)
     workspace.delete_dataset(dataset)
     with pytest.raises(WorkspaceError, match="no data set"):
-        workspace.datasets.get(dataset.id)
+        workspace.stores.datasets.get(dataset.id)

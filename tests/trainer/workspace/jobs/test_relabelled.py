@@ -9,7 +9,7 @@ import pytest
 
 from tipstaff_trainer.encoders import base
 from tipstaff_trainer.errors import DataError, WorkspaceError
-from tipstaff_trainer.workspace.jobs import train_job
+from tipstaff_trainer.workspace.stores.jobs import train_job
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 
 ROWS, REVIEWED = 200, 80
@@ -29,8 +29,8 @@ def judged(workspace, tmp_path):
     )
     labels = workspace.add_criterion(workspace.upload_dataset(file), "faithfulness")
     other = workspace.add_criterion(labels.dataset, "toxicity")
-    rows = list(workspace.datasets.rows(labels))
-    with workspace.database.writing() as session:
+    rows = list(workspace.stores.datasets.rows(labels))
+    with workspace.stores.database.writing() as session:
         for n, row in enumerate(rows):
             says = True if n % 2 and generator.random() < 0.8 else truth[n]
             record(session, row.id, "faithfulness", NewLabel(float(says), "judge", "gpt"))
@@ -41,7 +41,7 @@ def judged(workspace, tmp_path):
 
 def review(workspace, judged, count, selection="random"):
     labels, _, rows, truth = judged
-    with workspace.database.writing() as session:
+    with workspace.stores.database.writing() as session:
         for n, row in list(enumerate(rows))[:count]:
             new = NewLabel(float(truth[n]), "human", "ann", selection)
             record(session, row.id, labels.criterion, new)
@@ -51,7 +51,7 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
     workspace, judged, bert, monkeypatch, capsys
 ):
     labels, _, _, truth = judged
-    monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
+    monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
     real = base.find_base
     monkeypatch.setattr(
         "tipstaff_trainer.label_quality.label_errors.find_base", lambda _: real(str(bert))
@@ -68,7 +68,7 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
     job = workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
     with pytest.raises(InterruptedError):
         train_job.run(workspace, job)
-    test = {row.key for row in workspace.datasets.rows(labels, only="test")}
+    test = {row.key for row in workspace.stores.datasets.rows(labels, only="test")}
     assert {row.id for row in given} == {str(n) for n in truth} - test
     by_people = [row for row in given if row.label_source == "human"]
     assert {row.id for row in by_people} == {str(n) for n in range(REVIEWED)} - test
@@ -81,11 +81,11 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
     assert mean[1] < mean[0] - 0.2
     assert "log loss of people's labels, by folds" in capsys.readouterr().out
     # What was stored stands as it was given.
-    assert {row.label for row in workspace.datasets.rows(labels)} == {0.0, 1.0}
+    assert {row.label for row in workspace.stores.datasets.rows(labels)} == {0.0, 1.0}
 
 
 def stored(workspace, labels, row):
-    found = (each for each in workspace.datasets.rows(labels) if each.key == row.id)
+    found = (each for each in workspace.stores.datasets.rows(labels) if each.key == row.id)
     return next(found).judge_label
 
 
@@ -95,7 +95,7 @@ def test_too_few_rows_drawn_at_random_are_told_before_the_job_starts(workspace, 
     review(workspace, judged, REVIEWED, "uncertain")
     with pytest.raises(WorkspaceError, match="people reviewed 0: that is too few to relabel by"):
         workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
-    assert workspace.datasets.reviewed_draw(other) == 0
-    assert not workspace.jobs.recent()
+    assert workspace.stores.datasets.reviewed_draw(other) == 0
+    assert not workspace.stores.jobs.recent()
     with pytest.raises(DataError, match="drawn at random"):
         train_job._to_train_on(workspace, labels, relabel=True)

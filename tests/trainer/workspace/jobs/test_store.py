@@ -23,7 +23,7 @@ from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.judge.settings import CHAT_PATH
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, ReviewItem
-from tipstaff_trainer.workspace.jobs import label_job, runner
+from tipstaff_trainer.workspace.stores.jobs import label_job, runner
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.review.examples import reviewed_examples
@@ -48,37 +48,37 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
     job = label(workspace, dataset, judge.url)
     # They appear as they come, and a kill takes none away.
     wait_until(lambda: workspace.label_set(dataset).judge >= 5, 60)
-    os.kill(workspace.jobs.get(job.id).pid, signal.SIGKILL)
-    wait_until(lambda: workspace.jobs.get(job.id).state == "failed", 20)
+    os.kill(workspace.stores.jobs.get(job.id).pid, signal.SIGKILL)
+    wait_until(lambda: workspace.stores.jobs.get(job.id).state == "failed", 20)
     assert 5 <= workspace.label_set(dataset).judge < 60
-    assert "resume the job" in workspace.jobs.get(job.id).message
+    assert "resume the job" in workspace.stores.jobs.get(job.id).message
     # Another desk, after the first one's end, knows of it too.
     other = Workspace(workspace.folder)
     judge.behaviour.delay = 0.0
-    done = other.wait_for(other.jobs.resume(job.id), timeout=60)
+    done = other.wait_for(other.stores.jobs.resume(job.id), timeout=60)
     other.close()
     assert done.message.startswith("60 of 60 rows are labelled")
     assert workspace.label_set(dataset).judge == 60
-    with workspace.database.reading() as session:
+    with workspace.stores.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Label)) == 60
     # One call may have been on its way when it was killed.
     assert judge.behaviour.seen <= len(judge.behaviour.calls) + 1
     with pytest.raises(WorkspaceError, match="is done"):
-        workspace.jobs.resume(job.id)
+        workspace.stores.jobs.resume(job.id)
 
 
 def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
     labels = workspace.add_criterion(dataset, "answer-correctness")
-    first, *_ = workspace.datasets.rows(labels)
-    workspace.scores.add(labels, OTHER_ROWS, {first.id: None})
+    first, *_ = workspace.stores.datasets.rows(labels)
+    workspace.stores.scores.add(labels, OTHER_ROWS, {first.id: None})
     job = label(workspace, dataset, judge.url)
-    wait_until(lambda: workspace.jobs.get(job.id).done >= 5, 60)
-    stopped = workspace.jobs.stop(job.id)
+    wait_until(lambda: workspace.stores.jobs.get(job.id).done >= 5, 60)
+    stopped = workspace.stores.jobs.stop(job.id)
     assert stopped.state == "stopped"
     assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
     assert 5 <= workspace.label_set(dataset).judge < 60
     # What the other rows said was by the labels that were.
-    assert workspace.scores.counts(labels) == {}
+    assert workspace.stores.scores.counts(labels) == {}
     with pytest.raises(JobError, match="stopped"):
         workspace.wait_for(job)
 
@@ -86,22 +86,22 @@ def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
 def test_a_judge_that_is_down_is_said_so(workspace, dataset):
     with pytest.raises(JobError, match=r"has not answered.*go on with the job when it is up"):
         label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
-    assert workspace.reviews.progress(workspace.label_set(dataset)).waiting == 16
+    assert workspace.stores.reviews.progress(workspace.label_set(dataset)).waiting == 16
 
 
 def test_a_job_that_was_stopped_before_it_came_up_stays_stopped(workspace):
-    with workspace.database.writing() as session:
+    with workspace.stores.database.writing() as session:
         session.add(Job(kind="train", title="x", parameters={}, state="stopped"))
     assert runner.main(str(workspace.folder), 1) == 143
-    assert workspace.jobs.get(1).state == "stopped"
+    assert workspace.stores.jobs.get(1).state == "stopped"
 
 
 def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, labels):
-    workspace.reviews.queue(labels, {"pilot": 6})
+    workspace.stores.reviews.queue(labels, {"pilot": 6})
     for index in range(6):
-        item = workspace.reviews.claim(labels, "ann")
+        item = workspace.stores.reviews.claim(labels, "ann")
         note = f"because of {index}"
-        workspace.reviews.submit(
+        workspace.stores.reviews.submit(
             item.id, float(index % 2), who="ann", based_on_label_id=0, reason=note
         )
     criterion = load_criterion("answer-correctness")
@@ -125,8 +125,8 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
         )
     )
     labels = workspace.add_criterion(workspace.upload_dataset(file), "faithfulness")
-    rows = list(workspace.datasets.rows(labels))
-    with workspace.database.writing() as session:
+    rows = list(workspace.stores.datasets.rows(labels))
+    with workspace.stores.database.writing() as session:
         for n, row in enumerate(rows):
             if n % 2 == 0:
                 new = NewLabel(float(n % 4 == 0), "human", "ann", "pilot")
@@ -143,7 +143,7 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
     shown = {row.group for row in reviewed_examples(workspace, labels, 20)}
     assert shown == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
     assert "6 examples, 2 of them good" in capsys.readouterr().out
-    with workspace.database.writing() as session:
+    with workspace.stores.database.writing() as session:
         session.execute(update(DatasetRow).where(DatasetRow.position % 2 == 1).values(part="test"))
     assert not reviewed_examples(workspace, labels, 20)
     assert "kept for measuring" in capsys.readouterr().out
@@ -170,7 +170,7 @@ def test_a_job_s_messages_name_no_flags():
 
 
 def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):
-    with workspace.database.writing() as session:
+    with workspace.stores.database.writing() as session:
         session.add(
             Job(
                 kind="label",
@@ -181,9 +181,9 @@ def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):
                 pid_started=psutil.Process().create_time() - 100,
             )
         )
-    (job,) = workspace.jobs.recent()
+    (job,) = workspace.stores.jobs.recent()
     assert job.state == "failed"
-    assert workspace.jobs.stop(job.id).state == "failed"
+    assert workspace.stores.jobs.stop(job.id).state == "failed"
 
 
 def test_a_job_outlives_whoever_started_it(tmp_path, traces, judge):
@@ -197,17 +197,17 @@ workspace.label_dataset(dataset, criterion="answer-correctness",
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     workspace = Workspace(tmp_path / "w")
     assert workspace.wait_for(1, timeout=60).state == "done"
-    assert "60/60" in workspace.jobs.log(1)
+    assert "60/60" in workspace.stores.jobs.log(1)
     workspace.close()
 
 
 def test_a_log_is_shown_without_what_was_drawn_over(workspace):
-    folder = workspace.jobs.folder(7)
+    folder = workspace.stores.jobs.folder(7)
     folder.mkdir(parents=True)
     (folder / "log.txt").write_bytes(b"one\n  5%\r 50%\r100%\nlast")
-    assert workspace.jobs.log(7) == "one\n100%\nlast"
-    assert workspace.jobs.log(7, most=8) == "last"
-    assert workspace.jobs.log(8) == ""
+    assert workspace.stores.jobs.log(7) == "one\n100%\nlast"
+    assert workspace.stores.jobs.log(7, most=8) == "last"
+    assert workspace.stores.jobs.log(8) == ""
 
 
 FULL = """
@@ -222,13 +222,13 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = Path(sys.argv[1], "workspace.sqlite-wal").stat().st_size + int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 def stored():
-    with workspace.database.reading() as session:
+    with workspace.stores.database.reading() as session:
         return session.scalar(select(func.count()).select_from(DatasetRow))
 try:
     workspace.upload_dataset(sys.argv[2], name="too much")
 except WorkspaceError as error:
     print(error)
-print("left:", stored(), *(each.name for each in workspace.datasets.all()))
+print("left:", stored(), *(each.name for each in workspace.stores.datasets.all()))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print("enough:", workspace.upload_dataset(sys.argv[2], name="enough").rows, stored())
 """
@@ -250,6 +250,6 @@ def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path, r
     (left,) = (line.split() for line in said.stdout.splitlines() if line.startswith("left:"))
     assert left[2:] == ["traces"]
     assert (int(left[1]) > 60) is some
-    assert len(list(workspace.datasets.rows(labels))) == 60
+    assert len(list(workspace.stores.datasets.rows(labels))) == 60
     # The first try is gone when there is room, and the second is all there is.
     assert "enough: 6000 6060" in said.stdout

@@ -8,7 +8,7 @@ from tiny_bundle import make_bundle
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import Case
 from tipstaff_trainer.operations.train import Trained
-from tipstaff_trainer.workspace.jobs import train_job
+from tipstaff_trainer.workspace.stores.jobs import train_job
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 
 RIGHT = Case(name="right", expect="pass", output="paris", ground_truth="paris")
@@ -18,11 +18,11 @@ RIGHT = Case(name="right", expect="pass", output="paris", ground_truth="paris")
 def test_rows_without_a_label_teach_a_small_evaluator(
     workspace, dataset, labels, tmp_path, monkeypatch, size, more
 ):
-    monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
-    workspace.cases.add("faithfulness", [RIGHT])
+    monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
+    workspace.stores.cases.add("faithfulness", [RIGHT])
     labels = workspace.add_criterion(dataset, "faithfulness")
-    with workspace.database.writing() as session:
-        for row in workspace.datasets.page(labels).rows[:20]:
+    with workspace.stores.database.writing() as session:
+        for row in workspace.stores.datasets.page(labels).rows[:20]:
             record(
                 session,
                 row.id,

@@ -19,7 +19,7 @@ RIGHT = Case(
 
 
 def test_cases_are_kept_by_criterion_and_name(workspace):
-    cases = workspace.cases
+    cases = workspace.stores.cases
     assert cases.add("faithfulness", [LATE, RIGHT], who="ann") == 0
     cases.add("relevance", [LATE])
     changed = LATE.model_copy(update={"expect": "not-pass"})
@@ -34,15 +34,15 @@ def test_cases_are_kept_by_criterion_and_name(workspace):
 
 @pytest.fixture
 def labelled(workspace, dataset, labels):
-    with workspace.database.writing() as session:
-        record(session, workspace.datasets.page(labels).rows[0].id, "", NewLabel(1.0, "human", "a"))
+    with workspace.stores.database.writing() as session:
+        record(session, workspace.stores.datasets.page(labels).rows[0].id, "", NewLabel(1.0, "human", "a"))
     return workspace.set_criterion(dataset, "faithfulness").dataset
 
 
 def test_a_training_takes_the_criterion_s_cases_along(workspace, labelled, tmp_path, monkeypatch):
     # What a job is given is looked at here; test_train_job looks at what it makes of it.
-    monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
-    workspace.cases.add("faithfulness", [LATE, RIGHT])
+    monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
+    workspace.stores.cases.add("faithfulness", [LATE, RIGHT])
 
     def taken(**words):
         given = workspace.fine_tune(labelled, name="a", **words).parameters["cases"]
@@ -65,23 +65,23 @@ def test_the_gate_holds_and_can_be_forced(workspace, tmp_path):
         bundle = make_bundle(tmp_path / str(version), bias=bias, cases=(RIGHT,))
         repository.publish(bundle, workspace.repository)
     assert workspace.promote("tiny", 1) is None
-    assert workspace.evaluators.last_outcomes("tiny", 2) is None
-    (outcome,) = workspace.evaluators.try_cases("tiny", 2)
+    assert workspace.stores.evaluators.last_outcomes("tiny", 2) is None
+    (outcome,) = workspace.stores.evaluators.try_cases("tiny", 2)
     assert (outcome.case, outcome.verdict, outcome.met) == (RIGHT, "BLOCK", False)
-    assert workspace.evaluators.last_outcomes("tiny", 2) == [outcome]
+    assert workspace.stores.evaluators.last_outcomes("tiny", 2) == [outcome]
     with pytest.raises(PromotionRefused):
         workspace.promote("tiny", 2)
     assert workspace.promote("tiny", 2, force=True) == 1
     with pytest.raises(WorkspaceError, match="no version 3"):
-        workspace.evaluators.try_cases("tiny", 3)
+        workspace.stores.evaluators.try_cases("tiny", 3)
 
 
 def test_cases_of_the_version_online_hold_for_one_without(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "1", bias=9.0, cases=(RIGHT,)), workspace.repository)
     repository.publish(make_bundle(tmp_path / "2", bias=-9.0), workspace.repository)
-    assert workspace.evaluators.try_cases("tiny", 2) == []
+    assert workspace.stores.evaluators.try_cases("tiny", 2) == []
     workspace.promote("tiny", 1)
-    assert [each.met for each in workspace.evaluators.try_cases("tiny", 2)] == [False]
+    assert [each.met for each in workspace.stores.evaluators.try_cases("tiny", 2)] == [False]
 
 
 def test_cases_of_the_version_online_hold_beside_a_version_s_own(workspace, tmp_path):
@@ -89,5 +89,5 @@ def test_cases_of_the_version_online_hold_beside_a_version_s_own(workspace, tmp_
     own = RIGHT.model_copy(update={"name": "wrong", "expect": "block"})
     repository.publish(make_bundle(tmp_path / "2", bias=-9.0, cases=(own,)), workspace.repository)
     workspace.promote("tiny", 1)
-    outcomes = workspace.evaluators.try_cases("tiny", 2)
+    outcomes = workspace.stores.evaluators.try_cases("tiny", 2)
     assert [(each.case.name, each.met) for each in outcomes] == [("wrong", True), ("right", False)]

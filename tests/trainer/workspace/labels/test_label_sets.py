@@ -13,7 +13,7 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace.db.models import Label
 from tipstaff_trainer.workspace.db.rows import to_data_row
-from tipstaff_trainer.workspace.jobs import evaluate_job, label_job, score_job, train_job
+from tipstaff_trainer.workspace.stores.jobs import evaluate_job, label_job, score_job, train_job
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.review.examples import reviewed_examples
@@ -26,8 +26,8 @@ ROWS = 60
 def both(workspace, dataset):
     """A person calls every row faithful and none correct; a judge says the contrary of each."""
     found = [workspace.add_criterion(dataset, name) for name in ("faithfulness", "correctness")]
-    rows = [row.id for row in workspace.datasets.rows(found[0])]
-    with workspace.database.writing() as session:
+    rows = [row.id for row in workspace.stores.datasets.rows(found[0])]
+    with workspace.stores.database.writing() as session:
         for labels, value in zip(found, (1.0, 0.0), strict=True):
             name = labels.criterion
             for row in rows[:40]:
@@ -40,11 +40,11 @@ def both(workspace, dataset):
 
 @pytest.fixture(autouse=True)
 def correctness(workspace):
-    workspace.criteria.save("correctness", criterion="It is correct.", prompt="{output}")
+    workspace.stores.criteria.save("correctness", criterion="It is correct.", prompt="{output}")
 
 
 def said(workspace, labels):
-    return {row.label for row in workspace.datasets.rows(labels, only="human")}
+    return {row.label for row in workspace.stores.datasets.rows(labels, only="human")}
 
 
 def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, both):
@@ -53,16 +53,16 @@ def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, b
     for labels, good in ((faithful, 20), (correct, 20)):
         counted = (labels.labelled, labels.human, labels.judge, labels.good, labels.disputed)
         assert counted == (40, 20, 20, good, 0)
-        assert len(workspace.datasets.page(labels, only="judge", size=ROWS).rows) == 20
-        assert len(workspace.datasets.page(labels, only="unlabelled", size=ROWS).rows) == 20
-        row = next(workspace.datasets.rows(labels))
-        given = workspace.datasets.labels(row.id, labels)
+        assert len(workspace.stores.datasets.page(labels, only="judge", size=ROWS).rows) == 20
+        assert len(workspace.stores.datasets.page(labels, only="unlabelled", size=ROWS).rows) == 20
+        row = next(workspace.stores.datasets.rows(labels))
+        given = workspace.stores.datasets.labels(row.id, labels)
         assert [each.who for each in given] == [f"judge of {labels.criterion}", "ann"]
         # Neither was given over the other's, nor crosses it.
         assert row.last_label_id == given[-1].id
         assert not any(each.concurrent for each in given)
     third = workspace.add_criterion(dataset, "toxicity")
-    assert (third.labelled, list(workspace.datasets.rows(third, only="human"))) == (0, [])
+    assert (third.labelled, list(workspace.stores.datasets.rows(third, only="human"))) == (0, [])
 
 
 def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_path):
@@ -81,9 +81,9 @@ def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_p
             call()
         with pytest.raises(WorkspaceError, match="'funny'"):
             call(criterion="funny")
-    assert not workspace.jobs.recent()
+    assert not workspace.stores.jobs.recent()
     assert not file.exists()
-    assert len(workspace.datasets.get(dataset).label_sets) == 2
+    assert len(workspace.stores.datasets.get(dataset).label_sets) == 2
 
 
 def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path):
@@ -96,7 +96,7 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
         workspace.label_dataset(unsaid, judge={"model": "m"})
     labels = workspace.set_criterion(unsaid, "correctness")
     assert (labels.criterion, labels.labelled, labels.good) == ("correctness", 2, 1)
-    assert [row.label for row in workspace.datasets.rows(labels)] == [1.0, 0.0]
+    assert [row.label for row in workspace.stores.datasets.rows(labels)] == [1.0, 0.0]
     # A job or a page from before it was said goes on with the same labels.
     assert workspace.label_set(unsaid, "").criterion == "correctness"
     assert workspace.add_criterion(unsaid, "toxicity").labelled == 0
@@ -110,40 +110,40 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
 
 def test_a_label_that_was_on_its_way_is_not_lost_in_another_s_name(workspace, labels, dataset):
     """The page it comes from was opened before somebody said what the labels are by."""
-    row = next(workspace.datasets.rows(labels))
+    row = next(workspace.stores.datasets.rows(labels))
     workspace.set_criterion(dataset, "faithfulness")
     with (
         pytest.raises(WorkspaceError, match="open them again"),
-        workspace.database.writing() as session,
+        workspace.stores.database.writing() as session,
     ):
         record(session, row.id, "", NewLabel(1.0, "human", "ann"))
 
 
 def test_each_has_a_review_of_its_own(workspace, both):
     faithful, correct = both
-    assert len(workspace.reviews.queue(faithful, {"random": ROWS}, seed=0)) == 40
-    assert workspace.reviews.progress(correct).total == 0
-    assert workspace.reviews.claim(correct, "ann") is None
+    assert len(workspace.stores.reviews.queue(faithful, {"random": ROWS}, seed=0)) == 40
+    assert workspace.stores.reviews.progress(correct).total == 0
+    assert workspace.stores.reviews.claim(correct, "ann") is None
     # A draw of all rows, and neither draw takes from the other.
-    assert len(workspace.reviews.queue(correct, {"random": ROWS}, seed=1)) == 40
+    assert len(workspace.stores.reviews.queue(correct, {"random": ROWS}, seed=1)) == 40
     for labels, value in ((faithful, 1.0), (correct, 0.0)):
-        item = workspace.reviews.claim(labels, "ann")
-        workspace.reviews.submit(item.id, value, who="ann", based_on_label_id=0)
-        row = workspace.datasets.row(item.row_id, labels)
+        item = workspace.stores.reviews.claim(labels, "ann")
+        workspace.stores.reviews.submit(item.id, value, who="ann", based_on_label_id=0)
+        row = workspace.stores.datasets.row(item.row_id, labels)
         assert (row.label, row.selection) == (value, "random")
     # Each draw: the 20 that a person had seen before, and the one just now.
     drawn = [
-        sum(row.selection == "random" for row in workspace.datasets.rows(labels)) for labels in both
+        sum(row.selection == "random" for row in workspace.stores.datasets.rows(labels)) for labels in both
     ]
     assert drawn == [21, 21]
-    assert workspace.reviews.undo(correct, who="ann") is not None
-    assert workspace.reviews.progress(faithful).done == 1
+    assert workspace.stores.reviews.undo(correct, who="ann") is not None
+    assert workspace.stores.reviews.progress(faithful).done == 1
 
 
 def test_rows_are_ranked_by_its_own_judges(workspace, both):
     """The other criterion's judge takes the other side everywhere, and has no say here."""
     faithful, correct = both
-    with workspace.database.writing() as session:
+    with workspace.stores.database.writing() as session:
         for labels in both:
             found = choose(
                 session,
@@ -154,12 +154,12 @@ def test_rows_are_ranked_by_its_own_judges(workspace, both):
             )
             assert not any("judge 2" in each.why for each in found)
             assert not any(each.selection == "disputed" for each in found)
-    workspace.scores.add(faithful, OTHER_ROWS, {1: 0.5})
-    workspace.scores.add(correct, ("tiny", 1), {1: 0.5})
-    assert workspace.scores.counts(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
-    assert workspace.scores.counts(correct) == {("tiny", 1): 1}
-    workspace.scores.delete(correct, OTHER_ROWS)
-    assert OTHER_ROWS in workspace.scores.counts(faithful)
+    workspace.stores.scores.add(faithful, OTHER_ROWS, {1: 0.5})
+    workspace.stores.scores.add(correct, ("tiny", 1), {1: 0.5})
+    assert workspace.stores.scores.counts(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
+    assert workspace.stores.scores.counts(correct) == {("tiny", 1): 1}
+    workspace.stores.scores.delete(correct, OTHER_ROWS)
+    assert OTHER_ROWS in workspace.stores.scores.counts(faithful)
 
 
 def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
@@ -172,12 +172,12 @@ def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
     # The same label by the other criterion is no reason not to record it; by this one it is.
     for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
         store = label_job.Store(workspace, both[asked], 1)
-        for row in list(workspace.datasets.rows(both[0]))[40:]:
+        for row in list(workspace.stores.datasets.rows(both[0]))[40:]:
             store(JudgedRow(to_data_row(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
         store.flush()
         counted = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
         assert counted == expected
-    with workspace.database.reading() as session:
+    with workspace.stores.database.reading() as session:
         given = session.scalars(
             select(Label.criterion).where(Label.who == "gpt").order_by(Label.id)
         ).all()
@@ -185,7 +185,7 @@ def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
 
 
 def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeypatch):
-    monkeypatch.setattr(workspace.jobs, "_launch", workspace.jobs.get)
+    monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
     given = []
 
     def stop(*words, **more):
@@ -202,7 +202,7 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
 
     monkeypatch.setattr(train_job, "train", lambda _, rows, *__: stop(rows().train))
     monkeypatch.setattr(evaluate_job, "measure", stop)
-    monkeypatch.setattr(workspace.evaluators, "find", lambda *_: 1)
+    monkeypatch.setattr(workspace.stores.evaluators, "find", lambda *_: 1)
     monkeypatch.setattr("tipstaff_trainer.label_quality.label_errors.out_of_fold_scores", stop)
     for name, good in (("faithfulness", True), ("correctness", False)):
         given.clear()
@@ -220,7 +220,7 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
         assert {row.good for row in learnt if row.label_source == "human"} == {good}
         assert {row.good for row in measured} == {good}
         assert {row.good for row in others if row.label_source == "human"} == {good}
-    words = [job.parameters["criterion"] for job in workspace.jobs.recent(kind="train")]
+    words = [job.parameters["criterion"] for job in workspace.stores.jobs.recent(kind="train")]
     assert words[0] == "It is correct."
     assert words[1] != words[0]
 
@@ -248,8 +248,8 @@ def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
             file, name=f"again {name}", mapping={"label": f"{name}.label"}, criterion=name
         )
         found = workspace.label_set(again, name)
-        copies = list(workspace.datasets.rows(found))
-        rows = list(workspace.datasets.rows(labels))
+        copies = list(workspace.stores.datasets.rows(found))
+        rows = list(workspace.stores.datasets.rows(labels))
         assert len(copies) == ROWS
         for kept in ("key", "output", "label", "label_source", "selection"):
             assert [getattr(row, kept) for row in copies] == [getattr(row, kept) for row in rows]
@@ -267,16 +267,16 @@ def test_rows_set_aside_are_so_by_every_criterion(workspace, dataset, both):
     few = workspace.add_criterion(dataset, "toxicity")
     warnings = workspace.split(dataset, test_size=0.25)
     parts = [
-        {row.id for row in workspace.datasets.rows(labels, only="test")}
-        for labels in workspace.datasets.get(dataset).label_sets
+        {row.id for row in workspace.stores.datasets.rows(labels, only="test")}
+        for labels in workspace.stores.datasets.get(dataset).label_sets
     ]
     assert len(parts) == 3
     assert parts[0] == parts[1] == parts[2]
     assert parts[0]
     assert all(each.startswith("correctness: ") for each in warnings)
     # Of a criterion with a few labels it is said, and no reason to split otherwise.
-    rows = [row.id for row in workspace.datasets.rows(few)]
-    with workspace.database.writing() as session:
+    rows = [row.id for row in workspace.stores.datasets.rows(few)]
+    with workspace.stores.database.writing() as session:
         for row in rows:
             if row in parts[0]:
                 record(session, row, "toxicity", NewLabel(0.0, "human", "ann"))
@@ -284,4 +284,4 @@ def test_rows_set_aside_are_so_by_every_criterion(workspace, dataset, both):
     assert "toxicity: none of the 1 rows left to train on is bad" in str(
         workspace.split(dataset, test_size=0.25)
     )
-    assert workspace.datasets.get(dataset).test == len(parts[0])
+    assert workspace.stores.datasets.get(dataset).test == len(parts[0])

@@ -44,8 +44,8 @@ def test_labels_given_for_different_reasons_are_no_random_draw():
 
 
 def test_counts_follow_every_label(workspace, dataset, labels):
-    rows = workspace.datasets.page(labels).rows
-    with workspace.database.writing() as session:
+    rows = workspace.stores.datasets.page(labels).rows
+    with workspace.stores.database.writing() as session:
         record(session, rows[0].id, "", NewLabel(0.8, "judge", "gpt"))
         record(session, rows[1].id, "", NewLabel(0.2, "judge", "gpt"))
         record(session, rows[0].id, "", NewLabel(0.0, "human", "ann"))
@@ -54,7 +54,7 @@ def test_counts_follow_every_label(workspace, dataset, labels):
         record(session, rows[2].id, "", NewLabel(None, "human", "ben"))
     now = workspace.label_set(dataset)
     assert (now.labelled, now.human, now.judge, now.disputed) == (2, 1, 1, 1)
-    with workspace.database.reading() as session:
+    with workspace.stores.database.reading() as session:
         counted = session.execute(
             select(
                 func.count(RowLabel.label),
@@ -67,34 +67,34 @@ def test_counts_follow_every_label(workspace, dataset, labels):
 
 
 def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, labels):
-    row = workspace.datasets.page(labels).rows[0]
-    with workspace.database.writing() as session:
+    row = workspace.stores.datasets.page(labels).rows[0]
+    with workspace.stores.database.writing() as session:
         first = record(session, row.id, "", NewLabel(1.0, "human", "ann", based_on_label_id=0))
         second = record(session, row.id, "", NewLabel(0.0, "human", "ben", based_on_label_id=0))
         third = record(
             session, row.id, "", NewLabel(0.0, "human", "ann", based_on_label_id=second.id)
         )
     assert [each.concurrent for each in (first, second, third)] == [False, True, False]
-    assert [each.value for each in workspace.datasets.labels(row.id, labels)] == [1.0, 0.0, 0.0]
+    assert [each.value for each in workspace.stores.datasets.labels(row.id, labels)] == [1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_what_is_no_label_changes_nothing(workspace, labels, value):
-    row = workspace.datasets.page(labels).rows[0]
+    row = workspace.stores.datasets.page(labels).rows[0]
     with (
         pytest.raises(WorkspaceError, match="is not a label"),
-        workspace.database.writing() as session,
+        workspace.stores.database.writing() as session,
     ):
         record(session, row.id, "", NewLabel(value, "human", "ann"))
-    assert not workspace.datasets.labels(row.id, labels)
+    assert not workspace.stores.datasets.labels(row.id, labels)
 
 
 def test_all_or_nothing_is_stored(workspace, dataset, labels):
-    row = workspace.datasets.page(labels).rows[0]
-    session = workspace.database.writing()
+    row = workspace.stores.datasets.page(labels).rows[0]
+    session = workspace.stores.database.writing()
     with pytest.raises(WorkspaceError, match="there is no row 0"), session as opened:
         [record(opened, number, "", NewLabel(1.0, "human", "ann")) for number in (row.id, 0)]
     assert workspace.label_set(dataset).labelled == 0
-    with workspace.database.reading() as session:
+    with workspace.stores.database.reading() as session:
         assert session.scalar(select(func.count(Label.id))) == 0
         assert session.scalar(select(LabelSet.labelled)) == 0

@@ -15,7 +15,7 @@ from tipstaff_trainer.encoders import base
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import RowScore
 from tipstaff_trainer.workspace.db.rows import to_interaction
-from tipstaff_trainer.workspace.jobs import score_job
+from tipstaff_trainer.workspace.stores.jobs import score_job
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 
 
@@ -24,12 +24,12 @@ def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels
     repository.publish(bundle, workspace.repository)
     job = workspace.score_dataset(dataset, "tiny", wait=60)
     assert (job.done, job.total) == (60, 60)
-    assert workspace.scores.counts(labels) == {("tiny", 1): 60}
-    assert not workspace.scores.unscored(labels, ("tiny", 1), limit=1)
+    assert workspace.stores.scores.counts(labels) == {("tiny", 1): 60}
+    assert not workspace.stores.scores.unscored(labels, ("tiny", 1), limit=1)
     evaluator = Evaluator.load(bundle)
-    with workspace.database.reading() as session:
+    with workspace.stores.database.reading() as session:
         stored = {each.row_id: each.score for each in session.scalars(select(RowScore))}
-    for row in workspace.datasets.rows(labels):
+    for row in workspace.stores.datasets.rows(labels):
         assert stored[row.id] == evaluator.score(to_interaction(row)).score
     with pytest.raises(WorkspaceError, match="no version 2"):
         workspace.score_dataset(dataset, "tiny", version=2)
@@ -37,10 +37,10 @@ def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels
 
 def test_what_was_scored_is_not_scored_again(workspace, dataset, labels, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
-    first, *_ = workspace.datasets.rows(labels)
-    workspace.scores.add(labels, ("tiny", 1), {first.id: 0.5})
+    first, *_ = workspace.stores.datasets.rows(labels)
+    workspace.stores.scores.add(labels, ("tiny", 1), {first.id: 0.5})
     workspace.score_dataset(dataset, "tiny", version=1, wait=60)
-    assert workspace.scores.counts(labels) == {("tiny", 1): 60}
+    assert workspace.stores.scores.counts(labels) == {("tiny", 1): 60}
 
 
 def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
@@ -82,6 +82,6 @@ def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, be
     (scores,) = score_job._by_other_rows(workspace, labels)
     assert [score is None for score in scores.values()] == [False] * 50 + [True] * 10
     assert all(0 <= score <= 1 for score in scores.values() if score is not None)
-    workspace.scores.add(labels, OTHER_ROWS, scores)
-    workspace.scores.delete(labels, OTHER_ROWS)
-    assert workspace.scores.counts(labels) == {}
+    workspace.stores.scores.add(labels, OTHER_ROWS, scores)
+    workspace.stores.scores.delete(labels, OTHER_ROWS)
+    assert workspace.stores.scores.counts(labels) == {}

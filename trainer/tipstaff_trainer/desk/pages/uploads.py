@@ -93,7 +93,7 @@ def create(ctx: RequestContext) -> Response:
             mapping=mapping,
             label_source=ctx.text("label_source") or None,  # type: ignore[arg-type]
             criterion=ctx.text("criterion"),
-            shown=name,
+            display_name=name,
             who=ctx.who,
         )
     except TipstaffError as error:

@@ -28,6 +28,7 @@ from tipstaff_trainer.workspace.jobs.stored_rows import (
     UnscoredRows,
     read_labelled,
     read_training_rows,
+    stored_source,
     to_data,
 )
 from tipstaff_trainer.workspace.labels.cases import outcome_values
@@ -50,7 +51,7 @@ def run_label(stores: Stores, job: Job, reporter: Reporter) -> Result:
     from tipstaff_trainer.workspace.review.examples import reviewed_examples
 
     request = LabelRequest.parse(job.parameters["request"])
-    labels = stores.label_set(request.data.dataset, request.criterion)
+    labels = stores.label_set(stored_source(request.data).dataset, request.criterion)
     criterion = stores.criteria.get(request.criterion, job.parameters["criterion_version"])
     ids = job.parameters["rows"]
     if request.only != "all":
@@ -96,7 +97,8 @@ def run_score(stores: Stores, job: Job, reporter: Reporter) -> Result:
 
     request = ScoreRequest.parse(job.parameters["request"])
     scorer = job.parameters["name"], job.parameters["version"]
-    labels = stores.label_set(request.data.dataset, job.parameters["judged_by"])
+    dataset = stored_source(request.data).dataset
+    labels = stores.label_set(dataset, job.parameters["judged_by"])
     if scorer == OTHER_ROWS:
         # The labels may have changed since; a version never does.
         stores.scores.delete(labels, scorer)
@@ -127,7 +129,8 @@ def run_train(stores: Stores, job: Job, reporter: Reporter) -> Result:
     name, version = request.name, _publish(trained.bundle, stores)
     serving = stores.evaluators.serving(name)
     versions = [version] if serving in (None, version) else [version, serving]
-    labels = stores.label_set(request.data.dataset, request.data.criterion)
+    source = stored_source(request.data)
+    labels = stores.label_set(source.dataset, source.criterion)
     measured = {}
     if rows.test:
         data = to_data(f"{labels.title}, test rows", rows.test, rows.fields)
@@ -148,7 +151,7 @@ def run_evaluate(stores: Stores, job: Job, reporter: Reporter) -> Result:
 
     request = EvaluateRequest.parse(job.parameters["request"])
     name, versions = job.parameters["name"], job.parameters["versions"]
-    data = read_labelled(stores, request.data)
+    data = read_labelled(stores, stored_source(request.data))
     measured = _measure(stores, job, name, versions, data, reporter, request)
     return f"measured on {len(data.rows)} rows", {
         "name": name,

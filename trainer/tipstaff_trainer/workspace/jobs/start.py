@@ -17,9 +17,9 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.evaluate import EvaluateRequest
 from tipstaff_trainer.operations.label import LabelRequest
 from tipstaff_trainer.operations.score import ScoreRequest
-from tipstaff_trainer.operations.sources import StoredData
 from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.db.models import Job, JobKind, LabelSet
+from tipstaff_trainer.workspace.jobs.stored_rows import fields_to_read, stored_source
 from tipstaff_trainer.workspace.labels.criteria import check_columns
 from tipstaff_trainer.workspace.labels.label_sets import choose_label_set
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
@@ -33,7 +33,7 @@ def start_label(stores: Stores, request: LabelRequest, *, who: str = "") -> Job:
         WorkspaceError: There is no such data set or criterion, or nothing to label; the rows lack
             a column that the criterion's question names; or the criterion can't be added.
     """
-    dataset = stores.datasets.get(_stored(request).dataset)
+    dataset = stores.datasets.get(stored_source(request.data).dataset)
     criterion = stores.criteria.get(request.criterion)
     check_columns(criterion, dataset)
     labels = stores.add_criterion(dataset, criterion.name)
@@ -64,7 +64,7 @@ def start_score(
     Raises:
         WorkspaceError: There is no such data set or version.
     """
-    source = _stored(request)
+    source = stored_source(request.data)
     dataset = stores.datasets.get(source.dataset)
     if name is None:
         scorer, title = OTHER_ROWS, "with the other rows"
@@ -81,10 +81,12 @@ def start_score(
         request = request.model_copy(update={"bundle": stores.evaluators.path(*scorer)})
     # Two would store each other's scores again, and one of them fail.
     for job in stores.jobs.active():
-        same = job.kind == "score" and job.dataset_id == dataset.id
-        if same and (job.parameters["name"], job.parameters["version"]) == scorer:
-            if name is not None or job.parameters["judged_by"] == labels.criterion:
-                return job
+        if job.kind != "score" or job.dataset_id != dataset.id:
+            continue
+        chosen = job.parameters
+        same_labels = name is not None or chosen["judged_by"] == labels.criterion
+        if same_labels and (chosen["name"], chosen["version"]) == scorer:
+            return job
     return _start(
         stores,
         "score",
@@ -104,10 +106,10 @@ def start_train(stores: Stores, request: TrainRequest, *, who: str = "") -> Job:
         WorkspaceError: There are no labels, or too few to relabel from.
         UsageError: A field is not in the data, or a named case has no text that is read.
     """
-    source = _stored(request)
+    source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
     dataset = labels.dataset
-    fields = tuple(dataset.fields) if source.columns is None else source.columns
+    fields = fields_to_read(source, dataset)
     check_fields(
         fields, resolve(dataset.fields, {}, labelled=False, file=dataset.name), file=dataset.name
     )
@@ -143,7 +145,7 @@ def start_evaluate(
     Raises:
         WorkspaceError: There are no such labels, or no such evaluator.
     """
-    source = _stored(request)
+    source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
     return _start(
         stores,
@@ -159,16 +161,9 @@ def start_evaluate(
 def _start(
     stores: Stores, kind: JobKind, title: str, request: Request, who: str, **chosen: Any
 ) -> Job:
-    dataset = _stored(request).dataset
+    dataset = stored_source(getattr(request, "data", None)).dataset
     parameters = {"request": request.model_dump(mode="json"), **chosen}
     return stores.jobs.start(kind, title, parameters, dataset=dataset, who=who)
-
-
-def _stored(request: Any) -> StoredData:
-    source = request.data
-    if not isinstance(source, StoredData):
-        raise UsageError("a job works on a data set", field="data")
-    return source
 
 
 def _check_cases(cases: Sequence[Case], fields: Sequence[Field]) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from tipstaff.types import Field
+from tipstaff.errors import UsageError
+from tipstaff.types import FIELDS, Field
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.operations.sources import StoredData
+from tipstaff_trainer.operations.sources import FileData, StoredData
 from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
 from tipstaff_trainer.progress import Reporter
-from tipstaff_trainer.workspace.db.models import LabelSet
+from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
 from tipstaff_trainer.workspace.db.rows import StoredRow, to_data_row, to_stored_row
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy
 from tipstaff_trainer.workspace.stores import Stores
@@ -92,6 +93,22 @@ class UnscoredRows(Collection[Row]):
             yield from map(to_stored_row, page)
 
 
+def stored_source(source: FileData | StoredData | None) -> StoredData:
+    """The data reference of a job's request.
+
+    Raises:
+        UsageError: It is a file: a job works on a data set.
+    """
+    if not isinstance(source, StoredData):
+        raise UsageError("a job works on a data set", field="data")
+    return source
+
+
+def fields_to_read(source: StoredData, dataset: Dataset) -> tuple[Field, ...]:
+    """The fields that a request names, else all that the data set's rows have."""
+    return source.columns or tuple(name for name in FIELDS if name in dataset.fields)
+
+
 def read_labelled(stores: Stores, source: StoredData) -> Data:
     """The labelled rows that a data reference names.
 
@@ -109,8 +126,8 @@ def read_labelled(stores: Stores, source: StoredData) -> Data:
             f"no row of the data set's {source.part or 'rows'} has a label{whose}",
             remedy="label some first, or use other rows",
         )
-    fields = source.columns or tuple(labels.dataset.fields)
-    return to_data(f"{labels.title}, {source.part or 'all'} rows", rows, fields)
+    title = f"{labels.title}, {source.part or 'all'} rows"
+    return to_data(title, rows, fields_to_read(source, labels.dataset))
 
 
 def to_data(title: str, rows: Sequence[Row], fields: Sequence[Field]) -> Data:
@@ -133,10 +150,9 @@ def read_training_rows(stores: Stores, request: TrainRequest, reporter: Reporter
         WorkspaceError: There are no such labels.
         DataError: Too few reviewed rows to relabel from.
     """
-    source = request.data
-    assert isinstance(source, StoredData)
+    source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
-    fields = source.columns or tuple(labels.dataset.fields)
+    fields = fields_to_read(source, labels.dataset)
     stored = [row for row in stores.datasets.rows(labels) if row.label is not None]
     to_train_on = [row for row in stored if row.part == "train"]
     train = (
