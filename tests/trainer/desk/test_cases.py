@@ -33,7 +33,10 @@ def test_cases_are_typed_brought_and_taken_away(browser, workspace):
     upload = form | {"action": "upload"}
     page = browser.post(HERE, data=upload, files={"file": ("c.yaml", content)})
     assert "2 named cases added, 1 replaced." in page.text
-    assert [case.expect for case in workspace.stores.cases.of("faithfulness")] == ["not-pass", "pass"]
+    assert [case.expect for case in workspace.stores.cases.of("faithfulness")] == [
+        "not-pass",
+        "pass",
+    ]
     assert "2 named cases" in browser.get("/criteria/faithfulness").text
     browser.post(HERE, data=form | {"action": "remove", "case": "late"})
     assert [case.name for case in workspace.stores.cases.of("faithfulness")] == ["b"]

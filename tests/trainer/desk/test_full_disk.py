@@ -38,7 +38,7 @@ def test_a_job_that_the_full_disk_ended_takes_nothing_else_with_it(visit, worksp
     browser = visit()
     with JudgeServer(Behaviour(delay=0.05)) as judge:
         settings = {"model": "judge-1", "base_url": judge.url, "concurrency": 1}
-        job = workspace.label_dataset(dataset, criterion="toxicity", judge=settings)
+        job = workspace.label_dataset(dataset, criterion="toxicity", **settings)
         wait_until(lambda: workspace.stores.jobs.get(job.id).done >= 5, 60)
         process = psutil.Process(job.pid)
         with full(process):
@@ -75,5 +75,7 @@ def test_a_row_stays_with_its_note_until_its_label_can_be_stored(visit, workspac
             assert f'name="item" value="{form["item"]}"' in page.text
             assert 'value="why &lt;this&gt;"' in page.text
     browser.post(here, data=hidden(page.text) | {"action": "good", "note": "why <this>"})
-    given = workspace.stores.datasets.labels(workspace.stores.reviews.item(int(form["item"])).row_id, labels)
+    given = workspace.stores.datasets.labels(
+        workspace.stores.reviews.item(int(form["item"])).row_id, labels
+    )
     assert [(each.who, each.reason) for each in given] == [("Ann", "why <this>")]

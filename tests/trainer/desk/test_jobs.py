@@ -52,7 +52,7 @@ def test_a_job_is_seen_to_its_end_without_a_hand(chromium, start_desk, workspace
     page.set_default_timeout(60_000)
     with JudgeServer(Behaviour(delay=0.1)) as judge:
         settings = {"model": "judge-1", "base_url": judge.url, "concurrency": 1}
-        workspace.label_dataset(dataset, criterion="toxicity", judge=settings)
+        workspace.label_dataset(dataset, criterion="toxicity", **settings)
         page.goto("/jobs")
         link = page.get_by_role("link", name="Label all rows of rows")
         link.focus()

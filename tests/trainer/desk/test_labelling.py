@@ -49,7 +49,9 @@ def start(browser, here, **fields):
 def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     visit, workspace, dataset, here
 ):
-    workspace.stores.criteria.save("tone", criterion="Fits.", prompt="{output} on {channel} in {voice}")
+    workspace.stores.criteria.save(
+        "tone", criterion="Fits.", prompt="{output} on {channel} in {voice}"
+    )
     browser = visit()
     page = browser.get(here).text
     # One that can be asked is chosen first.
@@ -142,7 +144,7 @@ def test_only_rows_without_a_label_are_asked_about(visit, workspace, dataset, he
     give(workspace, dataset, "human", slice(16))
     with JudgeServer() as judge:
         asked = start(
-            visit(), here, criterion="relevance", rows="rest", base_url=judge.url, examples="0"
+            visit(), here, criterion="relevance", rows="rest", base_url=judge.url, shots="0"
         )
         job = workspace.wait_for(int(asked.url.path.rpartition("/")[2]), timeout=60)
         assert "Label the unlabelled rows" in asked.text

@@ -44,7 +44,9 @@ def test_what_is_downloaded_can_be_uploaded_and_trained_on(workspace, labelled, 
     again = workspace.label_set(workspace.upload_dataset(file, name="again"))
     assert (again.dataset.rows, again.labelled, again.human) == (60, 40, 40)
     assert again.good == labelled.good
-    both = zip(workspace.stores.datasets.rows(labelled), workspace.stores.datasets.rows(again), strict=True)
+    both = zip(
+        workspace.stores.datasets.rows(labelled), workspace.stores.datasets.rows(again), strict=True
+    )
     for row, copy in both:
         assert (row.key, row.input, row.output, row.ground_truth, row.label, row.group) == (
             *(copy.key, copy.input, copy.output, copy.ground_truth, copy.label),
@@ -134,7 +136,9 @@ def test_a_split_keeps_groups_whole_and_replaces_the_last(workspace, labelled):
     test = {row.group for row in rows if row.part == "test"}
     assert not test & {row.group for row in rows if row.part == "train"}
     assert (
-        workspace.stores.datasets.get(labelled.dataset).test == sum(row.part == "test" for row in rows) > 5
+        workspace.stores.datasets.get(labelled.dataset).test
+        == sum(row.part == "test" for row in rows)
+        > 5
     )
 
 
@@ -173,22 +177,22 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
         ({"name": "Bad Name"}, "no name for an evaluator"),
         ({"name": "a", "columns": []}, "no column to train on"),
         ({"name": "a", "columns": ["label"]}, "no field to train on"),
-        ({"name": "a", "settings": {"epochs": -1}}, "epochs"),
+        ({"name": "a", "epochs": -1}, "epochs"),
         ({"name": "a"}, "no row has a label yet"),
     ]:
         with pytest.raises(TipstaffError, match=message):
             workspace.fine_tune(dataset, **words)
     with pytest.raises(UsageError, match="model"):
-        workspace.label_dataset(dataset, criterion="faithfulness", judge={})
+        workspace.label_dataset(dataset, criterion="faithfulness")
     with pytest.raises(UsageError, match="ends in _API_KEY"):
         workspace.label_dataset(
             dataset,
             criterion="faithfulness",
-            judge={"model": "m"},
+            model="m",
             key_variable="AWS_SECRET_ACCESS_KEY",
         )
     with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
-        workspace.label_dataset(dataset, criterion="funny", judge={"model": "m"})
+        workspace.label_dataset(dataset, criterion="funny", model="m")
     with pytest.raises(WorkspaceError, match="no evaluator 'a'"):
         workspace.evaluate_dataset(dataset, "a")
     with pytest.raises(WorkspaceError, match="no data set 'June'"):

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text, update
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import Workspace
-from tipstaff_trainer.workspace.stores.datasets import ingest
+from tipstaff_trainer.workspace.datasets import ingest
 from tipstaff_trainer.workspace.db.models import (
     Dataset,
     DatasetRow,
@@ -147,7 +147,9 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
         session.execute(
             text("INSERT INTO rows_text(rows_text, rank) VALUES ('integrity-check', 1)")
         )
-    assert len(workspace.stores.datasets.page(workspace.label_set(other), words="colour").rows) == 50
+    assert (
+        len(workspace.stores.datasets.page(workspace.label_set(other), words="colour").rows) == 50
+    )
     assert workspace.upload_dataset(traces, name="traces").rows == 60
 
 

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from reviewer import review_all
 from sqlalchemy import select
-from tipstaff_trainer.workspace.stores.jobs.label_job import Store
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem
 from tipstaff_trainer.workspace.db.rows import to_data_row
+from tipstaff_trainer.workspace.jobs.label_sink import LabelSink
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.review import queue
 from tipstaff_trainer.workspace.review.selection import choose
@@ -69,7 +69,7 @@ def test_two_people_who_add_rows_at_once_queue_none_twice(
     colleague = Workspace(tmp_path / "another folder", database=postgres)
     with ThreadPoolExecutor(2) as people:
         queued = people.map(
-            lambda desk: desk.reviews.queue(labels, {"pilot": 30}), [workspace, colleague]
+            lambda desk: desk.stores.reviews.queue(labels, {"pilot": 30}), [workspace, colleague]
         )
         rows = [row for each in queued for row in each]
     colleague.close()
@@ -102,7 +102,7 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
     dataset = workspace.upload_dataset(traces, name="at once")
     labels = workspace.label_set(dataset)
     first, *_, last = workspace.stores.datasets.rows(labels)
-    store = Store(workspace, labels, 0)
+    store = LabelSink(workspace.stores.database, labels, 0)
     for row in (first, last):
         store._waiting.append(judged(row))
     with ThreadPoolExecutor(1) as job, workspace.stores.database.writing() as session:

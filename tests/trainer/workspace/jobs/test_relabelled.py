@@ -9,7 +9,12 @@ import pytest
 
 from tipstaff_trainer.encoders import base
 from tipstaff_trainer.errors import DataError, WorkspaceError
-from tipstaff_trainer.workspace.stores.jobs import train_job
+from tipstaff_trainer.operations.sources import StoredData
+from tipstaff_trainer.operations.train import TrainRequest
+from tipstaff_trainer.progress import Reporter
+from tipstaff_trainer.workspace.jobs.operations import run_train
+from tipstaff_trainer.workspace.jobs.reporter import JobReporter
+from tipstaff_trainer.workspace.jobs.stored_rows import read_training_rows
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 
 ROWS, REVIEWED = 200, 80
@@ -62,12 +67,12 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
         given.extend(rows().train)
         raise InterruptedError
 
-    monkeypatch.setattr(train_job, "train", stop)
+    monkeypatch.setattr("tipstaff_trainer.operations.train.train", stop)
     review(workspace, judged, REVIEWED)
     workspace.split(labels.dataset, test_size=0.2)
     job = workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
     with pytest.raises(InterruptedError):
-        train_job.run(workspace, job)
+        run_train(workspace.stores, job, JobReporter(workspace.stores.jobs, job.id))
     test = {row.key for row in workspace.stores.datasets.rows(labels, only="test")}
     assert {row.id for row in given} == {str(n) for n in truth} - test
     by_people = [row for row in given if row.label_source == "human"]
@@ -93,9 +98,14 @@ def test_too_few_rows_drawn_at_random_are_told_before_the_job_starts(workspace, 
     """Those that were ranked are the judge's worst, and another criterion's draw is another's."""
     labels, other, _, _ = judged
     review(workspace, judged, REVIEWED, "uncertain")
-    with pytest.raises(WorkspaceError, match="people reviewed 0: that is too few to relabel by"):
+    with pytest.raises(WorkspaceError, match="people reviewed 0 is too few to relabel from"):
         workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
     assert workspace.stores.datasets.reviewed_draw(other) == 0
     assert not workspace.stores.jobs.recent()
+    request = TrainRequest(
+        name="a",
+        data=StoredData(dataset=labels.dataset_id, criterion="faithfulness"),
+        relabel=True,
+    )
     with pytest.raises(DataError, match="drawn at random"):
-        train_job._to_train_on(workspace, labels, relabel=True)
+        read_training_rows(workspace.stores, request, Reporter())

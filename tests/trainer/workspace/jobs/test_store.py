@@ -17,13 +17,12 @@ from running_server import wait_until
 from sqlalchemy import func, select, update
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
-from tipstaff_trainer.judge import endpoint as judge_endpoint
 from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
-from tipstaff_trainer.judge.settings import CHAT_PATH
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, ReviewItem
-from tipstaff_trainer.workspace.stores.jobs import label_job, runner
+from tipstaff_trainer.workspace.jobs import runner
+from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.review.examples import reviewed_examples
@@ -39,7 +38,10 @@ def label(workspace, dataset, url, **words):
     return workspace.label_dataset(
         dataset,
         criterion="answer-correctness",
-        judge={"model": "judge-1", "base_url": url, "concurrency": 1, "patience": 1},
+        model="judge-1",
+        base_url=url,
+        concurrency=1,
+        patience=1,
         **words,
     )
 
@@ -105,7 +107,9 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, label
             item.id, float(index % 2), who="ann", based_on_label_id=0, reason=note
         )
     criterion = load_criterion("answer-correctness")
-    examples = reviewed_examples(workspace, labels, 20)
+    examples = reviewed_examples(
+        workspace.stores, labels, 20, JobReporter(workspace.stores.jobs, 1)
+    )
     # None of the examples, nor of their groups: such a row isn't shown itself.
     other = replace(capitals(1)[0], id="other", group="other")
     said = str(Prompt(criterion, "json", tuple(examples)).messages(other))
@@ -140,12 +144,19 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
         # The first is reviewed itself, of the other pair the twin is kept.
         kept = DatasetRow.id.in_([rows[6].id, rows[9].id])
         session.execute(update(DatasetRow).where(kept).values(part="test"))
-    shown = {row.group for row in reviewed_examples(workspace, labels, 20)}
+    shown = {
+        row.group
+        for row in reviewed_examples(
+            workspace.stores, labels, 20, JobReporter(workspace.stores.jobs, 1)
+        )
+    }
     assert shown == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
     assert "6 examples, 2 of them good" in capsys.readouterr().out
     with workspace.stores.database.writing() as session:
         session.execute(update(DatasetRow).where(DatasetRow.position % 2 == 1).values(part="test"))
-    assert not reviewed_examples(workspace, labels, 20)
+    assert not reviewed_examples(
+        workspace.stores, labels, 20, JobReporter(workspace.stores.jobs, 1)
+    )
     assert "kept for measuring" in capsys.readouterr().out
 
 
@@ -157,16 +168,6 @@ def item(row, criterion):
         selection="random",
         rank=0,
     )
-
-
-def test_a_job_s_messages_name_no_flags():
-    said = [
-        judge_endpoint._advice(401, CHAT_PATH),
-        judge_endpoint._advice(404, CHAT_PATH),
-        "take --soft samples or --soft verdict",
-        "its label is the share of Yes (--samples)",
-    ]
-    assert "--" not in " ".join(map(label_job._without_flags, said))
 
 
 def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):
@@ -192,7 +193,7 @@ from tipstaff_trainer import Workspace
 workspace = Workspace({str(tmp_path / "w")!r})
 dataset = workspace.upload_dataset({str(traces)!r})
 workspace.label_dataset(dataset, criterion="answer-correctness",
-                        judge={{"model": "judge-1", "base_url": {judge.url!r}}})
+                        model="judge-1", base_url={judge.url!r})
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     workspace = Workspace(tmp_path / "w")

@@ -35,7 +35,12 @@ def test_cases_are_kept_by_criterion_and_name(workspace):
 @pytest.fixture
 def labelled(workspace, dataset, labels):
     with workspace.stores.database.writing() as session:
-        record(session, workspace.stores.datasets.page(labels).rows[0].id, "", NewLabel(1.0, "human", "a"))
+        record(
+            session,
+            workspace.stores.datasets.page(labels).rows[0].id,
+            "",
+            NewLabel(1.0, "human", "a"),
+        )
     return workspace.set_criterion(dataset, "faithfulness").dataset
 
 
@@ -45,7 +50,7 @@ def test_a_training_takes_the_criterion_s_cases_along(workspace, labelled, tmp_p
     workspace.stores.cases.add("faithfulness", [LATE, RIGHT])
 
     def taken(**words):
-        given = workspace.fine_tune(labelled, name="a", **words).parameters["cases"]
+        given = workspace.fine_tune(labelled, name="a", **words).parameters["request"]["cases"]
         return given and [each["name"] for each in given]
 
     assert taken() == ["late", "right"]

@@ -11,9 +11,12 @@ from sqlalchemy import select
 from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
+from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Label
 from tipstaff_trainer.workspace.db.rows import to_data_row
-from tipstaff_trainer.workspace.stores.jobs import evaluate_job, label_job, score_job, train_job
+from tipstaff_trainer.workspace.jobs import runner
+from tipstaff_trainer.workspace.jobs.label_sink import LabelSink
+from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.review.examples import reviewed_examples
@@ -67,10 +70,9 @@ def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, b
 
 def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_path):
     file = tmp_path / "rows.csv"
-    judge = {"model": "m"}
     for call in (
         lambda **more: workspace.label_set(dataset, **more),
-        lambda **more: workspace.label_dataset(dataset, judge=judge, **more),
+        lambda **more: workspace.label_dataset(dataset, model="m", **more),
         lambda **more: workspace.review_queue(dataset, **more),
         lambda **more: workspace.fine_tune(dataset, name="a", **more),
         lambda **more: workspace.score_dataset(dataset, None, **more),
@@ -91,9 +93,9 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
     file.write_text("output,label\na,1\nb,0\n")
     unsaid = workspace.upload_dataset(file)
     with pytest.raises(WorkspaceError, match="the criterion of its labels is not set"):
-        workspace.label_dataset(unsaid, criterion="toxicity", judge={"model": "m"})
+        workspace.label_dataset(unsaid, criterion="toxicity", model="m")
     with pytest.raises(WorkspaceError, match="by which criterion"):
-        workspace.label_dataset(unsaid, judge={"model": "m"})
+        workspace.label_dataset(unsaid, model="m")
     labels = workspace.set_criterion(unsaid, "correctness")
     assert (labels.criterion, labels.labelled, labels.good) == ("correctness", 2, 1)
     assert [row.label for row in workspace.stores.datasets.rows(labels)] == [1.0, 0.0]
@@ -133,7 +135,8 @@ def test_each_has_a_review_of_its_own(workspace, both):
         assert (row.label, row.selection) == (value, "random")
     # Each draw: the 20 that a person had seen before, and the one just now.
     drawn = [
-        sum(row.selection == "random" for row in workspace.stores.datasets.rows(labels)) for labels in both
+        sum(row.selection == "random" for row in workspace.stores.datasets.rows(labels))
+        for labels in both
     ]
     assert drawn == [21, 21]
     assert workspace.stores.reviews.undo(correct, who="ann") is not None
@@ -164,14 +167,14 @@ def test_rows_are_ranked_by_its_own_judges(workspace, both):
 
 def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
     for labels, value in zip(both, (1.0, 0.0), strict=True):
-        examples = reviewed_examples(workspace, labels, 20)
+        examples = reviewed_examples(workspace.stores, labels, 20, Reporter())
         assert examples
         assert {row.label for row in examples} == {value}
         notes = {text for row in examples for text in row.extra.values() if "for " in text}
         assert notes == {f"for {labels.criterion}"}
     # The same label by the other criterion is no reason not to record it; by this one it is.
     for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
-        store = label_job.Store(workspace, both[asked], 1)
+        store = LabelSink(workspace.stores.database, both[asked], 1)
         for row in list(workspace.stores.datasets.rows(both[0]))[40:]:
             store(JudgedRow(to_data_row(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
         store.flush()
@@ -200,8 +203,13 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
         )
         raise InterruptedError
 
-    monkeypatch.setattr(train_job, "train", lambda _, rows, *__: stop(rows().train))
-    monkeypatch.setattr(evaluate_job, "measure", stop)
+    monkeypatch.setattr(
+        "tipstaff_trainer.operations.train.train", lambda _, rows, *__: stop(rows().train)
+    )
+    monkeypatch.setattr(
+        "tipstaff_trainer.operations.evaluate.evaluate",
+        lambda _, rows, *__, **___: stop(rows().rows),
+    )
     monkeypatch.setattr(workspace.stores.evaluators, "find", lambda *_: 1)
     monkeypatch.setattr("tipstaff_trainer.label_quality.label_errors.out_of_fold_scores", stop)
     for name, good in (("faithfulness", True), ("correctness", False)):
@@ -212,15 +220,17 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
             dataset, "a", part="", human=True, criterion=name, wait=False
         )
         score = workspace.score_dataset(dataset, None, criterion=name)
-        for job, kind in ((train, train_job), (measure, evaluate_job), (score, score_job)):
+        for job in (train, measure, score):
             with pytest.raises(InterruptedError):
-                kind.run(workspace, job)
+                runner.run(workspace.stores, job, JobReporter(workspace.stores.jobs, job.id))
         learnt, measured, others = given
         assert len(learnt) == len(others) == 40
         assert {row.good for row in learnt if row.label_source == "human"} == {good}
         assert {row.good for row in measured} == {good}
         assert {row.good for row in others if row.label_source == "human"} == {good}
-    words = [job.parameters["criterion"] for job in workspace.stores.jobs.recent(kind="train")]
+    words = [
+        job.parameters["request"]["criterion"] for job in workspace.stores.jobs.recent(kind="train")
+    ]
     assert words[0] == "It is correct."
     assert words[1] != words[0]
 
@@ -259,7 +269,7 @@ def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
         assert f"{other}.label" in copies[0].extra
     with pytest.raises(UsageError, match=r"all\.json: end it in one of \.csv, "):
         workspace.download_dataset(dataset, tmp_path / "all.json", together=True)
-    with pytest.raises(UsageError, match="choose none"):
+    with pytest.raises(UsageError, match="every criterion; leave out criterion and only"):
         workspace.download_dataset(dataset, file, together=True, criterion="correctness")
 
 

@@ -75,7 +75,11 @@ def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, 
             session, row.id, "", NewLabel(0.0, "human", "ann", based_on_label_id=second.id)
         )
     assert [each.concurrent for each in (first, second, third)] == [False, True, False]
-    assert [each.value for each in workspace.stores.datasets.labels(row.id, labels)] == [1.0, 0.0, 0.0]
+    assert [each.value for each in workspace.stores.datasets.labels(row.id, labels)] == [
+        1.0,
+        0.0,
+        0.0,
+    ]
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])

@@ -15,7 +15,8 @@ from tipstaff_trainer.encoders import base
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import RowScore
 from tipstaff_trainer.workspace.db.rows import to_interaction
-from tipstaff_trainer.workspace.stores.jobs import score_job
+from tipstaff_trainer.workspace.jobs import runner
+from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 
 
@@ -61,8 +62,11 @@ def test_a_row_with_nothing_to_read_is_passed_over(workspace, tmp_path):
     file.write_text("input,output\nonly a question,\nparis,paris\n")
     dataset = workspace.upload_dataset(file)
     labels = workspace.label_set(dataset)
-    parts = list(score_job._by_version(workspace, labels, ("tiny", 1)))
-    assert [score is None for score in parts[0].values()] == [True, False]
+    workspace.score_dataset(dataset, "tiny", wait=60)
+    with workspace.stores.database.reading() as session:
+        scores = session.scalars(select(RowScore.score).order_by(RowScore.row_id)).all()
+    assert [score is None for score in scores] == [True, False]
+    assert workspace.stores.scores.counts(labels) == {("tiny", 1): 2}
 
 
 def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, bert, monkeypatch):
@@ -79,9 +83,13 @@ def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, be
         "tipstaff_trainer.label_quality.label_errors.find_base", lambda _: real(str(bert))
     )
     labels = workspace.label_set(dataset)
-    (scores,) = score_job._by_other_rows(workspace, labels)
-    assert [score is None for score in scores.values()] == [False] * 50 + [True] * 10
-    assert all(0 <= score <= 1 for score in scores.values() if score is not None)
-    workspace.stores.scores.add(labels, OTHER_ROWS, scores)
+    monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
+    job = workspace.score_dataset(dataset, None)
+    runner.run(workspace.stores, job, JobReporter(workspace.stores.jobs, job.id))
+    with workspace.stores.database.reading() as session:
+        scores = session.scalars(select(RowScore.score).order_by(RowScore.row_id)).all()
+    assert [score is None for score in scores] == [False] * 50 + [True] * 10
+    assert all(0 <= score <= 1 for score in scores if score is not None)
+    assert workspace.stores.scores.counts(labels) == {OTHER_ROWS: 60}
     workspace.stores.scores.delete(labels, OTHER_ROWS)
     assert workspace.stores.scores.counts(labels) == {}

@@ -37,7 +37,8 @@ def test_a_late_label_is_kept_and_said_so(workspace, queued, monkeypatch):
     assert workspace.stores.reviews.claim(queued, "ben").id == item.id
     seen = workspace.stores.datasets.row(item.row_id, queued).last_label_id
     assert (
-        workspace.stores.reviews.submit(item.id, 1.0, who="ben", based_on_label_id=seen).concurrent is None
+        workspace.stores.reviews.submit(item.id, 1.0, who="ben", based_on_label_id=seen).concurrent
+        is None
     )
     late = workspace.stores.reviews.submit(item.id, 0.0, who="ann", based_on_label_id=seen)
     assert late.concurrent.who == "ben"
@@ -73,7 +74,10 @@ def test_undo_back_and_skip(workspace, queued):
     assert reviews.undo(queued, who="ann").id == second.id
     assert reviews.undo(queued, who="ann").id == first.id
     assert workspace.stores.datasets.row(first.row_id, queued).label is None
-    assert [each.value for each in workspace.stores.datasets.labels(first.row_id, queued)] == [0.0, None]
+    assert [each.value for each in workspace.stores.datasets.labels(first.row_id, queued)] == [
+        0.0,
+        None,
+    ]
     progress = reviews.progress(queued)
     assert (progress.waiting, progress.done, progress.skipped) == (10, 0, 0)
 
