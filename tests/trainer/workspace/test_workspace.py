@@ -98,7 +98,7 @@ def test_a_broken_file_or_mapping_leaves_nothing_behind(
     (tmp_path / "broken.csv").write_bytes(content)
     with pytest.raises(DataError) as error:
         workspace.upload_dataset(
-            tmp_path / "broken.csv", mapping=mapping, shown="what they call it.csv"
+            tmp_path / "broken.csv", mapping=mapping, display_name="what they call it.csv"
         )
     assert message in str(error.value)
     assert str(error.value).startswith("what they call it.csv")

@@ -63,7 +63,7 @@ def test_head_is_the_last_revision(connect):
 def test_processes_that_open_a_new_workspace_at_once_share_it(url, tmp_path):
     script = (
         "import sys; from tipstaff_trainer import Workspace;"
-        "Workspace(sys.argv[1], database=sys.argv[2]).datasets.all()"
+        "Workspace(sys.argv[1], database=sys.argv[2]).stores.datasets.all()"
     )
     words = [sys.executable, "-c", script, str(tmp_path / "w"), url]
     processes = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(4)]
@@ -84,7 +84,7 @@ def test_what_fails_half_way_leaves_nothing(url, tmp_path, monkeypatch):
         Workspace(tmp_path / "w", database=url)
     monkeypatch.undo()
     workspace = Workspace(tmp_path / "w", database=url)
-    assert workspace.stores.datasets.all() == []
+    assert workspace.stores.stores.datasets.all() == []
     workspace.close()
 
 

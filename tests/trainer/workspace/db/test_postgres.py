@@ -104,7 +104,7 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
     first, *_, last = workspace.stores.datasets.rows(labels)
     store = LabelSink(workspace.stores.database, labels, 0)
     for row in (first, last):
-        store._waiting.append(judged(row))
+        store._pending.append(judged(row))
     with ThreadPoolExecutor(1) as job, workspace.stores.database.writing() as session:
         # A reviewer has the second row, and needs the data set's counts next.
         session.scalar(select(DatasetRow).where(DatasetRow.id == last.id).with_for_update())

@@ -98,7 +98,9 @@ def test_too_few_rows_drawn_at_random_are_told_before_the_job_starts(workspace, 
     """Those that were ranked are the judge's worst, and another criterion's draw is another's."""
     labels, other, _, _ = judged
     review(workspace, judged, REVIEWED, "uncertain")
-    with pytest.raises(WorkspaceError, match="people reviewed 0 is too few to relabel from"):
+    with pytest.raises(
+        WorkspaceError, match="people reviewed 0 of the judge.*too few to relabel from"
+    ):
         workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
     assert workspace.stores.datasets.reviewed_draw(other) == 0
     assert not workspace.stores.jobs.recent()

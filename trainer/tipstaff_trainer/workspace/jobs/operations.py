@@ -97,9 +97,11 @@ def run_score(stores: Stores, job: Job, reporter: Reporter) -> Result:
 
     request = ScoreRequest.parse(job.parameters["request"])
     scorer = job.parameters["name"], job.parameters["version"]
-    dataset = stored_source(request.data).dataset
-    labels = stores.label_set(dataset, job.parameters["judged_by"])
+    dataset = stores.datasets.get(stored_source(request.data).dataset)
+    # An evaluator scores the same whatever the rows are judged by.
+    labels = dataset.label_sets[0]
     if scorer == OTHER_ROWS:
+        labels = stores.label_set(dataset, job.parameters["judged_by"])
         # The labels may have changed since; a version never does.
         stores.scores.delete(labels, scorer)
     rows = UnscoredRows(stores, labels, scorer)

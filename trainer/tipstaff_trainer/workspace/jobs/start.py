@@ -170,8 +170,8 @@ def _check_cases(cases: Sequence[Case], fields: Sequence[Field]) -> None:
     for case in cases:
         if all(case.interaction.get(field) is None for field in fields):
             raise UsageError(
-                f'named case "{case.name}" has no {", ".join(fields)}, which the evaluator is to '
-                "read: give it one, or remove it"
+                f'named case "{case.name}" has none of {", ".join(fields)}, which the evaluator '
+                "is to read: give it one, or remove it"
             )
 
 

@@ -106,7 +106,9 @@ def stored_source(source: FileData | StoredData | None) -> StoredData:
 
 def fields_to_read(source: StoredData, dataset: Dataset) -> tuple[Field, ...]:
     """The fields that a request names, else all that the data set's rows have."""
-    return source.columns or tuple(name for name in FIELDS if name in dataset.fields)
+    if source.columns is not None:
+        return source.columns
+    return tuple(name for name in FIELDS if name in dataset.fields)
 
 
 def read_labelled(stores: Stores, source: StoredData) -> Data:
