@@ -84,7 +84,7 @@ def test_what_fails_half_way_leaves_nothing(url, tmp_path, monkeypatch):
         Workspace(tmp_path / "w", database=url)
     monkeypatch.undo()
     workspace = Workspace(tmp_path / "w", database=url)
-    assert workspace.stores.stores.datasets.all() == []
+    assert workspace.stores.datasets.all() == []
     workspace.close()
 
 

@@ -99,7 +99,7 @@ def test_too_few_rows_drawn_at_random_are_told_before_the_job_starts(workspace, 
     labels, other, _, _ = judged
     review(workspace, judged, REVIEWED, "uncertain")
     with pytest.raises(
-        WorkspaceError, match="people reviewed 0 of the judge.*too few to relabel from"
+        WorkspaceError, match=r"people reviewed 0 of the judge.*too few to relabel from"
     ):
         workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
     assert workspace.stores.datasets.reviewed_draw(other) == 0

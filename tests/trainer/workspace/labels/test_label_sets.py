@@ -269,7 +269,7 @@ def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
         assert f"{other}.label" in copies[0].extra
     with pytest.raises(UsageError, match=r"all\.json: end it in one of \.csv, "):
         workspace.download_dataset(dataset, tmp_path / "all.json", together=True)
-    with pytest.raises(UsageError, match="every criterion; leave out criterion and only"):
+    with pytest.raises(UsageError, match="every criterion; leave out"):
         workspace.download_dataset(dataset, file, together=True, criterion="correctness")
 
 
