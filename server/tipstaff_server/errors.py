@@ -46,11 +46,11 @@ class PromotionRefused(RepositoryError):  # noqa: N818  a gate that did its work
     """A version may not serve: a named case fails that should not.
 
     Attributes:
-        lost: The names of those that fail; empty where one can't even be run.
+        lost: The names of those that fail; empty if one can't even be run.
     """
 
-    def __init__(self, message: str, lost: Sequence[str] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, lost: Sequence[str] = (), *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.lost = tuple(lost)
 
 

@@ -220,8 +220,10 @@ class MetricsServer:
             )
         except OSError as error:
             raise ListenError(
-                f"--metrics-listen {address}: {error.strerror}: choose another, 0 for any free "
-                "port, or off"
+                error.strerror or str(error),
+                field="metrics_listen",
+                value=address,
+                remedy="choose another, 0 for any free port, or off",
             ) from error
         self._server: WSGIServer = server
         shown = f"[{host}]" if ":" in host else host

@@ -115,7 +115,7 @@ def bundle_cases(bundle: Bundle) -> tuple[Case, ...] | None:
         raise BundleError(bundle.path / CASES_FILE, str(error.errors()[0]["msg"])) from error
 
 
-def united(
+def merge_cases(
     own: Sequence[Case], before: Sequence[Case], fields: Sequence[Field]
 ) -> tuple[Case, ...]:
     """A version's cases, and after them those of an earlier one that it doesn't bring, by name.
@@ -132,7 +132,7 @@ def united(
     return (*own, *(case for case in left if _is_read(case, fields)))
 
 
-def changes(
+def describe_changes(
     own: Sequence[Case], before: Sequence[Case], fields: Sequence[Field], *, of: str
 ) -> list[str]:
     """What has become of an earlier version's cases, for people.

@@ -57,8 +57,15 @@ def test_mistakes_are_one_line(words, error, tmp_path, monkeypatch, capsys):
 
 
 def test_a_setting_that_is_off_exits_with_2(bundle, capsys):
-    assert main(["serve", str(bundle), "--workers", "none"]) == 2
-    assert capsys.readouterr().err.startswith("tipstaff: error: --workers: ")
+    for flag in ("--workers", "--lanes"):
+        assert main(["serve", str(bundle), flag, "none"]) == 2
+        assert capsys.readouterr().err.startswith("tipstaff: error: --workers none: ")
+
+
+def test_serving_nothing_names_the_flags(capsys):
+    assert main(["serve"]) == 2
+    said = "there is nothing to serve; give BUNDLE or --repository\n"
+    assert capsys.readouterr().err == f"tipstaff: error: {said}"
 
 
 def test_serve_explains_its_flags_with_their_defaults(capsys):

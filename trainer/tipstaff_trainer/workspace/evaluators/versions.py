@@ -48,7 +48,7 @@ class Evaluators:
         self._repository = repository
         self._tried: dict[tuple[str, int], list[Outcome]] = {}
 
-    def published(self) -> Sequence[repository.Published]:
+    def published(self) -> Sequence[repository.PublishedEvaluator]:
         """Each evaluator's name, its versions' numbers and which serves, without looking inside.
 
         One where that can't be told says why.
@@ -145,7 +145,7 @@ class Evaluators:
         """The outcomes that `try_cases` had last; None where it has not been asked here yet."""
         return self._tried.get((name, version))
 
-    def _look(self, published: repository.Published, version: int) -> EvaluatorVersion:
+    def _look(self, published: repository.PublishedEvaluator, version: int) -> EvaluatorVersion:
         serving = published.serving == version
         try:
             manifest = read_manifest(self.path(published.name, version))
