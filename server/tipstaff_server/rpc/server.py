@@ -1,4 +1,4 @@
-"""The gRPC server: its services, its limits and its addresses."""
+"""The gRPC server: services, limits and addresses."""
 
 from __future__ import annotations
 

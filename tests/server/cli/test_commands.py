@@ -7,7 +7,7 @@ import pytest
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
-from tipstaff_server.evaluator.manifest import Certificate, Policy
+from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.repository import serving_version
 
 
@@ -92,7 +92,7 @@ def test_inspecting_a_repository_shows_all_of_it_beside_what_is_damaged(bundle, 
 
 
 def test_inspecting_a_bundle(tmp_path, capsys):
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=0.05, max_false_block=0.1, confidence=0.95, n=240, date="2026-01-01"
     )
     policy = Policy(pass_at=0.7, block_below=0.3, certificate=certificate)

@@ -16,7 +16,7 @@ from tipstaff.types import Interaction, Reason, Score, Timing, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.manifest import Certificate, Policy
+from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
@@ -54,7 +54,7 @@ def test_a_reply_says_what_the_evaluator_says_in_process(server, bundle):
 
 
 def test_what_is_promised_and_how_unlike_a_request_is_are_in_the_reply(start, tmp_path):
-    held = Certificate(
+    held = BundleCertificate(
         max_false_pass=0.05, max_false_block=1, confidence=0.95, n=300, date="2026-01-31"
     )
     policy = Policy(pass_at=0.0, block_below=0.0, certificate=held)
