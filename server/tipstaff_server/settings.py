@@ -20,7 +20,6 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from tipstaff_server.errors import SettingsError
@@ -45,13 +44,6 @@ def _not_empty(value: object) -> object:
     if value == "":
         raise ValueError("empty")
     return value
-
-
-class _TomlSource(TomlConfigSettingsSource):
-    """The file of settings, which may use their old names."""
-
-    def _read_file(self, path: Path) -> dict[str, Any]:
-        return _with_current_names(super()._read_file(path))
 
 
 class Settings(BaseSettings):
@@ -182,8 +174,8 @@ class Settings(BaseSettings):
         env_settings.env_vars = _with_current_names(
             env_settings.env_vars, ENVIRONMENT_PREFIX.lower()
         )
-        file = _config_file(init_settings.init_kwargs)
-        return init_settings, env_settings, _TomlSource(settings_cls, file)
+        in_file = _with_current_names(_read(_config_file(init_settings.init_kwargs)))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, in_file)
 
 
 def load_settings(flags: Mapping[str, Any]) -> Settings:
@@ -197,13 +189,6 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
             message names the variable or the file.
     """
     flags = _with_current_names(flags)
-    file = _config_file(flags)
-    try:
-        in_file = tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
-    except OSError as error:
-        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SettingsError(f"{file}: not TOML: {error}") from error
     try:
         return Settings(**flags)
     except ValidationError as error:
@@ -211,7 +196,7 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
         if not first.field or first.field in flags:
             raise SettingsError(first.message, field=first.field, value=first.value) from None
         why = f"{first.message}, got {first.value!r}" if first.value else first.message
-        raise SettingsError(f"{_origin(first.field, in_file, file)}: {why}") from None
+        raise SettingsError(f"{_origin(first.field, _config_file(flags))}: {why}") from None
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -234,6 +219,15 @@ def _config_file(flags: Mapping[str, Any]) -> Path | None:
     return Path(named) if named else None
 
 
+def _read(file: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
+    except OSError as error:
+        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{file}: not TOML: {error}") from error
+
+
 def _with_current_names(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Values by the settings' current names, in place of their old ones."""
     renamed = dict(values)
@@ -243,13 +237,14 @@ def _with_current_names(values: Mapping[str, Any], prefix: str = "") -> dict[str
     return renamed
 
 
-def _origin(name: str, in_file: Mapping[str, Any], file: Path | None) -> str:
+def _origin(name: str, file: Path | None) -> str:
     """Where a setting's value comes from: an environment variable or the file."""
     names = [name, *(old for old, current in OLD_NAMES.items() if current == name)]
     variables = [f"{ENVIRONMENT_PREFIX}{each.upper()}" for each in names]
     for variable in variables:
         if variable in os.environ:
             return variable
+    in_file = _read(file)
     for each in names:
         if each in in_file:
             return f"{file}: {each}"

@@ -84,7 +84,7 @@ COMMANDS = (
     ),
     Command(
         "relabel",
-        "read a judge's labels by what people corrected",
+        "adjust a judge's labels using what people corrected",
         "tipstaff_trainer.cli.relabel",
         "server,trainer",
     ),

@@ -219,34 +219,34 @@ class Encoder:
     def _lay_out(self, texts: _Texts) -> _Layout:
         """The runs an interaction takes."""
         lengths = {name: len(text) for name, text in texts.items()}
-        kept = self._shares(lengths)
+        shares = self._shares(lengths)
         if self.encoding.windows is not None and any(
-            kept[name] < lengths[name] for name in _COMPARED if name in lengths
+            shares[name] < lengths[name] for name in _COMPARED if name in lengths
         ):
-            return self._windowed(texts, kept, self.encoding.windows)
+            return self._windowed(texts, shares, self.encoding.windows)
         words: dict[Field, Words] = {}
         if self.encoding.marks != "off":
             words = {name: self._words(texts, name) for name in texts}
-        whole = {name: Window(0, count) for name, count in kept.items()}
-        return _Layout([self._run(texts, whole, words)], [0], kept, [whole])
+        whole = {name: Window(0, count) for name, count in shares.items()}
+        return _Layout([self._run(texts, whole, words)], [0], shares, [whole])
 
     def _shares(self, lengths: Mapping[Field, int]) -> Mapping[Field, int]:
         """The most tokens of each field in a run."""
         room, limits = self.encoding.max_length - 1 - len(lengths), self.encoding.windows
         if limits is None:
             return fit(lengths, room)
-        kept = {name: min(lengths[name], getattr(limits, name, room)) for name in lengths}
-        if "input" in kept:
-            rest = sum(kept[name] for name in kept if name != "input")
-            kept["input"] = min(kept["input"], room - rest)
-        return kept
+        shares = {name: min(lengths[name], getattr(limits, name, room)) for name in lengths}
+        if "input" in shares:
+            rest = sum(shares[name] for name in shares if name != "input")
+            shares["input"] = min(shares["input"], room - rest)
+        return shares
 
-    def _windowed(self, texts: _Texts, kept: Mapping[Field, int], limits: Windows) -> _Layout:
+    def _windowed(self, texts: _Texts, shares: Mapping[Field, int], limits: Windows) -> _Layout:
         """Lays out several runs, each with a window of output and ground truth."""
-        whole_input = Window(0, kept.get("input", 0))
+        whole_input = Window(0, shares.get("input", 0))
         input_words = self._words(texts, "input")
-        outputs = self._windows(texts, "output", kept)[: limits.max_runs]
-        truths = self._windows(texts, "ground_truth", kept)
+        outputs = self._windows(texts, "output", shares)[: limits.max_runs]
+        truths = self._windows(texts, "ground_truth", shares)
         distinct = [{word for word, _, _ in words} for _, words in truths]
 
         runs, parts, compared = [], [], 0
@@ -277,28 +277,28 @@ class Encoder:
         return _Layout(runs, parts, scored, run_windows)
 
     def _windows(
-        self, texts: _Texts, name: Field, kept: Mapping[Field, int]
+        self, texts: _Texts, name: Field, shares: Mapping[Field, int]
     ) -> list[tuple[Window, Words]]:
         """A field's windows, each with the words in it."""
         text = texts.get(name, _Text())
         words = self._words(texts, name)
         return [
             (window, marks.words_within(words, text.offsets[window.start : window.end]))
-            for window in windows.cut(text.text, text.offsets, kept.get(name, 0))
+            for window in windows.cut(text.text, text.offsets, shares.get(name, 0))
         ]
 
     def _words(self, texts: _Texts, name: Field) -> Words:
         return marks.words_of(texts.get(name, _Text()).text, self.encoding.marks)
 
     def _run(
-        self, texts: _Texts, kept: Mapping[Field, Window], words: Mapping[Field, Words]
+        self, texts: _Texts, excerpt: Mapping[Field, Window], words: Mapping[Field, Words]
     ) -> Tokens:
         """Lays out one run from a window of each field, with the marks of its words."""
         ids: list[int] = [self.encoding.cls_id]
         flags = [np.zeros(1, dtype=np.int64)]
         by_word = self._marks_by_word(words)
         for name in self.encoding.order:
-            start, end = kept[name]
+            start, end = excerpt[name]
             ids += texts[name].ids[start:end]
             ids.append(self.encoding.sep_id)
             own = words.get(name, []) if name in _COMPARED else []
@@ -322,12 +322,12 @@ def fit(lengths: Mapping[Field, int], room: int) -> dict[Field, int]:
 
     The ground truth is cut first, the output last; see `_CUT_ORDER`.
     """
-    kept = dict(lengths)
-    for name, share in _CUT_ORDER:
-        excess = sum(kept.values()) - room
+    shares = dict(lengths)
+    for name, part in _CUT_ORDER:
+        excess = sum(shares.values()) - room
         if excess <= 0:
             break
-        if name in kept:
-            floor = 0 if name == "output" else min(kept[name], room // share)
-            kept[name] = max(floor, kept[name] - excess)
-    return kept
+        if name in shares:
+            floor = 0 if name == "output" else min(shares[name], room // part)
+            shares[name] = max(floor, shares[name] - excess)
+    return shares

@@ -329,6 +329,44 @@ def test_a_batch_keeps_the_scores_whose_explanations_its_deadline_cuts_off():
     asyncio.run(main())
 
 
+class QuickScorer(UnexplainedScorer):
+    """Scores "quick" at once, and nothing else."""
+
+    async def score(self, task: Task, arrival: float, seconds: float | None) -> Unexplained:
+        if task.interaction.output != "quick":
+            await asyncio.sleep(60)
+        return await super().score(task, arrival, seconds)
+
+
+def test_every_item_of_an_abandoned_batch_is_counted():
+    async def main() -> None:
+        metrics = Metrics()
+        servicer = ScoringServicer(
+            QuickScorer(),  # type: ignore[arg-type]
+            StuckExplainer(),  # type: ignore[arg-type]
+            Registry(Evaluator.load, lambda evaluator: None, metrics),
+            metrics,
+            max_batch_items=8,
+        )
+        items = [pb.ScoreRequest(output=output, explain=True) for output in ("quick", "stuck")]
+        call = asyncio.create_task(
+            servicer.ScoreBatch(
+                pb.ScoreBatchRequest(requests=items),
+                SimpleNamespace(time_remaining=lambda: 20.0),  # type: ignore[arg-type]
+            )
+        )
+        await asyncio.sleep(0.1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.sleep(0.1)
+        name = "tipstaff_request_duration_seconds_count"
+        labels = {"evaluator": "", "code": "CANCELLED"}
+        assert metrics.registry.get_sample_value(name, labels) == 2
+
+    asyncio.run(main())
+
+
 def test_reflection_describes_the_service(server):
     database = ProtoReflectionDescriptorDatabase(server.channel())
     services = database.get_services()
