@@ -99,7 +99,7 @@ def test_the_client_needs_nothing_but_grpc_and_protobuf():
     assert not foreign
 
 
-def test_batching_knows_no_wire_no_engine_no_metrics():
+def test_scheduling_knows_no_wire_no_engine_no_metrics():
     assert not offences(
         "tipstaff_server",
         WIRE | {"onnxruntime", "tokenizers", "prometheus_client", "pydantic_settings"},
@@ -153,42 +153,67 @@ def test_what_an_import_loads(module, absent):
     assert sorted(absent & set(loaded)) == []
 
 
-# The trainer's rooms, from the ground up: a room imports from its own floor and those below it.
-TRAINER_FLOORS = (
-    ("errors", "progress"),
-    ("data",),
-    ("encoders",),
-    ("judge", "label_quality"),
-    ("evaluation",),
-    ("distil",),
-    ("export",),
-    ("certification",),
-    ("report",),
-    ("operations",),
-    ("workspace",),
-    ("desk",),
-    ("cli",),
-)
-TRAINER_ROOMS = {room: floor for floor, rooms in enumerate(TRAINER_FLOORS) for room in rooms}
+# A package's rooms, from the ground up: a room imports from its own floor and those below it.
+FLOORS = {
+    "tipstaff_server": (
+        ("errors", "cpus", "request_fields", "requests"),
+        ("evaluator",),
+        ("settings",),
+        ("scheduling",),
+        ("repository",),
+        ("metrics",),
+        ("scoring",),
+        ("rpc",),
+        ("app",),
+        ("cli",),
+    ),
+    "tipstaff_trainer": (
+        ("errors", "progress"),
+        ("data",),
+        ("encoders",),
+        ("judge", "label_quality"),
+        ("evaluation",),
+        ("distil",),
+        ("export",),
+        ("certification",),
+        ("report",),
+        ("operations",),
+        ("workspace",),
+        ("desk",),
+        ("cli",),
+    ),
+}
 
 
-def trainer_room(module: str) -> str:
-    """The room of a module of the trainer; empty for the package's face."""
+def room_of(module: str) -> str:
+    """The room of a module; empty for the package's face."""
     return f"{module}..".split(".")[1]
 
 
-def test_every_room_of_the_trainer_is_on_a_floor():
-    package = PACKAGES["tipstaff_trainer"]
-    rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert rooms - {"__init__", "__pycache__"} == set(TRAINER_ROOMS)
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_is_on_a_floor(package):
+    root = PACKAGES[package]
+    rooms = {path.stem for path in root.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert rooms - {"__init__", "__pycache__"} == {
+        room for floor in FLOORS[package] for room in floor
+    }
 
 
-def test_the_trainer_s_rooms_import_no_room_above_them():
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_import_no_room_above_them(package):
+    heights = {room: height for height, floor in enumerate(FLOORS[package]) for room in floor}
     upward = [
         str(each)
-        for each in imports("tipstaff_trainer")
-        if each.of({"tipstaff_trainer"})
-        and (room := trainer_room(each.module))
-        and TRAINER_ROOMS[trainer_room(each.name)] > TRAINER_ROOMS[room]
+        for each in imports(package)
+        if each.of({package})
+        and (room := room_of(each.module))
+        and heights[room_of(each.name)] > heights[room]
     ]
     assert not upward
+
+
+def test_scheduling_knows_only_the_server_s_errors():
+    server = {each for floor in FLOORS["tipstaff_server"] for each in floor}
+    others = {f"tipstaff_server.{room}" for room in server - {"errors", "scheduling"}}
+    within = "tipstaff_server.scheduling"
+    assert not offences("tipstaff_server", others, within=within, allowed=set())

@@ -1,4 +1,4 @@
-"""What an LLM app installs to have its answers checked.
+"""The client that an LLM application installs to have its answers checked.
 
 The names in `__all__` are the public surface; everything else may change without notice.
 """

@@ -21,18 +21,18 @@ from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
 
 
 class AsyncClient(BaseClient):
-    """Scores interactions on a Tipstaff server; `Client` for asyncio, with the same arguments.
+    """Scores interactions on a Tipstaff server: `Client` for asyncio, with the same arguments.
 
         async with AsyncClient("localhost:50051", evaluator="support-faithfulness") as client:
             score = await client.score(input=question, output=answer, ground_truth=passages)
             if not score.passed: ...
 
-    Make one and keep it: its connection opens with the first call, serves any number of concurrent
-    ones and mends itself. It belongs to the event loop of its first call and may be made outside of
-    any. A cancelled task takes its call with it, here and on the server.
+    Make one and keep it. Its connection opens with the first call, serves any number of concurrent
+    calls and reconnects by itself. It may be made outside of an event loop, and belongs to the loop
+    of its first call. Cancelling a task also cancels its call, here and on the server.
 
     Raises:
-        ValueError: `target`, `timeout` or `on_failure` is none.
+        ValueError: `target`, `timeout` or `on_failure` is invalid.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class AsyncClient(BaseClient):
             response = await self._answer(self._connected().Score(request, timeout=call.timeout))
         except grpc.RpcError as failure:
             error = call.error(Status.of_call(failure), request.request_id)
-            if not call.covers(error):
+            if not call.falls_back(error):
                 raise error from failure
-            return call.stand_in(error, request.request_id)
+            return call.fallback_score(error, request.request_id)
         return to_score(response)
 
     async def score_batch(
@@ -107,9 +107,9 @@ class AsyncClient(BaseClient):
             )
         except grpc.RpcError as failure:
             error = call.error(Status.of_call(failure))
-            if not call.covers(error):
+            if not call.falls_back(error):
                 raise error from failure
-            return batch.merged(call.stand_in(error, each.request_id) for each in batch.sent)
+            return batch.merged(call.fallback_score(error, each.request_id) for each in batch.sent)
         return batch.merged(call.results(batch.sent, response))
 
     async def evaluators(self, *, timeout: float | None = None) -> list[EvaluatorInfo]:
@@ -124,7 +124,7 @@ class AsyncClient(BaseClient):
         return [to_evaluator_info(each) for each in response.evaluators]
 
     async def aclose(self) -> None:
-        """Closes the connection; calls under way in other tasks end with RuntimeError."""
+        """Closes the connection; calls under way in other tasks raise RuntimeError."""
         self._closed = True
         if self._channel is not None:
             await self._channel.close()
@@ -163,7 +163,7 @@ class AsyncClient(BaseClient):
         return ScoringServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
     async def _answer(self, call: Any) -> Any:
-        """Waits for a call, telling a client closed meanwhile from a task that was cancelled."""
+        """Waits for a call; raises RuntimeError if the client was closed meanwhile."""
         try:
             return await call
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""What the blocking and the asyncio client have in common: settings, calls, requests."""
+"""The common part of the blocking and the asyncio client: settings, calls, requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLOSED = "this client has been closed: make a new one"
 
 
 class BaseClient:
-    """Settings of a client, and how its calls and requests are made of the caller's words."""
+    """Holds a client's settings, and makes its calls and requests."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class BaseClient:
             interaction,
             evaluator=self._evaluator if evaluator is None else evaluator,
             version=version,
-            # Made here, not by the server, so that a request which never got there has one too.
+            # Made here, not by the server, so that a request that never got there has one too.
             request_id=request_id or uuid.uuid4().hex,
             explain=explain,
         )

@@ -1,4 +1,4 @@
-"""One call, whichever client makes it: its terms, and what becomes of its answer."""
+"""One call of either client: its options, and how its reply becomes a result."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tipstaff.v1 import scoring_pb2 as pb
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The terms of one call.
+    """The options of one call.
 
     Attributes:
-        target: Whom it goes to.
+        target: The server's address.
         timeout: Seconds until its deadline, retries included.
-        on_failure: What the caller gets when the server can't answer.
+        on_failure: What the caller gets if the server can't answer.
     """
 
     target: str
@@ -27,28 +27,28 @@ class Call:
     on_failure: OnFailure
 
     def error(self, status: Status, request_id: str = "") -> ScoringError:
-        """The named error for a status."""
+        """The error for a status."""
         return to_error(status, target=self.target, timeout=self.timeout, request_id=request_id)
 
-    def covers(self, error: ScoringError) -> bool:
-        """Whether the caller gets a stand-in instead of this error.
+    def falls_back(self, error: ScoringError) -> bool:
+        """Whether the caller gets a fallback score instead of this error.
 
-        Never for the caller's own mistakes, which would stay hidden behind it for good.
+        Never for the caller's own mistakes: a fallback would hide them for good.
         """
         return self.on_failure != "raise" and isinstance(error, NoAnswerError)
 
-    def stand_in(self, error: ScoringError, request_id: str) -> Score:
-        """What the caller gets in place of a score: the verdict it chose, and the error."""
+    def fallback_score(self, error: ScoringError, request_id: str) -> Score:
+        """A score without a number, with the verdict that the caller chose and the error."""
         verdict = Verdict.PASS if self.on_failure == "open" else Verdict.BLOCK
         return Score(verdict=verdict, score=None, request_id=request_id, failure=error)
 
     def results(
         self, sent: Sequence[pb.ScoreRequest], response: pb.ScoreBatchResponse
     ) -> list[Score | ScoringError]:
-        """What a server said of a batch, in order."""
+        """The results of a batch, in order."""
         if len(response.items) != len(sent):
             details = f"{len(response.items)} answers to {len(sent)} requests"
-            return [self._settled(Status("INTERNAL", details), each.request_id) for each in sent]
+            return [self._failed(Status("INTERNAL", details), each.request_id) for each in sent]
         return [
             self._result(item, request.request_id)
             for item, request in zip(response.items, sent, strict=True)
@@ -59,14 +59,14 @@ class Call:
             case "response":
                 return to_score(item.response)
             case "error":
-                return self._settled(Status.of_item(item.error), request_id)
+                return self._failed(Status.of_item(item.error), request_id)
             case _:
                 status = Status("UNKNOWN", "an answer that this client is too old to read")
-                return self._settled(status, request_id)
+                return self._failed(status, request_id)
 
-    def _settled(self, status: Status, request_id: str) -> Score | ScoringError:
+    def _failed(self, status: Status, request_id: str) -> Score | ScoringError:
         error = self.error(status, request_id)
-        return self.stand_in(error, request_id) if self.covers(error) else error
+        return self.fallback_score(error, request_id) if self.falls_back(error) else error
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,19 @@ class Batch:
 
     @property
     def sent(self) -> list[pb.ScoreRequest]:
-        """Those that can be sent."""
+        """The requests that can be sent."""
         return [each for each in self.requests if isinstance(each, pb.ScoreRequest)]
 
     def message(self) -> pb.ScoreBatchRequest:
-        """The message that asks for their scores."""
+        """The message with the requests."""
         return pb.ScoreBatchRequest(requests=self.sent)
 
     def merged(self, results: Iterable[Score | ScoringError]) -> list[Score | ScoringError]:
-        """One result for each interaction, in order, given those for what was sent."""
+        """One result for each interaction, in order.
+
+        Args:
+            results: The results of the requests that were sent.
+        """
         answers = iter(results)
         return [
             next(answers) if isinstance(each, pb.ScoreRequest) else each for each in self.requests

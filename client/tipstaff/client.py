@@ -29,28 +29,28 @@ class Client(BaseClient):
             score = client.score(input=question, output=answer, ground_truth=passages)
             if not score.passed: ...
 
-    Make one and keep it: its connection opens with the first call, is shared by all threads (every
-    method may be called from any of them) and mends itself. After a fork the child needs a client
-    of its own, unless this one hasn't made a call yet.
+    Make one and keep it. Its connection opens with the first call, is shared by all threads and
+    reconnects by itself; every method may be called from any thread. After a fork, the child
+    process needs its own client, unless this one hasn't made a call yet.
 
     Args:
         target: The server's address: `host:port` or `unix:/path/to.sock`.
         evaluator: Name of the evaluator to ask; may be empty when the server has only one.
-        timeout: Seconds that a call may take, its retries included. Becomes the deadline by which
-            the server plans, so give what the application can spare, not a generous guess.
-        on_failure: What a call gives when the server can't answer, that is, for every
-            `NoAnswerError`. `raise`: that error. `open`: a Score with verdict PASS. `closed`: one
-            with BLOCK. Such a Score has `score=None` and the error in `failure`. The caller's own
-            mistakes (`InvalidRequestError`, `NotFoundError`, `AccessError`) are raised whatever
-            it says. Note that a text can be too long for the deadline, which also counts as no
-            answer: under `open`, whoever writes very long texts is let through.
+        timeout: Seconds that a call may take, retries included. The server plans with this
+            deadline, so give what the application can spare, not a generous guess.
+        on_failure: What a call does if the server can't answer, that is, on any `NoAnswerError`.
+            `raise` raises the error. `open` returns a Score with verdict PASS, `closed` one with
+            BLOCK; such a Score has `score=None` and the error in `failure`. The caller's own
+            mistakes (`InvalidRequestError`, `NotFoundError`, `AccessError`) are always raised.
+            Note that a text that is too long for the deadline also gets no answer: with `open`,
+            anyone who writes very long texts is let through.
         credentials: For TLS, as from `grpc.ssl_channel_credentials()`. None: no encryption.
 
     A call that the server refuses as UNAVAILABLE, or that finds no server, is tried four times
-    within some 0.2 s; nothing else is tried again.
+    within about 0.2 s; nothing else is retried.
 
     Raises:
-        ValueError: `target`, `timeout` or `on_failure` is none.
+        ValueError: `target`, `timeout` or `on_failure` is invalid.
     """
 
     def __init__(
@@ -93,16 +93,17 @@ class Client(BaseClient):
             input: What the application was asked.
             output: What it answered: the text being judged.
             ground_truth: What is known to be true: a reference answer, passages, a policy.
-            evaluator: Instead of the client's.
-            version: Of the evaluator; 0 is the serving one.
-            request_id: To find the request again in logs; made when empty.
-            explain: Ask which words of the output lowered the score (`Score.highlights`). Up to 64
-                more runs of the evaluator, in the time that is left: allow for it.
-            timeout: Seconds, instead of the client's.
-            on_failure: Instead of the client's.
+            evaluator: Overrides the client's.
+            version: The evaluator's version; 0 for the one that serves.
+            request_id: Identifies the request in logs; generated if empty.
+            explain: Ask which words of the output lowered the score (`Score.highlights`). Takes up
+                to 64 more runs of the evaluator, in the time that is left: allow for it.
+            timeout: Overrides the client's, in seconds.
+            on_failure: Overrides the client's.
 
         Raises:
-            ScoringError: One of its kinds (see `tipstaff.errors`), as far as `on_failure` says so.
+            ScoringError: The request got no score; see `tipstaff.errors` for its kinds, and
+                `on_failure` for which are raised.
             TypeError: A field is neither a str nor None.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
@@ -118,9 +119,9 @@ class Client(BaseClient):
             response = self._ask(lambda stub: stub.Score(request, timeout=call.timeout))
         except grpc.RpcError as failure:
             error = call.error(self._status(failure), request.request_id)
-            if not call.covers(error):
+            if not call.falls_back(error):
                 raise error from failure
-            return call.stand_in(error, request.request_id)
+            return call.fallback_score(error, request.request_id)
         return to_score(response)
 
     def score_batch(
@@ -137,18 +138,18 @@ class Client(BaseClient):
 
         Args:
             interactions: What to score.
-            evaluator: Instead of the client's.
-            version: Of the evaluator; 0 is the serving one.
+            evaluator: Overrides the client's.
+            version: The evaluator's version; 0 for the one that serves.
             explain: Ask which words of the outputs lowered the scores, as for `score`.
-            timeout: Seconds for all of them together, instead of the client's.
-            on_failure: Instead of the client's.
+            timeout: Overrides the client's; seconds for all interactions together.
+            on_failure: Overrides the client's.
 
         Returns:
-            For each interaction, in order, what `score` would have returned, or the error it would
-            have raised: items fail singly.
+            For each interaction, in order, what `score` would have returned, or the error that it
+            would have raised.
 
         Raises:
-            ScoringError: The call as a whole failed, as far as `on_failure` says so.
+            ScoringError: The call as a whole failed; see `on_failure` for which errors are raised.
             TypeError: A field is neither a str nor None.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
@@ -162,19 +163,19 @@ class Client(BaseClient):
             )
         except grpc.RpcError as failure:
             error = call.error(self._status(failure))
-            if not call.covers(error):
+            if not call.falls_back(error):
                 raise error from failure
-            return batch.merged(call.stand_in(error, each.request_id) for each in batch.sent)
+            return batch.merged(call.fallback_score(error, each.request_id) for each in batch.sent)
         return batch.merged(call.results(batch.sent, response))
 
     def evaluators(self, *, timeout: float | None = None) -> list[EvaluatorInfo]:
-        """Lists what the server offers.
+        """Lists the evaluators that the server offers.
 
         Args:
-            timeout: Seconds, instead of the client's.
+            timeout: Overrides the client's, in seconds.
 
         Raises:
-            ScoringError: The server didn't say.
+            ScoringError: The server didn't answer.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
         call = self._call(timeout)
@@ -187,7 +188,7 @@ class Client(BaseClient):
         return [to_evaluator_info(each) for each in response.evaluators]
 
     def close(self) -> None:
-        """Closes the connection; calls under way in other threads end with RuntimeError."""
+        """Closes the connection; calls under way in other threads raise RuntimeError."""
         self._closed = True
         with self._lock:
             if self._channel is not None and self._pid == os.getpid():
@@ -209,7 +210,7 @@ class Client(BaseClient):
         try:
             return call(stub)
         except ValueError as error:
-            # What gRPC raises where another thread has closed the channel meanwhile.
+            # gRPC raises this if another thread closed the channel meanwhile.
             if self._closed:
                 raise RuntimeError(CLOSED) from error
             raise

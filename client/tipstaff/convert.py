@@ -1,4 +1,4 @@
-"""Messages of the wire to values of `tipstaff.types`, and back."""
+"""Converts the wire's messages to values of `tipstaff.types`, and back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REASONS = {
 def to_request(
     interaction: Interaction, *, evaluator: str, version: int, request_id: str, explain: bool
 ) -> pb.ScoreRequest:
-    """The message that asks for one score.
+    """The request for one score.
 
     Raises:
         InvalidRequestError: All three fields are absent, a text can't be written as UTF-8, or the
@@ -49,7 +49,7 @@ def to_request(
     if not _is_unicode(evaluator + request_id):
         raise _invalid("evaluator, request_id: not valid Unicode text", "")
     if not 0 <= version < 2**32:
-        raise _invalid(f"version: {version} is none", request_id)
+        raise _invalid(f"version: {version} is out of range", request_id)
     if all(text is None for text in texts.values()):
         raise _invalid("input, output, ground_truth: all absent, give at least one", request_id)
     return pb.ScoreRequest(
@@ -58,11 +58,11 @@ def to_request(
 
 
 def to_score(message: pb.ScoreResponse) -> Score:
-    """What a server said of one interaction, also a server newer than this client."""
+    """The score in a reply, which may come from a server newer than this client."""
     reasons = [_REASONS.get(number, Reason.UNKNOWN) for number in message.reasons]
     verdict = _VERDICTS.get(message.verdict)
     if verdict is None:
-        # Neither a PASS nor a BLOCK can be read into it.
+        # An unknown verdict counts neither as PASS nor as BLOCK.
         verdict = Verdict.REVIEW
         reasons.append(Reason.UNKNOWN)
     return Score(
@@ -89,7 +89,7 @@ def to_score(message: pb.ScoreResponse) -> Score:
 
 
 def to_evaluator_info(message: pb.EvaluatorInfo) -> EvaluatorInfo:
-    """One entry of a server's list."""
+    """One entry of the list of evaluators."""
     return EvaluatorInfo(
         name=message.name,
         version=message.version,

@@ -1,19 +1,19 @@
 """Errors of the client, and the root of all of Tipstaff's.
 
     TipstaffError                 all that Tipstaff raises on purpose; str() is one line for people
-    ├── UsageError                a command's words are off, or an extra is not installed
+    ├── UsageError                a value is off, or an extra is not installed
     └── ScoringError              a request got no score; has .code and .request_id
         ├── InvalidRequestError   INVALID_ARGUMENT: the message names the field
         ├── NotFoundError         NOT_FOUND, UNIMPLEMENTED: no such evaluator, version or service
-        ├── AccessError           UNAUTHENTICATED, PERMISSION_DENIED: the credentials won't do
+        ├── AccessError           UNAUTHENTICATED, PERMISSION_DENIED: credentials not accepted
         └── NoAnswerError         the server could not answer: the client's `on_failure` decides
             ├── OverloadedError   RESOURCE_EXHAUSTED: try again after .retry_after seconds
             ├── DeadlineError     DEADLINE_EXCEEDED, or FAILED_PRECONDITION: could never be met
             ├── UnavailableError  UNAVAILABLE: no server there, or it is starting or stopping
             └── ServerFaultError  any other status: the server's own fault
 
-The server's tree (`tipstaff_server.errors`) and the trainer's (`tipstaff_trainer.errors`) grow from
-TipstaffError too.
+The server's errors (`tipstaff_server.errors`) and the trainer's (`tipstaff_trainer.errors`) derive
+from TipstaffError too.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def describe(
 
 
 class UsageError(TipstaffError):
-    """A command's words are off, or an extra is not installed."""
+    """A value is off, or an extra is not installed."""
 
 
 class ScoringError(TipstaffError):
@@ -85,11 +85,11 @@ class ScoringError(TipstaffError):
 
     Attributes:
         code: Name of the gRPC status code, as in `NOT_FOUND`.
-        request_id: Id of the request; empty when the error is that of a whole batch.
+        request_id: Id of the request; empty for the error of a whole batch.
     """
 
     # The code has a default so that an error can be copied and cross process borders: Python
-    # rebuilds an exception from its message alone and restores the attributes afterwards.
+    # rebuilds an exception from its message alone, and restores the attributes afterwards.
     def __init__(self, message: str, *, code: str = "UNKNOWN", request_id: str = "") -> None:
         super().__init__(message)
         self.code = code
@@ -105,7 +105,7 @@ class NotFoundError(ScoringError):
 
 
 class AccessError(ScoringError):
-    """The server wants other credentials."""
+    """The server does not accept the credentials."""
 
 
 class NoAnswerError(ScoringError):
@@ -116,7 +116,7 @@ class OverloadedError(NoAnswerError):
     """The server has more work than it can do in time.
 
     Attributes:
-        retry_after: Seconds after which to try again, or None when the server didn't say.
+        retry_after: Seconds after which to try again; None if the server didn't say.
     """
 
     def __init__(
@@ -140,4 +140,4 @@ class UnavailableError(NoAnswerError):
 
 
 class ServerFaultError(NoAnswerError):
-    """The server failed in a way that is not the caller's doing."""
+    """The server failed, and not because of the request."""

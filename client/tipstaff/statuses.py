@@ -1,4 +1,4 @@
-"""gRPC statuses to named errors."""
+"""Converts gRPC statuses to the client's errors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tipstaff.v1 import scoring_pb2 as pb
 
 PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
 
-# gRPC's own refusal, before any server code sees the request. Its status is that of overload, but
-# the size is the caller's doing: taken for overload, `on_failure="open"` would let it pass.
+# gRPC itself refuses such a request, before the server's code sees it. The status is that of
+# overload, but the size is the caller's fault: as overload, `on_failure="open"` would let it pass.
 _TOO_LARGE = "message larger than max"
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
@@ -32,7 +32,7 @@ class Status:
 
     Attributes:
         code: Name of the gRPC status code.
-        details: In words, by whoever gave the status: the server, or gRPC on this side.
+        details: The explanation of the server, or of gRPC on this side.
         retry_after: Seconds after which to try again; None when the server didn't say.
     """
 
@@ -42,7 +42,7 @@ class Status:
 
     @classmethod
     def of_call(cls, error: grpc.RpcError) -> Status:
-        """The status that a call ended with; for both of gRPC's flavours, blocking and asyncio."""
+        """The status that a call ended with, blocking or asyncio."""
         pushback = dict(error.trailing_metadata() or ()).get(PUSHBACK_TRAILER)
         return cls(error.code().name, _one_line(error.details()), _seconds(pushback))
 
@@ -55,7 +55,7 @@ class Status:
 
 
 def to_error(status: Status, *, target: str, timeout: float, request_id: str) -> ScoringError:
-    """The named error for a status; its message says what to do where that isn't plain."""
+    """The error for a status; its message says what to do if that isn't obvious."""
     code, details = status.code, status.details
     match code:
         case "INVALID_ARGUMENT":
@@ -66,7 +66,7 @@ def to_error(status: Status, *, target: str, timeout: float, request_id: str) ->
             message = f"no Tipstaff server, or too old a one, at {target} ({details})"
             return NotFoundError(message, code=code, request_id=request_id)
         case "UNAUTHENTICATED" | "PERMISSION_DENIED":
-            message = f"{target} wants other credentials: {details}"
+            message = f"{target} does not accept the credentials: {details}"
             return AccessError(message, code=code, request_id=request_id)
         case "RESOURCE_EXHAUSTED" if _TOO_LARGE in details:
             message = f"the request is larger than {target} takes, send less at a time ({details})"
@@ -97,7 +97,7 @@ def _one_line(details: str | None) -> str:
 
 
 def _seconds(pushback: str | bytes | None) -> float | None:
-    """The trailer's milliseconds in seconds; by gRPC's rules a negative one says not to retry."""
+    """The trailer's milliseconds in seconds; in gRPC, a negative value means not to retry."""
     try:
         milliseconds = int(pushback or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The words of Tipstaff as values: what is scored, and what comes back.
+"""Tipstaff's values: what is scored, and what comes back.
 
 Plain dataclasses without protobuf, so that an application can build, log and compare them.
 """
@@ -45,7 +45,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """What a reader of a score should know about it; `scoring.proto` explains each."""
+    """What a reader should know about a score; `scoring.proto` explains each."""
 
     PARTIAL = "PARTIAL"
     OUT_OF_DISTRIBUTION = "OUT_OF_DISTRIBUTION"
@@ -54,7 +54,7 @@ class Reason(StrEnum):
     MISSING_FIELD = "MISSING_FIELD"
     IGNORED_FIELD = "IGNORED_FIELD"
     NOT_EXPLAINED = "NOT_EXPLAINED"
-    # Never on the wire: a newer server said something that this client has no word for.
+    # Never on the wire: a newer server sent a reason or verdict that this client doesn't know.
     UNKNOWN = "UNKNOWN"
 
 
@@ -62,8 +62,8 @@ class Reason(StrEnum):
 class Coverage:
     """How much of one field was scored, in tokens.
 
-    Where the output was read in several windows and these were compared with different parts of the
-    ground truth, the ground truth's is their mean.
+    If the output was read in several windows that were compared with different parts of the ground
+    truth, the tokens scored of the ground truth are their mean.
     """
 
     scored: int
@@ -77,14 +77,14 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A statistical guarantee on the cuts.
+    """A statistical guarantee on the thresholds.
 
     Attributes:
         max_false_pass: With `confidence`, P(PASS | bad) is at most this.
         max_false_block: With `confidence`, P(BLOCK | good) is at most this.
         confidence: In (0, 1).
-        n: Human-labelled interactions it rests on.
-        date: Day it was made, as YYYY-MM-DD.
+        n: Number of human-labelled interactions that it rests on.
+        date: The day it was made, as YYYY-MM-DD.
     """
 
     max_false_pass: float
@@ -99,10 +99,10 @@ class Highlight:
     """Words of the output that lowered the score.
 
     Attributes:
-        start: Where they start: `output[start:end]` is what they say.
+        start: Where they start: the words are `output[start:end]`.
         end: Where they end.
-        weight: By how much leaving them out raises the log-odds of the score,
-            ln(score / (1 - score)); above 0.
+        weight: By how much the log-odds of the score, ln(score / (1 - score)), rise without them;
+            above 0.
     """
 
     start: int
@@ -112,7 +112,7 @@ class Highlight:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where the server's time went, in seconds: that of the score alone, but for the total."""
+    """Where the server's time went, in seconds. Only the total includes an explanation."""
 
     encode: float
     queue: float
@@ -127,25 +127,24 @@ class Score:
     Attributes:
         verdict: PASS, REVIEW or BLOCK. A verdict that this client is too old to know reads REVIEW,
             with `Reason.UNKNOWN`.
-        score: Calibrated probability in [0, 1] that the output meets the criterion; None when the
-            server could not answer and the client was told to fail open or closed.
+        score: Calibrated probability in [0, 1] that the output meets the criterion; None if the
+            server could not answer and the client is set to fail open or closed.
         request_id: The request's id, as in the server's log.
-        evaluator: Name of the evaluator that answered; empty when none did.
-        version: Its version; 0 when served from outside a repository.
+        evaluator: Name of the evaluator that answered; empty if none did.
+        version: Its version; 0 if it doesn't come from a repository.
         engine: The graph and where it ran, as in `int8/cpu`.
-        pass_at: PASS from this score on.
-        block_below: BLOCK under this score.
-        certificate: The guarantee on the cuts, if there is one.
+        pass_at: PASS at this score and above.
+        block_below: BLOCK below this score.
+        certificate: The guarantee on the thresholds, if there is one.
         reasons: What to know about this score.
         coverage: Tokens scored and total, for each field the evaluator reads.
         timing: Where the server's time went.
-        cached: Whether this version scored the very same interaction before, and this is that
-            score.
-        ood_score: How unlike the evaluator's training data the interaction is, at least 0; above 1
-            `Reason.OUT_OF_DISTRIBUTION` is among the reasons. None where the evaluator can't tell.
-        highlights: What lowered the score, in order of the output, if that was asked for
-            (`explain`) and there was time (else `Reason.NOT_EXPLAINED` is among the reasons).
-        failure: Why the server could not answer; then `verdict` is the client's choice
+        cached: Whether this is the score that this version gave the same interaction before.
+        ood_score: How unlike the evaluator's training data the interaction is, at least 0; above 1,
+            `Reason.OUT_OF_DISTRIBUTION` is among the reasons. None if the evaluator can't tell.
+        highlights: The words that lowered the score, in order of the output, if the call asked for
+            them (`explain`). If there was no time, `Reason.NOT_EXPLAINED` is among the reasons.
+        failure: Why the server could not answer. Then the verdict is the client's choice
             (`on_failure`), not an evaluator's.
     """
 

@@ -1,4 +1,4 @@
-"""The server as a whole: its parts, its start and its end."""
+"""The server as a whole: connects its parts, starts it and stops it."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from tipstaff_server.settings import OFF, Settings
 
 log = logging.getLogger("tipstaff_server")
 
-# More batches at a time don't make a GPU quicker; two hide the way to it and back.
+# More batches at a time don't make a GPU faster; two hide the transfers.
 _CUDA_WORKERS = 2
-# Between looks at whether everything still serves.
+# Pause between two updates of the health service.
 _HEALTH_SECONDS = 1.0
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what was accepted; or prints the profile.
+    """Serves until SIGTERM or SIGINT, then answers accepted requests; or prints the profile.
 
     Raises:
-        TipstaffError: It can't start; the message says why.
+        TipstaffError: The server can't start.
     """
     _configure_logging(settings)
     app = App(settings)
@@ -61,7 +61,7 @@ class App:
         )
         cpus = usable_cpus()
         self._workers = settings.workers or (
-            # With `auto` a bundle may turn out to run on the CPU, which needs its workers.
+            # With `auto`, a bundle may turn out to run on the CPU, which needs more workers.
             _CUDA_WORKERS if settings.device == "cuda" else default_workers(cpus / settings.threads)
         )
         self._encoder_threads = ThreadPoolExecutor(
@@ -89,10 +89,10 @@ class App:
         )
 
     def profile(self) -> str:
-        """Loads what is to be served and says what its runs take.
+        """Loads the evaluators to serve, and describes how long their runs take.
 
         Raises:
-            TipstaffError: It can't be loaded.
+            TipstaffError: An evaluator can't be loaded.
         """
         self._load_all()
         if not self._registry.all():
@@ -105,10 +105,10 @@ class App:
         )
 
     async def run(self) -> None:
-        """Starts, serves, drains.
+        """Starts, serves and drains.
 
         Raises:
-            TipstaffError: It can't start.
+            TipstaffError: The server can't start.
         """
         settings, started = self._settings, time.monotonic()
         stop = asyncio.Event()
@@ -154,7 +154,7 @@ class App:
         log.info("stopped")
 
     async def _until(self, stop: asyncio.Event, keeper: asyncio.Task[None]) -> None:
-        """Waits for `stop`; raises what `keeper` raises before."""
+        """Waits for `stop`, or raises what `keeper` raises before."""
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait({waiting, keeper}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -163,11 +163,11 @@ class App:
         keeper.cancel()
 
     async def _keep_serving(self, health: HealthServicer, started: float) -> None:
-        """Loads what is to be served, then follows promotions and shows how things stand."""
+        """Loads the evaluators to serve, then follows promotions and updates the health service."""
         settings = self._settings
         await asyncio.to_thread(self._load_all)
-        # What start-up made stays for good: going over it again would stop all threads for tens of
-        # milliseconds whenever the collector does.
+        # The objects made at start-up stay for good. Without freezing them, each full collection
+        # would stop all threads for tens of milliseconds.
         gc.collect()
         gc.freeze()
         self._show(health)
@@ -214,14 +214,14 @@ class App:
             log.warning("health says NOT_SERVING until these serve too: %s", ", ".join(missing))
 
     def _load_all(self) -> None:
-        """Takes into service what the settings name."""
+        """Loads the bundles or the repository that the settings name."""
         if self._settings.bundles:
             self._registry.load_bundles(self._settings.bundles)
         if self._settings.repository:
             self._registry.follow(self._settings.repository)
 
     def _load(self, path: Path) -> Evaluator:
-        """Loads, verifies and warms one bundle, and measures what its runs cost."""
+        """Loads, verifies and warms up one bundle, and measures how long its runs take."""
         *preferred, last = self._devices
         for device in preferred:
             try:
@@ -238,13 +238,13 @@ class App:
         try:
             evaluator.warm_up()
             self._dispatcher.learn(evaluator, evaluator.filler)
-        except Exception as error:  # onnxruntime has no root error of its own
+        except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(path / evaluator.graph.file, f"can't be run: {error}") from error
         return evaluator
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats each record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {

@@ -1,4 +1,4 @@
-"""How many processors this process may use, which is rarely how many the host has."""
+"""The number of processors this process may use, which is often fewer than the host has."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 
 
 def usable_cpus(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> float:
-    """Processors this process may use: by its affinity and by the quotas of its control groups.
+    """Processors this process may use, limited by its affinity and its control groups' quotas.
 
     Args:
-        root: Where control groups are mounted; both versions are understood.
+        root: Where control groups are mounted, of version 1 or 2.
         membership: The kernel's list of the groups that this process is in.
 
     Returns:
-        More than 0; a fraction where the quota is one, as in a container limited to 0.5.
+        More than 0; may be a fraction, as in a container limited to 0.5.
     """
     return min([float(_affinity()), *_quotas(root, _groups(membership))])
 
 
 def default_workers(cpus: float | None = None) -> int:
-    """One-thread workers to run on so many processors, by default those usable; at least 1."""
+    """The number of one-thread workers for some processors, by default the usable ones."""
     return max(1, math.floor(usable_cpus() if cpus is None else cpus))
 
 
@@ -40,7 +40,7 @@ def _affinity() -> int:
 
 
 def _groups(membership: Path) -> dict[str, PurePosixPath]:
-    """This process's group by controller; version 2 has one, under the empty word."""
+    """This process's group for each controller; version 2 has only one, under the empty name."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:
@@ -64,10 +64,10 @@ def _quotas(root: Path, groups: dict[str, PurePosixPath]) -> Iterator[float]:
 
 
 def _with_parents(mount: Path, group: PurePosixPath | None) -> Iterator[Path]:
-    """The folders of a group and of all that it lies in, since each may have a quota.
+    """The folders of a group and of its parents, each of which may have a quota.
 
     A container often sees only its own group, mounted as the root, while the kernel names it by the
-    host's path: folders that aren't there have no quota.
+    host's path. Folders that don't exist have no quota.
     """
     inside = PurePosixPath("/") if group is None else group
     for folder in (inside, *inside.parents):
@@ -82,7 +82,7 @@ def _words(file: Path) -> list[str]:
 
 
 def _share(*words: str) -> Iterator[float]:
-    """Quota over period; nothing where they are absent, or `max` or -1, which mean unlimited."""
+    """Quota over period; nothing if they are absent or unlimited (`max` or -1)."""
     if len(words) == 2 and all(word.isdecimal() and int(word) > 0 for word in words):
         quota, period = map(int, words)
         yield quota / period

@@ -1,21 +1,21 @@
-"""Errors of the server, with where each arises.
+"""Errors of the server, and where each arises.
 
 TipstaffError
-├── BundleError               evaluator/bundle: a file of a bundle is damaged, missing, foreign
+├── BundleError               evaluator/bundle: a file is damaged, missing or of another form
 ├── RepositoryError           repository: no such evaluator or version, unreadable serving.json
-│   └── PromotionRefused      gate: a named case fails that should not
+│   └── PromotionRefused      repository/promotion: a named case newly fails
 ├── ListenError               rpc, metrics: an address is taken or not this machine's
 ├── UsageError
-│   └── SettingsError         settings: a value is off; names flag, variable or file
+│   └── SettingsError         settings: a value is off; has the field, or names variable or file
 └── RequestError              one request can't be answered; rpc/ turns it into a status
     ├── InvalidRequest        evaluator/encoding, rpc: names the field        INVALID_ARGUMENT
-    ├── EvaluatorNotFound     registry: nothing served by that name           NOT_FOUND
-    ├── NotReady              registry: it is still loading                   UNAVAILABLE
-    ├── Overloaded            batching/admission: full, or too long a queue   RESOURCE_EXHAUSTED
-    ├── DeadlineUnreachable   scorer, batching/admission: not even when idle  FAILED_PRECONDITION
-    ├── DeadlineExpired       batching/scheduler: ran out while waiting       DEADLINE_EXCEEDED
-    ├── ShuttingDown          batching: draining                              UNAVAILABLE
-    └── InferenceFailed       batching/workers: the graph raised                INTERNAL
+    ├── EvaluatorNotFound     repository/registry: nothing by that name       NOT_FOUND
+    ├── NotReady              repository/registry: it is still loading        UNAVAILABLE
+    ├── Overloaded            scheduling/admission: the queue is too long     RESOURCE_EXHAUSTED
+    ├── DeadlineUnreachable   scoring, scheduling/admission: even when idle   FAILED_PRECONDITION
+    ├── DeadlineExpired       scoring, scheduling: expired while waiting      DEADLINE_EXCEEDED
+    ├── ShuttingDown          scoring, scheduling: draining                   UNAVAILABLE
+    └── InferenceFailed       scheduling/workers: the graph raised            INTERNAL
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class RepositoryError(TipstaffError):
     """A repository has no such evaluator or version, or can't be read."""
 
 
-class PromotionRefused(RepositoryError):  # noqa: N818  a gate that did its work
+class PromotionRefused(RepositoryError):  # noqa: N818  a check that did its work
     """A version may not serve: a named case fails that should not.
 
     Attributes:
-        lost: The names of those that fail; empty where one can't even be run.
+        lost: The names of those that fail; empty if one can't even be run.
     """
 
-    def __init__(self, message: str, lost: Sequence[str] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, lost: Sequence[str] = (), *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.lost = tuple(lost)
 
 

@@ -1,7 +1,7 @@
-"""What the server tells Prometheus.
+"""The server's Prometheus metrics.
 
-Every label's values are bounded: evaluators are those in service (a name that a request made up
-counts as the empty one), codes are gRPC's, reasons and verdicts are the wire's.
+Every label has a bounded set of values: the evaluators in service (any other name in a request
+counts as the empty one), gRPC's codes, and the wire's reasons and verdicts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tipstaff_server.repository.registry import Served
 from tipstaff_server.scheduling import BatchRan, Event, WorkerRestarted
 from tipstaff_server.settings import split_address
 
-# 1 to 500 ms is where a guardrail lives; a little beyond both ends shows what is out of hand.
+# A guardrail takes 1 to 500 ms; a few buckets beyond both ends show what is out of hand.
 _LATENCY = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
     *(0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0, 2.5, 5.0),
@@ -33,7 +33,7 @@ _SHARE = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5,
 _PADDING = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 _COVERAGE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.999, 1.0)
 
-# They double the series, and no panel reads them.
+# They would double the number of series, and no panel reads them.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -42,7 +42,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        # Looking a child up by its labels takes as long as all else about an observation.
+        # Cached: looking a child up by its labels takes as long as the rest of an observation.
         self._child = cache(lambda metric, *labels: metric.labels(*labels))
         ProcessCollector(registry=self.registry)
         one = ("evaluator",)
@@ -54,7 +54,7 @@ class Metrics:
         )
         self._encode = self._histogram(
             "tipstaff_encode_duration_seconds",
-            "Turning text into token ids, with the wait for a thread to do so.",
+            "Turning text into token ids, including the wait for a thread.",
             one,
             _PART,
         )
@@ -71,7 +71,10 @@ class Metrics:
             "tipstaff_padding_ratio", "Share of padding among one run's tokens.", one, _PADDING
         )
         self._score = self._histogram(
-            "tipstaff_score", "Calibrated scores: a shift means other traffic.", one, _SHARE
+            "tipstaff_score",
+            "Calibrated scores: a shift means that the traffic changed.",
+            one,
+            _SHARE,
         )
         self._coverage = self._histogram(
             "tipstaff_coverage_ratio",
@@ -79,27 +82,25 @@ class Metrics:
             ("evaluator", "field"),
             _COVERAGE,
         )
-        self._verdicts = self._counter(
-            "tipstaff_verdicts", "Verdicts given.", ("evaluator", "verdict")
-        )
+        self._verdicts = self._counter("tipstaff_verdicts", "Verdicts.", ("evaluator", "verdict"))
         self._reasons = self._counter(
-            "tipstaff_reasons", "Reasons given beside a score.", ("evaluator", "reason")
+            "tipstaff_reasons", "Reasons in replies.", ("evaluator", "reason")
         )
         self._partial = self._counter(
             "tipstaff_partial", "Interactions of which not all was scored.", one
         )
         self._cache_hits = self._counter(
-            "tipstaff_cache_hits", "Scores that were remembered, not run.", one
+            "tipstaff_cache_hits", "Scores answered from the cache.", one
         )
         self._explanation_runs = self._counter(
             "tipstaff_explanation_runs", "Runs of the graph to explain scores.", one
         )
         self._refusals = self._counter(
-            "tipstaff_refusals", "Interactions refused, by why.", ("reason",)
+            "tipstaff_refusals", "Interactions refused, by reason.", ("reason",)
         )
         self._worker_faults = Counter(
             "tipstaff_lane_faults",
-            "Workers that were replaced because their own code failed.",
+            "Workers that were restarted because their own code failed.",
             registry=self.registry,
         )
         self._reload_failures = self._counter(
@@ -113,13 +114,13 @@ class Metrics:
         )
         self._degraded = Gauge(
             "tipstaff_evaluator_degraded",
-            "One where an evaluator doesn't run as it was measured.",
+            "One if an evaluator doesn't run as it was measured.",
             one,
             registry=self.registry,
         )
 
     def watch(self, *, workers: int, depth: Callable[[], int], healthy: Callable[[], bool]) -> None:
-        """Shows the dispatcher's state, read anew at each scrape."""
+        """Exports the dispatcher's state, read at each scrape."""
         Gauge(
             "tipstaff_lanes", "Batches that can run at the same time.", registry=self.registry
         ).set(workers)
@@ -127,11 +128,11 @@ class Metrics:
             "tipstaff_queue_depth", "Interactions waiting for a worker.", registry=self.registry
         ).set_function(depth)
         Gauge(
-            "tipstaff_lanes_healthy", "One while all workers are at work.", registry=self.registry
+            "tipstaff_lanes_healthy", "One while all workers are alive.", registry=self.registry
         ).set_function(lambda: float(healthy()))
 
     def observe(self, event: Event) -> None:
-        """Counts what the dispatcher tells."""
+        """Counts an event of the dispatcher."""
         if isinstance(event, WorkerRestarted):
             self._worker_faults.inc()
         elif isinstance(event, BatchRan) and isinstance(event.model, Evaluator):
@@ -144,7 +145,7 @@ class Metrics:
                 queue.observe(seconds)
 
     def scored(self, score: Score) -> None:
-        """Counts what an answer says, as it goes to the client."""
+        """Counts a score that goes to a client."""
         name = score.evaluator
         if score.cached:
             self._child(self._cache_hits, name).inc()
@@ -170,7 +171,7 @@ class Metrics:
         self._child(self._refusals, reason).inc()
 
     def answered(self, evaluator: str, code: str, seconds: float) -> None:
-        """Counts one interaction's way through the server.
+        """Counts one interaction and the time it took.
 
         Args:
             evaluator: Name of an evaluator in service, or empty.
@@ -180,7 +181,7 @@ class Metrics:
         self._child(self._requests, evaluator, code).observe(seconds)
 
     def swapped(self, old: Served | None, new: Served) -> None:
-        """Shows which version is in service."""
+        """Exports which version is in service."""
         if old is not None:
             self._info.remove(old.name, str(old.version), old.evaluator.engine)
         self._info.labels(new.name, str(new.version), new.evaluator.engine).set(1)
@@ -201,10 +202,10 @@ class Metrics:
 
 
 class MetricsServer:
-    """Answers scrapes over HTTP, on a thread of its own.
+    """Answers scrapes over HTTP, on its own thread.
 
     Attributes:
-        url: Where, with the port that was taken.
+        url: The URL to scrape, with the actual port.
     """
 
     def __init__(self, metrics: Metrics, address: str) -> None:
@@ -220,8 +221,10 @@ class MetricsServer:
             )
         except OSError as error:
             raise ListenError(
-                f"--metrics-listen {address}: {error.strerror}: choose another, 0 for any free "
-                "port, or off"
+                error.strerror or str(error),
+                field="metrics_listen",
+                value=address,
+                remedy="choose another, 0 for any free port, or off",
             ) from error
         self._server: WSGIServer = server
         shown = f"[{host}]" if ":" in host else host

@@ -107,7 +107,7 @@ def _kinds(annotation: Any) -> set[Any]:
 
 
 def _parts(annotation: Any) -> list[Any]:
-    """The alternatives of an annotation, without what is said of them beside their type."""
+    """The alternatives of an annotation, without their metadata."""
     if get_origin(annotation) in (Union, types.UnionType):
         return [inner for part in get_args(annotation) for inner in _parts(part)]
     if hasattr(annotation, "__metadata__"):

@@ -56,12 +56,12 @@ def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
     if first["type"] == "extra_forbidden":
         names = ", ".join(sorted(model.model_fields))
         return UsageError(f"there is no such setting; there are {names}", field=field)
-    # A field that takes a word or a number has an error for each.
+    # A field that takes a word or a number has one error for each.
     also = [_reason(each) for each in others if each["loc"][:1] == first["loc"][:1]]
     message = "; or: ".join(dict.fromkeys([_reason(first), *also]))
     value = first["input"]
-    shown = "" if isinstance(value, (Mapping, list)) else str(value)[:80]
-    return UsageError(message, field=field, value=shown)
+    text = "" if isinstance(value, (Mapping, list)) else str(value)[:80]
+    return UsageError(message, field=field, value=text)
 
 
 def setting(

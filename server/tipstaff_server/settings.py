@@ -1,7 +1,7 @@
 """Everything that can be set about a server, from one place.
 
-A flag goes before an environment variable (`TIPSTAFF_…`), that before the file named by `--config`
-or `TIPSTAFF_CONFIG` (TOML, the same names), and that before the default.
+A command-line flag overrides an environment variable (`TIPSTAFF_…`), which overrides the file named
+by the setting `config` (TOML, with the same names), which overrides the default.
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from tipstaff_server.errors import SettingsError
 from tipstaff_server.evaluator.manifest import Precision
+from tipstaff_server.requests import setting, usage_error
 
 ENVIRONMENT_PREFIX = "TIPSTAFF_"
 OFF = "off"
+# Settings by the names that they had before; a current name overrides an old one.
+OLD_NAMES = {"lanes": "workers"}
 
 
 def _split(value: object) -> object:
@@ -50,80 +53,85 @@ class Settings(BaseSettings):
         env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
 
-    bundles: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=(), description="folders of bundles to serve as they are; or use --repository"
+    bundles: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = setting(
+        (), description="folders of bundles to serve as they are, instead of a repository"
     )
-    repository: Annotated[Path, BeforeValidator(_not_empty)] | None = Field(
-        default=None, description="serve what is promoted in this repository, and follow it"
+    repository: Annotated[Path, BeforeValidator(_not_empty)] | None = setting(
+        None, description="serve what is promoted in this repository, and follow it", unit="repo"
     )
-    config: Path | None = Field(
-        default=None, description="TOML file with settings, under the names of these flags"
+    config: Path | None = setting(
+        None, description="TOML file with settings, under the names of these flags", unit="file"
     )
-    listen: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=("127.0.0.1:50051",),
+    listen: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = setting(
+        ("127.0.0.1:50051",),
         min_length=1,
         description="where to answer gRPC: HOST:PORT or unix:PATH, may be given several times; "
         "port 0 takes a free one. There is no authentication, so the default is this machine "
         "alone; use [::]:50051 to be reached from others",
+        unit="address",
     )
-    metrics_listen: str = Field(
-        default="127.0.0.1:9464",
+    metrics_listen: str = setting(
+        "127.0.0.1:9464",
         description="HOST:PORT of the Prometheus metrics over HTTP; port 0 takes a free one, "
         "`off` serves none",
+        unit="host:port",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="where to run the graphs; auto prefers CUDA where it works"
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", description="where to run the graphs; auto prefers CUDA where it works"
     )
-    precision: Precision | None = Field(
-        default=None, description="which graph of a bundle to run (default: best for the device)"
+    precision: Precision | None = setting(
+        None, description="which graph of a bundle to run (default: best for the device)"
     )
-    workers: int | None = Field(
-        default=None,
+    workers: int | None = setting(
+        None,
         ge=1,
         le=256,
-        description="batches run at the same time (default: the usable cores divided by --threads)",
+        description="batches that run at the same time (default: the usable cores divided by the "
+        "threads of one worker)",
     )
-    threads: int = Field(
-        default=1,
+    threads: int = setting(
+        1,
         ge=1,
         le=256,
         description="threads of one worker: more are quicker for a lone request, slower under load",
     )
-    max_queue: int = Field(
-        default=1024, ge=1, description="requests that may wait; more are refused as overload"
+    max_queue: int = setting(
+        1024, ge=1, description="requests that may wait; more are refused as overload"
     )
-    cache_entries: int = Field(
-        default=0,
+    cache_entries: int = setting(
+        0,
         ge=0,
         le=10**7,
         description="scores to remember, about 1 KB each: an interaction that comes again, "
         "exactly, to the same version is answered with the score it had; 0 for none",
     )
-    default_deadline_seconds: float = Field(
-        default=0.3, gt=0, le=3600, description="time to answer a request that names no deadline"
+    default_deadline_seconds: float = setting(
+        0.3,
+        gt=0,
+        le=3600,
+        description="time to answer a request that names no deadline",
+        unit="seconds",
     )
-    max_request_bytes: int = Field(
-        default=131072, ge=1, le=2**24, description="bytes of text in one interaction"
+    max_request_bytes: int = setting(
+        131072, ge=1, le=2**24, description="bytes of text in one interaction", unit="bytes"
     )
-    max_batch_items: int = Field(
-        default=128, ge=1, le=4096, description="interactions in one ScoreBatch call"
+    max_batch_items: int = setting(
+        128, ge=1, le=4096, description="interactions in one ScoreBatch call"
     )
-    drain_seconds: float = Field(
-        default=30.0,
+    drain_seconds: float = setting(
+        30.0,
         ge=0,
         description="time to answer what was accepted, after SIGTERM or SIGINT",
+        unit="seconds",
     )
-    poll_seconds: float = Field(
-        default=2.0, gt=0, le=3600, description="pause between two looks for promotions"
+    poll_seconds: float = setting(
+        2.0, gt=0, le=3600, description="pause between two looks for promotions", unit="seconds"
     )
-    profile: bool = Field(
-        default=False,
-        description="print what runs take on this machine, as the scheduler learns it, and end",
+    profile: bool = setting(False, description="print how long runs take on this machine, and end")
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", description="debug writes a line for each request, never its text"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="debug writes a line for each request, never its text"
-    )
-    log_format: Literal["text", "json"] = Field(default="text", description="form of the log lines")
+    log_format: Literal["text", "json"] = setting("text", description="form of the log lines")
 
     @field_validator("listen")
     @classmethod
@@ -144,11 +152,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_source(self) -> Settings:
-        if bool(self.bundles) == (self.repository is not None):
-            raise ValueError(
-                "name either bundles or a repository to serve, as in `tipstaff serve BUNDLE` or "
-                "`tipstaff serve --repository REPO`"
-            )
+        remedy = "give {bundles} or {repository}"
+        if self.bundles and self.repository is not None:
+            raise SettingsError("a server serves either bundles or a repository", remedy=remedy)
+        if not self.bundles and self.repository is None:
+            raise SettingsError("there is nothing to serve", remedy=remedy)
         return self
 
     @classmethod
@@ -162,44 +170,33 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, file."""
         assert isinstance(init_settings, InitSettingsSource)
-        file = _config_file(init_settings.init_kwargs)
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        assert isinstance(env_settings, EnvSettingsSource)
+        env_settings.env_vars = _with_current_names(
+            env_settings.env_vars, ENVIRONMENT_PREFIX.lower()
+        )
+        in_file = _with_current_names(_read(_config_file(init_settings.init_kwargs)))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, in_file)
 
 
 def load_settings(flags: Mapping[str, Any]) -> Settings:
     """Reads the settings from flags, environment and file.
 
     Args:
-        flags: The flags that were given, by the names of the fields.
+        flags: The values of the flags that were typed, by field name.
 
     Raises:
-        SettingsError: A value is off; the message names its flag, variable or file.
+        SettingsError: A value is off. The error has the field if it came from a flag; else its
+            message names the variable or the file.
     """
-    file = _config_file(flags)
-    try:
-        in_file = tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
-    except OSError as error:
-        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SettingsError(f"{file}: not TOML: {error}") from error
+    flags = _with_current_names(flags)
     try:
         return Settings(**flags)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        why = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise SettingsError(why) from None
-        name = str(first["loc"][0])
-        if first["type"] == "extra_forbidden":
-            why = f"no such setting; there are {', '.join(sorted(Settings.model_fields))}"
-        else:
-            why = f"{why}, got {first['input']!r}"
-        raise SettingsError(f"{_origin(name, flags, in_file, file)}: {why}") from None
-
-
-def flag(name: str) -> str:
-    """The flag of a setting."""
-    return f"--{name.replace('_', '-')}"
+        first = usage_error(error, Settings)
+        if not first.field or first.field in flags:
+            raise SettingsError(first.message, field=first.field, value=first.value) from None
+        why = f"{first.message}, got {first.value!r}" if first.value else first.message
+        raise SettingsError(f"{_origin(first.field, _config_file(flags))}: {why}") from None
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -222,12 +219,33 @@ def _config_file(flags: Mapping[str, Any]) -> Path | None:
     return Path(named) if named else None
 
 
-def _origin(
-    name: str, flags: Mapping[str, Any], in_file: Mapping[str, Any], file: Path | None
-) -> str:
-    if name in flags:
-        return "BUNDLE" if name == "bundles" else flag(name)
-    variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
-    if variable in os.environ or name not in in_file:
-        return variable
-    return f"{file}: {name}"
+def _read(file: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
+    except OSError as error:
+        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{file}: not TOML: {error}") from error
+
+
+def _with_current_names(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by the settings' current names, in place of their old ones."""
+    renamed = dict(values)
+    for old, current in OLD_NAMES.items():
+        if prefix + old in renamed:
+            renamed.setdefault(prefix + current, renamed.pop(prefix + old))
+    return renamed
+
+
+def _origin(name: str, file: Path | None) -> str:
+    """Where a setting's value comes from: an environment variable or the file."""
+    names = [name, *(old for old, current in OLD_NAMES.items() if current == name)]
+    variables = [f"{ENVIRONMENT_PREFIX}{each.upper()}" for each in names]
+    for variable in variables:
+        if variable in os.environ:
+            return variable
+    in_file = _read(file)
+    for each in names:
+        if each in in_file:
+            return f"{file}: {each}"
+    return variables[0]

@@ -103,7 +103,7 @@ def test_a_batch_that_fails_as_a_whole(connect):
     assert first.request_id != second.request_id
 
 
-def test_listing_evaluators_has_no_stand_in(connect):
+def test_listing_evaluators_has_no_fallback(connect):
     with pytest.raises(UnavailableError):
         connect(NOWHERE, on_failure="open").evaluators()
 

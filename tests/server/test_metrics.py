@@ -89,5 +89,5 @@ def test_the_state_of_the_server_shows(server):
 
 
 def test_an_address_of_another_machine_is_refused():
-    with pytest.raises(ListenError, match=r"--metrics-listen 203\.0\.113\.1:0"):
+    with pytest.raises(ListenError, match=r"metrics_listen 203\.0\.113\.1:0"):
         MetricsServer(Metrics(), "203.0.113.1:0")

@@ -22,10 +22,10 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_flag_goes_before_the_environment_before_the_file(monkeypatch, file):
-    file.write_text('repository = "repo"\nmax_queue = 1\nlanes = 1\nthreads = 3\n')
+    file.write_text('repository = "repo"\nmax_queue = 1\nworkers = 1\nthreads = 3\n')
     monkeypatch.setenv("TIPSTAFF_CONFIG", str(file))
     monkeypatch.setenv("TIPSTAFF_MAX_QUEUE", "2")
-    monkeypatch.setenv("TIPSTAFF_LANES", "2")
+    monkeypatch.setenv("TIPSTAFF_WORKERS", "2")
     settings = load_settings({"max_queue": "3"})
     assert (settings.max_queue, settings.workers, settings.threads) == (3, 2, 3)
     assert settings.repository == Path("repo")
@@ -43,15 +43,17 @@ def test_lists_in_the_environment_have_commas(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "environment", "toml", "words"),
     [
-        ({"max_queue": "many"}, {}, "", ["--max-queue: ", "'many'"]),
-        ({"listen": ["localhost"]}, {}, "", ["--listen: ", "'localhost' is not HOST:PORT"]),
-        ({"listen": ["::1:1"]}, {}, "", ["--listen: ", "brackets"]),
-        ({"listen": ["unix:"]}, {}, "", ["--listen: ", "path"]),
+        ({"max_queue": "many"}, {}, "", ["max_queue many: ", "valid integer"]),
+        ({"listen": ["localhost"]}, {}, "", ["listen: ", "'localhost' is not HOST:PORT"]),
+        ({"listen": ["::1:1"]}, {}, "", ["listen: ", "brackets"]),
+        ({"listen": ["unix:"]}, {}, "", ["listen: ", "path"]),
+        ({}, {"WORKERS": "0"}, "", ["TIPSTAFF_WORKERS: ", "greater than or equal to 1"]),
         ({}, {"LANES": "0"}, "", ["TIPSTAFF_LANES: ", "greater than or equal to 1"]),
         ({}, {"METRICS_LISTEN": "x:99999"}, "", ["TIPSTAFF_METRICS_LISTEN: "]),
         ({}, {}, 'device = "tpu"', ["tipstaff.toml: device: ", "'tpu'"]),
-        ({}, {}, "lane = 1", ["tipstaff.toml: worker: no such setting", "lanes"]),
-        ({}, {}, "lanes = ", ["tipstaff.toml: not TOML"]),
+        ({}, {}, "worker = 1", ["tipstaff.toml: worker: there is no such setting", "workers"]),
+        ({}, {}, "lanes = 0", ["tipstaff.toml: lanes: ", "greater than or equal to 1"]),
+        ({}, {}, "workers = ", ["tipstaff.toml: not TOML"]),
         ({"config": "gone.toml"}, {}, "", ["gone.toml: can't be read"]),
         ({"bundles": ["b"]}, {}, "", ["either bundles or a repository"]),
     ],
@@ -66,8 +68,25 @@ def test_an_error_names_flag_variable_or_file(monkeypatch, file, flags, environm
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("flags", "environment", "toml", "workers"),
+    [
+        ({"lanes": "3"}, {"WORKERS": "2"}, "workers = 1", 3),
+        ({}, {"LANES": "2"}, "workers = 1", 2),
+        ({}, {"LANES": "2", "WORKERS": "4"}, "", 4),
+        ({}, {}, "lanes = 1", 1),
+    ],
+)
+def test_workers_may_still_be_called_lanes(monkeypatch, file, flags, environment, toml, workers):
+    file.write_text(toml)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"TIPSTAFF_{name}", value)
+    settings = load_settings({"repository": "repo", "config": str(file), **flags})
+    assert settings.workers == workers
+
+
 def test_something_to_serve_must_be_named():
-    with pytest.raises(SettingsError, match="tipstaff serve BUNDLE"):
+    with pytest.raises(SettingsError, match="nothing to serve; give bundles or repository"):
         load_settings({})
 
 

@@ -1,7 +1,7 @@
-"""The command `tipstaff`: finds the command asked for, runs it, and turns errors into one line.
+"""The program `tipstaff`: finds the command, runs it, and prints errors as one line.
 
-Exit codes: 0 done, 1 an error, 2 a mistake in the command's words or a missing extra, 130 stopped
-by Ctrl-C, 141 nobody reads the output any more.
+Exit codes: 0 success, 1 an error, 2 a mistake in the arguments or a missing extra, 130 stopped by
+Ctrl-C, 141 the output's reader has gone.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _OURS = ("tipstaff", "tipstaff_server", "tipstaff_trainer")
 
 
 class CommandModule(Protocol):
-    """What the module behind a command offers."""
+    """The module of a command."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declares the command's arguments."""
 
     def run(self, args: argparse.Namespace) -> int:
-        """Does the work and returns the exit code."""
+        """Runs the command and returns the exit code."""
 
 
 def flag(field: str) -> str:
@@ -47,13 +47,13 @@ def flag_names(flags: Mapping[str, str]) -> Callable[[str], str]:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command; its module is imported only when it is the one asked for.
+    """One command; its module is imported only if the command is used.
 
     Attributes:
         name: As typed.
         summary: One line for `tipstaff --help`.
-        module: Where its `add_arguments` and `run` are.
-        extra: What `pip install 'tipstaff[…]'` must name for it to work; empty for nothing.
+        module: The module with its `add_arguments` and `run`.
+        extra: The extras that it needs, as in `pip install 'tipstaff[…]'`; may be empty.
     """
 
     name: str
@@ -84,13 +84,13 @@ COMMANDS = (
     ),
     Command(
         "relabel",
-        "read a judge's labels by what people corrected",
+        "adjust a judge's labels using what people corrected",
         "tipstaff_trainer.cli.relabel",
         "server,trainer",
     ),
     Command(
         "label-errors",
-        "list labels that are likely wrong, for a person to look at",
+        "list labels that are likely wrong, for a person to check",
         "tipstaff_trainer.cli.label_errors",
         "server,trainer",
     ),
@@ -108,13 +108,13 @@ COMMANDS = (
     ),
     Command(
         "certify",
-        "find cuts that keep a promise, by rows that people labelled",
+        "find thresholds that meet an error bound, using rows that people labelled",
         "tipstaff_trainer.cli.certify",
         "server,trainer",
     ),
     Command(
         "compare",
-        "compare two bundles: may the second take the first's place?",
+        "compare two bundles: is the second good enough to replace the first?",
         "tipstaff_trainer.cli.compare",
         "server,trainer",
     ),
@@ -145,13 +145,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        # Whoever left before reading the help is met in main, not in the interpreter's shutdown.
+        # A reader who left before the help was written is handled in main, not at shutdown.
         sys.stdout.flush()
         super().exit(status, message)
 
 
 class _ShowVersion(argparse.Action):
-    """Looks the version up only when asked, since that reads files."""
+    """Looks the version up only if asked to, since that reads files."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
         super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help=help)
@@ -167,13 +167,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        argv: The words after `tipstaff`; those of the process when None.
+        argv: The words after `tipstaff`; None for those of the process.
 
     Returns:
         The exit code.
 
     Raises:
-        SystemExit: After `--help` and `--version`, or for a mistake in the words.
+        SystemExit: After `--help` and `--version`, or for a mistake in the arguments.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -224,10 +224,10 @@ def _run(command: Command | None, words: Sequence[str]) -> int:
 
 
 def _find(words: Sequence[str]) -> Command | None:
-    """The command among the words; None when there is none.
+    """The command among the words; None if there is none.
 
     Raises:
-        UsageError: There is a word, and no command of that name.
+        UsageError: There is no command of that name.
     """
     # Nothing before the command takes a value, so it is the first word without a dash.
     name = next((word for word in words if not word.startswith("-")), None)
@@ -242,7 +242,7 @@ def _find(words: Sequence[str]) -> Command | None:
 
 
 def _advice(command: Command, error: ModuleNotFoundError) -> UsageError | None:
-    """What to install for a module that isn't there; None when that can't help."""
+    """What to install for a missing module; None if nothing helps."""
     module = (error.name or "").partition(".")[0]
     if module in _OURS or not command.extra:
         return None
@@ -253,7 +253,7 @@ def _advice(command: Command, error: ModuleNotFoundError) -> UsageError | None:
 
 
 def _parser(chosen: Command | None, module: CommandModule | None) -> argparse.ArgumentParser:
-    """The parser of all commands, with the arguments of the chosen one only."""
+    """The parser of all commands, with only the chosen command's arguments."""
     parser = _Parser(
         prog="tipstaff",
         description="Distil an LLM judge into a small evaluator, and serve it in milliseconds.",
@@ -273,13 +273,12 @@ def _parser(chosen: Command | None, module: CommandModule | None) -> argparse.Ar
 
 
 def _output_failure() -> OSError | None:
-    """Why our own output can't be written, if it can't; then silences it for good."""
+    """The error with which standard output can't be written, which is then silenced; else None."""
     try:
-        # Something must be written to find out; after it, if this was not the cause, comes a
-        # traceback anyway.
+        # Only writing shows whether it fails. If it doesn't, a traceback follows anyway.
         print(flush=True)
     except OSError as error:
-        # Or Python itself would complain while shutting down.
+        # Otherwise Python itself would complain at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return error
     return None

@@ -19,22 +19,21 @@ from tipstaff.types import FIELDS, Highlight, Interaction, Reason, Score
 REASONS_IN_WORDS = {
     Reason.PARTIAL: "not all of the text was scored",
     Reason.OUT_OF_DISTRIBUTION: "the interaction is unlike the training data",
-    Reason.UNCERTIFIED: "the cuts carry no statistical guarantee",
-    Reason.DEGRADED: "the server runs in a mode other than the measured one",
-    Reason.MISSING_FIELD: "a field the evaluator was trained on is absent",
-    Reason.IGNORED_FIELD: "a field was given that the evaluator doesn't read",
+    Reason.UNCERTIFIED: "the thresholds have no statistical guarantee",
+    Reason.DEGRADED: "the evaluator does not run as it was measured",
+    Reason.MISSING_FIELD: "a field that the evaluator reads is missing",
+    Reason.IGNORED_FIELD: "the evaluator doesn't read one of the fields",
     Reason.NOT_EXPLAINED: "no words are marked: the deadline or the load left no time for it, or "
     "the evaluator doesn't read the output",
-    Reason.UNKNOWN: "the server says more than this client understands: update tipstaff",
+    Reason.UNKNOWN: "the server sent a value that this client doesn't know: update tipstaff",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `tipstaff score`."""
     parser.epilog = (
-        "Give at least one of the three texts. @FILE reads one from a file and - from standard "
-        "input; a text that itself begins with @ is written @@. The exit code is 0 whatever the "
-        "verdict."
+        "Give at least one of the three texts. @FILE reads a text from a file, and - from standard "
+        "input; write @@ for a text that begins with @. The exit code is 0 whatever the verdict."
     )
     parser.add_argument(
         "--target",
@@ -47,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--evaluator",
         default="",
         metavar="NAME",
-        help="evaluator to ask; may be left out when the server has only one",
+        help="evaluator to ask; optional if the server has only one",
     )
     parser.add_argument(
         "--evaluator-version",
         default=0,
         type=_version,
         metavar="N",
-        help="version of the evaluator (default: the serving one)",
+        help="version of the evaluator (default: the one that serves)",
     )
     parser.add_argument("--input", metavar="TEXT", help="what the application was asked")
     parser.add_argument("--output", metavar="TEXT", help="what it answered: the text to judge")
@@ -75,10 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores the interaction and prints what came back."""
+    """Scores the interaction and prints the score."""
     interaction = _read(args)
 
-    # Only now, so that `--help` and mistakes don't wait for grpc.
+    # Imported late, so that `--help` and mistakes don't wait for grpc.
     from tipstaff import Client
 
     with (
@@ -101,9 +100,9 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _killed_by_ctrl_c() -> Iterator[None]:
-    """Has Ctrl-C end the process at once, as there is nothing to clean up.
+    """Lets Ctrl-C end the process at once, as there is nothing to clean up.
 
-    Inside grpc's blocking calls a KeyboardInterrupt now and then comes up where it gets lost.
+    Inside grpc's blocking calls, a KeyboardInterrupt sometimes gets lost.
     """
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
@@ -144,49 +143,49 @@ def _as_text(score: Score, explained: str | None) -> str:
     lines = [
         f"{score.verdict}  {score.score:.3f}",
         f"  evaluator  {score.evaluator}{version} on {score.engine}",
-        f"  cuts       PASS from {score.pass_at:g}, BLOCK below {score.block_below:g}",
+        f"  thresholds PASS from {score.pass_at:g}, BLOCK below {score.block_below:g}",
     ]
-    if promise := score.certificate:
-        promised = [
+    if certificate := score.certificate:
+        bounds = [
             f"at most {_percent(bound)} of {label} answers {verdict}"
             for bound, label, verdict in (
-                (promise.max_false_pass, "bad", "PASS"),
-                (promise.max_false_block, "good", "BLOCK"),
+                (certificate.max_false_pass, "bad", "PASS"),
+                (certificate.max_false_block, "good", "BLOCK"),
             )
-            # A bound of 1 promises nothing.
+            # A bound of 1 guarantees nothing.
             if bound < 1
         ]
         lines.append(
-            f"  certified  {' and '.join(promised)}, with {_percent(promise.confidence)} "
-            f"confidence ({promise.n} labels, {promise.date})"
+            f"  certified  {' and '.join(bounds)}, with {_percent(certificate.confidence)} "
+            f"confidence ({certificate.n} labels, {certificate.date})"
         )
     if explained is not None and Reason.NOT_EXPLAINED not in score.reasons:
-        found = "these words" if score.highlights else "no words in particular"
+        words = "these words" if score.highlights else "no words in particular"
         marked = _marked(explained, score.highlights)
-        lines += [f"  lowered by {found}", *(f"    {line}" for line in marked.splitlines())]
+        lines += [f"  lowered by {words}", *(f"    {line}" for line in marked.splitlines())]
     for reason in score.reasons:
         lines.append(f"  note       {reason}: {REASONS_IN_WORDS[reason]}")
     if score.coverage:
-        read = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
-        lines.append(f"  tokens     {', '.join(read)}")
+        coverage = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
+        lines.append(f"  tokens     {', '.join(coverage)}")
     if timing := score.timing:
         parts = [("encode", timing.encode), ("queue", timing.queue)]
         parts.append(("inference", timing.inference))
         if explained is not None:
             parts.append(("explain", timing.total - sum(seconds for _, seconds in parts)))
-        shown = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in parts)
-        lines.append(f"  server     {timing.total * 1000:.1f} ms: {shown}")
+        milliseconds = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in parts)
+        lines.append(f"  server     {timing.total * 1000:.1f} ms: {milliseconds}")
     lines.append(f"  request    {score.request_id}")
     return "\n".join(lines)
 
 
 def _percent(rate: float) -> str:
-    # As it was promised: 99.95 % must not become 100 %.
+    # Not rounded: 99.95 % must not become 100 %.
     return f"{100 * rate:.12g}%"
 
 
 def _marked(output: str, highlights: Sequence[Highlight]) -> str:
-    """The output with its highlights in reverse video, or in guillemets where that isn't shown."""
+    """The output with its highlights in reverse video, or in guillemets without a terminal."""
     plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
     opening, closing = ("«", "»") if plain else ("\x1b[7m", "\x1b[27m")
     parts, last = [], 0
@@ -198,7 +197,7 @@ def _marked(output: str, highlights: Sequence[Highlight]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without the control characters that a text may steer a terminal with."""
+    """Replaces control characters, which could steer a terminal."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
 
 
@@ -215,7 +214,7 @@ def _target(text: str) -> str:
 
 def _version(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is no version: give 1, 2, …")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version: give 1, 2, …")
     return int(text)
 
 
@@ -226,6 +225,6 @@ def _seconds(text: str) -> float:
         seconds = 0.0
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no positive number of seconds, a day at most"
+            f"{text!r} is not a positive number of seconds of at most a day"
         )
     return seconds

@@ -1,4 +1,4 @@
-"""`tipstaff inspect`: verify a bundle and say what it is, or list a repository."""
+"""`tipstaff inspect`: verify a bundle and describe it, or list a repository."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what is there.
+    """Prints a description of the bundle or the repository.
 
     Returns:
-        1 where a repository doesn't say which version of an evaluator serves, as it should.
+        1 if a repository has a damaged `serving.json`.
 
     Raises:
         TipstaffError: It is neither bundle nor repository, or is damaged.
@@ -54,14 +54,14 @@ def _show_repository(path: Path, *, as_json: bool) -> int:
 
     from tipstaff_server.repository import contents
 
-    found = contents(path)
-    damaged = int(any(published.damage for published in found))
+    evaluators = contents(path)
+    damaged = int(any(each.damage for each in evaluators))
     if as_json:
-        evaluators = [dataclasses.asdict(published) for published in found]
-        print(json.dumps({"repository": str(path), "evaluators": evaluators}))
+        rows = [dataclasses.asdict(each) for each in evaluators]
+        print(json.dumps({"repository": str(path), "evaluators": rows}))
         return damaged
-    print(f"{path}: repository of {len(found)} evaluator{'s' * (len(found) != 1)}")
-    for published in found:
+    print(f"{path}: repository of {len(evaluators)} evaluator{'s' * (len(evaluators) != 1)}")
+    for published in evaluators:
         versions = ", ".join(
             f"{version} (serves)" if version == published.serving else str(version)
             for version in published.versions
@@ -95,7 +95,7 @@ def _overview(bundle: Bundle) -> Iterator[Line]:
 
     manifest = bundle.manifest
     encoding, training = manifest.encoding, manifest.training
-    yield "criterion", manifest.criterion or "not said"
+    yield "criterion", manifest.criterion or "not set"
     yield (
         "fields",
         f"{', '.join(manifest.fields)}; up to {encoding.max_length} tokens, marks {encoding.marks}",
@@ -112,9 +112,9 @@ def _overview(bundle: Bundle) -> Iterator[Line]:
     cases = bundle_cases(bundle)
     yield (
         "named cases",
-        "none of its own: it answers for those of the version that serves"
+        "none of its own: it must pass those of the version that serves"
         if cases is None
-        else f"{len(cases)}, run before it comes to serve",
+        else f"{len(cases)}, run before it may serve",
     )
     yield "made", f"{manifest.created_at} by tipstaff {manifest.tipstaff_version}"
     size = sum((bundle.path / file).stat().st_size for file in manifest.checksums)
@@ -138,26 +138,27 @@ def _measured(graph: Graph) -> Iterator[Line]:
     partial = ", partial coverage may pass" if policy.pass_on_partial else ""
     unlike = ", what is out of distribution may pass" if policy.pass_on_ood else ""
     yield (
-        "cuts",
+        "thresholds",
         f"pass at {policy.pass_at:g}, block below {policy.block_below:g}{partial}{unlike}",
     )
-    if (held := policy.certificate) is None:
-        yield "certificate", "none: the cuts are uncertified"
+    if (certificate := policy.certificate) is None:
+        yield "certificate", "none: the thresholds are uncertified"
     else:
-        # A bound of 1 promises nothing.
-        promises = [
+        # A bound of 1 guarantees nothing.
+        bounds = [
             f"{rate} at most {bound:.12g}"
             for rate, bound in (
-                ("P(PASS | bad)", held.max_false_pass),
-                ("P(BLOCK | good)", held.max_false_block),
+                ("P(PASS | bad)", certificate.max_false_pass),
+                ("P(BLOCK | good)", certificate.max_false_block),
             )
             if bound < 1
         ]
         yield (
             "certificate",
-            f"{', '.join(promises)}, {'each ' if len(promises) > 1 else ''}with confidence "
-            f"{held.confidence:.12g}, on {held.n} human-labelled rows, {held.date}"
-            + ("; not checked that it was not trained on them" * (held.unseen_checked is False)),
+            f"{', '.join(bounds)}, {'each ' if len(bounds) > 1 else ''}with confidence "
+            f"{certificate.confidence:.12g}, on {certificate.n} human-labelled rows, "
+            + certificate.date
+            + ("; not checked against the training rows" * (certificate.unseen_checked is False)),
         )
     yield (
         "calibration",
@@ -179,12 +180,12 @@ def _measured(graph: Graph) -> Iterator[Line]:
             f"{parity.largest_logit_difference:.3g}{auroc}",
         )
     if graph.ood is None:
-        yield "unlike data", "not told"
+        yield "unlike data", "not detected"
     else:
         yield (
             "unlike data",
-            f"told by embedding and lengths; {graph.ood.flagged:.1%} of {graph.ood.n} validation "
-            "rows are above its threshold",
+            f"detected by embedding and lengths; {graph.ood.flagged:.1%} of {graph.ood.n} "
+            "validation rows are above its threshold",
         )
     yield "a run takes", "any number of requests" if graph.batch_invariant else "one request"
     yield "golden", f"{len(graph.golden)} interactions, may differ by {graph.golden_bound:.3g}"

@@ -23,6 +23,7 @@ def add_options(
     only: Collection[str] | None = None,
     without: Collection[str] = (),
     lists: Collection[str] = (),
+    old_names: Mapping[str, str] | None = None,
 ) -> None:
     """Adds a flag for each field of a model; `given` reads what was typed.
 
@@ -31,22 +32,29 @@ def add_options(
     Args:
         parser: A command's, or a group of its arguments.
         model: The request or the settings.
-        flags: Of fields whose flag is not their name; one without a dash is a positional word.
+        flags: The flags of fields whose flag is not their name; one without a dash is a positional
+            word.
         only: The fields to add; None for all.
         without: Fields that are set in another way.
         lists: Fields whose flag takes several values at once, as in `--precision int8 fp16`; the
             flag of any other field of several values is repeated.
+        old_names: Fields by names that they had before, whose flags are still understood but no
+            longer shown.
     """
     for field in fields_of(model):
         if field.name not in without and (only is None or field.name in only):
             words = (flags or {}).get(field.name, flag(field.name))
             _add(parser, field, words, at_once=field.name in lists)
+    for old, name in (old_names or {}).items():
+        parser.add_argument(
+            flag(old), dest=_PREFIX + name, default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
 
 
 def given(model: type[BaseModel], args: argparse.Namespace) -> dict[str, Any]:
-    """What was typed for a model's fields, by field name; what was not typed is absent."""
-    typed = vars(args)
-    return {name: typed[_PREFIX + name] for name in model.model_fields if _PREFIX + name in typed}
+    """The values that were typed for a model's fields, by field name."""
+    values = vars(args)
+    return {name: values[_PREFIX + name] for name in model.model_fields if _PREFIX + name in values}
 
 
 def _add(

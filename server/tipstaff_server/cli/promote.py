@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
+
+FLAGS = {"repository": "REPO", "name": "NAME", "version": "VERSION"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("repository", type=Path, metavar="REPO", help="folder of the repository")
-    parser.add_argument("name", metavar="NAME", help="the evaluator")
-    parser.add_argument(
-        "version", type=int, metavar="VERSION", help="which version; an older one rolls back"
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="though named cases fail that should not"
-    )
+    """Declares the command's arguments."""
+    from tipstaff_server.cli.options import add_options
+    from tipstaff_server.repository.operations import PromoteRequest
+
+    add_options(parser, PromoteRequest, flags=FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,10 +22,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         TipstaffError: There is no such version, its bundle is damaged, or it fails a named case.
     """
-    from tipstaff_server.repository import promote
+    from tipstaff_server.cli.options import given
+    from tipstaff_server.repository.operations import PromoteRequest, promote
 
     logging.basicConfig(format="warning: %(message)s")
-    before = promote(args.repository, args.name, args.version, force=args.force)
-    was = {None: "", args.version: " (it did already)"}.get(before, f" (was version {before})")
-    print(f"{args.name} version {args.version} serves now{was}")
+    promoted = promote(PromoteRequest.parse(given(PromoteRequest, args)))
+    if promoted.previous is None:
+        before = ""
+    elif promoted.previous == promoted.version:
+        before = " (it did already)"
+    else:
+        before = f" (was version {promoted.previous})"
+    print(f"{promoted.name} version {promoted.version} serves now{before}")
     return 0

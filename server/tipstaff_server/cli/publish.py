@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tipstaff_server.repository.operations import PublishedVersion
+
+FLAGS = {"bundle": "BUNDLE", "repository": "REPO"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
-    parser.add_argument(
-        "repository", type=Path, metavar="REPO", help="folder of the repository; made if absent"
-    )
-    parser.add_argument("--promote", action="store_true", help="let the new version serve at once")
-    parser.add_argument(
-        "--force", action="store_true", help="with --promote: though named cases fail"
-    )
+    """Declares the command's arguments."""
+    from tipstaff_server.cli.options import add_options
+    from tipstaff_server.repository.operations import PublishRequest
+
+    add_options(parser, PublishRequest, flags=FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Publishes, and says what to do next.
 
     Raises:
-        TipstaffError: The bundle is damaged, or the repository can't be written.
+        TipstaffError: The bundle is damaged, the repository can't be written, or the version may
+            not serve.
     """
-    from tipstaff_server import repository
-    from tipstaff_server.evaluator.bundle import read_manifest
+    from tipstaff_server.cli.options import given
+    from tipstaff_server.repository.operations import PublishRequest, publish
 
     logging.basicConfig(format="warning: %(message)s")
-    name = read_manifest(args.bundle).name
-    version = repository.publish(args.bundle, args.repository)
-    path = repository.bundle_path(args.repository, name, version)
-    print(f"published {name} version {version} to {path}")
-    if args.promote:
-        repository.promote(args.repository, name, version, force=args.force)
-        print(f"{name} version {version} serves now")
+    request = PublishRequest.parse(given(PublishRequest, args))
+    published = publish(request, _print)
+    if request.promote:
+        print(f"{published.name} version {published.version} serves now")
     else:
-        print(f"to let it serve: tipstaff promote {args.repository} {name} {version}")
+        words = f"{request.repository} {published.name} {published.version}"
+        print(f"to let it serve: tipstaff promote {words}")
     return 0
+
+
+def _print(published: PublishedVersion) -> None:
+    print(f"published {published.name} version {published.version} to {published.path}")

@@ -1,7 +1,7 @@
 """A bundle on disk: one evaluator version, verified before anything of it is used.
 
-`write` puts the manifest last and moves the finished folder into place in one step, so that a
-reader sees a whole bundle or none.
+`write_atomically` moves a finished folder into place in one step, so that a reader sees a whole
+bundle or none.
 """
 
 from __future__ import annotations
@@ -46,29 +46,29 @@ class Bundle:
         """Reads the manifest and verifies every file it lists.
 
         Raises:
-            BundleError: A file is missing, damaged or of a foreign schema version.
+            BundleError: A file is missing or damaged, or the schema version is unknown.
         """
         manifest = read_manifest(path)
         for name, expected in manifest.checksums.items():
             file = path / name
             try:
-                found = sha256_of(file)
+                actual = sha256_of(file)
             except (FileNotFoundError, IsADirectoryError):
                 raise BundleError(
                     file, "missing, but in the manifest: copy the bundle again"
                 ) from None
             except OSError as error:
                 raise BundleError(file, f"can't be read: {error.strerror}") from error
-            if found != expected:
+            if actual != expected:
                 raise BundleError(
                     file,
-                    f"checksum {found[:12]}… is not the manifest's {expected[:12]}…: "
+                    f"checksum {actual[:12]}… is not the manifest's {expected[:12]}…: "
                     "the file was damaged or changed, copy the bundle again",
                 )
         return cls(path, manifest)
 
     def read(self, name: str) -> bytes:
-        """The bytes of one listed file, verified once more as they are read.
+        """The bytes of one listed file, verified again.
 
         Raises:
             BundleError: The file changed since the bundle was opened.
@@ -92,10 +92,10 @@ class Bundle:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Reads the manifest of the bundle in folder `path`, without looking at its other files.
+    """Reads the manifest of the bundle in folder `path`, and none of its other files.
 
     Raises:
-        BundleError: There is none, or it can't be understood.
+        BundleError: The manifest is missing or invalid.
     """
     file = path / MANIFEST_FILE
     try:
@@ -126,7 +126,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:
-    """Makes folder `target` appear whole: `fill` writes a hidden neighbour, which is renamed.
+    """Makes folder `target` appear whole: `fill` writes a hidden folder, which is then renamed.
 
     Raises:
         FileExistsError: `target` is there already and is not an empty folder.
@@ -151,15 +151,16 @@ def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:
 
 
 def put_file(bundle: Bundle, name: str, content: bytes) -> Bundle:
-    """Puts a file into a finished bundle, in place of the one of that name if it has one.
+    """Adds a file to a finished bundle, or replaces the file of that name.
 
-    Whatever fails, the bundle stays whole. All is written beside it first; then only renames are
-    left, and where the process ends between these the bundle is without the file, old or new.
+    The bundle stays valid whatever fails: everything is written to a folder of its own first, and
+    only renames are left. If the process ends between these, the bundle has neither the old nor the
+    new file.
 
     Args:
         bundle: The bundle.
-        name: The file's; none that the bundle can't do without.
-        content: The file's.
+        name: The file's name; not one that the bundle needs.
+        content: The file's bytes.
 
     Raises:
         BundleError: The folder can't be written.
@@ -175,7 +176,7 @@ def put_file(bundle: Bundle, name: str, content: bytes) -> Bundle:
             _sync(staged / name)
             write_manifest(staged, new)
             if name in manifest.checksums:
-                # A manifest that lists neither, so that there is none that lists the other.
+                # Unlist the old file first: no manifest may checksum replaced content.
                 write_manifest(folder, manifest.model_copy(update={"checksums": others}))
             (staged / name).replace(folder / name)
             _sync(folder)
@@ -187,7 +188,7 @@ def put_file(bundle: Bundle, name: str, content: bytes) -> Bundle:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Writes the manifest into folder `path`, by way of a temporary neighbour."""
+    """Writes the manifest into folder `path`, atomically."""
     temporary = path / f".{MANIFEST_FILE}"
     temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _sync(temporary)

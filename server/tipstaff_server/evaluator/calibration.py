@@ -1,7 +1,7 @@
 """From a logit to a probability.
 
 Platt scaling (Platt 1999, "Probabilistic outputs for support vector machines"): a sigmoid with a
-slope and an intercept, found on rows that the weights were not fitted to.
+slope and an intercept, fitted on rows that the weights were not fitted to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tipstaff_server.evaluator.manifest import Calibration
 def calibrate(logit: float, calibration: Calibration) -> float:
     """The calibrated probability in [0, 1] that the output meets the criterion."""
     z = calibration.slope * logit + calibration.intercept
-    # The two forms are equal; each is used where its exponential can't overflow.
+    # Two forms of the same number: each is used where its exponential can't overflow.
     if z >= 0:
         return 1.0 / (1.0 + math.exp(-z))
     power = math.exp(z)

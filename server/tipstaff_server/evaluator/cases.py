@@ -1,4 +1,4 @@
-"""Named cases: interactions whose verdict was decided beforehand, like unit tests.
+"""Named cases: interactions with an expected verdict, like unit tests.
 
 They travel in the bundle (`cases.json`, in the manifest's checksums), so that a repository can run
 them before a version serves.
@@ -31,25 +31,24 @@ Expectation = Literal["pass", "review", "block", "not-pass", "not-block"]
 
 
 def _one_line(name: object) -> object:
-    # Of a block in YAML, say: names stand in tables, lists and messages of one line.
+    # A YAML block has several lines, but names appear in tables, lists and one-line messages.
     return " ".join(name.split()) if isinstance(name, str) else name
 
 
 def _any_case(expected: object) -> object:
-    # Verdicts are shown in upper case, and copied from there.
+    # Verdicts are displayed in upper case, and people copy them from there.
     return expected.lower() if isinstance(expected, str) else expected
 
 
 class Case(BaseModel):
-    """One interaction and what must become of it.
+    """One interaction and its expected verdict.
 
     Attributes:
-        name: What it stands for, for people, on one line whatever it was given as; no other case
-            of the bundle has it.
-        expect: The verdict, or one that it must not be; in lower case whatever it was given as.
-        input: As in an interaction; at least one of the three is there.
-        output: Likewise.
-        ground_truth: Likewise.
+        name: What the case stands for, in words; made to fit one line, and unique in its bundle.
+        expect: The verdict, or one that it must not be; converted to lower case.
+        input: As in an interaction; at least one of the three is given.
+        output: As in an interaction.
+        ground_truth: As in an interaction.
         note: Why it matters.
     """
 
@@ -70,7 +69,7 @@ class Case(BaseModel):
 
     @property
     def interaction(self) -> Interaction:
-        """What is scored."""
+        """The case as an interaction."""
         return Interaction(self.input, self.output, self.ground_truth)
 
     def allows(self, verdict: Verdict) -> bool:
@@ -84,7 +83,7 @@ CASES: TypeAdapter[tuple[Case, ...]] = TypeAdapter(tuple[Case, ...])
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an evaluator makes of a case."""
+    """The result of running a case."""
 
     case: Case
     verdict: Verdict
@@ -92,7 +91,7 @@ class Outcome:
 
     @property
     def met(self) -> bool:
-        """Whether it is as expected."""
+        """Whether the verdict is as expected."""
         return self.case.allows(self.verdict)
 
     def __str__(self) -> str:
@@ -102,7 +101,7 @@ class Outcome:
 
 
 def bundle_cases(bundle: Bundle) -> tuple[Case, ...] | None:
-    """The cases of a bundle; None where it says nothing of cases.
+    """The cases of a bundle; None if it was made without any mention of cases.
 
     Raises:
         BundleError: The file is damaged.
@@ -115,52 +114,53 @@ def bundle_cases(bundle: Bundle) -> tuple[Case, ...] | None:
         raise BundleError(bundle.path / CASES_FILE, str(error.errors()[0]["msg"])) from error
 
 
-def united(
-    own: Sequence[Case], before: Sequence[Case], fields: Sequence[Field]
+def merge_cases(
+    own: Sequence[Case], previous: Sequence[Case], fields: Sequence[Field]
 ) -> tuple[Case, ...]:
-    """A version's cases, and after them those of an earlier one that it doesn't bring, by name.
+    """A version's own cases, then those of an earlier version that it doesn't bring, by name.
 
-    Without those of the latter that it can't read: they were made for an evaluator of other fields.
+    Earlier cases that the version can't read are left out: they were made for an evaluator of other
+    fields.
 
     Args:
-        own: The version's.
-        before: The earlier one's.
-        fields: That the version reads.
+        own: The version's cases.
+        previous: The earlier version's cases.
+        fields: The fields that the version reads.
     """
-    brought = {case.name for case in own}
-    left = (case for case in before if case.name not in brought)
-    return (*own, *(case for case in left if _is_read(case, fields)))
+    names = {case.name for case in own}
+    dropped = (case for case in previous if case.name not in names)
+    return (*own, *(case for case in dropped if _is_read(case, fields)))
 
 
-def changes(
-    own: Sequence[Case], before: Sequence[Case], fields: Sequence[Field], *, of: str
+def describe_changes(
+    own: Sequence[Case], previous: Sequence[Case], fields: Sequence[Field], *, of: str
 ) -> list[str]:
-    """What has become of an earlier version's cases, for people.
+    """How an earlier version's cases changed, in sentences for people.
 
-    One that is to pass where it was to be blocked would otherwise go unseen, as `united` takes it
-    as it is now.
+    `merge_cases` takes a changed case as it is now. Without these sentences, nobody would notice a
+    case that now expects PASS instead of BLOCK.
 
     Args:
-        own: The version's.
-        before: The earlier one's.
-        fields: That the version reads.
-        of: The earlier one, in words.
+        own: The version's cases.
+        previous: The earlier version's cases.
+        fields: The fields that the version reads.
+        of: The earlier version, in words.
     """
     now = {case.name: case for case in own}
-    found = []
-    if gone := [case for case in before if case.name not in now]:
-        found.append(f"named cases that only {of} brings: {_names(gone)}")
+    changes = []
+    if gone := [case for case in previous if case.name not in now]:
+        changes.append(f"named cases that only {of} brings: {_names(gone)}")
     if unread := [case for case in gone if not _is_read(case, fields)]:
-        found.append(
+        changes.append(
             f"not run, as they have nothing in {' or '.join(fields)}, which is all that the new "
             f"one reads: {_names(unread)}"
         )
-    pairs = [(case, now[case.name]) for case in before if case.name in now]
+    pairs = [(case, now[case.name]) for case in previous if case.name in now]
     if changed := [f'"{new.name}" ({how})' for old, new in pairs if (how := _change(old, new))]:
-        found.append(
+        changes.append(
             f"named cases that {of} has otherwise, run as they are now: " + ", ".join(changed)
         )
-    return found
+    return changes
 
 
 def _is_read(case: Case, fields: Sequence[Field]) -> bool:
@@ -194,5 +194,5 @@ def run_cases(evaluator: Evaluator, cases: Iterable[Case]) -> list[Outcome]:
 
 
 def failures(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Those that are not as expected."""
+    """The outcomes whose verdict is not as expected."""
     return [outcome for outcome in outcomes if not outcome.met]

@@ -1,7 +1,7 @@
 """An evaluator ready to run: encode, run, predict.
 
-The server calls the three steps one by one, on different threads; `score` calls them in a row, for
-the trainer's measurements and for tests. Both are the same code, so what was measured is served.
+The server calls the three steps one by one, on different threads. `score` calls them in a row, for
+the trainer's measurements. Both run the same code, so that what was measured is what is served.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.session import Device, Outputs, Session
 from tipstaff_server.evaluator.windows import deciding_run_index
 
-# What a device runs, the best first. CUDA has no fast kernels for dynamic int8.
+# The precisions that a device runs, the best first. CUDA has no fast kernels for dynamic int8.
 _PRECISIONS: dict[Device, tuple[str, ...]] = {
     "cpu": ("int8", "fp32", "fp16"),
     "cuda": ("fp16", "fp32"),
 }
 
-# Odd ones among them, since kernels work on blocks of rows.
+# Some odd ones, since kernels work on blocks of rows.
 _PROBE_LENGTHS = (7, 16, 24, 33, 41, 50, 58, 64)
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What an evaluator says of one interaction.
+    """An evaluator's result for one interaction.
 
     Attributes:
         score: Calibrated probability in [0, 1] that the output meets the criterion.
-        verdict: By the bundle's policy.
-        reasons: What to know about this score.
-        logit: As the graph gave it, in the run that decides where there were several.
+        verdict: The verdict of the bundle's policy.
+        reasons: What a reader should know about this score.
+        logit: The graph's output in the run that decides.
         embedding: The pooled encoder output of that run, shape (hidden,).
         ood_score: How unlike the training data the interaction is, at least 0; above 1 it is out
-            of distribution. None where the bundle can't tell.
+            of distribution. None if the bundle can't tell.
     """
 
     score: float
@@ -62,13 +62,13 @@ class Evaluator:
     """One bundle, loaded for one device. Safe to use from several threads.
 
     Attributes:
-        manifest: The bundle's.
-        graph: The one that serves here, with its calibration and policy.
+        manifest: The bundle's manifest.
+        graph: The loaded graph, with its calibration and policy.
         engine: The graph and where it runs, as in `int8/cpu`.
-        degraded: Why this evaluator does not run as it was measured; empty when it does.
-        batchable: Whether several interactions may share a run. On a CPU only where that leaves
-            every score alone, bit for bit, which `warm_up` checks; on CUDA, where libraries pick
-            kernels by shape, whenever the graph can be.
+        degraded: Why this evaluator does not run as it was measured; empty if it does.
+        batchable: Whether several interactions may share a run. On a CPU this holds only if every
+            score stays the same, bit for bit, which `warm_up` checks; on CUDA, where libraries pick
+            kernels by shape, it holds whenever the graph takes a mask.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Evaluator:
         precision: str | None = None,
         threads: int = 1,
     ) -> Evaluator:
-        """Opens and verifies the bundle in folder `path` and loads one of its graphs.
+        """Opens and verifies a bundle, and loads one of its graphs.
 
         Args:
             path: The bundle's folder.
-            device: Where to run it.
-            precision: Which graph; None for the best that the bundle has for the device.
+            device: The device to run it on.
+            precision: The graph to load; None for the best that the bundle has for the device.
             threads: Threads of one run.
 
         Raises:
@@ -126,12 +126,12 @@ class Evaluator:
             )
         except BundleError:
             raise
-        except Exception as error:  # onnxruntime has no root error of its own
+        except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(path / graph.file, f"onnxruntime can't load it: {error}") from error
         return cls(bundle.manifest, graph, encoder, session, _ood_meter(bundle, graph))
 
     def encode(self, interaction: Interaction) -> Encoded:
-        """Lays an interaction out as token ids.
+        """Converts an interaction to token ids.
 
         Raises:
             InvalidRequest: It has none of the fields that this evaluator reads.
@@ -139,15 +139,15 @@ class Evaluator:
         return self._encoder.encode(interaction)
 
     def least_length(self, interaction: Interaction) -> int:
-        """Tokens that a run of an interaction has at least, without encoding it."""
+        """The fewest tokens that a run of an interaction can have, without encoding it."""
         return self._encoder.least_length(interaction)
 
     def filler(self, length: int) -> Tokens:
-        """A run of `length` tokens, at most the evaluator's own limit, to time a run with."""
+        """A run of `length` meaningless tokens, or the most that fit, to measure run times."""
         return self._encoder.filler(length)
 
     def run(self, batch: Sequence[Tokens]) -> Outputs:
-        """Runs the graph once; for more than one at a time only where `batchable`."""
+        """Runs the graph once; takes more than one item only if `batchable`."""
         return self._session.run(batch)
 
     def predict(
@@ -156,12 +156,12 @@ class Evaluator:
         logits: Sequence[float],
         embeddings: Sequence[npt.NDArray[np.float32]],
     ) -> Prediction:
-        """From the graph's outputs for one interaction to its score, verdict and reasons.
+        """Computes score, verdict and reasons from the graph's outputs for one interaction.
 
         Args:
-            encoded: The interaction.
-            logits: Of its runs, shape (runs,).
-            embeddings: Of its runs, each of shape (hidden,).
+            encoded: The encoded interaction.
+            logits: One for each run, shape (runs,).
+            embeddings: One for each run, of shape (hidden,).
 
         Raises:
             InferenceFailed: A logit is not a finite number.
@@ -178,7 +178,7 @@ class Evaluator:
         return Prediction(score, verdict, reasons, logit, embedding, ood_score)
 
     def score(self, interaction: Interaction) -> Prediction:
-        """encode, run, predict: one interaction, here and now."""
+        """Encodes, runs and predicts one interaction in the calling thread."""
         encoded = self.encode(interaction)
         outputs = [self.run([tokens]) for tokens in encoded.runs]
         return self.predict(
@@ -188,16 +188,16 @@ class Evaluator:
         )
 
     def reads(self, interaction: Interaction, name: Field) -> bool:
-        """Whether an interaction has a field and this evaluator reads it."""
+        """Whether an interaction has a field that this evaluator reads."""
         return name in self.manifest.fields and interaction.get(name) is not None
 
     def search(self, interaction: Interaction, encoded: Encoded, logits: Sequence[float]) -> Search:
-        """The search for the words that lowered a score; see `explanation.search`.
+        """Starts the search for the words that lowered a score; see `explanation.search`.
 
         Args:
-            interaction: With an output that this evaluator reads.
-            encoded: The same.
-            logits: Of its runs, shape (runs,).
+            interaction: The interaction, with an output that this evaluator reads.
+            encoded: The encoded interaction.
+            logits: One for each of its runs, shape (runs,).
         """
         excerpt, start = excerpt_of(interaction, encoded, logits)
         return search(excerpt, slope=self.graph.calibration.slope, start=start)
@@ -211,7 +211,7 @@ class Evaluator:
         return self.encode(interaction).runs[0]
 
     def explain(self, interaction: Interaction) -> tuple[Highlight, ...]:
-        """Searches here and now for the words of an output that lowered its score."""
+        """Finds the words of an output that lowered its score, in the calling thread."""
         encoded = self.encode(interaction)
         logits = [self._logit(tokens) for tokens in encoded.runs]
         searching = self.search(interaction, encoded, logits)
@@ -226,11 +226,11 @@ class Evaluator:
             return highlights
 
     def warm_up(self) -> None:
-        """Finds out whether this machine runs the evaluator as it was measured.
+        """Checks whether this machine runs the evaluator as it was measured.
 
-        Processors round differently. Golden scores that differ by more than the bundle's bound are
-        noted in `degraded`; a graph whose scores move with their batch-mates here is not
-        `batchable` here, whatever it was where the bundle was made.
+        Processors round differently. If golden scores differ by more than the bundle's bound,
+        `degraded` says so. If scores change with their batch-mates on this machine, the evaluator
+        is not `batchable` here, even if it was where the bundle was made.
         """
         if self.batchable and self._session.device == "cpu":
             self.batchable = self._session.is_batch_invariant(self._probes())
@@ -238,7 +238,7 @@ class Evaluator:
         for item in self.graph.golden:
             prediction = self.score(Interaction(item.input, item.output, item.ground_truth))
             differences.append(abs(prediction.score - item.score))
-        # As long as they come: what fails there must not fail in service.
+        # The longest run there is: what can fail should fail here, not in service.
         self.run([self.filler(self.manifest.encoding.max_length)])
         if differences and max(differences) > self.graph.golden_bound:
             self.degraded = (
@@ -279,7 +279,7 @@ def _ood_meter(bundle: Bundle, graph: Graph) -> OodMeter | None:
         return OodMeter.load(bundle.read(graph.ood.file))
     except BundleError:
         raise
-    except Exception as error:  # of zip, of NumPy, of what is in there
+    except Exception as error:  # from zip, from NumPy, or from its content
         file = bundle.path / graph.ood.file
         raise BundleError(file, f"NumPy can't load it: {error}") from error
 
@@ -289,9 +289,9 @@ def _choose(bundle: Bundle, device: Device, precision: str | None) -> Graph:
     for candidate in (precision,) if precision else _PRECISIONS[device]:
         if candidate in graphs:
             return graphs[candidate]
-    wanted = precision or " or ".join(_PRECISIONS[device])
+    choices = precision or " or ".join(_PRECISIONS[device])
     raise BundleError(
         bundle.path,
-        f"has no {wanted} graph for {device}, only {', '.join(graphs)}: "
+        f"has no {choices} graph for {device}, only {', '.join(graphs)}: "
         "train it with the precision you want to serve",
     )

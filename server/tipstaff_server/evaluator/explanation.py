@@ -1,13 +1,14 @@
-"""Which words of an output lowered its score: those without which it would be higher.
+"""Finds the words of an output that lowered its score: without them it would be higher.
 
-Occlusion (Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks"; of words,
-Li et al. 2016, "Understanding neural networks through representation erasure"): the run that
-decided the score is run again with some neighbouring words of the output left out, all over the
-output, and those whose absence raises the logit most are found. A second round finds what raises it
-most beside them, since either of two wrong words may be enough for a low score.
+The method is occlusion (Zeiler & Fergus 2014, "Visualizing and understanding convolutional
+networks"; for words, Li et al. 2016, "Understanding neural networks through representation
+erasure"). The run that decided the score is repeated with a few neighbouring words of the output
+left out, at many places, and the words are chosen whose absence raises the logit most. A second
+round chooses more words in addition to these, since either of two wrong words may be enough for a
+low score.
 
-Windows of a few words, not single ones: a wrong fact is rarely one word, and leaving out half of it
-changes little. `benchmarks/explain.py` checks that this finds more than chance does.
+It leaves out several words at a time, not single ones: a wrong fact is rarely one word, and without
+half of it the score changes little. `benchmarks/explain.py` checks that this is better than chance.
 """
 
 from __future__ import annotations
@@ -25,62 +26,62 @@ if TYPE_CHECKING:
     from tipstaff_server.evaluator.encoding import Encoded
 
 ROUNDS = 2
-# Of one explanation, all rounds together.
+# Most runs of one explanation, in all rounds together.
 MAX_RUNS = 64
-# Of the output's words, highlighted at most.
+# Largest share of the output's words to highlight.
 SHARE = 0.2
 
-# Scripts without blanks between words go sign by sign: kana and Han.
+# Kana and Han have no blanks between words: each sign counts as a word.
 _UNBLANKED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_UNBLANKED}]|[^\s{_UNBLANKED}]+")
 
-# Yields the interactions of a round, is sent the logit of each, and returns what it found.
+# Yields the interactions of a round, is sent the logit of each, and returns the highlights.
 Search = Generator[list[Interaction], Sequence[float], tuple[Highlight, ...]]
 
 
 def search(excerpt: Interaction, *, slope: float = 1.0, start: int = 0) -> Search:
     """Finds the words of an output that lowered its score.
 
-    The same interaction gets the same highlights: at most `ROUNDS`, of a fifth of the words
-    together (`SHARE`), after at most `MAX_RUNS` runs.
+    The same interaction always gets the same highlights: at most `ROUNDS`, together of at most a
+    fifth of the words (`SHARE`), after at most `MAX_RUNS` runs.
 
     Args:
         excerpt: What the run that decides the score reads; see `excerpt_of`.
-        slope: Of the calibration: a logit times this is log-odds of the score.
-        start: Where its output starts in the whole output.
+        slope: The calibration's: a logit times the slope is the log-odds of the score.
+        start: Where the excerpt's output starts in the whole output.
 
     Returns:
-        What was found, in order of the output; nothing that doesn't raise the score.
+        The highlights, in order of the output; only words whose absence raises the score.
     """
     output = excerpt.output or ""
     words = words_of(output)
     most = max(1, round(SHARE * len(words))) if words else 0
     size = math.ceil(most / ROUNDS)
-    gone: list[Span] = []  # by words
-    found: list[Highlight] = []
+    removed: list[Span] = []  # ranges of words
+    highlights: list[Highlight] = []
     logit = -math.inf
     for number in range(ROUNDS):
-        taken = sum(end - first for first, end in gone)
-        # The run of the excerpt as it stands is one of the first round.
-        tried = _candidates(
-            len(words), min(size, most - taken), gone, MAX_RUNS // ROUNDS - (number == 0)
+        used = sum(end - first for first, end in removed)
+        # One run of the first round is that of the unchanged excerpt.
+        candidates = _candidates(
+            len(words), min(size, most - used), removed, MAX_RUNS // ROUNDS - (number == 0)
         )
-        if not tried:
+        if not candidates:
             break
-        asked = [_without(output, words, [*gone, span]) for span in tried]
-        texts = asked if number else [output, *asked]
+        variants = [_without(output, words, [*removed, span]) for span in candidates]
+        texts = variants if number else [output, *variants]
         logits = yield [replace(excerpt, output=text) for text in texts]
         if not number:
             logit, *logits = logits
-        best = max(range(len(tried)), key=lambda index: logits[index])
+        best = max(range(len(candidates)), key=lambda index: logits[index])
         if logits[best] <= logit:
             break
-        first, end = tried[best]
+        first, end = candidates[best]
         weight = slope * (logits[best] - logit)
-        found.append(Highlight(start + words[first][0], start + words[end - 1][1], weight))
-        gone.append(tried[best])
+        highlights.append(Highlight(start + words[first][0], start + words[end - 1][1], weight))
+        removed.append(candidates[best])
         logit = logits[best]
-    return tuple(sorted(found, key=lambda highlight: highlight.start))
+    return tuple(sorted(highlights, key=lambda highlight: highlight.start))
 
 
 def excerpt_of(
@@ -89,46 +90,46 @@ def excerpt_of(
     """What the run that decides a score reads, and where its output starts in the whole output.
 
     Args:
-        interaction: What was scored.
-        encoded: As what.
-        logits: Of its runs, shape (runs,).
+        interaction: The interaction that was scored.
+        encoded: The encoded interaction.
+        logits: One for each of its runs, shape (runs,).
     """
-    read = encoded.excerpts[deciding_run_index(logits, encoded.parts)]
-    return Interaction(**_read(interaction, read)), read["output"][0]
+    spans = encoded.excerpts[deciding_run_index(logits, encoded.parts)]
+    return Interaction(**_excerpts(interaction, spans)), spans["output"][0]
 
 
 def words_of(text: str) -> list[Span]:
-    """Where each word starts and ends, with the marks that stick to it."""
+    """Where each word starts and ends, attached punctuation included."""
     return [match.span() for match in _WORD.finditer(text)]
 
 
 def without(text: str, spans: Sequence[Span]) -> str:
-    """A text without some parts of it, which don't overlap, and the blanks after each."""
-    kept, last = [], 0
+    """A text without some spans, which don't overlap, and without the blanks after each."""
+    parts, last = [], 0
     for start, end in sorted(spans):
-        kept.append(text[last:start])
+        parts.append(text[last:start])
         last = end + len(text[end:]) - len(text[end:].lstrip())
-    return "".join([*kept, text[last:]])
+    return "".join([*parts, text[last:]])
 
 
-def _without(text: str, words: Sequence[Span], gone: Sequence[Span]) -> str:
-    return without(text, [(words[first][0], words[end - 1][1]) for first, end in gone])
+def _without(text: str, words: Sequence[Span], removed: Sequence[Span]) -> str:
+    return without(text, [(words[first][0], words[end - 1][1]) for first, end in removed])
 
 
-def _candidates(count: int, size: int, gone: Sequence[Span], most: int) -> list[Span]:
-    """Windows of so many of `count` words, clear of those gone; evenly spread if there are more."""
+def _candidates(count: int, size: int, removed: Sequence[Span], most: int) -> list[Span]:
+    """At most `most` ranges of `size` words out of `count`, evenly spread, none of them removed."""
     if size < 1:
         return []
-    clear = [
+    ranges = [
         (first, first + size)
         for first in range(count - size + 1)
-        if all(first >= end or first + size <= start for start, end in gone)
+        if all(first >= end or first + size <= start for start, end in removed)
     ]
-    if len(clear) <= most:
-        return clear
-    return [clear[index * (len(clear) - 1) // (most - 1)] for index in range(most)]
+    if len(ranges) <= most:
+        return ranges
+    return [ranges[index * (len(ranges) - 1) // (most - 1)] for index in range(most)]
 
 
-def _read(interaction: Interaction, spans: Mapping[Field, Span]) -> dict[str, str | None]:
+def _excerpts(interaction: Interaction, spans: Mapping[Field, Span]) -> dict[str, str | None]:
     texts = {name: interaction.get(name) for name in spans}
     return {name: text and text[slice(*spans[name])] for name, text in texts.items()}

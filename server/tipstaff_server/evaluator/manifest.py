@@ -1,7 +1,7 @@
-"""What a bundle says of itself: `manifest.json`.
+"""The manifest of a bundle: `manifest.json`.
 
-A manifest is written once, last, and never changed. It grows by adding fields only; a change that
-an older reader would misread raises `SCHEMA_VERSION`.
+A bundle's manifest is written last. Its form grows by adding fields only; a change that an older
+reader would misread raises `SCHEMA_VERSION`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ SCHEMA_VERSION: Final = 1
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "card.md"
-# Hashes of what the evaluator was trained on, which no server reads.
+# Hashes of the training rows; no server reads them.
 SEEN_FILE = "seen.npy"
 
 Precision = Literal["int8", "fp16", "fp32"]
 EvaluatorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-# A bundle is flat: a name that could climb out of its folder is no file of it.
+# A bundle has no folders: this admits no name that could climb out of its own.
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -38,10 +38,10 @@ class Windows(_Part):
     """How an interaction that is too long for one run is read in several; see `windows`.
 
     Attributes:
-        output: Tokens of the output in a run at most.
-        ground_truth: Tokens of the ground truth in a run at most.
-        max_runs: Of one interaction. Where it would take more, each window of the output is
-            compared with those of the ground truth that are nearest to it in wording.
+        output: Most tokens of the output in a run.
+        ground_truth: Most tokens of the ground truth in a run.
+        max_runs: Most runs of one interaction. If it would take more, each window of the output is
+            compared only with the windows of the ground truth that are nearest to it in wording.
     """
 
     output: int = Field(ge=4, le=8192)
@@ -53,16 +53,16 @@ class Encoding(_Part):
     """How an interaction becomes token ids; see `encoding`.
 
     Attributes:
-        order: The fields read, in the order they are laid out: `[CLS] a [SEP] b [SEP] c [SEP]`.
-        marks: `forms` and `words` mark the words that output and ground_truth share, and those that
-            they have of the input; `overlap` the former only; `off` none. What a word is and when
-            it is shared differs, see `marks`.
-        max_length: Tokens in one run, special tokens included.
+        order: The fields read, in the order of their layout: `[CLS] a [SEP] b [SEP] c [SEP]`.
+        marks: `forms` and `words` mark words that output and ground_truth share, and words that
+            they share with the input; `overlap` marks the former only; `off` marks none. The kinds
+            differ in what a word is and when it is shared; see `marks`.
+        max_length: Most tokens in one run, special tokens included.
         cls_id: Id of the token that opens the sequence.
         sep_id: Id of the token that closes each field.
         pad_id: Id that fills a batch's shorter sequences.
-        windows: How long outputs and ground truths are read; None where interactions of more than
-            `max_length` tokens are cut to it.
+        windows: How interactions of more than `max_length` tokens are read; None if they are cut
+            to that length.
     """
 
     order: tuple[FieldName, ...] = Field(min_length=1)
@@ -76,7 +76,7 @@ class Encoding(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> Encoding:
         if len(set(self.order)) != len(self.order):
-            raise ValueError("a field stands twice in `order`")
+            raise ValueError("a field occurs twice in `order`")
         if self.windows is not None:
             widest = sum(getattr(self.windows, name, 0) for name in self.order)
             if widest > self.max_length - 1 - len(self.order):
@@ -90,7 +90,7 @@ class Calibration(_Part):
     Attributes:
         slope: Positive, so that a better logit is never a worse score.
         intercept: Any number.
-        method: How the two were found; `none` for the raw logit.
+        method: How slope and intercept were fitted; `none` for the raw logit.
         n: Rows they were fitted on.
     """
 
@@ -100,18 +100,17 @@ class Calibration(_Part):
     n: int = Field(default=0, ge=0)
 
 
-class Certificate(_Part):
-    """A guarantee on the cuts of one graph; `tipstaff.types.Certificate` explains the rest.
+class BundleCertificate(_Part):
+    """A guarantee on the thresholds of one graph; `tipstaff.types.Certificate` explains the rest.
 
     Attributes:
-        max_false_pass: 1 where nothing is promised of it.
-        max_false_block: 1 where nothing is promised of it.
-        n_bad: Rows that the promise on PASS rests on; None where nobody wrote it down.
-        n_good: Rows that the promise on BLOCK rests on.
-        fingerprint: SHA-256 over all these rows, in order.
-        unseen_checked: Whether these rows were compared with those that the evaluator was trained
-            on; False where the bundle doesn't know its training rows, None where nobody wrote it
-            down.
+        max_false_pass: 1 if there is no bound.
+        max_false_block: 1 if there is no bound.
+        n_bad: Rows that the bound on PASS rests on; None if not recorded.
+        n_good: Rows that the bound on BLOCK rests on; None if not recorded.
+        fingerprint: SHA-256 over all these rows, in order; None if not recorded.
+        unseen_checked: Whether these rows were checked not to be training rows; False if the bundle
+            doesn't know its training rows, None if not recorded.
     """
 
     max_false_pass: Probability
@@ -126,21 +125,21 @@ class Certificate(_Part):
 
 
 class Policy(_Part):
-    """Where the cuts are; see `policy`.
+    """The thresholds of the verdicts; see `policy`.
 
     Attributes:
-        pass_at: PASS from this score on.
-        block_below: BLOCK under this score; at most `pass_at`.
-        pass_on_partial: Let an output pass of which not all was scored. Off unless named.
-        pass_on_ood: Let an output pass that is out of distribution. Off unless named.
-        certificate: The guarantee on the cuts; None when they carry none.
+        pass_at: PASS at this score and above.
+        block_below: BLOCK below this score; at most `pass_at`.
+        pass_on_partial: Whether an output may pass of which not all was scored.
+        pass_on_ood: Whether an output may pass that is out of distribution.
+        certificate: The guarantee on the thresholds; None if there is none.
     """
 
     pass_at: Probability = 0.5
     block_below: Probability = 0.5
     pass_on_partial: bool = False
     pass_on_ood: bool = False
-    certificate: Certificate | None = None
+    certificate: BundleCertificate | None = None
 
     @model_validator(mode="after")
     def _cuts_in_order(self) -> Policy:
@@ -150,13 +149,13 @@ class Policy(_Part):
 
 
 class Parity(_Part):
-    """How far a graph, run by the server's session, is from the trained model in torch.
+    """How a graph, run by the server's session, differs from the trained model in torch.
 
     Attributes:
         n: Rows compared.
         changed: Share of them whose calibrated score is on the other side of 0.5.
-        changed_low: Lower end of that share's 95 % interval (Wilson), what the gate looks at.
-        largest_logit_difference: Over all rows.
+        changed_low: Lower end of that share's 95 % interval (Wilson), which the parity check uses.
+        largest_logit_difference: The largest over all rows.
         auroc_torch: AUROC of the torch model on labelled validation rows; None under 200 of them.
         auroc_graph: AUROC of the graph on the same rows.
     """
@@ -170,11 +169,11 @@ class Parity(_Part):
 
 
 class Ood(_Part):
-    """What tells interactions that are unlike the training data; see `ood`.
+    """What detects interactions that are unlike the training data; see `ood`.
 
     Attributes:
         file: Name of the NumPy archive.
-        n: Validation rows that its threshold was put by.
+        n: Validation rows that its threshold was chosen on.
         flagged: Share of them above the threshold.
     """
 
@@ -184,7 +183,7 @@ class Ood(_Part):
 
 
 class GoldenInteraction(_Part):
-    """An interaction with the score it got where the bundle was made."""
+    """An interaction with the score that it got on the machine that made the bundle."""
 
     input: str | None = None
     output: str | None = None
@@ -193,21 +192,21 @@ class GoldenInteraction(_Part):
 
 
 class Graph(_Part):
-    """One ONNX file and all that was measured with it; holds for no other.
+    """One ONNX file and what was measured with it, which holds for no other file.
 
     Attributes:
         file: Name of the ONNX file.
-        precision: Of the weights in the linear layers.
-        device: Where it was measured.
-        batch_invariant: Whether batch-mates left every score alone, bit for bit, where the bundle
-            was made; servers check it again. False for dynamic int8, which scales activations by
-            the whole batch's range: it runs one request a run.
+        precision: Precision of the weights in the linear layers.
+        device: The device that it was measured on.
+        batch_invariant: Whether batch-mates left every score the same, bit for bit, where the
+            bundle was made; servers check it again. False for dynamic int8, which scales
+            activations by the range of the whole batch: it runs one request at a time.
         calibration: From its logit to a score.
         policy: From a score to a verdict.
-        parity: Its distance from torch.
-        ood: How to tell what is unlike the training data; None where nothing tells.
-        golden: Interactions re-scored when a server starts.
-        golden_bound: Largest difference of a golden score that is still the same machine at work.
+        parity: How it differs from torch.
+        ood: The detector of interactions unlike the training data; None if there is none.
+        golden: Interactions that are scored again when a server starts.
+        golden_bound: Largest difference of a golden score that counts as measured.
     """
 
     file: FileName
@@ -228,17 +227,17 @@ class Graph(_Part):
 
     @property
     def files(self) -> tuple[FileName, ...]:
-        """The files that are its own."""
+        """The files that belong to this graph."""
         return (self.file,) if self.ood is None else (self.file, self.ood.file)
 
 
 class BaseEncoder(_Part):
-    """The pre-trained model that the evaluator grew from.
+    """The pre-trained model that the evaluator was trained from.
 
     Attributes:
         name: Path or hub id as the user gave it, or `all-MiniLM-L6-v2` for the embedded default.
         architecture: The configuration's `model_type`, as in `bert`.
-        sha256: Of its weights file; None where they are several or not on this disk.
+        sha256: Checksum of its weights file; None if there are several or none on this disk.
     """
 
     name: str
@@ -251,10 +250,10 @@ class Training(_Part):
 
     Attributes:
         rows: Rows that the weights were fitted to.
-        validation_rows: Rows that stopped training and fitted the calibration.
+        validation_rows: Rows for early stopping and for the calibration.
         fingerprint: SHA-256 over all training and validation rows, in order.
-        label_sources: Rows by who labelled them.
-        settings: The run's settings, as given and defaulted.
+        label_sources: Number of rows by who labelled them.
+        settings: The run's settings, defaults included.
     """
 
     rows: int = Field(ge=1)
@@ -268,18 +267,19 @@ class Manifest(_Part):
     """One evaluator version.
 
     Attributes:
-        schema_version: Of this file's form.
-        name: The evaluator's.
-        criterion: What it judges, in words; empty when nobody said.
+        schema_version: Version of the manifest's form.
+        name: The evaluator's name.
+        criterion: What it judges, in words; empty if not set.
         created_at: UTC, ISO 8601.
-        tipstaff_version: That wrote it.
-        base: What it grew from.
+        tipstaff_version: The version of tipstaff that wrote the bundle.
+        base: The model it was trained from.
         encoding: How an interaction becomes token ids.
         graphs: One for each precision, the quickest on a CPU first; a server runs the one that
             suits its device.
         training: What it was trained on.
-        metrics: Of the first graph through the server's code, by data set (`validation`, `test`).
-        checksums: SHA-256 of every file of the bundle but this one.
+        metrics: The first graph's, measured through the server's code, by data set (`validation`,
+            `test`).
+        checksums: SHA-256 of every file of the bundle except the manifest.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -296,8 +296,8 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _files_are_listed(self) -> Manifest:
-        wanted = [TOKENIZER_FILE, *(file for graph in self.graphs for file in graph.files)]
-        for name in wanted:
+        needed = [TOKENIZER_FILE, *(file for graph in self.graphs for file in graph.files)]
+        for name in needed:
             if name not in self.checksums:
                 raise ValueError(f"no checksum for {name}")
         return self

@@ -1,12 +1,14 @@
-"""Which words of the texts are the same: a hint a small encoder can't work out for itself.
+"""Marks the words that the texts share: a hint that a small encoder can't work out for itself.
 
-A token of the output is marked when its word occurs in the ground truth, and the other way round;
-and, by kind `words`, when it occurs in the input, which tells an answer's own words from those that
-repeat the question. Words that occur in nearly every text are never marked. They are compared
-without case and accents; by kind `words` also without regard to how a small number is written, and
-letters apart from digits, since "6ft" says 6 and a footnote makes "of27" of "of". By kind `forms`,
-moreover, a word that another begins or ends with counts as shared: "tuber" with "tubers", and what
-lost a blank ("byRicky", the year and the footnote in "20181").
+A token of the output is marked if its word occurs in the ground truth, and the other way round.
+With the kind `words` it is also marked if its word occurs in the input, which tells an answer's own
+words from those that repeat the question. Stop words, which occur in nearly every text, are never
+marked.
+
+Words are compared without case and accents. The kind `words` also ignores how a small number is
+written, and compares letters apart from digits, since "6ft" says 6 and a footnote turns "of" into
+"of27". With the kind `forms`, a word is also shared if another begins or ends with it: "tuber" with
+"tubers", or words that lost a blank ("byRicky", the year and the footnote in "20181").
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 Marks = Literal["forms", "words", "overlap", "off"]
-# How many different marks a token can have, none included.
+# The number of different marks that a token can have, 0 included.
 KINDS: Final[Mapping[Marks, int]] = {"forms": 4, "words": 4, "overlap": 2, "off": 1}
 
-# Letters or digits of a word that may be part of another: shorter ones begin or end too many.
+# Least length of a word that counts as part of another: too many words begin or end with shorter
+# ones.
 _LEAST_PART = 4
 
 _WORD = re.compile(r"\w+")
@@ -53,7 +56,7 @@ _SMALL_NUMBERS = (
     ("twenty", "twentieth"),
 )
 _DIGITS = {word: str(number) for number, words in enumerate(_SMALL_NUMBERS) for word in words}
-# Function words: they are shared by texts that have nothing to do with each other.
+# Function words: unrelated texts share them.
 STOP_WORDS = frozenset(
     """a about after all also am an and any are as at be because been before being but by can could
     did do does doing for from had has have having he her here hers him his how i if in into is it
@@ -67,10 +70,10 @@ Words = list[tuple[str, int, int]]
 
 
 def words_of(text: str, kind: Marks = "words") -> Words:
-    """The words of a text, folded, each with where it starts and ends."""
+    """The folded words of a text, each with its start and end."""
     if kind in ("overlap", "off"):
-        found = _WORD.finditer(text)
-        return [(_fold(match.group()), match.start(), match.end()) for match in found]
+        matches = _WORD.finditer(text)
+        return [(_fold(match.group()), match.start(), match.end()) for match in matches]
     words = []
     for match in _LETTERS_OR_DIGITS.finditer(text):
         word = _fold(match.group())
@@ -79,11 +82,11 @@ def words_of(text: str, kind: Marks = "words") -> Words:
 
 
 def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
-    """The words that lie in what some tokens span, wholly or in part.
+    """The words that some neighbouring tokens span, wholly or in part.
 
     Args:
         words: A text's words, in order.
-        offsets: Where each of the tokens, which are neighbours, starts and ends in that text.
+        offsets: Where each of the tokens starts and ends in that text.
     """
     if not offsets:
         return []
@@ -93,54 +96,54 @@ def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
 
 
 def shared_words(one: Words, other: Words, kind: Marks = "words") -> frozenset[str]:
-    """The folded words that both texts have, stop words aside; by kind `forms`, also parts."""
-    ours, theirs = telling_words(one), telling_words(other)
+    """The folded words that both texts have, without stop words; with kind `forms`, also parts."""
+    ours, theirs = content_words(one), content_words(other)
     if kind != "forms":
         return ours & theirs
     return ours & theirs | _parts(ours, theirs) | _parts(theirs, ours)
 
 
 def _parts(words: frozenset[str], parts: frozenset[str]) -> frozenset[str]:
-    """The words that begin or end with one of some parts, and these parts."""
+    """The words that begin or end with one of `parts`, and those parts."""
     return frozenset(
-        found
+        either
         for word in words
         for length in range(_LEAST_PART, len(word))
         for part in (word[:length], word[-length:])
         if part in parts
-        for found in (word, part)
+        for either in (word, part)
     )
 
 
-def telling_words(words: Words) -> frozenset[str]:
-    """The folded words among them that are not in every other text."""
+def content_words(words: Words) -> frozenset[str]:
+    """The folded words, without stop words."""
     return frozenset(word for word, _, _ in words) - STOP_WORDS
 
 
-def marks_by_word(shared: frozenset[str], asked: frozenset[str]) -> dict[str, int]:
-    """The mark of each word: 1 for what output and ground truth share, 2 for what is asked, or 3.
+def marks_by_word(shared: frozenset[str], in_input: frozenset[str]) -> dict[str, int]:
+    """The mark of each word: 1 if output and ground truth share it, 2 if the input has it, or 3.
 
     Args:
         shared: Folded words that output and ground truth share.
-        asked: Folded words of the input.
+        in_input: Folded words of the input.
     """
-    return {word: (word in shared) + 2 * (word in asked) for word in shared | asked}
+    return {word: (word in shared) + 2 * (word in in_input) for word in shared | in_input}
 
 
 def mark(
     offsets: Sequence[tuple[int, int]], words: Words, marks: Mapping[str, int]
 ) -> npt.NDArray[np.int64]:
-    """Each token's mark: that of the first marked word it overlaps, or zero.
+    """The mark of each token: that of the first marked word it overlaps, or zero.
 
     Args:
         offsets: Where each token starts and ends in the text, in order; shape (tokens,).
         words: The text's words, in order.
-        marks: By folded word.
+        marks: The marks of folded words.
 
     Returns:
         Shape (tokens,).
     """
-    found = np.zeros(len(offsets), dtype=np.int64)
+    token_marks = np.zeros(len(offsets), dtype=np.int64)
     spans = iter([(start, end, marks[word]) for word, start, end in words if word in marks])
     start, end, value = next(spans, (0, 0, 0))
     for index, (token_start, token_end) in enumerate(offsets):
@@ -149,8 +152,8 @@ def mark(
         if not end:
             break
         if start < token_end:
-            found[index] = value
-    return found
+            token_marks[index] = value
+    return token_marks
 
 
 def _fold(word: str) -> str:

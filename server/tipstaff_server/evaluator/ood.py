@@ -1,10 +1,10 @@
-"""How unlike its training data an interaction is: the out-of-distribution score.
+"""The out-of-distribution score: how unlike the training data an interaction is.
 
-Two distances are added: that of the embedding from the training rows' mean, by their covariance
-(Mahalanobis; Lee et al. 2018, "A simple unified framework for detecting out-of-distribution
-samples"), and that of the fields' lengths, likewise. An embedding is an average over tokens, so it
-tells subjects and wording apart, and a text of another size hardly; lengths do that. Fitted in
-`tipstaff_trainer.evaluation.ood`, which scales the two so that their sum is 1 at the threshold.
+It is the sum of two Mahalanobis distances from the training rows (Lee et al. 2018, "A simple
+unified framework for detecting out-of-distribution samples"): that of the embedding, and that of
+the fields' lengths. An embedding is an average over tokens, so it tells subjects and wording apart
+but hardly notices a text's length. `tipstaff_trainer.evaluation.ood` fits both distances, and
+scales them so that their sum is 1 at the threshold.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import numpy.typing as npt
 from tipstaff.types import Coverage, Field
 
 Floats = npt.NDArray[np.float32]
-# From here on an interaction is called out of distribution.
+# An interaction with a higher score is out of distribution.
 THRESHOLD = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """A distance from a mean, in units of its own.
+    """A scaled Mahalanobis distance.
 
     Attributes:
         mean: Shape (d,).
-        whitening: A root of the inverse covariance, scaled; shape (d, d).
+        whitening: A scaled root of the inverse covariance, shape (d, d).
     """
 
     mean: Floats
@@ -39,7 +39,7 @@ class Distance:
         """Checks the shapes.
 
         Raises:
-            ValueError: They don't fit, or a number is not finite.
+            ValueError: They don't match, or a number is not finite.
         """
         (size,) = self.mean.shape
         if self.whitening.shape != (size, size):
@@ -49,18 +49,19 @@ class Distance:
 
     def of(self, vector: npt.NDArray[np.floating]) -> float:
         """The distance of one vector of shape (d,)."""
-        # Not `@`: BLAS would wake its threads for it, on cores that belong to the workers.
+        # Not `@`: BLAS would use its own threads, on cores that belong to the workers.
         white = np.einsum("ij,j->i", self.whitening, vector - self.mean)
         return float(np.sqrt(np.einsum("i,i->", white, white)))
 
 
 @dataclass(frozen=True, slots=True)
 class OodMeter:
-    """Scores interactions of one evaluator's graph.
+    """Computes the out-of-distribution score for one graph of an evaluator.
 
     Attributes:
-        embeddings: Of the graph's embedding.
-        lengths: Of the logarithms of the fields' token counts, in the encoding's order.
+        embeddings: The distance of the graph's embedding.
+        lengths: The distance of the logarithms of the fields' token counts, in the encoding's
+            order.
     """
 
     embeddings: Distance
@@ -68,10 +69,10 @@ class OodMeter:
 
     @classmethod
     def load(cls, data: bytes) -> OodMeter:
-        """Reads what `to_bytes` wrote.
+        """Reads the form that `to_bytes` writes.
 
         Raises:
-            ValueError, KeyError, OSError: It is something else.
+            ValueError, KeyError, OSError: The data has another form.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(
@@ -80,7 +81,7 @@ class OodMeter:
             )
 
     def to_bytes(self) -> bytes:
-        """Its numbers as a NumPy archive, without pickle."""
+        """The arrays as a NumPy archive, without pickle."""
         file = io.BytesIO()
         np.savez(
             file,
@@ -94,15 +95,15 @@ class OodMeter:
     def score(
         self, embedding: npt.NDArray[np.float32], coverage: Mapping[Field, Coverage]
     ) -> float:
-        """The out-of-distribution score, at least 0; above `THRESHOLD` for what is unlike.
+        """The out-of-distribution score, at least 0; see `THRESHOLD`.
 
         Args:
-            embedding: As the graph gave it, shape (hidden,).
-            coverage: Of the fields that the evaluator reads, in the encoding's order.
+            embedding: The graph's output, shape (hidden,).
+            coverage: The coverage of the fields that the evaluator reads, in the encoding's order.
         """
         return self.embeddings.of(embedding) + self.lengths.of(log_lengths(coverage))
 
 
 def log_lengths(coverage: Mapping[Field, Coverage]) -> npt.NDArray[np.float32]:
-    """The logarithm of one more than each field's tokens, read or not; shape (fields,)."""
+    """log(1 + n) for the n tokens of each field, scored or not; shape (fields,)."""
     return np.log1p(np.array([part.total for part in coverage.values()], dtype=np.float32))

@@ -9,11 +9,10 @@ from tipstaff_server.evaluator.manifest import Policy
 
 
 def decide(score: float, reasons: Collection[Reason], policy: Policy) -> Verdict:
-    """PASS from `pass_at` on, BLOCK under `block_below`, REVIEW between.
+    """PASS at `pass_at` and above, BLOCK below `block_below`, REVIEW between.
 
-    A PASS becomes REVIEW when the score rests on less than it was trained to see: a field is
-    missing, the interaction is unlike the training data, or part of the text was left out (these
-    last two unless the policy allows them by name).
+    A PASS becomes REVIEW if a field is missing, and, unless the policy allows it, if the
+    interaction is out of distribution or part of its text was not scored.
     """
     if score < policy.block_below:
         return Verdict.BLOCK

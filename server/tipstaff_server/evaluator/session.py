@@ -20,7 +20,7 @@ Device = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a graph says of a batch.
+    """A graph's outputs for a batch.
 
     Attributes:
         logits: Shape (batch,); above zero is good.
@@ -35,8 +35,8 @@ class Session:
     """One loaded graph. Several threads may run it at once; each run uses `threads` threads.
 
     Attributes:
-        device: Where it runs.
-        masked: Whether it takes an attention mask; if not, a run is of one request.
+        device: The device it runs on.
+        masked: Whether it takes an attention mask; if not, each run takes one request.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Session:
         if _PROVIDERS[device] not in onnxruntime.get_available_providers():
             raise RuntimeError(f"the installed onnxruntime can't use {device}")
         if device == "cuda":
-            # Finds the CUDA libraries that pip packages bring.
+            # Finds the CUDA libraries of pip packages.
             onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()
-        # onnxruntime's own default counts the host's cores, whatever this process may use of them.
+        # onnxruntime's default is the host's number of cores, even if this process may use fewer.
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Spinning workers would take the cores from the other containers of a pod.
+        # Spinning threads would take the cores from the other containers of a pod.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._pad_id = pad_id
@@ -62,23 +62,23 @@ class Session:
             disabled_optimizers=_DISABLED_OPTIMIZERS[device],
         )
         if _PROVIDERS[device] not in self._session.get_providers():
-            # onnxruntime would run it on the CPU and say nothing.
+            # onnxruntime would silently run it on the CPU.
             raise RuntimeError(f"{device} is not usable on this machine")
         self.device = device
-        wanted = {item.name for item in self._session.get_inputs()}
-        if unknown := wanted - set(INPUTS):
-            raise ValueError(f"the graph wants inputs unknown here: {', '.join(sorted(unknown))}")
+        inputs = {item.name for item in self._session.get_inputs()}
+        if unknown := inputs - set(INPUTS):
+            raise ValueError(f"the graph has inputs unknown here: {', '.join(sorted(unknown))}")
         if absent := set(OUTPUTS) - {item.name for item in self._session.get_outputs()}:
             raise ValueError(f"the graph lacks the outputs {', '.join(sorted(absent))}")
-        self.masked = "attention_mask" in wanted
-        self._inputs = [name for name in INPUTS if name in wanted]
+        self.masked = "attention_mask" in inputs
+        self._inputs = [name for name in INPUTS if name in inputs]
 
     def run(self, batch: Sequence[Tokens]) -> Outputs:
         """Runs one batch, padded to its longest member.
 
         Raises:
             ValueError: There are several requests, and the graph takes no mask.
-            Exception: Whatever onnxruntime raises; it has no root of its own.
+            Exception: Whatever onnxruntime raises; its errors have no common base.
         """
         if len(batch) > 1 and not self.masked:
             raise ValueError("this graph runs one request at a time")
@@ -89,13 +89,13 @@ class Session:
         return Outputs(logits.reshape(-1), embeddings)
 
     def is_batch_invariant(self, probes: Sequence[Tokens]) -> bool:
-        """Whether each probe's logit is bit for bit the same alone and in batches of several sizes.
+        """Whether each probe's logit is the same, bit for bit, alone and in batches.
 
-        It depends on the graph and on this machine: kernels for fp32 products may sum in another
-        order when there are more rows.
+        This depends on the graph and on the machine: kernels for fp32 products may sum in another
+        order if there are more rows.
 
         Args:
-            probes: Of several lengths, so that most of them are padded.
+            probes: Runs of several lengths, so that most of them are padded in a batch.
         """
         if not self.masked:
             return False
@@ -109,7 +109,7 @@ class Session:
 
 
 def collate(batch: Sequence[Tokens], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
-    """A batch as the arrays a model takes, each of shape (batch, longest)."""
+    """A batch as a model's input arrays, each of shape (batch, longest)."""
     shape = (len(batch), max(map(len, batch)))
     arrays = {
         "input_ids": np.full(shape, pad_id, dtype=np.int64),

@@ -1,14 +1,14 @@
-"""How an interaction that is too long for one run is read in several.
+"""Reads an interaction that is too long for one run in several runs.
 
-Output and ground truth are cut into windows, and each run takes one of either, with the input in
-every one. A window of the output is supported as far as its best window of the ground truth
-supports it, and an output is as good as its worst window: the min over the output's windows of the
+Output and ground truth are cut into windows. Each run takes one window of each, and the whole
+input. A window of the output is as well supported as by its best window of the ground truth, and an
+output is only as good as its worst window: the score is the min over the output's windows of the
 max over the ground truth's. SummaC (Laban et al. 2022, "SummaC: Re-visiting NLI-based models for
-inconsistency detection in summarization") takes the max over a document's parts likewise; the mean
-that it takes over the summary's would let one wrong fact hide among right ones.
+inconsistency detection in summarization") also takes the max over a document's parts, but the mean
+over a summary's. A mean would let one wrong fact hide among right ones.
 
 A window is about as long as the texts that the evaluator was trained on: it finds a sentence among
-as many others as it has learnt to, and no better the more there are.
+as many others as there were in training, and gets worse with more.
 """
 
 from __future__ import annotations
@@ -25,39 +25,40 @@ import numpy as np
 
 Span = tuple[int, int]
 
-# From the end mark on, not before: a text of nothing but dots must not take a time that grows with
-# the square of its length.
+# Matches after the end mark, not from it: otherwise a text of nothing but dots takes a time that
+# grows with the square of its length.
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|[。！？]+|\n+")
 
 
 class Window(NamedTuple):
-    """A stretch of a text's tokens, the end not included."""
+    """A range of a text's tokens; `end` is exclusive."""
 
     start: int
     end: int
 
 
 def cut(text: str, offsets: Sequence[Span], size: int) -> list[Window]:
-    """Cuts a text into as few windows as hold it, of like length.
+    """Cuts a text into the fewest windows that hold it, of similar length.
 
-    Windows end where sentences do, and neighbours share the sentence between them, so that each
-    sentence stands whole in some window, and beside either neighbour. Only one of more than half a
-    window is cut, at words, into pieces that count as sentences from there on.
+    Windows end where sentences end, and neighbouring windows share a sentence, so that each
+    sentence is whole in some window, and together with each of its neighbours. Only a sentence
+    longer than half a window is cut, between words, into pieces that then count as sentences.
 
     Args:
         text: The text.
         offsets: Where each token starts and ends in it, in order; shape (tokens,).
-        size: Tokens of a window at most, at least 4.
+        size: Most tokens of a window, at least 4.
 
     Returns:
-        The windows in order; together they cover the text. One, which may be empty, if it fits.
+        The windows in order; together they cover the text. A text that fits has one window, which
+        may be empty.
     """
     count = len(offsets)
     if count <= size:
         return [Window(0, count)]
     bounds = _sentences(text, offsets, size)
     fewest = len(_pack(bounds, size))
-    # Two neighbours must fit into one window, lest it get stuck.
+    # Two neighbouring sentences must fit into one window, or packing would get stuck.
     low = max(bounds[index + 2] - bounds[index] for index in range(len(bounds) - 2))
     high = size
     while low < high:
@@ -69,35 +70,33 @@ def cut(text: str, offsets: Sequence[Span], size: int) -> list[Window]:
     return _pack(bounds, high)
 
 
-def nearest(
-    wanted: Collection[str], candidates: Sequence[Collection[str]], count: int
-) -> list[int]:
-    """Which texts are nearest in wording to another, in their order.
+def nearest(query: Collection[str], candidates: Sequence[Collection[str]], count: int) -> list[int]:
+    """The indices of the texts that are nearest in wording to a query, in order.
 
-    Each word they share counts by how few of the texts have it: the inverse document frequency of
-    BM25 (Robertson & Zaragoza 2009), with the candidates as the collection.
+    A shared word counts the more, the fewer texts have it: the inverse document frequency of BM25
+    (Robertson & Zaragoza 2009), with the candidates as the collection.
 
     Args:
-        wanted: The other text's distinct words.
+        query: The distinct words of the query.
         candidates: The distinct words of each text.
-        count: How many to choose, at most.
+        count: Most texts to choose.
     """
     if len(candidates) <= count:
         return list(range(len(candidates)))
-    having = Counter(word for words in candidates for word in words)
-    worth = {
-        word: math.log1p((len(candidates) - having[word] + 0.5) / (having[word] + 0.5))
-        for word in wanted
-        if word in having
+    frequencies = Counter(word for words in candidates for word in words)
+    weights = {
+        word: math.log1p((len(candidates) - frequencies[word] + 0.5) / (frequencies[word] + 0.5))
+        for word in query
+        if word in frequencies
     }
-    # Summed with care: in another order of the words it must be the same.
-    score = [math.fsum(worth[word] for word in words if word in worth) for words in candidates]
+    # fsum: the sum must not depend on the order of the words.
+    score = [math.fsum(weights[word] for word in words if word in weights) for words in candidates]
     ranked = sorted(range(len(candidates)), key=lambda index: (-score[index], index))
     return sorted(ranked[:count])
 
 
 def covered(chosen: Sequence[Window]) -> int:
-    """Tokens that lie in any of some windows, which are in order."""
+    """The number of tokens in the union of some windows, which are in order."""
     ends = [0, *(window.end for window in chosen)]
     return sum(
         window.end - max(window.start, end) for window, end in zip(chosen, ends, strict=False)
@@ -105,11 +104,11 @@ def covered(chosen: Sequence[Window]) -> int:
 
 
 def deciding_run_index(logits: Sequence[float], parts: Sequence[int]) -> int:
-    """The run whose logit is the interaction's: the best run of the worst part of the output.
+    """The run whose logit decides: the best run of the output's worst window.
 
     Args:
-        logits: Of the interaction's runs, shape (runs,).
-        parts: Which window of the output each is of, shape (runs,).
+        logits: One for each run, shape (runs,).
+        parts: The index of each run's window of the output, shape (runs,).
     """
     best: dict[int, int] = {}
     for run, part in enumerate(parts):
@@ -119,7 +118,7 @@ def deciding_run_index(logits: Sequence[float], parts: Sequence[int]) -> int:
 
 
 def _sentences(text: str, offsets: Sequence[Span], size: int) -> list[int]:
-    """The tokens at which sentences start, and the end; none is longer than half of `size`."""
+    """Where sentences of at most half of `size` tokens start, and the end of the text."""
     ends = np.array([end for _, end in offsets])
     places = [match.end() for match in _SENTENCE_END.finditer(text)]
     starts = np.searchsorted(ends, places, side="right") if places else ()
@@ -135,7 +134,7 @@ def _word_starts(text: str, offsets: Sequence[Span], start: int, end: int, size:
     """Where to cut a long sentence into pieces of at most `size` tokens."""
     cuts = []
     while end - start > size:
-        # Even pieces; a word is kept whole unless most of a piece would be lost over it.
+        # Even pieces. A word stays whole unless that would cost half of a piece.
         place = start + math.ceil((end - start) / math.ceil((end - start) / size))
         whole = place
         while whole > place - size // 2 and _is_inside_word(text, offsets[whole][0]):
@@ -150,7 +149,7 @@ def _is_inside_word(text: str, place: int) -> bool:
 
 
 def _pack(bounds: Sequence[int], size: int) -> list[Window]:
-    """Windows of as many sentences as fit, each from the last sentence of the one before."""
+    """Windows of as many sentences as fit; each starts with the last sentence of the one before."""
     windows, first, last = [], 0, len(bounds) - 1
     while True:
         beyond = bisect_right(bounds, bounds[first] + size) - 1

@@ -1,20 +1,24 @@
 """A repository of bundles: stored, promoted, and kept in memory by a server.
 
-`store` publishes and lists versions, `promotion` runs named cases before a version may serve, and
-`registry` holds the loaded versions of a running server. The store's calls are this package's.
+`store` reads and writes the files. `operations` publishes and promotes; `promotion` is the gate of
+named cases that a version must pass before it serves. `registry` holds the versions that a running
+server has loaded. This package exports the store's functions, and `publish` and `promote` by
+keywords.
 """
 
+from pathlib import Path
+
+from tipstaff_server.repository import operations
+from tipstaff_server.repository.operations import PromoteRequest, PublishRequest
 from tipstaff_server.repository.store import (
     SERVING_FILE,
-    Published,
+    PublishedEvaluator,
     archive,
     bundle_path,
     check_name,
     contents,
     is_published,
     names,
-    promote,
-    publish,
     serving_version,
     set_serving,
     versions,
@@ -22,7 +26,9 @@ from tipstaff_server.repository.store import (
 
 __all__ = [
     "SERVING_FILE",
-    "Published",
+    "PromoteRequest",
+    "PublishRequest",
+    "PublishedEvaluator",
     "archive",
     "bundle_path",
     "check_name",
@@ -35,3 +41,17 @@ __all__ = [
     "set_serving",
     "versions",
 ]
+
+
+def publish(bundle: Path, repository: Path, *, promote: bool = False, force: bool = False) -> int:
+    """`operations.publish` by keywords; returns the new version."""
+    request = PublishRequest(bundle=bundle, repository=repository, promote=promote, force=force)
+    return operations.publish(request).version
+
+
+def promote(repository: Path, name: str, version: int, *, force: bool = False) -> int | None:
+    """`operations.promote` by keywords; returns the version that served before, or None."""
+    request = PromoteRequest.parse(
+        {"repository": repository, "name": name, "version": version, "force": force}
+    )
+    return operations.promote(request).previous

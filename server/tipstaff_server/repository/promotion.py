@@ -1,9 +1,10 @@
-"""What a version must show before it serves: its named cases come out as expected.
+"""The gate before a version serves: its named cases must come out as expected.
 
-A case that fails stops the promotion, unless the version now serving fails it too: then nothing is
-lost. A version also answers for the cases of the one now serving that it doesn't bring, so that
-forgetting to pass them on doesn't open the gate. Where both bring a case, it is run in the new
-one's words: cases must be mendable, so a change is told and not refused.
+A failing case stops the promotion, unless the version that serves now fails it too: then nothing is
+lost. A version must also pass those cases of the version that serves now which it doesn't bring
+itself, so that leaving cases out of a bundle doesn't open the gate. A case that both bring is run
+as the new version has it: people must be able to correct a case, so a change is logged, not
+refused.
 """
 
 from __future__ import annotations
@@ -18,35 +19,38 @@ from tipstaff_server.evaluator.cases import (
     Case,
     Outcome,
     bundle_cases,
-    changes,
+    describe_changes,
     failures,
+    merge_cases,
     run_cases,
-    united,
 )
 from tipstaff_server.evaluator.evaluator import Evaluator
 
 log = logging.getLogger(__name__)
 
+# Failing cases that a message lists at most.
+_LISTED = 5
 
-def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
-    """Lets a version through that loses no case.
+
+def check_cases(candidate: Bundle, serving: Path | None, *, label: str) -> None:
+    """Refuses a version that fails a case which the version that serves now meets.
 
     Args:
-        candidate: That is to serve.
-        serving: The folder of the version that serves now; None when none does, or when it can't
-            be read.
-        what: The candidate, in words.
+        candidate: The version that is to serve.
+        serving: The folder of the version that serves now; None if none does, or if it can't be
+            read.
+        label: The candidate in words, for messages.
 
     Raises:
-        PromotionRefused: A case fails that is not known to, or can't be run.
+        PromotionRefused: A case newly fails, or can't be run.
         BundleError: The candidate is damaged.
     """
-    own, before = tell_changes(candidate, serving)
+    own, previous = log_changes(candidate, serving)
     try:
-        outcomes = _run(candidate, own, before)
+        outcomes = _run(candidate, own, previous)
     except InvalidRequest as error:
         raise PromotionRefused(
-            f"{what} does not serve: {error}; mend the cases, or promote it with --force"
+            f"{label} does not serve: {error}", remedy="mend the cases, or promote it with {force}"
         ) from None
     failed = failures(outcomes)
     if not failed:
@@ -54,69 +58,67 @@ def check(candidate: Bundle, serving: Path | None, *, what: str) -> None:
     known = _failing(serving, [outcome.case for outcome in failed])
     lost = [outcome for outcome in failed if outcome.case.name not in known]
     if lost:
-        names = [outcome.case.name for outcome in lost]
-        brought = {case.name for case in own}
-        raise PromotionRefused(_message(what, lost, len(outcomes), brought), names)
+        raise _refusal(label, lost, len(outcomes), {case.name for case in own})
     log.warning(
         "%s fails %d of %d named cases, as does the version that serves now: %s",
-        what, len(failed), len(outcomes), "; ".join(map(str, failed)),
+        label, len(failed), len(outcomes), "; ".join(map(str, failed)),
     )  # fmt: skip
 
 
-def tell_changes(
+def log_changes(
     candidate: Bundle, serving: Path | None
 ) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
-    """Logs what becomes of the cases of the version that serves now, once another takes its place.
+    """Logs how a version's cases differ from those of the version that serves now.
 
     Returns:
         The candidate's own cases, and those of the version that serves now.
     """
-    own, before = _cases(candidate, serving)
+    own, previous = _cases(candidate, serving)
     fields = candidate.manifest.fields
-    for change in changes(own, before, fields, of="the version that serves now"):
+    for change in describe_changes(own, previous, fields, of="the version that serves now"):
         log.warning("%s", change)
-    if {case.name for case in before} - {case.name for case in own}:
+    if {case.name for case in previous} - {case.name for case in own}:
         log.warning("once another serves, what it doesn't bring is forgotten: pass the cases on")
-    return own, before
+    return own, previous
 
 
 def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
-    """What a version makes of its cases, and of those of another that it doesn't bring.
+    """Runs the cases that a version would have to pass to serve, and refuses nothing.
 
     Args:
         candidate: The version.
-        serving: The folder of the version that serves now; None when none does.
+        serving: The folder of the version that serves now; None if none does.
 
     Raises:
-        InvalidRequest: A case has none of the fields that it reads; names it.
+        InvalidRequest: A case has none of the fields that the version reads; names the case.
         BundleError: The candidate is damaged.
     """
     return _run(candidate, *_cases(candidate, serving))
 
 
-def _run(candidate: Bundle, own: Sequence[Case], before: Sequence[Case]) -> list[Outcome]:
-    cases = united(own, before, candidate.manifest.fields)
+def _run(candidate: Bundle, own: Sequence[Case], previous: Sequence[Case]) -> list[Outcome]:
+    cases = merge_cases(own, previous, candidate.manifest.fields)
     return run_cases(Evaluator.load(candidate.path), cases) if cases else []
 
 
 def _cases(candidate: Bundle, serving: Path | None) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
     """The candidate's own cases, and those of the version that serves now."""
-    return bundle_cases(candidate) or (), _read(serving)
+    return bundle_cases(candidate) or (), _serving_cases(serving)
 
 
-def _read(serving: Path | None) -> tuple[Case, ...]:
+def _serving_cases(serving: Path | None) -> tuple[Case, ...]:
     if serving is None:
         return ()
     try:
         return bundle_cases(Bundle.open(serving)) or ()
     except BundleError as error:
-        # Above all then another version must be able to take its place.
+        # A damaged version, above all, must be replaceable.
         log.warning("the named cases of the version that serves now can't be read: %s", error)
         return ()
 
 
 def _failing(serving: Path | None, cases: list[Case]) -> set[str]:
-    """Which of the cases fail in the version that serves now, by name."""
+    """Names of the cases that the version that serves now fails."""
     if serving is None:
         return set()
     try:
@@ -126,17 +128,20 @@ def _failing(serving: Path | None, cases: list[Case]) -> set[str]:
     return {outcome.case.name for outcome in failures(outcomes)}
 
 
-def _message(what: str, lost: list[Outcome], count: int, brought: set[str]) -> str:
-    shown = [
+def _refusal(label: str, lost: list[Outcome], count: int, own: set[str]) -> PromotionRefused:
+    """The error for cases that newly fail; `own` names the cases that the candidate brings."""
+    listed = [
         str(outcome)
-        if outcome.case.name in brought
+        if outcome.case.name in own
         else f"{outcome}, a case of the version that serves now which the new one doesn't bring"
-        for outcome in lost[:5]
+        for outcome in lost[:_LISTED]
     ]
-    dropped = any(outcome.case.name not in brought for outcome in lost)
-    return (
-        f"{what} does not serve: {len(lost)} of {count} named cases "
-        f"{'fails' if len(lost) == 1 else 'fail'}: {'; '.join(shown)}"
-        f"{'; …' if len(lost) > 5 else ''}; train a better one, mend the cases, or promote it with "
-        f"--force{', which drops those that it does not bring' if dropped else ''}"
+    drops = any(outcome.case.name not in own for outcome in lost)
+    return PromotionRefused(
+        f"{label} does not serve: {len(lost)} of {count} named cases "
+        f"{'fails' if len(lost) == 1 else 'fail'}: {'; '.join(listed)}"
+        f"{'; …' if len(lost) > _LISTED else ''}",
+        [outcome.case.name for outcome in lost],
+        remedy="train a better one, mend the cases, or promote it with {force}"
+        + (", which drops those that it does not bring" if drops else ""),
     )

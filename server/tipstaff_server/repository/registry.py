@@ -1,7 +1,7 @@
-"""What is being served, and its way into service: load, verify, warm, swap.
+"""The evaluators in service, and how a version comes into service: load, verify, warm up, swap.
 
-A request holds the `Served` it was given, so a swap never takes an evaluator from under it. When a
-promotion can't be followed, the version that served goes on serving.
+A request holds on to its `Served`, so a swap never takes an evaluator away from it. If a promotion
+can't be followed, the previous version goes on serving.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tipstaff_server.evaluator import Evaluator
 
 log = logging.getLogger(__name__)
 
-# A bundle that could not be loaded is tried again, for it may have been the disk's fault; the
-# pauses grow, since every try reads the whole bundle.
+# A bundle that could not be loaded is tried again, in case the disk was at fault. The pauses grow,
+# since each try reads the whole bundle.
 _FIRST_RETRY_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 300.0
 
@@ -37,9 +37,9 @@ class Served:
     """One evaluator in service.
 
     Attributes:
-        name: The evaluator's.
-        version: In the repository; 0 for a bundle served directly.
-        evaluator: Loaded and warm.
+        name: The evaluator's name.
+        version: Its version in the repository; 0 for a bundle served directly.
+        evaluator: The evaluator, loaded and warm.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Served:
 
 
 class Observer(Protocol):
-    """Told of what comes into service and what fails to."""
+    """Receives what comes into service and what fails to."""
 
     def swapped(self, old: Served | None, new: Served) -> None:
         """`new` serves in place of `old`."""
 
     def failed(self, name: str) -> None:
-        """A promotion of evaluator `name` could not be followed; empty: the repository's fault."""
+        """A promotion of `name` could not be followed; empty if the repository can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Failure:
 class Registry:
     """Looks evaluators up by name and version, and follows a repository's promotions.
 
-    `load_bundles` and `follow` block and are meant for a worker thread, one at a time; everything
+    `load_bundles` and `follow` block: call them from one background thread at a time. Everything
     else may be called from any thread.
     """
 
@@ -79,12 +79,12 @@ class Registry:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts out empty.
+        """Starts empty.
 
         Args:
-            load: Turns a bundle's folder into a warm evaluator; raises a TipstaffError.
-            retire: Told of an evaluator that gets no more requests.
-            observer: Told of swaps and failures, on the calling thread.
+            load: Loads and warms up the evaluator in a bundle's folder; raises a TipstaffError.
+            retire: Called with an evaluator that gets no more requests.
+            observer: Receives swaps and failures, on the calling thread.
             clock: Seconds.
         """
         self._load = load
@@ -92,21 +92,21 @@ class Registry:
         self._observer = observer
         self._clock = clock
         self._served: Mapping[str, Served] = {}  # replaced as a whole, never changed
-        self._wanted: frozenset[str] = frozenset()
+        self._expected: frozenset[str] = frozenset()
         self._failures: dict[str, _Failure] = {}
 
     def all(self) -> tuple[Served, ...]:
-        """Everything in service, by name."""
+        """The evaluators in service, sorted by name."""
         served = self._served
         return tuple(served[name] for name in sorted(served))
 
     def readiness(self) -> dict[str, bool]:
-        """For each evaluator that should serve, whether it does."""
+        """Whether each evaluator serves that should."""
         served = self._served
-        return {name: name in served for name in sorted(self._wanted | served.keys())}
+        return {name: name in served for name in sorted(self._expected | served.keys())}
 
     def known(self, name: str) -> str:
-        """The evaluator in service that a request's `name` means; empty when there is none."""
+        """The name of the evaluator in service that a request means; empty if there is none."""
         served = self._served
         if not name and len(served) == 1:
             return next(iter(served))
@@ -116,29 +116,29 @@ class Registry:
         """The evaluator that a request asks for.
 
         Args:
-            name: May be empty when only one is served.
-            version: 0 for the one that serves.
+            name: The evaluator's; may be empty if only one serves.
+            version: Its version; 0 for the one that serves.
 
         Raises:
-            InvalidRequest: The name is empty and several are served.
-            EvaluatorNotFound: None by that name or version; the message lists what is served.
-            NotReady: Nothing is served yet, or that evaluator is not yet loaded.
+            InvalidRequest: The name is empty and several evaluators serve.
+            EvaluatorNotFound: Nothing serves by that name or version; the message lists what does.
+            NotReady: Nothing serves yet, or that evaluator is not loaded yet.
         """
         served = self._served
         if not served:
             raise NotReady("no evaluator is ready yet: it is loading, or none was promoted")
-        found = served.get(self.known(name))
-        if found is None:
+        match = served.get(self.known(name))
+        if match is None:
             if not name:
                 raise InvalidRequest("evaluator", f"empty, and several serve: {_listed(served)}")
-            if name in self._wanted:
+            if name in self._expected:
                 raise NotReady(f"evaluator {name!r} is not loaded yet")
             raise EvaluatorNotFound(f"no evaluator {name[:64]!r} here; served: {_listed(served)}")
-        if version not in (0, found.version):
+        if version not in (0, match.version):
             raise EvaluatorNotFound(
-                f"{found.name} serves version {found.version} here, not {version}"
+                f"{match.name} serves version {match.version} here, not {version}"
             )
-        return found
+        return match
 
     def load_bundles(self, bundles: tuple[Path, ...]) -> None:
         """Takes bundles into service as version 0.
@@ -154,19 +154,19 @@ class Registry:
             self._swap(Served(name, 0, evaluator))
 
     def follow(self, folder: Path) -> None:
-        """Brings into service what is promoted in a repository and doesn't serve yet.
+        """Brings promoted versions of a repository into service.
 
-        Failures are logged and told to the observer, and the version that serves goes on serving;
-        so does an evaluator that has gone from the repository.
+        Failures are logged and sent to the observer, and the previous version goes on serving. So
+        does an evaluator that is no longer in the repository.
         """
         try:
-            found = repository.names(folder)
+            names = repository.names(folder)
         except TipstaffError as error:
             self._note_failure("", 0, error)
             return
         self._failures.pop("", None)
-        self._wanted &= self._served.keys() | set(found)
-        for name in found:
+        self._expected &= self._served.keys() | set(names)
+        for name in names:
             self._follow_one(folder, name)
 
     def _follow_one(self, folder: Path, name: str) -> None:
@@ -176,7 +176,7 @@ class Registry:
             if promoted is None:
                 return
             version = promoted
-            self._wanted |= {name}
+            self._expected |= {name}
             serving = self._served.get(name)
             if (serving and serving.version == version) or self._waits(name, version):
                 return
@@ -211,7 +211,7 @@ class Registry:
         pause = _FIRST_RETRY_SECONDS
         if last is not None and last.version == version:
             pause = min(last.pause * 2, _LONGEST_RETRY_SECONDS)
-        self._wanted |= {name} - {""}
+        self._expected |= {name} - {""}
         self._failures[name] = _Failure(version, self._clock() + pause, pause)
         serving = self._served.get(name)
         keeps = f"; version {serving.version} goes on serving" if serving else ""

@@ -1,11 +1,10 @@
-"""A repository: a folder of bundles, with the version that serves.
+"""The files of a repository: a folder of bundles, with a note of the version that serves.
 
     REPO/<name>/<version>/     a bundle; versions count 1, 2, … and never change once written
     REPO/<name>/serving.json   which version serves; replaced atomically
-    REPO/<name>/archived-<v>/  a version that was laid aside; its number is not given again
+    REPO/<name>/archived-<v>/  an archived version; its number is not used again
 
-To publish is to add a version; to promote is to let one serve; to roll back is to promote an older
-one. Several may publish at once: a version appears whole, by renaming, or not at all.
+Several processes may publish at once: a version appears whole, by renaming, or not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from tipstaff_server.errors import BundleError, RepositoryError
 from tipstaff_server.evaluator.bundle import Bundle, write_atomically
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE, EvaluatorName
-from tipstaff_server.repository import promotion
 
 SERVING_FILE = "serving.json"
 
@@ -31,7 +29,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _ARCHIVED = "archived-"
 
 
-class Serving(BaseModel):
+class _ServingFile(BaseModel):
     """The content of `serving.json`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -41,14 +39,14 @@ class Serving(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedEvaluator:
     """One evaluator of a repository.
 
     Attributes:
         name: The evaluator's.
         versions: Its versions in order.
-        serving: The one that serves, None if none does or it can't be told.
-        damage: Why it can't be told, else empty.
+        serving: The one that serves; None if none does or if `serving.json` is damaged.
+        damage: What is wrong with `serving.json`; empty if nothing is.
     """
 
     name: str
@@ -57,27 +55,23 @@ class Published:
     damage: str = ""
 
 
-def publish(bundle: Path, repository: Path, *, promote: bool = False, force: bool = False) -> int:
-    """Verifies a bundle and adds it to a repository as its evaluator's next version.
+def add_version(bundle: Bundle, repository: Path) -> int:
+    """Adds a bundle to a repository as its evaluator's next version.
 
-    Only the files that the manifest lists are copied. The repository is made if it isn't there.
+    Only the files that the manifest lists are copied. The repository is made if it is absent.
 
     Args:
-        bundle: The bundle's folder.
+        bundle: The bundle, verified.
         repository: The repository's folder.
-        promote: Let the new version serve, too.
-        force: Though named cases fail.
 
     Returns:
         The new version, from 1.
 
     Raises:
-        BundleError: The bundle is damaged.
-        PromotionRefused: It is published, and may not serve.
+        BundleError: The bundle has changed since it was opened.
         RepositoryError: The repository can't be written.
     """
-    opened = Bundle.open(bundle)
-    name = opened.manifest.name
+    name = bundle.manifest.name
     try:
         folder = repository / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,9 +79,9 @@ def publish(bundle: Path, repository: Path, *, promote: bool = False, force: boo
         while True:
             try:
                 write_atomically(
-                    bundle_path(repository, name, version), lambda staging: _copy(opened, staging)
+                    bundle_path(repository, name, version), lambda staging: _copy(bundle, staging)
                 )
-                break
+                return version
             except FileExistsError:
                 version += 1  # another publisher was quicker
     except FileExistsError as error:
@@ -95,49 +89,34 @@ def publish(bundle: Path, repository: Path, *, promote: bool = False, force: boo
     except OSError as error:
         where = error.filename or repository
         raise RepositoryError(f"{where}: can't be written: {error.strerror}") from error
-    if promote:
-        _let_serve(repository, name, version, force=force)
-    return version
 
 
-def promote(repository: Path, name: str, version: int, *, force: bool = False) -> int | None:
-    """Lets one version of an evaluator serve, after verifying its bundle and its named cases.
-
-    Args:
-        repository: The repository's folder.
-        name: The evaluator's.
-        version: Which.
-        force: Though named cases fail.
-
-    Returns:
-        The version that served before, None if none did.
+def check_version(repository: Path, name: str, version: int) -> None:
+    """Checks that a repository has a version of an evaluator.
 
     Raises:
-        PromotionRefused: It fails a named case that the version now serving does not (`gate`).
-        RepositoryError: There is no such evaluator or version, or it can't be written.
-        BundleError: The version's bundle is damaged.
+        RepositoryError: It has no such evaluator or version; the message lists what it has.
     """
-    found = versions(repository, name)
-    if not found:
+    known = versions(repository, name)
+    if not known:
         raise RepositoryError(f"{repository}: has no evaluator {name!r}{_has(repository)}")
-    if version not in found:
+    if version not in known:
         raise RepositoryError(
-            f"{repository}: {name} has no version {version}, only {', '.join(map(str, found))}"
+            f"{repository}: {name} has no version {version}, only {', '.join(map(str, known))}"
         )
-    return _let_serve(repository, name, version, force=force)
 
 
 def archive(repository: Path, name: str, version: int) -> Path:
-    """Lays a version aside that doesn't serve; no later one gets its number.
+    """Archives a version that doesn't serve; no later one gets its number.
 
     Args:
         repository: The repository's folder.
         name: The evaluator's.
-        version: Which.
+        version: The version to archive.
 
     Returns:
-        The folder that it is in from then on. Renaming it to the version's number brings it back;
-        to make room its files may be deleted, but not the folder.
+        The version's new folder. Renaming it to the version's number brings the version back. To
+        free disk space, delete the files in it but not the folder itself.
 
     Raises:
         RepositoryError: There is no such version, it serves, or it can't be moved.
@@ -166,13 +145,14 @@ def set_serving(repository: Path, name: str, version: int) -> None:
     Raises:
         RepositoryError: It can't be written.
     """
-    serving = Serving(version=version, promoted_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    promoted_at = datetime.now(UTC).isoformat(timespec="seconds")
+    content = _ServingFile(version=version, promoted_at=promoted_at)
     target = repository / name / SERVING_FILE
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{SERVING_FILE}.", dir=target.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(serving.model_dump_json() + "\n")
+                file.write(content.model_dump_json() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -185,14 +165,14 @@ def set_serving(repository: Path, name: str, version: int) -> None:
 
 
 def serving_version(repository: Path, name: str) -> int | None:
-    """The version of one evaluator that serves, None when none was promoted.
+    """The version of one evaluator that serves; None if none was promoted.
 
     Raises:
         RepositoryError: Its `serving.json` can't be read.
     """
     file = repository / name / SERVING_FILE
     try:
-        return Serving.model_validate_json(file.read_bytes()).version
+        return _ServingFile.model_validate_json(file.read_bytes()).version
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -217,7 +197,7 @@ def names(repository: Path) -> tuple[str, ...]:
 
 
 def versions(repository: Path, name: str) -> tuple[int, ...]:
-    """Versions of one evaluator in order; empty when there is no such evaluator.
+    """Versions of one evaluator, in order; empty if there is no such evaluator.
 
     Raises:
         RepositoryError: The evaluator's folder can't be read.
@@ -237,7 +217,7 @@ def versions(repository: Path, name: str) -> tuple[int, ...]:
         raise RepositoryError(f"{folder}: can't be read: {error.strerror}") from error
 
 
-def contents(repository: Path) -> tuple[Published, ...]:
+def contents(repository: Path) -> tuple[PublishedEvaluator, ...]:
     """All evaluators of a repository, by name; one whose `serving.json` is damaged says so.
 
     Raises:
@@ -247,10 +227,10 @@ def contents(repository: Path) -> tuple[Published, ...]:
 
 
 def check_name(name: str) -> None:
-    """Checks that an evaluator may be called so.
+    """Checks that a name may be an evaluator's.
 
     Raises:
-        RepositoryError: It may not.
+        RepositoryError: It may not be.
     """
     if not _named(name):
         raise RepositoryError(
@@ -260,52 +240,36 @@ def check_name(name: str) -> None:
 
 
 def bundle_path(repository: Path, name: str, version: int) -> Path:
-    """Where a version's bundle is."""
+    """The folder of a version's bundle."""
     return repository / name / str(version)
 
 
 def is_published(bundle: Bundle) -> bool:
-    """Whether a bundle's folder is a version's in a repository, by its name and its parent's."""
+    """Whether a bundle's folder is a repository's version, judging by its name and its parent's."""
     path = bundle.path.resolve()
     return path.parent.name == bundle.manifest.name and bool(_VERSION.fullmatch(path.name))
 
 
-def _published(repository: Path, name: str) -> Published:
-    found = versions(repository, name)
+def _published(repository: Path, name: str) -> PublishedEvaluator:
+    known = versions(repository, name)
     try:
-        return Published(name, found, serving_version(repository, name))
+        return PublishedEvaluator(name, known, serving_version(repository, name))
     except RepositoryError as error:
-        return Published(name, found, None, str(error))
-
-
-def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int | None:
-    candidate = Bundle.open(bundle_path(repository, name, version))
-    try:
-        before = serving_version(repository, name)
-    except RepositoryError:
-        before = None  # an unreadable file is repaired by writing it anew
-    if before != version:
-        serving = None if before is None else bundle_path(repository, name, before)
-        if force:
-            promotion.tell_changes(candidate, serving)
-        else:
-            promotion.check(candidate, serving, what=f"{name} version {version}")
-    set_serving(repository, name, version)
-    return before
+        return PublishedEvaluator(name, known, None, str(error))
 
 
 def _copy(bundle: Bundle, target: Path) -> None:
     manifest = (bundle.path / MANIFEST_FILE).read_bytes()
     for name in bundle.manifest.checksums:
         (target / name).write_bytes(bundle.read(name))
-    # Byte for byte: fields that a newer tipstaff wrote are kept though this one can't read them.
+    # Byte for byte: fields that a newer tipstaff wrote are kept, though this one can't read them.
     (target / MANIFEST_FILE).write_bytes(manifest)
     if Bundle.open(target).manifest != bundle.manifest:
         raise BundleError(bundle.path / MANIFEST_FILE, "changed while it was published")
 
 
 def _archived(folder: Path) -> list[int]:
-    """The numbers of the versions that were laid aside."""
+    """The numbers of the archived versions."""
     names = (entry.name for entry in folder.iterdir() if entry.name.startswith(_ARCHIVED))
     numbers = (name.removeprefix(_ARCHIVED) for name in names)
     return [int(number) for number in numbers if _VERSION.fullmatch(number)]
@@ -315,7 +279,7 @@ def _is_evaluator(entry: Path) -> bool:
     try:
         return _named(entry.name) and entry.is_dir() and bool(versions(entry.parent, entry.name))
     except RepositoryError:
-        return True  # its own fault, not the other evaluators': told when it is followed
+        return True  # its own fault, not the other evaluators'; reported when it is followed
 
 
 def _named(name: str) -> bool:
@@ -328,7 +292,7 @@ def _named(name: str) -> bool:
 
 def _has(repository: Path) -> str:
     try:
-        found = names(repository)
+        known = names(repository)
     except RepositoryError:
         return ": no such folder"
-    return f", only {', '.join(found)}" if found else " nor any other: publish one first"
+    return f", only {', '.join(known)}" if known else " nor any other: publish one first"

@@ -1,4 +1,4 @@
-"""Between the wire's messages and Tipstaff's values."""
+"""Converts between the wire's messages and Tipstaff's values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REASONS = {reason: f"REASON_{reason.name}" for reason in Reason}
 
 
 def to_task(request: pb.ScoreRequest) -> Task:
-    """What a request asks for, with an id made where it brings none."""
+    """The task of a request, with a new id if it has none."""
     return Task(
         interaction=Interaction(
             input=request.input if request.HasField("input") else None,
@@ -59,7 +59,7 @@ def from_score(score: Score) -> pb.ScoreResponse:
 
 
 def from_served(served: Served) -> pb.EvaluatorInfo:
-    """How one evaluator in service presents itself."""
+    """The description of one evaluator in service."""
     manifest, policy = served.evaluator.manifest, served.evaluator.graph.policy
     return pb.EvaluatorInfo(
         name=served.name,

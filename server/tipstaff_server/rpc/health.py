@@ -1,7 +1,8 @@
 """The standard gRPC health service: evaluator names, and the empty name for all of them.
 
-grpcio-health-checking brings a servicer too, but one leaving watcher of its asyncio form takes the
-others' notices away, and open watches keep a draining server waiting until its grace is over.
+The servicer of grpcio-health-checking won't do: in its asyncio form, one watcher that leaves takes
+the other watchers' updates away, and open watches keep a draining server waiting for all of its
+grace period.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _Response = health_pb2.HealthCheckResponse
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """Answers with what `show` was last told. Belongs to one event loop."""
+    """Answers with what `show` last got. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._serving: Mapping[str, bool] = {"": False}
@@ -24,10 +25,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._changed = asyncio.Event()
 
     def show(self, evaluators: Mapping[str, bool]) -> None:
-        """Takes over whether each evaluator serves.
+        """Updates whether each evaluator serves.
 
-        The empty name serves once all do. From then on an evaluator that is promoted for the first
-        time and can't be loaded doesn't end it: those that serve must not leave with it.
+        The empty name serves once all evaluators do. From then on, a new evaluator that can't be
+        loaded doesn't change that: the others must not leave service with it.
         """
         ready = bool(evaluators) and all(evaluators.values())
         serving = {**evaluators, "": ready or (self._serving[""] and any(evaluators.values()))}
@@ -37,7 +38,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._notify()
 
     def close(self) -> None:
-        """Says NOT_SERVING from now on, and ends the watches after telling them."""
+        """Answers NOT_SERVING from now on; open watches get that answer and end."""
         self._serving = dict.fromkeys(self._serving, False)
         self._closed = True
         self._notify()
@@ -45,7 +46,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     async def Check(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext
     ) -> health_pb2.HealthCheckResponse:
-        """Says whether an evaluator serves now."""
+        """Answers whether an evaluator serves now."""
         status = self._status(request.service)
         if status == _Response.SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such evaluator")
@@ -54,13 +55,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     async def Watch(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Says so now and after each change."""
-        told: int | None = None
+        """Sends whether an evaluator serves, now and after each change."""
+        sent: int | None = None
         while True:
             changed = self._changed
             status = self._status(request.service)
-            if status != told:
-                told = status
+            if status != sent:
+                sent = status
                 yield _Response(status=status)
             elif self._closed:
                 return

@@ -1,4 +1,4 @@
-"""The gRPC server: its services, its limits and its addresses."""
+"""The gRPC server: services, limits and addresses."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tipstaff_server.rpc.health import HealthServicer
 from tipstaff_server.rpc.servicer import ScoringServicer
 from tipstaff_server.settings import split_address
 
-# What a message has beside its texts.
+# Room in a message for all that isn't text.
 _ENVELOPE_BYTES = 65536
-# gRPC counts in 32 bits.
+# gRPC counts message sizes in 32 bits.
 _MOST_BYTES = 2**31 - 1
 
 
@@ -30,7 +30,7 @@ class RpcServer:
     ) -> None:
         self._server = grpc.aio.server(
             options=[
-                # Without this two servers share a port, and each gets some of the requests.
+                # Otherwise two servers may share a port, and each gets some of the requests.
                 ("grpc.so_reuseport", 0),
                 (
                     "grpc.max_receive_message_length",
@@ -51,20 +51,20 @@ class RpcServer:
         reflection.enable_server_reflection(services, self._server)
 
     async def start(self, addresses: Sequence[str]) -> tuple[str, ...]:
-        """Listens.
+        """Starts to listen.
 
         Args:
             addresses: `HOST:PORT`, where port 0 is any free one, or `unix:PATH`.
 
         Returns:
-            The addresses, with the ports that were taken.
+            The addresses, with the ports that they got.
 
         Raises:
             ListenError: One is taken already, or isn't this machine's.
         """
-        taken = tuple([await self._bind(address) for address in addresses])
+        bound = tuple([await self._bind(address) for address in addresses])
         await self._server.start()
-        return taken
+        return bound
 
     async def stop(self, grace: float) -> None:
         """Takes no more calls, waits `grace` seconds for those under way, then cancels them."""
@@ -78,11 +78,11 @@ class RpcServer:
         except RuntimeError:
             port = 0
         if not port:
-            raise ListenError(
-                f"--listen {address}: taken already, not of this host, or a name it doesn't know"
+            raise _listen_error(
+                address, "taken already, not of this host, or a name it doesn't know"
             )
         if address.startswith("unix:"):
-            # Whoever connects needs to write to it: the group, as in a pod with an fsGroup.
+            # Clients need to write to it: let the group do so, as in a pod with an fsGroup.
             _socket_path(address).chmod(0o660)
             return address
         host, _ = split_address(address)
@@ -90,10 +90,10 @@ class RpcServer:
 
 
 async def _refuse_if_answered(address: str) -> None:
-    """Raises where another server answers; gRPC would take its socket away without a word."""
+    """Raises if another server answers there: gRPC would silently take its socket away."""
     path = _socket_path(address)
     if not path.parent.is_dir():
-        raise ListenError(f"--listen {address}: there is no folder {path.parent}")
+        raise _listen_error(address, f"there is no folder {path.parent}")
     if not path.exists():
         return
     try:
@@ -101,7 +101,11 @@ async def _refuse_if_answered(address: str) -> None:
     except OSError:
         return  # a leftover of a server that is gone; gRPC replaces it
     writer.close()
-    raise ListenError(f"--listen {address}: another server answers there")
+    raise _listen_error(address, "another server answers there")
+
+
+def _listen_error(address: str, why: str) -> ListenError:
+    return ListenError(why, field="listen", value=address)
 
 
 def _socket_path(address: str) -> Path:

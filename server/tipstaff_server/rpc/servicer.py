@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import NoReturn, TypeAlias, TypeVar
 
 import grpc
 
-from tipstaff.types import Score
+from tipstaff import types
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.errors import DeadlineExpired, InvalidRequest, RequestError
@@ -87,11 +87,21 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         # A reply that comes too late loses all of its items, even those scored in time.
         budget = seconds and seconds * (1 - _REPLY_SHARE) - count * _ITEM_REPLY_SECONDS
         end = None if budget is None else arrival + budget
-        results: list[_Result | Unexplained | BaseException] = await _until(
-            end, [self._score(convert.to_task(item), arrival, budget) for item in request.requests]
-        )
+        calls = [
+            asyncio.create_task(self._score(convert.to_task(item), arrival, budget))
+            for item in request.requests
+        ]
+        try:
+            results = await _until(end, calls)
+        except asyncio.CancelledError:
+            self._note_abandoned(calls, arrival)
+            raise
         unexplained = [result for result in results if isinstance(result, Unexplained)]
-        explained = iter(await _until(end, [self._explain(each, budget) for each in unexplained]))
+        explained = iter(
+            await _until(
+                end, [asyncio.create_task(self._explain(each, budget)) for each in unexplained]
+            )
+        )
         return pb.ScoreBatchResponse(
             items=[
                 _item(next(explained) if isinstance(result, Unexplained) else result)
@@ -139,7 +149,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
                 raise
             return status
 
-    def _answered(self, score: Score, task: Task, arrival: float) -> pb.ScoreResponse:
+    def _answered(self, score: types.Score, task: Task, arrival: float) -> pb.ScoreResponse:
         """The reply for a score, which is counted and logged."""
         response = convert.from_score(score)
         self._metrics.scored(score)
@@ -166,6 +176,16 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self._note(task, arrival, status.code)
         return status
 
+    def _note_abandoned(
+        self, calls: Sequence[asyncio.Task[_Result | Unexplained]], arrival: float
+    ) -> None:
+        """Counts the scores that were still to be explained when their batch's caller left."""
+        for call in calls:
+            if not call.done() or call.cancelled() or call.exception() is not None:
+                continue
+            if isinstance(result := call.result(), Unexplained):
+                self._note(result.task, arrival, grpc.StatusCode.CANCELLED)
+
     def _note(self, task: Task, arrival: float, code: grpc.StatusCode) -> None:
         seconds = time.monotonic() - arrival
         evaluator = self._registry.known(task.evaluator)
@@ -183,17 +203,14 @@ def _has_left(arrival: float, seconds: float | None) -> bool:
     return seconds is None or time.monotonic() - arrival < seconds - _EARLY_SECONDS
 
 
-async def _until(
-    end: float | None, coroutines: Sequence[Coroutine[Any, Any, T]]
-) -> list[T | BaseException]:
-    """Runs coroutines at the same time, and cancels what has not ended by a time.
+async def _until(end: float | None, calls: Sequence[asyncio.Task[T]]) -> list[T | BaseException]:
+    """Waits for calls, and cancels those that have not ended by a time.
 
     Returns:
         What each returned or raised, in order.
     """
-    if not coroutines:
+    if not calls:
         return []
-    calls = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         left = None if end is None else max(0.0, end - time.monotonic())
         await asyncio.wait(calls, timeout=left)

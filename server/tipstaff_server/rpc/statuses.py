@@ -1,4 +1,4 @@
-"""From the server's errors to gRPC's statuses; `scoring.proto` tells callers what each means."""
+"""Converts the server's errors to gRPC statuses; `scoring.proto` says what each means."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tipstaff_server.errors import (
 
 REQUEST_ID_TRAILER = "tipstaff-request-id"
 
-# The status and the word in the refusals metric.
+# Each error's status, and its reason in the refusals metric.
 _STATUSES: dict[type[RequestError], tuple[grpc.StatusCode, str]] = {
     InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, "invalid"),
     EvaluatorNotFound: (grpc.StatusCode.NOT_FOUND, "not_found"),
@@ -37,13 +37,13 @@ _STATUSES: dict[type[RequestError], tuple[grpc.StatusCode, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a caller is told when there is no score.
+    """The reply to a request that gets no score.
 
     Attributes:
-        code: gRPC's.
+        code: The gRPC status code.
         message: One line.
-        reason: The word in the refusals metric.
-        retry_after_ms: Milliseconds after which to try again; None where that makes no sense.
+        reason: The reason in the refusals metric.
+        retry_after_ms: Milliseconds after which to try again; None if that makes no sense.
     """
 
     code: grpc.StatusCode
@@ -52,7 +52,7 @@ class Status:
     retry_after_ms: int | None = None
 
     def trailers(self, request_id: str) -> tuple[tuple[str, str], ...]:
-        """The trailing metadata that goes with it."""
+        """The trailing metadata of the reply."""
         trailers = ((REQUEST_ID_TRAILER, printable(request_id)),)
         if self.retry_after_ms is None:
             return trailers
@@ -60,7 +60,7 @@ class Status:
 
 
 def printable(request_id: str) -> str:
-    """A caller's id as metadata and log lines can carry it: short, one line, ASCII."""
+    """A caller's id, made fit for metadata and log lines: short, one line, ASCII."""
     return "".join(char if " " <= char <= "~" else "?" for char in request_id[:128])
 
 
@@ -74,5 +74,5 @@ def status_of(error: RequestError) -> Status:
 
 
 def fault() -> Status:
-    """The status for an error that nobody foresaw; its own words stay in the server's log."""
+    """The status for an unexpected error, whose text stays in the server's log."""
     return Status(grpc.StatusCode.INTERNAL, "the server failed; its log says how", "internal")

@@ -1,7 +1,7 @@
-"""Scores given before, for interactions that come again.
+"""A cache of scores, for interactions that come again.
 
-Exact: on a CPU the same version scores the same interaction bit for bit the same, so a remembered
-score is the score. Off unless an operator names a size.
+It is exact: on a CPU, a version gives the same interaction the same score, bit for bit. It is off
+unless an operator sets its size.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dataclasses import replace
 from tipstaff.types import FIELDS, Interaction, Score
 from tipstaff_server.repository.registry import Served
 
-# Bytes of a digest. Collisions would answer one interaction with the score of another; at this size
-# nobody has ever made one.
+# Bytes of a digest. A collision would answer one interaction with the score of another, but none of
+# this size has ever been found.
 _DIGEST = 32
 
 Key = tuple[str, int, bool, bytes]
 
 
 class ScoreCache:
-    """The scores given last, by evaluator, version and text. Belongs to one thread.
+    """The latest scores, by evaluator, version and text. Belongs to one thread.
 
-    Texts are kept as digests, so that an entry's size doesn't depend on what was sent. A version
-    that was swapped out gets no more look-ups; its entries leave as others come.
+    Texts are stored as digests, so that an entry's size doesn't depend on them. Entries of versions
+    that no longer serve are never looked up, and leave as new ones come in.
 
     Args:
-        capacity: Scores to remember; 0 for none.
+        capacity: Number of scores to remember; 0 turns the cache off.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -38,34 +38,33 @@ class ScoreCache:
         return len(self._scores)
 
     def key(self, served: Served, interaction: Interaction, explained: bool = False) -> Key | None:
-        """What a score is remembered under; None where none is.
+        """The key of a score; None if the cache is off.
 
         Args:
-            served: What gives the score.
-            interaction: Of what.
-            explained: Whether it has highlights; one without doesn't answer who asked for them.
+            served: The evaluator that gives the score.
+            interaction: The interaction that is scored.
+            explained: Whether the score has highlights: a request for these needs such a score.
         """
         if not self._capacity:
             return None
         digest = hashlib.blake2b(digest_size=_DIGEST)
         for name in FIELDS:
             text = interaction.get(name)
-            # Its length before each text, so that no two interactions run together to the same
-            # bytes.
+            # Each text's length comes before it: no two interactions may hash the same bytes.
             data = (text or "").encode()
             digest.update(b"-" if text is None else b"%d:" % len(data))
             digest.update(data)
         return served.name, served.version, explained, digest.digest()
 
     def get(self, key: Key | None) -> Score | None:
-        """The score given before, marked as cached; None when there was none."""
+        """The remembered score, marked as cached; None if there is none."""
         if key is None or key not in self._scores:
             return None
         self._scores.move_to_end(key)
         return self._scores[key]
 
     def put(self, key: Key | None, score: Score) -> None:
-        """Remembers a score, in place of the one that was asked for longest ago if need be."""
+        """Remembers a score, in place of the least recently used one if the cache is full."""
         if key is None:
             return
         self._scores[key] = replace(score, cached=True, timing=None)

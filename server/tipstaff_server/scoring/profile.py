@@ -1,4 +1,4 @@
-"""What runs take on this machine, as a text for people."""
+"""Describes how long runs take on this machine, as a text for people."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def describe(
     workers: int,
     threads: int,
 ) -> str:
-    """A table for each evaluator.
+    """One table for each evaluator.
 
     Args:
-        served: What is in service.
-        profile: What an evaluator's runs take.
-        workers: Runs at the same time, for the answers a second of all workers together, if
-            they don't slow each other.
-        threads: Of one run.
+        served: The evaluators in service.
+        profile: How long an evaluator's runs take.
+        workers: Runs at the same time. The table's answers a second are those of all workers, if
+            these don't slow each other.
+        threads: Threads of one run.
     """
     return "\n".join(line for each in served for line in _table(each, profile, workers, threads))
 
@@ -51,9 +51,9 @@ def _table(
     yield _HEADER
     points = profile(evaluator)
     for length in sorted({point.length for point in points}):
-        runs_of_it = [point for point in points if point.length == length]
-        alone = next(point for point in runs_of_it if point.batch == 1)
-        best = nearly_cheapest(runs_of_it)
+        runs_of_length = [point for point in points if point.length == length]
+        alone = next(point for point in runs_of_length if point.batch == 1)
+        best = nearly_cheapest(runs_of_length)
         rate = workers * best.batch / best.seconds
         yield (
             f"{length:8d} {alone.seconds * 1e3:10.2f} {best.batch:11d} "

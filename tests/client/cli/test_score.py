@@ -21,8 +21,8 @@ def test_a_score_for_people(tipstaff, server):
     assert lines[0] == "PASS  0.875"
     assert [" ".join(line.split()) for line in lines[1:-1]] == [
         "evaluator faithful version 3 on int8/cpu",
-        "cuts PASS from 0.75, BLOCK below 0.25",
-        "note UNCERTIFIED: the cuts carry no statistical guarantee",
+        "thresholds PASS from 0.75, BLOCK below 0.25",
+        "note UNCERTIFIED: the thresholds have no statistical guarantee",
         "tokens ground_truth 30/31",
         "server 6.0 ms: encode 1.0, queue 2.0, inference 3.0",
     ]
@@ -79,10 +79,10 @@ def test_texts_come_as_words_from_files_and_from_standard_input(tipstaff, server
         (["--input", "-", "--output", "-"], "only one text can be read from standard input"),
         (["--output", "@no-such-file"], "--output: can't read no-such-file: No such file"),
         (["--ground-truth", "@binary"], "--ground-truth: binary is not UTF-8 text"),
-        (["--output", "A", "--timeout", "0"], "'0' is no positive number of seconds"),
-        (["--output", "A", "--timeout", "1e30"], "'1e30' is no positive number of seconds"),
-        (["--output", "A", "--evaluator-version", "0"], "'0' is no version"),
-        (["--output", "A", "--target", "localhost"], "'localhost' is no address of a server"),
+        (["--output", "A", "--timeout", "0"], "'0' is not a positive number of seconds"),
+        (["--output", "A", "--timeout", "1e30"], "'1e30' is not a positive number of seconds"),
+        (["--output", "A", "--evaluator-version", "0"], "'0' is not a version"),
+        (["--output", "A", "--target", "localhost"], "'localhost' is not a server's address"),
     ],
 )
 def test_a_mistake_is_one_line_and_exits_2(tipstaff, tmp_path, words, line):

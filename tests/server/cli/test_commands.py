@@ -7,7 +7,7 @@ import pytest
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
-from tipstaff_server.evaluator.manifest import Certificate, Policy
+from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.repository import serving_version
 
 
@@ -57,8 +57,15 @@ def test_mistakes_are_one_line(words, error, tmp_path, monkeypatch, capsys):
 
 
 def test_a_setting_that_is_off_exits_with_2(bundle, capsys):
-    assert main(["serve", str(bundle), "--workers", "none"]) == 2
-    assert capsys.readouterr().err.startswith("tipstaff: error: --workers: ")
+    for flag in ("--workers", "--lanes"):
+        assert main(["serve", str(bundle), flag, "none"]) == 2
+        assert capsys.readouterr().err.startswith("tipstaff: error: --workers none: ")
+
+
+def test_serving_nothing_names_the_flags(capsys):
+    assert main(["serve"]) == 2
+    said = "there is nothing to serve; give BUNDLE or --repository\n"
+    assert capsys.readouterr().err == f"tipstaff: error: {said}"
 
 
 def test_serve_explains_its_flags_with_their_defaults(capsys):
@@ -85,7 +92,7 @@ def test_inspecting_a_repository_shows_all_of_it_beside_what_is_damaged(bundle, 
 
 
 def test_inspecting_a_bundle(tmp_path, capsys):
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=0.05, max_false_block=0.1, confidence=0.95, n=240, date="2026-01-01"
     )
     policy = Policy(pass_at=0.7, block_below=0.3, certificate=certificate)

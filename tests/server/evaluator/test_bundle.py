@@ -98,7 +98,7 @@ def test_a_file_that_matches_its_checksum_and_still_is_none_of_its_kind(own, nam
 def test_a_manifest_that_does_not_go_with_its_tokenizer(own):
     encoding = json.loads((own / "manifest.json").read_text())["encoding"]
     change_manifest(own, encoding=encoding | {"cls_id": 9999999})
-    with pytest.raises(BundleError, match="cls_id in the manifest is none"):
+    with pytest.raises(BundleError, match="cls_id in the manifest is not one"):
         Evaluator.load(own)
 
 

@@ -11,7 +11,7 @@ from tipstaff_server.errors import BundleError, InferenceFailed
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
 from tipstaff_server.evaluator.calibration import calibrate
-from tipstaff_server.evaluator.manifest import Calibration, Certificate, Policy
+from tipstaff_server.evaluator.manifest import BundleCertificate, Calibration, Policy
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.session import available_devices
 from tipstaff_server.repository.registry import Served
@@ -52,7 +52,7 @@ def test_calibration_is_a_sigmoid_that_does_not_overflow():
 
 
 def test_certified_cuts_are_not_called_uncertified_unless_degraded(tmp_path):
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=0.05, max_false_block=0.1, confidence=0.95, n=200, date="2026-01-01"
     )
     policy = Policy(certificate=certificate)
@@ -66,7 +66,7 @@ def test_certified_cuts_are_not_called_uncertified_unless_degraded(tmp_path):
 
 
 def test_a_certificate_holds_for_one_graph_on_one_device(tmp_path):
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=0.05, max_false_block=1, confidence=0.95, n=200, date="2026-01-01"
     )
     path = make_bundle(tmp_path / "b", policy=Policy(certificate=certificate))

@@ -70,7 +70,7 @@ def test_a_version_answers_for_cases_that_it_does_not_bring_until_it_is_forced(r
     said = (
         r'1 of 2 named cases fails: "paris passes" \(pass expected, BLOCK at 0.000\), a case of '
         r"the version that serves now which the new one doesn't bring; .*"
-        r"--force, which drops those that it does not bring$"
+        r"with force, which drops those that it does not bring$"
     )
     with pytest.raises(PromotionRefused, match=said) as refused:
         repository.promote(repo, "tiny", version)
@@ -99,7 +99,7 @@ def test_a_case_of_other_fields_than_the_new_one_reads_is_left_out_and_told(
 
 def test_only_what_is_not_brought_is_said_not_to_be(repo, published):
     repository.promote(repo, "tiny", published(YES, MUST_PASS))
-    with pytest.raises(PromotionRefused, match=r"with --force$") as refused:
+    with pytest.raises(PromotionRefused, match=r"with force$") as refused:
         repository.promote(repo, "tiny", published(NO, MUST_PASS))
     assert "bring" not in str(refused.value)
 
@@ -188,6 +188,6 @@ def test_a_case_that_cannot_be_run_is_named(repo, tmp_path):
     unread = Case(name="no text it reads", expect="pass", input="capital of france")
     folder = make_bundle(tmp_path / "blind", cases=(unread,), order=("output", "ground_truth"))
     version = repository.publish(folder, repo)
-    with pytest.raises(PromotionRefused, match=r'output: absent.*"no text it reads".*--force'):
+    with pytest.raises(PromotionRefused, match=r'output: absent.*"no text it reads".*with force'):
         repository.promote(repo, "tiny", version)
     assert serving(repo) is None

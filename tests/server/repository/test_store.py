@@ -48,7 +48,7 @@ def test_publishing_counts_versions_and_promotes_none(repo, bundle):
     assert [repository.publish(bundle, repo) for _ in range(3)] == [1, 2, 3]
     assert repository.serving_version(repo, "tiny") is None
     (published,) = repository.contents(repo)
-    assert published == repository.Published("tiny", (1, 2, 3), None)
+    assert published == repository.PublishedEvaluator("tiny", (1, 2, 3), None)
     assert Bundle.open(repo / "tiny" / "2").manifest == read_manifest(bundle)
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_bundle_is_neither_published_nor_promoted(repo, tmp_path):
     (bundle / "card.md").unlink()
     with pytest.raises(BundleError, match=r"card\.md: missing"):
         repository.publish(bundle, repo)
-    assert repository.contents(repo) == (repository.Published("tiny", (1,), None),)
+    assert repository.contents(repo) == (repository.PublishedEvaluator("tiny", (1,), None),)
 
 
 def test_publishers_at_once_get_versions_of_their_own(repo, bundle):

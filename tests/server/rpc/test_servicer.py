@@ -16,7 +16,7 @@ from tipstaff.types import Interaction, Reason, Score, Timing, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.manifest import Certificate, Policy
+from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
@@ -54,7 +54,7 @@ def test_a_reply_says_what_the_evaluator_says_in_process(server, bundle):
 
 
 def test_what_is_promised_and_how_unlike_a_request_is_are_in_the_reply(start, tmp_path):
-    held = Certificate(
+    held = BundleCertificate(
         max_false_pass=0.05, max_false_block=1, confidence=0.95, n=300, date="2026-01-31"
     )
     policy = Policy(pass_at=0.0, block_below=0.0, certificate=held)
@@ -325,6 +325,44 @@ def test_a_batch_keeps_the_scores_whose_explanations_its_deadline_cuts_off():
         assert [item.response.score for item in reply.items] == pytest.approx([0.9] * 3)
         for item in reply.items:
             assert item.response.reasons == [pb.REASON_NOT_EXPLAINED]
+
+    asyncio.run(main())
+
+
+class QuickScorer(UnexplainedScorer):
+    """Scores "quick" at once, and nothing else."""
+
+    async def score(self, task: Task, arrival: float, seconds: float | None) -> Unexplained:
+        if task.interaction.output != "quick":
+            await asyncio.sleep(60)
+        return await super().score(task, arrival, seconds)
+
+
+def test_every_item_of_an_abandoned_batch_is_counted():
+    async def main() -> None:
+        metrics = Metrics()
+        servicer = ScoringServicer(
+            QuickScorer(),  # type: ignore[arg-type]
+            StuckExplainer(),  # type: ignore[arg-type]
+            Registry(Evaluator.load, lambda evaluator: None, metrics),
+            metrics,
+            max_batch_items=8,
+        )
+        items = [pb.ScoreRequest(output=output, explain=True) for output in ("quick", "stuck")]
+        call = asyncio.create_task(
+            servicer.ScoreBatch(
+                pb.ScoreBatchRequest(requests=items),
+                SimpleNamespace(time_remaining=lambda: 20.0),  # type: ignore[arg-type]
+            )
+        )
+        await asyncio.sleep(0.1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.sleep(0.1)
+        name = "tipstaff_request_duration_seconds_count"
+        labels = {"evaluator": "", "code": "CANCELLED"}
+        assert metrics.registry.get_sample_value(name, labels) == 2
 
     asyncio.run(main())
 

@@ -13,7 +13,7 @@ from tipstaff.cli import main
 from tipstaff.types import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
-from tipstaff_server.evaluator.manifest import Calibration, Certificate, Policy, Windows
+from tipstaff_server.evaluator.manifest import BundleCertificate, Calibration, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
 from tipstaff_trainer.evaluation.baselines import metric_values
 from tipstaff_trainer.evaluation.contents import doubts, make_report
@@ -134,7 +134,7 @@ def test_the_model_card_tells_the_cuts_of_each_graph(evaluator):
     (int8,) = manifest.graphs
     uncertified = "PASS from 0.5, BLOCK under 0.5. These cuts are not certified"
     assert f"\n\n{uncertified}" in model_card(manifest)
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=0.05, max_false_block=1, confidence=0.95, n=100, date="2026-01-01"
     )
     policy = Policy(pass_at=0.9, block_below=0.4, certificate=certificate)
@@ -252,7 +252,7 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
 def test_a_certificate_on_rows_that_nobody_compared_with_the_training_rows_says_so(
     checked, doubted, make_scored, tmp_path
 ):
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=0.05,
         max_false_block=1,
         confidence=0.95,
@@ -270,7 +270,7 @@ def test_a_certificate_on_rows_that_nobody_compared_with_the_training_rows_says_
 
 
 def test_a_promise_is_told_as_it_was_made(make_scored, tmp_path, capsys):
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=0.0004, max_false_block=0.07, confidence=0.9995, n=9000, date="2026-01-01"
     )
     policy = Policy(pass_at=0.99998, block_below=0.5, certificate=certificate)

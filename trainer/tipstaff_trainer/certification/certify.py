@@ -17,7 +17,7 @@ import numpy as np
 from tipstaff.types import Reason, Verdict
 from tipstaff_server.evaluator import Evaluator, Prediction
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.manifest import Certificate, Manifest, Policy
+from tipstaff_server.evaluator.manifest import BundleCertificate, Manifest, Policy
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_trainer.certification.eligible import eligible_rows
 from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
@@ -96,7 +96,7 @@ def certify(
     if promise.max_false_pass < 1:
         _check_reach([found[index] for index in np.flatnonzero(~good)], passing[~good], promise)
     cuts = certified_cuts(passing[~good], scores[good], promise)
-    certificate = Certificate(
+    certificate = BundleCertificate(
         max_false_pass=promise.max_false_pass,
         max_false_block=promise.max_false_block,
         confidence=promise.confidence,

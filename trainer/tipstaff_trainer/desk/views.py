@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from tipstaff.cli.score import REASONS_IN_WORDS
 from tipstaff.types import Highlight, Reason
-from tipstaff_server.evaluator.marks import shared_words, telling_words, words_of
+from tipstaff_server.evaluator.marks import shared_words, content_words, words_of
 from tipstaff_trainer.workspace.db.models import LabelSet, now
 from tipstaff_trainer.workspace.db.rows import StoredRow
 
@@ -88,7 +88,7 @@ def compare_texts(row: StoredRow) -> dict[str, Markup]:
         return Markup("").join([*parts, escape(text[at:])])
 
     return {
-        "output": marked(output, ours, telling_words(ours) - shared),
+        "output": marked(output, ours, content_words(ours) - shared),
         "ground_truth": marked(truth, theirs, frozenset()),
     }
 

@@ -34,8 +34,8 @@ def graph_outputs(
         run = deciding_run_index([float(output.logits[0]) for output in outputs], item.parts)
         return float(outputs[run].logits[0]), outputs[run].embeddings[0]
 
-    with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
-        found = lanes.map(decided, encoded)
+    with ThreadPoolExecutor(max(1, int(usable_cpus()))) as threads:
+        found = threads.map(decided, encoded)
         outputs = list(progress(found, total=len(encoded), desc=what, unit="row", leave=False))
     return (
         np.array([logit for logit, _ in outputs]),
@@ -45,10 +45,10 @@ def graph_outputs(
 
 def predict_all(evaluator: Evaluator, interactions: Sequence[Interaction]) -> list[Prediction]:
     """Scores interactions with a loaded bundle, in order, on all the cores this process may use."""
-    with ThreadPoolExecutor(max(1, int(usable_cpus()))) as lanes:
+    with ThreadPoolExecutor(max(1, int(usable_cpus()))) as threads:
         return list(
             progress(
-                lanes.map(evaluator.score, interactions),
+                threads.map(evaluator.score, interactions),
                 total=len(interactions),
                 desc="scoring",
                 unit="row",

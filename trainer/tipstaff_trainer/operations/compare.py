@@ -138,11 +138,11 @@ def _cases(
     file: Path | None, first: Bundle, second: Bundle
 ) -> tuple[tuple[Case, ...], Sequence[str]]:
     """The cases that both run, and how the first's cases changed since."""
-    from tipstaff_server.evaluator.cases import bundle_cases, changes, united
+    from tipstaff_server.evaluator.cases import bundle_cases, describe_changes, merge_cases
     from tipstaff_trainer.data.cases import read_cases
 
     if file is not None:
         return read_cases(file), ()
     own, before = bundle_cases(second) or (), bundle_cases(first) or ()
     fields = second.manifest.fields
-    return united(own, before, fields), changes(own, before, fields, of="the first")
+    return merge_cases(own, before, fields), describe_changes(own, before, fields, of="the first")

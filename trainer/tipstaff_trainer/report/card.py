@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tipstaff_server.evaluator.manifest import Certificate, Encoding, Graph, Manifest, Policy
+from tipstaff_server.evaluator.manifest import BundleCertificate, Encoding, Graph, Manifest, Policy
 
 # What Markdown or HTML would read as more than text; underscores inside of words are text to both.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~]|&(?=#?\w+;)|(?<!\w)_+|_+(?!\w)")
@@ -59,7 +59,7 @@ def cuts_in_words(policy: Policy) -> str:
     return f"PASS from {policy.pass_at:g}, BLOCK under {policy.block_below:g}{between}."
 
 
-def certificate_doubt(held: Certificate | None) -> str:
+def certificate_doubt(held: BundleCertificate | None) -> str:
     """What to know before believing a certificate; empty when there is nothing."""
     if held is None or held.unseen_checked is not False:
         return ""
@@ -77,7 +77,7 @@ def _verdicts(graphs: Sequence[Graph]) -> list[str]:
     return [f"- {each.engine}: {words}" for each, words in zip(graphs, said, strict=True)]
 
 
-def _promise(held: Certificate | None) -> str:
+def _promise(held: BundleCertificate | None) -> str:
     if held is None:
         return "These cuts are not certified: no promise is made on how often they err."
     promises = [

@@ -48,7 +48,7 @@ class Evaluators:
         self._repository = repository
         self._outcomes: dict[tuple[str, int], list[Outcome]] = {}
 
-    def published(self) -> Sequence[repository.Published]:
+    def published(self) -> Sequence[repository.PublishedEvaluator]:
         """Each evaluator's versions and the one that is Online, without reading bundles.
 
         Raises:
@@ -143,7 +143,7 @@ class Evaluators:
         """The outcomes of the last `try_cases` in this process; None before the first."""
         return self._outcomes.get((name, version))
 
-    def _look(self, published: repository.Published, version: int) -> EvaluatorVersion:
+    def _look(self, published: repository.PublishedEvaluator, version: int) -> EvaluatorVersion:
         serving = published.serving == version
         try:
             manifest = read_manifest(self.path(published.name, version))

@@ -1,0 +1,122 @@
+"""Publish and promote: the two operations on a repository.
+
+To publish is to add a version. To promote is to let a version serve; to roll back is to promote an
+older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tipstaff_server.errors import RepositoryError
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.repository import promotion, store
+from tipstaff_server.requests import Request, setting
+
+
+class PublishRequest(Request):
+    """Which bundle to publish, and where."""
+
+    bundle: Path = setting(description="folder of the bundle")
+    repository: Path = setting(description="folder of the repository; made if absent")
+    promote: bool = setting(False, description="let the new version serve at once")
+    force: bool = setting(False, description="promote it even if named cases fail")
+
+
+class PromoteRequest(Request):
+    """Which version of an evaluator is to serve."""
+
+    repository: Path = setting(description="folder of the repository")
+    name: str = setting(description="the evaluator")
+    version: int = setting(description="which version; an older one rolls back", ge=1)
+    force: bool = setting(False, description="promote it even if named cases fail")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    """A version that was added to a repository.
+
+    Attributes:
+        name: The evaluator's.
+        version: The new version, from 1.
+        path: The folder of its bundle.
+    """
+
+    name: str
+    version: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PromotedVersion:
+    """A version that serves now.
+
+    Attributes:
+        name: The evaluator's.
+        version: The version that was promoted.
+        previous: The version that served before, which may be the same; None if none did.
+    """
+
+    name: str
+    version: int
+    previous: int | None
+
+
+def publish(
+    request: PublishRequest,
+    on_published: Callable[[PublishedVersion], None] = lambda published: None,
+) -> PublishedVersion:
+    """Verifies a bundle, adds it to a repository, and promotes it if the request says so.
+
+    Args:
+        request: The bundle and the repository.
+        on_published: Called when the version is in the repository, before it is promoted.
+
+    Raises:
+        BundleError: The bundle is damaged.
+        PromotionRefused: The version is published, but may not serve.
+        RepositoryError: The repository can't be written.
+    """
+    bundle = Bundle.open(request.bundle)
+    name = bundle.manifest.name
+    version = store.add_version(bundle, request.repository)
+    published = PublishedVersion(
+        name, version, store.bundle_path(request.repository, name, version)
+    )
+    on_published(published)
+    if request.promote:
+        _let_serve(request.repository, name, version, force=request.force)
+    return published
+
+
+def promote(request: PromoteRequest) -> PromotedVersion:
+    """Lets one version of an evaluator serve, after verifying its bundle and its named cases.
+
+    Raises:
+        PromotionRefused: It fails a named case that the version now serving does not.
+        RepositoryError: There is no such evaluator or version, or it can't be written.
+        BundleError: The version's bundle is damaged.
+    """
+    repository, name, version = request.repository, request.name, request.version
+    store.check_version(repository, name, version)
+    previous = _let_serve(repository, name, version, force=request.force)
+    return PromotedVersion(name, version, previous)
+
+
+def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int | None:
+    """Returns the version that served before; None if none did."""
+    candidate = Bundle.open(store.bundle_path(repository, name, version))
+    try:
+        previous = store.serving_version(repository, name)
+    except RepositoryError:
+        previous = None  # an unreadable file is repaired by writing it anew
+    if previous != version:
+        serving = None if previous is None else store.bundle_path(repository, name, previous)
+        if force:
+            promotion.log_changes(candidate, serving)
+        else:
+            promotion.check_cases(candidate, serving, label=f"{name} version {version}")
+    store.set_serving(repository, name, version)
+    return previous
