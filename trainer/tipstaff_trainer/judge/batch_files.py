@@ -1,10 +1,11 @@
-"""Asking by batch files: questions go up as one file, replies come back as another within a day.
+"""Batch files: questions go up as one file, replies come back as another within a day.
 
-https://platform.openai.com/docs/api-reference/batch: upload a file of JSON lines, create a batch on
-it, poll, download. About half the price at most providers.
+https://platform.openai.com/docs/api-reference/batch: upload a file of JSON lines, create a batch
+from it, poll, download. About half the price at most providers.
 
-A file's questions are in the ledger before a batch is made of it, and its replies get there all at
-once. So a job that is killed at any moment finds its batches again, and no reply counts twice.
+The ledger knows a file's questions before a batch is created from it, and takes the file's replies
+in one transaction. So a run that is killed at any moment finds its batches again, and no reply
+counts twice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError, Request, UnsureError
+from tipstaff_trainer.judge.endpoint import Endpoint, PendingResponse, RefusedError, UnsureError
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
@@ -30,14 +31,14 @@ from tipstaff_trainer.judge.wire import FaultyReplyError, error_of, parse_comple
 _MOST_QUESTIONS = 50_000
 _MOST_BYTES = 95_000_000
 _LISTED = 100
-_TIMES_A_BATCH_IS_TRIED = 6
-# What was just made may take a moment to be listed.
+_ATTEMPTS = 6
+# A new batch may take a moment to be listed.
 _SECONDS_TO_A_LISTING = 2.0
-_AT_WORK = ("validating", "in_progress", "finalizing", "cancelling")
+_ACTIVE = ("validating", "in_progress", "finalizing", "cancelling")
 
 
 class BatchStatus(BaseModel):
-    """What an endpoint says of a batch."""
+    """The status of a batch, as the endpoint reports it."""
 
     id: str
     status: str
@@ -53,7 +54,7 @@ async def send_batches(
     settings: JudgeSettings,
     ledger: Ledger,
 ) -> int:
-    """Sends questions, each with how many replies are wanted, in as few files as may be.
+    """Sends questions, each with the number of replies to ask for, in as few files as possible.
 
     Returns:
         How many questions were sent.
@@ -65,12 +66,12 @@ async def send_batches(
     waiting = iter(questions)
     while True:
         with tempfile.TemporaryFile() as file:
-            asked = list(_fill(file, waiting, endpoint, settings))
-            if not asked:
+            keys = list(_fill(file, waiting, endpoint, settings))
+            if not keys:
                 return sent
             file.seek(0)
-            await _send(endpoint, file, asked, settings, ledger)
-        sent += len(asked)
+            await _send(endpoint, file, keys, settings, ledger)
+        sent += len(keys)
 
 
 async def collect_batches(
@@ -80,21 +81,21 @@ async def collect_batches(
     *,
     on_replies: Callable[[list[Reply]], None],
 ) -> None:
-    """Waits for all batches on their way and puts what they bring into the ledger.
+    """Waits for all open batches and puts their replies into the ledger.
 
     Raises:
         JudgeError: The endpoint failed a batch as a whole.
-        StoppedError: The job was stopped; the batches stay on their way.
+        StoppedError: The run was stopped; the batches stay open.
     """
     for batch in ledger.batches(settings.base_url, settings.model):
         batch_id = batch.id or await _begin(endpoint, batch.file, ledger)
         status = await _status(endpoint, batch_id)
-        while status.status in _AT_WORK:
+        while status.status in _ACTIVE:
             await endpoint.rest(settings.poll_interval)
             status = await _status(endpoint, batch_id)
         files = [each for each in (status.output_file_id, status.error_file_id) if each]
         with tempfile.TemporaryDirectory() as folder:
-            # Named by us: an endpoint's word for a file is no path of this machine.
+            # The endpoint's name for a file must not become a path on this machine.
             paths = [
                 await _download(endpoint, each, Path(folder) / f"{number}.jsonl")
                 for number, each in enumerate(files)
@@ -108,7 +109,7 @@ async def collect_batches(
 
 
 def check_not_in_batches(ledger: Ledger, keys: Iterable[str]) -> None:
-    """Checks that none of some questions is on its way, before it is asked by a call.
+    """Checks that no question is in an open batch, before questions are asked by calls.
 
     Raises:
         JudgeError: Some are.
@@ -117,7 +118,8 @@ def check_not_in_batches(ledger: Ledger, keys: Iterable[str]) -> None:
     if sent and (count := len(sent.intersection(keys))):
         raise JudgeError(
             f"{count:,} of the questions are on their way in batch files, and would be paid for "
-            "twice: run it with --batch, which waits for their replies"
+            "twice",
+            remedy="run it with {batch}, which waits for their replies",
         )
 
 
@@ -150,7 +152,7 @@ async def _send(
 ) -> None:
     content = file.read()
 
-    def upload() -> Request:
+    def upload() -> PendingResponse:
         form = aiohttp.FormData({"purpose": "batch"})
         form.add_field("file", content, filename="q.jsonl", content_type="application/jsonl")
         return endpoint.request("POST", "/files", data=form)
@@ -161,12 +163,12 @@ async def _send(
 
 
 async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
-    """Makes a batch of an uploaded file, unless there is one.
+    """Creates a batch from an uploaded file, unless there is one.
 
-    There is where a job was killed here, or where the endpoint made one and its reply got lost.
+    There is one if a run was killed here, or if the endpoint created it and its reply got lost.
     """
     why = ""
-    for _ in range(_TIMES_A_BATCH_IS_TRIED):
+    for _ in range(_ATTEMPTS):
         batch = await _batch_of(endpoint, file)
         if batch is None:
             try:
@@ -182,7 +184,7 @@ async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
                         },
                     ),
                     lambda values: _text(values, "id"),
-                    again=False,
+                    retry=False,
                 )
             except RefusedError:
                 ledger.forget_batch(file)
@@ -193,7 +195,7 @@ async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
                 continue
         ledger.begin_batch(file, batch)
         return batch
-    raise RefusedError(f"failed {_TIMES_A_BATCH_IS_TRIED} times to make a batch: {why}")
+    raise RefusedError(f"failed {_ATTEMPTS} times to create a batch: {why}")
 
 
 async def _batch_of(endpoint: Endpoint, file: str) -> str | None:
@@ -202,18 +204,18 @@ async def _batch_of(endpoint: Endpoint, file: str) -> str | None:
         lambda: endpoint.request("GET", f"/batches?limit={_LISTED}"),
         lambda values: values,
     )
-    known = [each for each in listed.get("data", []) if each.get("input_file_id") == file]
-    return str(known[0]["id"]) if known else None
+    matches = [each for each in listed.get("data", []) if each.get("input_file_id") == file]
+    return str(matches[0]["id"]) if matches else None
 
 
 async def _status(endpoint: Endpoint, batch: str) -> BatchStatus:
-    def read(values: Any) -> BatchStatus:
+    def parse(values: Any) -> BatchStatus:
         try:
             return BatchStatus.model_validate(values)
         except ValidationError:
             raise FaultyReplyError(f"not the status of a batch: {str(values)[:100]}") from None
 
-    return await endpoint.call(batch, lambda: endpoint.request("GET", f"/batches/{batch}"), read)
+    return await endpoint.call(batch, lambda: endpoint.request("GET", f"/batches/{batch}"), parse)
 
 
 async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
@@ -222,22 +224,22 @@ async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
     try:
         async with endpoint.request("GET", f"/files/{file}/content", timeout=whole) as response:
             if response.status != 200:
-                raise JudgeError(f"file {file} of a batch can't be had: HTTP {response.status}")
+                raise JudgeError(f"file {file} of a batch can't be read: HTTP {response.status}")
             with path.open("wb") as out:
                 async for part in response.content.iter_chunked(2**20):
                     out.write(part)
     except (aiohttp.ClientError, OSError) as error:
         raise JudgeError(
-            f"file {file} of a batch can't be had: {error or type(error).__name__}; the endpoint "
-            "has it still: run the command again"
+            f"file {file} of a batch can't be read: {error or type(error).__name__}",
+            remedy="the endpoint keeps it: run the labelling again",
         ) from None
     return path
 
 
 def _outcomes(path: Path, keys: set[str]) -> Iterator[tuple[str, list[Reply] | str]]:
-    """What became of each question: its replies, or why there are none.
+    """The outcome of each question: its replies, or why there are none.
 
-    A question that failed in a way that may pass has no outcome, and is asked again.
+    A question that failed for the moment has no outcome, and is asked again.
     """
     with path.open(encoding="utf-8") as lines:
         for line in lines:

@@ -1,4 +1,4 @@
-"""What a job may spend, in tokens or in money."""
+"""The budget of a run, in tokens or in money."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tipstaff_trainer.judge.prompt import Message, estimate_tokens
 from tipstaff_trainer.judge.replies import Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
 
-# Tokens of the prompt and of the longest replies.
-Reserved = tuple[int, int]
+# Tokens of the prompt, and of the longest replies.
+Reservation = tuple[int, int]
 
 
 class Budget:
-    """Counts what is spent, and what the calls on their way may come to.
+    """Counts tokens spent, and tokens reserved for the calls on their way.
 
-    A call is let through only if it could be paid for even with the longest reply, so that the
-    budget is not exceeded, but for what `estimate_tokens` is off.
+    A call is admitted only if the budget covers its longest reply. So the budget holds, except for
+    the error of `estimate_tokens`.
 
     Args:
-        settings: With the prices and the limits.
-        spent: What the ledger has paid to this model so far; it counts.
+        settings: The prices and the limits.
+        spent: Tokens that the ledger has paid this model for so far; they count.
     """
 
     def __init__(self, settings: JudgeSettings, spent: Spent) -> None:
         self._settings = settings
         self._prompt_tokens = spent.prompt_tokens
         self._reply_tokens = spent.reply_tokens
-        # Calls on their way, and the tokens they may come to.
+        # Calls on their way, and the tokens reserved for them.
         self._calls = 0
         self._prompt_tokens_due = 0
         self._reply_tokens_due = 0
@@ -46,14 +46,14 @@ class Budget:
         """Tokens spent."""
         return self._prompt_tokens + self._reply_tokens
 
-    async def reserve(self, messages: Sequence[Message], replies: int) -> Reserved:
-        """Sets aside what a call may cost; waits for calls on their way if that may help.
+    async def reserve(self, messages: Sequence[Message], replies: int) -> Reservation:
+        """Reserves a call's tokens; waits for calls on their way if that may free some.
 
         Returns:
-            What to give to `settle`.
+            What `settle` takes.
 
         Raises:
-            BudgetError: It can't be paid for.
+            BudgetError: The budget doesn't cover the call.
         """
         async with self._settled:
             while True:
@@ -64,20 +64,20 @@ class Budget:
                         raise
                 await self._settled.wait()
 
-    async def settle(self, call: Reserved, replies: Sequence[Reply]) -> None:
-        """Puts what a call did cost in place of what was set aside for it."""
-        self.paid(replies)
+    async def settle(self, call: Reservation, replies: Sequence[Reply]) -> None:
+        """Replaces a call's reservation by the tokens it used."""
+        self.charge(replies)
         async with self._settled:
             self._calls -= 1
             self._prompt_tokens_due -= call[0]
             self._reply_tokens_due -= call[1]
             self._settled.notify_all()
 
-    def take(self, messages: Sequence[Message], replies: int) -> Reserved:
-        """Sets aside what a call may cost, without waiting.
+    def take(self, messages: Sequence[Message], replies: int) -> Reservation:
+        """Reserves a call's tokens without waiting.
 
         Raises:
-            BudgetError: It can't be paid for.
+            BudgetError: The budget doesn't cover the call.
         """
         prompt, reply = estimate_tokens(messages), replies * self._settings.max_reply_tokens
         if not self._affords(prompt, reply):
@@ -87,13 +87,13 @@ class Budget:
         self._reply_tokens_due += reply
         return prompt, reply
 
-    def paid(self, replies: Sequence[Reply]) -> None:
-        """Counts what replies did cost."""
+    def charge(self, replies: Sequence[Reply]) -> None:
+        """Counts the tokens of replies."""
         self._prompt_tokens += sum(reply.prompt_tokens for reply in replies)
         self._reply_tokens += sum(reply.reply_tokens for reply in replies)
 
     def release(self) -> None:
-        """Forgets what is set aside, when nothing is on its way any more."""
+        """Drops all reservations, once no call is on its way."""
         self._calls = self._prompt_tokens_due = self._reply_tokens_due = 0
 
     def _affords(self, prompt: int, reply: int) -> bool:

@@ -1,4 +1,4 @@
-"""A criterion: what a judge is asked about one row, from a file of its own.
+"""Criteria: what a judge is asked about a row, each in a TOML file.
 
     name = "politeness"
     criterion = "The output is polite."     # in words; 1 is always good
@@ -7,9 +7,8 @@
     {output}
     '''
 
-A placeholder is the name of a column in braces: `input`, `output`, `ground_truth`, or any other
-that the rows have. A name in double braces stands for itself in single ones, and all other braces
-are text.
+A placeholder is a column's name in braces: `input`, `output`, `ground_truth`, or any other column
+of the rows. A name in double braces becomes text in single braces; all other braces are text.
 """
 
 from __future__ import annotations
@@ -26,18 +25,20 @@ from tipstaff.types import FIELDS
 from tipstaff_server.evaluator.manifest import EvaluatorName
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import JudgeError
+from tipstaff_trainer.progress import Reporter
 
 _BUILTIN = Path(__file__).parent / "builtin"
 _PLACEHOLDER = re.compile(r"\{\{(\w[\w .-]*)\}\}|\{(\w[\w .-]*)\}")
 _EMPTY = "(there is none)"
 
 
-class Criterion(BaseModel):
+class JudgeCriterion(BaseModel):
     """What is judged, and how a judge is asked about it.
 
     Attributes:
-        name: As an evaluator's: a-z, 0-9 and -.
-        criterion: In words; goes into the manifest of evaluators trained on its labels.
+        name: Like an evaluator's name: a-z, 0-9 and -.
+        criterion: The criterion in words; goes into the manifest of evaluators trained on its
+            labels.
         prompt: The template of the question, with at least one placeholder.
     """
 
@@ -60,14 +61,15 @@ class Criterion(BaseModel):
         names = (match[2] for match in _PLACEHOLDER.finditer(self.prompt))
         return tuple(dict.fromkeys(name for name in names if name))
 
-    def check_columns(self, rows: Iterable[Row]) -> list[str]:
-        """Checks that every column is there, before a call is paid for.
+    def check_columns(self, rows: Iterable[Row], reporter: Reporter | None = None) -> None:
+        """Checks that the rows have every column of the prompt, before a call is paid for.
 
-        Returns:
-            Warnings: columns that are blank in some rows.
+        Args:
+            rows: The rows to judge.
+            reporter: Is told of columns that are blank in some rows.
 
         Raises:
-            JudgeError: A column is blank in every row, or there is none of that name.
+            JudgeError: A column is blank in every row, or no row has it.
         """
         filled = dict.fromkeys(self.columns, 0)
         known: set[str] = set()
@@ -80,27 +82,25 @@ class Criterion(BaseModel):
                 filled[name] += bool(texts.get(name, "").strip())
         for name, rows_with in filled.items():
             if count and not rows_with:
+                has = "has a text there" if name in FIELDS else "has such a column"
                 raise JudgeError(
-                    f"criterion {self.name}: its prompt names {{{name}}}, and no row has a text "
-                    f"there; the rows have {', '.join(sorted(known))}; map a column to it "
-                    f"(--map {name}=COLUMN, or on the desk when the file is brought), or write a "
-                    "criterion without it"
+                    f"the prompt of criterion {self.name} names {{{name}}}, and no row {has}; "
+                    f"the rows have {', '.join(sorted(known))}",
+                    remedy=f"set {{mapping}} {name}=COLUMN, or choose a criterion without it"
                     if name in FIELDS
-                    else f"criterion {self.name}: its prompt names {{{name}}}, and no row has such "
-                    f"a column; the rows have {', '.join(sorted(known))}"
+                    else "choose a criterion without it",
                 )
-        return [
-            f"{name} is blank in {count - rows_with} of {count} rows; the judge is told so"
-            for name, rows_with in filled.items()
-            if rows_with < count
-        ]
+            if reporter and rows_with < count:
+                reporter.note(
+                    f"{name} is blank in {count - rows_with} of {count} rows; the judge is told so"
+                )
 
     def render(self, row: Row) -> str:
-        """The question about one row.
+        """Fills the prompt with one row's texts.
 
-        Texts stand between tags named like their columns, and are never searched for placeholders
-        themselves. Where a text holds its own closing tag, the tags get a number, so that a text
-        can't end its own block and speak to the judge.
+        Each text stands between tags named like its column, and is not searched for placeholders.
+        If a text contains its own closing tag, the tags get a number: no text can end its block and
+        speak to the judge.
         """
         texts = row_texts(row)
 
@@ -111,11 +111,11 @@ class Criterion(BaseModel):
         return _PLACEHOLDER.sub(fill, self.prompt)
 
 
-def load_criterion(name_or_path: str | Path) -> Criterion:
-    """A built-in criterion by its name, else one from a TOML file.
+def load_criterion(name_or_path: str | Path) -> JudgeCriterion:
+    """Loads a built-in criterion by name, or one from a TOML file.
 
     Raises:
-        JudgeError: There is neither, or the file is not a criterion; says which line or key.
+        JudgeError: Neither exists, or the file is not a criterion; names the line or key.
     """
     builtin = builtin_criteria()
     if str(name_or_path) in builtin:
@@ -123,31 +123,32 @@ def load_criterion(name_or_path: str | Path) -> Criterion:
     path = Path(name_or_path)
     if not path.is_file():
         raise JudgeError(
-            f"{name_or_path}: neither a file nor a built-in criterion; built in are "
-            f"{', '.join(builtin)}"
+            f"neither a file nor a built-in criterion; built in are {', '.join(builtin)}",
+            field="criterion",
+            value=str(name_or_path),
         )
     return _read(path)
 
 
 @cache
-def builtin_criteria() -> Mapping[str, Criterion]:
+def builtin_criteria() -> Mapping[str, JudgeCriterion]:
     """The criteria that come with Tipstaff, by name."""
     return {path.stem: _read(path) for path in sorted(_BUILTIN.glob("*.toml"))}
 
 
 def row_texts(row: Row) -> dict[str, str]:
-    """A row's texts by column name: the three fields under their own names, and the others."""
+    """A row's texts by column name, those of the three fields and of all other columns."""
     fields = {name: row.interaction.get(name) for name in FIELDS}
     return dict(row.extra) | {name: text for name, text in fields.items() if text is not None}
 
 
-def _read(path: Path) -> Criterion:
+def _read(path: Path) -> JudgeCriterion:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise JudgeError(f"{path}: can't be read as a criterion: {error}") from None
     try:
-        return Criterion.model_validate({"name": path.stem} | values)
+        return JudgeCriterion.model_validate({"name": path.stem} | values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

@@ -1,8 +1,8 @@
-"""An OpenAI-compatible endpoint over HTTP, with all that can go wrong on the way.
+"""Calls to an OpenAI-compatible endpoint over HTTP, and what to do when they fail.
 
-aiohttp rather than the openai SDK: the SDK retries each call on its own, while here one pace, one
-breaker and one budget hold for all calls of a job. And rather than httpx, whose pool took eighteen
-times the processor time a call at 32 connections.
+Why aiohttp: the openai SDK retries each call on its own, while here one pace, one circuit breaker
+and one budget hold for all calls of a run; httpx's pool took eighteen times the processor time a
+call at 32 connections.
 """
 
 from __future__ import annotations
@@ -23,57 +23,57 @@ from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge.pace import Pace, backoff
 from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
 from tipstaff_trainer.judge.wire import Dialect, FaultyReplyError, error_of
+from tipstaff_trainer.progress import Reporter
 
-Found = TypeVar("Found")
-Request = AbstractAsyncContextManager[aiohttp.ClientResponse]
+Result = TypeVar("Result")
+PendingResponse = AbstractAsyncContextManager[aiohttp.ClientResponse]
 
-_TIMES_A_CALL_IS_TRIED = 6
-# Refused calls in a row, with none answered, after which it isn't the rows.
+_ATTEMPTS = 6
+# After so many refusals and no answer the cause is the endpoint, not the rows.
 _REFUSALS_TO_STOP = 10
 _UNPAID = ("insufficient_quota", "billing_hard_limit_reached")
 
 
 class RefusedError(Exception):
-    """The endpoint won't do this, whatever it does with other calls.
+    """The endpoint refuses this call, and may well answer others.
 
     Attributes:
-        param: The parameter that it names as the reason, if it does.
-        advice: What to do if it is not for what was asked; empty where nothing is known.
+        param: The parameter that it names as the reason, if any.
+        remedy: What to do if the question isn't the reason; may be empty.
     """
 
-    def __init__(self, message: str, param: str | None = None, advice: str = "") -> None:
+    def __init__(self, message: str, param: str | None = None, remedy: str = "") -> None:
         super().__init__(message)
         self.param = param
-        self.advice = advice
+        self.remedy = remedy
 
 
 class UnsureError(Exception):
-    """A call failed in a way that doesn't say whether the endpoint did what was asked."""
+    """A call failed, and the endpoint may or may not have done its work."""
 
 
 class Endpoint:
     """Calls to one endpoint, at one pace; a context manager.
 
     Args:
-        settings: Where it is, and how long to wait for it.
-        stop: Once set, no call begins any more, and nobody waits for one to.
-        tell: Told when it seems to be down, as then nothing else is heard for a while, and when it
-            wants calls to come more slowly.
+        settings: Its address, and how long to wait for it.
+        stop: Once set, no further call begins.
+        api_key: Sent as a bearer token; empty for none.
+        reporter: Is told when the endpoint seems to be down or asks for a slower pace, since no
+            row gets done meanwhile.
 
     Attributes:
-        dialect: What the endpoint turned out not to take.
+        dialect: The parameters that the endpoint turned out not to support.
     """
 
     def __init__(
-        self,
-        settings: JudgeSettings,
-        stop: Event,
-        tell: Callable[[str], None] = lambda _: None,
+        self, settings: JudgeSettings, stop: Event, *, api_key: str, reporter: Reporter
     ) -> None:
-        self.dialect = Dialect()
-        self._tell = tell
-        self._told = False
-        self._told_slowed = False
+        self.dialect = Dialect(reporter)
+        self._reporter = reporter
+        self._api_key = api_key
+        self._reported_down = False
+        self._reported_slow = False
         self._settings = settings
         self._url = settings.base_url
         self._pace = Pace(settings.requests_per_minute, settings.patience, stop)
@@ -82,9 +82,8 @@ class Endpoint:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Endpoint:
-        key = self._settings.api_key
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
+            headers={"Authorization": f"Bearer {self._api_key}"} if self._api_key else {},
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             connector=aiohttp.TCPConnector(limit=self._settings.concurrency),
             # Proxies from the environment, as other tools do.
@@ -101,33 +100,33 @@ class Endpoint:
         assert self._session is not None
         await self._session.close()
 
-    def request(self, method: str, path: str, **content: Any) -> Request:
-        """A request that has yet to be made; `content` as aiohttp takes it."""
+    def request(self, method: str, path: str, **content: Any) -> PendingResponse:
+        """A request that is sent when its context is entered; `content` as for aiohttp."""
         assert self._session is not None
         # A POST that is redirected would become a GET.
         return self._session.request(method, self._url + path, allow_redirects=False, **content)
 
     async def call(
         self,
-        what: str,
-        send: Callable[[], Request],
-        read: Callable[[Any], Found],
+        subject: str,
+        send: Callable[[], PendingResponse],
+        parse: Callable[[Any], Result],
         *,
-        again: bool = True,
-    ) -> Found:
-        """Makes a call when it is its turn, and again while that may help.
+        retry: bool = True,
+    ) -> Result:
+        """Makes a call when its turn comes, and retries it while that may help.
 
         Args:
-            what: The same for all attempts at one thing, another for any other.
-            send: Makes the call.
-            read: Takes the reply's JSON.
-            again: Whether it may be made again; a call that makes something might make two.
+            subject: Names what the call is about; the same for all attempts.
+            send: Makes the request.
+            parse: Turns the reply's JSON into the result.
+            retry: Whether to retry; a call that creates something might create two.
 
         Raises:
-            RefusedError: The endpoint won't, or failed at it time and again.
-            UnsureError: It failed, and may not be made again.
-            JudgeError: It won't do anything, or is down.
-            StoppedError: The job was stopped before an attempt.
+            RefusedError: The endpoint refuses the call, or failed in every attempt.
+            UnsureError: The call failed and must not be retried.
+            JudgeError: The endpoint refuses all calls, or is down.
+            StoppedError: The run was stopped before an attempt.
         """
         attempt = 0
         while True:
@@ -136,58 +135,61 @@ class Endpoint:
                 async with send() as response:
                     values = self._values(response, await response.read())
                     self._check(response, values)
-                found = read(values)
+                result = parse(values)
             except asyncio.CancelledError:
                 self._pace.left(probing)
                 raise
             except (aiohttp.ClientError, OSError, TimeoutError, FaultyReplyError) as error:
                 if isinstance(error, aiohttp.ClientSSLError) and not self._answered:
-                    # No waiting helps.
+                    # Waiting doesn't help.
                     self._pace.left(probing)
                     raise JudgeError(
-                        f"{self._url}: {error}; say http:// if it has no TLS, and name your own "
-                        "certificate authority, if it has one, in SSL_CERT_FILE"
+                        str(error),
+                        field="base_url",
+                        value=self._url,
+                        remedy="use http:// if the endpoint has no TLS, and name your own "
+                        "certificate authority, if it has one, in SSL_CERT_FILE",
                     ) from None
-                # While the endpoint is down it is not the row that fails.
+                # A row's attempts are not used up while the endpoint is down.
                 attempt += not self._pace.tripped
                 why = str(error) or f"{type(error).__name__} after {self._settings.timeout:g} s"
-                self._pace.failed(what, probing, why)
-                self._say_if_down(why)
-                if not again:
+                self._pace.failed(subject, probing, why)
+                self._report_down(why)
+                if not retry:
                     raise UnsureError(why) from None
-                if attempt >= _TIMES_A_CALL_IS_TRIED:
+                if attempt >= _ATTEMPTS:
                     raise RefusedError(f"failed {attempt} times: {why}") from None
                 await self.rest(backoff(attempt))
                 continue
             except _WaitError as wait:
                 self._pace.left(probing)
                 self._pace.pause(wait.seconds, wait.why)
-                self._say_if_slowed(wait.why)
+                self._report_slow(wait.why)
                 continue
             except BaseException:
                 self._pace.answered(probing)
                 raise
             self._pace.answered(probing)
             self._answered = True
-            self._told = False
-            return found
+            self._reported_down = False
+            return result
 
     async def rest(self, seconds: float) -> None:
         """Sleeps.
 
         Raises:
-            StoppedError: The job was stopped meanwhile.
+            StoppedError: The run was stopped meanwhile.
         """
         await self._pace.rest(seconds)
 
-    def refused(self, error: RefusedError) -> None:
-        """Notes that a refusal was not for a parameter that can be done without.
+    def count_refusal(self, error: RefusedError) -> None:
+        """Counts a refusal that no parameter explains.
 
         Raises:
-            JudgeError: It has refused everything so far, so it isn't for what was asked.
+            JudgeError: The endpoint has refused everything so far, so the question isn't the cause.
         """
-        if error.advice and not self._answered:
-            raise JudgeError(f"{self._url}: {error}{error.advice}")
+        if error.remedy and not self._answered:
+            raise JudgeError(f"{self._url}: {error}", remedy=error.remedy)
         self._refused += 1
         if self._refused >= _REFUSALS_TO_STOP and not self._answered:
             raise JudgeError(
@@ -195,18 +197,18 @@ class Endpoint:
                 f"{error}"
             )
 
-    def _say_if_down(self, why: str) -> None:
-        if self._pace.tripped and not self._told:
-            self._told = True
-            self._tell(
-                f"the endpoint doesn't answer ({why[:200]}); it is tried for "
+    def _report_down(self, why: str) -> None:
+        if self._pace.tripped and not self._reported_down:
+            self._reported_down = True
+            self._reporter.note(
+                f"the endpoint doesn't answer ({why[:200]}); trying for "
                 f"{self._settings.patience:,.0f} s more"
             )
 
-    def _say_if_slowed(self, why: str) -> None:
-        if self._pace.slowed and not self._told_slowed:
-            self._told_slowed = True
-            self._tell(
+    def _report_slow(self, why: str) -> None:
+        if self._pace.slowed and not self._reported_slow:
+            self._reported_slow = True
+            self._reporter.note(
                 f"the endpoint asks to wait ({why[:200]}): calls are made as fast as it takes them"
             )
 
@@ -215,20 +217,22 @@ class Endpoint:
         if status == 200:
             return
         message, param, code = error_of(values)
-        said = f"HTTP {status}: {message[:300].rstrip('.')}"
-        advice = _advice(status, response.url.path)
+        why = f"HTTP {status}: {message[:300].rstrip('.')}"
+        remedy = _remedy(status, response.url.path)
         if status in (401, 402, 404, 405) or code in _UNPAID:
-            raise JudgeError(f"{response.url}: {said}{advice}")
+            raise JudgeError(f"{response.url}: {why}", remedy=remedy)
         if status == 429 or (status == 503 and "retry-after" in response.headers):
-            raise _WaitError(_retry_after(response), said)
+            raise _WaitError(_retry_after(response), why)
         if 300 <= status < 400:
-            to = response.headers.get("location", "nowhere")
-            raise JudgeError(f"{response.url}: {said}: it sends on to {to[:200]}; check --base-url")
+            location = response.headers.get("location", "nowhere")[:200]
+            raise JudgeError(
+                f"{response.url}: {why}: a redirect to {location}", remedy="check {base_url}"
+            )
         if status in (408, 409, 425) or status >= 500:
-            raise FaultyReplyError(said)
-        # 403, too, may be for a parameter (OpenAI's reasoning models and logprobs) or for a text
+            raise FaultyReplyError(why)
+        # A 403 may be about a parameter (OpenAI's reasoning models and logprobs) or a text
         # (moderation).
-        raise RefusedError(said, param, advice)
+        raise RefusedError(why, param, remedy)
 
     def _values(self, response: aiohttp.ClientResponse, content: bytes) -> Any:
         try:
@@ -239,8 +243,8 @@ class Endpoint:
             return text
         if response.content_type == "text/html" and not self._answered:
             raise JudgeError(
-                f"{response.url}: a web page came back ({text[:80]!r}): check --base-url, and any "
-                "proxy on the way"
+                f"{response.url}: a web page came back ({text[:80]!r})",
+                remedy="check {base_url}, and any proxy on the way",
             )
         raise FaultyReplyError(f"the reply is not JSON: {text[:80]!r}")
 
@@ -252,7 +256,7 @@ class _WaitError(Exception):
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:
-    """Seconds, from what the endpoint says (RFC 9110, 10.2.3; a date or seconds), else a guess."""
+    """Seconds to wait, by the Retry-After header (RFC 9110, 10.2.3: seconds or a date) or a guess."""
     text = response.headers.get("retry-after", "")
     try:
         return max(0.0, float(text))
@@ -264,11 +268,11 @@ def _retry_after(response: aiohttp.ClientResponse) -> float:
         return 1 + backoff(1)
 
 
-def _advice(status: int, path: str) -> str:
+def _remedy(status: int, path: str) -> str:
     if status in (401, 403):
-        return "; give the endpoint's key in the environment (see --api-key-env)"
+        return "put the endpoint's key into an environment variable, and name it in {key_variable}"
     if status in (404, 405) and not path.endswith(CHAT_PATH):
-        return "; it seems to take no batch files: ask without --batch"
+        return "the endpoint seems to take no batch files: leave out {batch}"
     if status in (404, 405):
-        return "; check --base-url, which usually ends with /v1, and --judge-model"
+        return "check {base_url}, which usually ends with /v1, and {model}"
     return ""

@@ -1,4 +1,4 @@
-"""Which reviewed rows to show a judge as examples."""
+"""Choosing reviewed rows to show a judge as examples."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ import numpy as np
 from tipstaff.types import FIELDS
 from tipstaff_trainer.data import Row, without_groups_of
 
-FEWEST_EXAMPLES = 5
 MOST_EXAMPLES = 20
-# A column of this name parts a file, as in what the desk writes; it says `test` of rows held out.
+# In files that the desk writes, this column is `test` for held-out rows.
 _SPLIT_COLUMN = "split"
 
 
 def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
-    """Chooses examples that differ: as many good as bad, then the farthest from those chosen.
+    """Chooses examples that differ from each other, as many good as bad.
 
-    Farthest-first traversal (Gonzalez 1985) over the cosine distance of tf-idf vectors of all of a
-    row's texts; the first is the one nearest to the centre of its class. At most one row of a
-    group. Rows of another source than a human are used only where there is no human one.
+    Farthest-first traversal (Gonzalez 1985) over the cosine distance of tf-idf vectors of a row's
+    texts; it starts with the row nearest to the centre of its class. At most one row of a group.
+    Rows with a label by a person are preferred: others are used only if there are none.
 
-    Never a row that is there to measure or to certify: one drawn at random, or of the test part
-    (column `split`), or of such a row's group. A judge that was taught by them would agree with
-    people better there than elsewhere.
+    Rows for measuring or certifying are never chosen: rows drawn at random, rows of the test part
+    (column `split`), and rows of their groups. A judge that was shown them would agree with people
+    better there than elsewhere.
 
     Args:
         reviewed: Labelled rows.
-        count: How many, 5 to 20; fewer come back when there are fewer.
+        count: How many; fewer are returned if there are fewer.
 
     Returns:
-        Good and bad in turns, so that neither class ends the list in a run.
+        Good and bad in turns, so that the list doesn't end with a run of one class.
     """
     labelled = [row for row in reviewed if row.labelled]
     rows = without_groups_of(
@@ -42,7 +41,7 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     rows = [row for row in rows if row.label_source == "human"] or rows
     if not rows:
         return ()
-    # Only now: it takes seconds to import, and the desk starts with this package.
+    # Imported here: it takes seconds, and the desk imports this package when it starts.
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|\S").fit_transform(
@@ -54,7 +53,7 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     }
     chosen: list[int] = []
     while len(chosen) < count and any(waiting.values()):
-        # The class that is behind; when the other has no more rows, it goes on alone.
+        # The class with fewer rows so far; once it has no more, the other one.
         behind = sum(rows[index].good for index in chosen) * 2 < len(chosen)
         candidates = waiting[behind] or waiting[not behind]
         index = _farthest(vectors, candidates, chosen)

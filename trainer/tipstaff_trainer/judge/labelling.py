@@ -1,8 +1,8 @@
 """Labelling rows with a judge: questions → ledger → labels.
 
 Asking fills the ledger, in whatever order replies come; labels are then read from the ledger in the
-order of the rows. So a job that stops anywhere goes on where it was, and memory holds neither
-replies nor labels.
+order of the rows. So a run that stops anywhere can be resumed, and memory holds neither replies nor
+labels.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ from threading import Event
 from typing import Any
 
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.judge.criteria import Criterion
-from tipstaff_trainer.judge.job import Job, Progress
+from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.question import Plan
 from tipstaff_trainer.judge.records import rounded, row_record
 from tipstaff_trainer.judge.replies import LabelKind
-from tipstaff_trainer.judge.settings import JudgeSettings
+from tipstaff_trainer.judge.run import JudgeRun
+from tipstaff_trainer.judge.settings import JudgeSettings, check_api_key
+from tipstaff_trainer.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedRow:
-    """A row with what a judge says of it.
+    """A row with a judge's label.
 
     Attributes:
-        row: As it was.
-        label: Probability in [0, 1] that the output meets the criterion; None: not labelled.
+        row: The row before.
+        label: Probability in [0, 1] that the output meets the criterion; None if there is no label.
         kind: Where the label comes from: `logprobs`, `samples` or the bare `verdict`.
-        reason: The judge's words.
+        reason: The judge's reason.
         failure: Why there is no label.
         judge: The judge's model.
         criterion: The criterion's name.
-        prompt_hash: Of the prompt, examples included.
+        prompt_hash: Hash of the prompt with its examples.
     """
 
     row: Row
@@ -48,10 +49,10 @@ class JudgedRow:
     prompt_hash: str
 
     def record(self) -> dict[str, Any]:
-        """The row as `tipstaff train` reads it.
+        """The row as an object that `tipstaff train` reads.
 
-        A label by a person stands, and the judge's is beside it, as `judge_label`. Any other label
-        that the row had is `previous_label`.
+        A person's label stays, with the judge's beside it as `judge_label`. Any other earlier label
+        becomes `previous_label`.
         """
         by_person = self.row.labelled and self.row.label_source == "human"
         label = rounded(self.label)
@@ -72,25 +73,8 @@ class JudgedRow:
         return row_record(self.row, **columns)
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """What a job came to.
-
-    Attributes:
-        plan: How the rows were asked about.
-        progress: Where the job ended.
-        stopped: Why before its end; empty when it wasn't.
-        rows: The rows, labelled as far as the job went. Iterating reads the ledger.
-    """
-
-    plan: Plan
-    progress: Progress
-    stopped: str
-    rows: LabelledRows
-
-
-class LabelledRows:
-    """Rows with their labels, read from the ledger each time they are iterated over."""
+class JudgedRows:
+    """Rows with a judge's labels, read from the ledger each time they are iterated over."""
 
     def __init__(self, rows: Collection[Row], plan: Plan, ledger: Ledger) -> None:
         self._rows = rows
@@ -105,53 +89,88 @@ class LabelledRows:
             yield _judged(row, self._plan, self._ledger)
 
 
+@dataclass(frozen=True, slots=True)
+class JudgeOutcome:
+    """What a run of a judge achieved.
+
+    Attributes:
+        rows: All rows, labelled as far as the run got.
+        settled: Rows that need no more calls: labelled, refused or given up.
+        stopped: Why the run stopped before its end; empty if it didn't.
+        tokens: Tokens that the ledger has paid this model for, earlier runs included.
+        cost: The same in money, in the prices' currency.
+    """
+
+    rows: JudgedRows
+    settled: int
+    stopped: str
+    tokens: int
+    cost: float
+
+
 def label_rows(
     rows: Collection[Row],
-    criterion: Criterion,
+    criterion: JudgeCriterion,
     settings: JudgeSettings,
     ledger: Ledger,
     *,
+    api_key: str | None = None,
     examples: Sequence[Row] = (),
     batch: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
     on_row: Callable[[JudgedRow], None] | None = None,
+    reporter: Reporter | None = None,
     stop: Event | None = None,
-) -> Labelled:
-    """Asks a judge about rows, as far as the ledger doesn't know already.
+) -> JudgeOutcome:
+    """Asks a judge about the rows that the ledger has no replies for.
 
     Args:
         rows: Iterated over more than once; need not be in memory.
         criterion: What is judged.
         settings: The judge, its pace and its budget.
-        ledger: Where questions and replies are kept; of the calling thread.
+        ledger: Where questions and replies are stored; of the calling thread.
+        api_key: The endpoint's key, sent as a bearer token.
         examples: Reviewed rows to show the judge (`choose_examples`).
         batch: Ask by the provider's batch files: cheaper, and takes up to a day.
-        on_progress: Called after each row, from the calling thread.
-        on_row: Given each row that needs no more calls, in whatever order they come, from the
-            calling thread; rows that the ledger knew before too. Not where `batch` is.
-        stop: Set it, from any thread, to stop after the calls on their way; set here where the
-            judge can't go on.
+        on_row: Takes each row that needs no more calls, in the calling thread: as replies come, or,
+            by batch files, at the end. Rows that the ledger knew before are included.
+        reporter: Takes notes, and each settled row as a step, in the calling thread.
+        stop: Set it, from any thread, to stop after the calls on their way; set here if the run
+            fails.
 
     Raises:
+        UsageError: The key can't be sent.
         JudgeError: The criterion names a column that no row has; or the endpoint refuses all calls,
-            asks for other credentials, or doesn't answer for `patience` seconds. The ledger keeps
+            demands other credentials, or doesn't answer for `patience` seconds. The ledger keeps
             what was paid for.
     """
-    notes = criterion.check_columns(rows)
+    reporter = reporter or Reporter()
+    api_key = check_api_key(api_key)
+    criterion.check_columns(rows, reporter)
 
-    def settled(plan: Plan, row: Row) -> None:
-        if on_row is not None:
+    def on_settled(plan: Plan, row: Row) -> None:
+        if on_row is not None and not batch:
             on_row(_judged(row, plan, ledger))
 
-    job = Job(
-        rows, settings, ledger, on_progress or (lambda _: None), stop or Event(), notes, settled
+    run = JudgeRun(
+        rows,
+        settings,
+        ledger,
+        api_key=api_key,
+        on_settled=on_settled,
+        reporter=reporter,
+        stop=stop or Event(),
     )
-    plan = asyncio.run(job.run(criterion, tuple(examples), batch=batch))
-    return Labelled(
-        plan=plan,
-        progress=job.progress(),
-        stopped=job.stopped,
-        rows=LabelledRows(rows, plan, ledger),
+    plan = asyncio.run(run.ask_all(criterion, tuple(examples), batch=batch))
+    if on_row is not None and batch:
+        for row in rows:
+            if not plan.missing(ledger.replies(plan.question(row).key)):
+                on_row(_judged(row, plan, ledger))
+    return JudgeOutcome(
+        rows=JudgedRows(rows, plan, ledger),
+        settled=run.settled,
+        stopped=run.stopped,
+        tokens=run.budget.tokens,
+        cost=run.budget.cost,
     )
 
 

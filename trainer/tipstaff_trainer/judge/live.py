@@ -1,4 +1,4 @@
-"""Asking one question at a time."""
+"""One call for one question."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ async def ask(
     """Gets replies to a question: at least one, and `replies` where one call can bring several.
 
     Raises:
-        RefusedError: The endpoint won't reply to this question, or failed at it time and again.
-        JudgeError: It won't reply to any, is down, or refused a part of `extra_body`.
-        StoppedError: The job was stopped before the call.
+        RefusedError: The endpoint refuses this question, or failed at it in every attempt.
+        JudgeError: It refuses all questions, is down, or refused a part of `extra_body`.
+        StoppedError: The run was stopped before the call.
     """
     while True:
         body = request_body(question, settings, endpoint.dialect, replies)
@@ -32,7 +32,9 @@ async def ask(
             )
         except RefusedError as error:
             if name := refused_part(settings.extra_body or {}, str(error), error.param):
-                raise JudgeError(f"the endpoint refused {name} of --extra-body: {error}") from None
+                raise JudgeError(
+                    f"the endpoint refused it: {error}", field="extra_body", value=name
+                ) from None
             if not endpoint.dialect.learn(body, str(error), error.param):
-                endpoint.refused(error)
+                endpoint.count_refusal(error)
                 raise

@@ -1,4 +1,4 @@
-"""When the next call may go out: the rate, the pauses an endpoint asks for, the circuit breaker."""
+"""When the next call may begin: rate, pauses that an endpoint asks for, circuit breaker."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from threading import Event
 
 from tipstaff_trainer.errors import JudgeError
 
-# So many faults in a row, and not all of one question's, and the endpoint is taken to be down.
+# After so many faults in a row, of more than one question, the endpoint counts as down.
 _FAULTS_TO_TRIP = 5
 _LONGEST_BACKOFF = 30.0
 _FIRST_BACKOFF = 0.5
-# With each answer calls may follow one another so much faster, as the limit may have been raised.
+# Each answer shortens the interval between calls, as the limit may have been raised.
 _SPEED_UP = 0.97
-# Of a while in which no call had to wait for its turn, no more seconds say anything about a limit.
+# Cap idle gaps, in seconds: they carry no rate information.
 _IDLE = 1.0
-# While it waits, it looks this often, in seconds, whether it is to stop.
-_LOOK_UP = 0.2
+# Seconds between two looks at the stop event while waiting.
+_STOP_CHECK = 0.2
 
 
 class StoppedError(Exception):
-    """The job was stopped before this call began, so nothing was asked and nothing is paid."""
+    """The run was stopped before this call began; nothing was asked or paid."""
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait before another attempt, the first being 0.
+    """Seconds to wait before another attempt; the first attempt is 0.
 
-    Exponential with full jitter, so that calls that failed together don't come back together
-    (Brooker 2015, "Exponential backoff and jitter").
+    Exponential with full jitter: calls that failed together don't come back together (Brooker 2015,
+    "Exponential backoff and jitter").
     """
     return random.uniform(0, min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(attempt, 60)))
 
 
 class LearnedLimit:
-    """How far apart calls are to begin, as an endpoint's requests to wait teach it.
+    """The interval between calls, learned from an endpoint's requests to wait.
 
     Attributes:
-        interval: Seconds from one call to the next; 0 as long as nothing has been learned.
+        interval: Seconds from one call to the next; 0 until something has been learned.
     """
 
     def __init__(self) -> None:
         self.interval = 0.0
         self._last_began = 0.0
         self._answers = 0
-        # Of late: calls that began, and the seconds they took to.
+        # Recent calls, the seconds in which they began, and the share of both carried over.
         self._begun = 0.0
         self._seconds = 0.0
-        self._kept = (0.0, 0.0)
+        self._carried = (0.0, 0.0)
 
     def began(self, now: float, *, held: bool) -> None:
         """Notes that a call began, and whether it had to wait for its turn."""
@@ -64,29 +64,29 @@ class LearnedLimit:
         self.interval *= _SPEED_UP
 
     def refused(self, now: float, seconds: float) -> None:
-        """Learns from the first of several calls that were put off, for so many seconds.
+        """Learns from a call that the endpoint put off for some seconds.
 
-        Of the calls on their way beside it some will be, too. So what is learned is rather too
-        fast, which the next refusal tells; too slow would not be told by anything.
+        Some of the calls on their way beside it will be put off too, so the learned pace errs on
+        the fast side. The next refusal corrects that; nothing would correct a pace that is too slow.
         """
         let_through = self._begun - 1
         if self._answers and let_through >= 1:
             waited = min(now - self._last_began, _IDLE) + seconds
             self.interval = (self._seconds + waited) / let_through
-            # What is longer ago counts less, but a short while alone is no measure.
-            self._kept = let_through / 2, self._seconds / 2
-        # With nothing answered since the last time it isn't a matter of how fast.
-        self._begun, self._seconds = self._kept
+            # Older calls count less, but the latest few alone are too small a sample.
+            self._carried = let_through / 2, self._seconds / 2
+        # A refusal without an answer since the last one says nothing about speed.
+        self._begun, self._seconds = self._carried
         self._answers = 0
 
 
 class Pace:
-    """One for all calls of a job.
+    """Decides when each call of a run may begin.
 
     Args:
-        per_minute: How many calls may begin in a minute; None for any number.
-        patience: Seconds of nothing but faults after which the job stops.
-        stop: Once set, from whatever thread or signal handler, no call begins any more.
+        per_minute: Most calls that may begin in a minute; None for any number.
+        patience: Seconds of nothing but faults after which the run ends.
+        stop: Once set, from any thread or signal handler, no further call begins.
     """
 
     def __init__(self, per_minute: float | None, patience: float, stop: Event) -> None:
@@ -105,7 +105,7 @@ class Pace:
 
     @property
     def tripped(self) -> bool:
-        """Whether the endpoint is taken to be down, and asked by one call at a time."""
+        """Whether the endpoint counts as down, and is probed by one call at a time."""
         several = len(self._failing) > 1 or not self._ever_answered
         return self._faults >= _FAULTS_TO_TRIP and several
 
@@ -113,11 +113,11 @@ class Pace:
         """Waits until a call may begin.
 
         Returns:
-            Whether it is the one that tries out an endpoint that is taken to be down; then
-            `answered` or `failed` must follow, or `left`.
+            Whether the call probes an endpoint that counts as down; then `answered`, `failed` or
+            `left` must follow.
 
         Raises:
-            StoppedError: The job was stopped.
+            StoppedError: The run was stopped.
         """
         probing = False
         if self.tripped:
@@ -125,7 +125,7 @@ class Pace:
             probing = self.tripped
             if not probing:
                 self._probe.release()
-        # One after the other, each looking again at what has changed while it slept.
+        # Look again after each sleep: others may have changed the times meanwhile.
         held = False
         try:
             while (wait := max(self._paused_until, self._next_slot) - time.monotonic()) > 0:
@@ -141,19 +141,19 @@ class Pace:
         return probing
 
     async def rest(self, seconds: float) -> None:
-        """Sleeps, with an eye on whether the job is stopped.
+        """Sleeps, unless the run is stopped meanwhile.
 
         Raises:
-            StoppedError: It is.
+            StoppedError: The run was stopped.
         """
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._check_stop()
-            await asyncio.sleep(min(_LOOK_UP, left))
+            await asyncio.sleep(min(_STOP_CHECK, left))
 
     @property
     def slowed(self) -> bool:
-        """Whether calls follow one another more slowly than they were told to."""
+        """Whether calls are made more slowly than the settings ask for."""
         return self._limit.interval > self._interval
 
     def _check_stop(self) -> None:
@@ -161,29 +161,28 @@ class Pace:
             raise StoppedError
 
     def pause(self, seconds: float, why: str) -> None:
-        """Lets no call begin for a while, as the endpoint asked for.
+        """Holds all calls back for some seconds, as the endpoint asked.
 
-        Afterwards they follow one another as fast as it has taken them so far, pauses included: all
-        at once they would be refused again, all but the first, and refused calls count for the
+        Afterwards calls begin at the rate that the endpoint has taken so far, pauses included. All
+        at once, all but the first would be refused again, and refused calls count towards the
         limits of some endpoints.
 
         Raises:
-            JudgeError: It is longer than the job's patience, or the endpoint has asked for nothing
-                else for as long.
+            JudgeError: The pause, or the time since the last answer, is longer than the patience.
         """
         since = self._since()
         if seconds > self._patience:
             raise JudgeError(
-                f"the endpoint asks to wait for {seconds:,.0f} s ({why}); what was paid for is "
-                "kept: run the command again then"
+                f"the endpoint asks to wait for {seconds:,.0f} s ({why})",
+                remedy="what was paid for is kept: run the labelling again then",
             )
         if since >= self._patience:
             raise JudgeError(
-                f"the endpoint has put every call off for {since:,.0f} s ({why}); what was paid "
-                "for is kept: run the command again later"
+                f"the endpoint has put every call off for {since:,.0f} s ({why})",
+                remedy="what was paid for is kept: run the labelling again later",
             )
         now = time.monotonic()
-        # Calls that were on their way with the one that is refused first say nothing new.
+        # Only the first refusal of calls that were on their way together is news.
         if now >= self._paused_until:
             self._limit.refused(now, seconds)
         self._paused_until = max(self._paused_until, now + seconds)
@@ -198,20 +197,20 @@ class Pace:
         self.left(probing)
 
     def left(self, probing: bool) -> None:
-        """Lets the next one try an endpoint that is taken to be down."""
+        """Lets the next call probe an endpoint that counts as down."""
         if probing:
             self._probe.release()
 
-    def failed(self, question: str, probing: bool, why: str) -> None:
-        """Notes a fault of the endpoint, at a question.
+    def failed(self, subject: str, probing: bool, why: str) -> None:
+        """Notes a fault of the endpoint.
 
         Raises:
-            JudgeError: There was nothing but faults for longer than the job's patience.
+            JudgeError: There was nothing but faults for longer than the patience.
         """
         since, tripped = self._since(), self.tripped
         self._faults += 1
-        self._failing.add(question)
-        # Calls that were on their way when it tripped say nothing new.
+        self._failing.add(subject)
+        # Faults of calls that began before the breaker tripped are no news.
         if self.tripped and (probing or not tripped):
             pause = backoff(self._trials)
             self._trials += 1
@@ -219,12 +218,12 @@ class Pace:
         self.left(probing)
         if self.tripped and since >= self._patience:
             raise JudgeError(
-                f"the endpoint has not answered for {since:,.0f} s: {why}; what was paid for is "
-                "kept: run the command again when it is up"
+                f"the endpoint has not answered for {since:,.0f} s: {why}",
+                remedy="what was paid for is kept: run the labelling again when it is up",
             )
 
     def _since(self) -> float:
-        """For how long nothing has come but faults and requests to wait, in seconds."""
+        """Seconds since the last answer with nothing but faults and requests to wait."""
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now

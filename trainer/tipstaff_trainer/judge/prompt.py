@@ -1,12 +1,12 @@
-"""All that a judge is told about one row: who it is, examples, the question, how to reply.
+"""The conversation with a judge about one row: its role, examples, the question, the reply's form.
 
-Two forms of reply, since a verdict's probability and a verdict's reasoning pull in two directions:
+Two forms of reply, since a verdict's probability and a verdict's reasoning need opposite orders:
 
-- `verdict_first`: the first word is Yes or No, the reason comes after it. Only at a place known
-  beforehand, with nothing of the judge's own before it, are the word's log-probabilities the
-  judge's belief; after a reason that it has just written they would be near 0 and 1.
-- `json`: a reason, then the verdict. A reason that comes first is thought, and samples of it differ
-  where the judge is unsure.
+- `verdict_first`: the first word is Yes or No, the reason follows. The word's log-probabilities are
+  the judge's belief only if it has written nothing before; after its own reason they would be near
+  0 and 1.
+- `json`: a reason, then the verdict. Reasoning first improves the verdict, and samples differ where
+  the judge is unsure.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Literal
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.data.rows import text_hash
-from tipstaff_trainer.judge.criteria import Criterion
+from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.records import number_in
 
 Form = Literal["verdict_first", "json"]
 Message = dict[str, str]
 
-# A person's words say why the label is what it is; the judge's may be for the one they corrected.
+# A person's reason explains the label; the judge's may explain the label that they corrected.
 NOTE_COLUMN = "note"
 REASON_COLUMNS = ("reason", NOTE_COLUMN, "judge_reason")
 
@@ -44,11 +44,11 @@ _REPLY = {
 }
 _NO_REASON = "People who know the criterion decided so."
 
-# Of English in the usual tokenizers it is 4 to 5; a turn has a few tokens of its own.
+# English has 4 to 5 characters a token in the usual tokenizers; a turn adds a few tokens.
 _CHARACTERS_A_TOKEN = 4
 _TOKENS_A_TURN = 4
 
-# What `json` is held to where the endpoint can (OpenAI's structured outputs).
+# The schema of `json` replies, enforced by endpoints that can (OpenAI's structured outputs).
 JSON_SCHEMA = {
     "type": "object",
     "properties": {
@@ -62,40 +62,40 @@ JSON_SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """How one criterion is put to a judge.
+    """How a judge is asked by one criterion.
 
     Attributes:
-        criterion: What is asked.
-        form: How the judge is to reply.
+        criterion: The criterion.
+        form: The form of the reply.
         examples: Reviewed rows that are shown with their verdicts.
     """
 
-    criterion: Criterion
+    criterion: JudgeCriterion
     form: Form
     examples: tuple[Row, ...] = ()
 
     def messages(self, row: Row) -> list[Message]:
         """The conversation about one row.
 
-        An example that is the row itself, or of its group, is left out: a judge that was shown the
-        answer is no judge, and would look better beside people than it is.
+        An example that is the row itself or of its group is left out: a judge that was shown the
+        answer would look better beside people than it is.
         """
-        shown = [example for example in self.examples if not _related(example, row)]
+        examples = [example for example in self.examples if not _related(example, row)]
         turns: list[Message] = [{"role": "system", "content": _SYSTEM}]
-        for example in shown:
+        for example in examples:
             turns.append({"role": "user", "content": self._question(example)})
             turns.append({"role": "assistant", "content": self._answer(example)})
         return [*turns, {"role": "user", "content": self._question(row)}]
 
     @property
     def hash(self) -> str:
-        """16 hex digits: the same for all rows, another for any other wording or examples."""
+        """16 hex digits that change with any wording or example, and are the same for all rows."""
         examples = [self._question(row) + self._answer(row) for row in self.examples]
         ask = _ASK.format(criterion=self.criterion.criterion)
         return text_hash([_SYSTEM, self.criterion.prompt, ask, _REPLY[self.form], *examples])
 
     def _question(self, row: Row) -> str:
-        # What to do stands last, so that no text of the row has the last word.
+        # The instructions come last, so that no text of the row has the last word.
         ask = _ASK.format(criterion=self.criterion.criterion)
         return f"{self.criterion.render(row)}\n\n{ask}{_REPLY[self.form]}"
 
@@ -103,7 +103,7 @@ class Prompt:
         verdict = "Yes" if example.good else "No"
         names = [name for name in REASON_COLUMNS if example.extra.get(name)]
         if _overruled(example):
-            # A reason for the verdict that a person took back.
+            # It argues for the verdict that a person overruled.
             names = [name for name in names if name != "judge_reason"]
         reason = example.extra[names[0]] if names else _NO_REASON
         if self.form == "verdict_first":
@@ -117,12 +117,12 @@ def as_text(messages: Sequence[Message]) -> str:
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
-    """About how many tokens a conversation has, before an endpoint has counted them."""
+    """Estimates a conversation's tokens, before an endpoint has counted them."""
     return sum(count_tokens(turn["content"]) + _TOKENS_A_TURN for turn in messages)
 
 
 def count_tokens(text: str | None) -> int:
-    """About how many tokens a text has."""
+    """Estimates a text's tokens."""
     return len(text or "") // _CHARACTERS_A_TOKEN + 1
 
 

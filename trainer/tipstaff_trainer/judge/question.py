@@ -1,4 +1,4 @@
-"""What is asked about one row, and what its replies come to: the same for every way of asking."""
+"""Questions from rows and opinions from replies, whether asked by calls or by batch files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FORMS: dict[LabelKind, Form] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One conversation, as often as it is to be replied to.
+    """One conversation that ends with a question about a row.
 
     Attributes:
-        key: What the ledger knows it by.
+        key: Identifies it in the ledger.
         messages: The conversation.
-        form: How the judge is to reply.
-        logprobs: Whether the log-probabilities of the reply are wanted.
-        temperature: Of the judge.
+        form: The form of the reply.
+        logprobs: Whether to ask for the reply's log-probabilities.
+        temperature: The sampling temperature.
     """
 
     key: str
@@ -43,9 +43,9 @@ class Plan:
     """How rows become questions, and replies labels.
 
     Attributes:
-        prompt: How the criterion is put; its form is the kind's.
-        kind: Of the labels that are wanted.
-        settings: The judge's.
+        prompt: The prompt of the criterion, in the form that the kind of label needs.
+        kind: The kind of label to ask for.
+        settings: The judge's settings.
     """
 
     prompt: Prompt
@@ -53,7 +53,7 @@ class Plan:
     settings: JudgeSettings
 
     def question(self, row: Row) -> Question:
-        """What is asked about a row."""
+        """The question about a row."""
         messages = self.prompt.messages(row)
         temperature = self.settings.temperature
         if temperature is None:
@@ -74,38 +74,38 @@ class Plan:
         )
 
     @property
-    def wanted(self) -> int:
-        """How many replies that can be read a row is to have."""
+    def replies_per_row(self) -> int:
+        """How many readable replies a row needs."""
         return self.settings.samples if self.kind == "samples" else 1
 
     def missing(self, replies: Sequence[Reply]) -> int:
         """How many more replies to ask for.
 
-        One that can't be read is asked for again, until there are `attempts` of that kind.
+        An unreadable reply is asked for again, until `attempts` of them have come.
         """
-        unread = len(replies) - len(self._opinions(replies))
-        if unread >= self.settings.attempts:
+        unreadable = len(replies) - len(self._opinions(replies))
+        if unreadable >= self.settings.attempts:
             return 0
-        return max(0, self.wanted - (len(replies) - unread))
+        return max(0, self.replies_per_row - (len(replies) - unreadable))
 
     def opinion(self, replies: Sequence[Reply]) -> Opinion | None:
-        """What the replies say together; None when none can be read."""
-        opinions = self._opinions(replies)[: self.wanted]
+        """The opinion of the replies together; None if none can be read."""
+        opinions = self._opinions(replies)[: self.replies_per_row]
         return combine(opinions) if opinions else None
 
     def complaint(self, replies: Sequence[Reply]) -> str:
-        """Why replies, of which none can be read, can't be."""
+        """Why none of the replies can be read."""
         if not replies:
             return "not asked yet"
-        told = f"none of {len(replies)} replies could be read"
+        complaint = f"none of {len(replies)} replies could be read"
         if all(reply.finish_reason == "length" for reply in replies):
-            return f"{told}: each was cut at {self.settings.max_reply_tokens} tokens"
+            return f"{complaint}: each was cut at {self.settings.max_reply_tokens} tokens"
         if all(reply.finish_reason == "content_filter" for reply in replies):
-            return f"{told}: the endpoint's content filter held each back"
+            return f"{complaint}: the endpoint's content filter held each back"
         if not any(reply.text.strip() for reply in replies):
-            return f"{told}: each was empty"
-        return told
+            return f"{complaint}: each was empty"
+        return complaint
 
     def _opinions(self, replies: Sequence[Reply]) -> list[Opinion]:
-        read = (read_reply(reply, self.prompt.form) for reply in replies)
-        return [opinion for opinion in read if opinion is not None]
+        opinions = (read_reply(reply, self.prompt.form) for reply in replies)
+        return [opinion for opinion in opinions if opinion is not None]

@@ -1,4 +1,4 @@
-"""A row as one object of a JSON lines file that `tipstaff train` reads."""
+"""Rows as objects of a JSON lines file that `tipstaff train` reads."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _DIGITS = 6
 
 
 def row_record(row: Row, **columns: Any) -> dict[str, Any]:
-    """A row's columns, its `extra` ones last.
+    """A row's columns as one object, its `extra` columns last.
 
     Args:
         row: The row.
-        columns: Further ones; they stand in place of the row's own.
+        columns: Further columns; they replace the row's own.
     """
     own: dict[str, Any] = {
         "id": row.id,
@@ -34,29 +34,28 @@ def row_record(row: Row, **columns: Any) -> dict[str, Any]:
 
 
 def reviewed_since(file: Path, rows: Iterable[Row]) -> int:
-    """How many labels of people a file of such objects has that the rows it was made of don't.
+    """Counts the labels by people in a written file that the rows behind it don't have.
 
     Raises:
-        DataError: It is no such file any more.
+        DataError: The file can't be read as rows any more.
     """
     people = {row.id: row.label for row in rows if row.label_source == "human"}
-    found = read_rows(file, labelled=False).whole
     return sum(
         row.labelled and row.label_source == "human" and people.get(row.id) != row.label
-        for row in found
+        for row in read_rows(file, labelled=False).whole
     )
 
 
 def rounded(label: float | None) -> float | None:
-    """A label without the digits that nobody has measured."""
+    """A label without meaningless digits."""
     return None if label is None else round(label, _DIGITS)
 
 
 def number_in(extra: Mapping[str, str], column: str) -> float | None:
-    """A probability from one of a row's further columns; None where there is none.
+    """A probability from one of a row's further columns; None if the column is empty.
 
     Raises:
-        ValueError: There is something else.
+        ValueError: The column holds something else.
     """
     text = extra.get(column, "").strip()
     if not text:

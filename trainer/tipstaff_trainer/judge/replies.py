@@ -1,4 +1,4 @@
-"""What a judge's reply says. One that can't be read says nothing; it is never guessed at."""
+"""Reading a judge's replies. A reply that doesn't keep to the form is never guessed at."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tipstaff_trainer.judge.prompt import Form
 
 LabelKind = Literal["logprobs", "samples", "verdict"]
 
-# Below it Yes and No are not what the judge was choosing between, and their ratio says little.
+# If Yes and No have less probability than this, the judge was choosing between other words.
 _LEAST_MASS = 0.5
-# If what isn't shown may be more than this of it, neither does the ratio.
+# If tokens that aren't shown may have more than this share of it, the ratio is unreliable.
 _MOST_UNSEEN = 0.05
-# How many tokens a verdict may stand behind: spaces, quotes, asterisks.
+# A verdict may follow so many tokens: spaces, quotes, asterisks.
 _FIRST_TOKENS = 4
 _VERDICTS = {"yes": True, "no": False}
-# Reasoning models put it behind their thoughts, where the endpoint leaves them in.
+# Ends a reasoning model's thoughts, where the endpoint leaves them in.
 _END_OF_THOUGHT = "</think>"
 _FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 
@@ -32,12 +32,12 @@ class Reply:
     """One reply of a judge as it came.
 
     Attributes:
-        text: Its words.
-        finish_reason: As the endpoint says it; `length` where it was cut.
-        first_tokens: For each of the first tokens, the log-probabilities of what could stand there;
-            empty where the endpoint gives none.
-        prompt_tokens: Paid for this reply; 0 for the further ones of one call.
-        reply_tokens: Likewise.
+        text: Its text.
+        finish_reason: The endpoint's word for why it ended; `length` if it was cut.
+        first_tokens: Log-probabilities of the alternatives for each of the first tokens; empty if
+            the endpoint gives none.
+        prompt_tokens: Prompt tokens charged to this reply; 0 for all but the first of a call.
+        reply_tokens: Reply tokens charged to it, likewise.
     """
 
     text: str
@@ -49,12 +49,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one reply says.
+    """The opinion that one reply states.
 
     Attributes:
         label: Probability in [0, 1] that the criterion is met.
         kind: Where it comes from: `logprobs` or the bare `verdict`.
-        reason: The judge's words for it.
+        reason: The judge's reason.
     """
 
     label: float
@@ -63,23 +63,23 @@ class Opinion:
 
 
 def read_reply(reply: Reply, form: Form) -> Opinion | None:
-    """Reads a verdict and its reason; None where the reply doesn't keep to the form.
+    """Reads a verdict and its reason; None if the reply doesn't keep to the form.
 
-    A reply may stand behind the judge's thoughts; then no log-probability is the verdict's.
+    The verdict may follow the judge's thoughts; then the log-probabilities are not the verdict's.
     """
-    read = _read_json if form == "json" else _read_verdict_first
-    opinion = read(reply)
-    # Were the mark there twice, one might be quoted from the text that is judged.
+    parse = _parse_json if form == "json" else _parse_verdict_first
+    opinion = parse(reply)
+    # A second mark might be quoted from the judged text.
     if opinion is None and reply.text.count(_END_OF_THOUGHT) == 1:
-        said = reply.text.partition(_END_OF_THOUGHT)[2]
-        opinion = read(replace(reply, text=said, first_tokens=()))
+        answer = reply.text.partition(_END_OF_THOUGHT)[2]
+        opinion = parse(replace(reply, text=answer, first_tokens=()))
     return opinion
 
 
 def combine(opinions: Sequence[Opinion]) -> Opinion:
-    """Several opinions about one row as one: the share of those who say Yes.
+    """Combines opinions about one row into one: the share of Yes.
 
-    The reason kept is the first of those on the majority's side.
+    The reason is the first one on the majority's side.
     """
     if len(opinions) == 1:
         return opinions[0]
@@ -95,7 +95,7 @@ class _Answer(BaseModel):
     reason: str = ""
 
 
-def _read_json(reply: Reply) -> Opinion | None:
+def _parse_json(reply: Reply) -> Opinion | None:
     stripped = reply.text.strip()
     if fenced := _FENCE.match(stripped):
         stripped = fenced[1]
@@ -109,12 +109,12 @@ def _read_json(reply: Reply) -> Opinion | None:
     return Opinion(float(answer.verdict == "Yes"), "verdict", answer.reason.strip())
 
 
-def _read_verdict_first(reply: Reply) -> Opinion | None:
-    found = re.match(r"[\s\"'*_#]*(yes|no)\b[\s\"'*_.,:;!–—-]*", reply.text, re.IGNORECASE)
-    if found is None:
+def _parse_verdict_first(reply: Reply) -> Opinion | None:
+    match = re.match(r"[\s\"'*_#]*(yes|no)\b[\s\"'*_.,:;!–—-]*", reply.text, re.IGNORECASE)
+    if match is None:
         return None
-    verdict = _VERDICTS[found[1].lower()]
-    reason = reply.text[found.end() :].strip()
+    verdict = _VERDICTS[match[1].lower()]
+    reason = reply.text[match.end() :].strip()
     share = _share_of_yes(reply.first_tokens)
     if share is None:
         return Opinion(float(verdict), "verdict", reason)
@@ -122,9 +122,9 @@ def _read_verdict_first(reply: Reply) -> Opinion | None:
 
 
 def _share_of_yes(tokens: Sequence[Mapping[str, float]]) -> float | None:
-    """The probability of Yes over that of Yes and No, all spellings added up.
+    """The probability of Yes relative to Yes and No, all spellings added up.
 
-    None where it isn't told: an endpoint that shows the chosen token alone says nothing of the
+    None if it is unknown: an endpoint that shows only the chosen token tells nothing about the
     other verdict.
     """
     for alternatives in tokens[:_FIRST_TOKENS]:
@@ -142,9 +142,9 @@ def _share_of_yes(tokens: Sequence[Mapping[str, float]]) -> float | None:
 
 
 def _unseen(alternatives: Mapping[str, float]) -> float:
-    """The most that another token may have: no more than the least likely of those shown."""
-    shown = [math.exp(logprob) for logprob in alternatives.values()]
-    return min(1 - math.fsum(shown), *shown)
+    """Upper bound of another token's probability: that of the least likely token shown."""
+    probabilities = [math.exp(logprob) for logprob in alternatives.values()]
+    return min(1 - math.fsum(probabilities), *probabilities)
 
 
 def _likeliest(alternatives: Mapping[str, float]) -> Sequence[str]:

@@ -1,124 +1,216 @@
-"""How a judge is asked: the endpoint, the kind of label, pace and budget."""
+"""Settings of a judge: the endpoint, the kind of label, pace and budget."""
 
 from __future__ import annotations
 
 import json
 import re
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import field_validator, model_validator
+
+from tipstaff.errors import UsageError
+from tipstaff_server.requests import Request, setting
 
 Soft = Literal["auto", "logprobs", "samples", "verdict"]
 
-# Of a chat completion, under an endpoint's address.
+# Path of chat completions under an endpoint's address.
 CHAT_PATH = "/chat/completions"
-# Parts of a request's body that its prompt, its kind of label and other settings decide.
-_OURS = frozenset(
+# Parts of a request's body that the prompt, the kind of label and other settings decide.
+_RESERVED = frozenset(
     "model messages temperature max_tokens max_completion_tokens n stream logprobs top_logprobs "
     "response_format".split()
 )
 _NOT_IN_A_URL = re.compile(r"[\s?#]")
 
 
-def _no_number(text: str) -> None:
+def _reject_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
 
 
-class JudgeSettings(BaseModel):
-    """Settings of one judge; flat and checked once."""
+class JudgeSettings(Request):
+    """Settings of one judge. Its key is not among them: a job keeps settings in its row."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    model: str = Field(min_length=1, description="the judge's model, as the endpoint names it")
-    base_url: str = Field(
-        default="https://api.openai.com/v1",
+    model: str = setting(
+        min_length=1,
+        title="Model",
+        description="the judge's model, as the endpoint names it",
+        common=True,
+    )
+    base_url: str = setting(
+        "https://api.openai.com/v1",
+        title="Endpoint",
         description="the OpenAI-compatible endpoint, with its /v1",
+        common=True,
     )
-    api_key: SecretStr | None = Field(default=None, description="sent as a bearer token")
-    soft: Soft = Field(
-        default="auto",
-        description="where soft labels come from; auto: logprobs where the endpoint gives them, "
-        "else the share of samples",
+    soft: Soft = setting(
+        "auto",
+        title="Kind of label",
+        description="where soft labels come from; auto: log-probabilities where the endpoint gives "
+        "them, else the share of samples",
+        common=True,
     )
-    samples: int = Field(
-        default=5, ge=1, le=50, description="how often a row is asked where labels are shares"
+    samples: int = setting(
+        5,
+        title="Samples per row",
+        description="how often to ask about a row where labels are shares",
+        unit="calls",
+        common=True,
+        ge=1,
+        le=50,
     )
-    temperature: float | None = Field(
-        default=None, ge=0, le=2, description="of the judge; 0 where a row is asked once, else 1"
-    )
-    max_reply_tokens: int = Field(default=300, ge=1, description="the longest reply, in tokens")
-    extra_body: dict[str, Any] | None = Field(
-        default=None,
-        description="""further parts of each call, as JSON: '{"reasoning_effort": "low"}'""",
-    )
-    attempts: int = Field(
-        default=3, ge=1, description="how often a row is asked whose reply can't be read"
-    )
-    concurrency: int = Field(default=16, ge=1, le=512, description="calls at a time")
-    requests_per_minute: float | None = Field(default=None, gt=0, description="at most so many")
-    timeout: float = Field(default=60.0, gt=0, description="seconds for one call")
-    patience: float = Field(
-        default=300.0,
+    temperature: float | None = setting(
+        None,
+        title="Temperature",
+        description="sampling temperature (default: 0 for one call a row, 1 for several)",
         ge=0,
-        description="seconds without any answer after which the job stops",
+        le=2,
     )
-    poll_interval: float = Field(
-        default=30.0, gt=0, description="seconds between looks at a batch file's state"
+    max_reply_tokens: int = setting(
+        300, title="Max reply", description="the longest reply", unit="tokens", ge=1
     )
-    price_input: float = Field(default=0.0, ge=0, description="per million tokens of prompt")
-    price_output: float = Field(default=0.0, ge=0, description="per million tokens of reply")
-    max_cost: float | None = Field(default=None, gt=0, description="money that may be spent")
-    max_tokens_total: int | None = Field(default=None, gt=0, description="tokens that may be spent")
+    extra_body: dict[str, Any] | None = setting(
+        None,
+        title="Extra request body",
+        description="""further parts of each call, as JSON: '{"reasoning_effort": "low"}'""",
+        unit="JSON",
+    )
+    attempts: int = setting(
+        3,
+        title="Attempts",
+        description="how often to ask about a row whose reply can't be read",
+        unit="calls",
+        ge=1,
+    )
+    concurrency: int = setting(
+        16,
+        title="Concurrency",
+        description="calls at a time",
+        unit="calls",
+        common=True,
+        ge=1,
+        le=512,
+    )
+    requests_per_minute: float | None = setting(
+        None, title="Max calls per minute", description="most calls in a minute", unit="calls", gt=0
+    )
+    timeout: float = setting(
+        60.0, title="Timeout", description="seconds for one call", unit="seconds", gt=0
+    )
+    patience: float = setting(
+        300.0,
+        title="Patience",
+        description="seconds without any answer after which the labelling stops",
+        unit="seconds",
+        ge=0,
+    )
+    poll_interval: float = setting(
+        30.0,
+        title="Poll interval",
+        description="seconds between looks at a batch file's state",
+        unit="seconds",
+        gt=0,
+    )
+    price_input: float = setting(
+        0.0,
+        title="Price of prompts",
+        description="price of a million prompt tokens",
+        unit="money",
+        common=True,
+        ge=0,
+    )
+    price_output: float = setting(
+        0.0,
+        title="Price of replies",
+        description="price of a million reply tokens",
+        unit="money",
+        common=True,
+        ge=0,
+    )
+    max_cost: float | None = setting(
+        None,
+        title="Budget",
+        description="money that may be spent; needs the prices",
+        unit="money",
+        common=True,
+        gt=0,
+    )
+    max_tokens_total: int | None = setting(
+        None,
+        title="Budget in tokens",
+        description="tokens that may be spent",
+        unit="tokens",
+        gt=0,
+    )
 
     @field_validator("base_url")
     @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        # Its port is read only when asked for.
+    def _check_address(cls, url: str) -> str:
+        # urlsplit checks a port only when it is read.
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError("no address of an endpoint, as http://localhost:8000/v1 is")
-        # It is kept and shown: in the ledger, with a job, in messages.
+            raise ValueError("is no address of an endpoint, as http://localhost:8000/v1 is")
+        # The address is stored and shown: in the ledger, with a job, in messages.
         if "@" in parts.netloc:
             raise ValueError("put no name or password into the address; a key has its own place")
         if _NOT_IN_A_URL.search(url):
             raise ValueError("the address has a space, ? or #, and paths are added to it")
         if parts.path.rstrip("/").endswith(CHAT_PATH):
             raise ValueError(f"leave {CHAT_PATH} out of the address: it is added to it")
-        # One endpoint has one name: batches on their way are found by it.
+        # Batches are looked up by their endpoint's address, so it needs one spelling.
         return url.rstrip("/")
-
-    @field_validator("api_key")
-    @classmethod
-    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        # A file that a key was read from ends with a line break.
-        secret = key.get_secret_value().strip() if key else ""
-        if not secret.isprintable():
-            raise ValueError("no key: it has a line break, or another sign that can't be sent")
-        return SecretStr(secret) if secret else None
 
     @field_validator("extra_body", mode="before")
     @classmethod
-    def _is_an_object(cls, value: Any) -> Any:
+    def _parse_object(cls, value: Any) -> Any:
+        # A flag that may be repeated brings a list; the last one counts.
+        if isinstance(value, list) and value:
+            value = value[-1]
         if isinstance(value, str):
             with suppress(ValueError):
-                value = json.loads(value, parse_constant=_no_number)
+                value = json.loads(value, parse_constant=_reject_constant)
         if value is not None and not isinstance(value, dict):
-            raise ValueError("""no JSON object, as '{"reasoning_effort": "low"}' is""")
-        if ours := _OURS.intersection(value or ()):
+            raise ValueError("""is no JSON object, as '{"reasoning_effort": "low"}' is""")
+        if reserved := _RESERVED.intersection(value or ()):
             raise ValueError(
-                f"leave out {', '.join(sorted(ours))}: the settings of model, kind of label, "
+                f"leave out {', '.join(sorted(reserved))}: the settings of model, kind of label, "
                 "samples, temperature and length decide on that"
             )
         return value or None
 
     @model_validator(mode="after")
-    def _money_needs_prices(self) -> JudgeSettings:
+    def _check_prices(self) -> Self:
         if self.max_cost is not None and not (self.price_input or self.price_output):
-            raise ValueError("a budget in money needs the prices of tokens")
+            raise UsageError(
+                "needs the prices of tokens",
+                field="max_cost",
+                value=f"{self.max_cost:g}",
+                remedy="set {price_input} and {price_output}",
+            )
         return self
 
+    @property
+    def priced(self) -> bool:
+        """Whether tokens have a price."""
+        return bool(self.price_input or self.price_output)
+
     def cost(self, prompt_tokens: int, reply_tokens: int) -> float:
-        """What so many tokens cost, in the prices' currency."""
+        """The cost of tokens, in the prices' currency."""
         return (prompt_tokens * self.price_input + reply_tokens * self.price_output) / 1e6
+
+
+def check_api_key(key: str | None) -> str:
+    """An endpoint's key as it is sent in a header; empty without one.
+
+    Raises:
+        UsageError: It can't be sent. The message doesn't show the key.
+    """
+    # A key that was read from a file ends with a line break.
+    key = (key or "").strip()
+    if not key.isprintable():
+        raise UsageError(
+            "the variable holds no key: it has a line break, or another sign that can't be sent",
+            field="key_variable",
+        )
+    return key

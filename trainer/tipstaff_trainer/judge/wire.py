@@ -1,7 +1,7 @@
-"""The chat completions protocol: what is sent for a question, and what comes back.
+"""The chat completions protocol: request bodies from questions, replies from response bodies.
 
-https://platform.openai.com/docs/api-reference/chat, as vLLM, llama.cpp, Ollama, LiteLLM and the
-providers speak it too, each without some part or other.
+https://platform.openai.com/docs/api-reference/chat. vLLM, llama.cpp, Ollama, LiteLLM and the
+providers speak it too, each without some of its parts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from tipstaff_trainer.judge.prompt import JSON_SCHEMA, count_tokens, estimate_to
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
+from tipstaff_trainer.progress import Reporter
 
 # Enough for the spellings of two words; some endpoints refuse more.
 _TOP_LOGPROBS = 5
 _KEPT_TOKENS = 4
-# What is done without where an endpoint says it can't.
+# Parameters that can be left out where an endpoint doesn't support them.
 _OPTIONAL = {
     "logprobs": "it gives no log-probabilities",
     "top_logprobs": "it gives no log-probabilities",
@@ -39,8 +40,8 @@ _REFUSALS = (
     "unsupported", "not support", "unknown", "unrecognized", "unexpected", "not permitted",
     "unavailable", "not available", "not allowed", "not enabled",
 )  # fmt: skip
-# One letter is in every message, so this one is known by how it is spoken of: Groq's "'n' : number
-# must be at most 1", llama.cpp's "Only one completion choice is allowed".
+# Every message contains the letter n, so look for the usual wordings: Groq's "'n' : number must be
+# at most 1", llama.cpp's "Only one completion choice is allowed".
 _ONE_REPLY = re.compile(
     r"""(['"`])n\1|(?<![\\\w])n\s*(?:[=<>]|must|should)|\b(one|multiple) (completion|choice)""",
     re.IGNORECASE,
@@ -48,35 +49,38 @@ _ONE_REPLY = re.compile(
 
 
 class FaultyReplyError(Exception):
-    """What came back is not a chat completion; may be better another time."""
+    """The response is not a chat completion; a retry may bring one."""
 
 
 @dataclass(slots=True)
 class Dialect:
-    """Which parameters an endpoint doesn't take, as found out by its refusals.
+    """The parameters that an endpoint doesn't support, learned from its refusals.
 
     Attributes:
+        reporter: Is told of each, once.
         without: Their names.
-        notes: One line for each, for the user.
     """
 
+    reporter: Reporter = field(default_factory=Reporter)
     without: set[str] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
 
     def learn(self, sent: Container[str], error: str, param: str | None) -> bool:
-        """Whether a refusal is of a parameter that can be done without; then it is, from now on.
+        """Leaves out an optional parameter from now on, if a refusal is about one.
 
         Args:
             sent: The parameters of the request that was refused.
-            error: The refusal's words.
-            param: The parameter that it names, if it does.
+            error: The refusal's message.
+            param: The parameter that the refusal names, if any.
+
+        Returns:
+            Whether it is about one.
         """
-        for name, what in _OPTIONAL.items():
+        for name, consequence in _OPTIONAL.items():
             if name in sent and _is_refused(name, error, param):
                 # Several calls may have been on their way when the first was refused.
                 if name not in self.without:
                     self.without.add(name)
-                    self.notes.append(f"the endpoint refused {name}: {what}")
+                    self.reporter.note(f"the endpoint refused {name}: {consequence}")
                 return True
         return False
 
@@ -84,7 +88,7 @@ class Dialect:
 def request_body(
     question: Question, settings: JudgeSettings, dialect: Dialect, replies: int
 ) -> dict[str, Any]:
-    """The JSON to send for a question."""
+    """The request's JSON for a question."""
     body: dict[str, Any] = {
         "model": settings.model,
         "messages": question.messages,
@@ -110,7 +114,7 @@ def request_body(
 
 
 def refused_part(extra_body: Iterable[str], error: str, param: str | None) -> str | None:
-    """The part of a request's `extra_body` that a refusal names, if it does."""
+    """The part of a request's `extra_body` that a refusal names, if any."""
     named = (param or "").split(".")[0]
     for name in extra_body:
         if name == named or any(f"{quote}{name}{quote}" in error for quote in "'\"`"):
@@ -119,10 +123,10 @@ def refused_part(extra_body: Iterable[str], error: str, param: str | None) -> st
 
 
 def parse_completion(values: object, question: Question | None = None) -> list[Reply]:
-    """The replies of one call; what it cost, or where that is not said may have, is the first's.
+    """Replies of one call; the call's reported or estimated tokens are charged to the first.
 
     Raises:
-        FaultyReplyError: It is not a chat completion.
+        FaultyReplyError: `values` is not a chat completion.
     """
     try:
         completion = _Completion.model_validate(values)
@@ -153,15 +157,15 @@ def parse_completion(values: object, question: Question | None = None) -> list[R
 
 
 def error_of(values: object) -> tuple[str, str | None, str | None]:
-    """The message, parameter and code of an error's body, whichever of the usual shapes it has."""
-    # Gemini's stands in an array.
+    """The message, parameter and code of an error's body, in any of the usual shapes."""
+    # Gemini puts it into an array.
     first = values[0] if isinstance(values, list) and values else values
-    found = first.get("error", first) if isinstance(first, dict) else first
-    if isinstance(found, dict):
-        message = found.get("message") or found.get("detail") or str(found)
-        param, code = found.get("param"), found.get("code")
+    error = first.get("error", first) if isinstance(first, dict) else first
+    if isinstance(error, dict):
+        message = error.get("message") or error.get("detail") or str(error)
+        param, code = error.get("param"), error.get("code")
         return str(message), param and str(param), code and str(code)
-    return str(found), None, None
+    return str(error), None, None
 
 
 class _Token(BaseModel):
@@ -184,7 +188,7 @@ class _Message(BaseModel):
     @field_validator("content", mode="before")
     @classmethod
     def _text_of_parts(cls, content: Any) -> Any:
-        # As Mistral's reasoning models reply: what they thought is a part without a text.
+        # Mistral's reasoning models reply in parts; their thoughts are a part without a text.
         if not isinstance(content, list):
             return content
         texts = (part.get("text") for part in content if isinstance(part, dict))
@@ -198,13 +202,15 @@ class _Choice(BaseModel):
 
     @field_validator("logprobs", mode="wrap")
     @classmethod
-    def _of_this_protocol(cls, value: Any, read: ValidatorFunctionWrapHandler) -> _Logprobs | None:
-        # In any other shape there are none: the reply itself is paid for, and may well be read.
+    def _drop_other_shapes(
+        cls, value: Any, validate: ValidatorFunctionWrapHandler
+    ) -> _Logprobs | None:
+        # Log-probabilities in another shape are ignored: the reply is paid for, and may be read.
         try:
-            found: _Logprobs | None = read(value)
+            logprobs: _Logprobs | None = validate(value)
         except ValidationError:
             return None
-        return found
+        return logprobs
 
 
 class _Usage(BaseModel):
@@ -220,16 +226,16 @@ class _Completion(BaseModel):
 def _is_refused(name: str, error: str, param: str | None) -> bool:
     if name == "n":
         return param == name or _ONE_REPLY.search(error) is not None
-    # It may be named for its value, too; with max_tokens that is a prompt as long as the context.
+    # A parameter may also be named for its value; max_tokens, for a prompt as long as the context.
     if param == name and name != "max_tokens":
         return True
-    said = error.lower()
-    return (param == name or name in said) and any(word in said for word in _REFUSALS)
+    message = error.lower()
+    return (param == name or name in message) and any(word in message for word in _REFUSALS)
 
 
 def _first_tokens(logprobs: _Logprobs | None) -> tuple[dict[str, float], ...]:
     tokens = (logprobs.content or [])[:_KEPT_TOKENS] if logprobs else []
-    # Several tokens may have the same text; the likelier one stands.
+    # Several tokens may have the same text; the likelier one wins.
     return tuple(
         {each.token: each.logprob for each in reversed([token, *(token.top_logprobs or [])])}
         for token in tokens

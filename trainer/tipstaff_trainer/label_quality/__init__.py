@@ -1,1 +1,1 @@
-"""How good labels are, and which of them a person should see."""
+"""The quality of labels, and which of them a person should review."""

@@ -1,4 +1,4 @@
-"""How far two who labelled the same rows agree."""
+"""Agreement between two who labelled the same rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NAN = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with the ends of its 95 % interval; NaN where it is not defined.
+    """A value with the ends of its 95 % interval; NaN where it is undefined.
 
-    One group alone shows no variation: then the ends are NaN.
+    The ends are NaN if all rows are of one group, which shows no variation.
     """
 
     value: float
@@ -29,16 +29,16 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of a judge with people, or of a judge with another.
+    """Agreement of a judge with people, or with another judge.
 
     Attributes:
         n: Rows labelled by both.
-        kappa: Cohen's: 1 is full agreement, 0 what chance would give.
+        kappa: Cohen's kappa: 1 is full agreement, 0 is chance.
         agreed: Share of rows with the same verdict.
-        false_pass: Of the rows that the other calls bad, the share that the judge calls good.
-        false_block: Of the rows that the other calls good, the share that the judge calls bad.
-        both_good: Rows.
-        both_bad: Rows.
+        false_pass: Share of the other's bad rows that the judge calls good.
+        false_block: Share of the other's good rows that the judge calls bad.
+        both_good: Rows that both call good.
+        both_bad: Rows that both call bad.
         judge_only: Rows that only the judge calls good.
         other_only: Rows that only the other calls good.
     """
@@ -54,14 +54,14 @@ class Agreement:
     other_only: int
 
 
-def agreement(
+def measure_agreement(
     judge: Sequence[float],
     other: Sequence[float],
     groups: Sequence[Hashable] | None = None,
     *,
     seed: int = 0,
 ) -> Agreement:
-    """Compares labels as verdicts: from 0.5 on a label says good.
+    """Compares labels as verdicts: a label of 0.5 or more is good.
 
     Intervals are bootstrap percentiles over groups, since rows of one group (answers to one
     question) are right and wrong together (Field and Welsh 2007, "Bootstrapping clustered data").
@@ -69,28 +69,28 @@ def agreement(
     Args:
         judge: The judge's labels, shape (n,).
         other: The labels of a person or another judge, shape (n,).
-        groups: What belongs together; None: every row stands for itself.
-        seed: Of the resampling.
+        groups: Each row's group; None if every row is its own group.
+        seed: Seeds the resampling.
 
     Raises:
         ValueError: There is no row.
     """
     if not len(judge):
         raise ValueError("no row is labelled by both")
-    says, truth = np.asarray(judge) >= 0.5, np.asarray(other) >= 0.5
-    cells = np.stack([says & truth, ~says & ~truth, says & ~truth, ~says & truth], axis=1)
+    judged, truth = np.asarray(judge) >= 0.5, np.asarray(other) >= 0.5
+    cells = np.stack([judged & truth, ~judged & ~truth, judged & ~truth, ~judged & truth], axis=1)
     _, numbers = np.unique(
-        np.array([str(group) for group in groups] if groups is not None else range(len(says))),
+        np.array([str(group) for group in groups] if groups is not None else range(len(judged))),
         return_inverse=True,
     )
     by_group = np.zeros((numbers.max() + 1, 4))
     np.add.at(by_group, numbers, cells)
     generator = np.random.default_rng(seed)
-    # Groups with the same counts are the same to a resampling: drawing how often each kind of them
-    # comes is drawing groups, and takes no longer for many rows.
+    # Groups with equal counts are interchangeable: drawing how often each kind of group comes is the
+    # same as drawing groups, and takes no longer for many rows.
     kinds, times = np.unique(by_group, axis=0, return_counts=True)
-    drawn = generator.multinomial(len(by_group), times / len(by_group), size=_RESAMPLES)
-    resampled = drawn @ kinds
+    draws = generator.multinomial(len(by_group), times / len(by_group), size=_RESAMPLES)
+    resampled = draws @ kinds
     total = by_group.sum(axis=0)
     both_good, both_bad, judge_only, other_only = range(4)
 
@@ -105,11 +105,11 @@ def agreement(
     )
     kappa = _interval(_kappa(total), _kappa(resampled))
     if kappa.value == 1:
-        # As with shares, no resampling shows what was never seen: the same verdicts, agreeing no
-        # more than they may.
+        # As with shares, resampling never shows a disagreement that was not observed: take kappa of
+        # the lowest agreement that the interval allows.
         kappa = Estimate(1.0, float(_kappa_of(agreed.low, _chance(total))), 1.0)
     return Agreement(
-        n=len(says),
+        n=len(judged),
         kappa=kappa if len(by_group) > 1 else Estimate(kappa.value, _NAN, _NAN),
         agreed=agreed,
         false_pass=share(judge_only, [both_bad]),
@@ -127,7 +127,7 @@ def _kappa(cells: Floats) -> Floats:
 
 
 def _chance(cells: Floats) -> Floats:
-    """How often two of these verdicts would agree if they knew nothing of each other."""
+    """The agreement of two independent judges with these shares of good."""
     n = cells.sum(axis=-1)
     judge_good = (cells[..., 0] + cells[..., 2]) / n
     other_good = (cells[..., 0] + cells[..., 3]) / n
@@ -135,24 +135,24 @@ def _chance(cells: Floats) -> Floats:
 
 
 def _kappa_of(observed: Floats | float, chance: Floats) -> Floats:
-    # Nothing to divide by: not defined, and no cause for a warning.
+    # A division by zero makes the value undefined, which needs no warning.
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((observed - chance) / (1 - chance))
 
 
 def _share(by_group: Floats, resampled: Floats, part: int, whole: Sequence[int]) -> Estimate:
-    """The share that one cell has of some, with its interval."""
+    """The share of one cell among some, with its interval."""
     with np.errstate(divide="ignore", invalid="ignore"):
         value = by_group[:, part].sum() / by_group[:, whole].sum()
         values = resampled[:, part] / resampled[:, whole].sum(axis=1)
-    found = _interval(value, values)
+    estimate = _interval(value, values)
     if value in (0, 1):
-        # No resampling of what was never seen shows it; the exact interval does (Clopper and
-        # Pearson 1934), each group counted once.
+        # Resampling never shows what was not observed; the exact interval does (Clopper and Pearson
+        # 1934), with each group counted once.
         groups = int((by_group[:, whole].sum(axis=1) > 0).sum())
         end = _TAIL ** (1 / groups)
         return Estimate(value, 0.0 if value == 0 else end, 1 - end if value == 0 else 1.0)
-    return found if len(by_group) > 1 else Estimate(found.value, _NAN, _NAN)
+    return estimate if len(by_group) > 1 else Estimate(estimate.value, _NAN, _NAN)
 
 
 def _interval(value: Floats | float, values: Floats) -> Estimate:

@@ -1,13 +1,13 @@
-"""Which labels are likely wrong: those that the other rows contradict.
+"""Labels that are likely wrong, because the other rows contradict them.
 
 Confident learning (Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in
-dataset labels"): each row gets the probability that a classifier gives it which wasn't fitted to it
-or to its group, and a label counts as a likely error where that is as sure of the other class as it
-is on average of rows that have that class. The library cleanlab does the same under the AGPL, which
-this project can't depend on.
+dataset labels"): a classifier that was fitted without a row and its group gives the row a
+probability. The label is a likely error if that probability favours the other class as much as it
+does on average for rows of that class. The library cleanlab does the same under the AGPL, which this
+project can't depend on.
 
-The classifier is a logistic regression on what a frozen encoder says of the texts and on the words
-that they share: seconds, where k trainings would take minutes, and good enough to be asked.
+The classifier is a logistic regression on a frozen encoder's embeddings and on the words that the
+texts share: it takes seconds, where k trainings would take minutes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from tipstaff_trainer.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-# Half the memory, which thousands of columns a row take; probabilities differ by less than 1e-4.
+# Half the memory for thousands of columns a row; probabilities differ by less than 1e-4.
 Features = npt.NDArray[np.float32]
-# Of the two kinds of features, so that neither drowns the other; chosen on flipped labels.
+# Scales both kinds of features alike, so that neither dominates; chosen on flipped labels.
 _BLOCK_SCALE = 10**0.5
 _REGULARISATION = 0.1
 _PAIRS: tuple[tuple[Field, Field], ...] = (
@@ -44,52 +44,59 @@ _PAIRS: tuple[tuple[Field, Field], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """One row as the others see it.
+    """One row, and how far the other rows support its label.
 
     Attributes:
-        row: As given.
-        probability: That its output is good, by a classifier that saw nothing of its group.
-        agreement: Of that with the label, in [0, 1]; the self-confidence of confident learning.
+        row: The row.
+        probability: The probability that its output is good, by a classifier that was fitted
+            without its group.
+        self_confidence: That of the label's class, in [0, 1]; confident learning's term.
         likely: Whether the label is a likely error.
     """
 
     row: Row
     probability: float
-    agreement: float
+    self_confidence: float
     likely: bool
 
 
-def label_errors(
+def find_label_errors(
     rows: Sequence[Row], base: Base, *, folds: int = 5, seed: int = 0
 ) -> list[Suspect]:
-    """All rows, those whose label the others contradict most first.
+    """All rows, beginning with the labels that the other rows contradict most.
 
     Args:
         rows: Labelled, with groups.
         base: The encoder that reads the texts.
-        folds: Classifiers fitted, each without one part of the rows.
-        seed: Of the folds.
+        folds: How many classifiers to fit, each without one part of the rows.
+        seed: Seeds the folds.
 
     Raises:
         DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
     """
     probabilities = np.array(out_of_fold_scores(rows, base, folds=folds, seed=seed))
     labels = np.array([row.label for row in rows], dtype=float)
-    likely, agrees = likely_errors(labels, probabilities), agreement(labels, probabilities)
+    likely = likely_errors(labels, probabilities)
+    confidences = self_confidence(labels, probabilities)
     return [
-        Suspect(rows[index], float(probabilities[index]), float(agrees[index]), bool(likely[index]))
-        for index in np.argsort(agrees, kind="stable")
+        Suspect(
+            row=rows[index],
+            probability=float(probabilities[index]),
+            self_confidence=float(confidences[index]),
+            likely=bool(likely[index]),
+        )
+        for index in np.argsort(confidences, kind="stable")
     ]
 
 
 class OtherRows:
-    """What the other rows say of each: the probability that it is good.
+    """The probability that each row is good, learned from the other rows.
 
     Args:
         rows: Labelled, with groups.
         base: The encoder that reads the texts, once; the default one when None.
-        folds: Classifiers fitted, each without one part of the rows.
-        seed: Of the folds.
+        folds: How many classifiers to fit, each without one part of the rows.
+        seed: Seeds the folds.
 
     Raises:
         DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
@@ -99,7 +106,7 @@ class OtherRows:
         self, rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
     ) -> None:
         check_trainable(rows)
-        # Before the texts are read, which takes its time.
+        # Check before the texts are read, which takes a while.
         _check_folds(rows, folds)
         self._rows = rows
         self._features = features(
@@ -108,39 +115,38 @@ class OtherRows:
         self._folds = folds
         self._seed = seed
 
-    def say(self, labels: Sequence[float] | None = None) -> list[float]:
-        """Of each, in their order.
+    def probabilities(self, labels: Sequence[float] | None = None) -> list[float]:
+        """The out-of-fold probability of each row.
 
         Args:
-            labels: One for each row, in place of those that they have.
+            labels: One for each row, to use in place of its own.
 
         Raises:
-            DataError: By these labels, a class is in fewer groups than there are folds.
+            DataError: With these labels, a class is in fewer groups than there are folds.
         """
         rows = self._rows
         if labels is not None:
             rows = [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
-        found = out_of_fold(self._features, rows, folds=self._folds, seed=self._seed)
-        return [float(probability) for probability in found]
+        return out_of_fold(self._features, rows, folds=self._folds, seed=self._seed).tolist()
 
 
 def out_of_fold_scores(
     rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
 ) -> list[float]:
-    """What the other rows say of each, by the labels they have; see `OtherRows`."""
-    return OtherRows(rows, base, folds=folds, seed=seed).say()
+    """The out-of-fold probability of each row, by its own labels; see `OtherRows`."""
+    return OtherRows(rows, base, folds=folds, seed=seed).probabilities()
 
 
 def out_of_fold(matrix: Features, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:
-    """For each row the probability that it is good, by a classifier that saw nothing of its group.
+    """The probability that each row is good, by a classifier that was fitted without its group.
 
-    A label between 0 and 1 counts as both, each with its share.
+    A label between 0 and 1 counts for both classes, each with its share.
 
     Args:
         matrix: Features, shape (n, d).
         rows: Labelled, with groups.
         folds: At least 2.
-        seed: Of the folds.
+        seed: Seeds the folds.
 
     Returns:
         Shape (n,).
@@ -154,39 +160,40 @@ def out_of_fold(matrix: Features, rows: Sequence[Row], *, folds: int, seed: int)
     probabilities = np.empty(len(rows))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for rest, part in splitter.split(matrix, good, groups):
-        rows_of, says, shares = _as_classes(labels[rest])
+        places, classes, weights = _as_classes(labels[rest])
         model = LogisticRegression(C=_REGULARISATION, max_iter=2000)
-        model.fit(matrix[rest[rows_of]], says, sample_weight=shares)
+        model.fit(matrix[rest[places]], classes, sample_weight=weights)
         probabilities[part] = model.predict_proba(matrix[part])[:, 1]
     return probabilities
 
 
 def _as_classes(labels: Floats) -> tuple[npt.NDArray[np.intp], Bools, Floats]:
-    """Labels for what knows classes only: places in them, with a class and a weight for each."""
-    says_good, says_bad = np.flatnonzero(labels > 0), np.flatnonzero(labels < 1)
+    """Soft labels as weighted classes: indices into `labels`, a class and a weight for each."""
+    good, bad = np.flatnonzero(labels > 0), np.flatnonzero(labels < 1)
     return (
-        np.concatenate([says_good, says_bad]),
-        np.repeat([True, False], [len(says_good), len(says_bad)]),
-        np.concatenate([labels[says_good], 1 - labels[says_bad]]),
+        np.concatenate([good, bad]),
+        np.repeat([True, False], [len(good), len(bad)]),
+        np.concatenate([labels[good], 1 - labels[bad]]),
     )
 
 
 def _check_folds(rows: Sequence[Row], folds: int) -> None:
     good, groups = np.array([row.good for row in rows]), np.array(united_groups(rows))
     for name, has in (("good", good), ("bad", ~good)):
-        if (found := len(np.unique(groups[has]))) < folds:
+        if (count := len(np.unique(groups[has]))) < folds:
             raise DataError(
-                f"{name} rows are in {found} group{'' if found == 1 else 's'}, too few for {folds} "
-                "folds: label rows of other groups"
+                f"{name} rows are in {count} group{'' if count == 1 else 's'}, too few for {folds} "
+                "folds",
+                remedy="label rows of other groups",
             )
 
 
-def agreement(labels: Floats, probabilities: Floats) -> Floats:
-    """How far labels and out-of-fold probabilities agree, in [0, 1], shape (n,).
+def self_confidence(labels: Floats, probabilities: Floats) -> Floats:
+    """The out-of-fold probability of each label's class, in [0, 1], shape (n,).
 
     Args:
         labels: Probabilities in [0, 1], shape (n,).
-        probabilities: That each row is good, shape (n,).
+        probabilities: The probability that each row is good, shape (n,).
     """
     return labels * probabilities + (1 - labels) * (1 - probabilities)
 
@@ -195,31 +202,31 @@ def likely_errors(labels: Floats, probabilities: Floats) -> Bools:
     """Which labels are likely wrong, shape (n,): the off-diagonal of the confident joint.
 
     Args:
-        labels: Probabilities in [0, 1], shape (n,), some of each class.
-        probabilities: That each row is good, shape (n,).
+        labels: Probabilities in [0, 1], shape (n,), with both classes.
+        probabilities: The probability that each row is good, shape (n,).
     """
     good = labels >= 0.5
     sure_good = probabilities >= probabilities[good].mean()
     sure_bad = 1 - probabilities >= 1 - probabilities[~good].mean()
-    # Where a classifier that knows little is sure of both, the likelier one counts.
+    # A weak classifier can be sure of both classes; then the likelier one counts.
     called_good = sure_good & (~sure_bad | (probabilities >= 0.5))
     called_bad = sure_bad & (~sure_good | (probabilities < 0.5))
-    found: Bools = (good & called_bad) | (~good & called_good)
-    return found
+    likely: Bools = (good & called_bad) | (~good & called_good)
+    return likely
 
 
 def features(interactions: Sequence[Interaction], base: Base) -> Features:
-    """What the classifier sees of each interaction, shape (n, d).
+    """The classifier's features of each interaction, shape (n, d).
 
-    The embeddings of the texts with their differences and products (Conneau et al. 2017,
-    "Supervised learning of universal sentence representations"), how long they are, how near to
-    each other, how many words they share, and how far other outputs say the same.
+    The texts' embeddings with their differences and products (Conneau et al. 2017, "Supervised
+    learning of universal sentence representations"), lengths, similarities, shared words, and the
+    agreement with other outputs for the same input.
     """
     texts = [one.get(name) or "" for name in FIELDS for one in interactions]
     parts = text_embeddings(base, texts).reshape(len(FIELDS), len(interactions), -1)
     embedded = dict(zip(FIELDS, parts, strict=True))
-    output, truth, given = embedded["output"], embedded["ground_truth"], embedded["input"]
-    blocks = [output, truth, given, output * truth, output * given, np.abs(output - truth)]
+    output, truth, prompt = embedded["output"], embedded["ground_truth"], embedded["input"]
+    blocks = [output, truth, prompt, output * truth, output * prompt, np.abs(output - truth)]
     near = [(embedded[one] * embedded[other]).sum(1) for one, other in _PAIRS]
     plain = np.column_stack(
         [np.array([_wording(one) for one in interactions]), _echo(interactions), *near]
@@ -228,43 +235,43 @@ def features(interactions: Sequence[Interaction], base: Base) -> Features:
 
 
 def _wording(interaction: Interaction) -> list[float]:
-    """Lengths, and shares of the words in common."""
+    """Lengths, and shares of common words."""
     words = {name: words_of(interaction.get(name) or "") for name in FIELDS}
-    found = [float(np.log1p(len(words[name]))) for name in FIELDS]
+    values = [float(np.log1p(len(words[name]))) for name in FIELDS]
     for one, other in _PAIRS:
         shared = len(shared_words(words[one], words[other]))
         distinct = [len({word for word, _, _ in words[name]}) for name in (one, other)]
-        found += [shared / max(1, count) for count in distinct]
-    return found
+        values += [shared / max(1, count) for count in distinct]
+    return values
 
 
 def _echo(interactions: Sequence[Interaction]) -> Floats:
-    """How far an output and the other outputs for the same input share words, shape (n, 2).
+    """The words that an output shares with other outputs for the same input, shape (n, 2).
 
-    What several systems or samples answer alike is more likely right (self-consistency, Wang et al.
-    2023), whoever judged it. Means over the others: the share of its words that the other has, and
-    of the other's that it has; the input's words and stop words don't count. 0 where there is no
-    other.
+    An answer on which several systems or samples agree is more likely right (self-consistency, Wang
+    et al. 2023). Means over the other outputs: the share of its words that the other has, and the
+    share of the other's words that it has. The input's words and stop words don't count. 0 if there
+    is no other output.
     """
     alike: dict[str, list[int]] = defaultdict(list)
     for index, one in enumerate(interactions):
         if (one.input or "").strip() and one.output is not None:
             alike[one.input or ""].append(index)
-    found = np.zeros((len(interactions), 2))
-    for given, members in alike.items():
-        ignored = STOP_WORDS | _distinct(given)
-        said = {index: _distinct(interactions[index].output or "") - ignored for index in members}
-        # Sums over all outputs, so that thousands for one input take no longer than others.
-        holders = Counter(word for words in said.values() for word in words)
+    shares = np.zeros((len(interactions), 2))
+    for prompt, members in alike.items():
+        ignored = STOP_WORDS | _distinct(prompt)
+        outputs = {index: _distinct(interactions[index].output or "") - ignored for index in members}
+        # Sums over all outputs: linear, even with thousands for one input.
+        holders = Counter(word for words in outputs.values() for word in words)
         parts: Counter[str] = Counter()
-        for words in said.values():
+        for words in outputs.values():
             parts.update({word: 1 / len(words) for word in words})
-        for index, words in said.items():
+        for index, words in outputs.items():
             if words and len(members) > 1:
                 mine = sum(holders[word] - 1 for word in words) / len(words)
                 theirs = sum(parts[word] - 1 / len(words) for word in words)
-                found[index] = mine / (len(members) - 1), theirs / (len(members) - 1)
-    return found
+                shares[index] = mine / (len(members) - 1), theirs / (len(members) - 1)
+    return shares
 
 
 def _distinct(text: str) -> frozenset[str]:
@@ -272,8 +279,8 @@ def _distinct(text: str) -> frozenset[str]:
 
 
 def _scaled(block: npt.NDArray[np.floating]) -> Features:
-    """Columns of mean 0 and like spread, scaled so that the block's size does not count."""
+    """Standardised columns, scaled so that a block's number of columns doesn't matter."""
     spread = block.std(axis=0)
     scaled = (block - block.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    found: Features = (scaled * _BLOCK_SCALE / block.shape[1] ** 0.5).astype(np.float32)
-    return found
+    features: Features = (scaled * _BLOCK_SCALE / block.shape[1] ** 0.5).astype(np.float32)
+    return features

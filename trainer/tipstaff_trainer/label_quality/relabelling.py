@@ -1,14 +1,14 @@
-"""What a judge's labels are worth, learned from the rows that people reviewed.
+"""Relabelling: a judge's labels corrected by what people said about some of its rows.
 
-A judge errs by habit: it passes long answers that people don't, say. A few hundred reviewed rows
-show the habit, and all the other labels can be read by it, where correcting those few rows alone
-leaves the rest as wrong as they were. The same idea as gold loss correction (Hendrycks et al. 2018,
-"Using trusted data to train deep networks on labels corrupted by severe noise"), whose table of how
-often which class is mistaken for which becomes a logistic regression, so that it may differ with
-the length of the output and with what a second opinion says.
+A judge errs systematically: it passes long answers that people don't, say. A few hundred reviewed
+rows show such errors, and a model of them corrects all the other labels; correcting only the
+reviewed rows would leave the rest as they are. The idea is gold loss correction (Hendrycks et al.
+2018, "Using trusted data to train deep networks on labels corrupted by severe noise"). Its table of
+class confusions becomes a logistic regression here, so that the correction may depend on the length
+of the output and on a second opinion.
 
-It learns from rows drawn at random only. Those that a queue ranked first are the judge's worst:
-what is learned from them and believed of the rest does harm.
+It learns only from rows drawn at random. Rows that a queue ranked first are the judge's worst: a
+model of those would be wrong about the rest.
 """
 
 from __future__ import annotations
@@ -31,28 +31,32 @@ Floats = npt.NDArray[np.float64]
 
 FEWEST_DRAWN = 50
 _FEWEST_OF_A_CLASS = 5
-# No second opinion is taken to be surer than that.
+# Caps the confidence of a second opinion.
 _SUREST = 0.99
 _FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Relabelled:
-    """A judge's rows, read by what people said of some of them.
+    """A judge's rows, relabelled.
 
     Attributes:
-        rows: In their order: those that people reviewed with people's labels, the judge's others
-            with the probability that people would call them good, all the rest as they were.
+        rows: All rows in their order: reviewed rows with people's labels, the judge's other rows
+            with the probability that people would call them good, rows of other sources unchanged.
+        relabelled: How many of the judge's rows have such a probability now.
+        changed: How many of these changed side.
         reviewed: How many of the judge's rows people reviewed.
-        drawn: How many of these were drawn at random, and learned from.
-        overruled: How many of those drawn people took the other side of.
-        loss_by_verdict: Of people's labels, by the judge's label alone: log loss in nats, each
-            drawn row by a model that was fitted to others.
-        loss: The same, by all that the labels are read by.
-        note: What a person should know of the second opinion; empty where there is nothing.
+        drawn: How many of the reviewed rows were drawn at random; the model learns from these.
+        overruled: How many of the drawn rows people put on the other side.
+        loss_by_verdict: Log loss in nats of people's labels, cross-validated, by a model of the
+            judge's label alone.
+        loss: The same by the full model.
+        note: A remark on the second opinion; may be empty.
     """
 
     rows: list[Row]
+    relabelled: int
+    changed: int
     reviewed: int
     drawn: int
     overruled: int
@@ -62,7 +66,7 @@ class Relabelled:
 
     @property
     def worth(self) -> str:
-        """How well people's labels are told, for people."""
+        """How well the model predicts people's labels, for people to read."""
         return (
             f"log loss of people's labels, by folds: {self.loss:.3f}; by the judge's label alone "
             f"{self.loss_by_verdict:.3f}"
@@ -70,7 +74,7 @@ class Relabelled:
 
     @property
     def warning(self) -> str:
-        """Why the labels had better stay as they are; empty where nothing speaks for it."""
+        """Why the labels had better stay as they were; empty if they had not."""
         if self.loss >= self.loss_by_verdict:
             return (
                 "what was learned is no better than the judge's labels alone: review more rows, "
@@ -79,24 +83,24 @@ class Relabelled:
         return ""
 
 
-def relabel(
+def relabel_rows(
     rows: Sequence[Row],
     reviewed: Mapping[str, Row],
     scores: Sequence[float],
     *,
     seed: int = 0,
 ) -> Relabelled:
-    """Reads a judge's labels by what people said of some of its rows.
+    """Relabels a judge's rows by what people said about some of them.
 
     Each label of the judge becomes p(people say good | the judge's label, a second opinion, the
     output's length).
 
     Args:
-        rows: With the judge's labels; rows of other sources are left as they are.
-        reviewed: Rows by people, by id; their selection says which were drawn at random.
-        scores: The second opinion on each of `rows`, probabilities: an evaluator's that was not
+        rows: Rows with the judge's labels; rows of other sources are left unchanged.
+        reviewed: Rows labelled by people, by id; `selection` tells which were drawn at random.
+        scores: A second opinion on each of `rows`, as probabilities: of an evaluator that was not
             trained on these labels, or out-of-fold probabilities.
-        seed: Of the folds.
+        seed: Seeds the folds.
 
     Raises:
         DataError: Too few reviewed rows were drawn at random, or nearly all are of one class.
@@ -106,85 +110,92 @@ def relabel(
     known = [index for index in judged if rows[index].id in reviewed]
     drawn = [index for index in known if reviewed[rows[index].id].selection == "random"]
     good = np.array([reviewed[rows[index].id].good for index in drawn], dtype=bool)
-    signs = _signs(rows, np.asarray(scores, dtype=float))
+    features = _features(rows, np.asarray(scores, dtype=float))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
 
     def loss(columns: Floats) -> float:
-        found = cross_val_predict(_model(), columns, good, cv=folds, method="predict_proba")
-        return float(log_loss(good, found[:, 1]))
+        predicted = cross_val_predict(_model(), columns, good, cv=folds, method="predict_proba")
+        return float(log_loss(good, predicted[:, 1]))
 
-    read = _model().fit(signs[drawn], good).predict_proba(signs)[:, 1]
+    probabilities = _model().fit(features[drawn], good).predict_proba(features)[:, 1]
     corrected = list(rows)
     for index in judged:
-        corrected[index] = replace(rows[index], label=float(read[index]))
+        corrected[index] = replace(rows[index], label=float(probabilities[index]))
     for index in known:
         person = reviewed[rows[index].id]
         corrected[index] = replace(person, group=person.group or rows[index].group)
+    others = [index for index in judged if rows[index].id not in reviewed]
     return Relabelled(
         rows=corrected,
+        relabelled=len(others),
+        changed=sum(rows[index].good != corrected[index].good for index in others),
         reviewed=len(known),
         drawn=len(drawn),
         overruled=int((good != [rows[index].good for index in drawn]).sum()),
-        loss_by_verdict=loss(signs[drawn, :1]),
-        loss=loss(signs[drawn]),
+        loss_by_verdict=loss(features[drawn, :1]),
+        loss=loss(features[drawn]),
     )
 
 
-def relabel_by_others(
+def relabel_by_other_rows(
     rows: Sequence[Row],
     reviewed: Mapping[str, Row],
-    say: Callable[[Sequence[float]], Sequence[float]],
+    probabilities: Callable[[Sequence[float]], Sequence[float]],
     *,
     seed: int = 0,
 ) -> Relabelled:
-    """`relabel` with what the other rows say as the second opinion, twice.
+    """Relabels with out-of-fold probabilities as the second opinion, in two rounds.
 
-    They repeat a habit of the judge's that is in all their labels; read by what people said, they
-    say better. A third time adds nothing (`benchmarks/LOG.md`).
+    In the first round the other rows repeat the judge's systematic errors, which are in all their
+    labels; the second round uses the corrected labels. A third adds nothing (`benchmarks/LOG.md`).
 
     Args:
-        rows: As for `relabel`.
-        reviewed: Likewise.
-        say: What the others say of each row, by these labels (`label_errors.OtherRows.say`).
-        seed: Of the folds.
+        rows: As for `relabel_rows`.
+        reviewed: As for `relabel_rows`.
+        probabilities: Gives each row's out-of-fold probability by some labels
+            (`label_errors.OtherRows.probabilities`).
+        seed: Seeds the folds.
 
     Raises:
-        DataError: As `relabel` and `say` do.
+        DataError: Raised by `relabel_rows` or `probabilities`.
     """
-    first = relabel(rows, reviewed, say([row.label for row in rows]), seed=seed)
+    first = relabel_rows(rows, reviewed, probabilities([row.label for row in rows]), seed=seed)
     try:
-        again = say([row.label for row in first.rows])
+        second = probabilities([row.label for row in first.rows])
     except DataError as error:
         # Hardly a row of a class is left, as where nearly all are good.
-        note = f"the other rows were heard once only: by the labels that came of it, {error}"
+        note = f"the other rows were asked once only: by the corrected labels, {error.message}"
         return replace(first, note=note)
-    return relabel(rows, reviewed, again, seed=seed)
+    return relabel_rows(rows, reviewed, second, seed=seed)
 
 
 def check_reviewed(rows: Sequence[Row], reviewed: Mapping[str, Row]) -> None:
-    """Checks, before a second opinion is had at some cost, that there is enough to learn from.
+    """Checks, before the cost of a second opinion, that there is enough to learn from.
 
     Raises:
-        DataError: As `relabel` does.
+        DataError: As for `relabel_rows`.
     """
     judged = [row.id for row in rows if row.label_source == "judge"]
     if not judged:
         raise DataError(
-            "no row has a judge's label: say --label-source judge, or see the column label_source"
+            "no row has a judge's label",
+            remedy="set {label_source} to judge, or check the column label_source",
         )
     known = [reviewed[name] for name in judged if name in reviewed]
     good = [row.good for row in known if row.selection == "random"]
     if len(good) < FEWEST_DRAWN:
         raise DataError(
             f"of the judge's rows people reviewed {len(known)} (by id), and {len(good)} of these "
-            "were drawn at random (by selection): that is too few to learn from. Review at least "
-            f"{FEWEST_DRAWN}, better 200, as with tipstaff review-queue --random-share 1"
+            "were drawn at random (by selection): that is too few to learn from",
+            remedy=f"review at least {FEWEST_DRAWN}, better 200, from a review queue whose "
+            "{random_share} is 1",
         )
     for name, count in (("good", sum(good)), ("bad", len(good) - sum(good))):
         if count < _FEWEST_OF_A_CLASS:
             raise DataError(
                 f"people call {count} of the {len(good)} rows drawn at random {name}, too few to "
-                "learn from: review more"
+                "learn from",
+                remedy="review more",
             )
 
 
@@ -192,10 +203,10 @@ def _model() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
-def _signs(rows: Sequence[Row], scores: Floats) -> Floats:
-    """What a label is read by, the judge's label first; shape (n, 5).
+def _features(rows: Sequence[Row], scores: Floats) -> Floats:
+    """The model's features, the judge's label first; shape (n, 5).
 
-    The others once for all rows and once for those that the judge passes, as its habits differ by
+    The others come twice, the second time only for rows that the judge passes: its errors differ by
     its verdict.
     """
     judge = np.array([row.label for row in rows], dtype=float)

@@ -1,4 +1,4 @@
-"""Which rows a person should see."""
+"""Ranking a judge's rows for review by people."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ RankBy = Literal["error", "uncertainty", "disagreement"]
 RANKINGS: tuple[RankBy, ...] = get_args(RankBy)
 Floats = npt.NDArray[np.float64]
 
-# A verdict without a probability is taken for this sure, and nobody for surer than the second.
+# The confidence of a verdict without a probability, and the cap of all others.
 _SURE = 0.95
 _SUREST = 0.99
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedRow:
-    """A row that waits for a person.
+    """A row to review.
 
     Attributes:
-        row: With its label so far.
-        selection: `random` for the slice drawn uniformly, `disputed` where somebody takes the other
-            side, `uncertain` where nobody does, but somebody is unsure.
-        priority: In [0, 1], by what the queue is ranked by.
-        why: In words, for the person.
+        row: The row with its label so far.
+        selection: `random` for the slice drawn uniformly; `disputed` if an opinion contradicts the
+            judge, else `uncertain`.
+        priority: In [0, 1], by the queue's ranking.
+        why: The opinions in words, for the reviewer.
     """
 
     row: Row
@@ -39,7 +39,7 @@ class QueuedRow:
     why: str
 
 
-def review_queue(
+def rank_for_review(
     rows: Sequence[Row],
     *,
     count: int,
@@ -52,83 +52,82 @@ def review_queue(
 ) -> list[QueuedRow]:
     """Ranks a judge's rows for review.
 
-    By likely label `error`: one minus the probability of the label's class, as the judge, further
-    judges, the evaluator and the other rows have it together (the mean of their log odds; a
-    logarithmic opinion pool, Genest and Zidek 1986). Where the judge gave bare verdicts that is
-    confident learning's self-confidence (Northcutt et al. 2021). By `uncertainty`: how near the
-    judge's own label, be it from log-probabilities or a share of samples, is to one half. By
-    `disagreement`: the distance between the two who differ most.
+    `error` ranks by the probability that the label is wrong: one minus the probability of its class
+    by the pooled opinions of the judge, other judges, the evaluator and the other rows (the mean of
+    their log odds; a logarithmic opinion pool, Genest and Zidek 1986). With bare verdicts of the
+    judge that is confident learning's self-confidence (Northcutt et al. 2021). `uncertainty` ranks
+    by how near the judge's own label, a probability or a share of samples, is to one half.
+    `disagreement` ranks by the distance between the two opinions that differ most.
 
     The random slice is drawn first, uniformly from all rows that no person has labelled, and spread
-    evenly over the queue, so that it is in proportion wherever the person stops.
+    evenly over the queue: its share is right wherever the reviewer stops.
 
     Args:
-        rows: With the judge's labels; rows by people, and rows without a label, are left out.
-        count: How many rows the queue is to have at most.
+        rows: Rows with the judge's labels; rows labelled by people or not at all are left out.
+        count: Most rows in the queue.
         random_share: Share of the queue that is drawn at random, in [0, 1].
         rank_by: The order of the rest.
-        judges: Other judges' labels, by row id; a row may be unknown to them.
-        scores: What an evaluator says of each of `rows`, probabilities; NaN where it says nothing.
-            Of an evaluator that was trained on these very labels, take scores out of fold, or it
-            will agree with the judge's mistakes.
-        out_of_fold: What the other rows say of each of `rows` (`label_errors`), likewise.
-        seed: Of the random draw.
+        judges: Other judges' labels, by row id; not every row needs one.
+        scores: An evaluator's score of each of `rows`; NaN for none. If the evaluator was trained on
+            these very labels, it agrees with the judge's mistakes: use out-of-fold scores then.
+        out_of_fold: Out-of-fold probability of each of `rows` (`label_errors`); NaN for none.
+        seed: Seeds the random draw.
     """
-    names, voices = _voices(rows, judges, scores, out_of_fold)
+    names, opinions = _opinions(rows, judges, scores, out_of_fold)
     candidates = [
         index for index, row in enumerate(rows) if row.labelled and row.label_source != "human"
     ]
-    priorities = _priorities(voices, rank_by)
+    priorities = _priorities(opinions, rank_by)
     generator = random.Random(seed)
-    # Ties, as of bare verdicts with nothing beside them, in no order rather than the file's.
+    # Shuffle, so that ties (as of bare verdicts alone) don't follow the file's order.
     shuffled = generator.sample(candidates, len(candidates))
-    wanted = min(count, len(candidates))
-    drawn = shuffled[: round(wanted * random_share)]
+    count = min(count, len(candidates))
+    drawn = shuffled[: round(count * random_share)]
     taken = set(drawn)
     ranked = sorted(
         (index for index in reversed(shuffled) if index not in taken),
         key=lambda index: -priorities[index],
-    )[: wanted - len(drawn)]
+    )[: count - len(drawn)]
     return [
         QueuedRow(
             row=rows[index],
-            selection="random" if index in taken else _selection(voices[:, index]),
+            selection="random" if index in taken else _selection(opinions[:, index]),
             priority=float(priorities[index]),
-            why=_why(names, voices[:, index]),
+            why=_why(names, opinions[:, index]),
         )
-        for index in spread(drawn, ranked)
+        for index in interleave(drawn, ranked)
     ]
 
 
-def spread(drawn: Sequence[int], ranked: Sequence[int]) -> list[int]:
-    """Both in their order, the few evenly among the many, wherever a person stops."""
+def interleave(drawn: Sequence[int], ranked: Sequence[int]) -> list[int]:
+    """Merges two lists evenly, keeping the order of each."""
     places = [((place + 0.5) / len(part), index) for part in (drawn, ranked)
               for place, index in enumerate(part)]  # fmt: skip
     return [index for _, index in sorted(places, key=lambda each: each[0])]
 
 
-def _voices(
+def _opinions(
     rows: Sequence[Row],
     judges: Sequence[Mapping[str, float]],
     scores: Sequence[float] | None,
     out_of_fold: Sequence[float] | None,
 ) -> tuple[list[str], Floats]:
-    """Who has a say, the judge first, and what they say, one line each; shape (voices, rows)."""
-    voices: dict[str, Sequence[float]] = {"judge": [row.label for row in rows]}
+    """The names of all who have an opinion, the judge first, and theirs, shape (names, rows)."""
+    opinions: dict[str, Sequence[float]] = {"judge": [row.label for row in rows]}
     for number, judge in enumerate(judges, start=2):
-        voices[f"judge {number}"] = [judge.get(row.id, np.nan) for row in rows]
+        opinions[f"judge {number}"] = [judge.get(row.id, np.nan) for row in rows]
     if scores is not None:
-        voices["evaluator"] = scores
+        opinions["evaluator"] = scores
     if out_of_fold is not None:
-        voices["other rows"] = out_of_fold
-    return list(voices), np.array(list(voices.values()), dtype=float)
+        opinions["other rows"] = out_of_fold
+    return list(opinions), np.array(list(opinions.values()), dtype=float)
 
 
-def _priorities(voices: Floats, rank_by: RankBy) -> Floats:
-    judge = voices[0]
+def _priorities(opinions: Floats, rank_by: RankBy) -> Floats:
+    judge = opinions[0]
     if rank_by == "uncertainty":
         return np.asarray(1 - np.abs(2 * judge - 1))
-    known = np.where(np.isnan(judge), 0.5, voices)
+    known = np.where(np.isnan(judge), 0.5, opinions)
     if rank_by == "disagreement":
         return np.asarray(np.nanmax(known, axis=0) - np.nanmin(known, axis=0))
     bare = (known == 0) | (known == 1)
@@ -137,14 +136,14 @@ def _priorities(voices: Floats, rank_by: RankBy) -> Floats:
     return np.asarray(np.where(judge >= 0.5, 1 - pooled, pooled))
 
 
-def _selection(voices: Floats) -> Selection:
-    said = voices[~np.isnan(voices)]
-    return "disputed" if ((said >= 0.5) != (said[0] >= 0.5)).any() else "uncertain"
+def _selection(opinions: Floats) -> Selection:
+    known = opinions[~np.isnan(opinions)]
+    return "disputed" if ((known >= 0.5) != (known[0] >= 0.5)).any() else "uncertain"
 
 
-def _why(names: Sequence[str], voices: Floats) -> str:
+def _why(names: Sequence[str], opinions: Floats) -> str:
     return ", ".join(
         f"{name} {'good' if value >= 0.5 else 'bad'} ({value:.2f})"
-        for name, value in zip(names, voices, strict=True)
+        for name, value in zip(names, opinions, strict=True)
         if not np.isnan(value)
     )

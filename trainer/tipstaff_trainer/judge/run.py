@@ -1,11 +1,10 @@
-"""The asking itself: calls or batch files, until the ledger has what the rows want."""
+"""One run of a judge: calls or batch files, until the ledger has the replies that the rows need."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from threading import Event
 
@@ -18,7 +17,7 @@ from tipstaff_trainer.judge.batch_files import (
     send_batches,
 )
 from tipstaff_trainer.judge.budget import Budget
-from tipstaff_trainer.judge.criteria import Criterion
+from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.live import ask
@@ -27,97 +26,90 @@ from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.judge.question import FORMS, Plan, Question
 from tipstaff_trainer.judge.replies import LabelKind, Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
+from tipstaff_trainer.progress import Reporter
 
-_ROWS_TO_TRY = 5
-# With so many rows' replies unreadable and none read, it is the judge or the prompt.
-_UNREAD_TO_STOP = 20
+# Rows to find out with which kind of label an endpoint gives.
+_TRIAL_ROWS = 5
+# After so many rows without a readable reply, and none with one, blame the judge or the prompt.
+_UNREADABLE_TO_STOP = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is.
+class JudgeRun:
+    """Asks until the ledger has the replies that the rows need, or something stops it.
+
+    Args:
+        rows: The rows to ask about.
+        settings: The judge, its pace and its budget.
+        ledger: Stores questions and replies.
+        api_key: The endpoint's key; empty for none.
+        on_settled: Takes each row that needs no more calls, when asking by calls.
+        reporter: Takes notes, and each row as a step.
+        stop: Set it, from any thread, to stop after the calls on their way.
 
     Attributes:
-        done: Rows that need no more calls: labelled, refused or given up.
-        total: Rows in all.
-        calls: Replies received by this job.
-        cost: Money that the ledger has paid to this model, in the prices' currency.
-        tokens: Likewise, tokens.
-        notes: What the user should know, so far.
+        settled: Rows that need no more calls: labelled, refused or given up.
+        calls: Calls that this run made, or questions that batches answered.
+        budget: What the ledger has paid this model for, this run included.
+        stopped: Why the run stopped before its end; empty if it didn't.
     """
-
-    done: int
-    total: int
-    calls: int
-    cost: float
-    tokens: int
-    notes: tuple[str, ...] = ()
-
-
-class Job:
-    """Asks until the ledger has what the rows want, or something stops it."""
 
     def __init__(
         self,
         rows: Collection[Row],
         settings: JudgeSettings,
         ledger: Ledger,
-        on_progress: Callable[[Progress], None],
-        stop: Event,
-        notes: Sequence[str],
+        *,
+        api_key: str,
         on_settled: Callable[[Plan, Row], None],
+        reporter: Reporter,
+        stop: Event,
     ) -> None:
+        self.settled = 0
+        self.calls = 0
+        self.budget = Budget(settings, ledger.spent(settings.model))
         self.stopped = ""
-        self._out_of_money = ""
+        self._out_of_budget = ""
         self._failure: TipstaffError | None = None
         self._rows = rows
         self._settings = settings
         self._ledger = ledger
-        self._on_progress = on_progress
-        self._stop = stop
-        self._notes = list(notes)
+        self._api_key = api_key
         self._on_settled = on_settled
-        self._budget = Budget(settings, ledger.spent(settings.model))
-        self._done = 0
-        self._calls = 0
-        self._read = 0
-        self._unread = 0
+        self._reporter = reporter
+        self._stop = stop
+        self._readable = 0
+        self._unreadable = 0
         self._on_its_way: dict[str, asyncio.Event] = {}
 
-    def progress(self) -> Progress:
-        """How far it is."""
-        return Progress(
-            done=self._done,
-            total=len(self._rows),
-            calls=self._calls,
-            cost=self._budget.cost,
-            tokens=self._budget.tokens,
-            notes=tuple(self._notes),
-        )
-
-    async def run(
-        self, criterion: Criterion, examples: tuple[Row, ...], *, batch: bool = False
+    async def ask_all(
+        self, criterion: JudgeCriterion, examples: tuple[Row, ...], *, batch: bool = False
     ) -> Plan:
-        """Asks, and returns how; `stopped` says if it was stopped.
+        """Asks about all rows, by calls or by batch files.
+
+        Returns:
+            How rows became questions, by which labels are read from the ledger.
 
         Raises:
-            JudgeError: The endpoint won't.
+            JudgeError: The endpoint refuses, fails or is down.
         """
-        async with Endpoint(self._settings, self._stop, self._tell) as endpoint:
-            endpoint.dialect.notes = self._notes
+        endpoint = Endpoint(
+            self._settings, self._stop, api_key=self._api_key, reporter=self._reporter
+        )
+        async with endpoint:
             plan = await self._plan(endpoint, criterion, examples)
             if self.stopped:
                 return plan
-            # Another form of reply: what was read in the one says nothing of the other.
-            self._read = self._unread = 0
+            # Another form of reply starts a new count.
+            self._readable = self._unreadable = 0
             if batch:
                 try:
                     with suppress(StoppedError):
                         await self._ask_by_batch(endpoint, plan)
                 except RefusedError as error:
                     raise JudgeError(
-                        f"the endpoint won't take a batch file: {error}; what was paid for is "
-                        "kept: run the command again, or ask without --batch"
+                        f"the endpoint won't take a batch file: {error}",
+                        remedy="what was paid for is kept: run the labelling again, or leave out "
+                        "{batch}",
                     ) from None
                 self._is_stopped()
             else:
@@ -134,9 +126,9 @@ class Job:
             raise self._failure
 
     async def _ask_by_batch(self, endpoint: Endpoint, plan: Plan) -> None:
-        """Collects, and sends what is missing, until nothing is.
+        """Collects replies and sends the questions that lack some, until none does.
 
-        What failed in passing is sent again; a reply that can't be read, too.
+        Questions that failed for the moment are sent again, and those whose reply can't be read.
         """
         for round_ in range(1 + self._settings.attempts):
             await collect_batches(
@@ -148,7 +140,7 @@ class Job:
             self._count(plan)
             if self._is_stopped():
                 return
-            self._budget.release()
+            self.budget.release()
             if not round_:
                 await self._try_out(endpoint, plan)
                 if self._is_stopped():
@@ -157,13 +149,13 @@ class Job:
             sent = await send_batches(endpoint, questions, self._settings, self._ledger)
             if not sent:
                 return
-            self._notes.append(f"{sent:,} questions are on their way in batch files")
-            self._on_progress(self.progress())
+            self._reporter.note(f"{sent:,} questions are on their way in batch files")
+            self._report_step()
 
     async def _try_out(self, endpoint: Endpoint, plan: Plan) -> None:
-        """Asks one question by a call: what the endpoint doesn't take would fail a whole file."""
+        """Asks one question by a call: a parameter that is not supported would fail a whole file."""
         if plan.kind == "logprobs":
-            # Tried out when the plan was made.
+            # Making the plan has tried it out.
             return
         for row in self._rows:
             if plan.missing(self._ledger.replies(plan.question(row).key)):
@@ -172,7 +164,7 @@ class Job:
                 return
 
     def _unanswered(self, plan: Plan, *, again: bool) -> Iterator[tuple[Question, int]]:
-        """Questions to send, with how many replies they lack; as many as the budget allows."""
+        """Questions that lack replies, and how many; as many questions as the budget covers."""
         sent = set()
         for row in self._rows:
             question = plan.question(row)
@@ -182,30 +174,33 @@ class Job:
             if again and self._ledger.refusal(question.key):
                 continue
             try:
-                self._budget.take(question.messages, missing)
+                self.budget.take(question.messages, missing)
             except BudgetError as error:
-                self._out_of_money = str(error)
+                self._out_of_budget = error.message
                 return
             sent.add(question.key)
             yield question, missing
 
-    def _tell(self, note: str) -> None:
-        self._notes.append(note)
-        self._on_progress(self.progress())
-
     def _received(self, replies: list[Reply]) -> None:
-        self._budget.paid(replies)
-        self._calls += 1
+        self.budget.charge(replies)
+        self.calls += 1
 
     def _count(self, plan: Plan) -> None:
         keys = (plan.question(row).key for row in self._rows)
-        self._done = sum(not plan.missing(self._ledger.replies(key)) for key in keys)
-        self._on_progress(self.progress())
+        self.settled = sum(not plan.missing(self._ledger.replies(key)) for key in keys)
+        self._report_step()
+
+    def _report_step(self) -> None:
+        calls = f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
+        message = f"{calls}, {self.budget.tokens:,} tokens"
+        if self._settings.priced:
+            message += f", {self.budget.cost:,.4f} paid"
+        self._reporter.step(self.settled, len(self._rows), message)
 
     async def _plan(
-        self, endpoint: Endpoint, criterion: Criterion, examples: tuple[Row, ...]
+        self, endpoint: Endpoint, criterion: JudgeCriterion, examples: tuple[Row, ...]
     ) -> Plan:
-        """The kind of label to get: what was asked for, or by trying out what the endpoint has."""
+        """Chooses the kind of label: by the settings, or by trying out what the endpoint gives."""
 
         def plan(kind: LabelKind) -> Plan:
             return Plan(Prompt(criterion, FORMS[kind], examples), kind, self._settings)
@@ -215,8 +210,8 @@ class Job:
             return plan(soft)
         best = plan("logprobs")
         lacking = "the endpoint gives no log-probabilities"
-        # More than one, since an endpoint may refuse a row for what it holds.
-        for row in islice(self._rows, _ROWS_TO_TRY):
+        # More than one, since an endpoint may refuse a row for its content.
+        for row in islice(self._rows, _TRIAL_ROWS):
             await self._settle(endpoint, best, row)
             replies = self._ledger.replies(best.question(row).key)
             if not replies:
@@ -228,16 +223,19 @@ class Job:
             opinion = best.opinion(replies)
             if opinion is None or opinion.kind == "logprobs":
                 return best
-            # As of a reasoning model, whose first tokens are its thoughts.
+            # A reasoning model's first tokens are its thoughts.
             lacking = "the endpoint's log-probabilities don't tell Yes from No"
         if soft == "logprobs":
-            raise JudgeError(f"{lacking}: take --soft samples or --soft verdict")
+            raise JudgeError(
+                lacking, field="soft", value=soft, remedy="choose samples or verdict instead"
+            )
         if self._settings.samples == 1:
-            self._notes.append(f"{lacking}: labels are bare verdicts")
+            self._reporter.note(f"{lacking}: labels are bare verdicts")
             return plan("verdict")
-        self._notes.append(
+        self._reporter.note(
             f"{lacking}: each row is asked {self._settings.samples} times, and its label is the "
-            "share of Yes (--samples)"
+            "share of Yes",
+            remedy="set {samples} to change that",
         )
         return plan("samples")
 
@@ -245,29 +243,29 @@ class Job:
         try:
             for row in waiting:
                 if await self._settle(endpoint, plan, row):
-                    self._done += 1
+                    self.settled += 1
                     self._on_settled(plan, row)
-                    self._on_progress(self.progress())
+                    self._report_step()
                 if self._is_stopped():
                     return
-                # Rows that the ledger knows would else keep the others from their replies.
+                # Let others take their replies: rows that the ledger knows never wait.
                 await asyncio.sleep(0)
         except TipstaffError as error:
-            # Raised here it would take the calls on their way with it, which are paid for.
+            # Raising it here would cancel the calls on their way, which are paid for.
             self._fail(error)
 
     def _fail(self, error: TipstaffError) -> None:
         if self._failure is None:
             self._failure = error
-            # Whoever only waits for a turn gives up.
+            # Ends those that only wait for a turn.
             self._stop.set()
             if self._on_its_way:
-                self._tell(f"{error}: stopping after the calls on their way")
+                self._reporter.note(f"{error.message}: stopping after the calls on their way")
 
     async def _settle(self, endpoint: Endpoint, plan: Plan, row: Row) -> bool:
-        """Asks about a row until the ledger has what it wants; whether it has."""
+        """Asks about a row until the ledger has its replies; returns whether it has."""
         question = plan.question(row)
-        # Rows of the same texts are one question.
+        # Rows with the same texts are one question.
         while question.key in self._on_its_way:
             await self._on_its_way[question.key].wait()
         settled = self._on_its_way[question.key] = asyncio.Event()
@@ -276,14 +274,14 @@ class Job:
                 if self._is_stopped():
                     return False
                 await self._ask(endpoint, question, missing)
-            self._note_reading(plan, self._ledger.replies(question.key))
+            self._count_readable(plan, self._ledger.replies(question.key))
         except RefusedError as error:
             self._ledger.refuse(question.key, str(error))
         except BudgetError as error:
-            self.stopped = str(error)
+            self.stopped = error.message
             return False
         except StoppedError:
-            # Not further up, where it would take the calls on their way with it.
+            # Passing it on would cancel the calls on their way.
             self._is_stopped()
             return False
         finally:
@@ -293,34 +291,34 @@ class Job:
 
     async def _ask(self, endpoint: Endpoint, question: Question, missing: int) -> None:
         wanted = 1 if "n" in endpoint.dialect.without else missing
-        reserved = await self._budget.reserve(question.messages, wanted)
+        reserved = await self.budget.reserve(question.messages, wanted)
         replies: list[Reply] = []
         try:
             replies = await ask(endpoint, question, self._settings, wanted)
-            # Before anything else: it is paid for.
+            # Store them before anything else: they are paid for.
             self._ledger.add(question.key, self._settings.model, replies)
         finally:
-            await self._budget.settle(reserved, replies)
-        self._calls += 1
+            await self.budget.settle(reserved, replies)
+        self.calls += 1
         if len(replies) < wanted:
             endpoint.dialect.without.add("n")
 
-    def _note_reading(self, plan: Plan, replies: Sequence[Reply]) -> None:
+    def _count_readable(self, plan: Plan, replies: Sequence[Reply]) -> None:
         if plan.opinion(replies) is not None:
-            self._read += 1
+            self._readable += 1
             return
-        self._unread += 1
-        if self._unread >= _UNREAD_TO_STOP and not self._read:
-            said = " ".join(replies[-1].text.split())[:100]
-            last = f"; the last said {said!r}" if said else ""
+        self._unreadable += 1
+        if self._unreadable >= _UNREADABLE_TO_STOP and not self._readable:
+            text = " ".join(replies[-1].text.split())[:100]
+            last = f"; the last was {text!r}" if text else ""
             raise JudgeError(
-                f"not one of the first {self._unread} rows got a reply that can be read "
-                f"({plan.complaint(replies)}{last}): try another --soft, a higher "
-                "--max-reply-tokens or another judge"
+                f"not one of the first {self._unreadable} rows got a reply that can be read "
+                f"({plan.complaint(replies)}{last})",
+                remedy="change {soft}, raise {max_reply_tokens} or choose another {model}",
             )
 
     def _is_stopped(self) -> bool:
-        self.stopped = self.stopped or self._out_of_money
+        self.stopped = self.stopped or self._out_of_budget
         if self._stop.is_set():
             self.stopped = self.stopped or "stopped"
         return bool(self.stopped)
