@@ -20,10 +20,10 @@ import numpy as np
 from tipstaff_trainer.data import read_rows
 from tipstaff_trainer.encoders.base import DEFAULT_BASE, find_base
 from tipstaff_trainer.label_quality.label_errors import (
-    agreement,
     features,
     likely_errors,
     out_of_fold,
+    self_confidence,
 )
 
 
@@ -54,7 +54,7 @@ def main() -> None:
             labels = np.array([row.label for row in noisy], dtype=float)
             probabilities = out_of_fold(matrix, noisy, folds=5, seed=draw)
             likely = likely_errors(labels, probabilities)
-            first = np.argsort(agreement(labels, probabilities))[: flipped.sum()]
+            first = np.argsort(self_confidence(labels, probabilities))[: flipped.sum()]
             found.append(
                 (
                     likely.mean(),

@@ -25,11 +25,11 @@ from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.judge import (
     JudgeSettings,
     Ledger,
-    Progress,
     label_rows,
     load_criterion,
 )
 from tipstaff_trainer.judge.records import row_record
+from tipstaff_trainer.progress import Reporter
 
 _SERVER = Path(__file__).parent.parent / "tests" / "judge_server.py"
 _PASSAGE = "The kettle may be returned within 14 days of delivery if it was not used. " * 8
@@ -67,15 +67,16 @@ def _measure(folder: Path, url: str, args: argparse.Namespace) -> dict[str, obje
     settings = JudgeSettings(model="judge", base_url=url, concurrency=args.concurrency)
     marks: list[tuple[float, float, int]] = []
 
-    def on_progress(progress: Progress) -> None:
-        if progress.done % max(1, args.rows // 10) == 0:
-            marks.append((time.monotonic(), time.process_time(), process.memory_info().rss))
-            print(f"{progress.done} rows, {marks[-1][2] / 2**20:.0f} MB", file=sys.stderr)
+    class Marks(Reporter):
+        def step(self, done: int, total: int, message: str = "") -> None:
+            if done % max(1, args.rows // 10) == 0:
+                marks.append((time.monotonic(), time.process_time(), process.memory_info().rss))
+                print(f"{done} rows, {marks[-1][2] / 2**20:.0f} MB", file=sys.stderr)
 
     with Ledger(folder / "ledger.sqlite") as ledger:
         started, worked = time.monotonic(), time.process_time()
         criterion = load_criterion("faithfulness")
-        done = label_rows(rows, criterion, settings, ledger, on_progress=on_progress)
+        done = label_rows(rows, criterion, settings, ledger, reporter=Marks())
         times = [started, *(mark for mark, _, _ in marks)]
         works = [worked, *(mark for _, mark, _ in marks)]
         unlabelled = sum(judged.label is None for judged in done.rows)

@@ -41,8 +41,8 @@ from tipstaff_trainer.data.rows import text_hash
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.label_quality.label_errors import OtherRows
-from tipstaff_trainer.label_quality.relabelling import relabel_by_others
-from tipstaff_trainer.label_quality.review_queue import review_queue
+from tipstaff_trainer.label_quality.relabelling import relabel_by_other_rows
+from tipstaff_trainer.label_quality.review_queue import rank_for_review
 
 _LONG = 20
 _PASSED_WHEN_LONG = 0.6
@@ -102,7 +102,7 @@ class World:
         file = self.cache / f"{self.others_files}-{text_hash([repr(labels)])}.npy"
         if not file.exists():
             self.cache.mkdir(parents=True, exist_ok=True)
-            np.save(file, self.others.say(labels))
+            np.save(file, self.others.probabilities(labels))
         found: list[float] = np.load(file).tolist()
         return found
 
@@ -265,7 +265,7 @@ def _folds(world: World) -> Iterator[tuple[list[int], Experiment]]:
 def relabelled(world: World, rows: Sequence[Row], drawn: Sequence[int]) -> list[Row]:
     """The rows with the judge's labels replaced as `tipstaff relabel` does."""
     reviewed = {rows[i].id: replace(rows[i], selection="random") for i in drawn}
-    return relabel_by_others(world.judged, reviewed, world.others_say, seed=world.seed).rows
+    return relabel_by_other_rows(world.judged, reviewed, world.others_say, seed=world.seed).rows
 
 
 def queued(
@@ -273,7 +273,7 @@ def queued(
 ) -> list[int]:
     """The indices of the queue's rows."""
     index_of = {row.id: index for index, row in enumerate(rows)}
-    queue = review_queue(rows, count=count, random_share=random_share, scores=scores, seed=seed)
+    queue = rank_for_review(rows, count=count, random_share=random_share, scores=scores, seed=seed)
     return [index_of[each.row.id] for each in queue]
 
 

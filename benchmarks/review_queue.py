@@ -22,9 +22,9 @@ from pathlib import Path
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.evaluation.predict import predict_all
-from tipstaff_trainer.label_quality.agreement import agreement
+from tipstaff_trainer.label_quality.agreement import measure_agreement
 from tipstaff_trainer.label_quality.label_errors import out_of_fold_scores
-from tipstaff_trainer.label_quality.review_queue import review_queue
+from tipstaff_trainer.label_quality.review_queue import rank_for_review
 
 _SHARES = (0.05, 0.1, 0.2, 0.3)
 
@@ -61,7 +61,7 @@ def main() -> None:
         "both": {"scores": scores, "out_of_fold": others},
     }
     right = sum((score >= 0.5) == row.good for score, row in zip(scores, people, strict=True))
-    found = agreement(
+    found = measure_agreement(
         [row.label for row in judged], [row.label for row in people], [row.group for row in people]
     )
     print(
@@ -100,7 +100,7 @@ def _found(
     found = {}
     for share in _SHARES:
         count = round(share * len(rows))
-        queue = review_queue(rows, count=count, random_share=random_share, **voices)
+        queue = rank_for_review(rows, count=count, random_share=random_share, **voices)
         found[str(share)] = round(sum(each.row.id in wrong for each in queue) / len(wrong), 3)
     return found
 

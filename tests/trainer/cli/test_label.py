@@ -169,7 +169,9 @@ def test_examples_from_reviewed_rows(tipstaff, data, server, tmp_path):
     done = tipstaff(*words)
     assert "note: 6 examples, 3 of them good" in done.stderr
     assert done.stdout.count("--- assistant ---") == 6
-    assert "take 5 to 20 examples" in tipstaff(*words[:-1], 50).stderr
+    assert (
+        "--shots 50: Input should be less than or equal to 20" in tipstaff(*words[:-1], 50).stderr
+    )
     drawn = [f"{line},random" for line in lines]
     reviewed.write_text("\n".join(["input,output,ground_truth,label,selection", *drawn]))
     done = tipstaff(*words)
@@ -217,7 +219,7 @@ def test_ctrl_c_keeps_what_there_is(tmp_path):
         job.send_signal(signal.SIGINT)
         _, said = job.communicate(timeout=20)
         assert job.returncode == 1
-        assert "the same command goes on from there" in said
+        assert "the same command resumes" in said
         known = [row for row in records(out) if row["label"] is not None]
         assert len(known) == server.behaviour.calls.total()
 
@@ -236,10 +238,10 @@ def test_the_budget_stops_with_what_it_bought(tipstaff, data, server):
     [
         (["--criterion", "nonsense"], 1, "built-in criterion; built in are answer-correctness"),
         (["--criterion", "brand-tone", "--map", "ground_truth=topic"], 0, ""),
-        (["--max-cost", "1"], 2, "needs the prices of tokens: --price-input"),
+        (["--max-cost", "1"], 2, "needs the prices of tokens; set --price-input"),
         (["--samples", "many"], 2, "--samples many: Input should be a valid integer"),
         (["--base-url", "localhost"], 2, "--base-url localhost"),
-        (["--out", "labels.csv"], 2, "name it .jsonl"),
+        (["--out", "labels.csv"], 2, "--out labels.csv: the name must end in .jsonl"),
         (["--base-url", "http://localhost/v1/chat/completions"], 2, "leave /chat/completions out"),
     ],
 )

@@ -54,7 +54,7 @@ def test_rows_that_train_reads(files, bert, monkeypatch, capsys, opinion):
     left = [abs(new.label - row.label) for new, row in zip(rows, truth, strict=True)][60:]
     assert sum(x**2 for x in left) < sum(x**2 for x in wrong)
     assert main(given) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_a_row_is_not_read_by_others_of_its_question(files, bert, monkeypatch):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from judge_rows import Recorder
 from judge_server import JudgeServer
 
 from tipstaff_trainer.judge import JudgeSettings, Ledger
@@ -26,3 +27,8 @@ def judge(server):
         return JudgeSettings(**{"model": "judge-1", "base_url": server.url} | settings)
 
     return judge
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from judge_rows import capitals, row
+from judge_rows import Recorder, capitals, row
 
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge import Ledger, batch_files, label_rows, load_criterion
@@ -29,11 +29,20 @@ def test_a_batch_brings_what_calls_bring(settings, ledger, server):
     assert server.behaviour.seen == 1
     assert len(server.behaviour.batches) == 1
     assert server.behaviour.calls.total() == 11
-    assert done.progress.done == 12
-    assert done.progress.tokens > 11 * 100
+    assert done.settled == 12
+    assert done.tokens > 11 * 100
     again = label_rows(rows, CRITERION, settings(), ledger, batch=True)
     assert labels(again) == labels(done)
     assert len(server.behaviour.batches) == 1
+
+
+def test_rows_of_a_batch_are_handed_on_once_they_are_settled(settings, ledger, server):
+    rows = [*capitals(3), row("Paris [[status 400]]", id="x")]
+    handed = []
+    done = label_rows(rows, CRITERION, settings(), ledger, batch=True, on_row=handed.append)
+    settled = [judged for judged in done.rows if judged.label is not None]
+    assert handed == settled
+    assert len(handed) == 3
 
 
 def test_many_questions_are_many_files(settings, ledger, server, monkeypatch):
@@ -110,7 +119,7 @@ def test_the_budget_holds_for_batches(settings, ledger, server):
     limits = {"max_tokens_total": 5000, "max_reply_tokens": 20}
     done = label_rows(capitals(60), CRITERION, settings(**limits), ledger, batch=True)
     assert "the budget is spent" in done.stopped
-    assert 0 < done.progress.tokens <= 5000
+    assert 0 < done.tokens <= 5000
     assert 5 < server.behaviour.calls.total() < 60
 
 
@@ -144,7 +153,8 @@ def test_what_an_endpoint_refuses_is_found_out_before_a_file_is_sent(settings, l
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(400, "won't take a batch file: HTTP 400: No files"), (404, "--batch")]
+    ("status", "says"),
+    [(400, "won't take a batch file: HTTP 400: No files"), (404, "leave out batch")],
 )
 def test_an_endpoint_without_batch_files_says_so(settings, ledger, server, status, says):
     server.behaviour.files_refused = status
@@ -169,12 +179,13 @@ def test_what_is_on_its_way_in_a_batch_is_not_asked_by_calls(settings, ledger, s
     """Nor is it lost sight of where the address is written otherwise."""
     stop = threading.Event()
 
-    def on_progress(progress):
-        if any("on their way" in note for note in progress.notes):
-            stop.set()
+    class Stopping(Recorder):
+        def note(self, message, *, remedy=""):
+            if "on their way" in message:
+                stop.set()
 
     stopped = label_rows(
-        capitals(6), CRITERION, settings(), ledger, batch=True, on_progress=on_progress, stop=stop
+        capitals(6), CRITERION, settings(), ledger, batch=True, reporter=Stopping(), stop=stop
     )
     assert stopped.stopped
     with pytest.raises(JudgeError, match="5 of the questions are on their way in batch files"):

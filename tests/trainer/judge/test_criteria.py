@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import pytest
+from judge_rows import Recorder
 
 from tipstaff import Interaction
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge import Criterion, builtin_criteria, load_criterion
+from tipstaff_trainer.judge import JudgeCriterion, builtin_criteria, load_criterion
 
 
 def criterion(prompt, name="test"):
-    return Criterion(name=name, criterion="It is good.", prompt=prompt)
+    return JudgeCriterion(name=name, criterion="It is good.", prompt=prompt)
 
 
 def test_the_seven_that_come_with_tipstaff():
@@ -40,13 +41,15 @@ def test_a_column_that_is_nowhere_is_an_error_before_any_call():
     rows = [Row(Interaction("q", "a"), 1.0, "1", extra={"tone": "warm"})]
     with pytest.raises(JudgeError, match=r"names \{voice\}.*input, output, tone"):
         criterion("{voice} {output}").check_columns(rows)
-    with pytest.raises(JudgeError, match="--map ground_truth=COLUMN"):
+    with pytest.raises(JudgeError, match="set mapping ground_truth=COLUMN"):
         load_criterion("faithfulness").check_columns(rows)
 
 
 def test_a_column_that_some_rows_lack_is_a_warning():
     rows = [Row(Interaction("q", "a"), 1.0, "1"), Row(Interaction(None, "a"), 1.0, "2")]
-    (warning,) = criterion("{input} {output}").check_columns(rows)
+    recorder = Recorder()
+    criterion("{input} {output}").check_columns(rows, recorder)
+    (warning,) = recorder.notes
     assert warning.startswith("input is blank in 1 of 2 rows")
 
 

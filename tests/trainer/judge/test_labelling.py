@@ -8,8 +8,9 @@ import time
 
 import judge_server
 import pytest
-from judge_rows import capitals, row
+from judge_rows import Recorder, capitals, row
 
+from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge import JudgeSettings, Ledger, label_rows, load_criterion, pace
 
@@ -27,26 +28,28 @@ def test_soft_labels_from_log_probabilities(judge, ledger, server):
     assert {judged.kind for judged in done.rows} == {"logprobs"}
     assert next(iter(done.rows)).reason == "The answer says what the reference says."
     assert server.behaviour.calls.total() == 6
-    assert done.progress.tokens > 6 * 100
+    assert done.tokens > 6 * 100
 
 
-def test_without_log_probabilities_the_share_of_samples(judge, ledger, server):
+def test_without_log_probabilities_the_share_of_samples(judge, ledger, server, recorder):
     server.behaviour.logprobs = "no"
     rows = [row(f"Perhaps Paris, {index}.", id=str(index)) for index in range(40)]
-    done = label_rows(rows, CRITERION, judge(samples=4), ledger)
+    done = label_rows(rows, CRITERION, judge(samples=4), ledger, reporter=recorder)
     found = labels(done)
     assert set(found) <= {0, 0.25, 0.5, 0.75, 1}
     assert 0.45 < sum(found) / 40 < 0.75
     assert {judged.kind for judged in done.rows} == {"samples"}
-    assert any("asked 4 times" in note for note in done.progress.notes)
+    assert any("asked 4 times" in note for note in recorder.notes)
 
 
-def test_an_endpoint_that_refuses_log_probabilities_is_asked_without(judge, ledger, server):
+def test_an_endpoint_that_refuses_log_probabilities_is_asked_without(
+    judge, ledger, server, recorder
+):
     server.behaviour.logprobs = "refused"
-    done = label_rows(capitals(2), CRITERION, judge(samples=3), ledger)
+    done = label_rows(capitals(2), CRITERION, judge(samples=3), ledger, reporter=recorder)
     assert labels(done) == [1, 0]
-    assert any("refused logprobs" in note for note in done.progress.notes)
-    with pytest.raises(JudgeError, match="--soft samples or --soft verdict"):
+    assert any("refused logprobs" in note for note in recorder.notes)
+    with pytest.raises(JudgeError, match=r"soft logprobs: .*; choose samples or verdict"):
         label_rows(capitals(2), CRITERION, judge(soft="logprobs"), ledger)
 
 
@@ -57,14 +60,16 @@ def test_one_sample_is_a_bare_verdict(judge, ledger, server):
 
 
 @pytest.mark.parametrize("lacking", ["structured", "several", "temperature", "usage"])
-def test_what_an_endpoint_lacks_is_done_without(judge, ledger, server, lacking):
+def test_what_an_endpoint_lacks_is_done_without(judge, ledger, server, lacking, recorder):
     setattr(server.behaviour, lacking, False)
-    done = label_rows(capitals(3), CRITERION, judge(soft="samples", samples=3), ledger)
+    done = label_rows(
+        capitals(3), CRITERION, judge(soft="samples", samples=3), ledger, reporter=recorder
+    )
     assert labels(done) == [1, 0, 1]
-    assert done.progress.tokens > 0
+    assert done.tokens > 0
     refused = {"structured": "response_format", "temperature": "temperature"}
     if lacking in refused:
-        assert any(f"refused {refused[lacking]}" in note for note in done.progress.notes)
+        assert any(f"refused {refused[lacking]}" in note for note in recorder.notes)
 
 
 def test_reasoning_models_of_openai(judge, ledger, server):
@@ -90,12 +95,12 @@ def test_one_row_that_is_forbidden_does_not_stop_the_job(judge, ledger, server):
     rows = [*capitals(2), row("Paris [[status 403]]", id="x"), row("Lyon", id="y")]
     done = label_rows(rows, CRITERION, judge(concurrency=1), ledger)
     assert [label is None for label in labels(done)] == [False, False, True, False]
-    with pytest.raises(JudgeError, match=r"HTTP 403.*--api-key-env"):
+    with pytest.raises(JudgeError, match=r"HTTP 403.*name it in key_variable"):
         label_rows([rows[2]], CRITERION, judge(), ledger)
 
 
 def test_log_probabilities_of_something_else_are_no_reason_to_take_bare_verdicts(
-    judge, ledger, server, monkeypatch
+    judge, ledger, server, monkeypatch, recorder
 ):
     """As where the first tokens are a reasoning model's thoughts."""
     monkeypatch.setattr(
@@ -103,17 +108,17 @@ def test_log_probabilities_of_something_else_are_no_reason_to_take_bare_verdicts
             {"token": "<think>", "logprob": -0.001, "top_logprobs": []}
         ]
     )  # fmt: skip
-    done = label_rows(capitals(7), CRITERION, judge(samples=3), ledger)
+    done = label_rows(capitals(7), CRITERION, judge(samples=3), ledger, reporter=recorder)
     assert {judged.kind for judged in done.rows} == {"samples"}
-    assert any("don't tell Yes from No" in note for note in done.progress.notes)
+    assert any("don't tell Yes from No" in note for note in recorder.notes)
 
 
 def test_a_web_page_or_no_tls_is_said_at_once(judge, ledger, server):
     settings = judge().model_copy(update={"base_url": server.url.replace("http:", "https:")})
-    with pytest.raises(JudgeError, match=r"SSL.*say http:// if it has no TLS"):
+    with pytest.raises(JudgeError, match=r"SSL.*use http:// if the endpoint has no TLS"):
         label_rows(capitals(2), CRITERION, settings, ledger)
     server.behaviour.page = True
-    with pytest.raises(JudgeError, match=r"a web page came back \('<html>Sign in.*--base-url"):
+    with pytest.raises(JudgeError, match=r"a web page came back \('<html>Sign in.*check base_url"):
         label_rows(capitals(2), CRITERION, judge(), ledger)
     assert server.behaviour.seen == 1
 
@@ -228,7 +233,9 @@ def test_a_refused_part_of_a_call_is_named_and_ends_the_job(judge, ledger, serve
         "min_max_tokens": (400, {"error": {"message": "Unknown parameter: 'min_max_tokens'."}})
     }
     settings = judge(extra_body={"min_max_tokens": 3})
-    with pytest.raises(JudgeError, match="refused min_max_tokens of --extra-body: HTTP 400"):
+    with pytest.raises(
+        JudgeError, match="extra_body min_max_tokens: the endpoint refused it: HTTP 400"
+    ):
         label_rows(capitals(3), CRITERION, settings, ledger)
     assert server.behaviour.seen == 1
 
@@ -253,21 +260,21 @@ def test_a_row_that_is_refused_is_left_out_and_counted(judge, ledger, server):
     assert refused.label is None
     assert "HTTP 400: the server was told to say 400" in refused.failure
     assert refused.record()["label"] is None
-    assert done.progress.done == 3
+    assert done.settled == 3
 
 
 def test_the_wrong_key_stops_the_job_at_once(judge, ledger, server):
     server.behaviour.key = "secret"
-    with pytest.raises(JudgeError, match=r"HTTP 401: Incorrect API key.*--api-key-env"):
+    with pytest.raises(JudgeError, match=r"HTTP 401: Incorrect API key.*name it in key_variable"):
         label_rows(capitals(50), CRITERION, judge(), ledger)
     assert server.behaviour.seen == 1
-    done = label_rows(capitals(2), CRITERION, judge(api_key="secret"), ledger)
+    done = label_rows(capitals(2), CRITERION, judge(), ledger, api_key="secret")
     assert None not in labels(done)
 
 
 def test_the_wrong_address_says_so(judge, ledger, server):
     settings = judge().model_copy(update={"base_url": server.url + "/v2"})
-    with pytest.raises(JudgeError, match=r"HTTP 404.*check --base-url"):
+    with pytest.raises(JudgeError, match=r"HTTP 404.*check base_url"):
         label_rows(capitals(2), CRITERION, settings, ledger)
 
 
@@ -285,7 +292,7 @@ def test_the_breaker_spares_an_endpoint_that_is_down(judge, ledger, server):
 def test_an_endpoint_that_stays_down_stops_the_job(judge, ledger, server):
     label_rows(capitals(1), CRITERION, judge(), ledger)
     server.behaviour.down = 502
-    with pytest.raises(JudgeError, match=r"not answered for .*502.*kept: run the command again"):
+    with pytest.raises(JudgeError, match=r"not answered for .*502.*kept: run the labelling again"):
         label_rows(capitals(30), CRITERION, judge(patience=1), ledger)
 
 
@@ -301,7 +308,7 @@ def test_a_budget_in_tokens_is_not_exceeded_and_counts_what_was_paid_before(judg
     rows = capitals(60)
     first = label_rows(rows, CRITERION, judge(max_tokens_total=limit, max_reply_tokens=20), ledger)
     assert "the budget is spent" in first.stopped
-    assert limit - 500 < first.progress.tokens <= limit
+    assert limit - 500 < first.tokens <= limit
     known = [label for label in labels(first) if label is not None]
     assert 5 < len(known) < 60
     again = label_rows(rows, CRITERION, judge(max_tokens_total=limit, max_reply_tokens=20), ledger)
@@ -315,8 +322,8 @@ def test_a_budget_in_tokens_is_not_exceeded_and_counts_what_was_paid_before(judg
 def test_a_budget_in_money(judge, ledger):
     settings = judge(max_cost=0.002, price_input=1, price_output=4, max_reply_tokens=20)
     done = label_rows(capitals(60), CRITERION, settings, ledger)
-    assert 0.0015 < done.progress.cost <= 0.002
-    with pytest.raises(ValueError, match="needs the prices"):
+    assert 0.0015 < done.cost <= 0.002
+    with pytest.raises(UsageError, match="needs the prices"):
         judge(max_cost=1)
 
 
@@ -364,36 +371,38 @@ def test_nothing_is_paid_for_twice(judge, ledger, server):
 def test_stopping_lets_the_calls_on_their_way_come_home(judge, ledger, server):
     server.behaviour.delay = 0.05
     stop = threading.Event()
-    seen = []
 
-    def on_progress(progress):
-        seen.append(progress.done)
-        if progress.done >= 8:
-            stop.set()
+    class Stopping(Recorder):
+        def step(self, done, total, message=""):
+            super().step(done, total, message)
+            if done >= 8:
+                stop.set()
 
+    recorder = Stopping()
     done = label_rows(
-        capitals(60), CRITERION, judge(concurrency=4), ledger, on_progress=on_progress, stop=stop
+        capitals(60), CRITERION, judge(concurrency=4), ledger, reporter=recorder, stop=stop
     )
     assert done.stopped == "stopped"
-    assert seen == sorted(seen)
+    assert recorder.steps == sorted(recorder.steps)
     known = sum(label is not None for label in labels(done))
     assert 8 <= known <= 12
     assert server.behaviour.calls.total() == known
 
 
-def test_what_is_paid_for_comes_home_when_the_endpoint_ends_the_job(judge, ledger, server):
+def test_what_is_paid_for_comes_home_when_the_endpoint_ends_the_job(
+    judge, ledger, server, recorder
+):
     slow = [row(f"Paris {index} [[slow 0.5]]", id=f"s{index}") for index in range(3)]
     first, broke = row("Paris", id="1"), row("Lyon [[status 402]]", id="2")
-    notes = []
     with pytest.raises(JudgeError, match="HTTP 402"):
         label_rows(
             [first, *slow, broke, *capitals(20)],
             CRITERION,
             judge(concurrency=5),
             ledger,
-            on_progress=lambda progress: notes.append(progress.notes),
+            reporter=recorder,
         )
-    assert re.search("HTTP 402.*: stopping after the calls on their way", notes[-1][-1])
+    assert re.search("HTTP 402.*: stopping after the calls on their way", recorder.notes[-1])
     paid = server.behaviour.calls.total()
     assert 4 <= paid < 10
     done = label_rows([first, *slow], CRITERION, judge(), ledger)
@@ -463,14 +472,14 @@ def test_a_ledger_that_is_damaged_says_so(judge, tmp_path):
 def test_a_ledger_for_one_job_alone(tmp_path):
     file = tmp_path / "ledger.sqlite"
     busy = pytest.raises(JudgeError, match="another job is at work with this ledger")
-    with Ledger(file, alone=True), busy:
-        Ledger(file, alone=True)
-    Ledger(file, alone=True).close()
+    with Ledger(file, exclusive=True), busy:
+        Ledger(file, exclusive=True)
+    Ledger(file, exclusive=True).close()
 
 
 def test_an_endpoint_that_sends_on_elsewhere_is_said_at_once(judge, ledger, server):
     server.behaviour.down = 301
-    with pytest.raises(JudgeError, match="check --base-url"):
+    with pytest.raises(JudgeError, match="check base_url"):
         label_rows(capitals(2), CRITERION, judge(), ledger)
     assert server.behaviour.seen == 1
 
@@ -478,15 +487,16 @@ def test_an_endpoint_that_sends_on_elsewhere_is_said_at_once(judge, ledger, serv
 def test_while_an_endpoint_is_down_somebody_is_told(judge, ledger, server, monkeypatch):
     monkeypatch.setattr(pace, "_FIRST_BACKOFF", 0.01)
     server.behaviour.down = 500
-    told = []
 
-    def tell(progress):
-        told.extend(progress.notes)
-        server.behaviour.down = 0
+    class Restarting(Recorder):
+        def note(self, message, *, remedy=""):
+            super().note(message, remedy=remedy)
+            server.behaviour.down = 0
 
-    label_rows(capitals(2), CRITERION, judge(), ledger, on_progress=tell)
-    assert "doesn't answer (HTTP 500" in told[0]
-    assert sum("doesn't answer" in note for note in set(told)) == 1
+    recorder = Restarting()
+    label_rows(capitals(2), CRITERION, judge(), ledger, reporter=recorder)
+    assert "doesn't answer (HTTP 500" in recorder.notes[0]
+    assert sum("doesn't answer" in note for note in recorder.notes) == 1
 
 
 def test_a_ledger_on_a_full_disk_says_so_and_keeps_what_it_has(judge, ledger):
@@ -520,10 +530,11 @@ def test_a_key_fits_into_a_header(judge, ledger, server):
     """Read from a file, it ends with a line break."""
     server.behaviour.key = "secret"
     assert None not in labels(
-        label_rows(capitals(1), CRITERION, judge(api_key=" secret\n"), ledger)
+        label_rows(capitals(1), CRITERION, judge(), ledger, api_key=" secret\n")
     )
-    with pytest.raises(ValueError, match="no key: it has a line break"):
-        judge(api_key="sec\nret")
+    with pytest.raises(UsageError, match="no key: it has a line break") as refusal:
+        label_rows(capitals(1), CRITERION, judge(), ledger, api_key="sec\nret")
+    assert "ret" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("trouble", ["down", "busy"])

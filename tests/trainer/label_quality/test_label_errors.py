@@ -15,10 +15,10 @@ from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.label_quality.label_errors import (
     _echo,
-    agreement,
-    label_errors,
+    find_label_errors,
     likely_errors,
     out_of_fold,
+    self_confidence,
 )
 
 ROWS = tiny_rows(120)
@@ -28,7 +28,7 @@ MISTAKEN = [replace(row, label=1 - row.label) if row.id in WRONG else row for ro
 
 @pytest.fixture(scope="module")
 def suspects(bert):
-    return label_errors(MISTAKEN, find_base(str(bert)), folds=4)
+    return find_label_errors(MISTAKEN, find_base(str(bert)), folds=4)
 
 
 def test_flipped_labels_come_first_and_are_called_likely(suspects):
@@ -90,14 +90,14 @@ def test_a_longer_output_holds_the_others_and_not_the_other_way_round():
 
 
 def test_agreement_with_a_soft_label_is_soft():
-    found = agreement(np.array([1, 0, 0.5, 0.8]), np.array([0.9, 0.9, 0.9, 1.0]))
+    found = self_confidence(np.array([1, 0, 0.5, 0.8]), np.array([0.9, 0.9, 0.9, 1.0]))
     assert found == pytest.approx([0.9, 0.1, 0.5, 0.8])
 
 
 def test_more_folds_than_groups_of_a_class_are_refused(bert, capsys):
     one_group = [replace(row, group="a") if not row.good else row for row in ROWS]
     with pytest.raises(DataError, match=r"bad rows are in 1 group, too few for 5 folds"):
-        label_errors(one_group, find_base(str(bert)))
+        find_label_errors(one_group, find_base(str(bert)))
     # Before the texts are read.
     assert "frozen encoder" not in capsys.readouterr().err
 
@@ -130,7 +130,7 @@ def test_the_command_lists_them_and_leaves_the_data_alone(bert, suspects, tmp_pa
     assert f"with an AUROC of {area:.2f}" in said
     assert data.read_bytes() == before
     assert main(words) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_the_list_needs_a_known_ending(tmp_path, capsys):

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.label_quality.label_errors import out_of_fold
-from tipstaff_trainer.label_quality.relabelling import relabel, relabel_by_others
+from tipstaff_trainer.label_quality.relabelling import relabel_by_other_rows, relabel_rows
 
 
 def world(count, *, seed=0):
@@ -38,7 +38,7 @@ def reviewed(people, count):
 @pytest.fixture(scope="module")
 def found():
     people, judged, scores = world(1000)
-    return people, judged, relabel(judged, reviewed(people, 200), scores)
+    return people, judged, relabel_rows(judged, reviewed(people, 200), scores)
 
 
 def test_the_judges_habit_is_read_out_of_its_other_labels(found):
@@ -71,7 +71,7 @@ def test_people_stand_and_groups_and_other_rows_stay(found):
     assert {each.group for each in done.rows} == {"g"}
     rows = [row("else", id="x", label=0.25, label_source="other")]
     _, judged, scores = world(300)
-    more = relabel([*judged, *rows], reviewed(people, 100), [*scores, 0.1])
+    more = relabel_rows([*judged, *rows], reviewed(people, 100), [*scores, 0.1])
     assert more.rows[-1] == rows[0]
 
 
@@ -84,25 +84,25 @@ def test_only_rows_drawn_at_random_are_learned_from():
         for each, own in zip(people, judged, strict=True)
         if each.good != own.good and each.id not in drawn
     }
-    alone, both = (relabel(judged, some, scores) for some in (drawn, drawn | worst))
+    alone, both = (relabel_rows(judged, some, scores) for some in (drawn, drawn | worst))
     assert both.reviewed == 100 + len(worst) > both.drawn == 100
     same = [index for index in range(300) if judged[index].id not in drawn | worst]
     assert [both.rows[i].label for i in same] == [alone.rows[i].label for i in same]
-    with pytest.raises(DataError, match=r"and 0 of these were drawn at random.*--random-share 1"):
-        relabel(judged, worst, scores)
+    with pytest.raises(DataError, match=r"and 0 of these were drawn at random.*random_share is 1"):
+        relabel_rows(judged, worst, scores)
 
 
 def test_too_few_of_a_class_are_refused():
     people, judged, scores = world(100)
     good = {each.id: replace(each, label=1.0) for each in people}
     with pytest.raises(DataError, match="0 of the 100 rows drawn at random bad"):
-        relabel(judged, good, scores)
+        relabel_rows(judged, good, scores)
 
 
 def test_no_second_opinion_on_a_row_is_taken_for_none():
     people, judged, scores = world(300)
     scores[150] = float("nan")
-    done = relabel(judged, reviewed(people, 100), scores)
+    done = relabel_rows(judged, reviewed(people, 100), scores)
     assert 0 < done.rows[150].label < 1
 
 
@@ -121,8 +121,8 @@ def test_what_the_others_say_is_read_by_people_too():
         return out_of_fold(matrix, rows, folds=5, seed=0)
 
     some = reviewed(people, 200)
-    once = relabel(judged, some, say([row.label for row in judged]))
-    twice = relabel_by_others(judged, some, say)
+    once = relabel_rows(judged, some, say([row.label for row in judged]))
+    twice = relabel_by_other_rows(judged, some, say)
 
     def loss(found):
         return log_loss(good[200:], [row.label for row in found.rows[200:]])
@@ -142,7 +142,7 @@ def test_others_who_are_all_of_one_class_are_heard_once():
         return scores
 
     some = reviewed(people, 200)
-    found = relabel_by_others(judged, some, say)
-    assert replace(found, note="") == relabel(judged, some, scores)
-    assert "heard once only: by the labels that came of it, bad rows are in 1" in found.note
+    found = relabel_by_other_rows(judged, some, say)
+    assert replace(found, note="") == relabel_rows(judged, some, scores)
+    assert "asked once only: by the corrected labels, bad rows are in 1" in found.note
     assert len(calls) == 2

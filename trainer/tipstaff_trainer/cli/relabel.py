@@ -1,122 +1,44 @@
-"""`tipstaff relabel DATA --reviewed FILE --out FILE`: a judge's labels, read by people's."""
+"""`tipstaff relabel DATA --reviewed FILE --out FILE`: a judge's labels, corrected by people's."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from pathlib import Path
 
-from tipstaff_trainer.cli.data_arguments import (
-    add_data_arguments,
-    check_exists,
-    check_free,
-    check_rows_file,
-    warn,
-    write_out,
-)
-from tipstaff_trainer.cli.second_opinion import (
-    add_opinion_arguments,
-    evaluator_scores,
-    others,
-)
-from tipstaff_trainer.data import Row, read_rows
-from tipstaff_trainer.judge.records import rounded, row_record
-from tipstaff_trainer.label_quality.relabelling import (
-    Relabelled,
-    check_reviewed,
-    relabel,
-    relabel_by_others,
-)
+from tipstaff.cli import flag_names
+from tipstaff_server.cli.options import add_options, given
+from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
+from tipstaff_trainer.operations.relabel import RelabelRequest, relabel
+from tipstaff_trainer.operations.sources import read_file
+from tipstaff_trainer.progress import TerminalReporter
+
+FLAGS = DATA_FLAGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    add_data_arguments(parser)
-    parser.add_argument(
-        "--reviewed",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="some of the same rows with people's labels; rows are matched by id",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="a new .jsonl file, to train on"
-    )
-    add_opinion_arguments(parser, together=False)
-    parser.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
+    add_data_options(parser)
+    add_options(parser, RelabelRequest)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reads the labels, writes all rows and says what it is worth."""
-    for path in (args.data, args.reviewed):
-        check_exists(path)
-    check_rows_file(args.out)
-    check_free(args.out)
-    mapping = dict(args.map)
-    data = read_rows(
-        args.data,
-        columns=args.columns,
-        mapping=mapping,
-        label_source=args.label_source or "judge",
+    """Corrects the labels, writes all rows and prints how good the correction is."""
+    source = file_data(args)
+    labelled_by_judge = source.model_copy(
+        update={"label_source": source.label_source or "judge", "selection": None}
     )
-    people = read_rows(
-        args.reviewed, mapping=mapping, label_source="human", selection=args.selection
+    request = RelabelRequest.parse({**given(RelabelRequest, args), "data": labelled_by_judge})
+    reporter = TerminalReporter(flag_names(FLAGS))
+    data = read_file(labelled_by_judge, reporter=reporter)
+    by_people = source.model_copy(
+        update={"data": request.reviewed, "columns": None, "label_source": "human"}
     )
-    warn((*data.warnings, *people.warnings))
-    reviewed = {row.id: row for row in people.whole if row.label_source == "human"}
-    check_reviewed(data.whole, reviewed)
-    if scores := evaluator_scores(data.rows, args):
-        found = relabel(data.whole, reviewed, scores, seed=args.seed)
-    else:
-        found = relabel_by_others(data.whole, reviewed, others(data.rows).say, seed=args.seed)
-    write_out(
-        args.out,
-        (
-            json.dumps(_record(before, after), ensure_ascii=False) + "\n"
-            for before, after in zip(data.whole, found.rows, strict=True)
-        ),
+    reviewed = read_file(by_people, reporter=reporter).whole
+    result = relabel(request, data.whole, reviewed, reporter, grouped=data.rows)
+    print(
+        f"reviewed: {result.reviewed} of the judge's rows, {result.drawn} of them drawn at random, "
+        f"{result.overruled} of those overruled"
     )
-    _report(data.whole, found, args.out)
-    known = {row.id for row in data.whole}
-    if apart := sum(name not in known for name in reviewed):
-        print(
-            f"warning: {apart} of the {len(reviewed)} rows that people reviewed have no label of "
-            f"the judge's in {args.data}, and are not in {args.out}",
-            file=sys.stderr,
-        )
+    print(f"relabelled: {result.relabelled} rows, {result.changed} changed side")
+    print(result.worth)
+    print(f"rows: {request.out}")
     return 0
-
-
-def _record(before: Row, after: Row) -> dict[str, object]:
-    if before.label_source != "judge":
-        return row_record(after)
-    judged = {"judge_label": rounded(before.label)}
-    return row_record(
-        after, **judged, **({} if _by_people(after) else {"label_kind": "relabelled"})
-    )
-
-
-def _report(before: tuple[Row, ...], found: Relabelled, out: Path) -> None:
-    print(
-        f"reviewed: {found.reviewed} of the judge's rows, {found.drawn} of them drawn at random, "
-        f"{found.overruled} of those overruled"
-    )
-    changed = sum(
-        old.good != new.good
-        for old, new in zip(before, found.rows, strict=True)
-        if not _by_people(new)
-    )
-    print(
-        f"relabelled: {sum(not _by_people(row) for row in found.rows)} rows, {changed} changed side"
-    )
-    print(found.worth)
-    if found.note:
-        print(f"note: {found.note}", file=sys.stderr)
-    if found.warning:
-        print(f"warning: {found.warning}", file=sys.stderr)
-    print(f"rows: {out}")
-
-
-def _by_people(row: Row) -> bool:
-    return row.label_source == "human"

@@ -256,7 +256,7 @@ class _WaitError(Exception):
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:
-    """Seconds to wait, by the Retry-After header (RFC 9110, 10.2.3: seconds or a date) or a guess."""
+    """Seconds to wait, from the Retry-After header (RFC 9110, 10.2.3) or guessed."""
     text = response.headers.get("retry-after", "")
     try:
         return max(0.0, float(text))

@@ -67,7 +67,7 @@ class LearnedLimit:
         """Learns from a call that the endpoint put off for some seconds.
 
         Some of the calls on their way beside it will be put off too, so the learned pace errs on
-        the fast side. The next refusal corrects that; nothing would correct a pace that is too slow.
+        the fast side. The next refusal corrects that; nothing would correct one that is too slow.
         """
         let_through = self._begun - 1
         if self._answers and let_through >= 1:

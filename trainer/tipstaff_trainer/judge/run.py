@@ -153,7 +153,7 @@ class JudgeRun:
             self._report_step()
 
     async def _try_out(self, endpoint: Endpoint, plan: Plan) -> None:
-        """Asks one question by a call: a parameter that is not supported would fail a whole file."""
+        """Asks one question by a call: an unsupported parameter would fail a whole file."""
         if plan.kind == "logprobs":
             # Making the plan has tried it out.
             return

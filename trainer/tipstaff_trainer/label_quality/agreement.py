@@ -86,8 +86,8 @@ def measure_agreement(
     by_group = np.zeros((numbers.max() + 1, 4))
     np.add.at(by_group, numbers, cells)
     generator = np.random.default_rng(seed)
-    # Groups with equal counts are interchangeable: drawing how often each kind of group comes is the
-    # same as drawing groups, and takes no longer for many rows.
+    # Groups with equal counts are interchangeable: drawing how often each kind of group comes is
+    # drawing groups, and takes no longer for many rows.
     kinds, times = np.unique(by_group, axis=0, return_counts=True)
     draws = generator.multinomial(len(by_group), times / len(by_group), size=_RESAMPLES)
     resampled = draws @ kinds

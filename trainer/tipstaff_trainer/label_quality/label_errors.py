@@ -3,8 +3,8 @@
 Confident learning (Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in
 dataset labels"): a classifier that was fitted without a row and its group gives the row a
 probability. The label is a likely error if that probability favours the other class as much as it
-does on average for rows of that class. The library cleanlab does the same under the AGPL, which this
-project can't depend on.
+does on average for rows of that class. The library cleanlab does the same under the AGPL, which
+this project can't depend on.
 
 The classifier is a logistic regression on a frozen encoder's embeddings and on the words that the
 texts share: it takes seconds, where k trainings would take minutes.
@@ -260,7 +260,9 @@ def _echo(interactions: Sequence[Interaction]) -> Floats:
     shares = np.zeros((len(interactions), 2))
     for prompt, members in alike.items():
         ignored = STOP_WORDS | _distinct(prompt)
-        outputs = {index: _distinct(interactions[index].output or "") - ignored for index in members}
+        outputs = {
+            index: _distinct(interactions[index].output or "") - ignored for index in members
+        }
         # Sums over all outputs: linear, even with thousands for one input.
         holders = Counter(word for words in outputs.values() for word in words)
         parts: Counter[str] = Counter()

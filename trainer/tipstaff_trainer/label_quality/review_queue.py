@@ -68,8 +68,8 @@ def rank_for_review(
         random_share: Share of the queue that is drawn at random, in [0, 1].
         rank_by: The order of the rest.
         judges: Other judges' labels, by row id; not every row needs one.
-        scores: An evaluator's score of each of `rows`; NaN for none. If the evaluator was trained on
-            these very labels, it agrees with the judge's mistakes: use out-of-fold scores then.
+        scores: An evaluator's score of each of `rows`; NaN for none. An evaluator that was trained
+            on these very labels agrees with the judge's mistakes: give out-of-fold scores instead.
         out_of_fold: Out-of-fold probability of each of `rows` (`label_errors`); NaN for none.
         seed: Seeds the random draw.
     """

@@ -113,7 +113,7 @@ class JobCalls(DataSetCalls):
                 "criterion_version": words.version,
                 "rows": rows,
                 "only": only,
-                "judge": settings.model_dump(mode="json", exclude={"api_key"}),
+                "judge": settings.model_dump(mode="json"),
                 "examples": shown,
                 "key_variable": key_variable,
             },

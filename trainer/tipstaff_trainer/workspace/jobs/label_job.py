@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from pydantic import SecretStr
 from sqlalchemy import select
 
+from tipstaff.errors import describe
 from tipstaff_trainer.data import Row as LabelledRow
-from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge import (
-    JudgedRow,
-    JudgeSettings,
-    Ledger,
-    Progress,
-    label_rows,
-)
+from tipstaff_trainer.judge import JudgedRow, Ledger
+from tipstaff_trainer.operations.label import LabelRequest, label, read_api_key
+from tipstaff_trainer.operations.sources import StoredData
+from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Job, Label, LabelSet, Row
 from tipstaff_trainer.workspace.db.rows import as_labelled
 from tipstaff_trainer.workspace.labels.criteria import judge_form
@@ -34,18 +28,6 @@ LEDGER_FILE = "ledger.sqlite"
 _AT_ONCE = 100
 _EVERY_SECONDS = 0.5
 _FAILURES_KEPT = 20
-# What a judge's messages tell users of the command line, for those who have none before them.
-_WORDS_FOR_FLAGS = (
-    (r"map a column to it \(--map .+?\)", "bring the file again with a column for it"),
-    (r"in the environment \(see --api-key-env\)", "in the variable that the job names"),
-    (r"run the command again", "go on with the job"),
-    (r" of --extra-body", ""),
-    (r"--base-url", "the address"),
-    (r"--judge-model", "the model's name"),
-    (r"--max-reply-tokens", "limit of a reply"),
-    (r"--soft", "kind of label:"),
-    (r" \(--samples\)", ""),
-)
 
 
 class StoredRows(Collection[LabelledRow]):
@@ -157,33 +139,37 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     rows = StoredRows(workspace, labels, ids)
     if not len(rows):
         return "no row is left to label", {"labelled": 0, "failed": 0, "failures": []}
-    settings = JudgeSettings.model_validate(
-        given["judge"] | {"api_key": _key(given.get("key_variable", ""))}
+    request = LabelRequest(
+        **given["judge"],
+        data=StoredData(dataset=labels.dataset_id),
+        criterion=criterion.name,
+        shots=given["examples"],
+        key_variable=given.get("key_variable", ""),
+        only=only,
     )
     stop = threading.Event()
     # The calls on their way are paid for: let them come in.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     store = Store(workspace, labels, stored.version)
-    told = _Told(workspace, job.id)
+    reporter = _JobReporter(workspace, job.id)
     with Ledger(workspace.folder / LEDGER_FILE) as ledger:
         try:
-            labelled = label_rows(
+            labelled = label(
+                request,
                 rows,
-                criterion,
-                settings,
-                ledger,
-                examples=reviewed_examples(workspace, labels, given["examples"]),
-                on_progress=told,
+                criterion=criterion,
+                ledger=ledger,
+                examples=reviewed_examples(workspace, labels, request.shots),
+                api_key=read_api_key(request.key_variable),
                 on_row=store,
+                reporter=reporter,
                 stop=stop,
             )
-        except JudgeError as error:
-            raise JudgeError(_without_flags(str(error))) from None
         finally:
             store.flush()
             # They said so by the labels that were.
             workspace.scores.forget(labels, OTHER_ROWS)
-    told(labelled.progress)
+            reporter.flush()
     result = {"labelled": store.count, "failed": store.failed, "failures": store.failures}
     if labelled.stopped:
         workspace.jobs.update(job.id, result=result)
@@ -195,45 +181,41 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     ), result
 
 
-class _Told:
-    """Says how far the job is, in its log and in the database; each note once."""
+class _JobReporter(Reporter):
+    """Writes notes and steps into the job's log and row, not more often than people can read."""
 
     def __init__(self, workspace: Workspace, job: int) -> None:
         self._workspace = workspace
         self._job = job
-        self._notes = 0
-        self._last = 0.0
-        self._told: Progress | None = None
+        self._step = (0, 0, "")
+        self._written = self._step
+        self._written_at = 0.0
 
-    def __call__(self, progress: Progress) -> None:
-        if progress == self._told:
-            return
-        self._told = progress
-        notes = [_without_flags(note) for note in progress.notes[self._notes :]]
-        self._notes = len(progress.notes)
-        for note in notes:
-            print(note, flush=True)
-        early = time.monotonic() - self._last < _EVERY_SECONDS
-        if early and not notes and progress.done < progress.total:
-            return
-        self._last = time.monotonic()
-        calls = f"{progress.calls:,} call{'' if progress.calls == 1 else 's'}"
-        message = f"{calls}, {progress.tokens:,} tokens"
-        if progress.cost:
-            message += f", {progress.cost:.2f} paid"
-        print(f"{progress.done}/{progress.total}: {message}", flush=True)
-        self._workspace.jobs.update(
-            self._job,
-            done=progress.done,
-            total=progress.total,
-            message="; ".join([message, *notes[-1:]]),
-        )
+    def note(self, message: str, *, remedy: str = "") -> None:
+        text = describe(message, remedy=remedy)
+        print(text, flush=True)
+        self._write(text)
 
+    def warn(self, message: str, *, remedy: str = "") -> None:
+        self.note(f"warning: {message}", remedy=remedy)
 
-def _without_flags(message: str) -> str:
-    for flag, words in _WORDS_FOR_FLAGS:
-        message = re.sub(flag, words, message)
-    return message
+    def step(self, done: int, total: int, message: str = "") -> None:
+        self._step = (done, total, message)
+        if done >= total or time.monotonic() - self._written_at >= _EVERY_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the last step, unless it is written."""
+        if self._step != self._written:
+            done, total, message = self._step
+            print(f"{done}/{total}: {message}", flush=True)
+            self._write(message)
+            self._written = self._step
+
+    def _write(self, message: str) -> None:
+        self._written_at = time.monotonic()
+        done, total, _ = self._step
+        self._workspace.jobs.update(self._job, done=done, total=total, message=message)
 
 
 def _same(last: Label | None, new: NewLabel) -> bool:
@@ -259,8 +241,3 @@ def _label(judged: JudgedRow, criterion_version: int) -> NewLabel:
             "prompt_hash": judged.prompt_hash,
         },
     )
-
-
-def _key(variable: str) -> SecretStr | None:
-    value = os.environ.get(variable, "") if variable else ""
-    return SecretStr(value) if value else None

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.label_quality.label_errors import OtherRows
-from tipstaff_trainer.label_quality.relabelling import check_reviewed, relabel_by_others
+from tipstaff_trainer.operations.relabel import RelabelRequest, relabel
+from tipstaff_trainer.operations.sources import StoredData
+from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.rows import StoredRow, as_labelled
 
 
@@ -38,17 +39,22 @@ def relabelled(stored: Sequence[StoredRow]) -> list[Row]:
         replace(row, label=overruled[row.id], label_source="judge") if row.id in people else row
         for row in rows
     ]
-    check_reviewed(judged, people)
-    found = relabel_by_others(judged, people, OtherRows(judged).say)
-    changed = sum(old.good != new.good for old, new in zip(rows, found.rows, strict=True))
+    request = RelabelRequest(data=StoredData(dataset=stored[0].dataset_id))
+    result = relabel(request, judged, list(people.values()), _LogReporter())
     print(
-        f"relabelled: of {found.drawn} rows that were drawn at random people overruled the judge "
-        f"in {found.overruled}; {changed} of its other labels changed side",
+        f"relabelled: of {result.drawn} rows that were drawn at random people overruled the judge "
+        f"in {result.overruled}; {result.changed} of its other labels changed side",
         flush=True,
     )
-    print(found.worth, flush=True)
-    if found.note:
-        print(f"note: {found.note}", flush=True)
-    if found.warning:
-        print(f"warning: {found.warning}", flush=True)
-    return found.rows
+    print(result.worth, flush=True)
+    return result.rows
+
+
+class _LogReporter(Reporter):
+    """Prints notes and warnings into a job's log."""
+
+    def note(self, message: str, *, remedy: str = "") -> None:
+        print(f"note: {message}", flush=True)
+
+    def warn(self, message: str, *, remedy: str = "") -> None:
+        print(f"warning: {message}", flush=True)

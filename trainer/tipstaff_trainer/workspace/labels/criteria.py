@@ -80,14 +80,14 @@ class Criteria:
             return saved
 
 
-def judge_form(name: str, criterion: str, prompt: str) -> judge_criteria.Criterion:
+def judge_form(name: str, criterion: str, prompt: str) -> judge_criteria.JudgeCriterion:
     """A criterion as a judge takes it.
 
     Raises:
         WorkspaceError: The name, the words or the prompt won't do.
     """
     try:
-        return judge_criteria.Criterion(name=name, criterion=criterion, prompt=prompt)
+        return judge_criteria.JudgeCriterion(name=name, criterion=criterion, prompt=prompt)
     except ValidationError as error:
         first = error.errors()[0]
         what = {"name": "the name", "criterion": "the criterion in words", "prompt": "the prompt"}
@@ -127,7 +127,7 @@ def preview(criterion: Criterion, row: StoredRow) -> str:
     return form.render(as_labelled(row))
 
 
-def _shipped(form: judge_criteria.Criterion) -> Criterion:
+def _shipped(form: judge_criteria.JudgeCriterion) -> Criterion:
     return Criterion(
         name=form.name, version=0, criterion=form.criterion, prompt=form.prompt, author="Tipstaff"
     )

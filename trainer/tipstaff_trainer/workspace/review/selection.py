@@ -20,7 +20,12 @@ from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row as LabelledRow
 from tipstaff_trainer.data import Selection
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.label_quality.review_queue import RANKINGS, RankBy, review_queue, spread
+from tipstaff_trainer.label_quality.review_queue import (
+    RANKINGS,
+    RankBy,
+    interleave,
+    rank_for_review,
+)
 from tipstaff_trainer.workspace.db.models import (
     Label,
     LabelSet,
@@ -89,7 +94,7 @@ def choose(
         seen = taken | {each.row_id for each in others}
         others += _unseen(session, labels, count["pilot"], seen, generator)
     both = [*drawn, *others]
-    return [both[place] for place in spread(range(len(drawn)), range(len(drawn), len(both)))]
+    return [both[place] for place in interleave(range(len(drawn)), range(len(drawn), len(both)))]
 
 
 def drawn_before(session: Session, labels: LabelSet) -> set[int]:
@@ -177,7 +182,7 @@ def _ranked(
     ]
     scores = [float("nan") if each is None else each for *_, each in found]
     by_evaluator = scored_by is not None and scored_by != OTHER_ROWS
-    queue = review_queue(
+    queue = rank_for_review(
         rows,
         count=count,
         random_share=0,

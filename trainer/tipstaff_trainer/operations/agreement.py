@@ -1,0 +1,135 @@
+"""Agreement: of a judge with people, or of two judges.
+
+rows, other rows → pairs of labels → κ and who passes what the other doesn't
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tipstaff_server.requests import Request, setting
+from tipstaff_trainer.data import Data, Row
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.judge.records import number_in
+from tipstaff_trainer.label_quality.agreement import Agreement, measure_agreement
+from tipstaff_trainer.operations.sources import FileData, InputFile
+from tipstaff_trainer.progress import Reporter
+
+# A row, its label by the judge, and its label by the other.
+Pair = tuple[Row, float, float]
+
+
+class AgreementRequest(Request):
+    """Whose labels to compare."""
+
+    data: FileData = setting(description="labelled rows")
+    judge_column: str = setting(
+        "judge_label",
+        description="the column with the judge's label, beside a person's",
+        unit="column",
+    )
+    other: InputFile | None = setting(
+        None,
+        description="compare with the labels of this file instead, row by row by id",
+        unit="file",
+        local=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementResult:
+    """Agreement on all rows, and on those drawn at random.
+
+    Attributes:
+        judge: What to call the judge.
+        other: What to call the other.
+        all: On all rows.
+        random: On the rows drawn at random; None if there are none, or if all rows are.
+    """
+
+    judge: str
+    other: str
+    all: Agreement
+    random: Agreement | None
+
+
+def agreement(
+    request: AgreementRequest, data: Data, other: Data | None, reporter: Reporter
+) -> AgreementResult:
+    """Compares a judge's labels with people's, or with another file's.
+
+    Args:
+        request: The judge's column.
+        data: Labelled rows.
+        other: The same rows with other labels; None to compare `judge_column` with people's labels.
+        reporter: Takes warnings about rows that are not compared, or picked for being doubtful.
+
+    Raises:
+        DataError: No row has both labels, or a judge's label is no probability.
+    """
+    if other is not None:
+        judge_name, other_name = data.file, other.file
+        pairs = _pairs_by_id(data, other, reporter)
+    else:
+        judge_name, other_name = "judge", "people"
+        pairs = _pairs_with_people(data, request.judge_column, reporter)
+    if picked := sum(row.selection in ("uncertain", "disputed") for row, _, _ in pairs):
+        reporter.warn(
+            f"{picked} of {len(pairs)} rows were picked for being doubtful, so agreement on all "
+            "rows is better than that"
+        )
+    # Rows of any other selection were chosen for how they look.
+    drawn = [pair for pair in pairs if pair[0].selection == "random"]
+    return AgreementResult(
+        judge=judge_name,
+        other=other_name,
+        all=_measure(pairs),
+        random=_measure(drawn) if drawn and len(drawn) < len(pairs) else None,
+    )
+
+
+def _pairs_by_id(data: Data, other: Data, reporter: Reporter) -> list[Pair]:
+    for one, two in ((data, other), (other, data)):
+        ids = {row.id for row in two.rows}
+        if missing := sum(row.id not in ids for row in one.rows):
+            reporter.warn(
+                f"{missing} of {len(one.rows)} labelled rows of {one.file} are not among those of "
+                f"{two.file}, by id, and are not compared"
+            )
+    labels = {row.id: row.label for row in other.rows}
+    pairs = [(row, row.label, labels[row.id]) for row in data.rows if row.id in labels]
+    if not pairs:
+        raise DataError(f"{other.file}: none of its rows is in {data.file}, by id")
+    return pairs
+
+
+def _pairs_with_people(data: Data, column: str, reporter: Reporter) -> list[Pair]:
+    pairs = []
+    for row in data.rows:
+        try:
+            label = number_in(row.extra, column)
+        except ValueError as error:
+            raise DataError(f'{row.place}, column "{column}": {error}') from None
+        if label is not None and row.label_source == "human":
+            pairs.append((row, label, row.label))
+    if not pairs:
+        raise DataError(
+            f'{data.file}: no row has a label by a person and one in column "{column}"',
+            remedy="set {label_source} to human if all labels are by people",
+        )
+    by_people = sum(row.label_source == "human" for row in data.rows)
+    if without := by_people - len(pairs):
+        reporter.warn(
+            f"{without} of {by_people} rows labelled by people have nothing in column "
+            f'"{column}", and are not compared'
+        )
+    return pairs
+
+
+def _measure(pairs: Sequence[Pair]) -> Agreement:
+    return measure_agreement(
+        [label for _, label, _ in pairs],
+        [label for _, _, label in pairs],
+        [row.group for row, _, _ in pairs],
+    )

@@ -1,0 +1,128 @@
+"""Relabel: a judge's labels corrected by what people said about some of its rows.
+
+rows, reviewed rows → second opinion → relabelled rows → file, or a training
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import field_validator, model_validator
+
+from tipstaff.errors import UsageError
+from tipstaff_server.requests import setting
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.judge.records import rounded, row_record
+from tipstaff_trainer.operations.outputs import check_new_file, write_lines
+from tipstaff_trainer.operations.second_opinion import SecondOpinion, evaluator_scores, other_rows
+from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData
+from tipstaff_trainer.progress import Reporter
+
+if TYPE_CHECKING:
+    from tipstaff_trainer.label_quality.relabelling import Relabelled
+
+
+class RelabelRequest(SecondOpinion):
+    """Whose labels to correct, by which reviewed rows and which second opinion."""
+
+    data: FileData | StoredData = setting(description="rows with a judge's labels")
+    reviewed: InputFile | None = setting(
+        None,
+        description="some of the same rows with people's labels; rows are matched by id",
+        unit="file",
+        local=True,
+    )
+    out: Path | None = setting(
+        None, description="a new .jsonl file, to train on", unit="file", local=True
+    )
+    seed: int = setting(0, description="seeds the folds")
+
+    @field_validator("out")
+    @classmethod
+    def _check_out(cls, out: Path | None) -> Path | None:
+        if out is not None:
+            check_new_file(out, ".jsonl")
+        return out
+
+    @model_validator(mode="after")
+    def _check_one_opinion(self) -> Self:
+        other = "evaluator" if self.evaluator else "scores" if self.scores else ""
+        if other and self.out_of_fold:
+            raise UsageError(
+                "there is a second opinion already",
+                field="out_of_fold",
+                remedy=f"leave out {{{other}}}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        if isinstance(self.data, FileData):
+            for name in ("reviewed", "out"):
+                if getattr(self, name) is None:
+                    raise UsageError("is needed", field=name)
+        return self
+
+
+def relabel(
+    request: RelabelRequest,
+    rows: Sequence[Row],
+    reviewed: Iterable[Row],
+    reporter: Reporter,
+    *,
+    grouped: Sequence[Row] | None = None,
+) -> Relabelled:
+    """Corrects a judge's labels by what people said about some of its rows.
+
+    Args:
+        request: The second opinion; with `out`, where the rows are written.
+        rows: Rows with the judge's labels; rows of other sources are left unchanged.
+        reviewed: Rows labelled by people; those of other sources are ignored.
+        reporter: Takes remarks on the result.
+        grouped: The same rows with groups, and with only the fields that the second opinion is to
+            read; `rows` themselves when None.
+
+    Raises:
+        DataError: Too few reviewed rows were drawn at random, the second opinion can't be had, or
+            `out` can't be written.
+    """
+    from tipstaff_trainer.label_quality.relabelling import (
+        check_reviewed,
+        relabel_by_other_rows,
+        relabel_rows,
+    )
+
+    people = {row.id: row for row in reviewed if row.label_source == "human"}
+    check_reviewed(rows, people)
+    grouped = rows if grouped is None else grouped
+    scores = evaluator_scores(request, grouped)
+    if scores is not None:
+        result = relabel_rows(rows, people, scores, seed=request.seed)
+    else:
+        probabilities = other_rows(grouped).probabilities
+        result = relabel_by_other_rows(rows, people, probabilities, seed=request.seed)
+    if request.out is not None:
+        write_lines(request.out, map(_line, rows, result.rows))
+    if result.note:
+        reporter.note(result.note)
+    if result.warning:
+        reporter.warn(result.warning)
+    judged = {row.id for row in rows}
+    if absent := sum(name not in judged for name in people):
+        reporter.warn(
+            f"{absent} of the {len(people)} rows that people reviewed have no label of the "
+            "judge's, and are left out"
+        )
+    return result
+
+
+def _line(before: Row, after: Row) -> str:
+    columns: dict[str, object] = {}
+    if before.label_source == "judge":
+        columns["judge_label"] = rounded(before.label)
+        if after.label_source != "human":
+            columns["label_kind"] = "relabelled"
+    return json.dumps(row_record(after, **columns), ensure_ascii=False) + "\n"

@@ -1,0 +1,131 @@
+"""Review queue: a file's rows with a judge's labels, ranked for review by people.
+
+rows, other judges' rows, second opinion → ranking and random slice → file
+
+A data set's queue is chosen in `workspace.review`, by the same ranking.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import field_validator
+
+from tipstaff_server.requests import setting
+from tipstaff_trainer.data import Data, Row
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.judge.records import rounded, row_record
+from tipstaff_trainer.label_quality.review_queue import QueuedRow, RankBy, rank_for_review
+from tipstaff_trainer.operations.outputs import check_new_file, write_lines
+from tipstaff_trainer.operations.second_opinion import (
+    SecondOpinion,
+    evaluator_scores,
+    number,
+    other_rows,
+)
+from tipstaff_trainer.operations.sources import FileData, InputFile
+
+
+class ReviewQueueRequest(SecondOpinion):
+    """Which rows to rank, how, and by whose opinions."""
+
+    data: FileData = setting(description="rows with a judge's labels")
+    out: Path | None = setting(
+        None,
+        description="a new .jsonl file; standard output when not given",
+        unit="file",
+        local=True,
+    )
+    count: int = setting(200, description="most rows in the queue", unit="rows", ge=1)
+    random_share: float = setting(
+        0.2,
+        description="share drawn at random, for honest estimates",
+        unit="share",
+        ge=0,
+        le=1,
+    )
+    rank_by: RankBy = setting(
+        "error",
+        description="the order of the rest: likely label error, the judge's own uncertainty, or "
+        "disagreement between judges and evaluator",
+    )
+    judge: tuple[InputFile, ...] = setting(
+        (),
+        description="the same rows as labelled by another judge; may be repeated",
+        unit="file",
+        local=True,
+    )
+    seed: int = setting(0, description="seeds the random slice")
+
+    @field_validator("out")
+    @classmethod
+    def _check_out(cls, out: Path | None) -> Path | None:
+        # An existing queue may have been reviewed since.
+        if out is not None:
+            check_new_file(out, ".jsonl")
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewQueue:
+    """Rows in the order in which people should review them."""
+
+    rows: tuple[QueuedRow, ...]
+
+    def lines(self) -> Iterator[str]:
+        """The rows as JSON lines."""
+        for each in self.rows:
+            record = row_record(
+                each.row, selection=each.selection, priority=rounded(each.priority), why=each.why
+            )
+            yield json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def review_queue(
+    request: ReviewQueueRequest, data: Data, judges: Sequence[Data] = ()
+) -> ReviewQueue:
+    """Ranks rows for review, and writes the queue if the request has a file for it.
+
+    Args:
+        request: The ranking and the second opinion.
+        data: Rows with a judge's labels.
+        judges: The same rows as labelled by other judges; matched by id.
+
+    Raises:
+        DataError: A judge labelled none of the rows, no row is left to review, or the second
+            opinion can't be had or the file not be written.
+    """
+    scores = evaluator_scores(request, data.rows)
+    queue = rank_for_review(
+        data.whole,
+        count=request.count,
+        random_share=request.random_share,
+        rank_by=request.rank_by,
+        judges=[_labels(judge, data) for judge in judges],
+        scores=scores,
+        out_of_fold=other_rows(data.rows).probabilities() if request.out_of_fold else None,
+        seed=request.seed,
+    )
+    if not queue:
+        raise DataError(f"{data.file}: no row is left to review; people have labelled them all")
+    result = ReviewQueue(tuple(queue))
+    if request.out is not None:
+        write_lines(request.out, result.lines())
+    return result
+
+
+def _labels(judge: Data, data: Data) -> dict[str, float]:
+    """A judge's label of each row: `judge_label` where a person's label has replaced it."""
+    labels = {row.id: _own_label(row) for row in judge.whole}
+    if not any(row.id in labels for row in data.rows):
+        raise DataError(f"{judge.file}: none of its rows is in {data.file}; rows are matched by id")
+    return labels
+
+
+def _own_label(row: Row) -> float:
+    replaced = number(row, "judge_label") if row.label_source == "human" else math.nan
+    return row.label if math.isnan(replaced) else replaced
