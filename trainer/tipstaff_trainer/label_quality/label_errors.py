@@ -127,7 +127,8 @@ class OtherRows:
         rows = self._rows
         if labels is not None:
             rows = [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
-        return out_of_fold(self._features, rows, folds=self._folds, seed=self._seed).tolist()
+        values = out_of_fold(self._features, rows, folds=self._folds, seed=self._seed)
+        return [float(probability) for probability in values]
 
 
 def out_of_fold_scores(

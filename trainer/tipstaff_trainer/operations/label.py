@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -326,7 +326,7 @@ class _Counts:
         self.good += judged.label >= 0.5
 
 
-def _write(judged_rows: Collection[JudgedRow], out: Path, counts: _Counts, ledger: Path) -> None:
+def _write(judged_rows: Iterable[JudgedRow], out: Path, counts: _Counts, ledger: Path) -> None:
     def lines() -> Iterator[str]:
         for judged in judged_rows:
             counts.add(judged)
