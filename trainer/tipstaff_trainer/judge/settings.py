@@ -36,12 +36,14 @@ class JudgeSettings(Request):
         min_length=1,
         title="Model",
         description="the judge's model, as the endpoint names it",
+        unit="model",
         common=True,
     )
     base_url: str = setting(
         "https://api.openai.com/v1",
         title="Endpoint",
         description="the OpenAI-compatible endpoint, with its /v1",
+        unit="url",
         common=True,
     )
     soft: Soft = setting(

@@ -31,12 +31,16 @@ class RelabelRequest(SecondOpinion):
     data: FileData | StoredData = setting(description="rows with a judge's labels")
     reviewed: InputFile | None = setting(
         None,
-        description="some of the same rows with people's labels; rows are matched by id",
+        description="some of the same rows with people's labels, matched by id; needed to relabel "
+        "a file",
         unit="file",
         local=True,
     )
     out: Path | None = setting(
-        None, description="a new .jsonl file, to train on", unit="file", local=True
+        None,
+        description="a new .jsonl file, to train on; needed to relabel a file",
+        unit="file",
+        local=True,
     )
     seed: int = setting(0, description="seeds the folds")
 
