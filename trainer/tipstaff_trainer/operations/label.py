@@ -45,7 +45,6 @@ class LabelRequest(JudgeSettings):
     data: FileData | StoredData = setting(description="the rows to label")
     criterion: str = setting(
         min_length=1,
-        title="Criterion",
         description="what is judged: the name of a criterion, or a TOML file of one",
         unit="name|file",
         common=True,
@@ -92,9 +91,7 @@ class LabelRequest(JudgeSettings):
         common=True,
     )
     pilot: bool = setting(
-        False,
-        title="Pilot",
-        description="label a few rows that no person has seen, which then wait for review",
+        False, description="label a few rows that no person has seen, which then wait for review"
     )
     only: str = setting(
         "all", title="Rows", description="label only the rows of this kind, as unlabelled"
