@@ -151,7 +151,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     # The calls on their way are paid for: let them come in.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     store = Store(workspace, labels, stored.version)
-    reporter = _JobReporter(workspace, job.id)
+    reporter = _JobReporter(workspace, job.id, total=len(rows))
     with Ledger(workspace.folder / LEDGER_FILE) as ledger:
         try:
             labelled = label(
@@ -184,10 +184,10 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
 class _JobReporter(Reporter):
     """Writes notes and steps into the job's log and row, not more often than people can read."""
 
-    def __init__(self, workspace: Workspace, job: int) -> None:
+    def __init__(self, workspace: Workspace, job: int, *, total: int) -> None:
         self._workspace = workspace
         self._job = job
-        self._step = (0, 0, "")
+        self._step = (0, total, "")
         self._written = self._step
         self._written_at = 0.0
 
