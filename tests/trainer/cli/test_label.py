@@ -238,6 +238,7 @@ def test_the_budget_stops_with_what_it_bought(tipstaff, data, server):
     [
         (["--criterion", "nonsense"], 1, "built-in criterion; built in are answer-correctness"),
         (["--criterion", "brand-tone", "--map", "ground_truth=topic"], 0, ""),
+        (["--pilot"], 2, "unrecognized arguments: --pilot"),
         (["--max-cost", "1"], 2, "needs the prices of tokens; set --price-input"),
         (["--samples", "many"], 2, "--samples many: Input should be a valid integer"),
         (["--base-url", "localhost"], 2, "--base-url localhost"),
@@ -261,6 +262,10 @@ def test_a_missing_column_costs_nothing(tipstaff, data, server, tmp_path):
     done = tipstaff(*words)
     assert done.returncode == 1
     assert "names {voice}, and no row has such a column" in done.stderr
+    bare = tmp_path / "bare.csv"
+    bare.write_text("output\na\n")
+    words, _ = label(bare, server, "--criterion", "brand-tone")
+    assert "set --map ground_truth=COLUMN" in tipstaff(*words).stderr
     assert server.behaviour.seen == before
 
 
@@ -269,7 +274,9 @@ def test_the_key_comes_from_the_environment(tipstaff, data, monkeypatch):
         server.behaviour.key = "secret"
         words, _ = label(data, server, "--api-key-env", "MY_KEY")
         monkeypatch.setenv("MY_KEY", "wrong")
-        assert "HTTP 401" in tipstaff(*words).stderr
+        said = tipstaff(*words).stderr
+        assert "HTTP 401" in said
+        assert "name it in --api-key-env" in said
         monkeypatch.setenv("MY_KEY", "secret")
         assert tipstaff(*words).returncode == 0
 

@@ -24,15 +24,8 @@ from tipstaff_trainer.judge import (
     estimate_cost,
     load_criterion,
 )
-from tipstaff_trainer.operations.label import (
-    LabelRequest,
-    LabelResult,
-    check_files,
-    label,
-    read_api_key,
-    read_examples,
-    read_unlabelled,
-)
+from tipstaff_trainer.operations.label import LabelRequest, LabelResult, label, read_api_key
+from tipstaff_trainer.operations.label_files import check_files, read_examples, read_unlabelled
 from tipstaff_trainer.progress import TerminalReporter, progress
 
 FLAGS = {"model": "--judge-model", "key_variable": "--api-key-env", **DATA_FLAGS}

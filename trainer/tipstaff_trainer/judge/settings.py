@@ -33,15 +33,16 @@ class JudgeSettings(Request):
     """Settings of one judge. Its key is not among them: a job keeps settings in its row."""
 
     model: str = setting(
-        min_length=1,
-        title="Model",
         description="the judge's model, as the endpoint names it",
+        unit="model",
         common=True,
+        min_length=1,
     )
     base_url: str = setting(
         "https://api.openai.com/v1",
         title="Endpoint",
         description="the OpenAI-compatible endpoint, with its /v1",
+        unit="url",
         common=True,
     )
     soft: Soft = setting(
@@ -53,7 +54,6 @@ class JudgeSettings(Request):
     )
     samples: int = setting(
         5,
-        title="Samples per row",
         description="how often to ask about a row where labels are shares",
         unit="calls",
         common=True,
@@ -61,72 +61,37 @@ class JudgeSettings(Request):
         le=50,
     )
     temperature: float | None = setting(
-        None,
-        title="Temperature",
-        description="sampling temperature (default: 0 for one call a row, 1 for several)",
-        ge=0,
-        le=2,
+        None, description="sampling temperature (default: 0 for one call a row, else 1)", ge=0, le=2
     )
     max_reply_tokens: int = setting(
         300, title="Max reply", description="the longest reply", unit="tokens", ge=1
     )
     extra_body: dict[str, Any] | None = setting(
         None,
-        title="Extra request body",
         description="""further parts of each call, as JSON: '{"reasoning_effort": "low"}'""",
         unit="JSON",
     )
     attempts: int = setting(
-        3,
-        title="Attempts",
-        description="how often to ask about a row whose reply can't be read",
-        unit="calls",
-        ge=1,
+        3, description="how often to ask about a row whose reply can't be read", unit="calls", ge=1
     )
     concurrency: int = setting(
-        16,
-        title="Concurrency",
-        description="calls at a time",
-        unit="calls",
-        common=True,
-        ge=1,
-        le=512,
+        16, description="calls at a time", unit="calls", common=True, ge=1, le=512
     )
     requests_per_minute: float | None = setting(
         None, title="Max calls per minute", description="most calls in a minute", unit="calls", gt=0
     )
-    timeout: float = setting(
-        60.0, title="Timeout", description="seconds for one call", unit="seconds", gt=0
-    )
+    timeout: float = setting(60.0, description="seconds for one call", unit="seconds", gt=0)
     patience: float = setting(
-        300.0,
-        title="Patience",
-        description="seconds without any answer after which the labelling stops",
-        unit="seconds",
-        ge=0,
+        300.0, description="stop after so many seconds without any answer", unit="seconds", ge=0
     )
     poll_interval: float = setting(
-        30.0,
-        title="Poll interval",
-        description="seconds between looks at a batch file's state",
-        unit="seconds",
-        gt=0,
+        30.0, description="seconds between looks at a batch file's state", unit="seconds", gt=0
     )
     price_input: float = setting(
-        0.0,
-        title="Price of prompts",
-        description="price of a million prompt tokens",
-        unit="money",
-        common=True,
-        ge=0,
+        0.0, description="price of a million prompt tokens", unit="money", common=True, ge=0
     )
     price_output: float = setting(
-        0.0,
-        title="Price of replies",
-        description="price of a million reply tokens",
-        unit="money",
-        common=True,
-        ge=0,
+        0.0, description="price of a million reply tokens", unit="money", common=True, ge=0
     )
     max_cost: float | None = setting(
         None,
@@ -137,11 +102,7 @@ class JudgeSettings(Request):
         gt=0,
     )
     max_tokens_total: int | None = setting(
-        None,
-        title="Budget in tokens",
-        description="tokens that may be spent",
-        unit="tokens",
-        gt=0,
+        None, title="Token budget", description="tokens that may be spent", unit="tokens", gt=0
     )
 
     @field_validator("base_url")

@@ -19,7 +19,7 @@ from pydantic import model_validator
 
 from tipstaff.errors import UsageError
 from tipstaff_server.requests import setting
-from tipstaff_trainer.data import Data, Row
+from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge import (
     JudgeCriterion,
@@ -27,14 +27,13 @@ from tipstaff_trainer.judge import (
     JudgeSettings,
     LabelKind,
     Ledger,
-    choose_examples,
     label_rows,
 )
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.judge.records import reviewed_since
 from tipstaff_trainer.judge.settings import check_api_key
-from tipstaff_trainer.operations.outputs import check_writable, write_lines
-from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData, read_file
+from tipstaff_trainer.operations.outputs import write_lines
+from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData
 from tipstaff_trainer.progress import Reporter
 
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
@@ -46,12 +45,16 @@ class LabelRequest(JudgeSettings):
     data: FileData | StoredData = setting(description="the rows to label")
     criterion: str = setting(
         min_length=1,
-        title="Criterion",
         description="what is judged: the name of a criterion, or a TOML file of one",
         unit="name|file",
         common=True,
     )
-    out: Path | None = setting(None, description="a .jsonl file", unit="file", local=True)
+    out: Path | None = setting(
+        None,
+        description="the .jsonl file to write; needed to label a file",
+        unit="file",
+        local=True,
+    )
     ledger: Path | None = setting(
         None,
         description="where replies are kept, so that none is paid for twice (default: beside the "
@@ -88,9 +91,7 @@ class LabelRequest(JudgeSettings):
         common=True,
     )
     pilot: bool = setting(
-        False,
-        title="Pilot",
-        description="label a few rows that no person has seen, which then wait for review",
+        False, description="label a few rows that no person has seen, which then wait for review"
     )
     only: str = setting(
         "all", title="Rows", description="label only the rows of this kind, as unlabelled"
@@ -245,69 +246,6 @@ def read_api_key(variable: str) -> str | None:
         UsageError: The key can't be sent.
     """
     return check_api_key(os.environ.get(variable)) or None
-
-
-def check_files(request: LabelRequest) -> None:
-    """Checks a file's request, before anything is read, for what would lose work at its end.
-
-    Raises:
-        UsageError: `out` can't be written, or is not this labelling's.
-    """
-    assert request.out is not None
-    check_writable(request.out, ".jsonl")
-    if request.out.exists() and not request.ledger_file.exists():
-        raise UsageError(
-            "is there already, and was not written by this labelling",
-            field="out",
-            value=str(request.out),
-            remedy="choose another {out}",
-        )
-
-
-def read_unlabelled(data: FileData, reporter: Reporter) -> Data:
-    """Reads a file's rows to label, with or without labels.
-
-    Raises:
-        UsageError: A column or a field is named that does not exist.
-        DataError: The file, a column or a row can't be used as it stands.
-    """
-    rows = read_file(data, labelled=False, reporter=reporter)
-    if unattributed := sum(row.labelled and row.label_source == "other" for row in rows.whole):
-        reporter.warn(
-            f"{unattributed} rows have a label, and nothing says who gave it: it becomes "
-            "previous_label",
-            remedy="set {label_source} to human to keep labels by people",
-        )
-    return rows
-
-
-def read_examples(request: LabelRequest, reporter: Reporter) -> tuple[Row, ...]:
-    """Chooses examples from the request's file of reviewed rows.
-
-    Raises:
-        DataError: The file can't be used, or all its rows are held out.
-    """
-    if request.examples is None or not request.shots:
-        return ()
-    assert isinstance(request.data, FileData)
-    reviewed = read_file(
-        FileData(
-            data=request.examples,
-            mapping=request.data.mapping,
-            label_source=request.data.label_source,
-        )
-    )
-    chosen = choose_examples(reviewed.whole, request.shots)
-    if not chosen:
-        raise DataError(
-            "all rows were drawn at random or are of the test part: these are kept for honest "
-            "numbers and never shown to the judge",
-            field="examples",
-            value=str(request.examples),
-            remedy="review others, such as those that the queue ranks, or a pilot",
-        )
-    reporter.note(f"{len(chosen)} examples, {sum(row.good for row in chosen)} of them good")
-    return chosen
 
 
 class _Counts:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from tipstaff.errors import UsageError
 from tipstaff_trainer.data.writing import whole_file
@@ -62,3 +65,12 @@ def write_lines(out: Path, texts: Iterable[str], *, field: str = "out") -> None:
             value=str(out),
             remedy="make room, or choose another folder, and run it again",
         ) from error
+
+
+def _new_rows_file(out: Path) -> Path:
+    check_new_file(out, ".jsonl")
+    return out
+
+
+# A request's `out` for rows, checked with the request.
+NewRowsFile = Annotated[Path, AfterValidator(_new_rows_file)]

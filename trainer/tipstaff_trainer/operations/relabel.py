@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from tipstaff.errors import UsageError
 from tipstaff_server.requests import setting
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.judge.records import rounded, row_record
-from tipstaff_trainer.operations.outputs import check_new_file, write_lines
+from tipstaff_trainer.operations.outputs import NewRowsFile, write_lines
 from tipstaff_trainer.operations.second_opinion import SecondOpinion, evaluator_scores, other_rows
 from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData
 from tipstaff_trainer.progress import Reporter
@@ -31,21 +30,18 @@ class RelabelRequest(SecondOpinion):
     data: FileData | StoredData = setting(description="rows with a judge's labels")
     reviewed: InputFile | None = setting(
         None,
-        description="some of the same rows with people's labels; rows are matched by id",
+        description="some of the same rows with people's labels, matched by id; needed to relabel "
+        "a file",
         unit="file",
         local=True,
     )
-    out: Path | None = setting(
-        None, description="a new .jsonl file, to train on", unit="file", local=True
+    out: NewRowsFile | None = setting(
+        None,
+        description="a new .jsonl file, to train on; needed to relabel a file",
+        unit="file",
+        local=True,
     )
     seed: int = setting(0, description="seeds the folds")
-
-    @field_validator("out")
-    @classmethod
-    def _check_out(cls, out: Path | None) -> Path | None:
-        if out is not None:
-            check_new_file(out, ".jsonl")
-        return out
 
     @model_validator(mode="after")
     def _check_one_opinion(self) -> Self:

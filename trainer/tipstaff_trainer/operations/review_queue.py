@@ -11,16 +11,13 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from pydantic import field_validator
 
 from tipstaff_server.requests import setting
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.records import rounded, row_record
 from tipstaff_trainer.label_quality.review_queue import QueuedRow, RankBy, rank_for_review
-from tipstaff_trainer.operations.outputs import check_new_file, write_lines
+from tipstaff_trainer.operations.outputs import NewRowsFile, write_lines
 from tipstaff_trainer.operations.second_opinion import (
     SecondOpinion,
     evaluator_scores,
@@ -34,7 +31,8 @@ class ReviewQueueRequest(SecondOpinion):
     """Which rows to rank, how, and by whose opinions."""
 
     data: FileData = setting(description="rows with a judge's labels")
-    out: Path | None = setting(
+    # An existing queue may have been reviewed since.
+    out: NewRowsFile | None = setting(
         None,
         description="a new .jsonl file; standard output when not given",
         unit="file",
@@ -42,11 +40,7 @@ class ReviewQueueRequest(SecondOpinion):
     )
     count: int = setting(200, description="most rows in the queue", unit="rows", ge=1)
     random_share: float = setting(
-        0.2,
-        description="share drawn at random, for honest estimates",
-        unit="share",
-        ge=0,
-        le=1,
+        0.2, description="share drawn at random, for honest estimates", unit="share", ge=0, le=1
     )
     rank_by: RankBy = setting(
         "error",
@@ -60,14 +54,6 @@ class ReviewQueueRequest(SecondOpinion):
         local=True,
     )
     seed: int = setting(0, description="seeds the random slice")
-
-    @field_validator("out")
-    @classmethod
-    def _check_out(cls, out: Path | None) -> Path | None:
-        # An existing queue may have been reviewed since.
-        if out is not None:
-            check_new_file(out, ".jsonl")
-        return out
 
 
 @dataclass(frozen=True, slots=True)
