@@ -27,7 +27,7 @@ from tipstaff_trainer.data import Row, fingerprint, split_rows
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
 from tipstaff_trainer.evaluation.predict import predict_all
-from tipstaff_trainer.operations.train import train_evaluator
+from tipstaff_trainer.operations.train import TrainingRows, TrainRequest, train
 
 Floats = npt.NDArray[np.float64]
 # The default base; the number of epochs does not depend on it.
@@ -132,14 +132,10 @@ def _measure(experiment: Experiment, cache: Path) -> dict[str, Any]:
     out = Path(tempfile.mkdtemp(dir=cache, prefix=f"{experiment.key}-"))
     try:
         started = time.monotonic()
-        bundle = train_evaluator(
-            experiment.train,
-            name="experiment",
-            out=out,
-            fields=experiment.fields,
-            settings=experiment.settings,
-            golden=0,
-        )
+        settings = experiment.settings.model_dump()
+        request = TrainRequest(name="experiment", golden=0, **settings)
+        rows = TrainingRows(experiment.train, experiment.fields)
+        bundle = train(request, lambda: rows, out).bundle
         seconds = time.monotonic() - started
         evaluator = Evaluator.load(out)
         given = bundle.manifest.training.settings

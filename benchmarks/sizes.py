@@ -30,7 +30,7 @@ from tipstaff_trainer.evaluation.intervals import auroc_difference
 from tipstaff_trainer.evaluation.latency import measure_latency
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.predict import predict_all
-from tipstaff_trainer.operations.train import train_evaluator
+from tipstaff_trainer.operations.train import TrainingRows, TrainRequest, train
 
 _HELD_OUT = 0.2
 _TOKENS = 64
@@ -58,16 +58,14 @@ def main() -> None:
     unlabelled = [] if args.labelled_only else [replace(row, label=math.nan) for row in more]
     full = args.out / "full"
     settings = TrainSettings(seed=args.seed)
-    _train(rows, data.columns, full, settings)
+    _train(TrainingRows(rows, data.columns), full, settings)
     bundles: dict[str, Path] = {"full": full}
     for size in sorted(args.sizes, reverse=True):
         bundles[str(size)] = args.out / str(size)
         _train(
-            rows,
-            data.columns,
+            TrainingRows(rows, data.columns, unlabelled=unlabelled),
             bundles[str(size)],
             settings.model_copy(update={"size": size}),
-            unlabelled=unlabelled,
             teacher=full,
         )
     records = _measure(bundles, held_out)
@@ -78,13 +76,10 @@ def main() -> None:
         _draw(records, args.plot)
 
 
-def _train(
-    rows: Sequence[Row], fields: Sequence[Any], out: Path, settings: TrainSettings, **more: Any
-) -> None:
+def _train(rows: TrainingRows, out: Path, settings: TrainSettings, **more: Any) -> None:
     if not (out / "manifest.json").exists():
-        train_evaluator(
-            rows, name="sizes", out=out, fields=fields, settings=settings, golden=0, **more
-        )
+        request = TrainRequest(name="sizes", golden=0, **settings.model_dump(), **more)
+        train(request, lambda: rows, out)
 
 
 def _measure(bundles: dict[str, Path], rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 from running_server import Starter
-from tiny_training import configurations, tiny_base, tiny_rows
+from tiny_training import configurations, tiny_base, tiny_rows, train_bundle
 
 from tipstaff import Client
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.operations.train import train_evaluator
 
 ARCHITECTURES = list(configurations())
 
@@ -18,11 +17,10 @@ ARCHITECTURES = list(configurations())
 def bundles(tmp_path_factory):
     folder = tmp_path_factory.mktemp("architectures")
     for architecture in ARCHITECTURES:
-        train_evaluator(
+        train_bundle(
             tiny_rows(48),
             name=architecture,
             out=folder / architecture,
-            fields=("input", "output", "ground_truth"),
             settings=TrainSettings(
                 base=str(tiny_base(architecture, folder / "bases" / architecture)),
                 epochs=1,

@@ -8,13 +8,12 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_training import tiny_rows
+from tiny_training import tiny_rows, train_bundle
 
 from tipstaff import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.scheduling import Dispatcher
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.operations.train import train_evaluator
 
 # Words, so that texts come to many tokens and share some, and some take several windows; and
 # anything at all.
@@ -36,11 +35,10 @@ INTERACTIONS = st.lists(
 def bundle(tmp_path_factory):
     """The default encoder, hardly trained: its shapes and kernels are those of real evaluators."""
     out = tmp_path_factory.mktemp("invariance") / "bundle"
-    train_evaluator(
+    train_bundle(
         tiny_rows(48),
         name="real-shapes",
         out=out,
-        fields=("input", "output", "ground_truth"),
         settings=TrainSettings(epochs=1, max_length=256),
         precisions=("int8", "fp32"),
     )

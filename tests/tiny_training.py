@@ -20,6 +20,9 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from tipstaff import Interaction
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.operations.train import TrainingRows, TrainRequest, train
+from tipstaff_trainer.progress import Reporter
 
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _WORDS = """the a of to in is was red blue green big small cat dog bird fish runs sleeps eats flies
@@ -136,3 +139,21 @@ def tiny_rows(count: int) -> list[Row]:
             )
         )
     return rows
+
+
+def train_bundle(
+    rows,
+    out,
+    settings=None,
+    *,
+    fields=("input", "output", "ground_truth"),
+    test=(),
+    unlabelled=(),
+    reporter=None,
+    **request,
+):
+    """Trains on rows at hand; returns the bundle."""
+    given = (settings or TrainSettings()).model_dump()
+    request = TrainRequest.parse({"name": "colours", **given, **request})
+    source = TrainingRows(rows, fields, test, unlabelled)
+    return train(request, lambda: source, out, reporter or Reporter()).bundle

@@ -101,7 +101,7 @@ def test_an_arm_that_is_kept_is_not_trained_again(evouna, monkeypatch, capsys):
         line for line in first.splitlines() if line.startswith("| 0 | none")
     ]
     assert "relabel over none" in json.loads(both.splitlines()[-1])
-    monkeypatch.setattr(experiments, "train_evaluator", None)
+    monkeypatch.setattr(experiments, "train", None)
     assert told("--arms", "none,relabel").splitlines()[-1] == both.splitlines()[-1]
     plan = told("--arms", "none,relabel,queue", "--plan")
     assert plan.count("to train, ") == 1

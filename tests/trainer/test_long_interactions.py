@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_training import tiny_rows
+from tiny_training import tiny_rows, train_bundle
 
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.operations.train import train_evaluator
 
 
 def among_others(row, sentences, depth, dice):
@@ -34,11 +33,10 @@ def trained(bert, tmp_path_factory):
     rows = [
         among_others(row, dice.choice([0, 2, 4, 20]), dice.random(), dice) for row in tiny_rows(300)
     ]
-    return train_evaluator(
+    return train_bundle(
         rows,
         name="colours",
         out=tmp_path_factory.mktemp("long") / "bundle",
-        fields=("input", "output", "ground_truth"),
         settings=TrainSettings(
             base=str(bert), epochs=6, learning_rate=3e-3, max_length=64, max_runs=200, patience=20
         ),

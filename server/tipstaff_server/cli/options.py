@@ -22,6 +22,7 @@ def add_options(
     flags: Mapping[str, str] | None = None,
     only: Collection[str] | None = None,
     without: Collection[str] = (),
+    lists: Collection[str] = (),
 ) -> None:
     """Adds a flag for each field of a model; `given` reads what was typed.
 
@@ -33,10 +34,13 @@ def add_options(
         flags: Of fields whose flag is not their name; one without a dash is a positional word.
         only: The fields to add; None for all.
         without: Fields that are set in another way.
+        lists: Fields whose flag takes several values at once, as in `--precision int8 fp16`; the
+            flag of any other field of several values is repeated.
     """
     for field in fields_of(model):
         if field.name not in without and (only is None or field.name in only):
-            _add(parser, field, (flags or {}).get(field.name, flag(field.name)))
+            words = (flags or {}).get(field.name, flag(field.name))
+            _add(parser, field, words, at_once=field.name in lists)
 
 
 def given(model: type[BaseModel], args: argparse.Namespace) -> dict[str, Any]:
@@ -45,13 +49,18 @@ def given(model: type[BaseModel], args: argparse.Namespace) -> dict[str, Any]:
     return {name: typed[_PREFIX + name] for name in model.model_fields if _PREFIX + name in typed}
 
 
-def _add(parser: argparse._ActionsContainer, field: RequestField, words: str) -> None:
+def _add(
+    parser: argparse._ActionsContainer, field: RequestField, words: str, *, at_once: bool
+) -> None:
     dest = _PREFIX + field.name
     options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(field)}
     if field.switch and field.default is False:
         parser.add_argument(words, dest=dest, action="store_true", **options)
     elif words.startswith("-"):
-        options["action"] = "append" if field.several else "store"
+        if at_once:
+            options["nargs"] = "+"
+        elif field.several:
+            options["action"] = "append"
         parser.add_argument(
             words, dest=dest, required=field.required, metavar=_metavar(field), **options
         )

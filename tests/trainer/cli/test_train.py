@@ -154,7 +154,7 @@ def test_help_says_which_values_a_setting_takes():
     done = tipstaff("train", "--help")
     assert "--marks forms|words|overlap|off" in done.stdout
     assert "--bf16 true|false" in done.stdout
-    assert "--epochs VALUE" in done.stdout
+    assert "--epochs N" in done.stdout
     assert ".json " in " ".join(done.stdout.split())
 
 
@@ -192,16 +192,20 @@ def test_an_out_with_other_files_is_refused_before_the_rows_are_read(tmp_path):
     broken.write_text("")
     done = tipstaff("train", broken, "--name", "colours", "--out", tmp_path)
     assert done.returncode == 1
-    assert "no training run's: choose a new or empty folder" in errors_of(done)[0]
+    assert "of no training run; choose a new or empty folder" in errors_of(done)[0]
 
 
 MISTAKES = [
-    (["--name", "My Evaluator"], 2, "--name: 'My Evaluator': lower-case letters"),
+    (
+        ["--name", "My Evaluator"],
+        2,
+        "--name My Evaluator: 'My Evaluator' is no name",
+    ),
     (["--epochs", "many"], 2, "--epochs many:"),
     (["--size", "medium"], 2, "or: Input should be a valid integer"),
-    (["--test-size", "2"], 2, "between 0 and 1"),
+    (["--test-size", "2"], 2, "--test-size 2: Input should be less than 1"),
     (["--base", "no/such-model"], 1, "neither a folder with a model nor to be had from the hub"),
-    (["--columns", "answer"], 2, "input, output, ground_truth"),
+    (["--columns", "answer"], 2, "'input', 'output' or 'ground_truth'"),
     (["--map", "label"], 2, "FIELD=COLUMN"),
     (["--golden", "-3"], 2, "--golden"),
     (["--track", "paper"], 2, "--track"),

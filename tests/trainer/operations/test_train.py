@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from safetensors.torch import load_model
-from tiny_training import tiny_rows
+from tiny_training import tiny_rows, train_bundle
 
 from tipstaff import Interaction
 from tipstaff_server.evaluator import Evaluator
@@ -24,7 +24,7 @@ from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.errors import DataError, TrainingError
-from tipstaff_trainer.operations.train import train_evaluator
+from tipstaff_trainer.progress import TerminalReporter
 
 ALL = ("input", "output", "ground_truth")
 
@@ -39,13 +39,11 @@ def settings(base, **changes):
 def trained(bert, tmp_path_factory):
     rows = tiny_rows(120)
     out = tmp_path_factory.mktemp("trained") / "bundle"
-    train_evaluator(
+    train_bundle(
         rows[:100],
-        name="colours",
         out=out,
-        fields=ALL,
         settings=settings(bert),
-        test_rows=rows[100:],
+        test=rows[100:],
         criterion="The colour is right.",
         precisions=("fp32", "int8", "fp16", "fp32"),
     )
@@ -112,17 +110,15 @@ def test_the_card_shows_the_metrics_of_the_int8_graph(trained):
 def test_a_folder_with_a_bundle_is_not_written_over(trained):
     before = (trained / "manifest.json").read_bytes()
     with pytest.raises(TrainingError, match="holds a bundle already"):
-        train_evaluator(tiny_rows(40), name="other", out=trained, fields=ALL)
+        train_bundle(tiny_rows(40), name="other", out=trained)
     assert (trained / "manifest.json").read_bytes() == before
 
 
 def test_a_seed_repeats_a_run_bit_by_bit(bert, tmp_path):
     def logits(name, seed):
-        train_evaluator(
+        train_bundle(
             tiny_rows(60),
-            name="colours",
             out=tmp_path / name,
-            fields=ALL,
             settings=settings(bert, seed=seed),
         )
         evaluator = Evaluator.load(tmp_path / name)
@@ -136,11 +132,9 @@ def test_a_seed_repeats_a_run_bit_by_bit(bert, tmp_path):
 def test_weights_count(bert, tmp_path):
     """Rows of one class weighed down to nothing leave an evaluator that says the other class."""
     rows = [replace(row, weight=1.0 if row.good else 1e-6) for row in tiny_rows(80)]
-    train_evaluator(
+    train_bundle(
         rows,
-        name="colours",
         out=tmp_path / "b",
-        fields=ALL,
         settings=settings(bert, epochs=6, patience=50, learning_rate=1e-2),
     )
     evaluator = Evaluator.load(tmp_path / "b")
@@ -150,11 +144,9 @@ def test_weights_count(bert, tmp_path):
 def test_label_sources_count_as_the_settings_say(bert, tmp_path):
     sources = {True: "human", False: "judge"}
     rows = [replace(row, label_source=sources[row.good]) for row in tiny_rows(80)]
-    train_evaluator(
+    train_bundle(
         rows,
-        name="colours",
         out=tmp_path / "b",
-        fields=ALL,
         settings=settings(
             bert, epochs=6, patience=50, learning_rate=1e-2, human_weight=1, judge_weight=1e-6
         ),
@@ -168,11 +160,9 @@ def test_a_source_that_counts_for_nothing_is_left_out(bert, tmp_path):
         replace(row, label_source="judge" if index < 40 else "human")
         for index, row in enumerate(tiny_rows(120))
     ]
-    bundle = train_evaluator(
+    bundle = train_bundle(
         rows,
-        name="colours",
         out=tmp_path / "b",
-        fields=ALL,
         settings=settings(bert, batch_size=4, judge_weight=0),
     )
     assert bundle.manifest.training.label_sources == {"human": 80}
@@ -182,11 +172,9 @@ def test_a_small_evaluator_has_half_the_layers_and_learns_from_the_full_one(bert
     out = tmp_path / "b"
 
     def train():
-        return train_evaluator(
+        return train_bundle(
             tiny_rows(100),
-            name="colours",
             out=out,
-            fields=ALL,
             settings=settings(bert, size="small"),
             unlabelled=[replace(row, label=math.nan) for row in tiny_rows(130)[100:]],
         )
@@ -211,11 +199,9 @@ def test_a_small_evaluator_has_half_the_layers_and_learns_from_the_full_one(bert
 
 
 def small(bert, teacher, out, **changes):
-    return train_evaluator(
+    return train_bundle(
         tiny_rows(100),
-        name="colours",
         out=out,
-        fields=ALL,
         settings=settings(bert, size=1, **changes),
         teacher=teacher,
     )
@@ -230,7 +216,7 @@ def test_a_small_evaluator_may_learn_from_one_that_is_there_already(trained, ber
 
 
 def test_a_teacher_of_another_split_or_without_weights_is_refused(trained, bert, tmp_path):
-    with pytest.raises(TrainingError, match="trained with other --seed: "):
+    with pytest.raises(TrainingError, match="trained with other seed; "):
         small(bert, trained, tmp_path / "a", seed=1)
     with pytest.raises(TrainingError, match="trained with other marks"):
         small(bert, trained, tmp_path / "b", marks="off")
@@ -244,15 +230,15 @@ RUN = """
 import sys
 sys.path.insert(0, sys.argv[4])
 from pathlib import Path
-from tiny_training import tiny_rows
+from tiny_training import tiny_rows, train_bundle
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.operations.train import train_evaluator
-train_evaluator(
-    tiny_rows(400), name="colours", out=Path(sys.argv[1]),
-    fields=("input", "output", "ground_truth"),
-    settings=TrainSettings(
+from tipstaff_trainer.progress import TerminalReporter
+train_bundle(
+    tiny_rows(400), Path(sys.argv[1]),
+    TrainSettings(
         base=sys.argv[2], epochs=float(sys.argv[3]), patience=100, batch_size=8, max_length=64
     ),
+    reporter=TerminalReporter(),
 )
 """
 
@@ -286,7 +272,7 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_pat
     (checkpoints / "checkpoint-9999" / "trainer_state.json").write_text('{"global_step": 99')
 
     done = subprocess.run(command("cut"), check=True, capture_output=True, text=True)
-    assert "going on from" in done.stderr
+    assert "resuming from" in done.stderr
     assert "checkpoint-999" not in done.stderr
     assert reached < 8 * 40
     # What came after the checkpoint was done twice, and is told once.
@@ -299,20 +285,16 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_pat
 
 def test_the_last_step_is_evaluated(bert, tmp_path):
     out = tmp_path / "b"
-    train_evaluator(
-        tiny_rows(90), name="colours", out=out, fields=ALL, settings=settings(bert, epochs=2.4)
-    )
+    train_bundle(tiny_rows(90), out=out, settings=settings(bert, epochs=2.4))
     lines = [json.loads(line) for line in (out / "training" / "metrics.jsonl").open()]
     assert max(line["step"] for line in lines if "eval_loss" in line) == max(steps_of(out))
 
 
 def test_rows_that_weigh_nothing_are_left_out(bert, tmp_path):
     rows = [replace(row, weight=float(index < 40)) for index, row in enumerate(tiny_rows(120))]
-    bundle = train_evaluator(
+    bundle = train_bundle(
         rows,
-        name="colours",
         out=tmp_path / "b",
-        fields=ALL,
         settings=settings(bert, batch_size=4),
     )
     training = bundle.manifest.training
@@ -322,11 +304,9 @@ def test_rows_that_weigh_nothing_are_left_out(bert, tmp_path):
 def test_where_no_source_weighs_anything_the_error_says_so(bert, tmp_path):
     rows = [replace(row, label_source="human") for row in tiny_rows(40)]
     with pytest.raises(DataError, match="and 40 of weight 0, their own or their source's"):
-        train_evaluator(
+        train_bundle(
             rows,
-            name="colours",
             out=tmp_path / "b",
-            fields=ALL,
             settings=settings(bert, human_weight=0),
         )
 
@@ -334,9 +314,7 @@ def test_where_no_source_weighs_anything_the_error_says_so(bert, tmp_path):
 def test_an_out_that_cannot_be_written_says_so(bert, tmp_path):
     (tmp_path / "b").write_text("a file")
     with pytest.raises(TrainingError, match="can't be written"):
-        train_evaluator(
-            tiny_rows(40), name="colours", out=tmp_path / "b", fields=ALL, settings=settings(bert)
-        )
+        train_bundle(tiny_rows(40), out=tmp_path / "b", settings=settings(bert))
 
 
 def leave_a_run(out, *, checkpoint):
@@ -354,29 +332,27 @@ def leave_a_run(out, *, checkpoint):
 def test_other_rows_do_not_go_on_with_an_interrupted_run(bert, tmp_path):
     leave_a_run(tmp_path / "b", checkpoint=True)
     arguments = {
-        "name": "colours",
         "out": tmp_path / "b",
-        "fields": ALL,
         "settings": settings(bert),
     }
-    with pytest.raises(TrainingError, match="--restart"):
-        train_evaluator(tiny_rows(40), **arguments)
-    train_evaluator(tiny_rows(40), restart=True, **arguments)
+    with pytest.raises(TrainingError, match="add restart to discard it"):
+        train_bundle(tiny_rows(40), **arguments)
+    train_bundle(tiny_rows(40), restart=True, **arguments)
     assert (tmp_path / "b" / "manifest.json").exists()
 
 
 def test_a_run_that_came_to_no_checkpoint_is_in_nobodys_way(bert, tmp_path):
     out = tmp_path / "b"
     leave_a_run(out, checkpoint=False)
-    train_evaluator(tiny_rows(40), name="colours", out=out, fields=ALL, settings=settings(bert))
+    train_bundle(tiny_rows(40), out=out, settings=settings(bert))
     steps = steps_of(out)
     assert steps == list(range(1, len(steps) + 1))
 
 
 def test_a_folder_with_other_files_is_not_written_into(tmp_path):
     (tmp_path / "tokenizer.json").write_text("mine")
-    with pytest.raises(TrainingError, match="no training run's"):
-        train_evaluator(tiny_rows(40), name="colours", out=tmp_path, fields=ALL)
+    with pytest.raises(TrainingError, match="of no training run"):
+        train_bundle(tiny_rows(40), out=tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["tokenizer.json"]
 
 
@@ -405,23 +381,20 @@ def test_a_split_that_leaves_one_class_to_train_on_stops_the_run(bert, tmp_path)
     rows, lost = unsplittable()
     seed = next(seed for seed in lost if lost[seed])
     with pytest.raises(DataError, match="left to train on is bad"):
-        train_evaluator(
+        train_bundle(
             rows,
-            name="colours",
             out=tmp_path / "b",
-            fields=ALL,
             settings=settings(bert, seed=seed, validation_size=0.2),
         )
 
 
-def test_a_split_that_leaves_one_class_to_validate_on_is_told(bert, tmp_path, caplog):
+def test_a_split_that_leaves_one_class_to_validate_on_is_told(bert, tmp_path, capsys):
     rows, lost = unsplittable()
     seed = next(seed for seed in lost if not lost[seed])
-    train_evaluator(
+    train_bundle(
         rows,
-        name="colours",
         out=tmp_path / "b",
-        fields=ALL,
         settings=settings(bert, seed=seed, validation_size=0.2, epochs=1),
+        reporter=TerminalReporter(),
     )
-    assert "validation rows is bad" in caplog.text
+    assert "validation rows is bad" in capsys.readouterr().err

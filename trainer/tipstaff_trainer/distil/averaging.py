@@ -23,12 +23,12 @@ _DECAY = 8
 
 
 class AveragingModel(nn.Module):
-    """An evaluator that learns as itself and is evaluated as the average of its steps so far.
+    """An evaluator that is trained itself and evaluated as the average of its steps so far.
 
-    Both are in its state, so that checkpoints keep them together.
+    Its state holds both, so that checkpoints keep them together.
 
     Attributes:
-        current: What the optimiser moves.
+        current: The model that the optimiser moves.
     """
 
     def __init__(self, current: EvaluatorModel) -> None:
@@ -53,12 +53,12 @@ class AveragingModel(nn.Module):
         weights: Tensor | None = None,
         parts: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """What `EvaluatorModel` gives for a batch; in evaluation mode, the average's."""
+        """The outputs of the current model; in evaluation mode, of the average."""
         model = self.current if self.training else self.average
         return model(input_ids, attention_mask, marks, labels, weights, parts)  # type: ignore[no-any-return]
 
     def update(self) -> None:
-        """Takes the current weights into the average; to be called after each step."""
+        """Adds the current weights to the average; to be called after each step."""
         self._averaged.update_parameters(self.current)
 
 

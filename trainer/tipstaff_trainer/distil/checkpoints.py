@@ -1,4 +1,4 @@
-"""What a run leaves on disk to go on from, and how much of it still stands."""
+"""The files that an interrupted run leaves to resume from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 METRICS_FILE = "metrics.jsonl"
 # The trained model in fp32: quantised graphs can't be turned back into it.
 WEIGHTS_FILE = "weights.safetensors"
-# Of a small evaluator: the run of the full one that it learns from.
+# In a small evaluator's run: the run of the full one that it learns from.
 TEACHER_FOLDER = "teacher"
 _CHECKPOINTS = "checkpoints"
 # As transformers names it, which takes seconds to import.
@@ -23,12 +23,12 @@ def checkpoints_folder(run: Path) -> Path:
 
 
 def latest_checkpoint(run: Path) -> Path | None:
-    """The last checkpoint of a run that was written to its end."""
+    """The last checkpoint of a run that was written completely."""
     return max(_whole(run), key=_step, default=None)
 
 
 def is_begun(run: Path) -> bool:
-    """Whether there is something to go on with."""
+    """Whether there is something to resume from."""
     return any(
         latest_checkpoint(part) is not None or (part / WEIGHTS_FILE).exists()
         for part in (run, run / TEACHER_FOLDER)
@@ -36,10 +36,10 @@ def is_begun(run: Path) -> bool:
 
 
 def prepare_resuming(run: Path) -> Path | None:
-    """Removes what can't be gone on with: half checkpoints, and metrics of steps to be redone.
+    """Removes half-written checkpoints, and the metrics of steps that will be repeated.
 
     Returns:
-        The checkpoint to go on from; None to start at the first step.
+        The checkpoint to resume from; None to start at the first step.
     """
     for half in set(checkpoints_folder(run).glob("checkpoint-*")) - set(_whole(run)):
         shutil.rmtree(half)
@@ -54,8 +54,7 @@ def discard_checkpoints(run: Path) -> None:
 
 
 def _whole(run: Path) -> list[Path]:
-    # The state is written last: a folder without it, or with half of it, was cut off in the
-    # writing.
+    # The state is written last: without a whole one, the writing was interrupted.
     files = checkpoints_folder(run).glob(f"checkpoint-*/{_STATE_FILE}")
     return [file.parent for file in files if _parsed(file.read_bytes()) is not None]
 

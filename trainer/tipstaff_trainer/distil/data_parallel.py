@@ -1,4 +1,4 @@
-"""Data parallelism among a processor's cores: each takes rows of its own, forward and back.
+"""Data parallelism among a processor's cores: each takes part of the rows, forward and back.
 
 torch shares the work of single products among threads, and those of a small encoder are too small
 for that. Here threads share the rows of a batch, as machines do (Li et al. 2020, "PyTorch
@@ -17,24 +17,24 @@ from torch import Tensor, nn
 
 from tipstaff_server.cpus import usable_cpus
 
-Batch = dict[str, Tensor]
+Tensors = dict[str, Tensor]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Each has gradients of its own for all weights, which are to be summed.
+# Each holds gradients of all weights, which have to be summed.
 _MOST_THREADS = 4
-# Rows of a part. More pad more; fewer make products that are too small even for one core.
+# More rows in a part need more padding; fewer make products that are too small for one core.
 _ROWS_A_PART = 8
 
 
 class DataParallel:
-    """Threads that work on parts of a batch. To be used in a `with`.
+    """Threads that work on parts of a batch; a context manager.
 
-    Several threads go through one model at a time, so it must do the same in training and in
-    evaluation mode, either of which one may set while another runs: no dropout.
+    The threads share one model, and one of them may switch between training and evaluation mode
+    while another runs, so the model must compute the same in both: no dropout.
 
     Args:
-        threads: None for as many as it takes to use the processor.
+        threads: How many; None for as many as use the whole processor.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -56,10 +56,10 @@ class DataParallel:
         torch.set_num_threads(self._cores)
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """What `work` gives for each item, in their order."""
+        """The results of `work` for each item, in their order."""
         return self._threads.map(work, items)
 
-    def backward(self, model: nn.Module, batch: Batch) -> Tensor:
+    def backward(self, model: nn.Module, batch: Tensors) -> Tensor:
         """The loss of a batch; adds its gradients to those of the model, as `Tensor.backward` does.
 
         Args:
@@ -69,13 +69,13 @@ class DataParallel:
         parameters = [each for each in model.parameters() if each.requires_grad]
         weight = batch["weights"].sum()
 
-        def work(parts: Sequence[Batch]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        def work(parts: Sequence[Tensors]) -> tuple[Tensor, tuple[Tensor, ...]]:
             losses = [model(**part)["loss"] * (part["weights"].sum() / weight) for part in parts]
             loss = torch.stack(losses).sum()
             return loss.detach(), torch.autograd.grad(loss, parameters, materialize_grads=True)
 
-        parts = [_taken(batch, rows) for rows in _rows_of_parts(batch)]
-        losses, gradients = zip(*self.map(work, _dealt(parts, self._count)), strict=True)
+        parts = [_rows_at(batch, rows) for rows in _rows_of_parts(batch)]
+        losses, gradients = zip(*self.map(work, _deal(parts, self._count)), strict=True)
         total = list(gradients[0])
         for more in gradients[1:]:
             torch._foreach_add_(total, list(more))
@@ -83,8 +83,8 @@ class DataParallel:
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return torch.stack(losses).sum()
 
-    def forward(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """What a model gives for a batch, without gradients: `loss`, `logit` and `embedding`.
+    def forward(self, model: nn.Module, batch: Tensors) -> dict[str, Tensor]:
+        """A model's `loss`, `logit` and `embedding` for a batch, without gradients.
 
         Args:
             model: As for `backward`.
@@ -92,30 +92,30 @@ class DataParallel:
         """
 
         def work(rows: Tensor) -> dict[str, Tensor]:
-            part = _taken(batch, rows)
-            with torch.no_grad():  # which is each thread's own
-                found: dict[str, Tensor] = model(**part)
-            return found | {"loss": found["loss"] * part["weights"].sum()}
+            part = _rows_at(batch, rows)
+            with torch.no_grad():  # set per thread
+                outputs: dict[str, Tensor] = model(**part)
+            return outputs | {"loss": outputs["loss"] * part["weights"].sum()}
 
         order = _rows_of_parts(batch)
-        found = list(self.map(work, order))
+        outputs = list(self.map(work, order))
         back = torch.cat(list(order)).argsort()
         return {
-            "loss": torch.stack([each["loss"] for each in found]).sum() / batch["weights"].sum(),
-            "logit": torch.cat([each["logit"] for each in found])[back],
-            "embedding": torch.cat([each["embedding"] for each in found])[back],
+            "loss": torch.stack([each["loss"] for each in outputs]).sum() / batch["weights"].sum(),
+            "logit": torch.cat([each["logit"] for each in outputs])[back],
+            "embedding": torch.cat([each["embedding"] for each in outputs])[back],
         }
 
 
-def _rows_of_parts(batch: Batch) -> Sequence[Tensor]:
-    """Rows of a batch by length, some at a time: each part is padded to its own longest."""
+def _rows_of_parts(batch: Tensors) -> Sequence[Tensor]:
+    """The rows of each part, by length, so that a part needs little padding."""
     mask = batch["attention_mask"]
     lengths = mask.sum(dim=-1).reshape(len(mask), -1).amax(dim=1)
     return torch.split(lengths.argsort(), _ROWS_A_PART)
 
 
-def _taken(batch: Batch, rows: Tensor) -> Batch:
-    """Some rows of a batch, without what pads all of them."""
+def _rows_at(batch: Tensors, rows: Tensor) -> Tensors:
+    """Some rows of a batch, without the padding that none of them needs."""
     mask = batch["attention_mask"][rows]
     longest = int(mask.sum(dim=-1).max())
     return {
@@ -124,13 +124,13 @@ def _taken(batch: Batch, rows: Tensor) -> Batch:
     }
 
 
-def _dealt(parts: Sequence[Batch], count: int) -> list[list[Batch]]:
-    """Parts dealt out, the heaviest first, each to whoever has the least to do."""
+def _deal(parts: Sequence[Tensors], count: int) -> list[list[Tensors]]:
+    """Deals parts out to threads, the longest first, each to the one with the least to do."""
     tokens = [part["attention_mask"].numel() for part in parts]
-    hands: list[list[Batch]] = [[] for _ in range(min(count, len(parts)))]
-    loads = [0] * len(hands)
+    shares: list[list[Tensors]] = [[] for _ in range(min(count, len(parts)))]
+    loads = [0] * len(shares)
     for index in sorted(range(len(parts)), key=lambda index: -tokens[index]):
         lightest = loads.index(min(loads))
-        hands[lightest].append(parts[index])
+        shares[lightest].append(parts[index])
         loads[lightest] += tokens[index]
-    return hands
+    return shares

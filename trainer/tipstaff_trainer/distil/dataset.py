@@ -1,4 +1,4 @@
-"""Rows as the batches that the model trains on, encoded by the server's own code."""
+"""Encodes rows with the server's code and collates them into batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EncodedRows(Dataset[Example]):
     """Rows with their encodings.
 
     Attributes:
-        rows: As given.
+        rows: The rows.
         encoded: Their encodings, in the same order.
     """
 
@@ -35,16 +35,16 @@ class EncodedRows(Dataset[Example]):
         return cls(rows, [encoder.encode(row.interaction) for row in rows])
 
     def by_length(self) -> EncodedRows:
-        """The same in order of length, so that batches taken in turn have little padding."""
-        return self._taken(sorted(range(len(self)), key=lambda index: len(self.encoded[index])))
+        """The rows in order of length, so that batches taken in turn have little padding."""
+        return self._at(sorted(range(len(self)), key=lambda index: len(self.encoded[index])))
 
-    def drawn(self, count: int, *, seed: int) -> EncodedRows:
-        """So many at random, in the same order; all where there are no more."""
+    def sample(self, count: int, *, seed: int) -> EncodedRows:
+        """At most `count` rows drawn at random, in the same order."""
         if len(self) <= count:
             return self
-        return self._taken(sorted(random.Random(seed).sample(range(len(self)), count)))
+        return self._at(sorted(random.Random(seed).sample(range(len(self)), count)))
 
-    def _taken(self, places: Sequence[int]) -> EncodedRows:
+    def _at(self, places: Sequence[int]) -> EncodedRows:
         return EncodedRows(
             [self.rows[place] for place in places], [self.encoded[place] for place in places]
         )
@@ -58,11 +58,11 @@ class EncodedRows(Dataset[Example]):
 
 
 class Collator:
-    """Examples to a padded batch: ids, mask and marks (batch, longest), labels and weights.
+    """Pads examples to a batch: ids, mask and marks (batch, longest), labels and weights.
 
     Where an example takes several runs, ids, mask and marks are (batch, most runs, longest), and
-    `parts` (batch, most runs) says which window of the output each run is of: -1 where a row has no
-    such run. Rows stay rows, so that the Trainer can share a batch among GPUs.
+    `parts` (batch, most runs) holds the window of the output that each run covers: -1 where a row
+    has no such run. Rows stay rows, so that the Trainer can share a batch among GPUs.
     """
 
     def __init__(self, pad_id: int) -> None:
@@ -81,14 +81,14 @@ class Collator:
 
 
 def _by_row(batch: dict[str, Tensor], parts: Sequence[tuple[int, ...]]) -> dict[str, Tensor]:
-    """Lays runs, which stand one after the other, side by side for each row."""
+    """Regroups the runs by row: shape (runs, …) becomes (rows, most runs, …)."""
     place = torch.full((len(parts), max(map(len, parts))), -1)
-    for row, own in enumerate(parts):
-        place[row, : len(own)] = torch.tensor(own)
-    there = place >= 0
+    for row, row_parts in enumerate(parts):
+        place[row, : len(row_parts)] = torch.tensor(row_parts)
+    present = place >= 0
     laid_out = {
         name: tensor.new_zeros((*place.shape, tensor.shape[1])) for name, tensor in batch.items()
     }
     for name, tensor in batch.items():
-        laid_out[name][there] = tensor
+        laid_out[name][present] = tensor
     return laid_out | {"parts": place}

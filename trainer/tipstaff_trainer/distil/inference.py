@@ -1,4 +1,4 @@
-"""What the trained model says of interactions, in torch: what a graph is compared with."""
+"""The trained model's logits in torch, which the exported graph is compared with."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: i
     def work(chosen: Sequence[int]) -> Logits:
         arrays = collate([runs[index] for index in chosen], pad_id)
         batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        with torch.inference_mode():  # which is each thread's own
-            found: Logits = model(**batch)["logit"].double().numpy()
-        return found
+        with torch.inference_mode():  # set per thread
+            batch_logits: Logits = model(**batch)["logit"].double().numpy()
+        return batch_logits
 
     with (
         DataParallel() as cores,
-        progress(batches, desc="the model in torch", unit="batch", leave=False) as shown,
+        progress(batches, desc="the model in torch", unit="batch", leave=False) as bar,
     ):
-        for chosen, found in zip(shown, cores.map(work, batches), strict=True):
-            logits[chosen] = found
+        for chosen, batch_logits in zip(bar, cores.map(work, batches), strict=True):
+            logits[chosen] = batch_logits
     ends = np.cumsum([len(one.runs) for one in encoded])
     by_row = np.split(logits, ends[:-1])
     return np.array(
         [
-            own[deciding_run_index(own.tolist(), one.parts)]
-            for own, one in zip(by_row, encoded, strict=True)
+            run_logits[deciding_run_index(run_logits.tolist(), one.parts)]
+            for run_logits, one in zip(by_row, encoded, strict=True)
         ]
     )

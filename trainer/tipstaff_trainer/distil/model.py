@@ -13,11 +13,11 @@ from transformers import PreTrainedModel
 from tipstaff_server.evaluator.marks import KINDS, Marks
 from tipstaff_server.evaluator.windows import deciding_run_index
 
-# Of rows that take several, to bound the memory.
+# Bounds the memory for rows of several runs.
 _RUNS_AT_ONCE = 32
 
 MarkInput = Literal["token_types", "embedding", "off"]
-# The bit of a mark that says that output and ground truth share a word.
+# The bit of a mark for a word that output and ground truth share.
 _SHARED = 1
 
 
@@ -66,9 +66,9 @@ class EvaluatorModel(nn.Module):
             marks: For each token, of the same shape.
             labels: Probabilities in [0, 1], shape (batch,).
             weights: Positive, shape (batch,).
-            parts: Which window of its row's output each run is of, -1 where there is no run, shape
-                (batch, runs). The run that decides as in `tipstaff_server.evaluator.windows` is
-                then the row, and the others have no part in the loss.
+            parts: The window of its row's output that each run covers, -1 where there is no run,
+                shape (batch, runs). Only the run that decides, as in
+                `tipstaff_server.evaluator.windows`, enters the loss.
 
         Returns:
             `logit` (batch,) and `embedding` (batch, hidden); with labels also `loss`, the weighted
@@ -89,8 +89,8 @@ class EvaluatorModel(nn.Module):
             result = {"loss": (losses * shares).sum() / shares.sum(), **result}
         return result
 
-    def fresh_parameters(self) -> Iterator[Tensor]:
-        """What the encoder's pre-training taught nothing: the head, and what marks mean."""
+    def head_parameters(self) -> Iterator[Tensor]:
+        """The parameters that are not pre-trained: the head's and the marks'."""
         yield from self.head.parameters()
         if self.mark_input == "token_types":
             yield _token_types(self.encoder).weight
@@ -118,14 +118,14 @@ class EvaluatorModel(nn.Module):
         """The inputs of each row's deciding run, each of shape (batch, length).
 
         The gradient of a min of max is that of the logit it picks. So the runs are compared without
-        gradients, as they are served, and only one of each row is kept for them: the memory of
+        gradients, as they are served, and only the chosen run of each row gets one: the memory of
         training does not grow with the length of its rows.
         """
         training = self.training
         self.eval()
-        there = parts >= 0
+        present = parts >= 0
         inputs = [
-            torch.split(each[there], _RUNS_AT_ONCE) for each in (input_ids, attention_mask, marks)
+            torch.split(each[present], _RUNS_AT_ONCE) for each in (input_ids, attention_mask, marks)
         ]
         logits = torch.cat(
             [
@@ -135,11 +135,11 @@ class EvaluatorModel(nn.Module):
         )
         self.train(training)
         rows = torch.arange(len(parts), device=parts.device)
-        by_row = torch.split(logits.float(), there.sum(dim=1).tolist())
+        by_row = torch.split(logits.float(), present.sum(dim=1).tolist())
         chosen = torch.tensor(
             [
-                deciding_run_index(one.tolist(), own[own >= 0].tolist())
-                for one, own in zip(by_row, parts, strict=True)
+                deciding_run_index(row_logits.tolist(), row_parts[row_parts >= 0].tolist())
+                for row_logits, row_parts in zip(by_row, parts, strict=True)
             ],
             device=parts.device,
         )
@@ -159,7 +159,7 @@ def _mark_input(encoder: PreTrainedModel) -> MarkInput:
 
 
 def _add_token_types(encoder: PreTrainedModel, count: int) -> None:
-    """More token types, each starting as the one of the two it shares its first bit with."""
+    """Adds token types, each a copy of the one of the two that shares its lowest bit."""
     embedding = _token_types(encoder)
     types = [kind & _SHARED for kind in range(count)]
     embedding.weight = nn.Parameter(embedding.weight.data[types])

@@ -20,12 +20,12 @@ _RUN_FILE = "run.sha256"
 
 
 def run_folder(out: Path) -> Path:
-    """What the run that made a bundle left beside it."""
+    """The folder of the run that made a bundle, beside the bundle's files."""
     return out / _RUN_FOLDER
 
 
 def metrics_file(out: Path) -> Path:
-    """Where the run that made a bundle left its learning curve, as JSON lines."""
+    """The learning curve of the run that made a bundle, as JSON lines."""
     return run_folder(out) / METRICS_FILE
 
 
@@ -36,13 +36,11 @@ def check_out(out: Path) -> None:
         TrainingError: It may not.
     """
     if (out / MANIFEST_FILE).exists():
-        raise TrainingError(f"{out} holds a bundle already: choose another folder")
+        raise _refused(out, "holds a bundle already", "choose another folder")
     if out.exists() and not out.is_dir():
-        raise TrainingError(f"--out {out}: can't be written: it is a file")
+        raise _refused(out, "can't be written: it is a file", "choose another name")
     if out.is_dir() and not (out / _RUN_FOLDER / _RUN_FILE).is_file() and any(out.iterdir()):
-        raise TrainingError(
-            f"{out} holds files that are no training run's: choose a new or empty folder"
-        )
+        raise _refused(out, "holds files of no training run", "choose a new or empty folder")
 
 
 def open_run(
@@ -55,10 +53,10 @@ def open_run(
 ) -> Path:
     """The run's folder; empty, or with an interrupted run of the same rows and settings.
 
-    A run that came to no checkpoint is nothing to go on with, so any other may take its place.
+    A run without a checkpoint leaves nothing to resume, so any other may replace it.
 
     Raises:
-        TrainingError: There is an interrupted run of others, or the folder can't be written.
+        TrainingError: It holds an interrupted run of other rows or settings, or can't be written.
     """
     run = run_folder(out)
     identity = hashlib.sha256(
@@ -68,13 +66,18 @@ def open_run(
     if restart or not is_begun(run):
         shutil.rmtree(run, ignore_errors=True)
     if file.is_file() and file.read_text(encoding="utf-8").strip() not in ("", identity):
-        raise TrainingError(
-            f"{run} holds an interrupted run with other rows or settings: repeat its command to go "
-            "on with it, or add --restart to throw it away"
+        raise _refused(
+            out,
+            "holds an interrupted run of other rows or settings",
+            "repeat its request to resume it, or add {restart} to discard it",
         )
     try:
         run.mkdir(parents=True, exist_ok=True)
         file.write_text(identity + "\n", encoding="utf-8")
     except OSError as error:
-        raise TrainingError(f"--out {out}: can't be written: {error.strerror}") from error
+        raise _refused(out, f"can't be written: {error.strerror}") from error
     return run
+
+
+def _refused(out: Path, message: str, remedy: str = "") -> TrainingError:
+    return TrainingError(message, field="out", value=str(out), remedy=remedy)

@@ -1,11 +1,11 @@
-"""Which rows share a batch: those of one group, beside groups of like length.
+"""Chooses which rows share a batch: those of one group, beside groups of similar length.
 
-Rows of a group differ in little more than what makes them good or bad (several answers to one
-question, say), so side by side in a batch they show the difference, and what they have in common
-cancels out. In batches drawn at random that signal drowns: on the example data the loss begins to
-fall after 20 steps instead of 90. Like lengths keep the padding small, as `group_by_length` of the
-transformers Trainer would. Large groups go in pieces, drawn anew in each epoch, so that one that is
-sorted in the file gives no batches of one class.
+Rows of a group (several answers to one question, say) differ in little more than what makes them
+good or bad, so side by side in a batch they show the difference, and what they share cancels out.
+In batches drawn at random that signal drowns: on the example data the loss begins to fall after 90
+steps instead of 20. Similar lengths keep the padding small, as `group_by_length` of the
+transformers Trainer would. Large groups are cut into pieces, drawn anew in each epoch, so that one
+that is sorted in the file gives no batches of one class.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-# Batches that are sorted by length together: more pad less, fewer mix better.
+# Batches sorted by length together: more need less padding, fewer mix better.
 _SORTED_TOGETHER = 50
 # Rows of a group that stay side by side. More show no more of the difference, and a large group
-# would fill batches by itself.
+# would fill whole batches.
 _KEPT_TOGETHER = 8
 
 
 class GroupedSampler(Sampler[int]):
     """Indices of rows in an order that, cut into batches, keeps groups together.
 
-    Each epoch has an order of its own that depends on the seed and the epoch alone, so that a
-    resumed run goes on in the order it was in.
+    The order of an epoch depends on the seed and the epoch alone, so that a resumed run continues
+    in the same order.
     """
 
     def __init__(
         self, groups: Sequence[str], lengths: Sequence[int], *, batch_size: int, seed: int
     ) -> None:
-        """Takes what describes the rows.
+        """Makes a sampler.
 
         Args:
             groups: Name of each row's group.
@@ -73,7 +73,7 @@ class GroupedSampler(Sampler[int]):
         yield from order[whole:]
 
     def _by_length(self, groups: Sequence[list[int]]) -> Iterator[list[int]]:
-        """Sorts neighbours by length, so many rows at a time."""
+        """Sorts neighbours by length, some batches at a time."""
         part: list[list[int]] = []
         rows = 0
         for group in groups:
@@ -89,7 +89,7 @@ class GroupedSampler(Sampler[int]):
 
 
 def _pieces(group: list[int], generator: random.Random) -> list[list[int]]:
-    """A group whole where it is small, else in pieces of like size."""
+    """A small group whole, a large one in pieces of similar size."""
     if len(group) <= _KEPT_TOGETHER:
         return [group]
     count = math.ceil(len(group) / _KEPT_TOGETHER)

@@ -1,7 +1,7 @@
-"""A smaller evaluator that learns from a trained one.
+"""Distils a trained evaluator into a smaller one.
 
-Layers are dropped evenly from the trained evaluator, and what is left learns to say what the whole
-says, on labelled and unlabelled rows. Hinton et al. 2015, "Distilling the knowledge in a neural
+Layers are dropped evenly from the trained evaluator, and the rest learns to give the scores of the
+whole, on labelled and unlabelled rows. Hinton et al. 2015, "Distilling the knowledge in a neural
 network"; the start from the teacher's own layers is DistilBERT's (Sanh et al. 2019).
 """
 
@@ -26,7 +26,7 @@ from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import TrainingError
 
-# How much of a labelled row's target is the teacher's word, the rest being the label's.
+# The teacher's share of a labelled row's target; the rest is the label's.
 _TEACHER_SHARE = 0.5
 
 Start = Callable[[], EvaluatorModel]
@@ -42,12 +42,12 @@ def train_small(
     run: Path,
     pad_id: int,
 ) -> EvaluatorModel:
-    """Trains a full evaluator, in a folder of the run, and some of its layers by it.
+    """Trains a full evaluator in a folder of the run, and some of its layers with it as teacher.
 
-    Called again after an interruption, it goes on with whichever of the two was being trained.
+    Called again after an interruption, it resumes whichever of the two was being trained.
 
     Args:
-        train: Trains what the first argument starts from, on rows, in a folder.
+        train: Trains the model that its first argument makes, on rows, in a folder.
         start: Makes the full evaluator as it is before the first step.
         labelled: What the full evaluator learns, and the small one after it.
         unlabelled: More rows for the small one.
@@ -60,18 +60,18 @@ def train_small(
     """
     teacher = start().eval()
     layers = (int(teacher.config.num_hidden_layers) + 1) // 2 if size == "small" else size
-    shrink(teacher, layers)  # now, so that one that can't be is known before hours of training
-    kept = run / TEACHER_FOLDER / WEIGHTS_FILE
-    if kept.exists():
-        load_model(teacher, str(kept))
+    shrink(teacher, layers)  # fails now rather than after hours of training
+    weights = run / TEACHER_FOLDER / WEIGHTS_FILE
+    if weights.exists():
+        load_model(teacher, str(weights))
     else:
-        kept.parent.mkdir(exist_ok=True)
-        teacher = train(start, labelled, kept.parent)
-        # Whole or not at all: a repeated command goes on from what is there.
-        half_written = kept.with_suffix(".partial")
-        save_model(teacher, str(half_written))
-        half_written.replace(kept)
-        discard_checkpoints(kept.parent)
+        weights.parent.mkdir(exist_ok=True)
+        teacher = train(start, labelled, weights.parent)
+        # Whole or not at all: a resumed run takes it for finished.
+        partial = weights.with_suffix(".partial")
+        save_model(teacher, str(partial))
+        partial.replace(weights)
+        discard_checkpoints(weights.parent)
     encoded = [*labelled.encoded, *unlabelled.encoded]
     logits = torch_logits(teacher, encoded, pad_id=pad_id)
     rows = taught_rows([*labelled.rows, *unlabelled.rows], logits)
@@ -79,17 +79,17 @@ def train_small(
 
 
 def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
-    """A copy of an evaluator with fewer layers, the first among them.
+    """A copy of an evaluator with some of its layers, the first among them.
 
     Args:
         teacher: A trained evaluator.
         layers: To keep, at least 1 and fewer than the teacher has.
 
     Raises:
-        TrainingError: There are not so many layers to drop, or they are not in a list of their
-            own, as ALBERT's, which shares one between all.
+        TrainingError: There are not so many layers, or they are not in a list, as in ALBERT, whose
+            layers share their weights.
     """
-    # A trained one is an average, which learns nothing more.
+    # A trained evaluator is an average, whose weights take no gradients.
     student = copy.deepcopy(teacher).requires_grad_(True)
     depth = int(student.config.num_hidden_layers)
     stacks = [
@@ -100,32 +100,35 @@ def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
     ]
     if len(stacks) != 1:
         raise TrainingError(
-            f"a {student.config.model_type} of {depth} layers can't be made smaller, as its layers "
-            "are one: train it with --size full"
+            f"a {student.config.model_type} of {depth} layers can't be made smaller: its layers "
+            "are not separate",
+            field="size",
+            remedy="train it with {size} full",
         )
     if not 0 < layers < depth:
         raise TrainingError(
-            f"--size {layers}: the base encoder has {depth} layers, so a smaller one has 1 to "
-            f"{depth - 1}"
+            f"the base encoder has {depth} layers, so a smaller one has 1 to {depth - 1}",
+            field="size",
+            value=str(layers),
         )
     module, name = stacks[0]
     stack = getattr(module, name)
-    kept = [index * depth // layers for index in range(layers)]
-    setattr(module, name, nn.ModuleList([stack[index] for index in kept]))
+    indices = [index * depth // layers for index in range(layers)]
+    setattr(module, name, nn.ModuleList([stack[index] for index in indices]))
     student.config.num_hidden_layers = layers
     return student
 
 
 def taught_rows(rows: Sequence[Row], logits: npt.NDArray[np.float64]) -> list[Row]:
-    """The rows as a student learns them: half of each label is what the teacher says.
+    """The rows as the student learns them: each label is averaged with the teacher's score.
 
     Args:
-        rows: Labelled or not; of the latter it is the teacher's word alone.
+        rows: Labelled or not; those without a label get the teacher's score.
         logits: The teacher's, shape (n,).
     """
     return [
         replace(
-            row, label=row.label + _TEACHER_SHARE * (said - row.label) if row.labelled else said
+            row, label=row.label + _TEACHER_SHARE * (score - row.label) if row.labelled else score
         )
-        for row, said in zip(rows, expit(logits).tolist(), strict=True)
+        for row, score in zip(rows, expit(logits).tolist(), strict=True)
     ]

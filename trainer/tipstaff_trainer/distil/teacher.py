@@ -1,4 +1,4 @@
-"""A full evaluator that was trained before, as the teacher of a smaller one."""
+"""Takes an evaluator that was trained before as the teacher of a smaller one."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def adopt_teacher(
     fingerprint: str,
     settings: ResolvedSettings,
 ) -> None:
-    """Puts a trained evaluator's weights where `student.train_small` would train them.
+    """Copies a trained evaluator's weights to where `student.train_small` would train them.
 
-    One of other rows or another split may have learnt the rows that the small one is stopped and
-    calibrated by.
+    A teacher of other rows or another split may have learnt the rows that stop and calibrate the
+    small one.
 
     Args:
-        teacher: The folder that `tipstaff train --size full` wrote, its `training` folder included.
+        teacher: The folder of a full evaluator's bundle, its `training` folder included.
         run: The small evaluator's run.
-        base: What the small one grows from.
-        encoding: How it reads.
+        base: Its base encoder.
+        encoding: Its encoding.
         fingerprint: Of its labelled rows.
-        settings: How it is trained.
+        settings: Its settings.
 
     Raises:
         TrainingError: The folder has no trained weights, or not those that would be trained here.
@@ -43,11 +43,12 @@ def adopt_teacher(
     try:
         manifest = read_manifest(teacher)
     except BundleError as error:
-        raise TrainingError(f"--teacher: {error}") from error
+        raise _refused(teacher, str(error)) from error
     if not weights.is_file():
-        raise TrainingError(
-            f"--teacher {teacher}: {weights} is missing: give the folder that `tipstaff train` "
-            "wrote, a published version doesn't hold what a smaller one needs"
+        raise _refused(
+            teacher,
+            f"{weights} is missing",
+            "give the folder that the training wrote: a published version doesn't hold the weights",
         )
     trained = manifest.training
     same = {
@@ -55,18 +56,23 @@ def adopt_teacher(
         "base encoder": manifest.base == base,
         "marks, lengths or windows": manifest.encoding == encoding,
     } | {
-        f"--{name.replace('_', '-')}": trained.settings.get(name) == getattr(settings, name)
+        name: trained.settings.get(name) == getattr(settings, name)
         for name in ("seed", "validation_size")
     }
-    if other := [name for name, equal in same.items() if not equal]:
-        raise TrainingError(
-            f"--teacher {teacher}: it was trained with other {', '.join(other)}: repeat its "
-            "command with another --size and --out, or leave --teacher out"
+    if different := [name for name, equal in same.items() if not equal]:
+        raise _refused(
+            teacher,
+            f"it was trained with other {', '.join(different)}",
+            "repeat its training with another {size} and {out}, or leave {teacher} out",
         )
     if trained.settings.get("size", "full") != "full":
-        raise TrainingError(f"--teacher {teacher}: it is a small one itself")
-    kept = run / TEACHER_FOLDER / WEIGHTS_FILE
-    kept.parent.mkdir(exist_ok=True)
-    half_copied = kept.with_suffix(".partial")
-    shutil.copyfile(weights, half_copied)
-    half_copied.replace(kept)
+        raise _refused(teacher, "it is a small one itself", "give a full one")
+    target = run / TEACHER_FOLDER / WEIGHTS_FILE
+    target.parent.mkdir(exist_ok=True)
+    partial = target.with_suffix(".partial")
+    shutil.copyfile(weights, partial)
+    partial.replace(target)
+
+
+def _refused(teacher: Path, message: str, remedy: str = "") -> TrainingError:
+    return TrainingError(message, field="teacher", value=str(teacher), remedy=remedy)

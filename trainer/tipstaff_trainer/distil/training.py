@@ -1,9 +1,8 @@
-"""The training loop: the transformers Trainer, told what to minimise, log and keep."""
+"""The training loop, by the transformers Trainer."""
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from tipstaff_trainer.distil.checkpoints import (
     checkpoints_folder,
     prepare_resuming,
 )
-from tipstaff_trainer.distil.data_parallel import Batch, DataParallel
+from tipstaff_trainer.distil.data_parallel import DataParallel, Tensors
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.sampling import GroupedSampler
@@ -42,12 +41,10 @@ from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.distil.tracking import Tracker, tracker_callbacks, tracking_arguments
 from tipstaff_trainer.evaluation.calibration import calibrated_loss
 from tipstaff_trainer.evaluation.metrics import classification_metrics
-from tipstaff_trainer.progress import progress
+from tipstaff_trainer.progress import Reporter, progress
 
-# In a whole run, so that early stopping waits for a like share of a short one and of a long one.
+# Per run, so that early stopping waits for the same share of a short run and of a long one.
 _EVALUATIONS = 8
-
-log = logging.getLogger(__name__)
 
 
 def train_model(
@@ -59,17 +56,19 @@ def train_model(
     *,
     pad_id: int,
     tracker: Tracker = "none",
+    reporter: Reporter | None = None,
 ) -> EvaluatorModel:
-    """Fits an evaluator, or goes on with a run that was interrupted in `folder`.
+    """Fits an evaluator, or resumes a run that was interrupted in `folder`.
 
     Args:
         start: Makes the model as it is before the first step; called once the seed is set.
-        training: What the weights are fitted to.
-        validation: What stops the training early.
-        settings: How.
+        training: The rows that the weights are fitted to.
+        validation: The rows that stop the training early.
+        settings: The run's.
         folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
         pad_id: Of the token that fills short rows.
         tracker: Where else the numbers go.
+        reporter: Takes warnings.
 
     Returns:
         The average of the weights so far (`averaging`), as it stood when it was best on the
@@ -99,7 +98,7 @@ def train_model(
             _validation_metrics, np.array([row.weight for row in validation.rows])
         ),
         callbacks=[
-            *tracker_callbacks(tracker),
+            *tracker_callbacks(tracker, reporter or Reporter()),
             _Averaging(),
             EarlyStoppingCallback(early_stopping_patience=settings.patience),
             _Progress(folder / METRICS_FILE),
@@ -110,22 +109,22 @@ def train_model(
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)  # type: ignore[no-untyped-call]
     checkpoint = prepare_resuming(folder)
     if checkpoint is not None:
-        log.warning("going on from %s", checkpoint)
+        (reporter or Reporter()).note(f"resuming from {checkpoint}")
     with trainer.cores:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return model.average.cpu().eval()
 
 
 class _EvaluatorTrainer(Trainer):
-    """The Trainer with batches that keep groups together, and haste where nothing is learnt yet."""
+    """The Trainer with batches that keep groups together, and a higher rate for the head."""
 
-    def __init__(self, *, head_rate_factor: float, cores: DataParallel, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, *, head_rate_factor: float, cores: DataParallel, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self._head_rate_factor = head_rate_factor
         self.cores = cores
 
     def training_step(
-        self, model: nn.Module, inputs: Batch, num_items_in_batch: Tensor | None = None
+        self, model: nn.Module, inputs: Tensors, num_items_in_batch: Tensor | None = None
     ) -> Tensor:
         if not self.args.use_cpu:
             step: Tensor = super().training_step(model, inputs, num_items_in_batch)
@@ -136,26 +135,27 @@ class _EvaluatorTrainer(Trainer):
     def prediction_step(
         self,
         model: nn.Module,
-        inputs: Batch,
+        inputs: Tensors,
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
     ) -> tuple[Tensor | None, Any, Tensor | None]:
         if not self.args.use_cpu:
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
         model.eval()
-        found = self.cores.forward(model, inputs)
-        return found["loss"], (found["logit"], found["embedding"]), inputs["labels"]
+        outputs = self.cores.forward(model, inputs)
+        return outputs["loss"], (outputs["logit"], outputs["embedding"]), inputs["labels"]
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         optimizer: torch.optim.Optimizer = super().create_optimizer()  # type: ignore[no-untyped-call]
-        hasty = {id(each) for each in cast(AveragingModel, self.model).current.fresh_parameters()}
+        model = cast(AveragingModel, self.model).current
+        head_params = {id(each) for each in model.head_parameters()}
         for group in list(optimizer.param_groups):
-            own = [each for each in group["params"] if id(each) in hasty]
-            if own:
-                group["params"] = [each for each in group["params"] if id(each) not in hasty]
+            head_group = [each for each in group["params"] if id(each) in head_params]
+            if head_group:
+                group["params"] = [each for each in group["params"] if id(each) not in head_params]
                 rate = group["lr"] * self._head_rate_factor
                 optimizer.add_param_group(
-                    {"params": own, "lr": rate, "weight_decay": group["weight_decay"]}
+                    {"params": head_group, "lr": rate, "weight_decay": group["weight_decay"]}
                 )
         return optimizer
 
@@ -180,7 +180,7 @@ def bf16_is_quick() -> bool:
 
 def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
     every = max(1, round(settings.epochs * steps_per_epoch / _EVALUATIONS))
-    # An earlier run of this process leaves its precision there, which would be this one's too.
+    # An earlier run of this process leaves its precision there, and this run would take it over.
     os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     return TrainingArguments(
         output_dir=str(checkpoints_folder(folder)),
@@ -200,7 +200,7 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         save_steps=every,
         save_total_limit=1,
         load_best_model_at_end=True,
-        # Else early stopping forgets, after an interruption, how long it has waited.
+        # Else early stopping forgets at an interruption how long it has waited.
         restore_callback_states_from_checkpoint=True,
         metric_for_best_model="calibrated_loss",
         greater_is_better=False,
@@ -221,10 +221,10 @@ def _validation_metrics(
     logits = np.asarray(prediction.predictions[0], dtype=float)
     labels = np.asarray(prediction.label_ids, dtype=float)
     metrics = classification_metrics(labels, expit(logits))
-    shown = {name: metrics[name] for name in ("accuracy", "roc_auc")}
+    logged = {name: metrics[name] for name in ("accuracy", "roc_auc")}
     return {
         "calibrated_loss": calibrated_loss(logits, labels, weights),
-        **{name: value for name, value in shown.items() if value is not None},
+        **{name: value for name, value in logged.items() if value is not None},
     }
 
 
@@ -248,7 +248,7 @@ class _Progress(TrainerCallback):
     def __init__(self, file: Path) -> None:
         self._file = file
         self._bar: tqdm[Any] | None = None
-        self._shown: dict[str, str] = {}
+        self._postfix: dict[str, str] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -273,9 +273,9 @@ class _Progress(TrainerCallback):
             "eval_calibrated_loss": "validation loss",
             "eval_roc_auc": "AUROC",
         }
-        self._shown |= {names[key]: f"{logs[key]:.3f}" for key in names if key in logs}
+        self._postfix |= {names[key]: f"{logs[key]:.3f}" for key in names if key in logs}
         if self._bar is not None:
-            self._bar.set_postfix(self._shown, refresh=False)
+            self._bar.set_postfix(self._postfix, refresh=False)
             self._bar.update(state.global_step - self._bar.n)
 
     def on_step_end(

@@ -1,4 +1,4 @@
-"""How long the windows of long texts are, going by the texts that the evaluator learns from."""
+"""Chooses the lengths of windows by the texts that the evaluator learns from."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import TrainingError
 
-# Rows that tell how long texts are.
+# Rows that lengths are taken from.
 _SAMPLE = 2000
 # Shorter windows would cost more runs than they are worth, and tear apart what belongs together.
 _SHORTEST_OUTPUT = 128
 _SHORTEST_GROUND_TRUTH = 64
 _LEAST = 4
-# Of the ground truths, those that may be longer than a window; one that stands out must not make
-# windows in which all others would drown.
+# Share of the ground truths that may be longer than a window: a single long one must not make
+# windows in which all others drown.
 _LONGER = 0.01
-# Times the longest output. Cutting an output can do harm, for what only fills it is supported by
-# nothing, and where one part of it holds the answer the others don't.
+# An output's window is this many times the longest output. Cutting an output does harm: filler is
+# supported by nothing, and where one part holds the answer the others don't.
 _OUTPUT_MARGIN = 2
 
 
 def choose_windows(
     rows: Sequence[Row], encoder: Encoder, settings: TrainSettings
 ) -> Windows | None:
-    """Settles the windows that are left open by the lengths of the training rows.
+    """Chooses the windows that the settings leave open, by the lengths of the training rows.
 
     An evaluator that has learnt to find a sentence among three doesn't find it among thirty, but it
     can be asked about three at a time.
 
     Args:
         rows: What the weights will be fitted to.
-        encoder: Encodes without windows.
+        encoder: One without windows.
         settings: The run's.
 
     Returns:
         None where long texts are to be cut, or the evaluator reads nothing that has windows.
 
     Raises:
-        TrainingError: The windows asked for don't fit into a run.
+        TrainingError: The windows don't fit into a run.
     """
     order = encoder.encoding.order
     if settings.max_runs == 1 or not {"output", "ground_truth"} & set(order):
@@ -57,16 +57,19 @@ def choose_windows(
         return int(np.quantile(lengths, 1 - but, method="higher")) if lengths else 0
 
     room = encoder.encoding.max_length - 1 - len(order)
-    # Nothing may be crowded out by what happens to be long in these rows.
+    # No field may crowd out the others because it is long in these rows.
     quarter = max(_LEAST, room // 4)
-    given = min(longest("input"), quarter)
-    wanted = max(_OUTPUT_MARGIN * longest("output"), _SHORTEST_OUTPUT)
+    input_room = min(longest("input"), quarter)
+    preferred = max(_OUTPUT_MARGIN * longest("output"), _SHORTEST_OUTPUT)
     truth = max(longest("ground_truth", but=_LONGER), _SHORTEST_GROUND_TRUTH)
-    truth = settings.ground_truth_window or min(truth, room - given - min(wanted, quarter))
-    output = settings.output_window or max(_LEAST, min(wanted, room - given - truth))
+    truth = settings.ground_truth_window or min(truth, room - input_room - min(preferred, quarter))
+    output = settings.output_window or max(_LEAST, min(preferred, room - input_room - truth))
     if sum({"output": output, "ground_truth": truth}.get(name, 0) for name in order) > room:
         raise TrainingError(
-            f"windows of {output} tokens of output and {truth} of ground truth don't fit into "
-            f"max_length, which leaves {room}: choose smaller ones or a larger --max-length"
+            f"windows of {output} tokens of output and {truth} of ground truth don't fit into a "
+            f"run, which has room for {room}",
+            field="max_length",
+            value=str(encoder.encoding.max_length),
+            remedy="choose a larger one, or smaller {output_window} and {ground_truth_window}",
         )
     return Windows(output=output, ground_truth=truth, max_runs=settings.max_runs)

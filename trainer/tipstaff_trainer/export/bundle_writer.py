@@ -7,7 +7,7 @@ may checksum replaced content: a file that is replaced is unlisted first (`put_f
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tipstaff_server.evaluator.bundle import (
@@ -24,20 +24,18 @@ from tipstaff_trainer.distil.run_folder import run_folder
 from tipstaff_trainer.errors import DataError
 
 
-def write_bundle(
-    folder: Path, manifest: Manifest, files: Iterable[str], *, added: Mapping[str, bytes]
-) -> None:
+def write_bundle(folder: Path, manifest: Manifest, added: Mapping[str, bytes]) -> None:
     """Makes a folder a bundle.
 
     Args:
         folder: Holds no manifest yet.
-        manifest: The bundle's; its checksums are filled in.
-        files: Names of the files that are in the folder already.
+        manifest: The bundle's, with the checksums of the files that are in the folder.
         added: Contents of further files, by name; they replace files of the same name.
     """
+    checksums = dict(manifest.checksums)
     for name, content in added.items():
         (folder / name).write_bytes(content)
-    checksums = {name: sha256_of(folder / name) for name in dict.fromkeys([*files, *added])}
+        checksums[name] = sha256_of(folder / name)
     write_manifest(folder, manifest.model_copy(update={"checksums": checksums}))
 
 
@@ -58,8 +56,7 @@ def copy_bundle(bundle: Bundle, out: Path, manifest: Manifest, *, card: str) -> 
             (folder / name).write_bytes(bundle.read(name))
         if (run := run_folder(bundle.path)).is_dir():
             shutil.copytree(run, run_folder(folder))
-        added = {CARD_FILE: card.encode()}
-        write_bundle(folder, manifest, bundle.manifest.checksums, added=added)
+        write_bundle(folder, manifest, {CARD_FILE: card.encode()})
 
     write_atomically(out, fill)
     return Bundle.open(out)

@@ -1,115 +1,202 @@
-"""A training run, from rows to a bundle.
+"""Train: from labelled rows to a bundle.
 
-    rows → split by group → distil → export → quantise → parity → calibrate → measure → bundle
-
-Everything after `quantise` runs the graph through the server's session: what is measured is what
-will be served.
+rows → checks → `pipeline`, from which torch is first imported → bundle, named cases
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from safetensors.torch import save_model
+from pydantic import field_validator, model_validator
 
+from tipstaff.errors import TipstaffError, UsageError
 from tipstaff.types import Field
-from tipstaff_server.evaluator.bundle import Bundle, sha256_of, write_manifest
-from tipstaff_server.evaluator.cases import CASES_FILE, Case
-from tipstaff_server.evaluator.encoding import Encoder
-from tipstaff_server.evaluator.manifest import (
-    CARD_FILE,
-    SEEN_FILE,
-    TOKENIZER_FILE,
-    Encoding,
-    Manifest,
-    Precision,
-    Training,
-)
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.cases import Case, Outcome, run_cases
+from tipstaff_server.evaluator.manifest import Precision
+from tipstaff_server.repository import check_name
+from tipstaff_server.requests import setting
 from tipstaff_trainer.data import (
+    Data,
     Row,
     check_split,
     check_trainable,
-    fingerprint,
-    seen_bytes,
+    hold_out,
+    read_rows,
     split_rows,
-    without_groups_of,
 )
-from tipstaff_trainer.data.cases import write_cases
-from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE, discard_checkpoints
-from tipstaff_trainer.distil.dataset import EncodedRows
-from tipstaff_trainer.distil.inference import torch_logits
-from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.distil.run_folder import check_out, open_run
-from tipstaff_trainer.distil.settings import ResolvedSettings, TrainSettings
-from tipstaff_trainer.distil.student import train_small
-from tipstaff_trainer.distil.teacher import adopt_teacher
+from tipstaff_trainer.data.cases import read_cases
+from tipstaff_trainer.distil.run_folder import check_out
+from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.tracking import Tracker, check_tracker
-from tipstaff_trainer.distil.training import train_model
-from tipstaff_trainer.distil.window_sizes import choose_windows
-from tipstaff_trainer.encoders.base import DEFAULT_BASE, Base, find_base
-from tipstaff_trainer.errors import TrainingError
-from tipstaff_trainer.export.graph import RowSet, build_graph
-from tipstaff_trainer.export.onnx_graph import export_fp32
-from tipstaff_trainer.report.card import model_card
+from tipstaff_trainer.errors import DataError, TrainingError
+from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData, read_file
+from tipstaff_trainer.progress import Reporter
 
-# How the fields are laid out: what is judged stands first, next to what it is judged by.
-_ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
-_PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-# Enough for a share of changed decisions to a quarter of a per cent, and ten for each dimension of
-# the usual embeddings' covariance; more would cost a long run a tenth of its time.
-_COMPARED_ROWS = 4000
-
-log = logging.getLogger(__name__)
+# Fields that name further rows in files; a data set brings its own.
+_OF_FILES = ("test_size", "test_file", "unlabelled", "teacher")
 
 
-def train_evaluator(
-    rows: Sequence[Row],
-    *,
-    name: str,
+class TrainRequest(TrainSettings):
+    """What to train, on which rows, and how."""
+
+    name: str = setting(title="Name", description="the evaluator's name: a-z, 0-9 and -")
+    data: FileData | StoredData | None = setting(
+        None, description="the labelled rows; None where they are passed in"
+    )
+    criterion: str = setting("", title="Criterion", description="what it judges, in words")
+    test_size: float | None = setting(
+        None, gt=0, lt=1, unit="share", description="keep this share of the rows for testing"
+    )
+    test_file: InputFile | None = setting(
+        None, unit="file", local=True, description="rows for testing"
+    )
+    unlabelled: InputFile | None = setting(
+        None,
+        local=True,
+        unit="file",
+        description="more rows, without labels, for a small evaluator to learn from",
+    )
+    teacher: Path | None = setting(
+        None,
+        local=True,
+        unit="dir",
+        description="bundle of a full evaluator, with its training folder, for a small one to "
+        "learn from; else one is trained first",
+    )
+    precisions: tuple[Precision, ...] = setting(
+        ("int8",),
+        min_length=1,
+        unit="|".join(get_args(Precision)),
+        description="graphs to export; int8 for CPUs, fp16 for GPUs, fp32 to compare",
+    )
+    golden: int = setting(
+        8,
+        ge=0,
+        unit="rows",
+        description="rows copied into the bundle, for servers to check themselves with",
+    )
+    cases: tuple[Case, ...] | None = setting(
+        None,
+        local=True,
+        unit="file",
+        description="YAML of named cases; they go into the bundle, and stop a promotion that "
+        "loses one",
+    )
+    relabel: bool = setting(
+        False,
+        title="Relabel",
+        description="first correct the judge's labels with people's labels of rows drawn at random",
+    )
+    tracker: Tracker = setting(
+        "none", description="where else the run's numbers go, if its package is installed"
+    )
+    restart: bool = setting(False, local=True, description="discard an interrupted run")
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        try:
+            check_name(name)
+        except TipstaffError as error:
+            raise ValueError(error.message) from None
+        return name
+
+    @field_validator("cases", mode="before")
+    @classmethod
+    def _read_cases(cls, value: Any) -> Any:
+        """Accepts the path of a YAML file."""
+        paths = [value] if isinstance(value, (str, Path)) else value
+        if isinstance(paths, list) and len(paths) == 1 and isinstance(paths[0], (str, Path)):
+            if not (file := Path(paths[0])).is_file():
+                raise UsageError("no such file", field="cases", value=str(file))
+            return read_cases(file)
+        return value
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> TrainRequest:
+        if self.test_size is not None and self.test_file is not None:
+            raise UsageError(
+                "there are test rows already",
+                field="test_file",
+                remedy="leave {test_size} out",
+            )
+        if self.size == "full":
+            for name, reason in (
+                ("unlabelled", "only a small evaluator learns from rows without labels"),
+                ("teacher", "only a small evaluator has one"),
+            ):
+                if getattr(self, name) is not None:
+                    raise UsageError(reason, field=name, remedy="add {size} small")
+        if self.teacher is not None and not self.teacher.is_dir():
+            raise UsageError("no such folder", field="teacher", value=str(self.teacher))
+        if isinstance(self.data, StoredData):
+            for name in _OF_FILES:
+                if getattr(self, name) is not None:
+                    raise UsageError("is for rows in files", field=name)
+        elif self.relabel:
+            raise UsageError("is for a workspace's data set", field="relabel")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """The rows of a training.
+
+    Attributes:
+        train: Labelled rows; part of them becomes the validation split.
+        fields: The fields that the evaluator reads.
+        test: Labelled rows for nothing but the final measurement.
+        unlabelled: More rows for a small evaluator, which learns the full one's scores of them;
+            those that share a group with validation or test rows are left out.
+    """
+
+    train: Sequence[Row]
+    fields: Sequence[Field]
+    test: Sequence[Row] = ()
+    unlabelled: Sequence[Row] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained evaluator.
+
+    Attributes:
+        bundle: Its bundle.
+        outcomes: Of its named cases.
+    """
+
+    bundle: Bundle
+    outcomes: Sequence[Outcome]
+
+    @classmethod
+    def of(cls, bundle: Bundle, cases: Sequence[Case] | None) -> Trained:
+        """Runs the named cases on a finished bundle."""
+        from tipstaff_server.evaluator import Evaluator
+
+        return cls(bundle, run_cases(Evaluator.load(bundle.path), cases) if cases else ())
+
+
+def train(
+    request: TrainRequest,
+    rows: Callable[[], TrainingRows],
     out: Path,
-    fields: Sequence[Field],
-    settings: TrainSettings | None = None,
-    test_rows: Sequence[Row] = (),
-    unlabelled: Sequence[Row] = (),
-    teacher: Path | None = None,
-    criterion: str = "",
-    precisions: Sequence[Precision] = ("int8",),
-    golden: int = 8,
-    cases: Sequence[Case] | None = None,
-    tracker: Tracker = "none",
-    restart: bool = False,
-) -> Bundle:
-    """Trains an evaluator and writes its bundle into folder `out`.
+    reporter: Reporter | None = None,
+) -> Trained:
+    """Trains an evaluator and writes its bundle.
 
-    Called again with the same rows and settings after an interruption, it goes on from the last
-    checkpoint in `out/training`.
+    After an interruption, the same request and rows resume from the last checkpoint in
+    `out/training`.
 
     Args:
-        rows: Labelled rows; part of them becomes the validation split.
-        name: The evaluator's name.
+        request: What to train, and how.
+        rows: Reads the rows, once what can be checked without them has been checked.
         out: The bundle's folder: new, empty or an interrupted run's.
-        fields: The fields that the evaluator reads.
-        settings: How to train; None for the defaults.
-        test_rows: Rows kept out of everything but the final measurement.
-        unlabelled: More rows for a small evaluator to learn from, by what the full one says of
-            them; those that share a group with validation or test rows are left out.
-        teacher: A full evaluator of the same rows and settings, for a small one to learn from;
-            None to train one first.
-        criterion: What the evaluator judges, in words.
-        precisions: One graph each; the manifest's metrics are int8's where it is among them.
-        golden: Validation rows copied into the manifest, for servers to re-score at start.
-        cases: Named cases that travel in the bundle; None to say nothing of cases.
-        tracker: Where the run's numbers go besides `out/training/metrics.jsonl`.
-        restart: Throw away an interrupted run in `out/training`.
+        reporter: Takes notes and warnings.
 
     Raises:
         DataError: The rows, or those left after the validation split, can't be trained on.
@@ -117,178 +204,90 @@ def train_evaluator(
             start.
         ExportError: The trained model can't be exported, or not faithfully.
     """
+    reporter = reporter or Reporter()
     check_out(out)
-    check_tracker(tracker)
+    check_tracker(request.tracker)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError(
-            "started several times over, as by torchrun: start it once, it uses all GPUs it sees"
+            "started several times over, as by torchrun", remedy="start it once: it uses all GPUs"
         )
-    wanted = settings or TrainSettings()
-    everything = _weighed(rows, wanted)
-    check_trainable(everything)
-    # What weighs nothing would be measured and calibrated on as if it counted.
-    weighed = [row for row in everything if row.weight > 0]
-    base = find_base(wanted.base)
-    settings = wanted.resolve(rows=len(weighed), hidden_size=base.config.hidden_size)
-    run = open_run(out, [*rows, *unlabelled], settings, fields, restart=restart)
+    given = rows()
+    weighted = [replace(row, weight=row.weight * _factor(row, request)) for row in given.train]
+    for warning in check_trainable(weighted):
+        reporter.warn(warning)
 
-    size = settings.validation_size
-    train_rows, validation_rows = split_rows(weighed, size, seed=settings.seed)
-    for warning in check_split(train_rows, validation_rows, size):
-        log.warning("%s", warning)
-    encoding = _encoding(base, train_rows, fields, settings)
-    encoder = Encoder(base.tokenizer.to_str(), encoding)
-    parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
-    more = without_groups_of(unlabelled, [*validation_rows, *test_rows])
-    encoded = {part: EncodedRows.of(rows, encoder) for part, rows in parts.items() if rows}
-    _warn_of_partial(encoded)
-    if base.info.name != DEFAULT_BASE:
-        _check_exportable(base, settings)
-    if teacher is not None:
-        adopt_teacher(
-            teacher,
-            run,
-            base=base.info,
-            encoding=encoding,
-            fingerprint=fingerprint(rows),
-            settings=settings,
+    # Only now, since torch takes seconds to import.
+    from tipstaff_trainer.operations.pipeline import run_pipeline
+
+    # A row of weight 0 must count in no measurement and no calibration either.
+    weighted = [row for row in weighted if row.weight > 0]
+    return Trained.of(run_pipeline(request, given, weighted, out, reporter), request.cases)
+
+
+def read_training_rows(request: TrainRequest, reporter: Reporter) -> TrainingRows:
+    """Reads the files of a request: rows to train on, to test on, and without labels.
+
+    Raises:
+        DataError: A file can't be used, or leaves no row to train on.
+    """
+    assert isinstance(request.data, FileData)
+    data = _read(request.data, reporter)
+    train, test = _split(data, request, reporter)
+    unlabelled: list[Row] = []
+    if request.unlabelled is not None:
+        more = read_rows(
+            request.unlabelled,
+            columns=data.columns,
+            mapping=request.data.mapping,
+            labelled=False,
         )
-    model = _distil(base, encoded, EncodedRows.of(more, encoder), settings, run, tracker)
-    save_model(model, str(run / WEIGHTS_FILE))
+        _report(more, reporter)
+        unlabelled = more.rows
+    return TrainingRows(train, data.columns, test, unlabelled)
 
-    # Of the rows it learnt from, as many as it takes to compare graphs and to know what is usual.
-    compared = encoded | {"train": encoded["train"].drawn(_COMPARED_ROWS, seed=settings.seed)}
-    row_sets = {
-        part: RowSet(
-            dataset.rows,
-            dataset.encoded,
-            torch_logits(model, dataset.encoded, pad_id=encoding.pad_id),
+
+def _split(
+    data: Data, request: TrainRequest, reporter: Reporter
+) -> tuple[Sequence[Row], Sequence[Row]]:
+    """Rows to train on and rows to test on."""
+    if request.test_size is not None:
+        train, test = split_rows(data.rows, request.test_size, seed=request.seed)
+        for warning in check_split(train, test, request.test_size, name="test"):
+            reporter.warn(warning)
+        return train, test
+    if request.test_file is None:
+        return data.rows, ()
+    assert isinstance(request.data, FileData)
+    held_out = _read(request.data.model_copy(update={"data": request.test_file}), reporter)
+    train, test, notes = hold_out(data, held_out)
+    for note in notes:
+        reporter.warn(note)
+    if not train:
+        raise DataError(
+            f"{data.file}: no row is left to train on, since each shares its group or its texts "
+            f"with a row of {held_out.file}",
+            remedy="give other test rows, or {test_size} in place of {test_file}",
         )
-        for part, dataset in compared.items()
-    }
-    with tempfile.TemporaryDirectory(dir=run) as folder:
-        fp32_file = Path(folder) / "model.onnx"
-        export_fp32(model, fp32_file)
-        measured = [
-            build_graph(
-                precision,
-                fp32_file=fp32_file,
-                folder=out,
-                pad_id=encoding.pad_id,
-                row_sets=row_sets,
-                golden=golden,
-            )
-            # Once each, the quickest on a CPU first.
-            for precision in sorted(set(precisions), key=_PRECISIONS.index)
-        ]
-    (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
-    (out / SEEN_FILE).write_bytes(seen_bytes([*rows, *more]))
-    files = [TOKENIZER_FILE, SEEN_FILE, *(file for part in measured for file in part.graph.files)]
-    manifest = Manifest(
-        name=name,
-        criterion=criterion,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        tipstaff_version=version("tipstaff"),
-        base=base.info,
-        encoding=encoding,
-        graphs=tuple(part.graph for part in measured),
-        training=Training(
-            rows=len(train_rows),
-            validation_rows=len(validation_rows),
-            fingerprint=fingerprint(rows),
-            label_sources=Counter(row.label_source for row in weighed),
-            settings=settings.model_dump(),
-        ),
-        metrics=measured[0].metrics,
-        checksums={file: sha256_of(out / file) for file in files},
-    )
-    (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
-    checksums = manifest.checksums | {CARD_FILE: sha256_of(out / CARD_FILE)}
-    if cases is not None:
-        checksums[CASES_FILE] = write_cases(out, tuple(cases))
-    write_manifest(out, manifest.model_copy(update={"checksums": checksums}))
-    discard_checkpoints(run)
-    return Bundle.open(out)
+    return train, test
 
 
-def _distil(
-    base: Base,
-    encoded: Mapping[str, EncodedRows],
-    unlabelled: EncodedRows,
-    settings: ResolvedSettings,
-    run: Path,
-    tracker: Tracker,
-) -> EvaluatorModel:
-    def start() -> EvaluatorModel:
-        encoder = base.load(dropout=settings.dropout)
-        return EvaluatorModel(encoder, marks=settings.marks, dropout=settings.dropout)
-
-    def train(
-        start: Callable[[], EvaluatorModel], training: EncodedRows, folder: Path
-    ) -> EvaluatorModel:
-        return train_model(
-            start,
-            training,
-            encoded["validation"],
-            settings,
-            folder,
-            pad_id=base.special.pad,
-            tracker=tracker,
-        )
-
-    if settings.size == "full":
-        return train(start, encoded["train"], run)
-    return train_small(
-        train,
-        start,
-        encoded["train"],
-        unlabelled,
-        size=settings.size,
-        run=run,
-        pad_id=base.special.pad,
-    )
+def _read(source: FileData, reporter: Reporter) -> Data:
+    data = read_file(source)
+    _report(data, reporter)
+    return data
 
 
-def _encoding(
-    base: Base, rows: Sequence[Row], fields: Sequence[Field], settings: TrainSettings
-) -> Encoding:
-    max_length = min(settings.max_length, base.max_length)
-    if max_length < settings.max_length:
-        log.warning("%s reads %d tokens at most, so max_length is that", base.info.name, max_length)
-    encoding = Encoding(
-        order=tuple(name for name in _ORDER if name in fields),
-        marks=settings.marks,
-        max_length=max_length,
-        cls_id=base.special.cls,
-        sep_id=base.special.sep,
-        pad_id=base.special.pad,
-    )
-    windows = choose_windows(rows, Encoder(base.tokenizer.to_str(), encoding), settings)
-    return encoding.model_copy(update={"windows": windows})
+def _report(data: Data, reporter: Reporter) -> None:
+    # At once: a later error may have the reason that a note gives.
+    for note in data.notes:
+        reporter.note(note)
+    for warning in data.warnings:
+        reporter.warn(warning)
 
 
-def _weighed(rows: Sequence[Row], settings: TrainSettings) -> list[Row]:
-    """The rows, each with its label's source in its weight."""
-    factors = {
+def _factor(row: Row, settings: TrainSettings) -> float:
+    return {
         "human": settings.human_weight,
         "judge": settings.judge_weight,
         "other": settings.other_weight,
-    }
-    return [replace(row, weight=row.weight * factors[row.label_source]) for row in rows]
-
-
-def _check_exportable(base: Base, settings: TrainSettings) -> None:
-    """Exports the untrained model, so that one that can't be is known before hours of training."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = EvaluatorModel(base.load(), marks=settings.marks).eval()
-        export_fp32(model, Path(folder) / "model.onnx")
-
-
-def _warn_of_partial(encoded: Mapping[str, EncodedRows]) -> None:
-    items = [item for dataset in encoded.values() for item in dataset.encoded]
-    if partial := sum(item.partial for item in items):
-        log.warning(
-            "%d of %d rows are too long to be read whole: see --max-length and --max-runs",
-            partial,
-            len(items),
-        )
+    }[row.label_source]

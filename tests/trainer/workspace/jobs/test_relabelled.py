@@ -58,11 +58,11 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
     )
     given = []
 
-    def stop(rows, **_):
-        given.extend(rows)
+    def stop(request, rows, *_):
+        given.extend(rows().train)
         raise InterruptedError
 
-    monkeypatch.setattr(train_job, "train_evaluator", stop)
+    monkeypatch.setattr(train_job, "train", stop)
     review(workspace, judged, REVIEWED)
     workspace.split(labels.dataset, test_size=0.2)
     job = workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)

@@ -7,6 +7,7 @@ from tiny_bundle import make_bundle
 
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import Case
+from tipstaff_trainer.operations.train import Trained
 from tipstaff_trainer.workspace.jobs import train_job
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 
@@ -30,15 +31,16 @@ def test_rows_without_a_label_teach_a_small_evaluator(
             )
     given = {}
 
-    def train_evaluator(rows, **words):
-        given.update(words, rows=rows)
-        return Bundle.open(make_bundle(tmp_path / "bundle", bias=-9.0, cases=words["cases"]))
+    def train(request, rows, out, reporter):
+        given.update(rows=rows(), cases=request.cases)
+        bundle = make_bundle(tmp_path / "bundle", bias=-9.0, cases=request.cases)
+        return Trained.of(Bundle.open(bundle), request.cases)
 
-    monkeypatch.setattr(train_job, "train_evaluator", train_evaluator)
+    monkeypatch.setattr(train_job, "train", train)
     job = workspace.fine_tune(dataset, name="tiny", settings={"size": size})
     _, result = train_job.run(workspace, job)
-    assert (len(given["rows"]), len(given["unlabelled"])) == (20, more)
-    assert not any(row.labelled for row in given["unlabelled"])
+    assert (len(given["rows"].train), len(given["rows"].unlabelled)) == (20, more)
+    assert not any(row.labelled for row in given["rows"].unlabelled)
     assert given["cases"] == (RIGHT,)
     (outcome,) = result["cases"]
     assert (outcome["name"], outcome["verdict"], outcome["met"]) == ("right", "BLOCK", False)

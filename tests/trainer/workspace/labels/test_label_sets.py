@@ -200,7 +200,7 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
         )
         raise InterruptedError
 
-    monkeypatch.setattr(train_job, "train_evaluator", stop)
+    monkeypatch.setattr(train_job, "train", lambda _, rows, *__: stop(rows().train))
     monkeypatch.setattr(evaluate_job, "measure", stop)
     monkeypatch.setattr(workspace.evaluators, "find", lambda *_: 1)
     monkeypatch.setattr("tipstaff_trainer.label_quality.label_errors.out_of_fold_scores", stop)

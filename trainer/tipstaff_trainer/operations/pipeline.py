@@ -1,0 +1,275 @@
+"""A training run, from rows to a bundle.
+
+    rows → split by group → distil → export → quantise → parity → calibrate → measure → bundle
+
+Everything after `quantise` runs the graph through the server's session: what is measured is what
+will be served.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import get_args
+
+import transformers
+from safetensors.torch import save_model
+
+from tipstaff.types import Field
+from tipstaff_server.evaluator.bundle import Bundle, sha256_of
+from tipstaff_server.evaluator.cases import CASES_FILE
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_server.evaluator.manifest import (
+    CARD_FILE,
+    SEEN_FILE,
+    TOKENIZER_FILE,
+    Encoding,
+    Manifest,
+    Precision,
+    Training,
+)
+from tipstaff_trainer.data import (
+    Row,
+    check_split,
+    fingerprint,
+    hash_training_rows,
+    split_rows,
+    without_groups_of,
+)
+from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE, discard_checkpoints
+from tipstaff_trainer.distil.dataset import EncodedRows
+from tipstaff_trainer.distil.inference import torch_logits
+from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.distil.run_folder import open_run
+from tipstaff_trainer.distil.settings import ResolvedSettings
+from tipstaff_trainer.distil.student import train_small
+from tipstaff_trainer.distil.teacher import adopt_teacher
+from tipstaff_trainer.distil.tracking import Tracker
+from tipstaff_trainer.distil.training import train_model
+from tipstaff_trainer.distil.window_sizes import choose_windows
+from tipstaff_trainer.encoders.base import DEFAULT_BASE, Base, find_base
+from tipstaff_trainer.export.bundle_writer import cases_json, write_bundle
+from tipstaff_trainer.export.graph import MeasuredGraph, RowSet, build_graph
+from tipstaff_trainer.export.onnx_graph import export_fp32
+from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
+from tipstaff_trainer.progress import Reporter
+from tipstaff_trainer.report.card import model_card
+
+# How the fields are laid out: what is judged stands first, next to what it is judged by.
+_ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
+_PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+# Enough to measure a share of changed decisions to a quarter of a per cent, and ten for each
+# dimension of the usual embeddings' covariance; more would cost a long run a tenth of its time.
+_COMPARED_ROWS = 4000
+
+
+def run_pipeline(
+    request: TrainRequest,
+    rows: TrainingRows,
+    weighted: Sequence[Row],
+    out: Path,
+    reporter: Reporter,
+) -> Bundle:
+    """Trains an evaluator and writes its bundle; see `train`.
+
+    Args:
+        request: What to train, and how.
+        rows: The rows.
+        weighted: Those to train on that weigh something, with their labels' sources in the weight.
+        out: The bundle's folder.
+        reporter: Takes notes and warnings.
+    """
+    _quiet_libraries()
+    base = find_base(request.base)
+    settings = request.resolve(rows=len(weighted), hidden_size=base.config.hidden_size)
+    labelled = [*rows.train, *rows.unlabelled]
+    run = open_run(out, labelled, settings, rows.fields, restart=request.restart)
+
+    train, validation = split_rows(weighted, settings.validation_size, seed=settings.seed)
+    for warning in check_split(train, validation, settings.validation_size):
+        reporter.warn(warning)
+    encoding = _encoding(base, train, rows.fields, settings, reporter)
+    encoder = Encoder(base.tokenizer.to_str(), encoding)
+    parts = {"train": train, "validation": validation, "test": rows.test}
+    encoded = {name: EncodedRows.of(part, encoder) for name, part in parts.items() if part}
+    unlabelled = without_groups_of(rows.unlabelled, [*validation, *rows.test])
+    _warn_of_partial(encoded, reporter)
+    if base.info.name != DEFAULT_BASE:
+        _check_exportable(base, settings, reporter)
+    if request.teacher is not None:
+        adopt_teacher(
+            request.teacher,
+            run,
+            base=base.info,
+            encoding=encoding,
+            fingerprint=fingerprint(rows.train),
+            settings=settings,
+        )
+
+    more = EncodedRows.of(unlabelled, encoder)
+    model = _distil(base, encoded, more, settings, run, request.tracker, reporter)
+    save_model(model, str(run / WEIGHTS_FILE))
+    graphs = _build_graphs(model, encoded, encoding, request, settings, out, run, reporter)
+    (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
+    (out / SEEN_FILE).write_bytes(hash_training_rows([*rows.train, *unlabelled]))
+    files = [TOKENIZER_FILE, SEEN_FILE, *(file for each in graphs for file in each.graph.files)]
+    manifest = Manifest(
+        name=request.name,
+        criterion=request.criterion,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        tipstaff_version=version("tipstaff"),
+        base=base.info,
+        encoding=encoding,
+        graphs=tuple(each.graph for each in graphs),
+        training=Training(
+            rows=len(train),
+            validation_rows=len(validation),
+            fingerprint=fingerprint(rows.train),
+            label_sources=Counter(row.label_source for row in weighted),
+            settings=settings.model_dump(),
+        ),
+        metrics=graphs[0].metrics,
+        checksums={file: sha256_of(out / file) for file in files},
+    )
+    added = {CARD_FILE: model_card(manifest).encode()}
+    if request.cases is not None:
+        added[CASES_FILE] = cases_json(request.cases)
+    if graphs[0].graph.calibration.method == "none":
+        reporter.warn(
+            "too few validation rows of both classes to calibrate on, so scores are not "
+            "probabilities yet",
+            remedy="label more rows",
+        )
+    write_bundle(out, manifest, added)
+    discard_checkpoints(run)
+    return Bundle.open(out)
+
+
+def _distil(
+    base: Base,
+    encoded: Mapping[str, EncodedRows],
+    unlabelled: EncodedRows,
+    settings: ResolvedSettings,
+    run: Path,
+    tracker: Tracker,
+    reporter: Reporter,
+) -> EvaluatorModel:
+    def start() -> EvaluatorModel:
+        encoder = base.load(dropout=settings.dropout)
+        return EvaluatorModel(encoder, marks=settings.marks, dropout=settings.dropout)
+
+    def train(
+        start: Callable[[], EvaluatorModel], training: EncodedRows, folder: Path
+    ) -> EvaluatorModel:
+        return train_model(
+            start,
+            training,
+            encoded["validation"],
+            settings,
+            folder,
+            pad_id=base.special.pad,
+            tracker=tracker,
+            reporter=reporter,
+        )
+
+    if settings.size == "full":
+        return train(start, encoded["train"], run)
+    return train_small(
+        train,
+        start,
+        encoded["train"],
+        unlabelled,
+        size=settings.size,
+        run=run,
+        pad_id=base.special.pad,
+    )
+
+
+def _build_graphs(
+    model: EvaluatorModel,
+    encoded: Mapping[str, EncodedRows],
+    encoding: Encoding,
+    request: TrainRequest,
+    settings: ResolvedSettings,
+    out: Path,
+    run: Path,
+    reporter: Reporter,
+) -> list[MeasuredGraph]:
+    """Exports the model and measures each graph, the quickest on a CPU first."""
+    # As many training rows as it takes to compare graphs and to know what is usual.
+    compared = {
+        **encoded,
+        "train": encoded["train"].sample(_COMPARED_ROWS, seed=settings.seed),
+    }
+    row_sets = {
+        name: RowSet(
+            part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=encoding.pad_id)
+        )
+        for name, part in compared.items()
+    }
+    with tempfile.TemporaryDirectory(dir=run) as folder:
+        fp32_file = Path(folder) / "model.onnx"
+        export_fp32(model, fp32_file, reporter=reporter)
+        return [
+            build_graph(
+                precision,
+                fp32_file=fp32_file,
+                folder=out,
+                pad_id=encoding.pad_id,
+                row_sets=row_sets,
+                golden=request.golden,
+            )
+            for precision in sorted(set(request.precisions), key=_PRECISIONS.index)
+        ]
+
+
+def _encoding(
+    base: Base,
+    rows: Sequence[Row],
+    fields: Sequence[Field],
+    settings: ResolvedSettings,
+    reporter: Reporter,
+) -> Encoding:
+    max_length = min(settings.max_length, base.max_length)
+    if max_length < settings.max_length:
+        reporter.warn(
+            f"{base.info.name} reads at most {max_length} tokens, which is used as the maximum",
+        )
+    encoding = Encoding(
+        order=tuple(name for name in _ORDER if name in fields),
+        marks=settings.marks,
+        max_length=max_length,
+        cls_id=base.special.cls,
+        sep_id=base.special.sep,
+        pad_id=base.special.pad,
+    )
+    windows = choose_windows(rows, Encoder(base.tokenizer.to_str(), encoding), settings)
+    return encoding.model_copy(update={"windows": windows})
+
+
+def _check_exportable(base: Base, settings: ResolvedSettings, reporter: Reporter) -> None:
+    """Exports the untrained model: better to fail now than after hours of training."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = EvaluatorModel(base.load(), marks=settings.marks).eval()
+        export_fp32(model, Path(folder) / "model.onnx", reporter=reporter)
+
+
+def _warn_of_partial(encoded: Mapping[str, EncodedRows], reporter: Reporter) -> None:
+    items = [item for part in encoded.values() for item in part.encoded]
+    if partial := sum(item.partial for item in items):
+        reporter.warn(
+            f"{partial} of {len(items)} rows are too long to be read whole",
+            remedy="see {max_length} and {max_runs}",
+        )
+
+
+def _quiet_libraries() -> None:
+    """Leaves the log to what users can act on."""
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    for noisy in ("optimum", "accelerate", "huggingface_hub", "torch.onnx", "onnxruntime"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
