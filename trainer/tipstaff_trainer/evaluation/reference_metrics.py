@@ -146,52 +146,54 @@ def reference_metrics(
 def custom_metric(name: str) -> Metric:
     """A function of the user's own, named as `module:function`.
 
-    It is given a dictionary of the row's columns (input, output and ground_truth under these names,
-    the file's other columns under theirs) and returns a number, higher for better; NaN for a row
-    that it says nothing of. Modules of the working folder are found.
+    It takes a dictionary of the row's columns (input, output and ground_truth under these names,
+    the file's other columns under theirs) and returns a number, higher for better, or NaN for a
+    row that it can't measure. Modules of the working folder can be imported.
 
     Raises:
         UsageError: There is no such module or function, or the module can't be imported.
     """
     module_name, colon, function_name = name.partition(":")
     if not (module_name and colon and function_name):
-        raise UsageError(f"--metric {name}: name it as module:function")
+        raise _bad_metric(name, "name it as module:function")
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever stands in a user's module
-        raise UsageError(
-            f"--metric {name}: {module_name} can't be imported: {_said(error)}"
-        ) from error
+        raise _bad_metric(name, f"{module_name} can't be imported: {_one_line(error)}") from error
     finally:
         sys.path.remove(folder)
     if not hasattr(module, function_name):
-        raise UsageError(f"--metric {name}: {module_name} has no {function_name}")
+        raise _bad_metric(name, f"{module_name} has no {function_name}")
     function = getattr(module, function_name)
     if not callable(function):
-        raise UsageError(f"--metric {name}: is no function")
+        raise _bad_metric(name, "is not a function")
 
     def metric(row: Row) -> float:
         columns: dict[str, str | None] = dict(row.extra)
         columns |= {field: row.interaction.get(field) for field in FIELDS}
         where = f"{row.place or row.id}: {name}"
         try:
-            found = function(columns)
+            value = function(columns)
         except (Exception, SystemExit) as error:  # whatever a user's function raises
-            raise DataError(f"{where} raised {_said(error)}") from error
+            raise DataError(f"{where} raised {_one_line(error)}") from error
         try:
-            return float(found)
+            return float(value)
         except (TypeError, ValueError, OverflowError):
             raise DataError(
-                f"{where} returned {shown(found)}, which is no number: return one, or NaN for a "
-                "row that it says nothing of"
+                f"{where} returned {shown(value)}, which is no number",
+                remedy="return one, or NaN for a row that it can't measure",
             ) from None
 
     return metric
 
 
-def _said(error: BaseException) -> str:
+def _bad_metric(name: str, message: str) -> UsageError:
+    return UsageError(message, field="metric", value=name)
+
+
+def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
