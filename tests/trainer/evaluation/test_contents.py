@@ -177,7 +177,7 @@ def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
 def test_rows_of_one_class_say_nothing_of_the_other(make_scored, calibrated, label, these, others):
     (doubt,) = doubts(make_scored([label] * 3, [0.9, 0.2, 0.6]), calibrated)
     assert doubt.startswith(
-        f"all 3 rows are {these}, so nothing here tells what becomes of {others}"
+        f"all 3 rows are {these}, so nothing here shows the verdicts of {others} ones"
     )
     assert not doubts(make_scored([1, 0], [0.9, 0.2]), calibrated)
 

@@ -6,13 +6,11 @@ import argparse
 import logging
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import failures
-from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.operations.train import Trained, TrainRequest, read_training_rows, train
@@ -34,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         TrainRequest,
         flags=FLAGS,
-        metavars={"name": "NAME", "precisions": "|".join(get_args(Precision))},
         without=settings | _NO_FLAGS,
         lists={"precisions"},
     )

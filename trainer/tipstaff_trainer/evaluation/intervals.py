@@ -131,8 +131,8 @@ def mean_difference(first: Floats, second: Floats, groups: Ints) -> Interval:
 def _interval(value: float, draws: Floats, groups: Ints) -> Interval:
     """The draws' quantiles, further out the fewer groups there are; -1 to 1 under three groups.
 
-    They are moved so that a mean's interval is as wide as Student's (Hesterberg 2015, "What teachers
-    should know about the bootstrap", the expanded percentile interval).
+    They are moved so that a mean's interval is as wide as Student's (Hesterberg 2015, "What
+    teachers should know about the bootstrap", the expanded percentile interval).
     """
     # A draw without one of the classes has no AUROC.
     known = draws[np.isfinite(draws)]
@@ -194,7 +194,7 @@ def _effective(hits: Bools, groups: Ints) -> float:
     n, value, count = len(hits), np.mean(hits), len(np.unique(groups))
     plain = n * value * (1 - value)
     if plain == 0 or count == 1:
-        # No variance, or none between groups, shows how alike the rows of a group are: count groups.
+        # No variance between groups shows how alike the rows of a group are: count groups.
         return count
     totals = np.bincount(groups, weights=hits - value)
     return _independent(n, max(1.0, (totals**2).sum() / plain), count)

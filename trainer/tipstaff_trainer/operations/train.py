@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import field_validator, model_validator
 
@@ -44,7 +44,9 @@ _OF_FILES = ("test_size", "test_file", "unlabelled", "teacher")
 class TrainRequest(TrainSettings):
     """What to train, on which rows, and how."""
 
-    name: str = setting(title="Name", description="the evaluator's name: a-z, 0-9 and -")
+    name: str = setting(
+        title="Name", unit="name", description="the evaluator's name: a-z, 0-9 and -"
+    )
     data: FileData | StoredData | None = setting(
         None, description="the labelled rows; None where they are passed in"
     )
@@ -71,8 +73,8 @@ class TrainRequest(TrainSettings):
     precisions: tuple[Precision, ...] = setting(
         ("int8",),
         min_length=1,
-        unit="|".join(get_args(Precision)),
-        description="graphs to export; int8 for CPUs, fp16 for GPUs, fp32 to compare",
+        unit="precision",
+        description="graphs to export: int8 for CPUs, fp16 for GPUs, fp32 to compare",
     )
     golden: int = setting(
         8,
