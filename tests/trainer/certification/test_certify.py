@@ -159,8 +159,8 @@ def test_rows_of_judges_and_rows_not_drawn_at_random_are_left_out_and_counted(pa
 @pytest.mark.parametrize(
     ("values", "advice"),
     [
-        ({"label_source": "judge"}, "800 judge.*--label-source human"),
-        ({"selection": "unknown"}, "800 unknown.*--selection random"),
+        ({"label_source": "judge"}, "800 judge.*label_source human"),
+        ({"selection": "unknown"}, "800 unknown.*selection random"),
     ],
 )
 def test_where_none_is_left_it_says_why_and_what_to_do(path, rows, values, advice):
@@ -318,7 +318,7 @@ def test_a_cut_is_not_proved_by_rows_that_something_else_keeps_from_passing(path
     evaluator = Evaluator.load(path)
     with pytest.raises(CertificationError, match=r"only 0 of \d+ bad rows.*MISSING_FIELD"):
         certify(Bundle.open(path), evaluator, lacking, Promise())
-    with pytest.raises(CertificationError, match=r"proved by 59 at least.*MISSING_FIELD.*--map"):
+    with pytest.raises(CertificationError, match=r"takes 59 at least.*MISSING_FIELD.*mapping"):
         certify(Bundle.open(path), evaluator, some, Promise())
     # BLOCK needs nothing but a score.
     blocking = certify(Bundle.open(path), evaluator, lacking, Promise(1, 0.1, 0.9))

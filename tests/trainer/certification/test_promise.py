@@ -54,16 +54,16 @@ def test_an_evaluator_that_is_sure_and_wrong_is_told_so():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"max_false_pass": 0}, "^--max-false-pass 0: "),
-        ({"max_false_pass": 1.5}, "^--max-false-pass 1.5: "),
-        ({"max_false_pass": 1e-320}, "^--max-false-pass "),
-        ({"max_false_block": -1}, "^--max-false-block -1: "),
-        ({"max_false_pass": float("nan")}, "^--max-false-pass nan: "),
-        ({"confidence": 1}, "^--confidence 1: "),
-        ({"confidence": 0}, "^--confidence 0: "),
-        ({"max_false_pass": 1}, "give --max-false-pass or --max-false-block under 1$"),
+        ({"max_false_pass": 0}, "^max_false_pass 0: "),
+        ({"max_false_pass": 1.5}, "^max_false_pass 1.5: "),
+        ({"max_false_pass": 1e-320}, "^max_false_pass "),
+        ({"max_false_block": -1}, "^max_false_block -1: "),
+        ({"max_false_pass": float("nan")}, "^max_false_pass nan: "),
+        ({"confidence": 1}, "^confidence 1: "),
+        ({"confidence": 0}, "^confidence 0: "),
+        ({"max_false_pass": 1}, "set max_false_pass or max_false_block under 1$"),
     ],
 )
-def test_promises_that_are_none_are_refused_by_the_name_of_the_flag(values, words):
+def test_promises_that_are_none_are_refused_by_the_name_of_the_field(values, words):
     with pytest.raises(UsageError, match=words):
         Promise(**values)

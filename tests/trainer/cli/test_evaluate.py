@@ -104,7 +104,7 @@ def test_json_stays_one_object_on_standard_output(data, tmp_path, capsys):
         ),
         (["--out", "OUT", "--metric", "text_metric:f"], "which is no number"),
         (["--out", "rows.jsonl/deep"], "rows.jsonl is a file"),
-        (["--out", "."], "holds files that are no report's"),
+        (["--out", "."], "holds files of no report"),
         (["--out", "OUT", "--correct", "team"], 'no row has a column "team"'),
     ],
 )

@@ -74,7 +74,7 @@ def test_the_own_name_wins_over_an_alias_and_the_loss_is_told():
     "columns", [("question", "prompt", "label"), ("prompt", "Label", "label", "output")]
 )
 def test_two_of_equal_standing_are_an_error_that_names_both(columns):
-    with pytest.raises(DataError, match=r'"\w+" and "\w+" could each be .* --map \w+=COLUMN'):
+    with pytest.raises(DataError, match=r'"\w+" and "\w+" could each be .* mapping \w+=COLUMN'):
         found(*columns)
 
 
@@ -120,14 +120,14 @@ def test_a_mapped_column_that_is_not_there_is_an_error_that_lists_those_that_are
 
 
 def test_a_mapping_to_nothing_known_or_turned_round_is_a_usage_error():
-    with pytest.raises(UsageError, match='mapped to "target", only input, output'):
+    with pytest.raises(UsageError, match='mapped to "target", only to input, output'):
         found("input", "correct", target="correct")
-    with pytest.raises(UsageError, match="did you mean --map label=correct"):
+    with pytest.raises(UsageError, match="did you mean mapping label=correct"):
         found("input", "correct", correct="label")
 
 
 def test_a_missing_column_is_an_error_that_says_how_to_name_one():
-    with pytest.raises(DataError, match=r'label; its columns are "input"; .* --map label=COLUMN'):
+    with pytest.raises(DataError, match=r'label; its columns are "input"; .* mapping label=COLUMN'):
         found("input")
     with pytest.raises(
         DataError, match=r"no column for input, output or ground_truth; .*first line"

@@ -51,7 +51,7 @@ def test_layers_are_dropped_evenly():
 
 
 def test_layers_that_are_one_layer_cannot_be_dropped():
-    with pytest.raises(TrainingError, match=r"albert.*--size full"):
+    with pytest.raises(TrainingError, match=r"albert.*train it with size full"):
         shrink(model("albert"), 1)
 
 

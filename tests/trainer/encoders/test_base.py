@@ -52,7 +52,7 @@ def test_a_folder_that_is_not_there_says_so():
 
 def test_a_name_that_is_nowhere_says_so(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(TrainingError, match=r"'no/such-model' is neither a folder"):
+    with pytest.raises(TrainingError, match="base no/such-model: is neither a folder"):
         find_base("no/such-model")
 
 

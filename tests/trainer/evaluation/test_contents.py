@@ -177,7 +177,7 @@ def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
 def test_rows_of_one_class_say_nothing_of_the_other(make_scored, calibrated, label, these, others):
     (doubt,) = doubts(make_scored([label] * 3, [0.9, 0.2, 0.6]), calibrated)
     assert doubt.startswith(
-        f"all 3 rows are {these}, so nothing here tells what becomes of {others}"
+        f"all 3 rows are {these}, so nothing here shows the verdicts of {others} ones"
     )
     assert not doubts(make_scored([1, 0], [0.9, 0.2]), calibrated)
 
@@ -322,7 +322,7 @@ def test_the_three_files_say_the_same(report, many, tmp_path):
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(ReportError, match="no report's"):
+    with pytest.raises(ReportError, match="files of no report"):
         check_folder(tmp_path)
     with pytest.raises(ReportError, match="is a file"):
         check_folder(tmp_path / "index.html")
@@ -335,7 +335,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
 def test_cheap_metrics_are_held_against_it(report, many):
     lengths = np.array([float(len(row.interaction.output)) for row in many.rows])
     found = report(many, metrics={"length": lengths})
-    evaluator, length = found.yardsticks
+    evaluator, length = found.baselines
     assert evaluator.name == "evaluator"
     assert evaluator.auroc == found.overall.auroc
     assert length.lead.value == pytest.approx(evaluator.auroc.value - length.auroc.value)
@@ -350,7 +350,7 @@ def test_cheap_metrics_are_held_against_it(report, many):
 def test_cheap_metrics_are_measured_against_soft_labels_as_the_evaluator_is(report, make_scored):
     labels = np.array([0.6, 0.2] * 100)
     found = report(make_scored(labels, labels), metrics={"nothing": np.zeros(200)})
-    evaluator, nothing = found.yardsticks
+    evaluator, nothing = found.baselines
     assert evaluator.cross_entropy == found.metrics["log_loss"]
     # What says nothing is made the mean label, 0.4, not the share of labels from 0.5 on.
     expected = -(0.4 * np.log(0.4) + 0.6 * np.log(0.6))
@@ -359,7 +359,7 @@ def test_cheap_metrics_are_measured_against_soft_labels_as_the_evaluator_is(repo
 
 def test_a_metric_as_good_is_not_beaten(report, many):
     found = report(many, metrics={"itself": many.scores})
-    assert found.yardsticks[1].lead.value == 0
+    assert found.baselines[1].lead.value == 0
     assert "No difference that these rows can show: itself" in beaten(found)
 
 

@@ -143,7 +143,7 @@ def test_a_function_of_ones_own(tmp_path, monkeypatch):
         ("my_metrics_1:f", "has no f"),
         ("my_metrics_2:f", "my_metrics_2 can't be imported: SyntaxError"),
         ("my_metrics_3:f", "my_metrics_3 can't be imported: AttributeError"),
-        ("my_metrics_1:number", "is no function"),
+        ("my_metrics_1:number", "is not a function"),
     ):
         with pytest.raises(UsageError, match=words):
             custom_metric(name)

@@ -1,1 +1,1 @@
-"""Thresholds as a promise: which rows may prove it, how lax it lets the cuts be, and its record."""
+"""Certified thresholds: the rows that may prove a bound, and the laxest cuts that meet it."""

@@ -1,4 +1,4 @@
-"""From the rows of people to a bundle whose cuts carry a promise.
+"""From rows that people labelled to a bundle whose cuts are certified.
 
 rows → eligible rows → predictions as served → laxest cuts → new bundle
 """
@@ -31,7 +31,7 @@ from tipstaff_trainer.export.bundle_writer import copy_bundle
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """Cuts that keep a promise, and what they do with the rows they rest on.
+    """Cuts that keep a promise, and the verdicts they give the rows they rest on.
 
     Attributes:
         policy: The graph's, with these cuts and their certificate.
@@ -57,15 +57,15 @@ def certify(
     pass_on_partial: bool = False,
     pass_on_ood: bool = False,
 ) -> Certified:
-    """Finds the laxest cuts that keep a promise, by the verdicts as they are served.
+    """Finds the laxest cuts that keep a promise, from verdicts as they are served.
 
     Args:
         bundle: The bundle.
         evaluator: One graph of it, loaded and warmed up; the certificate holds for this one.
         rows: With the labels of people.
-        promise: What the cuts are to keep.
-        pass_on_partial: From now on an output may pass of which not all was scored.
-        pass_on_ood: From now on an output may pass that is unlike the training data.
+        promise: The error bounds.
+        pass_on_partial: From now on, partly scored outputs may pass.
+        pass_on_ood: From now on, outputs that look unlike the training data may pass.
 
     Raises:
         CertificationError: The rows can't certify or are too few, the evaluator doesn't run here
@@ -73,17 +73,17 @@ def certify(
     """
     if evaluator.degraded:
         raise CertificationError(
-            "a certificate holds where the evaluator runs as it was measured, and here it "
+            "a certificate holds only where the evaluator runs as it was measured, and here it "
             f"doesn't: {evaluator.degraded}"
         )
     chosen, notes = eligible_rows(rows, bundle)
     good = np.array([row.good for row in chosen])
     try:
-        # Before the rows are scored, which takes its time.
+        # Before the rows are scored, which takes a while.
         check_enough(int((~good).sum()), int(good.sum()), promise)
     except CertificationError as error:
-        raise CertificationError("; ".join([str(error), *notes])) from None
-    found = predict_all(evaluator, [row.interaction for row in chosen])
+        raise CertificationError("; ".join([error.message, *notes]), remedy=error.remedy) from None
+    predictions = predict_all(evaluator, [row.interaction for row in chosen])
     policy = evaluator.graph.policy
     policy = policy.model_copy(
         update={
@@ -91,10 +91,12 @@ def certify(
             "pass_on_ood": policy.pass_on_ood or pass_on_ood,
         }
     )
-    scores = np.array([prediction.score for prediction in found])
-    passing = pass_scores(found, policy)
+    scores = np.array([prediction.score for prediction in predictions])
+    passing = pass_scores(predictions, policy)
     if promise.max_false_pass < 1:
-        _check_reach([found[index] for index in np.flatnonzero(~good)], passing[~good], promise)
+        _check_reach(
+            [predictions[index] for index in np.flatnonzero(~good)], passing[~good], promise
+        )
     cuts = certified_cuts(passing[~good], scores[good], promise)
     certificate = BundleCertificate(
         max_false_pass=promise.max_false_pass,
@@ -114,7 +116,7 @@ def certify(
             "certificate": certificate,
         }
     )
-    verdicts = [decide(prediction.score, prediction.reasons, policy) for prediction in found]
+    verdicts = [decide(prediction.score, prediction.reasons, policy) for prediction in predictions]
     return Certified(
         policy,
         cuts,
@@ -124,15 +126,15 @@ def certify(
     )
 
 
-def pass_scores(found: Sequence[Prediction], policy: Policy) -> Floats:
-    """Scores as PASS sees them, shape (n,): -inf where something else than the score forbids it."""
+def pass_scores(predictions: Sequence[Prediction], policy: Policy) -> Floats:
+    """The scores, shape (n,); -inf where something other than the score rules PASS out."""
     open_cuts = policy.model_copy(update={"pass_at": 0.0, "block_below": 0.0})
     return np.array(
         [
             prediction.score
             if decide(prediction.score, prediction.reasons, open_cuts) is Verdict.PASS
             else -np.inf
-            for prediction in found
+            for prediction in predictions
         ]
     )
 
@@ -140,8 +142,8 @@ def pass_scores(found: Sequence[Prediction], policy: Policy) -> Floats:
 def _check_reach(bad: Sequence[Prediction], passing: Floats, promise: Promise) -> None:
     """Checks that enough bad rows could get PASS by their score.
 
-    Else the promise would rest on what keeps these rows from it, such as a column that was not
-    found, and the cut could be anywhere: nothing would be known of it where traffic has the column.
+    Otherwise the promise would rest on what keeps these rows from PASS, such as a missing column,
+    and the cut could be anywhere: it would be untested where traffic has the column.
 
     Raises:
         CertificationError: Too few could.
@@ -157,10 +159,11 @@ def _check_reach(bad: Sequence[Prediction], passing: Floats, promise: Promise) -
             if reason in (Reason.PARTIAL, Reason.OUT_OF_DISTRIBUTION, Reason.MISSING_FIELD)
         )
         raise CertificationError(
-            f"only {reached} of {len(bad)} bad rows could get PASS at any cut, and a cut is proved "
-            f"by {needed} at least; what keeps the others from it: "
-            + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-            + " (a field that is missing in all rows may have another name: --map FIELD=COLUMN)"
+            f"only {reached} of {len(bad)} bad rows could get PASS at any cut, and proving a cut "
+            f"takes {needed} at least; what keeps the others from it: "
+            + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()),
+            remedy="a field that is missing in all rows may have another name: {mapping} "
+            "FIELD=COLUMN",
         )
 
 

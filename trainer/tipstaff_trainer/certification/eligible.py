@@ -1,4 +1,4 @@
-"""Which rows may certify: a person's labels, drawn at random, new to the evaluator, independent."""
+"""Rows that may certify: labelled by people, drawn at random, independent, not trained on."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             )
     elif drawn:
         notes.append(
-            "this bundle doesn't know its training rows: that none of them is here is for you to "
-            "see to, and the certificate says so (bundles trained from now on know)"
+            "this bundle doesn't know its training rows: make sure that none of them is here; the "
+            "certificate says that nobody checked (bundles trained from now on know them)"
         )
     if not new:
         raise CertificationError(
-            "no row is left to certify on: " + "; ".join(notes) + _advice(human, drawn)
+            "no row is left to certify on: " + "; ".join(notes), remedy=_advice(human, drawn)
         )
     fields = bundle.manifest.fields
     _check_different(new, fields)
@@ -64,7 +64,7 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             f"{len(new)} rows are {len(single)} groups, and rows of a group are not independent: "
             "one of each counts, picked by a hash"
         )
-    # Copies are still there where `united_groups` parts what would hang all together.
+    # `united_groups` leaves copies apart where uniting them would put most rows into one group.
     different = _one_of_each(single, [_read(row, fields) for row in single])
     if len(different) < len(single):
         notes.append(
@@ -77,16 +77,17 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
 def _check_different(rows: Sequence[Row], fields: Sequence[Field]) -> None:
     """Raises CertificationError where most of the rows are the same to the evaluator.
 
-    It says the same of each copy, so that they are one observation; but a promise on the others,
-    with one among them that stands for most of what comes, would be no promise on what comes.
+    Copies get the same score, so they are one observation. A promise on one copy and the others
+    would not hold for traffic that consists mostly of such copies.
     """
     texts = [_read(row, fields) for row in rows]
     most, count = Counter(texts).most_common(1)[0]
     if count > 1 and 2 * count > len(rows):
         raise CertificationError(
             f"{count} of the {len(rows)} rows are one and the same to the evaluator, which reads "
-            f"{', '.join(fields)}, as in row {rows[texts.index(most)].id}: they show only what "
-            "becomes of that one. Leave its copies out, and label others"
+            f"{', '.join(fields)}, as in row {rows[texts.index(most)].id}: they show the verdict "
+            "of that one only",
+            remedy="leave its copies out, and label others",
         )
 
 
@@ -123,15 +124,15 @@ def _counts(values: Iterable[str]) -> str:
 def _advice(human: Sequence[Row], drawn: Sequence[Row]) -> str:
     if not human:
         return (
-            ". If people labelled them, say so in the column label_source, or where there is none "
-            "by --label-source human"
+            "if people labelled them, say so in the column label_source, or where there is none "
+            "with {label_source} human"
         )
     if not drawn:
         return (
-            ". If they are a random draw of what the evaluator will see, say so in the column "
-            "selection, or where there is none by --selection random"
+            "if they are a random draw of what the evaluator will see, say so in the column "
+            "selection, or where there is none with {selection} random"
         )
     return (
-        ". Label rows that are new to it; where groups are counted anew in each file, give them "
+        "label rows that are new to it; where groups are numbered anew in each file, give them "
         "other names"
     )

@@ -1,4 +1,4 @@
-"""What can be promised of the cuts, and the cuts that keep it."""
+"""Error bounds that thresholds are to keep, and the thresholds that do."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tipstaff_trainer.errors import CertificationError
 
 # A rate that three million rows without an error could prove.
 _LEAST = 1e-6
-# Where nothing is promised of BLOCK, it is for what is more likely bad than good.
+# Without a bound on false BLOCKs, BLOCK starts where bad is likelier than good.
 _EVEN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What is to be certified: two promises, each with `confidence` on its own.
+    """Two error bounds to certify, each with `confidence` on its own.
 
-    They rest on different rows, the one on bad and the other on good ones, so both hold at once
-    with a confidence of at least its square.
+    One rests on bad rows and the other on good rows, so both hold at once with a confidence of at
+    least its square.
 
     Attributes:
-        max_false_pass: P(PASS | bad) is to be at most this; 1 promises nothing.
-        max_false_block: P(BLOCK | good) is to be at most this; 1 promises nothing.
+        max_false_pass: P(PASS | bad) shall be at most this; 1 promises nothing.
+        max_false_block: P(BLOCK | good) shall be at most this; 1 promises nothing.
         confidence: In (0, 1).
     """
 
@@ -49,27 +49,32 @@ class Promise:
         for name in ("max_false_pass", "max_false_block"):
             if not _LEAST <= getattr(self, name) <= 1:
                 raise UsageError(
-                    f"--{name.replace('_', '-')} {getattr(self, name):g}: give a rate from "
-                    f"{_LEAST:g} on (no number of rows proves that errors never come) up to 1 "
-                    "(which promises nothing)"
+                    f"give a rate from {_LEAST:g} (no number of rows proves that errors never "
+                    "happen) to 1 (which promises nothing)",
+                    field=name,
+                    value=f"{getattr(self, name):g}",
                 )
         if not 0 < self.confidence < 1:
-            raise UsageError(f"--confidence {self.confidence:g}: give one between 0 and 1, as 0.95")
+            raise UsageError(
+                "give a number between 0 and 1, as 0.95",
+                field="confidence",
+                value=f"{self.confidence:g}",
+            )
         if self.max_false_pass == self.max_false_block == 1:
             raise UsageError(
-                "nothing to certify: give --max-false-pass or --max-false-block under 1"
+                "nothing to certify", remedy="set {max_false_pass} or {max_false_block} under 1"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Where PASS begins and BLOCK ends.
+    """Thresholds of the verdicts.
 
     Attributes:
-        pass_at: At least `block_below`.
+        pass_at: PASS from it on; at least `block_below`.
         block_below: BLOCK under it.
-        false_pass: The laxest cut for PASS; None when nothing was promised of it.
-        false_block: The laxest cut for BLOCK; None when nothing was promised of it.
+        false_pass: The laxest cut for PASS; None when no bound was set.
+        false_block: The laxest cut for BLOCK; None when no bound was set.
     """
 
     pass_at: float
@@ -79,10 +84,10 @@ class Cuts:
 
 
 def check_enough(bad: int, good: int, promise: Promise) -> None:
-    """Checks that there are rows enough for the promise to be kept by any cut.
+    """Checks that the rows suffice to prove the promise for any cut.
 
     Raises:
-        CertificationError: There are not; says how many are needed.
+        CertificationError: They don't; the message says how many are needed.
     """
     for label, count, bound in (
         ("bad", bad, promise.max_false_pass),
@@ -91,9 +96,9 @@ def check_enough(bad: int, good: int, promise: Promise) -> None:
         if bound < 1 and count < (needed := rows_needed(bound, promise.confidence)):
             raise CertificationError(
                 f"{count} {label} rows can't prove a rate of at most {bound:g} with confidence "
-                f"{promise.confidence:g}: that takes {needed} without an error, and more with "
-                f"some, each of another group; label {needed - count} more {label} ones, drawn at "
-                "random, or promise less"
+                f"{promise.confidence:g}: that takes {needed} without an error, or more with "
+                "errors, each of another group",
+                remedy=f"label {needed - count} more {label} ones at random, or promise less",
             )
 
 
@@ -121,7 +126,7 @@ def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) ->
         if blocking is None:
             errors = int((good_scores < CUTS[-1]).sum())
             raise _hopeless("good", "BLOCK", errors, len(good_scores), confidence)
-    # One that nothing is promised of keeps out of the other's way.
+    # The cut without a bound gives way to the other.
     lowest_pass = passing.at if passing else max(_EVEN, blocking.at if blocking else 0)
     highest_block = blocking.at if blocking else min(_EVEN, lowest_pass)
     if highest_block > lowest_pass:
@@ -136,6 +141,6 @@ def _hopeless(
     upper = float(upper_bound(errors, n, confidence))
     return CertificationError(
         f"no cut keeps the promise: {errors} of {n} {label} rows get {verdict} even at the "
-        f"strictest, so their rate may be {upper:.3g}; look at these rows (are their labels "
-        "right?), or promise less"
+        f"strictest, so their rate may be {upper:.3g}",
+        remedy="look at these rows (are their labels right?), or promise less",
     )

@@ -1,4 +1,4 @@
-"""Which column of a file is what."""
+"""Finds the column of each role in a file."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ ALIASES: Mapping[Role, tuple[str, ...]] = {
     "ground_truth": ("context", "reference", "documents"),
     "label": ("good",),
 }
-# Between a criterion and what is said of its labels, where a file has those of several.
+# Separates a criterion from a column about its labels, in a file with labels by several criteria.
 PART_OF = "."
-# What is said of a label, beside it.
+# Columns about a label.
 _OF_LABEL: tuple[Role, ...] = ("label_source", "selection")
 _MOST_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column of a file is what.
+    """The columns of a file by role.
 
     Attributes:
         names: The column of each role that the file has.
-        extra: The columns that have no role.
+        extra: The columns without a role.
         notes: What a user should know about the choice.
     """
 
@@ -59,10 +59,10 @@ def resolve(
     """Finds the column of each role.
 
     An explicit mapping comes first, then the role's own name, then its aliases. Names are compared
-    without case and surrounding space, and with a space or hyphen for an underscore. A column that
-    is mapped has that role only, but one mapped to group or id may also be a text field. Where the
-    label is one of several criteria's, as `toxicity.label`, what is said of it is rather looked for
-    in columns of the same beginning, as `toxicity.label_source`.
+    without case and surrounding space; a space or a hyphen matches an underscore. A mapped column
+    has that role only, but one mapped to group or id may also be a text field. Where the label is
+    one of several criteria's, as `toxicity.label`, its source and selection are looked for under
+    the same prefix first, as `toxicity.label_source`.
 
     Args:
         columns: The file's column names.
@@ -71,7 +71,7 @@ def resolve(
         file: The file's name, for messages.
 
     Raises:
-        UsageError: The mapping names a role that there is not.
+        UsageError: The mapping names an unknown role.
         DataError: A mapped or needed column is not in the file, or several could be the same role.
     """
     names: dict[Role, str] = {
@@ -84,16 +84,16 @@ def resolve(
         if role in explicit:
             continue
         free = [name for name in columns if not _taken(name, role, explicit)]
-        beside = _beginning(names.get("label", "")) + role if role in _OF_LABEL else role
-        own = [name for name in free if _normal(name) == beside] or [
+        prefixed = _prefix(names.get("label", "")) + role if role in _OF_LABEL else role
+        own = [name for name in free if _normal(name) == prefixed] or [
             name for name in free if _normal(name) == role
         ]
         aliases = [name for name in free if _normal(name) in ALIASES.get(role, ())]
         candidates = own or aliases
         if len(candidates) > 1:
             raise DataError(
-                f"{file}: {listed(candidates)} could each be {role}; "
-                f"say which with --map {role}=COLUMN"
+                f"{file}: {listed(candidates)} could each be {role}",
+                remedy=f"choose one with {{mapping}} {role}=COLUMN",
             )
         if candidates:
             names[role] = candidates[0]
@@ -103,12 +103,10 @@ def resolve(
                 f'{role}, since there is "{own[0]}"'
             )
     if not any(name in names for name in FIELDS):
-        raise DataError(
-            _missing("input, output or ground_truth", "input", columns, file)
-            + (" (in CSV, the first line must name the columns)" if file.endswith(".csv") else "")
-        )
+        header = " (in CSV, the first line must name the columns)" if file.endswith(".csv") else ""
+        raise _missing("input, output or ground_truth", "input", columns, file, hint=header)
     if labelled and "label" not in names:
-        raise DataError(_missing("label", "label", columns, file))
+        raise _missing("label", "label", columns, file)
     used = set(names.values())
     return Columns(names, tuple(name for name in columns if name not in used), tuple(notes))
 
@@ -117,24 +115,31 @@ def check_fields(selected: Sequence[Field], columns: Columns, *, file: str) -> N
     """Checks a choice of fields to train on.
 
     Raises:
-        UsageError: None is chosen, or one that there is not.
+        UsageError: None is chosen, or an unknown one.
         DataError: The file has no column for one.
     """
     if not selected:
-        raise UsageError(f"no column to train on is chosen: choose one or more of {_words(FIELDS)}")
+        raise UsageError(
+            "no column to train on is chosen",
+            field="columns",
+            remedy=f"choose one or more of {_words(FIELDS)}",
+        )
     for name in selected:
         if name not in FIELDS:
-            raise UsageError(f'"{name}" is no field to train on: choose of {_words(FIELDS)}')
+            raise UsageError(
+                f'"{name}" is no field to train on',
+                field="columns",
+                remedy=f"choose from {_words(FIELDS)}",
+            )
         if name not in columns.names:
-            every = (*columns.names.values(), *columns.extra)
-            raise DataError(_missing(name, name, every, file))
+            raise _missing(name, name, (*columns.names.values(), *columns.extra), file)
 
 
 def listed(names: Sequence[str]) -> str:
     """Column names for a message, the first few of many."""
-    shown = [f'"{name[:40]}"' for name in names[:_MOST_SHOWN]]
-    rest = len(names) - len(shown)
-    return _words(shown) if not rest else f"{', '.join(shown)} and {rest} more"
+    quoted = [f'"{name[:40]}"' for name in names[:_MOST_SHOWN]]
+    rest = len(names) - len(quoted)
+    return _words(quoted) if not rest else f"{', '.join(quoted)} and {rest} more"
 
 
 def _role(role: str, mapping: Mapping[str, str], columns: Sequence[str]) -> Role:
@@ -142,19 +147,25 @@ def _role(role: str, mapping: Mapping[str, str], columns: Sequence[str]) -> Role
         if _normal(role) == known:
             return known
     turned = _normal(mapping[role]) in ROLES and role in columns
-    hint = f": did you mean --map {mapping[role]}={role}?" if turned else f", only {_words(ROLES)}"
-    raise UsageError(f'nothing can be mapped to "{role}"{hint}')
+    raise UsageError(
+        f'nothing can be mapped to "{role}"{"" if turned else f", only to {_words(ROLES)}"}',
+        remedy=f"did you mean {{mapping}} {mapping[role]}={role}?" if turned else "",
+    )
 
 
 def _mapped(role: str, name: str, columns: Sequence[str], file: str) -> str:
-    found = [name] if name in columns else [c for c in columns if _normal(c) == _normal(name)]
-    if len(found) == 1:
-        return found[0]
-    raise DataError(
-        f'{file}: there is no column "{name}" to map to {role}; its columns are {listed(columns)}'
-        if not found
-        else f"{file}: {listed(found)} are both meant by --map {role}={name}; rename one"
-    )
+    matches = [name] if name in columns else [c for c in columns if _normal(c) == _normal(name)]
+    if not matches:
+        raise DataError(
+            f'{file}: there is no column "{name}" to map to {role}; its columns are '
+            f"{listed(columns)}"
+        )
+    if len(matches) > 1:
+        raise DataError(
+            f'{file}: {listed(matches)} both match "{name}", which is mapped to {role}',
+            remedy="rename one",
+        )
+    return matches[0]
 
 
 def _taken(name: str, role: Role, explicit: Mapping[Role, str]) -> bool:
@@ -162,15 +173,17 @@ def _taken(name: str, role: Role, explicit: Mapping[Role, str]) -> bool:
     return bool(others - {"group", "id"} if role in FIELDS else others)
 
 
-def _missing(what: str, role: str, columns: Sequence[str], file: str) -> str:
-    return (
-        f"{file}: no column for {what}; its columns are {listed(columns)}; "
-        f"name one with --map {role}=COLUMN"
+def _missing(
+    what: str, role: str, columns: Sequence[str], file: str, *, hint: str = ""
+) -> DataError:
+    return DataError(
+        f"{file}: no column for {what}; its columns are {listed(columns)}",
+        remedy=f"name one with {{mapping}} {role}=COLUMN{hint}",
     )
 
 
-def _beginning(label: str) -> str:
-    """What the columns about a label begin with: the criterion's name, where they have one."""
+def _prefix(label: str) -> str:
+    """The prefix of the columns about a label: its criterion's name, or nothing."""
     criterion, between, name = _normal(label).rpartition(PART_OF)
     return criterion + between if name == "label" else ""
 

@@ -1,4 +1,4 @@
-"""Rows to train on and rows held out in a file of their own, told apart."""
+"""Separates rows to train on from the rows of a test file."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from tipstaff_trainer.errors import DataError
 
 
 def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
-    """Keeps what belongs with the rows of a test file out of training.
+    """Leaves out the rows that belong together with rows of a test file.
 
-    What belongs together is found over both files, by the fields that both have, since one file
-    alone may group by another field or find another text common. The test rows keep the fields
-    that are trained on, and the texts of those are what is compared.
+    Groups are derived over both files, from the fields that both have, since one file alone may
+    group by another field or find another text common. The test rows keep the fields that are
+    trained on, and the texts of those are compared.
 
     Returns:
         Rows to train on, perhaps none; the test file's rows; and notes for the user.
 
     Raises:
-        DataError: The test file lacks a field that `data` has, or a row of it has none of them.
+        DataError: The test file lacks a field that `data` has, or one of its rows has none of them.
     """
     if absent := [name for name in data.columns if name not in test.columns]:
         raise DataError(
-            f"{test.file}: has no column {' or '.join(absent)}, which the evaluator is to "
-            "read; map one with --map, or leave the field out with --columns"
+            f"{test.file}: has no column {' or '.join(absent)}, which the evaluator will read",
+            remedy="map one with {mapping}, or leave the field out with {columns}",
         )
-    kept = [replace(row, interaction=narrow(row.interaction, data.columns)) for row in test.rows]
-    for row in kept:
+    narrowed = [
+        replace(row, interaction=narrow(row.interaction, data.columns)) for row in test.rows
+    ]
+    for row in narrowed:
         if not any(text.strip() for text in folded_texts(row.interaction)):
             raise DataError(
                 f"{row.place}: there is no text in {' or '.join(data.columns)}, which the "
-                "evaluator is to read; fill one, or remove the row"
+                "evaluator will read",
+                remedy="fill one, or remove the row",
             )
     both = [
         name
@@ -50,7 +53,8 @@ def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
     groups = [row.group for row in grouped]
     rows = [replace(row, group=group) for row, group in zip(data.rows, groups, strict=False)]
     held_out = [
-        replace(row, group=group) for row, group in zip(kept, groups[len(data.rows) :], strict=True)
+        replace(row, group=group)
+        for row, group in zip(narrowed, groups[len(data.rows) :], strict=True)
     ]
     left = without_groups_of(rows, held_out)
     notes = []
@@ -58,8 +62,8 @@ def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
         has, lacks = (data.file, test.file) if data.grouped else (test.file, data.file)
         notes.append(
             f"{has} has a group column and {lacks} has none, so rows that belong together can't be "
-            "told across them: the test may flatter; add the column, or split one file with "
-            "--test-size"
+            "found across them and the test may flatter: add the column, or split one file into "
+            "both"
         )
     if shared := len(rows) - len(left):
         notes.append(
@@ -69,10 +73,10 @@ def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
 
 
 def without_groups_of(rows: Sequence[Row], held_out: Sequence[Row]) -> list[Row]:
-    """The rows that share neither group nor texts with rows held out, as in a test file.
+    """The rows that share neither group nor texts with any of the rows held out.
 
-    Training on the others would let the test measure memory. Texts are compared without case and
-    white space; groups that share an interaction are one.
+    If the others were trained on, the test would measure memory. Texts are compared without case
+    and white space; groups that share an interaction are one.
     """
     groups = united_groups([*rows, *held_out])
     held_groups = set(groups[len(rows) :])

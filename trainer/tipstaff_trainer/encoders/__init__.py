@@ -1,1 +1,1 @@
-"""Base encoders: finding and loading them, and their embeddings as they are."""
+"""Base encoders: loading them, and their embeddings without any training."""

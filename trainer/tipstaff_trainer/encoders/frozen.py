@@ -1,4 +1,4 @@
-"""What a pre-trained encoder, as it is, says of texts."""
+"""Embeddings of a pre-trained encoder, without any training."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tipstaff_trainer.encoders.base import Base
 from tipstaff_trainer.progress import progress
 
 _BATCH = 32
-# The gist of a text stands at its beginning, and time grows with length.
+# The gist of a text is at its beginning, and time grows with length.
 _TOKENS = 128
 
 
 def text_embeddings(base: Base, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Mean-pooled embeddings of unit length, by the texts' first tokens; zeros for an empty text.
+    """Mean-pooled embeddings of unit length, of the texts' first tokens; zeros for an empty text.
 
     Returns:
         Shape (n, hidden).
@@ -25,7 +25,7 @@ def text_embeddings(base: Base, texts: Sequence[str]) -> npt.NDArray[np.float32]
     distinct = sorted({text for text in texts if text.strip()}, key=len)
     model = base.load()
     model.eval()  # type: ignore[no-untyped-call]
-    found = {"": np.zeros(base.config.hidden_size, dtype=np.float32)}
+    by_text = {"": np.zeros(base.config.hidden_size, dtype=np.float32)}
     with torch.inference_mode():
         for start in progress(
             range(0, len(distinct), _BATCH), desc="frozen encoder", unit="batch", leave=False
@@ -40,5 +40,5 @@ def text_embeddings(base: Base, texts: Sequence[str]) -> npt.NDArray[np.float32]
             hidden = model(input_ids=padded, attention_mask=mask).last_hidden_state
             pooled = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
             unit = torch.nn.functional.normalize(pooled, dim=1)
-            found |= zip(batch, unit.numpy(), strict=True)
-    return np.stack([found[text if text.strip() else ""] for text in texts])
+            by_text |= zip(batch, unit.numpy(), strict=True)
+    return np.stack([by_text[text if text.strip() else ""] for text in texts])

@@ -1,9 +1,9 @@
-"""Does the evaluator beat metrics that cost nothing? Measured on the same rows, in their favour.
+"""Compares the evaluator with metrics that cost nothing, on the same rows and in their favour.
 
-A metric that is no probability is made one: Platt scaling of a value's rank, fitted on four fifths
-of the groups for the fifth that is left, five times. So each metric is calibrated on these very
-rows, while the evaluator is taken as it is served. Ranks, since a metric like BLEU is near 0 for
-most rows, and no slope on its value suits both those and the rest.
+A metric's value is turned into a probability by Platt scaling of its rank, cross-fitted over five
+folds of the groups. So each metric is calibrated on the very rows it is measured on, while the
+evaluator is taken as it is served. Ranks are used because a metric like BLEU is near 0 for most
+rows, and no slope on its value suits both those and the rest.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from tipstaff_trainer.evaluation.scored import Floats, Ints, ScoredRows
 _FOLDS = 5
 
 
-class Yardstick(BaseModel):
-    """The evaluator, or a metric beside it, on the rows that all have.
+class Baseline(BaseModel):
+    """The evaluator, or a metric beside it, on the rows that all of them can measure.
 
     Attributes:
-        name: Of the metric; `evaluator` for the evaluator itself.
+        name: The metric's; `evaluator` for the evaluator itself.
         n: Rows.
-        auroc: Of its value.
-        accuracy: The share decided right where its probability is cut at 0.5.
-        precision: Likewise at 0.5, as are the next two; None where not defined.
-        recall: Likewise.
-        f1: Likewise.
+        auroc: AUROC of its value.
+        accuracy: Share of right decisions, with its probability cut at 0.5.
+        precision: At 0.5; None where not defined.
+        recall: At 0.5; None where not defined.
+        f1: At 0.5; None where not defined.
         cross_entropy: Mean log loss of its probability, in nats.
         lead: The evaluator's AUROC less this one's, on the same draws; None for itself.
     """
@@ -55,7 +55,7 @@ class Yardstick(BaseModel):
 
 
 def metric_values(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> dict[str, Floats]:
-    """What each metric says of each row, shape (n,); not finite where it says nothing.
+    """Each metric's values, shape (n,); not finite where it can't measure a row.
 
     Raises:
         DataError: A metric of the user's own failed on a row.
@@ -67,38 +67,38 @@ def metric_values(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> dict[st
 
 
 def gaps(values: Mapping[str, Floats]) -> list[str]:
-    """What to know of rows that metrics say nothing of.
+    """Warnings about rows that metrics can't measure.
 
-    That rows without a reference can't be compared with one is no news where all are so.
+    Nothing is said where no row has a reference to compare with.
     """
-    notes, some = [], []
-    for name, found in values.items():
-        known = int(np.isfinite(found).sum())
+    notes, partial = [], []
+    for name, column in values.items():
+        known = int(np.isfinite(column).sum())
         if not known and name not in BY_NAME:
             notes.append(f"{name} gives no number for any row, so it is not in the report")
-        elif 0 < known < len(found):
-            some.append(f"{name} has one for {known}")
-    if some:
+        elif 0 < known < len(column):
+            partial.append(f"{name} has one for {known}")
+    if partial:
         rows = len(next(iter(values.values())))
         notes.append(
-            "cheap metrics are held against it on the rows that all of them have a number for: of "
-            f"{rows} rows {', '.join(some)}"
+            "cheap metrics are compared on the rows that all of them have a number for: of "
+            f"{rows} rows {', '.join(partial)}"
         )
     return notes
 
 
-def yardsticks(scored: ScoredRows, values: Mapping[str, Floats]) -> tuple[Yardstick, ...]:
-    """The evaluator, then each metric; nothing where no row has what the metrics need.
+def measure_baselines(scored: ScoredRows, values: Mapping[str, Floats]) -> tuple[Baseline, ...]:
+    """The evaluator, then each metric; empty where no row has what the metrics need.
 
     Args:
         scored: Rows.
-        values: What each metric says of them (`metric_values`).
+        values: Each metric's values for them (`metric_values`).
     """
-    # A metric that no row has a value for would leave no row to the others.
-    values = {name: found for name, found in values.items() if np.isfinite(found).any()}
+    # A metric without any value would leave no row to the others.
+    values = {name: column for name, column in values.items() if np.isfinite(column).any()}
     if not values:
         return ()
-    shared = np.all([np.isfinite(found) for found in values.values()], axis=0)
+    shared = np.all([np.isfinite(column) for column in values.values()], axis=0)
     rows = scored.where(shared)
     if not len(rows) or len(np.unique(rows.groups)) < 2:
         return ()
@@ -108,45 +108,45 @@ def yardsticks(scored: ScoredRows, values: Mapping[str, Floats]) -> tuple[Yardst
             _measure(
                 name,
                 rows,
-                found[shared],
-                probabilities(found[shared], rows.labels, rows.groups),
+                column[shared],
+                probabilities(column[shared], rows.labels, rows.groups),
             )
-            for name, found in values.items()
+            for name, column in values.items()
         ),
     )
 
 
 def probabilities(values: Floats, labels: Floats, groups: Ints) -> Floats:
-    """What a metric's value says of each row, by the rows of other groups; shape (n,).
+    """A metric's value for each row as a probability, fitted on other groups; shape (n,).
 
-    Labels are taken as they are, in [0, 1]: the cross entropy goes by them likewise.
+    Labels are soft, in [0, 1], as they are in the cross entropy.
     """
     if np.ptp(values) == 0:
-        # All it can say is how many are good; by other groups that would be the less the more are
-        # good in its own, and so worse than nothing.
+        # A constant value can only give the share of good rows. Taken from other groups, that
+        # share is the lower the more of its own group are good: worse than nothing.
         return np.full(len(values), labels.mean())
-    found = np.empty(len(values))
+    fitted = np.empty(len(values))
     folds = GroupKFold(min(_FOLDS, len(np.unique(groups))))
     for rest, part in folds.split(values, groups=groups):
         known = np.sort(values[rest])
         fit = fit_platt(_ranks(values[rest], known), labels[rest])
-        found[part] = expit(fit.slope * _ranks(values[part], known) + fit.intercept)
-    return found
+        fitted[part] = expit(fit.slope * _ranks(values[part], known) + fit.intercept)
+    return fitted
 
 
 def _ranks(values: Floats, known: Floats) -> Floats:
-    """Where values stand among known ones, from -1 to 1; equal ones in the middle of their like."""
+    """The ranks of values among known ones, from -1 to 1; ties get the middle rank."""
     below = np.searchsorted(known, values, side="left")
     upto = np.searchsorted(known, values, side="right")
     ranks: Floats = (below + upto) / len(known) - 1
     return ranks
 
 
-def _measure(name: str, rows: ScoredRows, values: Floats, probability: Floats) -> Yardstick:
+def _measure(name: str, rows: ScoredRows, values: Floats, probability: Floats) -> Baseline:
     measures = classification_metrics(rows.labels, probability)
     accuracy = intervals.share((probability >= 0.5) == rows.good, rows.groups)
     assert accuracy is not None
-    return Yardstick(
+    return Baseline(
         name=name,
         n=len(rows),
         auroc=intervals.auroc(rows.good, values, rows.groups),

@@ -10,7 +10,7 @@ from tipstaff_trainer.evaluation.scored import Bools, ScoredRows
 
 
 class ChangedRow(BaseModel):
-    """A row of which the two make different things."""
+    """A row that two evaluators treat differently."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,10 +28,10 @@ class ChangedRow(BaseModel):
 
 
 class ChangedVerdicts(BaseModel):
-    """Rows with a verdict that is plainly wrong from one of the two only.
+    """Rows that only one of the two evaluators passes or blocks wrongly.
 
-    The cuts are the policies', so that there may be many where no decision at 0.5 changed. Each
-    starts with the largest change of the score.
+    Verdicts depend on each policy's cuts, so there may be many even where no decision at 0.5
+    changed. The largest change of the score comes first.
 
     Attributes:
         bad_now_pass: Bad rows that only the second passes.
@@ -56,7 +56,7 @@ def changed_rows(first: ScoredRows, second: ScoredRows, chosen: Bools) -> tuple[
 
 
 def changed_verdicts(first: ScoredRows, second: ScoredRows) -> ChangedVerdicts:
-    """Where the policies let through or stop what they should not, and only one's does."""
+    """Finds the rows that only one of the two passes or blocks wrongly."""
     passed, blocked = (
         [part.verdict_is(verdict) & wrong for part in (first, second)]
         for verdict, wrong in ((Verdict.PASS, ~first.good), (Verdict.BLOCK, first.good))

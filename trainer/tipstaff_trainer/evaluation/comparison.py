@@ -1,4 +1,4 @@
-"""Two evaluators on the same rows: what got better, what got worse, and whether it is chance."""
+"""Compares two evaluators on the same rows: what got better or worse, and whether by chance."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class ChangedCase(_Part):
 class Comparison(_Part):
     """The second evaluator against the first.
 
-    Decisions are taken at 0.5 of the score, as in the metrics; what the policies make of the scores
-    is in the verdicts, the changed verdicts and the sides' false PASSes and BLOCKs.
+    Decisions are taken at 0.5 of the score, as in the metrics. Verdicts, changed verdicts and the
+    sides' false PASSes and BLOCKs depend on the policies.
 
     Attributes:
-        first: As a rule the one that serves now.
-        second: As a rule the one that is to take its place.
+        first: Usually the one that serves now.
+        second: Usually the one that may replace it.
         data: The rows' file, as given.
         made_at: UTC, ISO 8601.
         n: Rows.
@@ -87,11 +87,11 @@ class Comparison(_Part):
         accuracy_difference: The second's less the first's, by a bootstrap over groups.
         auroc_difference: Likewise; None where all rows are of one class.
         verdicts: Rows by the first's verdict, then by the second's.
-        changed_verdicts: The rows of which only one passes a bad one or blocks a good one.
+        changed_verdicts: The rows that only one of the two passes or blocks wrongly.
         cases: How many named cases both ran.
         won: Named cases that only the second meets.
         lost: Named cases that only the first meets.
-        regressions: Why the second must not take the first's place; empty when it may.
+        regressions: Why the second must not replace the first; empty when it may.
     """
 
     first: Side
@@ -195,10 +195,10 @@ def compare(
 
 
 def mcnemar(better: Bools, worse: Bools, groups: Ints) -> float:
-    """Two-sided p of McNemar's exact test, where the rows of a group stand or fall together.
+    """Two-sided p of McNemar's exact test, with the rows of a group changing sign together.
 
-    Where neither evaluator is the better one, the two could change places in any group, so that a
-    group's balance of better and worse rows is as likely to be turned round. This is the exact
+    If neither evaluator is better, the two are exchangeable in any group, so each group's balance
+    of better and worse rows has either sign with equal probability. This is the exact
     distribution of the sum over groups of either sign (a randomisation test, as in Edgington &
     Onghena 2007, "Randomization Tests"); with groups of one row it is McNemar's test (McNemar 1947;
     exact, as in Agresti 2013, "Categorical Data Analysis", section 11.1).
@@ -231,8 +231,8 @@ def _worse_decisions(better: Bools, worse: Bools, p: float) -> list[str]:
 
 
 def _worse_verdicts(first: ScoredRows, second: ScoredRows) -> list[str]:
-    """What the policies let through or stop: the same scores may be cut elsewhere."""
-    found = []
+    """Regressions of the verdicts: each policy has cuts of its own."""
+    regressions = []
     for verdict, wrong, does, rows in (
         (Verdict.PASS, ~first.good, "passes", "bad"),
         (Verdict.BLOCK, first.good, "blocks", "good"),
@@ -240,24 +240,25 @@ def _worse_verdicts(first: ScoredRows, second: ScoredRows) -> list[str]:
         before, now = (part.verdict_is(verdict) & wrong for part in (first, second))
         p = mcnemar(before & ~now, now & ~before, first.groups)
         if now.sum() > before.sum() and p < SIGNIFICANT:
-            found.append(
+            regressions.append(
                 f"{does} {now.sum()} of {wrong.sum()} {rows} rows, where the first {does} "
                 f"{before.sum()} (p = {p:.2g})"
             )
-    return found
+    return regressions
 
 
 def _regressions(auroc_difference: Interval | None, lost: Sequence[ChangedCase]) -> list[str]:
-    found = []
+    regressions = []
     if auroc_difference is not None and auroc_difference.high < 0:
-        found.append(
+        regressions.append(
             f"AUROC is lower by {-auroc_difference.value:.3f} ({-auroc_difference.high:.3f} to "
             f"{-auroc_difference.low:.3f})"
         )
     if lost:
         names = ", ".join(f'"{case.second.case.name}"' for case in lost)
-        found.append(f"{len(lost)} named {'case' if len(lost) == 1 else 'cases'} lost: {names}")
-    return found
+        noun = "case" if len(lost) == 1 else "cases"
+        regressions.append(f"{len(lost)} named {noun} lost: {names}")
+    return regressions
 
 
 def _kappa(first: Bools, second: Bools) -> float | None:

@@ -1,4 +1,4 @@
-"""What a report says, as data: the page, the card and `report.json` are three views of it."""
+"""A report as data; the page, the card and `report.json` are three views of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tipstaff.types import Reason, Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
 from tipstaff_server.evaluator.manifest import Graph, Policy
 from tipstaff_trainer.evaluation import curves
-from tipstaff_trainer.evaluation.baselines import Yardstick, yardsticks
+from tipstaff_trainer.evaluation.baselines import Baseline, measure_baselines
 from tipstaff_trainer.evaluation.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.evaluation.intervals import Interval, share
 from tipstaff_trainer.evaluation.latency import Latency
@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 class Mistake(_Part):
-    """A row decided wrongly, with its text; `place` is where it stands in its file."""
+    """A wrongly decided row, with its text; `place` is its position in its file."""
 
     id: str
     place: str
@@ -45,7 +45,7 @@ class Mistake(_Part):
 
 
 class CaseOutcome(_Part):
-    """A named case and what the evaluator made of it."""
+    """A named case with the evaluator's verdict."""
 
     case: Case
     verdict: Verdict
@@ -63,7 +63,7 @@ class Confusion(_Part):
 
 
 class Cuts(_Part):
-    """What becomes of the rows at the evaluator's cuts.
+    """Verdicts by label, at the evaluator's cuts.
 
     Attributes:
         policy: The cuts, and their certificate if they have one.
@@ -95,17 +95,17 @@ class Report(_Part):
         overall: The main measures with intervals.
         metrics: All measures.
         warnings: What to know before believing the numbers.
-        cuts: What becomes of the rows.
-        roc: None where all rows are of one class, as are the next.
-        precision_recall: Likewise.
-        risk: Curves of risk against coverage, where what is doubtful is left to a person.
-        reliability: Score against share of good rows, as their labels have it.
+        cuts: Verdicts by label.
+        roc: None where all rows are of one class.
+        precision_recall: None where all rows are of one class.
+        risk: Curves of risk against coverage, where doubtful rows are left to a person.
+        reliability: Mean score against mean label.
         histogram: Scores by class.
         false_passes: Bad rows that got a PASS, the surest first.
         false_blocks: Good rows that got a BLOCK, the surest first.
         slices: Measures of parts of the rows.
         cases: Named cases, those that fail first.
-        yardsticks: The evaluator beside cheap metrics, itself first; empty where no row has a
+        baselines: The evaluator beside cheap metrics, itself first; empty where no row has a
             reference.
         latency: Of one request by length.
         learning: Curves of the training run, where its folder is at hand.
@@ -132,7 +132,7 @@ class Report(_Part):
     false_blocks: tuple[Mistake, ...]
     slices: tuple[Slice, ...]
     cases: tuple[CaseOutcome, ...]
-    yardsticks: tuple[Yardstick, ...]
+    baselines: tuple[Baseline, ...] = Field(serialization_alias="yardsticks")
     latency: tuple[Latency, ...]
     learning: tuple[Curve, ...]
 
@@ -160,8 +160,8 @@ def make_report(
         slice_by: Columns whose values part the rows.
         warnings: What to know before believing the numbers.
         cases: Named cases that it ran.
-        metrics: What cheap metrics say of the rows, by name, to hold it against.
-        latency: What runs take here.
+        metrics: Values of cheap metrics for the rows, by name, to compare with.
+        latency: Of one request by length.
         learning: The training run's curves.
 
     Raises:
@@ -190,28 +190,28 @@ def make_report(
         false_blocks=_mistakes(scored, scored.good & scored.verdict_is(Verdict.BLOCK), 1),
         slices=slices(scored, slice_by),
         cases=tuple(case_outcome(each) for each in sorted(cases, key=lambda each: each.met)),
-        yardsticks=yardsticks(scored, metrics or {}),
+        baselines=measure_baselines(scored, metrics or {}),
         latency=tuple(latency),
         learning=tuple(learning),
     )
 
 
 def doubts(scored: ScoredRows, graph: Graph) -> list[str]:
-    """What an engineer should know before believing the numbers.
+    """Warnings about what limits the numbers.
 
     Args:
         scored: At least one row.
-        graph: That scored them.
+        graph: The graph that scored them.
     """
     uncalibrated = []
     if graph.calibration.method == "none":
         uncalibrated = [
-            "the evaluator's score is not calibrated, for want of validation rows of both classes, "
-            "so it is no probability: train on more labelled rows"
+            "the evaluator's score is not calibrated, since there were too few validation rows of "
+            "both classes, so it is no probability: train on more labelled rows"
         ]
     good = int(scored.good.sum())
     one_class = [
-        f"all {len(scored)} rows are {these}, so nothing here tells what becomes of {others} ones"
+        f"all {len(scored)} rows are {these}, so nothing here shows the verdicts of {others} ones"
         for these, others, count in (("good", "bad", good), ("bad", "good", len(scored) - good))
         if count == len(scored)
     ]
@@ -226,7 +226,7 @@ def doubts(scored: ScoredRows, graph: Graph) -> list[str]:
         f"{count} of {len(scored)} rows {what}"
         for reason, what in (
             (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
-            (Reason.OUT_OF_DISTRIBUTION, "are unlike what the evaluator was trained on"),
+            (Reason.OUT_OF_DISTRIBUTION, "look unlike the training data"),
             (Reason.DEGRADED, "were scored in a mode other than the measured one"),
         )
         if (count := scored.count(reason))
@@ -234,7 +234,7 @@ def doubts(scored: ScoredRows, graph: Graph) -> list[str]:
 
 
 def case_outcome(outcome: Outcome) -> CaseOutcome:
-    """As it stands in a report."""
+    """An outcome as a report holds it."""
     return CaseOutcome(
         case=outcome.case, verdict=outcome.verdict, score=outcome.score, met=outcome.met
     )

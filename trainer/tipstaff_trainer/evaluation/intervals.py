@@ -1,8 +1,8 @@
-"""Intervals that know that rows of one group are no independent evidence.
+"""95 % intervals for rows in groups, which are not independent within a group.
 
-Shares get Wilson's interval on the effective number of rows, AUROCs Newcombe's on that of good and
-bad ones, and differences a bootstrap that draws whole groups. All are wider where groups are few,
-and all are of 95 %.
+Shares get Wilson's interval on the effective number of rows, AUROCs Newcombe's on the effective
+numbers of good and bad rows, and differences a bootstrap that draws whole groups. All are wider
+where groups are few.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Ints = npt.NDArray[np.int64]
 CONFIDENCE: Final = 0.95
 _UPPER = (1 + CONFIDENCE) / 2
 _DRAWS = 1000
-# Of two groups there are three draws, which is no distribution.
+# Two groups have only three different draws, which make no distribution.
 _FEWEST_GROUPS = 3
-# Less than any area that isn't 0, with fewer pairs of rows than its inverse.
+# Less than any non-zero area, as long as there are fewer pairs of rows than its inverse.
 _TINY = 1e-12
-# Bounds what is held at once: a chunk of draws times rows.
+# Bounds the memory of a chunk: draws times rows.
 _CELLS = 5_000_000
 
 
@@ -67,7 +67,7 @@ def share(hits: Bools, groups: Ints) -> Interval | None:
         / (1 + z**2 / effective)
         * np.sqrt(value * (1 - value) / effective + z**2 / (4 * effective**2))
     )
-    # Rounding must not leave the estimate outside of its interval.
+    # Rounding must not leave the estimate outside its interval.
     low, high = min(value, centre - half), max(value, centre + half)
     return Interval(value=value, low=max(0.0, low), high=min(1.0, high), n=n)
 
@@ -76,7 +76,7 @@ def auroc(good: Bools, scores: Floats, groups: Ints) -> Interval | None:
     """The area under the ROC curve with Newcombe's interval; None for one class.
 
     The interval holds its level for few rows of a class and for areas near 1, where a bootstrap is
-    too narrow. It is of as many good and bad rows as would tell as much, were they independent.
+    too narrow. It uses the effective numbers of independent good and bad rows.
 
     Newcombe 2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
     statistic. Part 2", method 5.
@@ -109,10 +109,10 @@ def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -
         second: Scores, shape (n,).
         groups: Shape (n,).
     """
-    found = _aurocs(good, [first, second], groups)
-    if found is None:
+    aurocs = _aurocs(good, [first, second], groups)
+    if aurocs is None:
         return None
-    values, draws = found
+    values, draws = aurocs
     return _interval(values[1] - values[0], draws[1] - draws[0], groups)
 
 
@@ -129,10 +129,10 @@ def mean_difference(first: Floats, second: Floats, groups: Ints) -> Interval:
 
 
 def _interval(value: float, draws: Floats, groups: Ints) -> Interval:
-    """The draws' quantiles, further out the fewer groups there are; under three, -1 to 1.
+    """The draws' quantiles, further out the fewer groups there are; -1 to 1 under three groups.
 
-    By so much that a mean's interval is as wide as Student's (Hesterberg 2015, "What teachers
-    should know about the bootstrap", the expanded percentile interval).
+    They are moved so that a mean's interval is as wide as Student's (Hesterberg 2015, "What
+    teachers should know about the bootstrap", the expanded percentile interval).
     """
     # A draw without one of the classes has no AUROC.
     known = draws[np.isfinite(draws)]
@@ -145,7 +145,7 @@ def _interval(value: float, draws: Floats, groups: Ints) -> Interval:
 
 
 def _highest(value: float, good: float, bad: float) -> float:
-    """The largest area at which so small a one is just within reach, by Newcombe's method 5."""
+    """The largest area whose interval, by Newcombe's method 5, still reaches down to `value`."""
     z, mean = float(norm.ppf(_UPPER)), (good + bad) / 2
 
     def excess(area: float) -> float:
@@ -153,56 +153,55 @@ def _highest(value: float, good: float, bad: float) -> float:
         variance = area * (1 - area) * (1 + (mean - 1) * alike) / (good * bad)
         return (area - value) ** 2 - z**2 * variance
 
-    # The areas 0 and 1 don't vary, and so are in reach of nothing but themselves.
+    # The areas 0 and 1 have no variance, so their intervals reach nothing but themselves.
     bottom, top = max(value, _TINY), 1 - _TINY
     return 1.0 if bottom >= top or excess(top) <= 0 else float(brentq(excess, bottom, top))
 
 
 def _effective_pair(good: Bools, scores: Floats, groups: Ints, area: float) -> tuple[float, float]:
-    """How many independent good and bad rows would tell as much of the AUROC.
+    """The effective numbers of independent good and bad rows for an AUROC.
 
-    Both by one design effect: the variance of the area by groups over that by rows (Obuchowski
-    1997, "Nonparametric analysis of clustered ROC curve data"), and each class by the number of
-    its own groups: what all its rows have in common shows in no variance. Where nothing varies,
-    these are what counts.
+    One design effect serves both: the variance of the area by groups over that by rows (Obuchowski
+    1997, "Nonparametric analysis of clustered ROC curve data"). Each class is also limited by the
+    number of its groups, since what all its rows have in common shows in no variance. Where
+    nothing varies, groups are counted.
     """
     goods, bads = int(good.sum()), int((~good).sum())
     groups_of = len(np.unique(groups[good])), len(np.unique(groups[~good]))
-    # How far each row's place among the other class is from the mean, as a part of the area.
-    ranks, own = rankdata(scores), np.empty(len(scores))
-    own[good], own[~good] = rankdata(scores[good]), rankdata(scores[~good])
-    above = ranks - own
+    # Each row's rank among the other class, as a deviation from the mean, in parts of the area.
+    ranks, class_ranks = rankdata(scores), np.empty(len(scores))
+    class_ranks[good], class_ranks[~good] = rankdata(scores[good]), rankdata(scores[~good])
+    above = ranks - class_ranks
     parts = np.where(good, (above / bads - area) / goods, (1 - above / goods - area) / bads)
     by_rows = (parts**2).sum()
     if by_rows < _TINY**2:  # that is, 0 but for rounding
         return groups_of
     _, places = np.unique(groups, return_inverse=True)
     effect = max(1.0, (np.bincount(places, weights=parts) ** 2).sum() / by_rows)
-    found = [
+    effective = [
         float(count) if count < _FEWEST_GROUPS else _independent(rows, effect, count)
         for rows, count in zip((goods, bads), groups_of, strict=True)
     ]
-    return found[0], found[1]
+    return effective[0], effective[1]
 
 
 def _effective(hits: Bools, groups: Ints) -> float:
-    """How many independent rows would tell as much, at most n.
+    """The effective number of independent rows, at most n.
 
-    By the design effect, which is how much more the share varies by groups than by independent
+    Divides by the design effect, the variance of the share by groups over that of independent
     rows (Kish 1965, "Survey Sampling", section 8.2), at least 1.
     """
     n, value, count = len(hits), np.mean(hits), len(np.unique(groups))
     plain = n * value * (1 - value)
     if plain == 0 or count == 1:
-        # Nothing varies, or nothing does between groups, so nothing tells how alike the rows of a
-        # group are: count groups.
+        # No variance between groups shows how alike the rows of a group are: count groups.
         return count
     totals = np.bincount(groups, weights=hits - value)
     return _independent(n, max(1.0, (totals**2).sum() / plain), count)
 
 
 def _independent(n: int, effect: float, groups: int) -> float:
-    """Rows by their design effect, and fewer where so few groups leave that itself uncertain.
+    """Rows over their design effect, and fewer where few groups leave that effect uncertain.
 
     Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data".

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tipstaff_trainer.evaluation.curves import Curve
 
-_SHOWN = {
+_CURVES = {
     "loss": "training loss",
     "eval_calibrated_loss": "validation loss, calibrated",
     "eval_roc_auc": "validation AUROC",
@@ -16,7 +16,7 @@ _SHOWN = {
 
 
 def learning_curves(file: Path) -> tuple[Curve, ...]:
-    """Losses and AUROC by step from a run's `metrics.jsonl`; none where there is no such file."""
+    """Losses and AUROC by step from a run's `metrics.jsonl`; empty where there is no such file."""
     if not file.is_file():
         return ()
     points = list(_points(file))
@@ -28,7 +28,7 @@ def learning_curves(file: Path) -> tuple[Curve, ...]:
             x=tuple(float(point["step"]) for point in points if key in point),
             y=tuple(float(point[key]) for point in points if key in point),
         )
-        for key, name in _SHOWN.items()
+        for key, name in _CURVES.items()
         if any(key in point for point in points)
     )
 

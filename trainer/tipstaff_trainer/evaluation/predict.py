@@ -1,4 +1,4 @@
-"""What a graph or an evaluator says of many interactions, through the server's own code."""
+"""Runs a graph or an evaluator over many interactions, with the server's code."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Embeddings = npt.NDArray[np.float32]
 def graph_outputs(
     session: Session, encoded: Sequence[Encoded], *, what: str
 ) -> tuple[Logits, Embeddings]:
-    """Runs a graph over interactions as the server does, nothing beside another.
+    """Runs a graph over interactions as the server does, one run at a time.
 
     Returns:
         Logits, shape (n,), and embeddings, shape (n, hidden), of the runs that decide.
     """
 
-    def decided(item: Encoded) -> tuple[float, npt.NDArray[np.float32]]:
+    def decide(item: Encoded) -> tuple[float, npt.NDArray[np.float32]]:
         outputs = [session.run([tokens]) for tokens in item.runs]
         run = deciding_run_index([float(output.logits[0]) for output in outputs], item.parts)
         return float(outputs[run].logits[0]), outputs[run].embeddings[0]
 
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as threads:
-        found = threads.map(decided, encoded)
-        outputs = list(progress(found, total=len(encoded), desc=what, unit="row", leave=False))
+        results = threads.map(decide, encoded)
+        outputs = list(progress(results, total=len(encoded), desc=what, unit="row", leave=False))
     return (
         np.array([logit for logit, _ in outputs]),
         np.stack([embedding for _, embedding in outputs]),

@@ -1,7 +1,7 @@
-"""Cheap metrics that compare an output with reference texts, to hold an evaluator against.
+"""Cheap metrics that compare an output with reference texts, as baselines for an evaluator.
 
-Each gives a number for one row, higher for better. A reference may hold alternatives, parted by a
-separator; the best of them counts.
+Each gives a number for one row, higher for better. A reference may hold several alternatives,
+split at a separator; the best of them counts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Metric = Callable[[Row], float]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-# Sentences are short: without it, one that has no four words in a row has no BLEU.
+# Without it a short sentence, with no four words in common, has a BLEU of 0.
 _BLEU = BLEU(effective_order=True)
 # Scripts that put no spaces between words.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -42,10 +42,10 @@ _WORD = Regex(rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*|[\p{{L}}\p{{M}}\p{{N}}&
 
 
 class _AnyScript:
-    """Parts any script for ROUGE, whose own tokenizer knows none but a-z and 0-9.
+    """Tokenizes any script for ROUGE, whose own tokenizer knows only a-z and 0-9.
 
-    A character is a word where there are no spaces to part words by: with a sentence for a word
-    every other sentence would be as far off. English is what it is by default.
+    In scripts without spaces a character is a word: were it a whole sentence, all other sentences
+    would be equally far off. English is tokenized as by default.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ _ROUGE = RougeScorer(["rougeL"], tokenizer=_AnyScript())
 
 
 def exact_match(output: str, references: Sequence[str]) -> float:
-    """1 when the output is a reference, but for case, punctuation and articles.
+    """1 when the output equals a reference, apart from case, punctuation and articles.
 
     As SQuAD does it: Rajpurkar et al. 2016, "SQuAD: 100,000+ questions for machine comprehension of
     text", section 6.1.
@@ -74,9 +74,9 @@ def exact_match(output: str, references: Sequence[str]) -> float:
 
 
 def contains(output: str, references: Sequence[str]) -> float:
-    """1 when a reference stands in the output, inside of a word too, without case and signs."""
-    found = _words(output)
-    return float(any(_words(each) in found for each in references if _words(each)))
+    """1 when the output contains a reference, ignoring case and signs; parts of words count."""
+    words = _words(output)
+    return float(any(_words(each) in words for each in references if _words(each)))
 
 
 def token_f1(output: str, references: Sequence[str]) -> float:
@@ -121,9 +121,9 @@ def reference_metrics(
     """The metrics by name; one is NaN for a row without an output or a reference.
 
     Args:
-        separator: What parts alternatives, as in `Paris / Paris, France`; None for no such thing.
+        separator: Splits alternatives, as in `Paris / Paris, France`; None for no alternatives.
         correct: Column of correct answers; None for the ground truth.
-        incorrect: Column of incorrect ones; with it comes `truthfulness`.
+        incorrect: Column of incorrect ones; adds `truthfulness`.
     """
 
     def against(measure: Callable[[str, Sequence[str]], float], row: Row) -> float:
@@ -137,61 +137,63 @@ def reference_metrics(
             return math.nan
         return against(partial(_truthful, wrong), row)
 
-    found: dict[str, Metric] = {name: partial(against, each) for name, each in BY_NAME.items()}
+    metrics: dict[str, Metric] = {name: partial(against, each) for name, each in BY_NAME.items()}
     if incorrect:
-        found["truthfulness (ROUGE-L)"] = truthful
-    return found
+        metrics["truthfulness (ROUGE-L)"] = truthful
+    return metrics
 
 
 def custom_metric(name: str) -> Metric:
     """A function of the user's own, named as `module:function`.
 
-    It is given a dictionary of the row's columns (input, output and ground_truth under these names,
-    the file's other columns under theirs) and returns a number, higher for better; NaN for a row
-    that it says nothing of. Modules of the working folder are found.
+    It takes a dictionary of the row's columns (input, output and ground_truth under these names,
+    the file's other columns under theirs) and returns a number, higher for better, or NaN for a
+    row that it can't measure. Modules of the working folder can be imported.
 
     Raises:
         UsageError: There is no such module or function, or the module can't be imported.
     """
     module_name, colon, function_name = name.partition(":")
     if not (module_name and colon and function_name):
-        raise UsageError(f"--metric {name}: name it as module:function")
+        raise _bad_metric(name, "name it as module:function")
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever stands in a user's module
-        raise UsageError(
-            f"--metric {name}: {module_name} can't be imported: {_said(error)}"
-        ) from error
+        raise _bad_metric(name, f"{module_name} can't be imported: {_one_line(error)}") from error
     finally:
         sys.path.remove(folder)
     if not hasattr(module, function_name):
-        raise UsageError(f"--metric {name}: {module_name} has no {function_name}")
+        raise _bad_metric(name, f"{module_name} has no {function_name}")
     function = getattr(module, function_name)
     if not callable(function):
-        raise UsageError(f"--metric {name}: is no function")
+        raise _bad_metric(name, "is not a function")
 
     def metric(row: Row) -> float:
         columns: dict[str, str | None] = dict(row.extra)
         columns |= {field: row.interaction.get(field) for field in FIELDS}
         where = f"{row.place or row.id}: {name}"
         try:
-            found = function(columns)
+            value = function(columns)
         except (Exception, SystemExit) as error:  # whatever a user's function raises
-            raise DataError(f"{where} raised {_said(error)}") from error
+            raise DataError(f"{where} raised {_one_line(error)}") from error
         try:
-            return float(found)
+            return float(value)
         except (TypeError, ValueError, OverflowError):
             raise DataError(
-                f"{where} returned {shown(found)}, which is no number: return one, or NaN for a "
-                "row that it says nothing of"
+                f"{where} returned {shown(value)}, which is no number",
+                remedy="return one, or NaN for a row that it can't measure",
             ) from None
 
     return metric
 
 
-def _said(error: BaseException) -> str:
+def _bad_metric(name: str, message: str) -> UsageError:
+    return UsageError(message, field="metric", value=name)
+
+
+def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -207,14 +209,14 @@ def _cell(row: Row, column: str) -> str:
 
 
 def _alternatives(text: str, separator: str | None) -> list[str]:
-    """A cell's alternatives: a JSON list's, as lists in cells are kept, else what is parted."""
+    """A cell's alternatives: the items of a JSON list, else the parts between separators."""
     if text.startswith("["):
         try:
-            found = json.loads(text)
+            items = json.loads(text)
         except ValueError:
-            found = None
-        if isinstance(found, list) and all(isinstance(part, str) for part in found):
-            return [part for part in found if part.strip()]
+            items = None
+        if isinstance(items, list) and all(isinstance(part, str) for part in items):
+            return [part for part in items if part.strip()]
     parts = text.split(separator) if separator else [text]
     return [part.strip() for part in parts if part.strip()]
 

@@ -1,4 +1,4 @@
-"""Labelled rows with what an evaluator, as served, says of them: what every report starts from."""
+"""Labelled rows with the predictions of an evaluator, as served: the start of every report."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ScoredRows:
 
     Attributes:
         rows: With labels.
-        predictions: What the evaluator says of each.
-        tokens: Of each interaction's texts, all fields, cut or not.
+        predictions: The evaluator's, one for each row.
+        tokens: Length of each interaction, all fields, cut or not.
         groups: A number for each row's group, shape (n,). Groups that share an interaction are
             one, as in splits and certificates: copies under other names are no further evidence.
     """
@@ -58,7 +58,7 @@ class ScoredRows:
         return len(self.rows)
 
     def where(self, chosen: Bools) -> ScoredRows:
-        """The rows of a mask of shape (n,), in the groups that they have among all."""
+        """The rows of a mask of shape (n,); they keep their groups."""
         places = np.flatnonzero(chosen).tolist()
         return ScoredRows(
             [self.rows[place] for place in places],

@@ -1,1 +1,1 @@
-"""From a trained model to graphs that the server runs, and how far they are from it."""
+"""Turns a trained model into graphs that the server runs, and writes bundles."""

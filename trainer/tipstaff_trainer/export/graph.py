@@ -34,7 +34,7 @@ _CONVERT: dict[Precision, Callable[[Path, Path], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class RowSet:
-    """Rows with their encodings and what the trained model says of them in torch."""
+    """Rows with their encodings and the trained model's logits in torch."""
 
     rows: Sequence[Row]
     encoded: Sequence[Encoded]
@@ -75,7 +75,7 @@ def build_graph(
         fp32_file: The exported model.
         folder: The bundle's.
         pad_id: As in the manifest's encoding.
-        row_sets: By name; `train` and `validation` are there, `test` may be.
+        row_sets: By name: `train`, `validation` and perhaps `test`.
         golden: Validation rows that go into the manifest, for servers to re-score.
 
     Raises:
@@ -91,14 +91,14 @@ def build_graph(
     logits = {name: part for name, (part, _) in outputs.items()}
     validation = row_sets["validation"]
     calibration = fit_platt(logits["validation"], validation.labels, validation.weights)
-    found = parity.compare(
+    difference = parity.compare(
         np.concatenate([part.torch for part in row_sets.values()]),
         np.concatenate(list(logits.values())),
         parity.LabelledLogits(validation.labels, validation.torch, logits["validation"]),
-        # Where the calibrated score is one half.
+        # The logit whose calibrated score is one half.
         cut=-calibration.intercept / calibration.slope,
     )
-    parity.gate(found, precision)
+    parity.gate(difference, precision)
     scores = {
         name: np.array([calibrate(logit, calibration) for logit in part])
         for name, part in logits.items()
@@ -106,13 +106,13 @@ def build_graph(
     graph = Graph(
         file=file.name,
         precision=precision,
-        # Dynamic int8 scales activations by the whole run, so its batch-mates always count.
+        # Dynamic int8 scales activations by the whole run, so batch-mates always matter.
         batch_invariant=precision != "int8"
         and session.is_batch_invariant(
             [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
         ),
         calibration=calibration,
-        parity=found,
+        parity=difference,
         ood=_write_ood(
             folder / f"ood.{precision}.npz",
             *(
@@ -144,7 +144,7 @@ def _write_ood(file: Path, training: Representations, validation: Representation
 def _golden(
     rows: Sequence[Row], scores: npt.NDArray[np.float64], count: int
 ) -> tuple[GoldenInteraction, ...]:
-    """Rows spread evenly over the scores, so that a drift at any of them shows."""
+    """Rows spread evenly over the scores, so that drift shows at any score."""
     ranked = np.argsort(scores)
     places = np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))
     return tuple(

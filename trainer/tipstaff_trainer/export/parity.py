@@ -1,4 +1,4 @@
-"""How far a graph, run by the server's own code, is from the trained model in torch."""
+"""Compares a graph, run by the server's code, with the trained model in torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tipstaff_server.evaluator.manifest import Parity
 from tipstaff_trainer.errors import ParityError
 from tipstaff_trainer.evaluation.predict import Logits
 
-# The gate: more decisions changed than this, with 97.5 % confidence, and the graph is not shipped.
+# A graph that changes more decisions than this, with 97.5 % confidence, is not shipped.
 MAX_CHANGED = 0.02
 MAX_AUROC_DROP = 0.01
 _ROWS_FOR_AUROC = 200
@@ -20,7 +20,7 @@ _ROWS_FOR_AUROC = 200
 
 @dataclass(frozen=True, slots=True)
 class LabelledLogits:
-    """Validation rows as both see them, each of shape (n,)."""
+    """Labels of the validation rows, and their logits from torch and from the graph; shape (n,)."""
 
     labels: Logits
     torch: Logits
@@ -30,13 +30,14 @@ class LabelledLogits:
 def compare(
     torch_logits: Logits, graph_logits: Logits, validation: LabelledLogits, *, cut: float = 0.0
 ) -> Parity:
-    """Compares two logits for each of the rows at hand.
+    """Compares the logits of model and graph.
 
     Args:
         torch_logits: Of the trained model in fp32, shape (n,).
-        graph_logits: Of the graph, one request a run where it is not batch-invariant, shape (n,).
-        validation: The rows among them that training didn't fit, with labels.
-        cut: The logit at which decisions are taken.
+        graph_logits: Of the graph, shape (n,); in runs of one request where it is not
+            batch-invariant.
+        validation: The rows among them that the weights were not fitted to, with labels.
+        cut: The logit from which a decision is positive.
     """
     changed = (torch_logits >= cut) != (graph_logits >= cut)
     share = binomtest(int(changed.sum()), len(changed))
@@ -54,7 +55,7 @@ def compare(
 
 
 def gate(parity: Parity, precision: str) -> None:
-    """Lets a graph through that decides as the model does.
+    """Checks that a graph decides as the model does.
 
     Raises:
         ParityError: It doesn't.
@@ -62,13 +63,14 @@ def gate(parity: Parity, precision: str) -> None:
     if parity.changed_low > MAX_CHANGED:
         raise ParityError(
             f"the {precision} graph decides {parity.changed:.1%} of {parity.n} rows otherwise than "
-            f"the trained model (at least {parity.changed_low:.1%}, allowed {MAX_CHANGED:.0%}): "
-            "train with another base encoder, a lower learning rate or more rows"
+            f"the trained model (at least {parity.changed_low:.1%}, allowed {MAX_CHANGED:.0%})",
+            remedy="train with another base encoder, a lower learning rate or more rows",
         )
     if parity.auroc_torch is not None and parity.auroc_graph is not None:
         drop = parity.auroc_torch - parity.auroc_graph
         if drop > MAX_AUROC_DROP:
             raise ParityError(
                 f"the {precision} graph loses {drop:.3f} AUROC against the trained model "
-                f"(allowed {MAX_AUROC_DROP}): train with another base encoder or more rows"
+                f"(allowed {MAX_AUROC_DROP})",
+                remedy="train with another base encoder or more rows",
             )

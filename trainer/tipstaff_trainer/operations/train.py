@@ -73,7 +73,8 @@ class TrainRequest(TrainSettings):
     precisions: tuple[Precision, ...] = setting(
         ("int8",),
         min_length=1,
-        description="graphs to export; int8 for CPUs, fp16 for GPUs, fp32 to compare",
+        unit="precision",
+        description="graphs to export: int8 for CPUs, fp16 for GPUs, fp32 to compare",
     )
     golden: int = setting(
         8,

@@ -32,17 +32,13 @@ def check_folder(folder: Path, json_file: str = JSON_FILE) -> None:
         ReportError: It may not, or can't.
     """
     if folder.exists() and not folder.is_dir():
-        raise ReportError(f"{folder}: is a file: name a folder for the report")
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
-        raise ReportError(
-            f"{folder}: can't be written: {there} is "
-            + ("closed to you" if there.is_dir() else "a file")
-        )
+        raise _refused(folder, "is a file", "name a folder for the report")
+    existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+        why = "closed to you" if existing.is_dir() else "a file"
+        raise _refused(folder, f"can't be written: {existing} is {why}")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / json_file).is_file():
-        raise ReportError(
-            f"{folder} holds files that are no report's: choose a new or empty folder"
-        )
+        raise _refused(folder, "holds files of no report", "choose a new or empty folder")
 
 
 def write_report(report: Report, folder: Path) -> Path:
@@ -59,7 +55,7 @@ def write_report(report: Report, folder: Path) -> Path:
         {
             PAGE_FILE: report_page(report),
             CARD_FILE: report_card(report),
-            JSON_FILE: report.model_dump_json(indent=1) + "\n",
+            JSON_FILE: report.model_dump_json(indent=1, by_alias=True) + "\n",
         },
         json_file=JSON_FILE,
     )
@@ -77,8 +73,12 @@ def write_folder(folder: Path, files: dict[str, str], *, json_file: str) -> Path
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ReportError(f"{folder}: can't be written: {error.strerror}") from error
+        raise _refused(folder, f"can't be written: {error.strerror}") from error
     return folder / PAGE_FILE
+
+
+def _refused(folder: Path, message: str, remedy: str = "") -> ReportError:
+    return ReportError(message, field="out", value=str(folder), remedy=remedy)
 
 
 def report_page(report: Report) -> str:
@@ -128,7 +128,7 @@ def summary(report: Report) -> str:
 
 def beaten(report: Report) -> str:
     """Which cheap metrics the evaluator beats, in words."""
-    others = [each for each in report.yardsticks if each.lead is not None]
+    others = [each for each in report.baselines if each.lead is not None]
     worse = [each.name for each in others if each.lead and each.lead.low > 0]
     better = [each.name for each in others if each.lead and each.lead.high < 0]
     even = [each.name for each in others if each.name not in (*worse, *better)]
@@ -198,8 +198,8 @@ def _contents(report: Report) -> Iterator[tuple[str, str]]:
         yield "cases", "Named cases"
     if report.slices:
         yield "slices", "Parts"
-    if report.yardsticks:
-        yield "yardsticks", "Cheap metrics"
+    if report.baselines:
+        yield "baselines", "Cheap metrics"
     if report.latency or report.learning:
         yield "time", "Time and training"
     yield "all", "All measures"
