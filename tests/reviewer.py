@@ -11,6 +11,6 @@ def review_all(workspace: Workspace, labels: LabelSet, who: str) -> list[int]:
     seen = []
     while (item := workspace.reviews.claim(labels, who)) is not None:
         row = workspace.datasets.row(item.row_id, labels)
-        workspace.reviews.submit(item.id, 1.0, who=who, over=row.last_label)
+        workspace.reviews.submit(item.id, 1.0, who=who, based_on_label_id=row.last_label_id)
         seen.append(item.row_id)
     return seen

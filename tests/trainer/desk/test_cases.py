@@ -62,7 +62,7 @@ def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
 def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     browser, workspace, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(workspace.serving, "start", lambda **_: None)
+    monkeypatch.setattr(workspace.server, "start", lambda **_: None)
     for version, bias in enumerate((9.0, -9.0), start=1):
         bundle = make_bundle(tmp_path / str(version), bias=bias, cases=(RIGHT,))
         repository.publish(bundle, workspace.repository)

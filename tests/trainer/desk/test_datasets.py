@@ -205,7 +205,7 @@ def test_rows_are_seen_beside_a_damaged_repository(visit, workspace, dataset, tm
 def test_it_is_said_where_it_can_t_be_told_which_version_is_online_and_mended_by_promoting(
     visit, workspace, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(workspace.serving, "start", lambda **_: None)
+    monkeypatch.setattr(workspace.server, "start", lambda **_: None)
     bundle = make_bundle(tmp_path / "tiny")
     for _ in range(2):
         repository.publish(bundle, workspace.repository, promote=True)

@@ -93,7 +93,7 @@ def test_the_same_row_on_two_screens_keeps_both_labels(desk, reviewer):
     expect(ben.get_by_role("status")).to_contain_text("Ann had labelled that row good")
     found, counted = labels(desk, 2)
     (both,) = [row for row in found.values() if row]
-    assert [(label.who, label.value, label.crossed) for label in both] == [
+    assert [(label.who, label.value, label.concurrent) for label in both] == [
         ("Ann", 1.0, False),
         ("Ben", 0.0, True),
     ]

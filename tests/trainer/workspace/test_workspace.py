@@ -23,7 +23,9 @@ def labelled(workspace, dataset, labels):
     for index in range(40):
         item = workspace.reviews.claim(labels, "ann")
         good = workspace.datasets.text(item.row_id).extra["system"] == "a"
-        workspace.reviews.submit(item.id, float(good), who="ann", over=0, reason=f"because {index}")
+        workspace.reviews.submit(
+            item.id, float(good), who="ann", based_on_label_id=0, reason=f"because {index}"
+        )
     return workspace.label_set(dataset)
 
 

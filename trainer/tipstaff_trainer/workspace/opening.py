@@ -8,7 +8,7 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.datasets.queries import Datasets
 from tipstaff_trainer.workspace.db.engine import Database, sqlite_url
 from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
-from tipstaff_trainer.workspace.evaluators.server import Serving
+from tipstaff_trainer.workspace.evaluators.server import ScoringServer
 from tipstaff_trainer.workspace.evaluators.versions import Evaluators
 from tipstaff_trainer.workspace.jobs.store import Jobs
 from tipstaff_trainer.workspace.labels.cases import Cases
@@ -44,7 +44,7 @@ class Opened:
         self.cases = Cases(self.database)
         self.criteria = Criteria(self.database)
         self.jobs = Jobs(self.database, self.folder / JOBS_FOLDER, self.folder)
-        self.serving = Serving(self.jobs, self.repository, server)
+        self.server = ScoringServer(self.jobs, self.repository, server)
 
     def label_set(self, dataset: AnyDataset, criterion: str | None = None) -> LabelSet:
         """A data set's labels by one criterion, counted.
@@ -60,6 +60,6 @@ class Opened:
         return chosen(self.datasets.get(dataset), criterion)
 
     def close(self) -> None:
-        """Closes the database; jobs and the server go on."""
-        self.serving.close()
+        """Closes the database; jobs and the server keep running."""
+        self.server.close()
         self.database.close()

@@ -53,7 +53,7 @@ class Workspace(JobCalls):
         cases: Named cases, by criterion.
         evaluators: What is in the repository.
         jobs: Work in the background.
-        serving: The server that the playground asks.
+        server: The server that the playground asks.
 
     Raises:
         WorkspaceError: The folder or the database can't be used.

@@ -14,7 +14,15 @@ from sqlalchemy import func, select, text, update
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.datasets import ingest
-from tipstaff_trainer.workspace.db.models import Dataset, Job, Label, ReviewItem, Row, RowScore, now
+from tipstaff_trainer.workspace.db.models import (
+    Dataset,
+    DatasetRow,
+    Job,
+    Label,
+    ReviewItem,
+    RowScore,
+    now,
+)
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 
 
@@ -47,7 +55,7 @@ def test_people_label_while_a_large_file_comes_in(workspace, dataset, labels, la
     waited, meanwhile = [], 0
     while uploading.is_alive():
         with workspace.database.reading() as session:
-            meanwhile += session.scalar(select(func.count()).select_from(Row)) > 60
+            meanwhile += session.scalar(select(func.count()).select_from(DatasetRow)) > 60
         if meanwhile and not workspace.label_set(dataset).labelled:
             assert [each.name for each in workspace.datasets.all()] == ["traces"]
             with pytest.raises(WorkspaceError, match="no data set 2, only traces"):
@@ -67,7 +75,7 @@ def test_people_label_while_a_large_file_comes_in(workspace, dataset, labels, la
     assert (found.dataset.rows, found.labelled, found.good) == (16_000, 16_000, 8_000)
     assert found.human == 0
     last = workspace.datasets.page(found, before=16_000, size=1).rows[0]
-    assert last.last_label == workspace.datasets.labels(last.id, found)[0].id
+    assert last.last_label_id == workspace.datasets.labels(last.id, found)[0].id
     assert len(workspace.datasets.page(found, words="15999 kettle").rows) == 1
 
 
@@ -86,7 +94,7 @@ def test_what_fails_half_way_leaves_nothing(workspace, dataset, large, monkeypat
     with workspace.database.reading() as session:
         counted = [
             session.scalar(select(func.count()).select_from(table))
-            for table in (Dataset, Row, Label)
+            for table in (Dataset, DatasetRow, Label)
         ]
     assert counted == [1, 60, 0]
 
@@ -102,7 +110,7 @@ def test_what_was_left_by_somebody_who_died_is_swept_up(workspace, dataset, trac
         )
     assert workspace.upload_dataset(traces, name="left").id != left.id
     with workspace.database.writing() as session:
-        rows = select(func.count()).where(Row.dataset_id == left.id)
+        rows = select(func.count()).where(DatasetRow.dataset_id == left.id)
         assert session.scalar(rows) == 60
         session.execute(
             update(Dataset)
@@ -121,7 +129,7 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
     other = workspace.upload_dataset(traces, name="other")
     workspace.reviews.queue(labels, {"random": 5})
     item = workspace.reviews.claim(labels, "ann")
-    workspace.reviews.submit(item.id, 1.0, who="ann", over=0)
+    workspace.reviews.submit(item.id, 1.0, who="ann", based_on_label_id=0)
     workspace.scores.add(labels, ("tiny", 1), {item.row_id: 0.5})
     with workspace.database.writing() as session:
         session.add(Job(kind="label", title="x", parameters={}, dataset_id=dataset.id))
@@ -133,7 +141,7 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
     with workspace.database.reading() as session:
         for table in (Label, ReviewItem, RowScore):
             assert session.scalar(select(func.count()).select_from(table)) == 0
-        assert session.scalars(select(Row.dataset_id).distinct()).all() == [other.id]
+        assert session.scalars(select(DatasetRow.dataset_id).distinct()).all() == [other.id]
         assert session.scalar(select(Job.dataset_id)) is None
         # The index's own check of itself against the rows that are left.
         session.execute(

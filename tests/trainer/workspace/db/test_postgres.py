@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
-import psutil
 import pytest
-from judge_server import Behaviour, JudgeServer
 from reviewer import review_all
-from running_server import wait_until
 from sqlalchemy import select
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import Workspace
-from tipstaff_trainer.workspace.db.models import Job, ReviewItem, Row, now
+from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem
 from tipstaff_trainer.workspace.db.rows import as_labelled
 from tipstaff_trainer.workspace.jobs.label_job import Store
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
@@ -112,7 +107,7 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
         store._waiting.append(judged(row))
     with ThreadPoolExecutor(1) as job, workspace.database.writing() as session:
         # A reviewer has the second row, and needs the data set's counts next.
-        session.scalar(select(Row).where(Row.id == last.id).with_for_update())
+        session.scalar(select(DatasetRow).where(DatasetRow.id == last.id).with_for_update())
         stored = job.submit(store.flush)
         time.sleep(0.3)
         record(session, last.id, "", NewLabel(0.0, "human", "ann"))
@@ -124,96 +119,6 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
 
 def judged(row):
     return JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h")
-
-
-@pytest.fixture
-def afar(tmp_path, postgres):
-    """The same database, as a desk on another machine sees it."""
-    afar = Workspace(tmp_path / "afar", database=postgres)
-    afar.jobs._host = "afar pid:[1]"
-    yield afar
-    afar.close()
-
-
-def test_a_desk_takes_no_job_of_another_machine_for_dead(workspace, afar):
-    """Numbers of processes mean nothing from afar: here that one is another's, or nobody's."""
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    with workspace.database.writing() as session:
-        jobs = [
-            Job(
-                kind="label",
-                title=host,
-                parameters={},
-                state=state,
-                host=host,
-                folder=str(afar.folder),
-                pid=ended.pid if state == "running" else None,
-                pid_started=1.0,
-                created_at=now() - timedelta(hours=2),
-            )
-            for host in (afar.jobs._host, workspace.jobs._host)
-            for state in ("running", "queued")
-        ]
-        session.add_all(jobs)
-    states = {job.id: job.state for job in workspace.jobs.recent()}
-    assert [states[job.id] for job in jobs] == ["running", "queued", "failed", "failed"]
-    assert [each.id for each in workspace.jobs.active()] == [jobs[1].id, jobs[0].id]
-    assert workspace.jobs.elsewhere(jobs[0]) == f"afar:{afar.folder}"
-    afar.jobs.finish(jobs[0].id, "failed", "")
-    with pytest.raises(WorkspaceError, match="go on with it at the desk there"):
-        workspace.jobs.resume(jobs[0].id)
-    workspace.jobs.finish(jobs[1].id, "stopped", "")
-
-
-def test_a_job_is_stopped_from_afar_and_gone_on_with_at_home(workspace, afar, traces):
-    dataset = workspace.upload_dataset(traces, name="from afar")
-    with JudgeServer(Behaviour(delay=0.2)) as judge:
-        settings = {"model": "judge-1", "base_url": judge.url, "concurrency": 1}
-        job = workspace.label_dataset(dataset, criterion="answer-correctness", judge=settings)
-        wait_until(lambda: afar.jobs.get(job.id).done >= 1, 60)
-        assert afar.jobs.get(job.id).heard_at is not None
-        process = psutil.Process(workspace.jobs.get(job.id).pid)
-        assert afar.jobs.stop(job.id).state == "stopped"
-        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 60)
-        assert workspace.jobs.get(job.id).message == "stopped from another machine"
-        assert 1 <= workspace.label_set(dataset).judge < 60
-        with pytest.raises(WorkspaceError, match="start it anew here"):
-            afar.jobs.resume(job.id)
-        judge.behaviour.delay = 0.0
-        workspace.wait_for(workspace.jobs.resume(job.id), timeout=60)
-    assert workspace.label_set(dataset).judge == 60
-
-
-def test_a_folder_that_came_from_another_machine_is_gone_on_with(workspace, postgres):
-    """As a container's volume does when the container is made anew."""
-    before = Workspace(workspace.folder, database=postgres)
-    before.jobs._host = "before pid:[1]"
-    with workspace.database.writing() as session:
-        job = Job(
-            kind="label",
-            title="x",
-            parameters={},
-            state="running",
-            host="before pid:[1]",
-            folder=str(workspace.folder),
-            heard_at=now(),
-        )
-        session.add(job)
-    folder = workspace.jobs.folder(job.id)
-    folder.mkdir(parents=True)
-    (folder / "log.txt").touch()
-    assert workspace.jobs.get(job.id).state == "running"
-    assert workspace.jobs.stop(job.id).state == "stopped"
-    with pytest.raises(WorkspaceError, match="in 60 seconds"):
-        workspace.jobs.resume(job.id)
-    with workspace.database.writing() as session:
-        session.get(Job, job.id).heard_at = now() - timedelta(minutes=2)
-    assert workspace.jobs.resume(job.id).host == workspace.jobs._host
-    # What it was can't claim it any more.
-    assert not before.jobs.beat(job.id)
-    workspace.jobs.stop(job.id)
-    before.close()
 
 
 def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):

@@ -22,7 +22,7 @@ from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.judge.settings import CHAT_PATH
 from tipstaff_trainer.workspace import Workspace
-from tipstaff_trainer.workspace.db.models import Job, Label, ReviewItem, Row
+from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, ReviewItem
 from tipstaff_trainer.workspace.jobs import label_job, runner
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
@@ -101,7 +101,9 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, label
     for index in range(6):
         item = workspace.reviews.claim(labels, "ann")
         note = f"because of {index}"
-        workspace.reviews.submit(item.id, float(index % 2), who="ann", over=0, reason=note)
+        workspace.reviews.submit(
+            item.id, float(index % 2), who="ann", based_on_label_id=0, reason=note
+        )
     criterion = load_criterion("answer-correctness")
     examples = reviewed_examples(workspace, labels, 20)
     # None of the examples, nor of their groups: such a row isn't shown itself.
@@ -136,13 +138,13 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
         # To be reviewed yet.
         session.add(item(rows[5], "faithfulness"))
         # The first is reviewed itself, of the other pair the twin is kept.
-        kept = Row.id.in_([rows[6].id, rows[9].id])
-        session.execute(update(Row).where(kept).values(part="test"))
+        kept = DatasetRow.id.in_([rows[6].id, rows[9].id])
+        session.execute(update(DatasetRow).where(kept).values(part="test"))
     shown = {row.group for row in reviewed_examples(workspace, labels, 20)}
     assert shown == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
     assert "6 examples, 2 of them good" in capsys.readouterr().out
     with workspace.database.writing() as session:
-        session.execute(update(Row).where(Row.position % 2 == 1).values(part="test"))
+        session.execute(update(DatasetRow).where(DatasetRow.position % 2 == 1).values(part="test"))
     assert not reviewed_examples(workspace, labels, 20)
     assert "kept for honest numbers" in capsys.readouterr().out
 
@@ -214,14 +216,14 @@ from pathlib import Path
 from sqlalchemy import func, select
 from tipstaff_trainer import Workspace
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.db.models import Row
+from tipstaff_trainer.workspace.db.models import DatasetRow
 workspace = Workspace(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = Path(sys.argv[1], "workspace.sqlite-wal").stat().st_size + int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 def stored():
     with workspace.database.reading() as session:
-        return session.scalar(select(func.count()).select_from(Row))
+        return session.scalar(select(func.count()).select_from(DatasetRow))
 try:
     workspace.upload_dataset(sys.argv[2], name="too much")
 except WorkspaceError as error:

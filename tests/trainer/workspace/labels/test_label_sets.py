@@ -59,8 +59,8 @@ def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, b
         given = workspace.datasets.labels(row.id, labels)
         assert [each.who for each in given] == [f"judge of {labels.criterion}", "ann"]
         # Neither was given over the other's, nor crosses it.
-        assert row.last_label == given[-1].id
-        assert not any(each.crossed for each in given)
+        assert row.last_label_id == given[-1].id
+        assert not any(each.concurrent for each in given)
     third = workspace.add_criterion(dataset, "toxicity")
     assert (third.labelled, list(workspace.datasets.rows(third, only="human"))) == (0, [])
 
@@ -128,7 +128,7 @@ def test_each_has_a_review_of_its_own(workspace, both):
     assert len(workspace.reviews.queue(correct, {"random": ROWS}, seed=1)) == 40
     for labels, value in ((faithful, 1.0), (correct, 0.0)):
         item = workspace.reviews.claim(labels, "ann")
-        workspace.reviews.submit(item.id, value, who="ann", over=0)
+        workspace.reviews.submit(item.id, value, who="ann", based_on_label_id=0)
         row = workspace.datasets.row(item.row_id, labels)
         assert (row.label, row.selection) == (value, "random")
     # Each draw: the 20 that a person had seen before, and the one just now.

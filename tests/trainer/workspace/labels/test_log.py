@@ -65,10 +65,12 @@ def test_counts_follow_every_label(workspace, dataset, labels):
 def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, labels):
     row = workspace.datasets.page(labels).rows[0]
     with workspace.database.writing() as session:
-        first = record(session, row.id, "", NewLabel(1.0, "human", "ann", over=0))
-        second = record(session, row.id, "", NewLabel(0.0, "human", "ben", over=0))
-        third = record(session, row.id, "", NewLabel(0.0, "human", "ann", over=second.id))
-    assert [each.crossed for each in (first, second, third)] == [False, True, False]
+        first = record(session, row.id, "", NewLabel(1.0, "human", "ann", based_on_label_id=0))
+        second = record(session, row.id, "", NewLabel(0.0, "human", "ben", based_on_label_id=0))
+        third = record(
+            session, row.id, "", NewLabel(0.0, "human", "ann", based_on_label_id=second.id)
+        )
+    assert [each.concurrent for each in (first, second, third)] == [False, True, False]
     assert [each.value for each in workspace.datasets.labels(row.id, labels)] == [1.0, 0.0, 0.0]
 
 

@@ -35,10 +35,12 @@ def test_a_late_label_is_kept_and_said_so(workspace, queued, monkeypatch):
     monkeypatch.setattr(reviews_module, "_HELD", -reviews_module._HELD)
     item = workspace.reviews.claim(queued, "ann")
     assert workspace.reviews.claim(queued, "ben").id == item.id
-    seen = workspace.datasets.row(item.row_id, queued).last_label
-    assert workspace.reviews.submit(item.id, 1.0, who="ben", over=seen).crossed is None
-    late = workspace.reviews.submit(item.id, 0.0, who="ann", over=seen)
-    assert late.crossed.who == "ben"
+    seen = workspace.datasets.row(item.row_id, queued).last_label_id
+    assert (
+        workspace.reviews.submit(item.id, 1.0, who="ben", based_on_label_id=seen).concurrent is None
+    )
+    late = workspace.reviews.submit(item.id, 0.0, who="ann", based_on_label_id=seen)
+    assert late.concurrent.who == "ben"
     row = workspace.datasets.row(item.row_id, queued)
     assert row.disputed
     assert [each.who for each in workspace.datasets.labels(row.id, queued)] == ["ben", "ann"]
@@ -61,7 +63,7 @@ def test_many_people_at_once_lose_nothing(workspace, dataset, labels):
 def test_undo_back_and_skip(workspace, queued):
     reviews = workspace.reviews
     first = reviews.claim(queued, "ann")
-    reviews.submit(first.id, 0.0, who="ann", over=0)
+    reviews.submit(first.id, 0.0, who="ann", based_on_label_id=0)
     second = reviews.claim(queued, "ann")
     assert reviews.before(second, who="ann").id == first.id
     assert reviews.before(reviews.item(first.id), who="ann") is None
@@ -78,7 +80,7 @@ def test_undo_back_and_skip(workspace, queued):
 
 def test_what_is_taken_back_waits_once_if_it_was_put_into_the_queue_again(workspace, queued):
     first = workspace.reviews.claim(queued, "ann")
-    workspace.reviews.submit(first.id, 1.0, who="ann", over=0)
+    workspace.reviews.submit(first.id, 1.0, who="ann", based_on_label_id=0)
     with workspace.database.writing() as session:
         record(session, first.row_id, "", NewLabel(0.0, "human", "ben"))
     assert workspace.reviews.queue(queued, {"disputed": 5}) == [first.row_id]

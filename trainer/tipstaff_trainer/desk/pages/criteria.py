@@ -14,7 +14,7 @@ from tipstaff_trainer.data.columns import listed
 from tipstaff_trainer.desk.context import Asked, upload_of
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.db.models import Criterion
+from tipstaff_trainer.workspace.db.models import StoredCriterion
 from tipstaff_trainer.workspace.labels.criteria import lacking, preview
 
 # Of a file of named cases, which is read as a whole: thousands of cases.
@@ -49,14 +49,14 @@ def show(asked: Asked) -> Response:
     """One criterion, to change or to copy; `new` is a blank one."""
     name = asked.request.path_params["name"]
     if name == "new":
-        blank = Criterion(name="", version=0, criterion="", prompt=_EMPTY_PROMPT, author="")
+        blank = StoredCriterion(name="", version=0, criterion="", prompt=_EMPTY_PROMPT, author="")
         return _editor(asked, blank)
     return _editor(asked, asked.workspace.criteria.get(name))
 
 
 def save(asked: Asked) -> Response:
     """Previews, or writes the next version."""
-    draft = Criterion(
+    draft = StoredCriterion(
         name=asked.text("name"),
         version=asked.whole("version", 0) or 0,
         criterion=asked.text("criterion"),
@@ -119,7 +119,7 @@ def _cases_page(asked: Asked, error: str = "") -> Response:
     )
 
 
-def _editor(asked: Asked, criterion: Criterion, error: str = "") -> Response:
+def _editor(asked: Asked, criterion: StoredCriterion, error: str = "") -> Response:
     datasets = asked.workspace.datasets.all()
     chosen = asked.whole("dataset") or (datasets[0].id if datasets else None)
     number = max(1, asked.whole("row", 1) or 1)

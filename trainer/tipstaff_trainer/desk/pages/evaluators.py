@@ -106,8 +106,8 @@ def promote(asked: Asked) -> Response:
         before = asked.workspace.promote(name, version, force=asked.text("force") == "yes")
     except PromotionRefused as refused:
         return _version_page(asked, refused)
-    if asked.workspace.serving.own:
-        asked.workspace.serving.start(who=asked.who)
+    if asked.workspace.server.own:
+        asked.workspace.server.start(who=asked.who)
     was = f" in place of version {before}" if before and before != version else ""
     met = sum(each.met for each in outcomes)
     held = f" {met} of {len(outcomes)} named cases came out as expected." if outcomes else ""

@@ -85,15 +85,11 @@ def _values(asked: Asked) -> dict[str, Any]:
     job: Job = asked.workspace.jobs.get(asked.number("job"))
     curves = asked.workspace.curves(job) if job.kind == "train" else Curves()
     log = None if asked.text("log") == "no" else asked.workspace.jobs.log(job.id)
-    elsewhere = asked.workspace.jobs.elsewhere(job)
-    afar = not asked.workspace.jobs.is_here(job)
-    # A labelling's criterion is by its name; one of an older Tipstaff named none else.
+    # A labelling job names its criterion in its request, other jobs their label set.
     judged_by = job.parameters.get("criterion" if job.kind == "label" else "judged_by", "")
     return {
         "job": job,
         "judged_by": judged_by,
         "log": log,
         "curves": curves,
-        "elsewhere": elsewhere,
-        "afar": afar,
     }

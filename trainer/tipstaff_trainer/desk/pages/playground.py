@@ -44,7 +44,7 @@ def score(asked: Asked) -> Response:
     explain = asked.text("explain") == "yes"
     started = time.perf_counter()
     try:
-        result = asked.workspace.serving.score(asked.text("evaluator"), given, explain=explain)
+        result = asked.workspace.server.score(asked.text("evaluator"), given, explain=explain)
     except TipstaffError as error:
         return _page(asked, texts, error=str(error))
     return _page(asked, texts, result=result, took=time.perf_counter() - started)
@@ -52,22 +52,22 @@ def score(asked: Asked) -> Response:
 
 def ready(asked: Asked) -> Response:
     """Whether the server serves something, for a page that waits for it."""
-    return PlainTextResponse("yes" if asked.workspace.serving.serves() else "no")
+    return PlainTextResponse("yes" if asked.workspace.server.serves() else "no")
 
 
 def serve(asked: Asked) -> Response:
     """Starts or stops the workspace's own server."""
     if asked.text("action") == "stop":
-        asked.workspace.serving.stop()
+        asked.workspace.server.stop()
         return asked.go("/playground", "The server is stopped.", "note")
-    asked.workspace.serving.start(who=asked.who)
+    asked.workspace.server.start(who=asked.who)
     return asked.go("/playground", "The server is starting; that takes a few seconds.", "note")
 
 
 def _page(
     asked: Asked, texts: dict[str, str], *, error: str = "", result: Any = None, took: float = 0.0
 ) -> Response:
-    serving = asked.workspace.serving
+    serving = asked.workspace.server
     online = {each.name: each for each in asked.workspace.list_evaluators() if each.serving}
     return asked.page(
         "playground.html",

@@ -109,10 +109,10 @@ def _decided(asked: Asked, labels: LabelSet, item: ReviewItem | None) -> Respons
         item.id,
         1.0 if action == "good" else 0.0,
         who=asked.who,
-        over=asked.whole("over", 0) or 0,
+        based_on_label_id=asked.whole("over", 0) or 0,
         reason=asked.text("note")[:2000],
     )
-    other = submitted.crossed
+    other = submitted.concurrent
     if other is None:
         return asked.go(here)
     return asked.go(

@@ -19,7 +19,7 @@ from tipstaff_trainer.data.writing import whole_file
 from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.workspace.datasets import label_studio
 from tipstaff_trainer.workspace.datasets.queries import Datasets
-from tipstaff_trainer.workspace.db.models import Dataset, LabelSet, Row
+from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, LabelSet
 from tipstaff_trainer.workspace.db.rows import StoredRow, stored
 
 Frame = TypeVar("Frame")
@@ -223,7 +223,7 @@ def _dump(
     file: BinaryIO,
     ending: str,
 ) -> None:
-    none = stored(Row(extra={}, key=""))
+    none = stored(DatasetRow(extra={}, key=""))
     names = list(dict.fromkeys([*_record(dict.fromkeys(prefixes, none)), *extra]))
     records = map(_record, rows)
     if ending == "jsonl":

@@ -18,19 +18,18 @@ from sqlalchemy import and_, case, delete, func, insert, literal, or_, select, u
 from sqlalchemy.orm import Session
 
 from tipstaff.types import FIELDS
-from tipstaff_trainer.data import Data
-from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db import full_text
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import (
     MOST_EXTRA,
     Dataset,
+    DatasetRow,
     Job,
     Label,
     LabelSet,
     ReviewItem,
-    Row,
     RowLabel,
     RowScore,
     Table,
@@ -163,19 +162,21 @@ def sweep(database: Database) -> None:
 
 def _delete(database: Database, dataset: int) -> None:
     with database.reading() as session:
-        last = session.scalar(select(func.max(Row.position)).where(Row.dataset_id == dataset))
+        last = session.scalar(
+            select(func.max(DatasetRow.position)).where(DatasetRow.dataset_id == dataset)
+        )
     for first in range(0, -1 if last is None else last + 1, _ROWS_AT_ONCE):
         end = first + _ROWS_AT_ONCE - 1
-        these = and_(Row.dataset_id == dataset, Row.position.between(first, end))
-        ids = select(Row.id).where(these)
+        these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(first, end))
+        ids = select(DatasetRow.id).where(these)
         with database.writing() as session:
             for table in (Label, RowLabel, ReviewItem, RowScore):
                 session.execute(
                     delete(table).where(table.row_id.in_(ids)),
                     execution_options={"synchronize_session": False},
                 )
-            full_text.forget(session, dataset, first, end)
-            session.execute(delete(Row).where(these))
+            full_text.remove(session, dataset, first, end)
+            session.execute(delete(DatasetRow).where(these))
         database.let_others_write()
     with database.writing() as session:
         # Their logs say what was done; there is nothing to go on with.
@@ -196,7 +197,7 @@ def _no_name() -> str:
     return f"~{uuid.uuid4().hex}"
 
 
-def _parts(rows: Sequence[LabelledRow]) -> Iterator[tuple[int, Sequence[LabelledRow]]]:
+def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
     """Rows in parts that are written quickly, each with the position of its first."""
     start, characters = 0, 0
     for position, row in enumerate(rows):
@@ -209,7 +210,7 @@ def _parts(rows: Sequence[LabelledRow]) -> Iterator[tuple[int, Sequence[Labelled
         yield start, rows[start:]
 
 
-def _values(dataset: int, position: int, row: LabelledRow) -> dict[str, Any]:
+def _values(dataset: int, position: int, row: Row) -> dict[str, Any]:
     return {
         "dataset_id": dataset,
         "position": position,
@@ -221,7 +222,7 @@ def _values(dataset: int, position: int, row: LabelledRow) -> dict[str, Any]:
     }
 
 
-def _label(row: LabelledRow) -> tuple[float | None, str]:
+def _label(row: Row) -> tuple[float | None, str]:
     return (row.label, row.label_source) if row.labelled else (None, "")
 
 
@@ -230,17 +231,17 @@ def _insert(
     dataset: int,
     criterion: str,
     start: int,
-    rows: Sequence[LabelledRow],
+    rows: Sequence[Row],
     values: Sequence[dict[str, Any]],
     *,
     who: str,
 ) -> None:
     """Adds rows with their labels in bulk."""
     # Plain tables, and the keys read afterwards: asking for them row by row takes far longer.
-    session.connection().execute(insert(Table.metadata.tables[Row.__tablename__]), values)
+    session.connection().execute(insert(Table.metadata.tables[DatasetRow.__tablename__]), values)
     end = start + len(rows) - 1
-    these = and_(Row.dataset_id == dataset, Row.position.between(start, end))
-    ids = session.scalars(select(Row.id).where(these).order_by(Row.position)).all()
+    these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(start, end))
+    ids = session.scalars(select(DatasetRow.id).where(these).order_by(DatasetRow.position)).all()
     given = [
         {
             "dataset_id": dataset,
@@ -258,17 +259,17 @@ def _insert(
         session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), given)
         # Each is the only one of its row, so that it stands.
         stands = select(
-            *(Row.id, Label.criterion, Row.dataset_id, Row.position),
+            *(DatasetRow.id, Label.criterion, DatasetRow.dataset_id, DatasetRow.position),
             *(Label.value, Label.source, Label.selection, literal(False)),
             case((Label.source == "judge", Label.value)),
             Label.id,
-        ).join(Label, Label.row_id == Row.id)
+        ).join(Label, Label.row_id == DatasetRow.id)
         session.execute(
             insert(RowLabel).from_select(
                 [
                     *("row_id", "criterion", "dataset_id", "position"),
                     *("label", "label_source", "selection", "disputed", "judge_label"),
-                    "last_label",
+                    "last_label_id",
                 ],
                 stands.where(these),
             )

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from tipstaff_trainer.data import Data, check_split, split_rows
-from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.data import Data, Row, check_split, split_rows
 from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.workspace.datasets.ingest import hide, store, sweep
 from tipstaff_trainer.workspace.db import full_text
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import Dataset, Label, LabelSet, Row, RowLabel
+from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, Label, LabelSet, RowLabel
 from tipstaff_trainer.workspace.db.rows import StoredRow, as_labelled, labelled_by, stored
 
 _AT_ONCE = 2000
@@ -145,7 +144,7 @@ class Datasets:
             size: Rows at most.
         """
         query, position = _narrowed(labels, only)
-        holds = full_text.holding(words, labels.dataset_id, sqlite=self._database.is_sqlite)
+        holds = full_text.contains(words, labels.dataset_id, sqlite=self._database.is_sqlite)
         if holds is not None:
             query = query.where(holds)
         if before is None:
@@ -173,9 +172,9 @@ class Datasets:
             WorkspaceError: There is none.
         """
         query = (
-            select(Row, RowLabel)
+            select(DatasetRow, RowLabel)
             .outerjoin(RowLabel, labelled_by(labels.criterion))
-            .where(Row.id == row_id, Row.dataset_id == labels.dataset_id)
+            .where(DatasetRow.id == row_id, DatasetRow.dataset_id == labels.dataset_id)
         )
         with self._database.reading() as session:
             found = session.execute(query).one_or_none()
@@ -186,25 +185,25 @@ class Datasets:
     def some(self, row_ids: Sequence[int], labels: LabelSet) -> Iterator[StoredRow]:
         """Some rows of a data set in the order given, a few at a time; none that is gone."""
         query = (
-            select(Row, RowLabel)
+            select(DatasetRow, RowLabel)
             .outerjoin(RowLabel, labelled_by(labels.criterion))
-            .where(Row.dataset_id == labels.dataset_id)
+            .where(DatasetRow.dataset_id == labels.dataset_id)
         )
         for start in range(0, len(row_ids), _NAMED_AT_ONCE):
             these = row_ids[start : start + _NAMED_AT_ONCE]
             with self._database.reading() as session:
-                rows = session.execute(query.where(Row.id.in_(these)))
+                rows = session.execute(query.where(DatasetRow.id.in_(these)))
                 found = {row.id: stored(row, label) for row, label in rows}
             yield from (found[row_id] for row_id in these if row_id in found)
 
-    def text(self, row_id: int) -> Row:
+    def text(self, row_id: int) -> DatasetRow:
         """One row of any data set, for its texts.
 
         Raises:
             WorkspaceError: There is none.
         """
         with self._database.reading() as session:
-            found = session.get(Row, row_id)
+            found = session.get(DatasetRow, row_id)
         if found is None:
             raise WorkspaceError(f"there is no row {row_id}")
         return found
@@ -235,7 +234,7 @@ class Datasets:
                 return
             position = page.after
 
-    def labelled(self, labels: LabelSet, *, part: str = "") -> list[LabelledRow]:
+    def labelled(self, labels: LabelSet, *, part: str = "") -> list[Row]:
         """The rows with a label that stands, as training takes them; of one part, if named."""
         return [
             as_labelled(row)
@@ -248,8 +247,10 @@ class Datasets:
         query = (
             select(func.count())
             .select_from(RowLabel)
-            .join(Row, Row.id == RowLabel.row_id)
-            .where(labels.of(RowLabel), RowLabel.label_source == "human", Row.part == "train")
+            .join(DatasetRow, DatasetRow.id == RowLabel.row_id)
+            .where(
+                labels.of(RowLabel), RowLabel.label_source == "human", DatasetRow.part == "train"
+            )
             .where(RowLabel.selection == "random", RowLabel.judge_label.is_not(None))
         )
         with self._database.reading() as session:
@@ -287,16 +288,16 @@ class Datasets:
                 warnings += [f"{labels.criterion}: {each}" for each in found]
         with self._database.writing() as session:
             session.execute(
-                update(Row)
-                .where(Row.dataset_id == dataset.id, Row.part == "test")
+                update(DatasetRow)
+                .where(DatasetRow.dataset_id == dataset.id, DatasetRow.part == "test")
                 .values(part="train")
             )
             for start in range(0, len(keys), _NAMED_AT_ONCE):
                 session.execute(
-                    update(Row)
+                    update(DatasetRow)
                     .where(
-                        Row.dataset_id == dataset.id,
-                        Row.key.in_(keys[start : start + _NAMED_AT_ONCE]),
+                        DatasetRow.dataset_id == dataset.id,
+                        DatasetRow.key.in_(keys[start : start + _NAMED_AT_ONCE]),
                     )
                     .values(part="test")
                 )
@@ -304,7 +305,7 @@ class Datasets:
         return warnings
 
 
-def _check_split(rows: Sequence[LabelledRow], test: Collection[str], size: float) -> list[str]:
+def _check_split(rows: Sequence[Row], test: Collection[str], size: float) -> list[str]:
     test, known = frozenset(test), [row for row in rows if row.labelled]
     sides = [[row for row in known if (row.id in test) is side] for side in (False, True)]
     return check_split(sides[0], sides[1], size, name="test") if all(sides) else []
@@ -327,21 +328,21 @@ def _named(name: str) -> str:
 
 def _narrowed(
     labels: LabelSet, only: str
-) -> tuple[Select[Row, RowLabel], InstrumentedAttribute[int]]:
+) -> tuple[Select[DatasetRow, RowLabel], InstrumentedAttribute[int]]:
     """The rows of a kind with what stands of their labels, and the column that they go by."""
-    query = select(Row, RowLabel).where(Row.dataset_id == labels.dataset_id)
+    query = select(DatasetRow, RowLabel).where(DatasetRow.dataset_id == labels.dataset_id)
     every = query.outerjoin(RowLabel, labelled_by(labels.criterion))
     # By an index of theirs, where rows with some label are few among many.
-    labelled = query.join(RowLabel, RowLabel.row_id == Row.id).where(labels.of(RowLabel))
+    labelled = query.join(RowLabel, RowLabel.row_id == DatasetRow.id).where(labels.of(RowLabel))
     match only:
         case "all":
-            return every, Row.position
+            return every, DatasetRow.position
         case "unlabelled":
-            return every.where(func.coalesce(RowLabel.label_source, "") == ""), Row.position
+            return every.where(func.coalesce(RowLabel.label_source, "") == ""), DatasetRow.position
         case "human" | "judge" | "other":
             return labelled.where(RowLabel.label_source == only), RowLabel.position
         case "disputed":
             return labelled.where(RowLabel.disputed.is_(True)), RowLabel.position
         case "test":
-            return every.where(Row.part == "test"), Row.position
+            return every.where(DatasetRow.part == "test"), DatasetRow.position
     raise WorkspaceError(f"rows can't be narrowed to {only!r}, only to {', '.join(FILTERS)}")

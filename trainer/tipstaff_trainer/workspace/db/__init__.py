@@ -1,1 +1,1 @@
-"""The database: engine, migrations, full-text search, rows and their models."""
+"""The database: engine, schema and migrations, full-text search."""

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_
 
 from tipstaff.types import Interaction
-from tipstaff_trainer.data import Row as LabelledRow
-from tipstaff_trainer.workspace.db.models import Row, RowLabel
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.workspace.db.models import DatasetRow, RowLabel
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A row beside its label; `tables.Row` and `tables.RowLabel` explain the fields."""
+    """A row beside its label; `db.models.DatasetRow` and `tables.RowLabel` explain the fields."""
 
     id: int
     dataset_id: int
@@ -33,7 +33,7 @@ class StoredRow:
     selection: str = "unknown"
     disputed: bool = False
     judge_label: float | None = None
-    last_label: int = 0
+    last_label_id: int = 0
 
 
 _NAMES = tuple(each.name for each in fields(StoredRow))
@@ -41,7 +41,7 @@ _OF_LABEL = _NAMES[_NAMES.index("label") :]
 _OF_ROW = _NAMES[: _NAMES.index("label")]
 
 
-def stored(row: Row, label: RowLabel | None = None) -> StoredRow:
+def stored(row: DatasetRow, label: RowLabel | None = None) -> StoredRow:
     """A row beside what stands of its labels; nothing does where that is None."""
     values = {name: getattr(row, name) for name in _OF_ROW}
     if label is not None:
@@ -51,17 +51,17 @@ def stored(row: Row, label: RowLabel | None = None) -> StoredRow:
 
 def labelled_by(criterion: str) -> ColumnElement[bool]:
     """What joins a row to what stands of its labels by a criterion."""
-    return and_(RowLabel.row_id == Row.id, RowLabel.criterion == criterion)
+    return and_(RowLabel.row_id == DatasetRow.id, RowLabel.criterion == criterion)
 
 
-def interaction_of(row: StoredRow | Row) -> Interaction:
+def interaction_of(row: StoredRow | DatasetRow) -> Interaction:
     """A stored row's texts."""
     return Interaction(row.input, row.output, row.ground_truth)
 
 
-def as_labelled(row: StoredRow) -> LabelledRow:
+def as_labelled(row: StoredRow) -> Row:
     """A stored row as training takes it; NaN is its label where none stands."""
-    return LabelledRow(
+    return Row(
         interaction=interaction_of(row),
         label=math.nan if row.label is None else row.label,
         id=row.key,

@@ -1,4 +1,4 @@
-"""The server that the playground asks: one that runs elsewhere, or one of the workspace's own."""
+"""The server that the playground asks: the workspace's own, or another running server."""
 
 from __future__ import annotations
 
@@ -13,42 +13,39 @@ from tipstaff_trainer.workspace.db.models import Job
 from tipstaff_trainer.workspace.jobs.store import Jobs
 
 _LISTENS = re.compile(r"gRPC on (\S+)")
-# People wait longer than applications do; long texts take their time.
+# Longer than an application's: people wait, and long texts take time.
 _TIMEOUT = 5.0
-# Servers that desks elsewhere may have started since ours.
-_LATEST = 50
-# Up to 64 runs more than a score's.
+# An explanation takes up to 64 more runs than a score.
 _EXPLAINED_TIMEOUT = 15.0
 
 
-class Serving:
-    """Scores by a running server.
+class ScoringServer:
+    """Scores interactions with a running server.
 
     Args:
-        jobs: Where the workspace's own server runs.
-        repository: What it serves.
-        address: Of a server that runs elsewhere, None for the workspace's own.
+        jobs: The workspace's jobs; its own server is one of them.
+        repository: The repository that its own server serves.
+        address: Another server's address; None to use the workspace's own.
     """
 
     def __init__(self, jobs: Jobs, repository: Path, address: str | None) -> None:
         self._jobs = jobs
         self._repository = repository
-        self._elsewhere = address
+        self._other_address = address
         self._clients: dict[str, Client] = {}
 
     @property
     def own(self) -> bool:
-        """Whether the server is the workspace's own."""
-        return self._elsewhere is None
+        """Whether the server is the workspace's own job."""
+        return self._other_address is None
 
     def job(self) -> Job | None:
-        """The workspace's own server, if it runs."""
-        started = self._jobs.recent(kind="serve", limit=_LATEST)
-        latest = [job for job in started if self._jobs.is_here(job)][:1]
+        """The job of the workspace's own server, if it runs."""
+        latest = self._jobs.recent(kind="serve", limit=1)
         return latest[0] if latest and latest[0].active else None
 
     def start(self, *, who: str = "") -> Job:
-        """Starts the workspace's own server, unless it runs."""
+        """Starts the workspace's own server, unless it is running."""
         running = self.job()
         if running is not None:
             return running
@@ -62,30 +59,30 @@ class Serving:
             self._jobs.stop(running.id)
 
     def address(self) -> str | None:
-        """Where the server answers; None while there is none, or while it starts."""
-        if self._elsewhere is not None:
-            return self._elsewhere
+        """The server's address; None if no server runs, or while it starts."""
+        if self._other_address is not None:
+            return self._other_address
         running = self.job()
         if running is None:
             return None
-        found = _LISTENS.findall(self._jobs.log(running.id, most=10**6))
-        return found[-1] if found else None
+        matches = _LISTENS.findall(self._jobs.log(running.id, most=10**6))
+        return matches[-1] if matches else None
 
     def score(self, name: str, interaction: Interaction, *, explain: bool = False) -> Score:
-        """Asks the server.
+        """Scores an interaction.
 
         Args:
-            name: The evaluator's.
-            interaction: What to score.
-            explain: Also ask which words of the output lowered the score, which takes seconds.
+            name: The evaluator's name.
+            interaction: The texts to score.
+            explain: Also find the words of the output that lowered the score; takes seconds.
 
         Raises:
-            WorkspaceError: No server runs.
-            ScoringError: It gave no score.
+            WorkspaceError: No server is running.
+            ScoringError: The server gave no score.
         """
         address = self.address()
         if address is None:
-            raise WorkspaceError("no server runs yet: start it, and try again in a moment")
+            raise WorkspaceError("no server is running: start it, and try again in a moment")
         return self._client(address).score(
             input=interaction.input,
             output=interaction.output,
@@ -96,18 +93,18 @@ class Serving:
         )
 
     def serves(self) -> dict[str, int]:
-        """The evaluators that the server has loaded, with their versions; none when it is down."""
+        """The evaluators that the server has loaded, with their versions; empty if it is down."""
         address = self.address()
         if address is None:
             return {}
         try:
-            found = self._client(address).evaluators(timeout=1.0)
-            return {each.name: each.version for each in found}
+            evaluators = self._client(address).evaluators(timeout=1.0)
+            return {each.name: each.version for each in evaluators}
         except ScoringError:
             return {}
 
     def close(self) -> None:
-        """Closes the connections; the server goes on."""
+        """Closes the connections; the server keeps running."""
         for client in self._clients.values():
             client.close()
 

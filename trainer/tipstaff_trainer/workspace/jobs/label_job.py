@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from tipstaff_trainer.data import Row as LabelledRow
+from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge import (
     JudgedRow,
@@ -22,7 +22,7 @@ from tipstaff_trainer.judge import (
     Progress,
     label_rows,
 )
-from tipstaff_trainer.workspace.db.models import Job, Label, LabelSet, Row
+from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, LabelSet
 from tipstaff_trainer.workspace.db.rows import as_labelled
 from tipstaff_trainer.workspace.labels.criteria import judge_form
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
@@ -48,7 +48,7 @@ _WORDS_FOR_FLAGS = (
 )
 
 
-class StoredRows(Collection[LabelledRow]):
+class StoredRows(Collection[Row]):
     """A data set's rows, or some of them, read from the database each time.
 
     Args:
@@ -64,7 +64,7 @@ class StoredRows(Collection[LabelledRow]):
         # Asked for with every row; a data set's rows are there from the start.
         self._count = labels.dataset.rows if ids is None else len(ids)
 
-    def __iter__(self) -> Iterator[LabelledRow]:
+    def __iter__(self) -> Iterator[Row]:
         datasets = self._workspace.datasets
         if self._ids is None:
             yield from map(as_labelled, datasets.rows(self._labels))
@@ -121,9 +121,11 @@ class Store:
         with self._workspace.database.writing() as session:
             # Locked in one order and before anything else is, so that no two wait for each other.
             rows = session.execute(
-                select(Row.id, Row.key)
-                .where(Row.dataset_id == self._labels.dataset_id, Row.key.in_(waiting))
-                .order_by(Row.id)
+                select(DatasetRow.id, DatasetRow.key)
+                .where(
+                    DatasetRow.dataset_id == self._labels.dataset_id, DatasetRow.key.in_(waiting)
+                )
+                .order_by(DatasetRow.id)
                 .with_for_update()
             ).all()
             last = {

@@ -1,11 +1,9 @@
-"""The processes of jobs, which can be seen and ended on their own machine alone."""
+"""Finding and ending the processes of jobs."""
 
 from __future__ import annotations
 
 import signal
-import socket
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
@@ -13,19 +11,12 @@ from tipstaff_trainer.workspace.db.models import Job
 
 # From SIGTERM to SIGKILL.
 _GRACE_SECONDS = 8.0
-# Two clocks' worth of rounding between what psutil says now and what it said then.
+# psutil rounds a process's start time; two readings may differ by this many seconds.
 _SAME_START = 1.0
 
 
-def this_host() -> str:
-    """This machine, or this container: where a process's number says which one it is."""
-    with suppress(OSError):
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-    return socket.gethostname()
-
-
 def process_of(job: Job) -> psutil.Process | None:
-    """A job's process; None when it has ended, even if its number is somebody else's now."""
+    """A job's process; None if it has ended, even if another process has its pid now."""
     if job.pid is None or job.pid_started is None:
         return None
     try:
@@ -37,7 +28,7 @@ def process_of(job: Job) -> psutil.Process | None:
 
 
 def end(process: psutil.Process) -> None:
-    """Ends a process and those it started."""
+    """Ends a process and its descendants."""
     with suppress(psutil.NoSuchProcess):
         family = [*process.children(recursive=True), process]
         process.send_signal(signal.SIGTERM)

@@ -1,18 +1,15 @@
-"""Jobs: work in processes of their own, which outlive the desk that started them.
+"""Background jobs: each runs in a process of its own, which outlives the desk that started it.
 
-A job's row in the database says what to do, so that one that was killed can be gone on with:
-labelling goes on from its ledger, training from its last checkpoint. Its folder, `jobs/<id>/`, has
-its log and what it makes.
+A job's database row holds its request, so that a job that was killed can be resumed: labelling
+continues from its ledger, training from its last checkpoint. A job's folder, `jobs/<id>/`, has its
+log and its output.
 
-Desks on several machines may share a database. A process can only be seen from its own machine,
-so no other takes a job for dead, whatever it hears of it; and since a job's files are in its
-folder, it is gone on with there. It can be stopped from anywhere: the process looks every few
-seconds.
+All jobs of a workspace run on one machine. A job whose process is gone, by pid and start time, has
+failed.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -23,43 +20,42 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import Job, JobKind, JobState, now
-from tipstaff_trainer.workspace.jobs.processes import end, process_of, this_host
+from tipstaff_trainer.workspace.jobs.processes import end, process_of
 
 DATABASE_VARIABLE = "TIPSTAFF_DATABASE"
 LOG_FILE = "log.txt"
 _RUNNER = "tipstaff_trainer.workspace.jobs.runner"
 _POLL_SECONDS = 0.1
-_DRAWN_OVER = 20
-# A process that is stopped from afar has noticed, and let come in what it has paid for.
-_ENDED_SECONDS = 60
-# A process reports itself within a second; after this long, it never came up.
+# A progress bar rewrites its line hundreds of times: bytes to read for each character shown.
+_BYTES_PER_CHARACTER = 20
+# A process reports itself within a second; one that hasn't after this time never started.
 _START_SECONDS = 60
 _GONE = (
-    "its process is gone: it was killed, the machine restarted, or its disk was full; go on with "
-    "it, nothing that was done is lost"
+    "its process is gone: it was killed, the machine restarted, or the disk was full; resume the "
+    "job to continue, nothing is lost"
 )
+STOPPED = "stopped; it can be resumed"
 
 
 class Jobs:
     """The jobs of a workspace.
 
     Args:
-        database: Where they are recorded.
-        folder: Theirs; each has one of its own in it.
-        workspace: The workspace's folder, which their processes open again.
+        database: The workspace's database.
+        folder: The folder with a folder for each job.
+        workspace: The workspace's folder, which a job's process opens.
     """
 
     def __init__(self, database: Database, folder: Path, workspace: Path) -> None:
         self._database = database
         self._folder = folder
         self._workspace = workspace
-        self._host = this_host()
-        # Kept so that the system lets go of those that end before we do.
+        # Polled, so that ended ones don't stay as zombies.
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(
@@ -74,7 +70,7 @@ class Jobs:
         """Starts a job in a process of its own.
 
         Raises:
-            WorkspaceError: It can't be recorded or started.
+            WorkspaceError: The job can't be recorded or started.
         """
         with self._database.writing() as session:
             job = Job(
@@ -83,43 +79,29 @@ class Jobs:
                 title=title[:200],
                 parameters=dict(parameters),
                 author=who,
-                host=self._host,
-                folder=str(self._workspace),
             )
             session.add(job)
         return self._launch(job.id)
 
     def resume(self, job_id: int) -> Job:
-        """Goes on with a job that failed or was stopped, from where it was.
+        """Resumes a job that failed or was stopped.
 
         Raises:
-            WorkspaceError: It is running or done, or its files are elsewhere.
+            WorkspaceError: The job is running or done.
         """
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
-            if elsewhere := self.elsewhere(job):
-                raise WorkspaceError(
-                    f"what job {job_id} has done is at {elsewhere}: go on with it at the desk "
-                    "there, or start it anew here"
-                )
-            heard = (now() - job.heard_at).total_seconds() if job.heard_at else math.inf
-            if not self._on_this_host(job) and heard < _ENDED_SECONDS:
-                raise WorkspaceError(
-                    f"job {job_id} ran on another machine until a moment ago and may be ending "
-                    f"there: go on with it in {_ENDED_SECONDS} seconds"
-                )
             if job.active or job.state == "done":
-                raise WorkspaceError(f"job {job_id} is {job.state}, so there is nothing to go on")
+                raise WorkspaceError(f"job {job_id} is {job.state}: there is nothing to resume")
             job.state, job.message, job.pid, job.pid_started = "queued", "", None, None
-            job.host, job.folder, job.heard_at = self._host, str(self._workspace), None
             job.started_at, job.finished_at = now(), None
         return self._launch(job_id)
 
     def get(self, job_id: int) -> Job:
-        """One job, as it stands now.
+        """One job, as it is now.
 
         Raises:
-            WorkspaceError: There is none.
+            WorkspaceError: There is no such job.
         """
         with self._database.reading() as session:
             job = _job(session.get(Job, job_id), job_id)
@@ -135,45 +117,39 @@ class Jobs:
         if kind is not None:
             query = query.where(Job.kind == kind)
         with self._database.reading() as session:
-            found = session.scalars(query).all()
-        return [self._checked(job) for job in found]
+            jobs = session.scalars(query).all()
+        return [self._checked(job) for job in jobs]
 
     def active(self) -> Sequence[Job]:
         """The jobs that have not ended, the newest first."""
         query = select(Job).where(Job.state.in_(("queued", "running"))).order_by(Job.id.desc())
         with self._database.reading() as session:
-            found = session.scalars(query).all()
-        return [job for each in found if (job := self._checked(each)).active]
+            jobs = session.scalars(query).all()
+        return [job for each in jobs if (job := self._checked(each)).active]
 
     def stop(self, job_id: int) -> Job:
-        """Stops a job: asks, waits a little, then insists. One that has ended stays as it is.
-
-        One on another machine is told when it next looks (`beat`).
+        """Stops a job with SIGTERM, then SIGKILL; one that has ended stays as it is.
 
         Raises:
-            WorkspaceError: There is none, or it is a server on another machine.
+            WorkspaceError: There is no such job.
         """
         job = self.get(job_id)
         if not job.active:
             return job
-        if not self._on_this_host(job):
-            if job.kind == "serve" and self.elsewhere(job):
-                raise WorkspaceError(f"this server runs at {self.elsewhere(job)}: stop it there")
-            return self.finish(job_id, "stopped", "stopped from another machine")
         process = process_of(job)
         if process is not None:
             end(process)
-        return self.finish(job_id, "stopped", "stopped; it can be gone on with")
+        return self.finish(job_id, "stopped", STOPPED)
 
     def wait_for(self, job: Job | int, *, timeout: float | None = None) -> Job:
         """Waits until a job ends.
 
         Args:
-            job: Which.
+            job: The job, or its id.
             timeout: Seconds to wait at most.
 
         Raises:
-            JobError: It failed or was stopped, or it hasn't ended in time.
+            JobError: The job failed, was stopped, or didn't end in time.
         """
         job_id = job if isinstance(job, int) else job.id
         give_up_at = None if timeout is None else time.monotonic() + timeout
@@ -186,7 +162,7 @@ class Jobs:
         return current
 
     def finish(self, job_id: int, state: JobState, message: str, **result: Any) -> Job:
-        """Records how a job ended, unless that is recorded already."""
+        """Records how a job ended; a job that has ended stays as it is."""
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
             if job.active:
@@ -195,45 +171,18 @@ class Jobs:
             return job
 
     def begin(self, job_id: int) -> Job | None:
-        """Makes a job this very process's; None where it is stopped or another process's."""
+        """Claims a job for this process; None if it was stopped or another process has it."""
         me = psutil.Process()
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
             if not job.active or job.pid not in (None, me.pid):
                 return None
-            job.state, job.started_at, job.heard_at = "running", now(), now()
+            job.state, job.started_at = "running", now()
             job.pid, job.pid_started = me.pid, me.create_time()
             return job
 
-    def beat(self, job_id: int) -> bool:
-        """Says that this process is alive and at a job; False when the job is no longer its own."""
-        with self._database.writing() as session:
-            mine = session.scalars(
-                update(Job)
-                .where(Job.id == job_id, Job.host == self._host, Job.pid == os.getpid())
-                .where(Job.state.in_(("queued", "running")))
-                .values(heard_at=now())
-                .returning(Job.id)
-            ).all()
-        return bool(mine)
-
-    def is_here(self, job: Job) -> bool:
-        """Whether a job was started in this workspace's folder, on this machine."""
-        return self._on_this_host(job) and job.folder in ("", str(self._workspace))
-
-    def elsewhere(self, job: Job) -> str:
-        """Where a job's files are, as `host:folder`; empty where that is here.
-
-        A folder may have come here from another machine, as a container's volume does when the
-        container is made anew under another name.
-        """
-        came = job.folder == str(self._workspace) and (self.folder(job.id) / LOG_FILE).exists()
-        if came or self.is_here(job):
-            return ""
-        return f"{job.host.partition(' ')[0]}:{job.folder}"
-
     def update(self, job_id: int, **values: Any) -> None:
-        """Records something about a job while it runs; of one that has ended the end stands."""
+        """Sets columns of a running job; a job that has ended stays as it is."""
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
             if job.active:
@@ -245,12 +194,11 @@ class Jobs:
         return self._folder / str(job_id)
 
     def log(self, job_id: int, *, most: int = 20_000) -> str:
-        """The end of a job's log, of `most` characters at most, without what was drawn over."""
+        """The last `most` characters of a job's log, without what a progress bar overwrote."""
         try:
             with (self.folder(job_id) / LOG_FILE).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                # A progress bar is drawn over hundreds of times.
-                start = max(0, size - _DRAWN_OVER * most)
+                start = max(0, size - _BYTES_PER_CHARACTER * most)
                 file.seek(start)
                 text = file.read().decode("utf-8", "replace")
         except OSError:
@@ -272,10 +220,10 @@ class Jobs:
                     env={
                         **os.environ,
                         DATABASE_VARIABLE: self._database.url,
-                        # Libraries' advice to programmers has no place in a user's log.
+                        # Deprecation warnings are of no use to the log's readers.
                         "PYTHONWARNINGS": "ignore",
                     },
-                    # Ctrl-C at the desk, or its end, is not the job's.
+                    # Ctrl-C in the desk's terminal must not reach the job.
                     start_new_session=True,
                 )
         except OSError as error:
@@ -288,21 +236,18 @@ class Jobs:
             self.update(job_id, pid=process.pid, pid_started=started)
         return self.get(job_id)
 
-    def _on_this_host(self, job: Job) -> bool:
-        return job.host in ("", self._host)
-
     def _checked(self, job: Job) -> Job:
-        """The job, marked as failed if its process is gone, which is seen on its machine alone."""
-        if not job.active or not self._on_this_host(job) or process_of(job) is not None:
+        """The job; marked as failed if its process is gone."""
+        if not job.active or process_of(job) is not None:
             return job
         since = job.started_at or job.created_at
         if job.pid is None and (now() - since).total_seconds() < _START_SECONDS:
             return job
         try:
-            # It may have ended properly between the two looks.
+            # `finish` changes nothing if the job has ended properly since it was read.
             return self.finish(job.id, "failed", _GONE)
         except WorkspaceError as error:
-            # As on a full disk, which may be what ended it: it is seen, and recorded later.
+            # As on a full disk, which may have ended the job: shown now, recorded later.
             job.state = "failed"
             job.message = f"its process is gone, and that can't be recorded: {error}"
             return job

@@ -12,7 +12,7 @@ from tipstaff_trainer.data.columns import listed
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import criteria as judge_criteria
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import MOST_EXTRA, Criterion, Dataset
+from tipstaff_trainer.workspace.db.models import MOST_EXTRA, Dataset, StoredCriterion
 from tipstaff_trainer.workspace.db.rows import StoredRow, as_labelled
 
 
@@ -22,28 +22,34 @@ class Criteria:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def all(self) -> Sequence[Criterion]:
+    def all(self) -> Sequence[StoredCriterion]:
         """The latest version of each, by name; version 0 is as it comes with Tipstaff."""
-        latest = select(func.max(Criterion.id)).group_by(Criterion.name)
+        latest = select(func.max(StoredCriterion.id)).group_by(StoredCriterion.name)
         with self._database.reading() as session:
             own = {
                 each.name: each
-                for each in session.scalars(select(Criterion).where(Criterion.id.in_(latest)))
+                for each in session.scalars(
+                    select(StoredCriterion).where(StoredCriterion.id.in_(latest))
+                )
             }
         built_in = {
             name: _shipped(each) for name, each in judge_criteria.builtin_criteria().items()
         }
         return [each for _, each in sorted((built_in | own).items())]
 
-    def get(self, name: str, version: int | None = None) -> Criterion:
+    def get(self, name: str, version: int | None = None) -> StoredCriterion:
         """One criterion, the latest version where none is named.
 
         Raises:
             WorkspaceError: There is none.
         """
-        query = select(Criterion).where(Criterion.name == name).order_by(Criterion.version.desc())
+        query = (
+            select(StoredCriterion)
+            .where(StoredCriterion.name == name)
+            .order_by(StoredCriterion.version.desc())
+        )
         if version is not None:
-            query = query.where(Criterion.version == version)
+            query = query.where(StoredCriterion.version == version)
         with self._database.reading() as session:
             found = session.scalar(query.limit(1))
         shipped = judge_criteria.builtin_criteria().get(name)
@@ -54,7 +60,7 @@ class Criteria:
             raise WorkspaceError(f"there is no criterion {name!r}: there are {names}")
         return found
 
-    def save(self, name: str, *, criterion: str, prompt: str, who: str = "") -> Criterion:
+    def save(self, name: str, *, criterion: str, prompt: str, who: str = "") -> StoredCriterion:
         """Writes a criterion's next version; labels keep to the version they were given by.
 
         Args:
@@ -68,8 +74,10 @@ class Criteria:
         """
         checked = judge_form(name, criterion, prompt)
         with self._database.writing() as session:
-            last = session.scalar(select(func.max(Criterion.version)).where(Criterion.name == name))
-            saved = Criterion(
+            last = session.scalar(
+                select(func.max(StoredCriterion.version)).where(StoredCriterion.name == name)
+            )
+            saved = StoredCriterion(
                 name=checked.name,
                 version=(last or 0) + 1,
                 criterion=checked.criterion,
@@ -97,7 +105,7 @@ def judge_form(name: str, criterion: str, prompt: str) -> judge_criteria.Criteri
         raise WorkspaceError(f"{what.get(str(first['loc'][0]), 'it')}: {why}") from None
 
 
-def lacking(criterion: Criterion, dataset: Dataset) -> list[str]:
+def lacking(criterion: StoredCriterion, dataset: Dataset) -> list[str]:
     """The columns that a criterion's question names and no row of a data set has a text in."""
     named = judge_form(criterion.name, criterion.criterion, criterion.prompt).columns
     known = {*dataset.fields, *dataset.extra}
@@ -106,7 +114,7 @@ def lacking(criterion: Criterion, dataset: Dataset) -> list[str]:
     return [name for name in named if name in told and name not in known]
 
 
-def check_columns(criterion: Criterion, dataset: Dataset) -> None:
+def check_columns(criterion: StoredCriterion, dataset: Dataset) -> None:
     """Checks that a judge can be asked about a data set's rows.
 
     Raises:
@@ -121,13 +129,13 @@ def check_columns(criterion: Criterion, dataset: Dataset) -> None:
         )
 
 
-def preview(criterion: Criterion, row: StoredRow) -> str:
+def preview(criterion: StoredCriterion, row: StoredRow) -> str:
     """What a judge would be asked about a row."""
     form = judge_form(criterion.name, criterion.criterion, criterion.prompt)
     return form.render(as_labelled(row))
 
 
-def _shipped(form: judge_criteria.Criterion) -> Criterion:
-    return Criterion(
+def _shipped(form: judge_criteria.Criterion) -> StoredCriterion:
+    return StoredCriterion(
         name=form.name, version=0, criterion=form.criterion, prompt=form.prompt, author="Tipstaff"
     )

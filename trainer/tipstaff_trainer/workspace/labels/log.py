@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from tipstaff_trainer.data import LABEL_SOURCES, LabelSource, Selection
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.db.models import Label, LabelSet, Row, RowLabel
+from tipstaff_trainer.workspace.db.models import DatasetRow, Label, LabelSet, RowLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Labe
     """
     if new.value is not None and not 0 <= new.value <= 1:
         raise WorkspaceError(f"{new.value:g} is no label: give a number from 0 (bad) to 1 (good)")
-    row = session.scalar(select(Row).where(Row.id == row_id).with_for_update())
+    row = session.scalar(select(DatasetRow).where(DatasetRow.id == row_id).with_for_update())
     if row is None:
         raise WorkspaceError(f"there is no row {row_id}")
     _hold(session, row.dataset_id, criterion)
@@ -103,7 +103,7 @@ def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Labe
         source=new.source,
         who=new.who,
         selection=new.selection,
-        over=new.over,
+        based_on_label_id=new.based_on_label_id,
         crossed=new.source == "human" and _crossed(before, new),
         reason=new.reason,
         details=new.details,
@@ -116,7 +116,7 @@ def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Labe
         stands = _unlabelled(row, criterion)
         session.add(stands)
     _apply(session, stands, standing([*before, label]))
-    stands.last_label = label.id
+    stands.last_label_id = label.id
     if new.source == "judge":
         stands.judge_label = new.value
     return label
@@ -135,7 +135,8 @@ def counts(label: float | None, source: str, disputed: bool) -> dict[str, int]:
 
 def _crossed(before: Sequence[Label], new: NewLabel) -> bool:
     return any(
-        each.source == "human" and each.who != new.who and each.id > new.over for each in before
+        each.source == "human" and each.who != new.who and each.id > new.based_on_label_id
+        for each in before
     )
 
 
@@ -157,7 +158,7 @@ def _hold(session: Session, dataset: int, criterion: str) -> None:
         )
 
 
-def _unlabelled(row: Row, criterion: str) -> RowLabel:
+def _unlabelled(row: DatasetRow, criterion: str) -> RowLabel:
     return RowLabel(
         row_id=row.id,
         criterion=criterion,

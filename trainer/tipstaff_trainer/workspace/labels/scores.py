@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import LabelSet, Row, RowScore, Table
+from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowScore, Table
 
 # An evaluator's name and version.
 ScoredBy = tuple[str, int]
@@ -48,19 +48,19 @@ class Scores:
 
     def missing(
         self, labels: LabelSet, by: ScoredBy, *, after: int = -1, limit: int
-    ) -> Sequence[Row]:
+    ) -> Sequence[DatasetRow]:
         """Rows that somebody has not scored yet, in their order, after a position."""
-        scored = and_(given_by(labels, by), RowScore.row_id == Row.id)
+        scored = and_(given_by(labels, by), RowScore.row_id == DatasetRow.id)
         with self._database.reading() as session:
             return session.scalars(
-                select(Row)
+                select(DatasetRow)
                 .outerjoin(RowScore, scored)
                 .where(
-                    Row.dataset_id == labels.dataset_id,
-                    Row.position > after,
+                    DatasetRow.dataset_id == labels.dataset_id,
+                    DatasetRow.position > after,
                     RowScore.row_id.is_(None),
                 )
-                .order_by(Row.position)
+                .order_by(DatasetRow.position)
                 .limit(limit)
             ).all()
 

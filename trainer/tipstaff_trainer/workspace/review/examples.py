@@ -7,17 +7,16 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
-from tipstaff_trainer.data import Row as LabelledRow
-from tipstaff_trainer.data import without_groups_of
+from tipstaff_trainer.data import Row, without_groups_of
 from tipstaff_trainer.judge import choose_examples
 from tipstaff_trainer.judge.prompt import NOTE_COLUMN
-from tipstaff_trainer.workspace.db.models import Label, LabelSet, Row
+from tipstaff_trainer.workspace.db.models import DatasetRow, Label, LabelSet
 from tipstaff_trainer.workspace.db.rows import as_labelled
 from tipstaff_trainer.workspace.review.selection import drawn_before
 from tipstaff_trainer.workspace.workspace import Workspace
 
 
-def reviewed_examples(workspace: Workspace, labels: LabelSet, count: int) -> Sequence[LabelledRow]:
+def reviewed_examples(workspace: Workspace, labels: LabelSet, count: int) -> Sequence[Row]:
     """Rows that people have labelled by the criterion, as examples for the judge.
 
     None that is there to measure or to certify by, and none of such a row's group, whether it has
@@ -51,13 +50,17 @@ def reviewed_examples(workspace: Workspace, labels: LabelSet, count: int) -> Seq
     return [_with_note(workspace, labels, each) for each in chosen]
 
 
-def _with_note(workspace: Workspace, labels: LabelSet, row: LabelledRow) -> LabelledRow:
+def _with_note(workspace: Workspace, labels: LabelSet, row: Row) -> Row:
     """The row with what a person noted beside their label, which is a reason to learn from."""
     with workspace.database.reading() as session:
         note = session.scalar(
             select(Label.reason)
-            .join(Row, Row.id == Label.row_id)
-            .where(Row.dataset_id == labels.dataset_id, Row.key == row.id, labels.of(Label))
+            .join(DatasetRow, DatasetRow.id == Label.row_id)
+            .where(
+                DatasetRow.dataset_id == labels.dataset_id,
+                DatasetRow.key == row.id,
+                labels.of(Label),
+            )
             .where(Label.source == "human", Label.value.is_not(None), Label.reason != "")
             .order_by(Label.id.desc())
             .limit(1)

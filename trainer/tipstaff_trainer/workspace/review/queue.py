@@ -18,7 +18,14 @@ from sqlalchemy.orm import Session
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.label_quality.review_queue import RankBy
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import Label, LabelSet, ReviewItem, Row, RowLabel, now
+from tipstaff_trainer.workspace.db.models import (
+    DatasetRow,
+    Label,
+    LabelSet,
+    ReviewItem,
+    RowLabel,
+    now,
+)
 from tipstaff_trainer.workspace.db.rows import StoredRow, labelled_by, stored
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
@@ -91,7 +98,7 @@ class Reviews:
         """
         with self._database.writing() as session:
             # Whoever chooses next sees what is chosen here, and takes other rows.
-            self._database.one_at_a_time(session, labels.dataset_id)
+            self._database.lock_dataset(session, labels.dataset_id)
             chosen = choose(
                 session,
                 labels,
@@ -149,8 +156,8 @@ class Reviews:
     ) -> Sequence[tuple[ReviewItem, StoredRow]]:
         """The rows that wait, in their order."""
         query = (
-            select(ReviewItem, Row, RowLabel)
-            .join(Row, Row.id == ReviewItem.row_id)
+            select(ReviewItem, DatasetRow, RowLabel)
+            .join(DatasetRow, DatasetRow.id == ReviewItem.row_id)
             .outerjoin(RowLabel, labelled_by(labels.criterion))
             .where(labels.of(ReviewItem), ReviewItem.state == "waiting")
             .order_by(ReviewItem.rank)
@@ -198,7 +205,7 @@ class Reviews:
             item_id: The queue's item.
             value: 1 is good, 0 is bad; or a probability between.
             who: The person.
-            over: The row's `last_label` when it was shown to them.
+            over: The row's `last_label_id` when it was shown to them.
             reason: Their note, if any.
 
         Raises:
@@ -215,7 +222,7 @@ class Reviews:
             )
             item.state, item.holder, item.held_until = "done", who, None
             item.finished_at = now()
-            crossed = _other_label(session, label) if label.crossed else None
+            crossed = _other_label(session, label) if label.concurrent else None
             return Submitted(label, crossed)
 
     def skip(self, item_id: int, *, who: str) -> None:
@@ -244,14 +251,14 @@ class Reviews:
         """
         with self._database.writing() as session:
             # Else the row might be put into the queue while it comes back to it.
-            self._database.one_at_a_time(session, labels.dataset_id)
+            self._database.lock_dataset(session, labels.dataset_id)
             item = session.scalar(
                 _finished_by(labels.of(ReviewItem), who).limit(1).with_for_update()
             )
             if item is None:
                 return None
             if item.state == "done":
-                over = session.get_one(RowLabel, (item.row_id, item.criterion)).last_label
+                over = session.get_one(RowLabel, (item.row_id, item.criterion)).last_label_id
                 taken_back = NewLabel(None, "human", who, item.selection, over)
                 record(session, item.row_id, item.criterion, taken_back)
                 if (again := _waiting_again(session, item)) is not None:

@@ -17,15 +17,14 @@ from sqlalchemy import and_, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from tipstaff.types import Interaction
-from tipstaff_trainer.data import Row as LabelledRow
-from tipstaff_trainer.data import Selection
+from tipstaff_trainer.data import Row, Selection
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.label_quality.review_queue import RANKINGS, RankBy, review_queue, spread
 from tipstaff_trainer.workspace.db.models import (
+    DatasetRow,
     Label,
     LabelSet,
     ReviewItem,
-    Row,
     RowLabel,
     RowScore,
 )
@@ -114,9 +113,9 @@ def _drawn(
     """
     before = drawn_before(session, labels)
     found = session.execute(
-        select(Row.id, RowLabel.label_source)
+        select(DatasetRow.id, RowLabel.label_source)
         .outerjoin(RowLabel, labelled_by(labels.criterion))
-        .where(Row.dataset_id == labels.dataset_id)
+        .where(DatasetRow.dataset_id == labels.dataset_id)
     ).all()
     free = [(row, source) for row, source in found if row not in before]
     sample = generator.sample(free, min(count, len(free)))
@@ -171,10 +170,7 @@ def _ranked(
         theirs = and_(given_by(labels, scored_by), RowScore.row_id == RowLabel.row_id)
         query = query.outerjoin(RowScore, theirs)
     found = [each for each in session.execute(query) if each[0] not in taken]
-    rows = [
-        LabelledRow(_NO_TEXT, label, str(row_id), label_source="judge")
-        for row_id, label, _ in found
-    ]
+    rows = [Row(_NO_TEXT, label, str(row_id), label_source="judge") for row_id, label, _ in found]
     scores = [float("nan") if each is None else each for *_, each in found]
     by_evaluator = scored_by is not None and scored_by != OTHER_ROWS
     queue = review_queue(
@@ -200,7 +196,7 @@ def _unseen(
     """Any rows that no person has labelled."""
     by_people = select(RowLabel.row_id).where(labels.of(RowLabel), RowLabel.label_source == "human")
     seen = {*taken, *session.scalars(by_people)}
-    found = session.scalars(select(Row.id).where(Row.dataset_id == labels.dataset_id))
+    found = session.scalars(select(DatasetRow.id).where(DatasetRow.dataset_id == labels.dataset_id))
     free = [row for row in found if row not in seen]
     return [Chosen(row, "pilot") for row in generator.sample(free, min(count, len(free)))]
 

@@ -1,34 +1,33 @@
-"""What a workspace remembers, as tables.
+"""The workspace's tables.
 
-    Dataset ◀─ Row ◀─┬─ Label        by a criterion, only ever added
-     ▲  ▲            ├─ RowLabel     what stands of a row's labels by one criterion
-     │  │            ├─ ReviewItem   a row that waits for a person by one, or was seen by one
-     │  │            └─ RowScore     what an evaluator's version says of a row
-     │  └──────────────── LabelSet   a data set's labels by one criterion, counted
-     └─────────────────── Job        work in the background
+    Dataset ◀─ DatasetRow ◀─┬─ Label        one label by one criterion; append-only
+     ▲  ▲                   ├─ RowLabel     the row's effective label by one criterion
+     │  │                   ├─ ReviewItem   the row in one criterion's review queue
+     │  │                   └─ RowScore     an evaluator version's score of the row
+     │  └────── LabelSet    a data set's labels by one criterion, counted
+     └───────── Job         a background job
 
-    Criterion, NamedCase             all else knows a criterion by its name
+    StoredCriterion, NamedCase              other tables refer to a criterion by name
 
-The same rows may be judged by several criteria, and none of them sees another's labels. What stands
-of a row's labels and how many a data set has are written in the same transaction as the label, so
-that no page has to scan for them.
+The same rows may be judged by several criteria, and labels by one criterion never count for
+another. A row's effective label and the data set's counts are written in the same transaction as
+the label, so that no page has to scan the log.
 
-Tables grow by adding: columns with a `server_default`, indexes and tables. `upgrading` puts them
-into a workspace that was made before they were, and moves what is elsewhere by now.
+`db.migrations` creates the tables. A change to a model needs a new revision there.
 """
 
 from __future__ import annotations
 
 from tipstaff_trainer.workspace.db.models.base import Table, now
-from tipstaff_trainer.workspace.db.models.criteria import Criterion, NamedCase
-from tipstaff_trainer.workspace.db.models.datasets import MOST_EXTRA, Dataset, LabelSet, Row
+from tipstaff_trainer.workspace.db.models.criteria import NamedCase, StoredCriterion
+from tipstaff_trainer.workspace.db.models.datasets import MOST_EXTRA, Dataset, DatasetRow, LabelSet
 from tipstaff_trainer.workspace.db.models.jobs import Job, JobKind, JobState
 from tipstaff_trainer.workspace.db.models.labels import Label, ReviewItem, RowLabel, RowScore
 
 __all__ = [
     "MOST_EXTRA",
-    "Criterion",
     "Dataset",
+    "DatasetRow",
     "Job",
     "JobKind",
     "JobState",
@@ -36,9 +35,9 @@ __all__ = [
     "LabelSet",
     "NamedCase",
     "ReviewItem",
-    "Row",
     "RowLabel",
     "RowScore",
+    "StoredCriterion",
     "Table",
     "now",
 ]

@@ -1,4 +1,4 @@
-"""What all tables are made of."""
+"""The base of all tables."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-# SQLite counts rows up by itself only where the key is an INTEGER.
+# SQLite autoincrements only INTEGER keys.
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite would forget the zone."""
+    """A moment in UTC, for SQLite too, which stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Gives the moment its zone back."""
+        """Restores the time zone."""
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
@@ -32,5 +32,5 @@ class Table(DeclarativeBase):
 
 
 def now() -> datetime:
-    """This moment, in UTC."""
+    """The current time, in UTC."""
     return datetime.now(UTC)

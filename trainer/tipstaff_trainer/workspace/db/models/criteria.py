@@ -1,4 +1,4 @@
-"""What is judged, and the cases that evaluators of it are held to."""
+"""Criteria, and the named cases kept with them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tipstaff_trainer.workspace.db.models.base import Key, Table, now
 
 
-class Criterion(Table):
-    """What is judged, in words. A change is a new version; labels say which one they were given by.
+class StoredCriterion(Table):
+    """One version of a criterion. A change adds a version; labels name the version they used.
 
     Attributes:
         name: As `faithfulness`.
         version: From 1.
-        criterion: What is judged, in words.
-        prompt: The judge's question, with the names of columns in braces.
-        author: Who wrote this version.
+        criterion: The criterion in words, as a statement that holds for a good output.
+        prompt: The question to the judge; a column's name in braces stands for its text.
+        author: The person who saved this version.
     """
 
     __tablename__ = "criteria"
@@ -34,11 +34,11 @@ class Criterion(Table):
 
 
 class NamedCase(Table):
-    """What evaluators for a criterion must or must not let through; see `evaluator.cases.Case`.
+    """A test case for evaluators of a criterion; see `evaluator.cases.Case`.
 
     Attributes:
-        criterion: The name of the criterion that it is kept with, whatever the version.
-        name: No other of the criterion has it.
+        criterion: The criterion's name; a case belongs to all of its versions.
+        name: Unique for the criterion.
     """
 
     __tablename__ = "cases"

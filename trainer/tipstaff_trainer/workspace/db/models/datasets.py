@@ -1,4 +1,4 @@
-"""Data sets, their rows, and by which criteria these are judged."""
+"""Data sets, their rows, and their label sets."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tipstaff_trainer.workspace.db.models.base import Key, Table, now
 if TYPE_CHECKING:
     from tipstaff_trainer.workspace.db.models.labels import Label, ReviewItem, RowLabel
 
-# Of a data set's other columns, so many are known by name.
+# How many names of other columns a data set remembers.
 MOST_EXTRA = 100
 
 
 class Dataset(Table):
-    """Rows to be judged, by one criterion or several.
+    """Rows to be judged by one or more criteria.
 
     Attributes:
         name: Unique among the data sets.
-        state: `loading` until all its rows are there, then `ready`; `archived` where it is laid
-            aside, `deleted` until nothing is left of it.
-        file: The name of the file they came from, as its owner calls it.
-        fields: The fields that its rows have: some row has a text there.
-        extra: The names of its other columns, likewise; the first `MOST_EXTRA`.
-        notes: What its owner should know about how the file was read.
-        rows: How many there are.
-        test: Rows that were split off for testing, whatever they are judged by.
-        label_sets: Its labels, by criterion: at least one set, in the order they were added.
+        state: `loading` while rows are inserted, then `ready`; `archived` on request; `deleted`
+            while its rows are being removed.
+        file: The name of the file the rows came from, as its owner knows it.
+        fields: The fields that at least one row has a text in.
+        extra: The names of other columns that have a text, at most `MOST_EXTRA` of them.
+        notes: Notes about how the file was read.
+        rows: The number of rows.
+        test: The number of rows held out for testing, by all criteria.
+        label_sets: The labels, one set for each criterion, oldest first; there is at least one.
     """
 
     __tablename__ = "datasets"
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
-    state: Mapped[str] = mapped_column(String(8), default="ready", server_default="ready")
+    state: Mapped[str] = mapped_column(String(8), default="ready")
     file: Mapped[str] = mapped_column(String(200), default="")
     fields: Mapped[list[str]]
     extra: Mapped[list[str]]
@@ -55,14 +55,14 @@ class LabelSet(Table):
     """A data set's labels by one criterion.
 
     Attributes:
-        criterion: The name of what is judged, whatever the version; empty where nobody has said
-            what the labels of a file were given by, or there is no label yet.
-        labelled: The rows with a label that stands.
-        human: Of those, the ones whose label is a person's.
-        judge: Of those, the ones whose label is a judge's.
-        good: Of those, the ones whose label is 0.5 or more.
+        criterion: The criterion's name, without a version. Empty while no criterion is set, as
+            for a file whose labels came without one.
+        labelled: Rows with an effective label.
+        human: Labelled rows whose effective label is from people.
+        judge: Labelled rows whose effective label is from a judge.
+        good: Labelled rows whose effective label is 0.5 or more.
         disputed: Rows that people labelled differently.
-        dataset: Whose rows they are.
+        dataset: The data set.
     """
 
     __tablename__ = "label_sets"
@@ -78,24 +78,24 @@ class LabelSet(Table):
     dataset: Mapped[Dataset] = relationship(viewonly=True, lazy="joined")
 
     def of(self, table: type[Label | ReviewItem | RowLabel]) -> ColumnElement[bool]:
-        """The condition that something belongs to these labels."""
+        """The SQL condition that a table's row belongs to this label set."""
         return and_(table.dataset_id == self.dataset_id, table.criterion == self.criterion)
 
     @property
     def title(self) -> str:
-        """For people: the data set, and the criterion where it has several."""
+        """The data set's name, with the criterion if there are several."""
         if len(self.dataset.label_sets) == 1:
             return self.dataset.name
         return f"{self.dataset.name}, {self.criterion or 'no criterion'}"
 
 
-class Row(Table):
+class DatasetRow(Table):
     """One interaction of a data set.
 
     Attributes:
-        position: In the data set, from 0; pages go by it.
-        key: The interaction's id, as given or `content_id`.
-        part: `test` where it was split off for testing, else `train`.
+        position: The row's place in the data set, from 0; pages are ordered by it.
+        key: The interaction's id, from the file or `content_id`.
+        part: `test` for rows held out for testing, else `train`.
     """
 
     __tablename__ = "rows"

@@ -1,4 +1,4 @@
-"""Work in the background."""
+"""Background jobs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ JobKind = Literal["label", "train", "score", "evaluate", "serve"]
 
 
 class Job(Table):
-    """Work in a process of its own.
+    """A job, which runs in a process of its own.
 
     Attributes:
         kind: `label`, `train`, `score`, `evaluate` or `serve`.
-        title: For people.
-        parameters: What to do; a job is resumed by doing it again.
+        title: The job in words, for people.
+        parameters: The job's request; resuming a job runs the same request again.
         state: `queued`, `running`, `done`, `failed` or `stopped`.
-        host: Where its process runs (`jobs.this_host`); empty where an older Tipstaff started it.
-        folder: The workspace's there, with what the job has made so far.
-        heard_at: When its process last said that it is alive.
-        pid: Of its process.
-        pid_started: When that process began, in seconds since 1970: a pid alone is used again.
-        done: Of `total`; 0 of 0 where it can't say.
-        message: What it is at, or why it ended.
-        result: What came of it.
+        pid: The process's id.
+        pid_started: When that process started, in seconds since 1970: the system reuses pids.
+        done: Rows or steps that are done, out of `total`; both are 0 where a job can't count.
+        message: The current step, or why the job ended.
+        result: What the job produced.
     """
 
     __tablename__ = "jobs"
@@ -41,9 +38,6 @@ class Job(Table):
     title: Mapped[str] = mapped_column(String(200))
     parameters: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(String(8), default="queued")
-    host: Mapped[str] = mapped_column(Text, default="", server_default="")
-    folder: Mapped[str] = mapped_column(Text, default="", server_default="")
-    heard_at: Mapped[datetime | None]
     pid: Mapped[int | None]
     pid_started: Mapped[float | None]
     done: Mapped[int] = mapped_column(default=0)

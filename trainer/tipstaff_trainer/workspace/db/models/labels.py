@@ -1,4 +1,4 @@
-"""What is said of rows: by people and judges, by evaluators, and who is still to be asked."""
+"""Labels, the review queue and evaluators' scores."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _NOT_DONE = text("state <> 'done'")
 
 
 class RowLabel(Table):
-    """What stands of a row's labels by one criterion; there from the first of them on.
+    """A row's effective label by one criterion; exists once the row has a label.
 
     Attributes:
-        dataset_id: The row's, as is `position`: pages of rows with some label go by them.
-        label: What stands (`labels.standing`); None where nothing does any more.
-        label_source: Who it is from: `human`, `judge`, `other`; empty where none stands.
-        selection: How the row came to be labelled.
-        disputed: Whether people labelled it differently.
-        judge_label: The judge's latest label; None where it gave none.
-        last_label: The latest label's id: what a reviewer's label is over.
+        dataset_id: Copied from the row, as is `position`, to index pages of labelled rows.
+        label: The effective label (`labels.effective_label`); None if all were taken back.
+        label_source: The effective label's source: `human`, `judge` or `other`; empty without one.
+        selection: How the row was chosen for labelling.
+        disputed: Whether people labelled the row differently.
+        judge_label: The judge's latest label; None without one.
+        last_label_id: The id of the row's latest label.
     """
 
     __tablename__ = "row_labels"
@@ -41,21 +41,23 @@ class RowLabel(Table):
     selection: Mapped[str] = mapped_column(String(12), default="unknown")
     disputed: Mapped[bool] = mapped_column(default=False)
     judge_label: Mapped[float | None]
-    last_label: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_label_id: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class Label(Table):
-    """One label, as somebody gave it; never changed, never removed.
+    """One label in the append-only log.
 
     Attributes:
-        criterion: The name of what was judged; see `LabelSet`.
-        value: In [0, 1]; None takes back the same person's labels before it.
+        criterion: The criterion's name; see `LabelSet`.
+        value: In [0, 1]; None takes back the same person's earlier labels.
         source: `human`, `judge` or `other`.
         who: The person, the judge's model, or the file.
-        over: The latest label that whoever gave this one had seen, 0 for none.
-        crossed: Whether another label had come meanwhile, which this one was not given over.
-        reason: The judge's, or a person's note.
-        details: What else is known, as the kind of soft label and the prompt's hash.
+        selection: How the row was chosen for labelling.
+        based_on_label_id: The row's latest label when its texts were shown to the labeller; 0 if
+            it had none.
+        concurrent: Whether another person labelled the row after that and before this label.
+        reason: The judge's reason, or the person's note.
+        details: More about a judge's label, such as its kind and the prompt's hash.
     """
 
     __tablename__ = "labels"
@@ -67,13 +69,13 @@ class Label(Table):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"))
-    criterion: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    criterion: Mapped[str] = mapped_column(String(64), default="")
     value: Mapped[float | None]
     source: Mapped[str] = mapped_column(String(8))
     who: Mapped[str] = mapped_column(String(200))
     selection: Mapped[str] = mapped_column(String(12), default="unknown")
-    over: Mapped[int] = mapped_column(BigInteger, default=0)
-    crossed: Mapped[bool] = mapped_column(default=False)
+    based_on_label_id: Mapped[int] = mapped_column(BigInteger, default=0)
+    concurrent: Mapped[bool] = mapped_column(default=False)
     reason: Mapped[str] = mapped_column(Text, default="")
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -83,19 +85,19 @@ class ReviewItem(Table):
     """A row in the review queue of one criterion.
 
     Attributes:
-        criterion: The name of what a person is to judge; see `LabelSet`.
-        selection: Why a person should see it: `pilot`, `uncertain`, `disputed` or `random`.
-        why: What was said of it that makes it so, in words; empty where nothing was.
-        rank: Its place in the queue, the lowest first.
+        criterion: The criterion to judge the row by; see `LabelSet`.
+        selection: How the row was chosen: `pilot`, `uncertain`, `disputed` or `random`.
+        why: Why the row was picked, in words; may be empty.
+        rank: The place in the queue, lowest first.
         state: `waiting`, `done` or `skipped`.
-        holder: Who has it on their screen, and until when (`held_until`); then others may have it.
+        holder: The person who has the row on screen; others get it after `held_until`.
     """
 
     __tablename__ = "review_items"
     __table_args__ = (
         Index("review_items_place", "dataset_id", "criterion", "state", "rank"),
         Index("review_items_row", "row_id"),
-        # A row is asked about once at a time; it may come again when somebody has seen it.
+        # A row waits at most once; after its review it may be queued again.
         Index(
             "review_items_once",
             *("row_id", "criterion"),
@@ -108,9 +110,9 @@ class ReviewItem(Table):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     row_id: Mapped[int] = mapped_column(ForeignKey("rows.id"))
-    criterion: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    criterion: Mapped[str] = mapped_column(String(64), default="")
     selection: Mapped[str] = mapped_column(String(12))
-    why: Mapped[str] = mapped_column(Text, default="", server_default="")
+    why: Mapped[str] = mapped_column(Text, default="")
     rank: Mapped[int]
     state: Mapped[str] = mapped_column(String(8), default="waiting")
     holder: Mapped[str] = mapped_column(String(80), default="")
@@ -119,13 +121,13 @@ class ReviewItem(Table):
 
 
 class RowScore(Table):
-    """What a version of an evaluator says of a row, kept to choose rows for review by.
+    """An evaluator version's score of a row, kept to choose rows for review.
 
     Attributes:
-        evaluator: Its name; `~` and a criterion for what the other rows' labels by that say,
-            which no evaluator does.
-        version: Its version; 0 where it is none.
-        score: In [0, 1]; None where it reads nothing that the row has.
+        evaluator: The evaluator's name. `~` and a criterion mark an estimate from the other rows'
+            labels by that criterion, which no evaluator gave.
+        version: The evaluator's version; 0 for an estimate from other rows.
+        score: In [0, 1]; None if the row has no text in the fields that the evaluator reads.
     """
 
     __tablename__ = "scores"
