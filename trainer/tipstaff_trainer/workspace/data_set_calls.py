@@ -53,7 +53,7 @@ class DataSetCalls(Opened):
         path = Path(file)
         shown = shown or path.name
         self.datasets.sweep()
-        data = formats.read(path, shown=shown, mapping=mapping, label_source=label_source)
+        data = formats.read(path, display_name=shown, mapping=mapping, label_source=label_source)
         name = Path(shown).stem if name is None else name
         return self.datasets.add(name, data, file=shown, criterion=criterion, who=who)
 
@@ -111,7 +111,7 @@ class DataSetCalls(Opened):
             WorkspaceError: There is no such data set or criterion, or it has been said.
         """
         name = self.criteria.get(criterion).name
-        self.label_sets.name(self.datasets.get(dataset), name)
+        self.label_sets.set_criterion(self.datasets.get(dataset), name)
         return self.label_set(dataset, name)
 
     def split(self, dataset: AnyDataset, *, test_size: float = 0.2, seed: int = 0) -> list[str]:
@@ -145,7 +145,7 @@ class DataSetCalls(Opened):
         labels = self.label_set(dataset, criterion)
         if isinstance(scored_by, str):
             scored_by = scored_by, self.evaluators.find(scored_by)
-        if scored_by is not None and scored_by not in self.scores.given(labels):
+        if scored_by is not None and scored_by not in self.scores.counts(labels):
             raise WorkspaceError(
                 f"{labels.title}: not scored by {scored_by[0] or 'the other rows'} yet: see "
                 "score_dataset"
@@ -160,7 +160,7 @@ class DataSetCalls(Opened):
 
     def restore_dataset(self, dataset: AnyDataset) -> None:
         """Brings a data set back from the archive."""
-        self.datasets.archive(self.datasets.get(dataset).id, back=True)
+        self.datasets.archive(self.datasets.get(dataset).id, restore=True)
 
     def delete_dataset(self, dataset: AnyDataset) -> None:
         """Deletes a data set that is in the archive, with its labels, for good.

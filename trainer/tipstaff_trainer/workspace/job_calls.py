@@ -29,7 +29,7 @@ from tipstaff_trainer.workspace.jobs.checks import (
     train_settings,
 )
 from tipstaff_trainer.workspace.labels.criteria import check_columns
-from tipstaff_trainer.workspace.labels.label_sets import chosen
+from tipstaff_trainer.workspace.labels.label_sets import choose_label_set
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.opening import AnyDataset
 
@@ -154,7 +154,7 @@ class JobCalls(DataSetCalls):
         found = self.datasets.get(dataset)
         by = OTHER_ROWS if name is None else (name, self.evaluators.find(name, version))
         needless = criterion is None and name is not None
-        labels = found.label_sets[0] if needless else chosen(found, criterion)
+        labels = found.label_sets[0] if needless else choose_label_set(found, criterion)
         given = {
             "dataset": found.id,
             "judged_by": labels.criterion,

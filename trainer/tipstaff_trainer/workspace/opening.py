@@ -13,7 +13,7 @@ from tipstaff_trainer.workspace.evaluators.versions import Evaluators
 from tipstaff_trainer.workspace.jobs.store import Jobs
 from tipstaff_trainer.workspace.labels.cases import Cases
 from tipstaff_trainer.workspace.labels.criteria import Criteria
-from tipstaff_trainer.workspace.labels.label_sets import LabelSets, chosen
+from tipstaff_trainer.workspace.labels.label_sets import LabelSets, choose_label_set
 from tipstaff_trainer.workspace.labels.scores import Scores
 from tipstaff_trainer.workspace.review.queue import Reviews
 
@@ -57,7 +57,7 @@ class Opened:
             WorkspaceError: There is no such data set, or it isn't judged by that; or it is judged
                 by several criteria and none is named.
         """
-        return chosen(self.datasets.get(dataset), criterion)
+        return choose_label_set(self.datasets.get(dataset), criterion)
 
     def close(self) -> None:
         """Closes the database; jobs and the server keep running."""

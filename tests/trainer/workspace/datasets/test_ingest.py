@@ -134,7 +134,7 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
     with workspace.database.writing() as session:
         session.add(Job(kind="label", title="x", parameters={}, dataset_id=dataset.id))
     workspace.archive_dataset(dataset)
-    with pytest.raises(WorkspaceError, match="stop that first"):
+    with pytest.raises(WorkspaceError, match="stop the job first"):
         workspace.delete_dataset(dataset)
     workspace.jobs.finish(1, "stopped", "")
     workspace.delete_dataset(dataset)
@@ -155,7 +155,7 @@ def test_what_was_brought_back_just_now_is_not_deleted(workspace, dataset):
     workspace.archive_dataset(dataset)
     seen = workspace.datasets.get(dataset)
     workspace.restore_dataset(dataset)
-    with pytest.raises(WorkspaceError, match="only what is in the archive"):
+    with pytest.raises(WorkspaceError, match="archive the data set before deleting it"):
         ingest.hide(workspace.database, seen)
     assert workspace.datasets.get(dataset).state == "ready"
 

@@ -14,7 +14,7 @@ from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem
-from tipstaff_trainer.workspace.db.rows import as_labelled
+from tipstaff_trainer.workspace.db.rows import to_data_row
 from tipstaff_trainer.workspace.jobs.label_job import Store
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.review import queue
@@ -118,7 +118,7 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
 
 
 def judged(row):
-    return JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h")
+    return JudgedRow(to_data_row(row), 1.0, "verdict", "", "", "gpt", "c", "h")
 
 
 def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):

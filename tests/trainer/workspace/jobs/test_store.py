@@ -51,7 +51,7 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
     os.kill(workspace.jobs.get(job.id).pid, signal.SIGKILL)
     wait_until(lambda: workspace.jobs.get(job.id).state == "failed", 20)
     assert 5 <= workspace.label_set(dataset).judge < 60
-    assert "go on with it" in workspace.jobs.get(job.id).message
+    assert "resume the job" in workspace.jobs.get(job.id).message
     # Another desk, after the first one's end, knows of it too.
     other = Workspace(workspace.folder)
     judge.behaviour.delay = 0.0
@@ -78,7 +78,7 @@ def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
     assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
     assert 5 <= workspace.label_set(dataset).judge < 60
     # What the other rows said was by the labels that were.
-    assert workspace.scores.given(labels) == {}
+    assert workspace.scores.counts(labels) == {}
     with pytest.raises(JobError, match="stopped"):
         workspace.wait_for(job)
 
@@ -146,7 +146,7 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
     with workspace.database.writing() as session:
         session.execute(update(DatasetRow).where(DatasetRow.position % 2 == 1).values(part="test"))
     assert not reviewed_examples(workspace, labels, 20)
-    assert "kept for honest numbers" in capsys.readouterr().out
+    assert "kept for measuring" in capsys.readouterr().out
 
 
 def item(row, criterion):

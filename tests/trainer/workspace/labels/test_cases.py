@@ -65,10 +65,10 @@ def test_the_gate_holds_and_can_be_forced(workspace, tmp_path):
         bundle = make_bundle(tmp_path / str(version), bias=bias, cases=(RIGHT,))
         repository.publish(bundle, workspace.repository)
     assert workspace.promote("tiny", 1) is None
-    assert workspace.evaluators.tried("tiny", 2) is None
+    assert workspace.evaluators.last_outcomes("tiny", 2) is None
     (outcome,) = workspace.evaluators.try_cases("tiny", 2)
     assert (outcome.case, outcome.verdict, outcome.met) == (RIGHT, "BLOCK", False)
-    assert workspace.evaluators.tried("tiny", 2) == [outcome]
+    assert workspace.evaluators.last_outcomes("tiny", 2) == [outcome]
     with pytest.raises(PromotionRefused):
         workspace.promote("tiny", 2)
     assert workspace.promote("tiny", 2, force=True) == 1

@@ -12,7 +12,7 @@ from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace.db.models import Label
-from tipstaff_trainer.workspace.db.rows import as_labelled
+from tipstaff_trainer.workspace.db.rows import to_data_row
 from tipstaff_trainer.workspace.jobs import evaluate_job, label_job, score_job, train_job
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
@@ -77,7 +77,7 @@ def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_p
         lambda **more: workspace.evaluate_dataset(dataset, "a", **more),
         lambda **more: workspace.download_dataset(dataset, file, **more),
     ):
-        with pytest.raises(WorkspaceError, match="say by which of 'faithfulness', 'correctness'"):
+        with pytest.raises(WorkspaceError, match="choose one of 'faithfulness', 'correctness'"):
             call()
         with pytest.raises(WorkspaceError, match="'funny'"):
             call(criterion="funny")
@@ -90,7 +90,7 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
     file = tmp_path / "rows.csv"
     file.write_text("output,label\na,1\nb,0\n")
     unsaid = workspace.upload_dataset(file)
-    with pytest.raises(WorkspaceError, match="nobody has said which criterion the labels"):
+    with pytest.raises(WorkspaceError, match="the criterion of its labels is not set"):
         workspace.label_dataset(unsaid, criterion="toxicity", judge={"model": "m"})
     with pytest.raises(WorkspaceError, match="by which criterion"):
         workspace.label_dataset(unsaid, judge={"model": "m"})
@@ -156,10 +156,10 @@ def test_rows_are_ranked_by_its_own_judges(workspace, both):
             assert not any(each.selection == "disputed" for each in found)
     workspace.scores.add(faithful, OTHER_ROWS, {1: 0.5})
     workspace.scores.add(correct, ("tiny", 1), {1: 0.5})
-    assert workspace.scores.given(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
-    assert workspace.scores.given(correct) == {("tiny", 1): 1}
-    workspace.scores.forget(correct, OTHER_ROWS)
-    assert OTHER_ROWS in workspace.scores.given(faithful)
+    assert workspace.scores.counts(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
+    assert workspace.scores.counts(correct) == {("tiny", 1): 1}
+    workspace.scores.delete(correct, OTHER_ROWS)
+    assert OTHER_ROWS in workspace.scores.counts(faithful)
 
 
 def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
@@ -173,7 +173,7 @@ def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
     for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
         store = label_job.Store(workspace, both[asked], 1)
         for row in list(workspace.datasets.rows(both[0]))[40:]:
-            store(JudgedRow(as_labelled(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
+            store(JudgedRow(to_data_row(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
         store.flush()
         counted = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
         assert counted == expected

@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import Label, LabelSet, RowLabel
-from tipstaff_trainer.workspace.labels.log import NewLabel, record, standing
+from tipstaff_trainer.workspace.labels.effective_label import effective_label
+from tipstaff_trainer.workspace.labels.log import NewLabel, record
 
 
 def label(value, source="human", who="ann", selection="random"):
@@ -30,13 +31,16 @@ def label(value, source="human", who="ann", selection="random"):
     ],
 )
 def test_what_stands(labels, value, source, disputed):
-    found = standing(labels)
+    found = effective_label(labels)
     assert (found.label, found.source, found.disputed) == (value, source, disputed)
 
 
 def test_labels_given_for_different_reasons_are_no_random_draw():
-    assert standing([label(1.0), label(1.0, who="ben", selection="pilot")]).selection == "unknown"
-    assert standing([label(1.0), label(1.0, who="ben")]).selection == "random"
+    assert (
+        effective_label([label(1.0), label(1.0, who="ben", selection="pilot")]).selection
+        == "unknown"
+    )
+    assert effective_label([label(1.0), label(1.0, who="ben")]).selection == "random"
 
 
 def test_counts_follow_every_label(workspace, dataset, labels):
@@ -78,7 +82,7 @@ def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, 
 def test_what_is_no_label_changes_nothing(workspace, labels, value):
     row = workspace.datasets.page(labels).rows[0]
     with (
-        pytest.raises(WorkspaceError, match="is no label"),
+        pytest.raises(WorkspaceError, match="is not a label"),
         workspace.database.writing() as session,
     ):
         record(session, row.id, "", NewLabel(value, "human", "ann"))

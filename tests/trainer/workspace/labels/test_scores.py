@@ -14,7 +14,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.encoders import base
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import RowScore
-from tipstaff_trainer.workspace.db.rows import interaction_of
+from tipstaff_trainer.workspace.db.rows import to_interaction
 from tipstaff_trainer.workspace.jobs import score_job
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 
@@ -24,13 +24,13 @@ def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels
     repository.publish(bundle, workspace.repository)
     job = workspace.score_dataset(dataset, "tiny", wait=60)
     assert (job.done, job.total) == (60, 60)
-    assert workspace.scores.given(labels) == {("tiny", 1): 60}
-    assert not workspace.scores.missing(labels, ("tiny", 1), limit=1)
+    assert workspace.scores.counts(labels) == {("tiny", 1): 60}
+    assert not workspace.scores.unscored(labels, ("tiny", 1), limit=1)
     evaluator = Evaluator.load(bundle)
     with workspace.database.reading() as session:
         stored = {each.row_id: each.score for each in session.scalars(select(RowScore))}
     for row in workspace.datasets.rows(labels):
-        assert stored[row.id] == evaluator.score(interaction_of(row)).score
+        assert stored[row.id] == evaluator.score(to_interaction(row)).score
     with pytest.raises(WorkspaceError, match="no version 2"):
         workspace.score_dataset(dataset, "tiny", version=2)
 
@@ -40,7 +40,7 @@ def test_what_was_scored_is_not_scored_again(workspace, dataset, labels, tmp_pat
     first, *_ = workspace.datasets.rows(labels)
     workspace.scores.add(labels, ("tiny", 1), {first.id: 0.5})
     workspace.score_dataset(dataset, "tiny", version=1, wait=60)
-    assert workspace.scores.given(labels) == {("tiny", 1): 60}
+    assert workspace.scores.counts(labels) == {("tiny", 1): 60}
 
 
 def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
@@ -83,5 +83,5 @@ def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, be
     assert [score is None for score in scores.values()] == [False] * 50 + [True] * 10
     assert all(0 <= score <= 1 for score in scores.values() if score is not None)
     workspace.scores.add(labels, OTHER_ROWS, scores)
-    workspace.scores.forget(labels, OTHER_ROWS)
-    assert workspace.scores.given(labels) == {}
+    workspace.scores.delete(labels, OTHER_ROWS)
+    assert workspace.scores.counts(labels) == {}

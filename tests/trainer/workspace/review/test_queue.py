@@ -26,13 +26,13 @@ def test_everybody_gets_another_row_and_keeps_it(workspace, queued):
 
 
 def test_a_row_that_somebody_left_goes_to_another(workspace, queued, monkeypatch):
-    monkeypatch.setattr(reviews_module, "_HELD", -reviews_module._HELD)
+    monkeypatch.setattr(reviews_module, "_HOLD_TIME", -reviews_module._HOLD_TIME)
     left = workspace.reviews.claim(queued, "ann")
     assert workspace.reviews.claim(queued, "ben").id == left.id
 
 
 def test_a_late_label_is_kept_and_said_so(workspace, queued, monkeypatch):
-    monkeypatch.setattr(reviews_module, "_HELD", -reviews_module._HELD)
+    monkeypatch.setattr(reviews_module, "_HOLD_TIME", -reviews_module._HOLD_TIME)
     item = workspace.reviews.claim(queued, "ann")
     assert workspace.reviews.claim(queued, "ben").id == item.id
     seen = workspace.datasets.row(item.row_id, queued).last_label_id
@@ -96,7 +96,7 @@ def test_what_was_skipped_comes_back(workspace, queued):
     for _ in range(10):
         workspace.reviews.skip(workspace.reviews.claim(queued, "ann").id, who="ann")
     assert workspace.reviews.claim(queued, "ann") is None
-    assert workspace.reviews.bring_back(queued) == 10
+    assert workspace.reviews.requeue_skipped(queued) == 10
     assert workspace.reviews.claim(queued, "ben") is not None
 
 

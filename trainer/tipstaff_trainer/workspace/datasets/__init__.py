@@ -1,1 +1,1 @@
-"""Data sets: stored, queried, read from and written to files."""
+"""Data sets: reading and writing files, inserting and querying rows."""

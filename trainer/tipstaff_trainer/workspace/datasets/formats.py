@@ -1,4 +1,4 @@
-"""Files in and out: CSV, JSON lines, Parquet, and Label Studio's JSON."""
+"""Reading uploads and writing downloads: CSV, JSON lines, Parquet, Label Studio's JSON."""
 
 from __future__ import annotations
 
@@ -20,94 +20,96 @@ from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.workspace.datasets import label_studio
 from tipstaff_trainer.workspace.datasets.queries import Datasets
 from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, LabelSet
-from tipstaff_trainer.workspace.db.rows import StoredRow, stored
+from tipstaff_trainer.workspace.db.rows import StoredRow, to_stored_row
 
 Frame = TypeVar("Frame")
-# By the ending of a download.
+# A download's endings.
 FORMATS = ("csv", "jsonl", "parquet", "json")
-# Of those, what holds the labels by several criteria: Label Studio's has room for one.
+# The endings that can hold labels by several criteria; Label Studio's JSON can't.
 TABLES = ("csv", "jsonl", "parquet")
-# Of what is said of a row's label.
+# The columns of a label that are numbers.
 _NUMBERS = ("label", "judge_label")
 _PARQUET_ROWS = 5000
-_SHOWN_ROWS = 5
+_PREVIEW_ROWS = 5
 
 
 def read(
     path: Path,
     *,
-    shown: str,
+    display_name: str,
     mapping: Mapping[str, str] | None = None,
     label_source: LabelSource | None = None,
 ) -> Data:
-    """Reads a file for a data set, rows without a label too.
+    """Reads a file for a data set, with rows that have no label.
 
     Args:
         path: The file.
-        shown: Its name in messages.
-        mapping: From a column's meaning to its name.
-        label_source: Whose labels they are, where no column says so.
+        display_name: The file's name in messages.
+        mapping: From a role, as `output`, to a column's name.
+        label_source: The source of the labels, if no column has it.
 
     Raises:
         DataError: The file, a column or a row can't be used.
-        UsageError: `mapping` names something that there is not.
+        UsageError: `mapping` has an unknown role.
     """
-    with _named(path, shown), label_studio.as_lines(path) as lines:
+    with _errors_name(path, display_name), label_studio.as_lines(path) as lines:
         data = read_rows(lines, mapping=mapping, label_source=label_source, labelled=False)
-    return replace(data, warnings=tuple(_renamed(each, path, shown) for each in data.warnings))
+    return replace(
+        data, warnings=tuple(_rename(each, path, display_name) for each in data.warnings)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a file looks like before it is read for good.
+class FilePreview:
+    """A file's columns and first rows, before it is imported.
 
     Attributes:
-        columns: Their names.
-        rows: The first few, by column.
-        guessed: What we take the columns for, by meaning.
-        count: How many rows there are.
+        columns: The columns' names.
+        rows: The first few rows, by column.
+        mapping: A guess of the mapping: from a role to a column's name.
+        count: The number of rows.
     """
 
     columns: tuple[str, ...]
     rows: list[dict[str, str]]
-    guessed: Mapping[str, str]
+    mapping: Mapping[str, str]
     count: int
 
 
-def look(path: Path, *, shown: str) -> Look:
-    """Looks at a file's columns and first rows.
+def preview_file(path: Path, *, display_name: str) -> FilePreview:
+    """Reads a file's columns and first rows.
 
     Raises:
         DataError: The file can't be read.
     """
-    with _named(path, shown), label_studio.as_lines(path) as lines:
+    with _errors_name(path, display_name), label_studio.as_lines(path) as lines:
         table = read_table(lines)
-        guessed: dict[str, str] = {}
-        # Where we can't tell, people say.
+        mapping: dict[str, str] = {}
+        # Without a guess people choose themselves.
         with suppress(DataError):
-            guessed.update(
+            mapping.update(
                 (str(role), column)
                 for role, column in resolve(
-                    table.columns, {}, labelled=False, file=shown
+                    table.columns, {}, labelled=False, file=display_name
                 ).names.items()
             )
         rows = [
             {name: cells.anything(record.values.get(name)) for name in table.columns}
-            for record in table.records[:_SHOWN_ROWS]
+            for record in table.records[:_PREVIEW_ROWS]
         ]
-        return Look(table.columns, rows, guessed, len(table.records))
+        return FilePreview(table.columns, rows, mapping, len(table.records))
 
 
 def write(path: Path, dump: Callable[[BinaryIO, str], None], endings: Sequence[str]) -> Path:
-    """Writes a data set into a file that appears whole or not at all.
+    """Writes a data set to a file, atomically.
 
     Args:
         path: The file.
-        dump: Writes the data set into an open file, for an ending.
-        endings: Those that there are.
+        dump: Writes the data set to an open file, in the format of an ending.
+        endings: The endings that `dump` supports.
 
     Raises:
-        UsageError: The file's ending is none of these.
+        UsageError: The file has another ending.
         WorkspaceError: The file can't be written.
     """
     ending = path.suffix.removeprefix(".").casefold()
@@ -124,7 +126,7 @@ def write(path: Path, dump: Callable[[BinaryIO, str], None], endings: Sequence[s
 def dump(
     datasets: Datasets, labels: LabelSet, file: BinaryIO, ending: str, *, only: str = "all"
 ) -> None:
-    """Writes a data set with some labels into an open file, a few rows at a time."""
+    """Writes a data set with one label set to an open file, a few rows at a time."""
     rows = datasets.rows(labels, only=only)
     if ending == "json":
         label_studio.dump(datasets, labels, rows, file)
@@ -133,23 +135,23 @@ def dump(
 
 
 def dump_together(datasets: Datasets, dataset: Dataset, file: BinaryIO, ending: str) -> None:
-    """Writes a data set with its labels by every criterion, in columns that begin with its name.
+    """Writes a data set with all label sets, in columns such as `toxicity.label`.
 
-    As in `toxicity.label`; when that is mapped, `data.columns.resolve` finds what is said of it.
+    `data.columns.resolve` finds the other columns of a label when its column is mapped.
     """
     prefixes = [each.criterion and each.criterion + PART_OF for each in dataset.label_sets]
     rows = zip(*(datasets.rows(each) for each in dataset.label_sets), strict=True)
-    found = (dict(zip(prefixes, row, strict=True)) for row in rows)
-    _dump(found, prefixes, dataset.extra, file, ending)
+    by_prefix = (dict(zip(prefixes, row, strict=True)) for row in rows)
+    _dump(by_prefix, prefixes, dataset.extra, file, ending)
 
 
 def with_scores(
     frame: Frame, name: str, score: Callable[[Sequence[Interaction]], Sequence[Any]]
 ) -> Frame:
-    """A pandas frame with a column `<name>_score` of what `score` gives for its rows.
+    """A copy of a pandas frame with a column `<name>_score`.
 
     Raises:
-        DataError: It has none of the columns that are scored, or a cell is no text.
+        DataError: The frame has none of the columns that are scored, or a cell is not a text.
     """
     data: Any = frame
     columns = resolve([str(each) for each in data.columns], {}, labelled=False, file="the frame")
@@ -170,35 +172,39 @@ def with_scores(
 
 
 @contextmanager
-def _named(path: Path, shown: str) -> Iterator[None]:
-    """Has messages name a file as its owner does, not as it is kept here."""
+def _errors_name(path: Path, display_name: str) -> Iterator[None]:
+    """Replaces the path of an upload in errors by the name that its owner knows."""
     try:
         yield
     except (DataError, UsageError) as error:
-        raise type(error)(_renamed(str(error), path, shown)) from None
+        raise type(error)(
+            _rename(error.message, path, display_name),
+            field=error.field,
+            value=_rename(error.value, path, display_name),
+            remedy=_rename(error.remedy, path, display_name),
+        ) from None
 
 
-def _renamed(message: str, path: Path, shown: str) -> str:
-    for kept in (str(path) + label_studio.SUFFIX, str(path)):
-        message = message.replace(kept, shown)
-    # Here a mapping is no flag.
-    return message.replace("--map ", "")
+def _rename(message: str, path: Path, display_name: str) -> str:
+    for stored_as in (str(path) + label_studio.SUFFIX, str(path)):
+        message = message.replace(stored_as, display_name)
+    return message
 
 
-# A row as it stands by each criterion, by what the columns of its labels begin with.
-Standing = Mapping[str, StoredRow]
+# A row with its labels by several criteria, keyed by the prefix of their columns.
+RowByPrefix = Mapping[str, StoredRow]
 
 
-def _record(standing: Standing) -> dict[str, Any]:
-    """A row as `tipstaff train` reads it, its own columns last."""
-    row = next(iter(standing.values()))
+def _record(by_prefix: RowByPrefix) -> dict[str, Any]:
+    """A row in the columns that `tipstaff train` reads, its own columns last."""
+    row = next(iter(by_prefix.values()))
     columns: dict[str, Any] = {
         "id": row.key,
         **{str(name): getattr(row, name) for name in FIELDS},
         **{
             prefix + name: value
-            for prefix, by in standing.items()
-            for name, value in _label(by).items()
+            for prefix, labelled in by_prefix.items()
+            for name, value in _label(labelled).items()
         },
         "weight": row.weight,
         "group": row.group or None,
@@ -217,14 +223,14 @@ def _label(row: StoredRow) -> dict[str, Any]:
 
 
 def _dump(
-    rows: Iterable[Standing],
+    rows: Iterable[RowByPrefix],
     prefixes: Sequence[str],
     extra: Sequence[str],
     file: BinaryIO,
     ending: str,
 ) -> None:
-    none = stored(DatasetRow(extra={}, key=""))
-    names = list(dict.fromkeys([*_record(dict.fromkeys(prefixes, none)), *extra]))
+    empty = to_stored_row(DatasetRow(extra={}, key=""))
+    names = list(dict.fromkeys([*_record(dict.fromkeys(prefixes, empty)), *extra]))
     records = map(_record, rows)
     if ending == "jsonl":
         for record in records:
@@ -240,7 +246,7 @@ def _dump(
 
 
 class _Utf8:
-    """What `csv` writes to: text in, bytes out."""
+    """A text file for `csv` that writes UTF-8 to a binary file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -252,7 +258,7 @@ class _Utf8:
 def _dump_parquet(
     records: Iterable[dict[str, Any]], names: Sequence[str], numbers: Container[str], file: BinaryIO
 ) -> None:
-    # Imported late: the other formats do without it, and it takes a while.
+    # Slow to import, and not needed by other formats.
     import pyarrow as pa
     import pyarrow.parquet as pq
 

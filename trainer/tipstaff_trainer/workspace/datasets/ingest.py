@@ -1,8 +1,8 @@
-"""A data set's rows into the tables and out of them, a few thousand at a time.
+"""Inserting and deleting a data set's rows, in many small transactions.
 
-SQLite has one writer at a time: a file that came in one transaction would keep everybody from
-labelling until it is in. So rows come while their data set is hidden, and it appears at once when
-all are there; what never got so far, and what was deleted, is swept up.
+SQLite has one writer at a time, so a whole file in one transaction would keep everybody else from
+labelling. Rows are inserted while their data set is hidden; it appears once all are there. Failed
+uploads and deleted data sets are swept up later.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from tipstaff_trainer.workspace.db.models import (
     Table,
     now,
 )
-from tipstaff_trainer.workspace.labels.log import counts
+from tipstaff_trainer.workspace.labels.effective_label import count_label
 
-# A tenth of a second's work.
+# Inserting so many takes a tenth of a second.
 _ROWS_AT_ONCE = 1000
 _CHARACTERS_AT_ONCE = 1_000_000
-# No upload takes so long: whoever brought one that is still loading is gone.
-_LOADED_WITHIN = timedelta(days=1)
+# An upload that is still loading after this time has failed.
+_LOADING_LIMIT = timedelta(days=1)
 
 
 def store(database: Database, name: str, data: Data, *, file: str, criterion: str, who: str) -> int:
-    """Stores rows under a name that nobody has, and gives the data set's number.
+    """Stores rows as a new data set, and returns its id.
 
     Raises:
-        WorkspaceError: The name is taken, or there is no room; then nothing is left of it.
+        WorkspaceError: The name is taken, or the disk is full; then nothing stays of the data set.
     """
     dataset = Dataset(
         file=file[:200],
@@ -58,33 +58,33 @@ def store(database: Database, name: str, data: Data, *, file: str, criterion: st
         rows=len(data.rows),
         author=who,
     )
-    with _appearing(database, dataset, name) as labels:
+    with _hidden_until_complete(database, dataset, name) as labels:
         labels.criterion = criterion
-        total = Counter(counts(None, "", False))
+        total = Counter(count_label(None, "", False))
         for start, part in _parts(data.rows):
             if start:
                 database.let_others_write()
-            # What takes no lock is done before one is taken.
+            # Prepared before the transaction takes its lock.
             values = [_values(dataset.id, start + index, row) for index, row in enumerate(part)]
             with database.writing() as session:
                 _insert(session, dataset.id, criterion, start, part, values, who=file or who)
             for row in part:
                 label, source = _label(row)
-                total.update(counts(label, source, False))
+                total.update(count_label(label, source, False))
         for each, count in total.items():
             setattr(labels, each, count)
     return dataset.id
 
 
 @contextmanager
-def _appearing(database: Database, dataset: Dataset, name: str) -> Iterator[LabelSet]:
-    """A data set that is hidden while its rows come, and is there at once when all are.
+def _hidden_until_complete(database: Database, dataset: Dataset, name: str) -> Iterator[LabelSet]:
+    """Creates a data set that stays hidden until all rows are inserted.
 
     Yields:
-        Its labels, to be filled.
+        The new label set, for its criterion and counts.
     """
     check_free(database, name)
-    dataset.name, dataset.state = _no_name(), "loading"
+    dataset.name, dataset.state = _hidden_name(), "loading"
     with database.writing() as session:
         session.add(dataset)
     labels = LabelSet(dataset_id=dataset.id)
@@ -102,60 +102,60 @@ def _appearing(database: Database, dataset: Dataset, name: str) -> Iterator[Labe
         try:
             _delete(database, dataset.id)
         except WorkspaceError:
-            # On a full disk not even this may be possible: it goes when there is room again.
+            # Even this may fail on a full disk: the rows are deleted once there is room again.
             database.unswept.add(dataset.id)
         raise
 
 
 def check_free(database: Database, name: str) -> None:
-    """Checks that no data set has a name.
+    """Checks that a name is free.
 
     Raises:
-        WorkspaceError: One has.
+        WorkspaceError: A data set has the name.
     """
     with database.reading() as session:
         _check_free(session, name)
 
 
 def hide(database: Database, dataset: Dataset) -> None:
-    """Has a data set gone for everybody, and its name free; `sweep` deletes what it was.
+    """Hides a data set and frees its name; `sweep` deletes the rows.
 
     Raises:
-        WorkspaceError: It is not in the archive, or a job works on it.
+        WorkspaceError: The data set is not in the archive, or a job works on it.
     """
     with database.writing() as session:
-        # In one step, as somebody may bring it back just now.
+        # Checked and hidden in one statement: somebody may restore it at the same time.
         hidden = session.scalars(
             update(Dataset)
             .where(Dataset.id == dataset.id, Dataset.state == "archived")
-            .values(name=_no_name(), file="", state="deleted")
+            .values(name=_hidden_name(), file="", state="deleted")
             .returning(Dataset.id)
         ).all()
         if not hidden:
-            raise WorkspaceError(f"{dataset.name}: only what is in the archive is deleted")
+            raise WorkspaceError(f"{dataset.name}: archive the data set before deleting it")
         job = session.scalar(
             select(Job).where(Job.dataset_id == dataset.id, Job.state.in_(("queued", "running")))
         )
         if job is not None:
-            raise WorkspaceError(f"job {job.id} ({job.title}) works on it: stop that first")
+            raise WorkspaceError(f"job {job.id} ({job.title}) works on it: stop the job first")
 
 
 def sweep(database: Database) -> None:
-    """Deletes what is hidden for good, and what somebody never brought to an end.
+    """Deletes the rows of hidden data sets: deleted ones and failed uploads.
 
-    Of an upload that failed in another process that is certain after a day only.
+    An upload by another process counts as failed after a day.
     """
     with database.reading() as session:
-        left = session.scalars(
+        hidden = session.scalars(
             select(Dataset.id).where(
                 or_(
                     Dataset.state == "deleted",
                     Dataset.id.in_(database.unswept),
-                    and_(Dataset.state == "loading", Dataset.created_at < now() - _LOADED_WITHIN),
+                    and_(Dataset.state == "loading", Dataset.created_at < now() - _LOADING_LIMIT),
                 )
             )
         ).all()
-    for dataset in left:
+    for dataset in hidden:
         _delete(database, dataset)
         database.unswept.discard(dataset)
 
@@ -179,7 +179,7 @@ def _delete(database: Database, dataset: int) -> None:
             session.execute(delete(DatasetRow).where(these))
         database.let_others_write()
     with database.writing() as session:
-        # Their logs say what was done; there is nothing to go on with.
+        # Jobs stay for their logs.
         session.execute(update(Job).where(Job.dataset_id == dataset).values(dataset_id=None))
         session.execute(delete(LabelSet).where(LabelSet.dataset_id == dataset))
         session.execute(delete(Dataset).where(Dataset.id == dataset))
@@ -192,13 +192,13 @@ def _check_free(session: Session, name: str) -> None:
         raise WorkspaceError(f"there is a data set {name!r} already{where}: choose another name")
 
 
-def _no_name() -> str:
-    """A name that no person can give a data set."""
+def _hidden_name() -> str:
+    """A unique name that users can't choose."""
     return f"~{uuid.uuid4().hex}"
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
-    """Rows in parts that are written quickly, each with the position of its first."""
+    """Rows in parts that are quick to insert, each with the position of its first row."""
     start, characters = 0, 0
     for position, row in enumerate(rows):
         texts = (row.interaction.get(name) or "" for name in FIELDS)
@@ -237,12 +237,12 @@ def _insert(
     who: str,
 ) -> None:
     """Adds rows with their labels in bulk."""
-    # Plain tables, and the keys read afterwards: asking for them row by row takes far longer.
+    # A bulk insert, and ids read afterwards: the ORM would be far slower, row by row.
     session.connection().execute(insert(Table.metadata.tables[DatasetRow.__tablename__]), values)
     end = start + len(rows) - 1
     these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(start, end))
     ids = session.scalars(select(DatasetRow.id).where(these).order_by(DatasetRow.position)).all()
-    given = [
+    labels = [
         {
             "dataset_id": dataset,
             "row_id": row_id,
@@ -255,10 +255,10 @@ def _insert(
         for row_id, row in zip(ids, rows, strict=True)
         if row.labelled
     ]
-    if given:
-        session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), given)
-        # Each is the only one of its row, so that it stands.
-        stands = select(
+    if labels:
+        session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), labels)
+        # Each row has a single label, which is its effective label.
+        row_labels = select(
             *(DatasetRow.id, Label.criterion, DatasetRow.dataset_id, DatasetRow.position),
             *(Label.value, Label.source, Label.selection, literal(False)),
             case((Label.source == "judge", Label.value)),
@@ -271,12 +271,12 @@ def _insert(
                     *("label", "label_source", "selection", "disputed", "judge_label"),
                     "last_label_id",
                 ],
-                stands.where(these),
+                row_labels.where(these),
             )
         )
     full_text.add(session, dataset, start, end)
 
 
 def _storable(text: str | None) -> Any:
-    # PostgreSQL's texts can't hold NUL.
+    # PostgreSQL can't store NUL in a text.
     return None if text is None else text.replace("\0", "\ufffd")

@@ -27,7 +27,7 @@ _AT_ONCE = 500
 
 @contextmanager
 def as_lines(path: Path) -> Iterator[Path]:
-    """The file itself; or, where it is a Label Studio export, its tasks as JSON lines beside it."""
+    """Yields the file itself, or for a Label Studio export a temporary file with JSON lines."""
     tasks = _tasks(path)
     if tasks is None:
         yield path
@@ -44,16 +44,16 @@ def as_lines(path: Path) -> Iterator[Path]:
 
 
 def dump(datasets: Datasets, labels: LabelSet, rows: Iterable[StoredRow], file: BinaryIO) -> None:
-    """Writes rows as tasks that Label Studio imports, with all that people and judges said."""
+    """Writes rows as tasks for Label Studio, with each labeller's latest label."""
     file.write(b"[")
     first = True
     rest = iter(rows)
     while some := list(islice(rest, _AT_ONCE)):
-        given = datasets.labels_of(some, labels)
+        labels_by_row = datasets.labels_of(some, labels)
         for row in some:
             file.write(b"\n" if first else b",\n")
             first = False
-            task = json.dumps(_task(row, given[row.id]), ensure_ascii=False)
+            task = json.dumps(_task(row, labels_by_row[row.id]), ensure_ascii=False)
             file.write(task.encode("utf-8", "replace"))
     file.write(b"\n]\n")
 
@@ -64,31 +64,31 @@ def _tasks(path: Path) -> list[dict[str, Any]] | None:
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return None  # what reads other files will say what is wrong with it
+        return None  # the reader of other files explains what is wrong
     if not isinstance(content, list) or not content:
         return None
-    looks_like = all(
+    are_tasks = all(
         isinstance(each, dict) and isinstance(each.get("data"), dict) for each in content
     )
-    return content if looks_like else None
+    return content if are_tasks else None
 
 
 def _records(task: Mapping[str, Any], place: str) -> Iterator[dict[str, Any]]:
-    """One record for each label of a task, or one without."""
+    """One record for each label of a task, or one record without a label."""
     data = dict(task["data"])
     if "id" not in data and task.get("id") is not None:
         data["id"] = str(task["id"])
-    found = False
+    labelled = False
     for source, key in (("human", "annotations"), ("judge", "predictions")):
-        for given in task.get(key) or []:
-            if not isinstance(given, dict) or given.get("was_cancelled"):
+        for annotation in task.get(key) or []:
+            if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
                 continue
-            for result in given.get("result") or []:
+            for result in annotation.get("result") or []:
                 value = _value(result, place)
                 if value is not None:
-                    found = True
+                    labelled = True
                     yield {**data, "label": value, "label_source": source}
-    if not found:
+    if not labelled:
         yield data
 
 

@@ -1,35 +1,36 @@
-"""Data sets: pages of their rows, their labels, splits; `storing` brings rows in and out."""
+"""Data sets: lists, pages of rows, and a row's labels; `ingest` inserts and deletes rows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from tipstaff_trainer.data import Data, Row, check_split, split_rows
-from tipstaff_trainer.errors import DataError, WorkspaceError
+from tipstaff_trainer.data import Data, Row
+from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.datasets.ingest import hide, store, sweep
+from tipstaff_trainer.workspace.datasets.split import split_dataset
 from tipstaff_trainer.workspace.db import full_text
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, Label, LabelSet, RowLabel
-from tipstaff_trainer.workspace.db.rows import StoredRow, as_labelled, labelled_by, stored
+from tipstaff_trainer.workspace.db.rows import StoredRow, row_label_join, to_data_row, to_stored_row
 
 _AT_ONCE = 2000
-# Of rows that are asked for by number or key: databases take only so many values.
-_NAMED_AT_ONCE = 500
-# The states of those that people know of.
-_SHOWN = ("ready", "archived")
+# Databases limit the values of an IN list.
+_IDS_AT_ONCE = 500
+# The states of data sets that users see.
+_VISIBLE = ("ready", "archived")
 _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
-# What a page of rows can be narrowed to, by its name in the address.
+# What a page of rows can be filtered by.
 FILTERS = ("all", "unlabelled", "human", "judge", "other", "disputed", "test")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows in their order, and the positions from which the pages beside it start."""
+    """Some rows in their order, with the positions that neighbouring pages start from."""
 
     rows: Sequence[StoredRow]
     before: int | None
@@ -45,83 +46,83 @@ class Datasets:
     def add(
         self, name: str, data: Data, *, file: str = "", criterion: str = "", who: str = ""
     ) -> Dataset:
-        """Stores a file's rows, and its labels with who gave them.
+        """Stores a file's rows and labels as a new data set.
 
         Args:
-            name: Of the new data set.
-            data: As `data.read_rows` read it, unlabelled rows too.
-            file: What its owner calls it.
-            criterion: What its labels were given by; empty where nobody says.
-            who: Whoever brings it.
+            name: The new data set's name.
+            data: The file's rows, from `data.read_rows`.
+            file: The file's name, as its owner knows it.
+            criterion: The criterion of the labels; empty if it is not known.
+            who: The person who uploads the file.
 
         Raises:
-            WorkspaceError: The name is taken or none, or there is no room.
+            WorkspaceError: The name is taken or not allowed, or the disk is full.
         """
-        name = _named(name)
+        name = _checked_name(name)
         return self.get(store(self._database, name, data, file=file, criterion=criterion, who=who))
 
     def all(self, *, words: str = "", archived: bool = False) -> Sequence[Dataset]:
-        """Every data set, the newest first.
+        """All data sets, newest first.
 
         Args:
-            words: Only those whose name, file or criterion holds each of these.
-            archived: Those that are laid aside, instead of the others.
+            words: Only data sets whose name, file or criterion contains each of these words.
+            archived: The archived data sets instead of the others.
         """
         query = select(Dataset).where(Dataset.state == ("archived" if archived else "ready"))
         for word in words.split():
-            by = LabelSet.criterion.icontains(word, autoescape=True)
+            has_word = LabelSet.criterion.icontains(word, autoescape=True)
             query = query.where(
                 or_(
                     Dataset.name.icontains(word, autoescape=True),
                     Dataset.file.icontains(word, autoescape=True),
-                    Dataset.id.in_(select(LabelSet.dataset_id).where(by)),
+                    Dataset.id.in_(select(LabelSet.dataset_id).where(has_word)),
                 )
             )
         with self._database.reading() as session:
             return session.scalars(query.order_by(Dataset.id.desc())).all()
 
-    def archive(self, dataset: int, *, back: bool = False) -> None:
-        """Lays a data set aside, or brings it back; nothing of it is lost."""
+    def archive(self, dataset: int, *, restore: bool = False) -> None:
+        """Archives a data set, or restores it from the archive."""
         with self._database.writing() as session:
             session.execute(
                 update(Dataset)
-                .where(Dataset.id == dataset, Dataset.state.in_(_SHOWN))
-                .values(state="ready" if back else "archived")
+                .where(Dataset.id == dataset, Dataset.state.in_(_VISIBLE))
+                .values(state="ready" if restore else "archived")
             )
 
     def delete(self, dataset: int) -> None:
-        """Has a data set gone with all its labels; `sweep` frees the room that it took.
+        """Deletes a data set with all its labels; `sweep` frees the disk space.
 
         Raises:
-            WorkspaceError: It is not in the archive, or a job works on it.
+            WorkspaceError: The data set is not in the archive, or a job works on it.
         """
         hide(self._database, self.get(dataset))
 
     def sweep(self) -> None:
-        """Frees the room of what was deleted, and of uploads that never came to an end."""
+        """Removes the rows of deleted data sets and of failed uploads."""
         sweep(self._database)
 
     def get(self, which: int | str | Dataset) -> Dataset:
-        """One data set by number or name, as it stands now.
+        """One data set by id or name, as it is now.
 
         Raises:
-            WorkspaceError: There is none.
+            WorkspaceError: There is no such data set.
         """
         key = which.id if isinstance(which, Dataset) else which
         with self._database.reading() as session:
-            found = session.scalar(
+            dataset = session.scalar(
                 select(Dataset).where(
                     Dataset.id == key if isinstance(key, int) else Dataset.name == key,
-                    Dataset.state.in_(_SHOWN),
+                    Dataset.state.in_(_VISIBLE),
                 )
             )
-            if found is None:
-                shown = select(Dataset.name).where(Dataset.state == "ready")
-                names = ", ".join(session.scalars(shown.limit(20)))
+            if dataset is None:
+                ready = select(Dataset.name).where(Dataset.state == "ready")
+                names = ", ".join(session.scalars(ready.limit(20)))
                 raise WorkspaceError(
                     f"there is no data set {key!r}" + (f", only {names}" if names else " yet")
                 )
-            return found
+            return dataset
 
     def page(
         self,
@@ -133,27 +134,27 @@ class Datasets:
         before: int | None = None,
         size: int = 50,
     ) -> Page:
-        """Some rows, by position: those after one, or those before one.
+        """A page of rows, by position: after one row, or before one.
 
         Args:
-            labels: Which labels they are shown with.
+            labels: The labels to read with the rows.
             only: One of `FILTERS`.
-            words: Only rows with all of these in their texts, or words that begin so.
-            after: The position that the page comes after.
-            before: The position that it comes before, instead.
-            size: Rows at most.
+            words: Only rows whose texts contain all these words, or words that begin with them.
+            after: The position that the page starts after.
+            before: The position that the page ends before, instead.
+            size: The most rows on the page.
         """
-        query, position = _narrowed(labels, only)
-        holds = full_text.contains(words, labels.dataset_id, sqlite=self._database.is_sqlite)
-        if holds is not None:
-            query = query.where(holds)
+        query, position = _filtered(labels, only)
+        matches = full_text.contains(words, labels.dataset_id, sqlite=self._database.is_sqlite)
+        if matches is not None:
+            query = query.where(matches)
         if before is None:
             query = query.where(position > after).order_by(position)
         else:
             query = query.where(position < before).order_by(position.desc())
         with self._database.reading() as session:
-            found = [stored(*each) for each in session.execute(query.limit(size + 1))]
-        more, rows = len(found) > size, found[:size]
+            rows = [to_stored_row(*each) for each in session.execute(query.limit(size + 1))]
+        more, rows = len(rows) > size, rows[:size]
         if before is not None:
             rows.reverse()
             return Page(
@@ -169,63 +170,63 @@ class Datasets:
         """One row of a data set.
 
         Raises:
-            WorkspaceError: There is none.
+            WorkspaceError: The data set has no such row.
         """
         query = (
             select(DatasetRow, RowLabel)
-            .outerjoin(RowLabel, labelled_by(labels.criterion))
+            .outerjoin(RowLabel, row_label_join(labels.criterion))
             .where(DatasetRow.id == row_id, DatasetRow.dataset_id == labels.dataset_id)
         )
         with self._database.reading() as session:
-            found = session.execute(query).one_or_none()
-        if found is None:
+            match = session.execute(query).one_or_none()
+        if match is None:
             raise WorkspaceError(f"there is no row {row_id} in {labels.dataset.name}")
-        return stored(*found)
+        return to_stored_row(*match)
 
     def some(self, row_ids: Sequence[int], labels: LabelSet) -> Iterator[StoredRow]:
-        """Some rows of a data set in the order given, a few at a time; none that is gone."""
+        """Rows of a data set by id, in the order of the ids, without deleted ones."""
         query = (
             select(DatasetRow, RowLabel)
-            .outerjoin(RowLabel, labelled_by(labels.criterion))
+            .outerjoin(RowLabel, row_label_join(labels.criterion))
             .where(DatasetRow.dataset_id == labels.dataset_id)
         )
-        for start in range(0, len(row_ids), _NAMED_AT_ONCE):
-            these = row_ids[start : start + _NAMED_AT_ONCE]
+        for start in range(0, len(row_ids), _IDS_AT_ONCE):
+            these = row_ids[start : start + _IDS_AT_ONCE]
             with self._database.reading() as session:
                 rows = session.execute(query.where(DatasetRow.id.in_(these)))
-                found = {row.id: stored(row, label) for row, label in rows}
-            yield from (found[row_id] for row_id in these if row_id in found)
+                by_id = {row.id: to_stored_row(row, label) for row, label in rows}
+            yield from (by_id[row_id] for row_id in these if row_id in by_id)
 
     def text(self, row_id: int) -> DatasetRow:
-        """One row of any data set, for its texts.
+        """One row of any data set, without its labels.
 
         Raises:
-            WorkspaceError: There is none.
+            WorkspaceError: There is no such row.
         """
         with self._database.reading() as session:
-            found = session.get(DatasetRow, row_id)
-        if found is None:
+            row = session.get(DatasetRow, row_id)
+        if row is None:
             raise WorkspaceError(f"there is no row {row_id}")
-        return found
+        return row
 
     def labels(self, row_id: int, labels: LabelSet) -> Sequence[Label]:
-        """A row's labels in the order they were given."""
+        """A row's labels in the order of the log."""
         with self._database.reading() as session:
             return session.scalars(
                 select(Label).where(Label.row_id == row_id, labels.of(Label)).order_by(Label.id)
             ).all()
 
     def labels_of(self, rows: Sequence[StoredRow], labels: LabelSet) -> dict[int, list[Label]]:
-        """The labels of some rows, by row, in the order they were given."""
-        found: dict[int, list[Label]] = {row.id: [] for row in rows}
-        query = select(Label).where(Label.row_id.in_(found), labels.of(Label)).order_by(Label.id)
+        """The labels of some rows, by row id, in the order of the log."""
+        by_row: dict[int, list[Label]] = {row.id: [] for row in rows}
+        query = select(Label).where(Label.row_id.in_(by_row), labels.of(Label)).order_by(Label.id)
         with self._database.reading() as session:
             for label in session.scalars(query):
-                found[label.row_id].append(label)
-        return found
+                by_row[label.row_id].append(label)
+        return by_row
 
     def rows(self, labels: LabelSet, *, only: str = "all") -> Iterator[StoredRow]:
-        """All rows in their order, a few at a time, so that memory stays flat."""
+        """All rows in their order, read a page at a time to bound memory."""
         position = -1
         while True:
             page = self.page(labels, only=only, after=position, size=_AT_ONCE)
@@ -235,15 +236,15 @@ class Datasets:
             position = page.after
 
     def labelled(self, labels: LabelSet, *, part: str = "") -> list[Row]:
-        """The rows with a label that stands, as training takes them; of one part, if named."""
+        """The labelled rows in training's form; of one part only, if `part` is not empty."""
         return [
-            as_labelled(row)
+            to_data_row(row)
             for row in self.rows(labels)
             if row.label is not None and part in ("", row.part)
         ]
 
     def reviewed_draw(self, labels: LabelSet) -> int:
-        """How many of a judge's rows to train on were drawn at random and labelled by people."""
+        """How many training rows were drawn at random, judged, and labelled by people."""
         query = (
             select(func.count())
             .select_from(RowLabel)
@@ -257,82 +258,32 @@ class Datasets:
             return session.scalar(query) or 0
 
     def split(self, dataset: Dataset, *, test_size: float, seed: int = 0) -> list[str]:
-        """Sets rows aside for testing, whole groups on one side; a new split replaces the old.
-
-        They are set aside by whatever criterion; the classes that both sides have like shares of
-        are those of the criterion with most labels.
-
-        Args:
-            dataset: Which.
-            test_size: Share of the rows, in (0, 1).
-            seed: Of the draw.
-
-        Returns:
-            What a user should know about it.
-
-        Raises:
-            DataError: They can't be split, or all rows of a class would be among those set aside.
-        """
-        most = max(dataset.label_sets, key=lambda each: each.labelled)
-        rows = [as_labelled(row) for row in self.rows(most)]
-        _, test = split_rows(rows, test_size, seed=seed)
-        keys = [row.id for row in test]
-        warnings = _check_split(rows, keys, test_size)
-        for labels in dataset.label_sets:
-            if labels is not most:
-                # Perhaps of a few labels, which are no reason to split otherwise.
-                try:
-                    found = _check_split(self.labelled(labels), keys, test_size)
-                except DataError as error:
-                    found = [str(error)]
-                warnings += [f"{labels.criterion}: {each}" for each in found]
-        with self._database.writing() as session:
-            session.execute(
-                update(DatasetRow)
-                .where(DatasetRow.dataset_id == dataset.id, DatasetRow.part == "test")
-                .values(part="train")
-            )
-            for start in range(0, len(keys), _NAMED_AT_ONCE):
-                session.execute(
-                    update(DatasetRow)
-                    .where(
-                        DatasetRow.dataset_id == dataset.id,
-                        DatasetRow.key.in_(keys[start : start + _NAMED_AT_ONCE]),
-                    )
-                    .values(part="test")
-                )
-            session.execute(update(Dataset).where(Dataset.id == dataset.id).values(test=len(keys)))
-        return warnings
+        """Holds out a test set; see `datasets.split.split_dataset`."""
+        return split_dataset(self._database, self, dataset, test_size=test_size, seed=seed)
 
 
-def _check_split(rows: Sequence[Row], test: Collection[str], size: float) -> list[str]:
-    test, known = frozenset(test), [row for row in rows if row.labelled]
-    sides = [[row for row in known if (row.id in test) is side] for side in (False, True)]
-    return check_split(sides[0], sides[1], size, name="test") if all(sides) else []
-
-
-def _named(name: str) -> str:
-    """A data set's name without needless spaces.
+def _checked_name(name: str) -> str:
+    """A data set's name with single spaces.
 
     Raises:
-        WorkspaceError: It is none.
+        WorkspaceError: The name is not allowed.
     """
     name = " ".join(name.split())
     if not _NAME.fullmatch(name):
         raise WorkspaceError(
-            f"{name[:80]!r} is no name for a data set: begin with a letter or digit, and use "
-            "letters, digits, spaces and . , ( ) + - _, 80 at most"
+            f"{name[:80]!r} can't be a data set's name: begin with a letter or digit, and use "
+            "letters, digits, spaces and . , ( ) + - _, at most 80 characters"
         )
     return name
 
 
-def _narrowed(
+def _filtered(
     labels: LabelSet, only: str
 ) -> tuple[Select[DatasetRow, RowLabel], InstrumentedAttribute[int]]:
-    """The rows of a kind with what stands of their labels, and the column that they go by."""
+    """A query of rows with their labels by a filter, and the column that orders it."""
     query = select(DatasetRow, RowLabel).where(DatasetRow.dataset_id == labels.dataset_id)
-    every = query.outerjoin(RowLabel, labelled_by(labels.criterion))
-    # By an index of theirs, where rows with some label are few among many.
+    every = query.outerjoin(RowLabel, row_label_join(labels.criterion))
+    # By the index of `row_labels`, for a few labelled rows among many.
     labelled = query.join(RowLabel, RowLabel.row_id == DatasetRow.id).where(labels.of(RowLabel))
     match only:
         case "all":
@@ -345,4 +296,4 @@ def _narrowed(
             return labelled.where(RowLabel.disputed.is_(True)), RowLabel.position
         case "test":
             return every.where(DatasetRow.part == "test"), DatasetRow.position
-    raise WorkspaceError(f"rows can't be narrowed to {only!r}, only to {', '.join(FILTERS)}")
+    raise WorkspaceError(f"there is no filter {only!r} for rows, only {', '.join(FILTERS)}")

@@ -1,4 +1,4 @@
-"""A stored row as it is read: its texts, and what stands of its labels by one criterion."""
+"""A stored row as it is read: its texts, and its effective label by one criterion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tipstaff_trainer.workspace.db.models import DatasetRow, RowLabel
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A row beside its label; `db.models.DatasetRow` and `tables.RowLabel` explain the fields."""
+    """A row with its effective label; `db.models` explains the fields."""
 
     id: int
     dataset_id: int
@@ -37,32 +37,32 @@ class StoredRow:
 
 
 _NAMES = tuple(each.name for each in fields(StoredRow))
-_OF_LABEL = _NAMES[_NAMES.index("label") :]
-_OF_ROW = _NAMES[: _NAMES.index("label")]
+_LABEL_NAMES = _NAMES[_NAMES.index("label") :]
+_ROW_NAMES = _NAMES[: _NAMES.index("label")]
 
 
-def stored(row: DatasetRow, label: RowLabel | None = None) -> StoredRow:
-    """A row beside what stands of its labels; nothing does where that is None."""
-    values = {name: getattr(row, name) for name in _OF_ROW}
+def to_stored_row(row: DatasetRow, label: RowLabel | None = None) -> StoredRow:
+    """A row with its label; `label` is None for a row that nobody has labelled."""
+    values = {name: getattr(row, name) for name in _ROW_NAMES}
     if label is not None:
-        values |= {name: getattr(label, name) for name in _OF_LABEL}
+        values |= {name: getattr(label, name) for name in _LABEL_NAMES}
     return StoredRow(**values)
 
 
-def labelled_by(criterion: str) -> ColumnElement[bool]:
-    """What joins a row to what stands of its labels by a criterion."""
+def row_label_join(criterion: str) -> ColumnElement[bool]:
+    """The SQL condition that joins a row to its label by a criterion."""
     return and_(RowLabel.row_id == DatasetRow.id, RowLabel.criterion == criterion)
 
 
-def interaction_of(row: StoredRow | DatasetRow) -> Interaction:
+def to_interaction(row: StoredRow | DatasetRow) -> Interaction:
     """A stored row's texts."""
     return Interaction(row.input, row.output, row.ground_truth)
 
 
-def as_labelled(row: StoredRow) -> Row:
-    """A stored row as training takes it; NaN is its label where none stands."""
+def to_data_row(row: StoredRow) -> Row:
+    """A stored row as training reads it; the label of an unlabelled row is NaN."""
     return Row(
-        interaction=interaction_of(row),
+        interaction=to_interaction(row),
         label=math.nan if row.label is None else row.label,
         id=row.key,
         weight=row.weight,

@@ -1,4 +1,4 @@
-"""The curves of a training, from what it has logged so far."""
+"""A training's curves, from the metrics that it has logged so far."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_POINTS = 400
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """What a training run has logged: (step, value) pairs in order, by what they are."""
+    """A training run's logged metrics, as (step, value) pairs in order."""
 
     loss: Sequence[tuple[float, float]] = ()
     validation_loss: Sequence[tuple[float, float]] = ()
@@ -23,7 +23,7 @@ class Curves:
 
 
 def read_curves(file: Path) -> Curves:
-    """Reads a run's `metrics.jsonl`; what isn't there yet is empty."""
+    """Reads a run's `metrics.jsonl`; metrics that are not logged yet are empty."""
     loss: list[tuple[float, float]] = []
     validation: dict[str, list[tuple[float, float]]] = {}
     epoch = 0.0
@@ -35,7 +35,7 @@ def read_curves(file: Path) -> Curves:
         try:
             entry = json.loads(line)
         except ValueError:
-            continue  # being written just now
+            continue  # a line that is only half written
         if not isinstance(entry, Mapping) or not isinstance(step := entry.get("step"), int):
             continue
         epoch = max(epoch, _number(entry.get("epoch")) or 0.0)
@@ -45,7 +45,7 @@ def read_curves(file: Path) -> Curves:
             if (value := _number(entry.get(name))) is not None:
                 validation.setdefault(name, []).append((step, value))
     return Curves(
-        loss=_thinned(loss),
+        loss=_downsample(loss),
         validation_loss=validation.get("eval_calibrated_loss", []),
         accuracy=validation.get("eval_accuracy", []),
         auroc=validation.get("eval_roc_auc", []),
@@ -53,8 +53,8 @@ def read_curves(file: Path) -> Curves:
     )
 
 
-def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Points to draw: means of neighbours where there are more than can be told apart."""
+def _downsample(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `_MOST_POINTS` points; neighbours are averaged if there are more."""
     size = math.ceil(len(points) / _MOST_POINTS) or 1
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]

@@ -1,4 +1,4 @@
-"""The evaluators of a workspace's repository: their versions, and what their named cases show."""
+"""The evaluators in a workspace's repository: versions, model cards and named cases."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class EvaluatorVersion:
     """One version in the repository.
 
     Attributes:
-        name: The evaluator's.
-        version: From 1.
-        serving: Whether it is the one that serves.
-        manifest: What it says of itself; None where its bundle is damaged.
-        damage: What is wrong with it, else empty.
-        unknown: Why it can't be told which version serves, else empty.
+        name: The evaluator's name.
+        version: The version's number, from 1.
+        serving: Whether this version is Online.
+        manifest: The bundle's manifest; None if the bundle is damaged.
+        damage: Why the bundle can't be read; empty if it can.
+        serving_error: Why the repository can't tell which version is Online; empty if it can.
     """
 
     name: str
@@ -34,24 +34,22 @@ class EvaluatorVersion:
     serving: bool
     manifest: Manifest | None
     damage: str = ""
-    unknown: str = ""
+    serving_error: str = ""
 
 
 class Evaluators:
     """The evaluators in a repository.
 
     Args:
-        repository: Its folder, which need not be there yet.
+        repository: The repository's folder; it may not exist yet.
     """
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
-        self._tried: dict[tuple[str, int], list[Outcome]] = {}
+        self._outcomes: dict[tuple[str, int], list[Outcome]] = {}
 
     def published(self) -> Sequence[repository.Published]:
-        """Each evaluator's name, its versions' numbers and which serves, without looking inside.
-
-        One where that can't be told says why.
+        """Each evaluator's versions and the one that is Online, without reading bundles.
 
         Raises:
             RepositoryError: The repository can't be read.
@@ -59,7 +57,7 @@ class Evaluators:
         return repository.contents(self._repository) if self._repository.is_dir() else ()
 
     def versions(self) -> list[EvaluatorVersion]:
-        """Every version of every evaluator, the newest of each first.
+        """Every version of every evaluator, newest first.
 
         Raises:
             RepositoryError: The repository can't be read.
@@ -71,24 +69,24 @@ class Evaluators:
         ]
 
     def find(self, name: str, version: int | None = None) -> int:
-        """A version that there is; the one that serves, else the newest, when None.
+        """Checks a version's number; for None, picks the version that is Online or the newest.
 
         Raises:
             WorkspaceError: There is no such evaluator or version.
         """
-        found = repository.versions(self._repository, name)
-        if not found:
+        versions = repository.versions(self._repository, name)
+        if not versions:
             raise WorkspaceError(f"there is no evaluator {name!r} in the repository")
         if version is None:
-            return repository.serving_version(self._repository, name) or found[-1]
-        if version not in found:
-            raise WorkspaceError(f"there is no version {version} of an evaluator {name!r}")
+            return repository.serving_version(self._repository, name) or versions[-1]
+        if version not in versions:
+            raise WorkspaceError(f"evaluator {name!r} has no version {version}")
         return version
 
     def serving(self, name: str) -> int | None:
-        """The version that serves; None where none does, and where it can't be told.
+        """The version that is Online; None if there is none, or the repository can't tell.
 
-        Then a version that is to serve is held against none, and promoting one mends it.
+        In both cases a promotion compares with no version, and repairs the repository.
         """
         try:
             return repository.serving_version(self._repository, name)
@@ -96,14 +94,14 @@ class Evaluators:
             return None
 
     def path(self, name: str, version: int) -> Path:
-        """Where a version's bundle is."""
+        """The path of a version's bundle."""
         return repository.bundle_path(self._repository, name, version)
 
     def card(self, name: str, version: int) -> str:
         """A version's model card, in Markdown.
 
         Raises:
-            WorkspaceError: There is no such version, or it has none.
+            WorkspaceError: There is no such version, or it has no card.
         """
         try:
             path = self.path(name, self.find(name, version)) / CARD_FILE
@@ -112,38 +110,38 @@ class Evaluators:
             raise WorkspaceError(f"{name} version {version}: no model card: {error}") from error
 
     def named_cases(self, version: EvaluatorVersion) -> tuple[Case, ...]:
-        """The named cases that a version brings along.
+        """The named cases in a version's bundle.
 
         Raises:
-            BundleError: They are damaged.
+            BundleError: The file of cases is damaged.
         """
         if version.manifest is None:
             return ()
-        # Not opened, which would read all its files: this one is verified as it is read.
+        # `Bundle.open` would read all files; `bundle_cases` verifies the one that it reads.
         bundle = Bundle(self.path(version.name, version.version), version.manifest)
         return bundle_cases(bundle) or ()
 
     def try_cases(self, name: str, version: int) -> list[Outcome]:
-        """What a version makes of the named cases that it must meet before it serves.
+        """Runs the named cases that a version must meet before it is promoted.
 
-        They are its own, and those of the version that serves that it doesn't bring.
+        They are its own cases, and those of the Online version that it lacks.
 
         Raises:
             WorkspaceError: There is no such evaluator or version.
             BundleError: The version's bundle is damaged.
-            InvalidRequest: A case has none of the fields that it reads; names it.
+            InvalidRequest: A case has no text that the evaluator reads; names the case.
         """
         candidate = Bundle.open(self.path(name, self.find(name, version)))
         serving = self.serving(name)
         outcomes = promotion.try_cases(
             candidate, None if serving is None else self.path(name, serving)
         )
-        self._tried[name, version] = outcomes
+        self._outcomes[name, version] = outcomes
         return outcomes
 
-    def tried(self, name: str, version: int) -> list[Outcome] | None:
-        """The outcomes that `try_cases` had last; None where it has not been asked here yet."""
-        return self._tried.get((name, version))
+    def last_outcomes(self, name: str, version: int) -> list[Outcome] | None:
+        """The outcomes of the last `try_cases` in this process; None before the first."""
+        return self._outcomes.get((name, version))
 
     def _look(self, published: repository.Published, version: int) -> EvaluatorVersion:
         serving = published.serving == version

@@ -23,8 +23,8 @@ from tipstaff_trainer.judge import (
     label_rows,
 )
 from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, LabelSet
-from tipstaff_trainer.workspace.db.rows import as_labelled
-from tipstaff_trainer.workspace.labels.criteria import judge_form
+from tipstaff_trainer.workspace.db.rows import to_data_row
+from tipstaff_trainer.workspace.labels.criteria import to_judge_criterion
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.review.examples import reviewed_examples
@@ -67,9 +67,9 @@ class StoredRows(Collection[Row]):
     def __iter__(self) -> Iterator[Row]:
         datasets = self._workspace.datasets
         if self._ids is None:
-            yield from map(as_labelled, datasets.rows(self._labels))
+            yield from map(to_data_row, datasets.rows(self._labels))
         else:
-            yield from map(as_labelled, datasets.some(self._ids, self._labels))
+            yield from map(to_data_row, datasets.some(self._ids, self._labels))
 
     def __len__(self) -> int:
         return self._count
@@ -151,7 +151,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     given = job.parameters
     labels = workspace.label_set(int(given["dataset"]), given["criterion"])
     stored = workspace.criteria.get(given["criterion"], given["criterion_version"])
-    criterion = judge_form(stored.name, stored.criterion, stored.prompt)
+    criterion = to_judge_criterion(stored.name, stored.criterion, stored.prompt)
     ids, only = given["rows"], given.get("only", "all")
     if only != "all":
         # Once for the whole job: a row that it labels is no longer one without a label.
@@ -184,7 +184,7 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
         finally:
             store.flush()
             # They said so by the labels that were.
-            workspace.scores.forget(labels, OTHER_ROWS)
+            workspace.scores.delete(labels, OTHER_ROWS)
     told(labelled.progress)
     result = {"labelled": store.count, "failed": store.failed, "failures": store.failures}
     if labelled.stopped:

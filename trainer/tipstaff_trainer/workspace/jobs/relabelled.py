@@ -8,7 +8,7 @@ from dataclasses import replace
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.label_quality.label_errors import OtherRows
 from tipstaff_trainer.label_quality.relabelling import check_reviewed, relabel_by_others
-from tipstaff_trainer.workspace.db.rows import StoredRow, as_labelled
+from tipstaff_trainer.workspace.db.rows import StoredRow, to_data_row
 
 
 def relabelled(stored: Sequence[StoredRow]) -> list[Row]:
@@ -27,7 +27,7 @@ def relabelled(stored: Sequence[StoredRow]) -> list[Row]:
     Raises:
         DataError: Too few rows of a judge's that were drawn at random were reviewed.
     """
-    rows = [as_labelled(each) for each in stored]
+    rows = [to_data_row(each) for each in stored]
     overruled = {
         each.key: each.judge_label
         for each in stored

@@ -9,8 +9,8 @@ from tipstaff_server import repository
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
-from tipstaff_trainer.workspace.db.rows import as_labelled, interaction_of
-from tipstaff_trainer.workspace.labels.label_sets import chosen
+from tipstaff_trainer.workspace.db.rows import to_data_row, to_interaction
+from tipstaff_trainer.workspace.labels.label_sets import choose_label_set
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy
 from tipstaff_trainer.workspace.workspace import Workspace
 
@@ -24,15 +24,17 @@ def run(workspace: Workspace, job: Job) -> tuple[str, dict[str, Any]]:
     found = workspace.datasets.get(int(given["dataset"]))
     by = str(given["name"]), int(given["version"])
     # An evaluator says the same by whatever criterion, those included that were added since.
-    labels = chosen(found, given.get("judged_by")) if by == OTHER_ROWS else found.label_sets[0]
+    labels = (
+        choose_label_set(found, given.get("judged_by")) if by == OTHER_ROWS else found.label_sets[0]
+    )
     if by == OTHER_ROWS:
         # Labels have changed since, perhaps; a version never does.
-        workspace.scores.forget(labels, by)
+        workspace.scores.delete(labels, by)
         parts = _by_other_rows(workspace, labels)
     else:
         parts = _by_version(workspace, labels, by)
     total = labels.dataset.rows
-    done = workspace.scores.given(labels).get(by, 0)
+    done = workspace.scores.counts(labels).get(by, 0)
     workspace.jobs.update(job.id, done=done, total=total)
     for part in parts:
         workspace.scores.add(labels, by, part)
@@ -46,10 +48,10 @@ def _by_version(workspace: Workspace, labels: LabelSet, by: ScoredBy) -> Iterato
     evaluator = Evaluator.load(repository.bundle_path(workspace.repository, *by))
     fields = evaluator.manifest.fields
     position = -1
-    while rows := workspace.scores.missing(labels, by, after=position, limit=_AT_ONCE):
+    while rows := workspace.scores.unscored(labels, by, after=position, limit=_AT_ONCE):
         position = rows[-1].position
         readable = [row for row in rows if any(getattr(row, name) is not None for name in fields)]
-        said = predict_all(evaluator, [interaction_of(row) for row in readable])
+        said = predict_all(evaluator, [to_interaction(row) for row in readable])
         scores: Scores = {row.id: None for row in rows}
         yield scores | {
             row.id: prediction.score for row, prediction in zip(readable, said, strict=True)
@@ -62,7 +64,7 @@ def _by_other_rows(workspace: Workspace, labels: LabelSet) -> Iterator[Scores]:
 
     rows = list(workspace.datasets.rows(labels))
     labelled = [row for row in rows if row.label is not None]
-    scores = out_of_fold_scores([as_labelled(row) for row in labelled])
+    scores = out_of_fold_scores([to_data_row(row) for row in labelled])
     said = {row.id: score for row, score in zip(labelled, scores, strict=True)}
     for start in range(0, len(rows), _AT_ONCE):
         yield {row.id: said.get(row.id) for row in rows[start : start + _AT_ONCE]}

@@ -22,10 +22,10 @@ from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.operations.train import train_evaluator
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
-from tipstaff_trainer.workspace.db.rows import as_labelled
+from tipstaff_trainer.workspace.db.rows import to_data_row
 from tipstaff_trainer.workspace.job_calls import BUNDLE_FOLDER
 from tipstaff_trainer.workspace.jobs.measuring import measure
-from tipstaff_trainer.workspace.labels.cases import told
+from tipstaff_trainer.workspace.labels.cases import outcome_values
 from tipstaff_trainer.workspace.workspace import Workspace
 
 
@@ -97,12 +97,12 @@ def _outcomes(bundle: Bundle, cases: Sequence[Case]) -> list[dict[str, Any]]:
     outcomes = run_cases(Evaluator.load(bundle.path), cases)
     for outcome in outcomes:
         print(f"named case {outcome}: {'met' if outcome.met else 'FAILS'}", flush=True)
-    return [told(each) for each in outcomes]
+    return [outcome_values(each) for each in outcomes]
 
 
 def _unlabelled(workspace: Workspace, labels: LabelSet, fields: Sequence[Field]) -> list[Row]:
     rows = [
-        as_labelled(row)
+        to_data_row(row)
         for row in workspace.datasets.rows(labels, only="unlabelled")
         if row.part == "train"
     ]

@@ -1,1 +1,1 @@
-"""Labels by criterion: the append-only log, what counts, scores and named cases."""
+"""Labels by criterion: the append-only log, effective labels, label sets, scores, named cases."""

@@ -1,4 +1,4 @@
-"""Named cases, kept with a criterion until an evaluator is trained for it."""
+"""Named cases, kept with a criterion and copied into the evaluators trained for it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tipstaff_trainer.workspace.db.models import NamedCase
 _FIELDS = tuple(Case.model_fields)
 
 
-def told(outcome: Outcome) -> dict[str, Any]:
-    """What became of a case, as a training's result keeps it and pages show it."""
+def outcome_values(outcome: Outcome) -> dict[str, Any]:
+    """A case's outcome as plain values, for a job's result and for pages."""
     return {
         "name": outcome.case.name,
         "expect": outcome.case.expect,
@@ -33,7 +33,7 @@ class Cases:
         self._database = database
 
     def of(self, criterion: str) -> tuple[Case, ...]:
-        """A criterion's cases in the order they were added."""
+        """A criterion's cases, oldest first."""
         query = select(NamedCase).where(NamedCase.criterion == criterion).order_by(NamedCase.id)
         with self._database.reading() as session:
             return tuple(
@@ -42,41 +42,41 @@ class Cases:
             )
 
     def counts(self) -> Mapping[str, int]:
-        """How many cases each criterion has that has any."""
+        """The number of cases by criterion, without criteria that have none."""
         query = select(NamedCase.criterion, func.count()).group_by(NamedCase.criterion)
         with self._database.reading() as session:
             return dict(session.execute(query).all())
 
     def add(self, criterion: str, cases: Sequence[Case], *, who: str = "") -> int:
-        """Keeps cases; one that has another's name takes its place.
+        """Stores cases; a case replaces the one with its name.
 
         Returns:
-            How many took another's place.
+            How many cases replaced another.
 
         Raises:
-            WorkspaceError: They can't be stored.
+            WorkspaceError: The cases can't be stored.
         """
         with self._database.writing() as session:
             replaced = 0
             for case in cases:
-                before = session.scalar(
+                existing = session.scalar(
                     select(NamedCase).where(
                         NamedCase.criterion == criterion, NamedCase.name == case.name
                     )
                 )
-                kept = before or NamedCase(criterion=criterion)
-                replaced += before is not None
+                named_case = existing or NamedCase(criterion=criterion)
+                replaced += existing is not None
                 for name in _FIELDS:
-                    setattr(kept, name, getattr(case, name))
-                kept.author = who
-                session.add(kept)
+                    setattr(named_case, name, getattr(case, name))
+                named_case.author = who
+                session.add(named_case)
             return replaced
 
     def remove(self, criterion: str, name: str) -> None:
-        """Takes a case away; versions that were trained with it keep it.
+        """Removes a case; versions that were trained with it keep it.
 
         Raises:
-            WorkspaceError: There is none of that name.
+            WorkspaceError: There is no case of that name.
         """
         with self._database.writing() as session:
             removed = session.scalars(

@@ -10,132 +10,125 @@ from sqlalchemy import func, select
 from tipstaff.types import FIELDS
 from tipstaff_trainer.data.columns import listed
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.judge import criteria as judge_criteria
+from tipstaff_trainer.judge.criteria import Criterion, builtin_criteria
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import MOST_EXTRA, Dataset, StoredCriterion
-from tipstaff_trainer.workspace.db.rows import StoredRow, as_labelled
+from tipstaff_trainer.workspace.db.rows import StoredRow, to_data_row
 
 
 class Criteria:
-    """The criteria of a workspace; those that come with Tipstaff are there from the start."""
+    """The criteria of a workspace, together with those that come with Tipstaff."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def all(self) -> Sequence[StoredCriterion]:
-        """The latest version of each, by name; version 0 is as it comes with Tipstaff."""
+        """The latest version of each, by name; version 0 is built in."""
         latest = select(func.max(StoredCriterion.id)).group_by(StoredCriterion.name)
+        query = select(StoredCriterion).where(StoredCriterion.id.in_(latest))
         with self._database.reading() as session:
-            own = {
-                each.name: each
-                for each in session.scalars(
-                    select(StoredCriterion).where(StoredCriterion.id.in_(latest))
-                )
-            }
-        built_in = {
-            name: _shipped(each) for name, each in judge_criteria.builtin_criteria().items()
-        }
+            own = {each.name: each for each in session.scalars(query)}
+        built_in = {name: _built_in(each) for name, each in builtin_criteria().items()}
         return [each for _, each in sorted((built_in | own).items())]
 
     def get(self, name: str, version: int | None = None) -> StoredCriterion:
-        """One criterion, the latest version where none is named.
+        """One criterion; its latest version if `version` is None.
 
         Raises:
-            WorkspaceError: There is none.
+            WorkspaceError: There is no such criterion or version.
         """
-        query = (
-            select(StoredCriterion)
-            .where(StoredCriterion.name == name)
-            .order_by(StoredCriterion.version.desc())
-        )
+        query = select(StoredCriterion).where(StoredCriterion.name == name)
         if version is not None:
             query = query.where(StoredCriterion.version == version)
         with self._database.reading() as session:
-            found = session.scalar(query.limit(1))
-        shipped = judge_criteria.builtin_criteria().get(name)
-        if found is None and shipped is not None and not version:
-            found = _shipped(shipped)
-        if found is None:
+            criterion = session.scalar(query.order_by(StoredCriterion.version.desc()).limit(1))
+        built_in = builtin_criteria().get(name)
+        if criterion is None and built_in is not None and not version:
+            criterion = _built_in(built_in)
+        if criterion is None:
             names = ", ".join(each.name for each in self.all())
             raise WorkspaceError(f"there is no criterion {name!r}: there are {names}")
-        return found
+        return criterion
 
     def save(self, name: str, *, criterion: str, prompt: str, who: str = "") -> StoredCriterion:
-        """Writes a criterion's next version; labels keep to the version they were given by.
+        """Saves a criterion's next version; existing labels keep the version they used.
 
         Args:
-            name: As an evaluator's: a-z, 0-9 and -.
-            criterion: What is judged, in words; 1 is always good.
-            prompt: The judge's question, with the names of columns in braces.
-            who: Whoever writes it.
+            name: As an evaluator's name: a-z, 0-9 and -.
+            criterion: The criterion in words; a label of 1 means that it holds.
+            prompt: The question to the judge; a column's name in braces stands for its text.
+            who: The person who saves it.
 
         Raises:
-            WorkspaceError: The name, the words or the prompt won't do.
+            WorkspaceError: The name, the words or the prompt can't be used.
         """
-        checked = judge_form(name, criterion, prompt)
+        checked = to_judge_criterion(name, criterion, prompt)
+        versions = select(func.max(StoredCriterion.version)).where(StoredCriterion.name == name)
         with self._database.writing() as session:
-            last = session.scalar(
-                select(func.max(StoredCriterion.version)).where(StoredCriterion.name == name)
-            )
-            saved = StoredCriterion(
+            stored = StoredCriterion(
                 name=checked.name,
-                version=(last or 0) + 1,
+                version=(session.scalar(versions) or 0) + 1,
                 criterion=checked.criterion,
                 prompt=checked.prompt,
                 author=who,
             )
-            session.add(saved)
-            return saved
+            session.add(stored)
+            return stored
 
 
-def judge_form(name: str, criterion: str, prompt: str) -> judge_criteria.Criterion:
-    """A criterion as a judge takes it.
+def to_judge_criterion(name: str, criterion: str, prompt: str) -> Criterion:
+    """A criterion in the judge's form.
 
     Raises:
-        WorkspaceError: The name, the words or the prompt won't do.
+        WorkspaceError: The name, the words or the prompt can't be used.
     """
     try:
-        return judge_criteria.Criterion(name=name, criterion=criterion, prompt=prompt)
+        return Criterion(name=name, criterion=criterion, prompt=prompt)
     except ValidationError as error:
         first = error.errors()[0]
-        what = {"name": "the name", "criterion": "the criterion in words", "prompt": "the prompt"}
-        why = first["msg"].removeprefix("Value error, ")
+        fields = {"name": "the name", "criterion": "the criterion in words", "prompt": "the prompt"}
+        reason = first["msg"].removeprefix("Value error, ")
         if first["loc"] == ("name",):
-            why = "use a-z, 0-9 and -, 63 at most, and begin with a letter or digit"
-        raise WorkspaceError(f"{what.get(str(first['loc'][0]), 'it')}: {why}") from None
+            reason = "use a-z, 0-9 and -, at most 63, and begin with a letter or digit"
+        raise WorkspaceError(f"{fields.get(str(first['loc'][0]), 'it')}: {reason}") from None
 
 
-def lacking(criterion: StoredCriterion, dataset: Dataset) -> list[str]:
-    """The columns that a criterion's question names and no row of a data set has a text in."""
-    named = judge_form(criterion.name, criterion.criterion, criterion.prompt).columns
+def missing_columns(criterion: StoredCriterion, dataset: Dataset) -> list[str]:
+    """The columns that a criterion's question uses and that no row of a data set has a text in."""
+    columns = to_judge_criterion(criterion.name, criterion.criterion, criterion.prompt).columns
     known = {*dataset.fields, *dataset.extra}
-    # Of very many columns not all are known by name: then a job looks at the rows themselves.
-    told = FIELDS if len(dataset.extra) >= MOST_EXTRA else named
-    return [name for name in named if name in told and name not in known]
+    # A data set with very many columns doesn't know all their names; then the labelling job checks
+    # other columns row by row.
+    checkable = FIELDS if len(dataset.extra) >= MOST_EXTRA else columns
+    return [name for name in columns if name in checkable and name not in known]
 
 
 def check_columns(criterion: StoredCriterion, dataset: Dataset) -> None:
-    """Checks that a judge can be asked about a data set's rows.
+    """Checks that a data set has the columns that a criterion's question uses.
 
     Raises:
-        WorkspaceError: They lack a column that the criterion's question names.
+        WorkspaceError: No row has a text in one of them.
     """
-    if missing := lacking(criterion, dataset):
+    if missing := missing_columns(criterion, dataset):
         raise WorkspaceError(
-            f"{dataset.name}: the question of criterion {criterion.name} names "
-            f"{' and '.join(f'{{{name}}}' for name in missing)}, and no row has a text there; "
-            f"there are {listed((*dataset.fields, *dataset.extra))}. Bring the file again with "
-            "such a column, or ask by another criterion"
+            f"{dataset.name}: the question of criterion {criterion.name} uses "
+            f"{' and '.join(f'{{{name}}}' for name in missing)}, but no row has a text there. The "
+            f"data set has {listed((*dataset.fields, *dataset.extra))}: upload the file again with "
+            "such a column, or choose another criterion"
         )
 
 
 def preview(criterion: StoredCriterion, row: StoredRow) -> str:
-    """What a judge would be asked about a row."""
-    form = judge_form(criterion.name, criterion.criterion, criterion.prompt)
-    return form.render(as_labelled(row))
+    """The question that a judge would be asked about a row."""
+    question = to_judge_criterion(criterion.name, criterion.criterion, criterion.prompt)
+    return question.render(to_data_row(row))
 
 
-def _shipped(form: judge_criteria.Criterion) -> StoredCriterion:
+def _built_in(criterion: Criterion) -> StoredCriterion:
     return StoredCriterion(
-        name=form.name, version=0, criterion=form.criterion, prompt=form.prompt, author="Tipstaff"
+        name=criterion.name,
+        version=0,
+        criterion=criterion.criterion,
+        prompt=criterion.prompt,
+        author="Tipstaff",
     )

@@ -1,4 +1,4 @@
-"""By which criteria a data set is judged, and the labels of each kept apart."""
+"""Label sets: a data set's labels, kept apart by criterion."""
 
 from __future__ import annotations
 
@@ -15,86 +15,86 @@ from tipstaff_trainer.workspace.db.models import (
     RowLabel,
     RowScore,
 )
-from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, stored_as
+from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, score_key
 
 
-def chosen(dataset: Dataset, criterion: str | None) -> LabelSet:
-    """A data set's labels by a criterion; those it has when None, if it has but one.
+def choose_label_set(dataset: Dataset, criterion: str | None) -> LabelSet:
+    """A data set's labels by a criterion; `criterion` may be None if there is only one.
 
-    Where one was asked for that nobody had named, as by a page that was opened before somebody did,
-    it is the one that has the name since.
+    The empty name, as on a page that was opened before the criterion was set, finds the set that
+    has the name since.
 
     Raises:
-        WorkspaceError: It is not judged by that, or by several and none is named.
+        WorkspaceError: There are no such labels, or several sets and no criterion is named.
     """
-    found = {each.criterion: each for each in dataset.label_sets}
-    if not criterion and len(found) == 1:
+    by_criterion = {each.criterion: each for each in dataset.label_sets}
+    if not criterion and len(by_criterion) == 1:
         return dataset.label_sets[0]
-    if criterion is not None and criterion in found:
-        return found[criterion]
-    names = ", ".join(map(repr, found))
+    if criterion is not None and criterion in by_criterion:
+        return by_criterion[criterion]
+    names = ", ".join(map(repr, by_criterion))
     if not criterion:
         raise WorkspaceError(
-            f"{dataset.name}: is judged by several criteria: say by which of {names} (criterion)"
+            f"{dataset.name} is judged by several criteria: choose one of {names} (criterion)"
         )
-    if list(found) == [""]:
+    if list(by_criterion) == [""]:
         raise WorkspaceError(
-            f"{dataset.name}: is not judged by {criterion!r}: it has no criterion yet; ask a judge "
-            "by it, or add it"
+            f"{dataset.name} is not judged by {criterion!r}: it has no criterion yet; label it by "
+            "that criterion, or add the criterion"
         )
-    raise WorkspaceError(f"{dataset.name}: is not judged by {criterion!r}, only by {names}")
+    raise WorkspaceError(f"{dataset.name} is not judged by {criterion!r}, only by {names}")
 
 
 class LabelSets:
-    """The labels of a workspace's data sets, by criterion.
+    """The label sets of a workspace.
 
-    A data set begins with one set whose criterion nobody has said. While it has no label, the first
-    criterion to be added is its; when it has some, as from a file, somebody must say what they were
-    given by (`name`), since labels by one criterion are no labels by another.
+    A data set begins with one set without a criterion. While the set has no label, the first
+    criterion to be added becomes its criterion. A set with labels, as from a file, needs somebody
+    to set its criterion (`set_criterion`), since labels by one criterion say nothing about another.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, dataset: Dataset, criterion: str) -> None:
-        """Has a data set judged by a criterion too, unless it is already.
+        """Adds a label set for a criterion, unless the data set has one.
 
         Raises:
-            WorkspaceError: It has labels of which nobody has said what they were given by.
+            WorkspaceError: The data set has labels whose criterion is not set.
         """
         with self._database.writing() as session:
-            found = _locked(session, dataset)
-            if criterion in found:
+            criteria = _locked_criteria(session, dataset)
+            if criterion in criteria:
                 return
-            if "" not in found:
+            if "" not in criteria:
                 session.add(LabelSet(dataset_id=dataset.id, criterion=criterion))
                 return
-            given = select(Label.id).where(Label.dataset_id == dataset.id).limit(1)
-            if session.scalar(given) is not None:
+            any_label = select(Label.id).where(Label.dataset_id == dataset.id).limit(1)
+            if session.scalar(any_label) is not None:
                 raise WorkspaceError(
-                    f"{dataset.name}: nobody has said which criterion the labels that it has were "
-                    "given by: say so first, on its page or by set_criterion"
+                    f"{dataset.name}: the criterion of its labels is not set: set it first, on the "
+                    "data set's page or with set_criterion"
                 )
             _rename(session, dataset.id, criterion)
 
-    def name(self, dataset: Dataset, criterion: str) -> None:
-        """Says what the labels were given by of which nobody has said so yet.
+    def set_criterion(self, dataset: Dataset, criterion: str) -> None:
+        """Sets the criterion of labels that were imported without one.
 
         Raises:
-            WorkspaceError: There are none.
+            WorkspaceError: The labels have another criterion.
         """
         with self._database.writing() as session:
-            found = _locked(session, dataset)
-            if list(found) == [criterion]:
+            criteria = _locked_criteria(session, dataset)
+            if criteria == [criterion]:
                 return
-            if "" not in found:
-                names = ", ".join(map(repr, found))
+            if "" not in criteria:
+                names = ", ".join(map(repr, criteria))
                 raise WorkspaceError(f"{dataset.name}: its labels are by {names} already")
             _rename(session, dataset.id, criterion)
 
 
-def _locked(session: Session, dataset: Dataset) -> list[str]:
-    """The criteria of a data set, which nobody else adds to meanwhile."""
+def _locked_criteria(session: Session, dataset: Dataset) -> list[str]:
+    """The criteria of a data set, locked so that nobody adds one before the transaction ends."""
     session.scalar(select(Dataset.id).where(Dataset.id == dataset.id).with_for_update())
     return list(
         session.scalars(select(LabelSet.criterion).where(LabelSet.dataset_id == dataset.id))
@@ -109,8 +109,8 @@ def _rename(session: Session, dataset: int, criterion: str) -> None:
             .values(criterion=criterion),
             execution_options={"synchronize_session": False},
         )
-    # What the other rows said is kept by criterion; it is asked for again when it is wanted.
-    other, _ = stored_as("", *OTHER_ROWS)
+    # Estimates from other rows are kept by criterion; a scoring job makes them anew.
+    evaluator, _ = score_key("", *OTHER_ROWS)
     session.execute(
-        delete(RowScore).where(RowScore.dataset_id == dataset, RowScore.evaluator == other)
+        delete(RowScore).where(RowScore.dataset_id == dataset, RowScore.evaluator == evaluator)
     )

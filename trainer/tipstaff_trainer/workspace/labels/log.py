@@ -1,94 +1,60 @@
-"""Labels: only ever added, and what stands after each.
+"""The append-only log of labels.
 
-Several people may label a row, a judge more than once. Of each the latest counts; people outrank
-judges, and judges whatever a file brought along; several of one rank are averaged, as
-`data.join_labels` does with those of a file. All of this is by one criterion: labels by another
-neither count nor outrank.
+Recording a label also updates the row's effective label and the counts of its label set, in the
+same transaction.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from tipstaff_trainer.data import LABEL_SOURCES, LabelSource, Selection
+from tipstaff_trainer.data import LabelSource, Selection
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import DatasetRow, Label, LabelSet, RowLabel
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a row's labels come to.
-
-    Attributes:
-        label: In [0, 1]; None where no label stands.
-        source: Whose it is; empty where none stands.
-        selection: How the row came to be given that label.
-        disputed: Whether labels of people, or, where there are none, of judges, fall on both sides
-            of 0.5.
-    """
-
-    label: float | None = None
-    source: LabelSource | str = ""
-    selection: Selection | str = "unknown"
-    disputed: bool = False
+from tipstaff_trainer.workspace.labels.effective_label import (
+    EffectiveLabel,
+    count_label,
+    effective_label,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NewLabel:
-    """A label about to be recorded; `tables.Label` explains the fields."""
+    """A label to record; `db.models.Label` explains the fields."""
 
     value: float | None
     source: LabelSource
     who: str
     selection: Selection | str = "unknown"
-    over: int = 0
+    based_on_label_id: int = 0
     reason: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def standing(labels: Iterable[Label]) -> Standing:
-    """What stands after some labels of one row by one criterion, in the order they were given."""
-    latest: dict[tuple[str, str], Label] = {(each.source, each.who): each for each in labels}
-    for source in LABEL_SOURCES:
-        given = [
-            each for each in latest.values() if each.source == source and each.value is not None
-        ]
-        if not given:
-            continue
-        values = [each.value for each in given if each.value is not None]
-        selections = {each.selection for each in given}
-        return Standing(
-            label=math.fsum(values) / len(values),
-            source=source,
-            selection=given[0].selection if len(selections) == 1 else "unknown",
-            disputed=source != "other" and len({value >= 0.5 for value in values}) > 1,
-        )
-    return Standing()
-
-
 def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Label:
-    """Adds a label to a row, and brings what stands and its data set's counts up to date.
+    """Appends a label to a row's log, and updates its effective label and the counts.
 
-    A label that was given over an older state is kept too, marked as `crossed`: nothing is
-    overwritten and nothing is thrown away.
+    A label given without knowledge of another person's is recorded too, as `concurrent`: no label
+    is overwritten or dropped.
 
     Raises:
-        WorkspaceError: There is no such row, it is not judged by the criterion, or the label is
+        WorkspaceError: There is no such row, it is not judged by the criterion, or the value is
             not in [0, 1].
     """
     if new.value is not None and not 0 <= new.value <= 1:
-        raise WorkspaceError(f"{new.value:g} is no label: give a number from 0 (bad) to 1 (good)")
+        raise WorkspaceError(
+            f"{new.value:g} is not a label: give a number from 0 (bad) to 1 (good)"
+        )
     row = session.scalar(select(DatasetRow).where(DatasetRow.id == row_id).with_for_update())
     if row is None:
         raise WorkspaceError(f"there is no row {row_id}")
-    _hold(session, row.dataset_id, criterion)
-    before = list(
+    _lock_label_set(session, row.dataset_id, criterion)
+    earlier = list(
         session.scalars(
             select(Label)
             .where(Label.row_id == row_id, Label.criterion == criterion)
@@ -104,61 +70,50 @@ def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Labe
         who=new.who,
         selection=new.selection,
         based_on_label_id=new.based_on_label_id,
-        crossed=new.source == "human" and _crossed(before, new),
+        concurrent=new.source == "human" and _is_concurrent(earlier, new),
         reason=new.reason,
         details=new.details,
     )
     session.add(label)
     session.flush()
-    # As it is now that the row is locked, whatever the session has seen of it before.
-    stands = session.get(RowLabel, (row_id, criterion), populate_existing=True)
-    if stands is None:
-        stands = _unlabelled(row, criterion)
-        session.add(stands)
-    _apply(session, stands, standing([*before, label]))
-    stands.last_label_id = label.id
+    # Read anew, now that the row is locked; the session may hold an older state.
+    row_label = session.get(RowLabel, (row_id, criterion), populate_existing=True)
+    if row_label is None:
+        row_label = _new_row_label(row, criterion)
+        session.add(row_label)
+    _apply(session, row_label, effective_label([*earlier, label]))
+    row_label.last_label_id = label.id
     if new.source == "judge":
-        stands.judge_label = new.value
+        row_label.judge_label = new.value
     return label
 
 
-def counts(label: float | None, source: str, disputed: bool) -> dict[str, int]:
-    """What one row adds to the counts of its data set's labels."""
-    return {
-        "labelled": int(label is not None),
-        "human": int(source == "human"),
-        "judge": int(source == "judge"),
-        "good": int(label is not None and label >= 0.5),
-        "disputed": int(disputed),
-    }
-
-
-def _crossed(before: Sequence[Label], new: NewLabel) -> bool:
+def _is_concurrent(earlier: Sequence[Label], new: NewLabel) -> bool:
     return any(
         each.source == "human" and each.who != new.who and each.id > new.based_on_label_id
-        for each in before
+        for each in earlier
     )
 
 
-def _hold(session: Session, dataset: int, criterion: str) -> None:
-    """Keeps a data set's labels under their criterion's name until the label is stored.
+def _lock_label_set(session: Session, dataset: int, criterion: str) -> None:
+    """Keeps a label set's criterion from being renamed until the transaction ends.
 
-    `LabelSets` may give them another; counting them, as others do meanwhile, is no matter.
+    The lock lets others update the set's counts meanwhile.
     """
-    found = session.scalar(
+    name = session.scalar(
         select(LabelSet.criterion)
         .where(LabelSet.dataset_id == dataset, LabelSet.criterion == criterion)
         .with_for_update(read=True, key_share=True)
     )
-    if found is None:
+    if name is None:
         raise WorkspaceError(
             f"these rows are not judged by {criterion!r}"
             if criterion
-            else "somebody has just said by which criterion these rows are judged: open them again"
+            else "somebody has just set the criterion of these rows: open them again"
         )
 
 
-def _unlabelled(row: DatasetRow, criterion: str) -> RowLabel:
+def _new_row_label(row: DatasetRow, criterion: str) -> RowLabel:
     return RowLabel(
         row_id=row.id,
         criterion=criterion,
@@ -170,21 +125,22 @@ def _unlabelled(row: DatasetRow, criterion: str) -> RowLabel:
     )
 
 
-def _apply(session: Session, row: RowLabel, stands: Standing) -> None:
-    old = counts(row.label, row.label_source, row.disputed)
-    new = counts(stands.label, stands.source, stands.disputed)
-    row.label, row.label_source, row.disputed = stands.label, stands.source, stands.disputed
-    # A row of the random draw stays one, whatever else it was looked at for.
+def _apply(session: Session, row: RowLabel, effective: EffectiveLabel) -> None:
+    old = count_label(row.label, row.label_source, row.disputed)
+    new = effective.counts()
+    row.label, row.label_source = effective.label, effective.source
+    row.disputed = effective.disputed
+    # A row of the random draw stays one, even if it was labelled for another reason too.
     if row.selection != "random":
-        row.selection = stands.selection
-    changed = {
+        row.selection = effective.selection
+    changes = {
         name: getattr(LabelSet, name) + new[name] - old[name]
         for name in new
         if new[name] != old[name]
     }
-    if changed:
+    if changes:
         session.execute(
             update(LabelSet)
             .where(LabelSet.dataset_id == row.dataset_id, LabelSet.criterion == row.criterion)
-            .values(changed)
+            .values(changes)
         )

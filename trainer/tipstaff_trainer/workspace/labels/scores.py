@@ -1,7 +1,7 @@
-"""What evaluators say of a data set's rows, kept so that rows can be chosen by it.
+"""Evaluators' scores of a data set's rows, kept to choose rows for review.
 
-An evaluator says the same of a row whatever the row is judged by; what the other rows say goes by
-their labels, so that it is kept by criterion.
+An evaluator scores a row the same for every criterion. An estimate from the other rows depends on
+their labels, so it is kept by criterion.
 """
 
 from __future__ import annotations
@@ -15,42 +15,39 @@ from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowScore,
 
 # An evaluator's name and version.
 ScoredBy = tuple[str, int]
-# Scores that no evaluator gave: each row's label as the other rows would have it.
+# Stands for no evaluator: each row's label as estimated from the other rows' labels.
 OTHER_ROWS: ScoredBy = ("", 0)
 
 
-def stored_as(criterion: str, name: str, version: int) -> ScoredBy:
-    """What `RowScore` calls whoever gave scores."""
+def score_key(criterion: str, name: str, version: int) -> ScoredBy:
+    """The `evaluator` and `version` that `RowScore` has for a scorer."""
     return (name or f"~{criterion}"), version
 
 
 class Scores:
-    """The scores of a workspace, by data set and version."""
+    """The scores of a workspace, by data set and evaluator version."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def given(self, labels: LabelSet) -> dict[ScoredBy, int]:
-        """Who has scored a data set, and how many of its rows so far.
-
-        What the other rows say is that by the criterion of these labels.
-        """
+    def counts(self, labels: LabelSet) -> dict[ScoredBy, int]:
+        """How many rows each scorer has scored; `OTHER_ROWS` is by the criterion of `labels`."""
         query = (
             select(RowScore.evaluator, RowScore.version, func.count())
             .where(RowScore.dataset_id == labels.dataset_id)
             .group_by(RowScore.evaluator, RowScore.version)
         )
         with self._database.reading() as session:
-            counted = {(name, version): count for name, version, count in session.execute(query)}
-        ours = counted.get(stored_as(labels.criterion, *OTHER_ROWS))
-        by_evaluators = {by: count for by, count in counted.items() if not by[0].startswith("~")}
-        return by_evaluators | ({OTHER_ROWS: ours} if ours else {})
+            counts = {(name, version): count for name, version, count in session.execute(query)}
+        by_other_rows = counts.get(score_key(labels.criterion, *OTHER_ROWS))
+        by_evaluators = {by: count for by, count in counts.items() if not by[0].startswith("~")}
+        return by_evaluators | ({OTHER_ROWS: by_other_rows} if by_other_rows else {})
 
-    def missing(
+    def unscored(
         self, labels: LabelSet, by: ScoredBy, *, after: int = -1, limit: int
     ) -> Sequence[DatasetRow]:
-        """Rows that somebody has not scored yet, in their order, after a position."""
-        scored = and_(given_by(labels, by), RowScore.row_id == DatasetRow.id)
+        """Rows without a score by a scorer, in their order, after a position."""
+        scored = and_(scores_by(labels, by), RowScore.row_id == DatasetRow.id)
         with self._database.reading() as session:
             return session.scalars(
                 select(DatasetRow)
@@ -64,23 +61,23 @@ class Scores:
                 .limit(limit)
             ).all()
 
-    def forget(self, labels: LabelSet, by: ScoredBy) -> None:
-        """Takes somebody's scores of a data set away, as they are about to be given anew."""
+    def delete(self, labels: LabelSet, by: ScoredBy) -> None:
+        """Deletes a scorer's scores of a data set."""
         with self._database.writing() as session:
-            session.execute(delete(RowScore).where(given_by(labels, by)))
+            session.execute(delete(RowScore).where(scores_by(labels, by)))
 
     def add(self, labels: LabelSet, by: ScoredBy, scores: Mapping[int, float | None]) -> None:
-        """Keeps scores of rows that have none by the same version yet.
+        """Stores scores of rows that have none by this scorer.
 
         Args:
-            labels: Of the rows.
-            by: Who gave them.
-            scores: By row, in [0, 1]; None where there is nothing to be read.
+            labels: The rows' label set.
+            by: The scorer.
+            scores: By row id, in [0, 1]; None for a row with no text that the scorer reads.
 
         Raises:
-            WorkspaceError: They can't be stored.
+            WorkspaceError: The scores can't be stored.
         """
-        name, version = stored_as(labels.criterion, *by)
+        name, version = score_key(labels.criterion, *by)
         values = [
             {
                 "dataset_id": labels.dataset_id,
@@ -98,9 +95,9 @@ class Scores:
                 )
 
 
-def given_by(labels: LabelSet, by: ScoredBy) -> ColumnElement[bool]:
-    """The condition that a score is somebody's of a data set."""
-    name, version = stored_as(labels.criterion, *by)
+def scores_by(labels: LabelSet, by: ScoredBy) -> ColumnElement[bool]:
+    """The SQL condition that a score of a data set's row is by a scorer."""
+    name, version = score_key(labels.criterion, *by)
     return and_(
         RowScore.dataset_id == labels.dataset_id,
         RowScore.evaluator == name,

@@ -1,1 +1,1 @@
-"""The review queue: which rows wait for people, and why."""
+"""The review queue: choosing rows for people, handing them out, recording labels."""

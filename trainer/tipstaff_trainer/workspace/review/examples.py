@@ -1,4 +1,4 @@
-"""Which rows that people have reviewed a judge is shown as examples, and with what they noted."""
+"""Reviewed rows that a judge is shown as examples, with the reviewers' notes."""
 
 from __future__ import annotations
 
@@ -11,47 +11,46 @@ from tipstaff_trainer.data import Row, without_groups_of
 from tipstaff_trainer.judge import choose_examples
 from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.workspace.db.models import DatasetRow, Label, LabelSet
-from tipstaff_trainer.workspace.db.rows import as_labelled
-from tipstaff_trainer.workspace.review.selection import drawn_before
+from tipstaff_trainer.workspace.db.rows import to_data_row
+from tipstaff_trainer.workspace.review.selection import drawn_rows
 from tipstaff_trainer.workspace.workspace import Workspace
 
 
 def reviewed_examples(workspace: Workspace, labels: LabelSet, count: int) -> Sequence[Row]:
     """Rows that people have labelled by the criterion, as examples for the judge.
 
-    None that is there to measure or to certify by, and none of such a row's group, whether it has
-    a label by now or not: a judge that was taught by it would agree with people better there than
-    elsewhere.
+    Test rows, rows of a random draw, and rows of their groups are never examples: agreement is
+    measured on them, and a judge that has seen them would agree better there than on other rows.
     """
-    # `labels` may be older than the last review, so its own count doesn't say.
+    # The count in `labels` may be older than the last review.
     by_people = workspace.datasets.rows(labels, only="human")
     if not count or next(by_people, None) is None:
         return ()
     with workspace.database.reading() as session:
-        drawn = drawn_before(session, labels)
+        drawn = drawn_rows(session, labels)
     reviewed, held_out = [], []
     for row in workspace.datasets.rows(labels):
         if row.part == "test" or row.id in drawn:
-            held_out.append(as_labelled(row))
+            held_out.append(to_data_row(row))
         elif row.label_source == "human":
-            reviewed.append(as_labelled(row))
+            reviewed.append(to_data_row(row))
     reviewed = without_groups_of(reviewed, held_out)
-    # Those that the pilot asked about are there for this.
+    # Pilot rows are reviewed for this purpose.
     pilot = [row for row in reviewed if row.selection == "pilot"]
-    chosen = choose_examples(pilot or reviewed, count)
-    print(f"{len(chosen)} examples, {sum(row.good for row in chosen)} of them good", flush=True)
-    if not chosen:
+    examples = choose_examples(pilot or reviewed, count)
+    print(f"{len(examples)} examples, {sum(row.good for row in examples)} of them good", flush=True)
+    if not examples:
         print(
-            "warning: each row that people have reviewed is kept for honest numbers, as it is of "
-            "the test part or was drawn at random, or is of such a row's group: review others, as "
-            "a pilot's or ranked ones",
+            "warning: no example for the judge: every reviewed row is kept for measuring, as it is "
+            "a test row, was drawn at random, or belongs to the group of such a row; review pilot "
+            "or ranked rows",
             flush=True,
         )
-    return [_with_note(workspace, labels, each) for each in chosen]
+    return [_with_note(workspace, labels, each) for each in examples]
 
 
 def _with_note(workspace: Workspace, labels: LabelSet, row: Row) -> Row:
-    """The row with what a person noted beside their label, which is a reason to learn from."""
+    """The row with its latest reviewer's note, which explains the label to the judge."""
     with workspace.database.reading() as session:
         note = session.scalar(
             select(Label.reason)

@@ -1,8 +1,7 @@
-"""The review queue: which rows a person should see, one at a time, and what they said.
+"""The review queue: rows that wait for people, one queue for each criterion of a data set.
 
-There is one for each criterion that a data set is judged by. Rows are queued with why
-(`selection`). Whoever asks is handed a row that nobody else has on their screen; it is held for
-them for a while. A label that comes late is kept as a second one.
+A reviewer is handed a row that nobody else has on screen, and holds it for a while. If the time
+runs out and another reviewer labels the row too, both labels are kept.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, func, or_, select
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.label_quality.review_queue import RankBy
@@ -26,19 +24,25 @@ from tipstaff_trainer.workspace.db.models import (
     RowLabel,
     now,
 )
-from tipstaff_trainer.workspace.db.rows import StoredRow, labelled_by, stored
+from tipstaff_trainer.workspace.db.rows import StoredRow, row_label_join, to_stored_row
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
+from tipstaff_trainer.workspace.review.items import (
+    finished_by,
+    get_item,
+    open_item,
+    other_label,
+)
 from tipstaff_trainer.workspace.review.selection import Kind, choose
 
 PILOT_ROWS = 16
-# Longer than a person looks at one row, shorter than a lunch.
-_HELD = timedelta(minutes=10)
+# Longer than a reviewer needs for one row, shorter than a lunch break.
+_HOLD_TIME = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the review of a data set is: items in each state."""
+class ReviewProgress:
+    """The number of a queue's items in each state."""
 
     waiting: int
     done: int
@@ -46,21 +50,21 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """All items, skipped ones too."""
+        """All items, with skipped ones."""
         return self.waiting + self.done + self.skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What became of a label.
+    """A reviewer's recorded label.
 
     Attributes:
-        label: As it was recorded.
-        crossed: The other person's label that came meanwhile, if one did; both are kept.
+        label: The label.
+        concurrent: Another person's label of the row, recorded while the reviewer looked at it.
     """
 
     label: Label
-    crossed: Label | None
+    concurrent: Label | None
 
 
 class Reviews:
@@ -72,37 +76,37 @@ class Reviews:
     def queue(
         self,
         labels: LabelSet,
-        wanted: Mapping[Kind, int],
+        counts: Mapping[Kind, int],
         *,
         rank_by: RankBy = "error",
         scored_by: ScoredBy | None = None,
         seed: int | None = None,
     ) -> list[int]:
-        """Puts rows into the queue, and none that waits there already.
+        """Adds rows to the queue that don't wait there yet.
 
-        The random ones are spread evenly among the others, which come in their order. A row that
-        waits for another reason and is drawn waits as drawn from then on.
+        Random rows are spread evenly among the others, which keep their order. If a random draw
+        picks a row that waits already, the row's selection becomes `random`.
 
         Args:
-            labels: Of the rows, by the criterion that people are to judge them by.
-            wanted: How many rows of each kind, at most; see `candidates.KINDS`.
-            rank_by: The order of the ranked ones; see `judge.review_queue`.
-            scored_by: Whose scores are compared with the judge's labels, from `Scores`.
-            seed: Of the draws; None for another one each time.
+            labels: The rows' labels by the criterion to judge by.
+            counts: The most rows of each kind; see `selection.KINDS`.
+            rank_by: The order of ranked rows; see `label_quality.review_queue`.
+            scored_by: The scorer to compare with the judge's labels; see `Scores`.
+            seed: The seed of random draws; None for a new one each time.
 
         Returns:
-            The rows that now wait, in their order.
+            The ids of the rows that were added, in their order.
 
         Raises:
-            WorkspaceError: A kind is none, or the rows can't be ranked so.
+            WorkspaceError: A kind or a ranking is unknown.
         """
         with self._database.writing() as session:
-            # Whoever chooses next sees what is chosen here, and takes other rows.
+            # Others who add rows wait, and then choose different rows.
             self._database.lock_dataset(session, labels.dataset_id)
             chosen = choose(
                 session,
                 labels,
-                wanted,
+                counts,
                 rank_by=rank_by,
                 scored_by=scored_by,
                 generator=random.Random(seed),
@@ -122,9 +126,9 @@ class Reviews:
             return [each.row_id for each in chosen]
 
     def pilot(self, labels: LabelSet) -> list[int]:
-        """Rows for a pilot: those that wait from one that came to nothing, and new ones."""
+        """Rows for a pilot; first those that an earlier pilot queued but no judge labelled."""
         with self._database.reading() as session:
-            left = list(
+            unlabelled = list(
                 session.scalars(
                     select(ReviewItem.row_id)
                     .outerjoin(
@@ -137,37 +141,39 @@ class Reviews:
                     .limit(PILOT_ROWS)
                 )
             )
-        return left + self.queue(labels, {"pilot": PILOT_ROWS - len(left)})
+        return unlabelled + self.queue(labels, {"pilot": PILOT_ROWS - len(unlabelled)})
 
-    def progress(self, labels: LabelSet) -> Progress:
-        """How far the review is."""
+    def progress(self, labels: LabelSet) -> ReviewProgress:
+        """The number of items in each state."""
         with self._database.reading() as session:
-            found = dict(
+            counts = dict(
                 session.execute(
                     select(ReviewItem.state, func.count())
                     .where(labels.of(ReviewItem))
                     .group_by(ReviewItem.state)
                 ).all()
             )
-        return Progress(*(found.get(state, 0) for state in ("waiting", "done", "skipped")))
+        return ReviewProgress(*(counts.get(state, 0) for state in ("waiting", "done", "skipped")))
 
     def waiting(
         self, labels: LabelSet, *, limit: int = 1000
     ) -> Sequence[tuple[ReviewItem, StoredRow]]:
-        """The rows that wait, in their order."""
+        """The waiting rows, in the queue's order."""
         query = (
             select(ReviewItem, DatasetRow, RowLabel)
             .join(DatasetRow, DatasetRow.id == ReviewItem.row_id)
-            .outerjoin(RowLabel, labelled_by(labels.criterion))
+            .outerjoin(RowLabel, row_label_join(labels.criterion))
             .where(labels.of(ReviewItem), ReviewItem.state == "waiting")
             .order_by(ReviewItem.rank)
             .limit(limit)
         )
         with self._database.reading() as session:
-            return [(item, stored(row, label)) for item, row, label in session.execute(query)]
+            return [
+                (item, to_stored_row(row, label)) for item, row, label in session.execute(query)
+            ]
 
     def claim(self, labels: LabelSet, who: str) -> ReviewItem | None:
-        """The next row for somebody, held for them; None when none waits that nobody else has."""
+        """The next item for a reviewer, who holds it; None if no item is free."""
         with self._database.writing() as session:
             moment = now()
             mine = ReviewItem.holder == who
@@ -178,63 +184,63 @@ class Reviews:
                     ReviewItem.state == "waiting",
                     or_(mine, ReviewItem.held_until.is_(None), ReviewItem.held_until < moment),
                 )
-                # What was on their screen before comes first.
+                # An item that they hold already comes first.
                 .order_by(mine.desc(), ReviewItem.rank)
                 .limit(1)
                 .with_for_update(skip_locked=True)
             )
             if item is not None:
-                item.holder, item.held_until = who, moment + _HELD
+                item.holder, item.held_until = who, moment + _HOLD_TIME
             return item
 
     def item(self, item_id: int) -> ReviewItem:
         """One item of a queue.
 
         Raises:
-            WorkspaceError: There is none.
+            WorkspaceError: There is no such item.
         """
         with self._database.reading() as session:
-            return _item(session, item_id)
+            return get_item(session, item_id)
 
     def submit(
-        self, item_id: int, value: float, *, who: str, over: int, reason: str = ""
+        self, item_id: int, value: float, *, who: str, based_on_label_id: int, reason: str = ""
     ) -> Submitted:
-        """Records what a person said of a row.
+        """Records a reviewer's label.
 
         Args:
-            item_id: The queue's item.
-            value: 1 is good, 0 is bad; or a probability between.
-            who: The person.
-            over: The row's `last_label_id` when it was shown to them.
-            reason: Their note, if any.
+            item_id: The item in the queue.
+            value: 1 is good, 0 is bad; or a probability.
+            who: The reviewer.
+            based_on_label_id: The row's `last_label_id` when the row was shown.
+            reason: The reviewer's note.
 
         Raises:
-            WorkspaceError: There is no such item, the label is none, or it can't be stored.
+            WorkspaceError: There is no such item, or the label can't be used or stored.
         """
         _check_name(who)
         with self._database.writing() as session:
-            item = _item(session, item_id, lock=True)
+            item = get_item(session, item_id, lock=True)
             label = record(
                 session,
                 item.row_id,
                 item.criterion,
-                NewLabel(value, "human", who, item.selection, over, reason),
+                NewLabel(value, "human", who, item.selection, based_on_label_id, reason),
             )
             item.state, item.holder, item.held_until = "done", who, None
             item.finished_at = now()
-            crossed = _other_label(session, label) if label.concurrent else None
-            return Submitted(label, crossed)
+            concurrent = other_label(session, label) if label.concurrent else None
+            return Submitted(label, concurrent)
 
     def skip(self, item_id: int, *, who: str) -> None:
-        """Lays a row aside; `bring_back` puts it into the queue again."""
+        """Skips an item; `requeue_skipped` puts it back into the queue."""
         with self._database.writing() as session:
-            item = _item(session, item_id, lock=True)
+            item = get_item(session, item_id, lock=True)
             if item.state == "waiting":
                 item.state, item.holder, item.held_until = "skipped", who, None
                 item.finished_at = now()
 
-    def bring_back(self, labels: LabelSet) -> int:
-        """Puts what was skipped back into the queue; says how many rows that are."""
+    def requeue_skipped(self, labels: LabelSet) -> int:
+        """Puts skipped items back into the queue, and returns their number."""
         with self._database.writing() as session:
             items = session.scalars(
                 select(ReviewItem).where(labels.of(ReviewItem), ReviewItem.state == "skipped")
@@ -244,87 +250,42 @@ class Reviews:
             return len(items)
 
     def undo(self, labels: LabelSet, *, who: str) -> ReviewItem | None:
-        """Takes back what somebody did last: their label no longer stands, their row waits again.
+        """Takes back a reviewer's last label or skip; the row waits again.
 
         Returns:
-            The item, held for them; None when there is nothing to take back.
+            The item, which the reviewer holds; None if there is nothing to take back.
         """
         with self._database.writing() as session:
-            # Else the row might be put into the queue while it comes back to it.
+            # Keeps others from queueing the row at the same time.
             self._database.lock_dataset(session, labels.dataset_id)
             item = session.scalar(
-                _finished_by(labels.of(ReviewItem), who).limit(1).with_for_update()
+                finished_by(labels.of(ReviewItem), who).limit(1).with_for_update()
             )
             if item is None:
                 return None
             if item.state == "done":
-                over = session.get_one(RowLabel, (item.row_id, item.criterion)).last_label_id
-                taken_back = NewLabel(None, "human", who, item.selection, over)
-                record(session, item.row_id, item.criterion, taken_back)
-                if (again := _waiting_again(session, item)) is not None:
+                row_label = session.get_one(RowLabel, (item.row_id, item.criterion))
+                retraction = NewLabel(None, "human", who, item.selection, row_label.last_label_id)
+                record(session, item.row_id, item.criterion, retraction)
+                if (newer := open_item(session, item)) is not None:
                     item.finished_at = None
-                    item = again
+                    item = newer
             item.state, item.finished_at = "waiting", None
-            item.holder, item.held_until = who, now() + _HELD
+            item.holder, item.held_until = who, now() + _HOLD_TIME
             return item
 
     def before(self, item: ReviewItem, *, who: str) -> ReviewItem | None:
-        """What somebody finished before an item; None when that was their first."""
+        """The item that a reviewer finished before another; None if that was their first."""
         with self._database.reading() as session:
             same = and_(
                 ReviewItem.dataset_id == item.dataset_id, ReviewItem.criterion == item.criterion
             )
-            query = _finished_by(same, who)
+            query = finished_by(same, who)
             if item.finished_at is not None:
                 query = query.where(ReviewItem.finished_at < item.finished_at)
             return session.scalar(query.limit(1))
 
 
-def _finished_by(these: ColumnElement[bool], who: str) -> Select[ReviewItem]:
-    return (
-        select(ReviewItem)
-        .where(
-            these,
-            ReviewItem.holder == who,
-            ReviewItem.finished_at.is_not(None),
-        )
-        .order_by(ReviewItem.finished_at.desc(), ReviewItem.id.desc())
-    )
-
-
-def _waiting_again(session: Session, item: ReviewItem) -> ReviewItem | None:
-    """The place in the queue that the row of an item that is done was given since."""
-    return session.scalar(
-        select(ReviewItem)
-        .where(ReviewItem.row_id == item.row_id, ReviewItem.criterion == item.criterion)
-        .where(ReviewItem.state != "done")
-        .with_for_update()
-    )
-
-
-def _item(session: Session, item_id: int, *, lock: bool = False) -> ReviewItem:
-    query = select(ReviewItem).where(ReviewItem.id == item_id)
-    item = session.scalar(query.with_for_update() if lock else query)
-    if item is None:
-        raise WorkspaceError(f"there is no row {item_id} in the review queue")
-    return item
-
-
-def _other_label(session: Session, label: Label) -> Label | None:
-    return session.scalar(
-        select(Label)
-        .where(
-            Label.row_id == label.row_id,
-            Label.criterion == label.criterion,
-            Label.source == "human",
-            Label.who != label.who,
-            Label.id < label.id,
-        )
-        .order_by(Label.id.desc())
-        .limit(1)
-    )
-
-
 def _check_name(who: str) -> None:
     if not who.strip() or len(who) > 80:
-        raise WorkspaceError("who is it? Give a name of 80 characters at most")
+        raise WorkspaceError("a reviewer's name is needed, of at most 80 characters")

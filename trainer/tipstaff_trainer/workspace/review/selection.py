@@ -1,8 +1,8 @@
-"""Which rows of a data set are put before people, and why.
+"""Choosing a data set's rows for review.
 
-Ranking is `judge.review_queue`'s; what is here feeds it from the tables, and keeps the random draw,
-which is over all rows of the data set and never draws one twice. All of it goes by one criterion: a
-row that was drawn or labelled by another is as good as new.
+`label_quality.review_queue` ranks rows; this module reads the tables for it and makes the random
+draw, which is over all rows of the data set and never draws a row twice. Everything is by one
+criterion: draws and labels by other criteria don't count.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from tipstaff_trainer.workspace.db.models import (
     RowLabel,
     RowScore,
 )
-from tipstaff_trainer.workspace.db.rows import labelled_by
-from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy, given_by
+from tipstaff_trainer.workspace.db.rows import row_label_join
+from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy, scores_by
 
-# random: drawn from all rows; disputed: people disagree on them; ranked: by `judge.review_queue`,
-# which says of each whether somebody takes the other side (disputed) or is unsure (uncertain);
-# pilot: any that no person has labelled.
+# random: drawn from all rows; disputed: people labelled them differently; ranked: ordered by
+# `label_quality.review_queue`, which marks each as disputed or uncertain; pilot: any rows that no
+# person has labelled.
 Kind = Literal["random", "disputed", "ranked", "pilot"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _NO_TEXT = Interaction()
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """A row to be put before people; `tables.ReviewItem` explains the rest."""
+class SelectedRow:
+    """A row for review; `db.models.ReviewItem` explains the fields."""
 
     row_id: int
     selection: Selection
@@ -51,83 +51,89 @@ class Chosen:
 def choose(
     session: Session,
     labels: LabelSet,
-    wanted: Mapping[Kind, int],
+    counts: Mapping[Kind, int],
     *,
     rank_by: RankBy = "error",
     scored_by: ScoredBy | None = None,
     generator: random.Random,
-) -> list[Chosen]:
-    """Rows in the order in which people should see them.
+) -> list[SelectedRow]:
+    """Chooses rows, in the order for review.
 
     Args:
-        session: A transaction that may write: rows are marked as drawn.
-        labels: Of the rows, by the criterion that people are to judge them by.
-        wanted: How many of each kind, at most.
-        rank_by: The order of the ranked ones.
-        scored_by: Whose scores are compared with the judge's labels.
-        generator: Of the draws.
+        session: A transaction that may write, since drawn rows are marked.
+        labels: The rows' labels by the criterion to judge by.
+        counts: The most rows of each kind.
+        rank_by: The order of ranked rows.
+        scored_by: The scorer to compare with the judge's labels.
+        generator: The source of randomness.
 
     Raises:
-        WorkspaceError: A kind or a ranking is none.
+        WorkspaceError: A kind or a ranking is unknown.
     """
-    if unknown := set(wanted) - set(KINDS):
-        raise WorkspaceError(f"rows can't be queued for being {', '.join(sorted(unknown))}")
+    if unknown := set(counts) - set(KINDS):
+        raise WorkspaceError(
+            f"there is no kind {', '.join(sorted(unknown))} of rows to queue, only "
+            f"{', '.join(KINDS)}"
+        )
     if rank_by not in RANKINGS:
         raise WorkspaceError(f"rows can't be ranked by {rank_by!r}, only by {', '.join(RANKINGS)}")
-    count = {kind: max(0, wanted.get(kind, 0)) for kind in KINDS}
-    drawn = _drawn(session, labels, count["random"], generator) if count["random"] else []
-    taken = _in_queue(session, labels) | {each.row_id for each in drawn}
-    others: list[Chosen] = []
+    count = {kind: max(0, counts.get(kind, 0)) for kind in KINDS}
+    drawn = _draw(session, labels, count["random"], generator) if count["random"] else []
+    excluded = _open_rows(session, labels) | {each.row_id for each in drawn}
+    others: list[SelectedRow] = []
     if count["disputed"]:
-        others += _disputed(session, labels, count["disputed"], taken)
+        others += _disputed(session, labels, count["disputed"], excluded)
     if count["ranked"]:
-        seen = taken | {each.row_id for each in others}
+        excluded |= {each.row_id for each in others}
         seed = generator.randrange(2**32)
-        others += _ranked(session, labels, count["ranked"], rank_by, scored_by, seen, seed)
+        others += _ranked(session, labels, count["ranked"], rank_by, scored_by, excluded, seed)
     if count["pilot"]:
-        seen = taken | {each.row_id for each in others}
-        others += _unseen(session, labels, count["pilot"], seen, generator)
+        excluded |= {each.row_id for each in others}
+        others += _unreviewed(session, labels, count["pilot"], excluded, generator)
     both = [*drawn, *others]
     return [both[place] for place in spread(range(len(drawn)), range(len(drawn), len(both)))]
 
 
-def drawn_before(session: Session, labels: LabelSet) -> set[int]:
-    """The rows that were drawn for people at random so far, whether one has seen them or not.
+def drawn_rows(session: Session, labels: LabelSet) -> set[int]:
+    """The rows that random draws for people have picked so far, reviewed or not.
 
-    A judge's labels say `random`, too, where a file's rows are a sample of something larger.
+    A judge's label with the selection `random` doesn't count: it tells that the file's rows were a
+    random sample.
     """
     drawn = select(RowLabel.row_id).where(
         labels.of(RowLabel), RowLabel.selection == "random", RowLabel.label_source == "human"
     )
-    asked = select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.selection == "random")
-    return {*session.scalars(drawn), *session.scalars(asked)}
+    queued = select(ReviewItem.row_id).where(
+        labels.of(ReviewItem), ReviewItem.selection == "random"
+    )
+    return {*session.scalars(drawn), *session.scalars(queued)}
 
 
-def _drawn(
+def _draw(
     session: Session, labels: LabelSet, count: int, generator: random.Random
-) -> list[Chosen]:
-    """A uniform draw of rows that no draw has taken yet; gives those a person still has to see.
+) -> list[SelectedRow]:
+    """Draws uniformly among rows not drawn before; returns those to add to the queue.
 
-    It is over all rows, so that its labels speak for the data set: a row in it that a person has
-    labelled before isn't asked again, but counts as drawn.
+    The draw is over all rows, so that its labels represent the data set. A drawn row that a person
+    has labelled already is marked as drawn and not queued again.
     """
-    before = drawn_before(session, labels)
-    found = session.execute(
+    before = drawn_rows(session, labels)
+    rows = session.execute(
         select(DatasetRow.id, RowLabel.label_source)
-        .outerjoin(RowLabel, labelled_by(labels.criterion))
+        .outerjoin(RowLabel, row_label_join(labels.criterion))
         .where(DatasetRow.dataset_id == labels.dataset_id)
     ).all()
-    free = [(row, source) for row, source in found if row not in before]
+    free = [(row, source) for row, source in rows if row not in before]
     sample = generator.sample(free, min(count, len(free)))
-    seen = [row for row, source in sample if source == "human"]
-    if seen:
+    reviewed = [row for row, source in sample if source == "human"]
+    if reviewed:
         session.execute(
             update(RowLabel)
-            .where(labels.of(RowLabel), RowLabel.row_id.in_(seen))
+            .where(labels.of(RowLabel), RowLabel.row_id.in_(reviewed))
             .values(selection="random")
         )
     rest = [row for row, source in sample if source != "human"]
-    waiting = _in_queue(session, labels)
+    waiting = _open_rows(session, labels)
     if both := [row for row in rest if row in waiting]:
         session.execute(
             update(ReviewItem)
@@ -135,21 +141,21 @@ def _drawn(
             .where(ReviewItem.state != "done")
             .values(selection="random")
         )
-    return [Chosen(row, "random") for row in rest if row not in waiting]
+    return [SelectedRow(row, "random") for row in rest if row not in waiting]
 
 
 def _disputed(
-    session: Session, labels: LabelSet, count: int, taken: Collection[int]
-) -> list[Chosen]:
+    session: Session, labels: LabelSet, count: int, excluded: Collection[int]
+) -> list[SelectedRow]:
     """Rows that people labelled differently."""
-    found = session.scalars(
+    disputed = session.scalars(
         select(RowLabel.row_id)
         .where(labels.of(RowLabel), RowLabel.disputed.is_(True))
         .where(RowLabel.label_source == "human")
         .order_by(RowLabel.position)
     )
-    rows = [row for row in found if row not in taken][:count]
-    return [Chosen(row, "disputed", "people labelled it differently") for row in rows]
+    rows = [row for row in disputed if row not in excluded][:count]
+    return [SelectedRow(row, "disputed", "people labelled it differently") for row in rows]
 
 
 def _ranked(
@@ -158,20 +164,22 @@ def _ranked(
     count: int,
     rank_by: RankBy,
     scored_by: ScoredBy | None,
-    taken: Collection[int],
+    excluded: Collection[int],
     seed: int,
-) -> list[Chosen]:
-    """The rows whose labels a person should see first, as `judge.review_queue` has it."""
+) -> list[SelectedRow]:
+    """The first rows for review, in the order of `label_quality.review_queue`."""
     score = RowScore.score if scored_by else literal(None)
     query = select(
         RowLabel.row_id, func.coalesce(RowLabel.judge_label, RowLabel.label), score
     ).where(labels.of(RowLabel), RowLabel.label_source.in_(("judge", "other")))
     if scored_by:
-        theirs = and_(given_by(labels, scored_by), RowScore.row_id == RowLabel.row_id)
-        query = query.outerjoin(RowScore, theirs)
-    found = [each for each in session.execute(query) if each[0] not in taken]
-    rows = [Row(_NO_TEXT, label, str(row_id), label_source="judge") for row_id, label, _ in found]
-    scores = [float("nan") if each is None else each for *_, each in found]
+        joined = and_(scores_by(labels, scored_by), RowScore.row_id == RowLabel.row_id)
+        query = query.outerjoin(RowScore, joined)
+    candidates = [each for each in session.execute(query) if each[0] not in excluded]
+    rows = [
+        Row(_NO_TEXT, label, str(row_id), label_source="judge") for row_id, label, _ in candidates
+    ]
+    scores = [float("nan") if each is None else each for *_, each in candidates]
     by_evaluator = scored_by is not None and scored_by != OTHER_ROWS
     queue = review_queue(
         rows,
@@ -183,26 +191,26 @@ def _ranked(
         out_of_fold=scores if scored_by == OTHER_ROWS else None,
         seed=seed,
     )
-    return [Chosen(int(each.row.id), each.selection, each.why) for each in queue]
+    return [SelectedRow(int(each.row.id), each.selection, each.why) for each in queue]
 
 
-def _unseen(
+def _unreviewed(
     session: Session,
     labels: LabelSet,
     count: int,
-    taken: Collection[int],
+    excluded: Collection[int],
     generator: random.Random,
-) -> list[Chosen]:
+) -> list[SelectedRow]:
     """Any rows that no person has labelled."""
     by_people = select(RowLabel.row_id).where(labels.of(RowLabel), RowLabel.label_source == "human")
-    seen = {*taken, *session.scalars(by_people)}
-    found = session.scalars(select(DatasetRow.id).where(DatasetRow.dataset_id == labels.dataset_id))
-    free = [row for row in found if row not in seen]
-    return [Chosen(row, "pilot") for row in generator.sample(free, min(count, len(free)))]
+    excluded = {*excluded, *session.scalars(by_people)}
+    rows = session.scalars(select(DatasetRow.id).where(DatasetRow.dataset_id == labels.dataset_id))
+    free = [row for row in rows if row not in excluded]
+    return [SelectedRow(row, "pilot") for row in generator.sample(free, min(count, len(free)))]
 
 
 def _other_judges(session: Session, labels: LabelSet) -> list[Mapping[str, float]]:
-    """What each judge said of the rows that another one labelled after it, by row."""
+    """Each judge's labels of rows that another judge labelled later, by row id."""
     judges = (labels.of(Label), Label.source == "judge")
     if len(session.scalars(select(Label.who).where(*judges).distinct()).all()) < 2:
         return []
@@ -212,15 +220,15 @@ def _other_judges(session: Session, labels: LabelSet) -> list[Mapping[str, float
         latest[row_id].pop(who, None)
         latest[row_id][who] = value
     others: dict[str, dict[str, float]] = defaultdict(dict)
-    for row_id, said in latest.items():
-        for who, value in list(said.items())[:-1]:
+    for row_id, by_judge in latest.items():
+        for who, value in list(by_judge.items())[:-1]:
             if value is not None:
                 others[who][str(row_id)] = value
     return cast(list[Mapping[str, float]], list(others.values()))
 
 
-def _in_queue(session: Session, labels: LabelSet) -> set[int]:
-    """The rows that wait, or were laid aside."""
+def _open_rows(session: Session, labels: LabelSet) -> set[int]:
+    """The rows that wait for review or were skipped."""
     return set(
         session.scalars(
             select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.state != "done")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from alembic import context
@@ -11,7 +11,7 @@ from tipstaff_trainer.workspace.db.migrations import VERSION_TABLE
 from tipstaff_trainer.workspace.db.models import Table
 
 
-def _is_modelled(name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
+def _is_modelled(name: str | None, kind: str, parents: MutableMapping[Any, str | None]) -> bool:
     """Whether comparisons with the models include a table, column or index.
 
     The full-text index is made of tables (SQLite) or a column (PostgreSQL) without a model.

@@ -1,0 +1,77 @@
+"""Holding out a data set's test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+
+from tipstaff_trainer.data import Row, check_split, split_rows
+from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.workspace.db.engine import Database
+from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow
+from tipstaff_trainer.workspace.db.rows import to_data_row
+
+if TYPE_CHECKING:
+    from tipstaff_trainer.workspace.datasets.queries import Datasets
+
+# Databases limit the values of an IN list.
+_KEYS_AT_ONCE = 500
+
+
+def split_dataset(
+    database: Database, datasets: Datasets, dataset: Dataset, *, test_size: float, seed: int
+) -> list[str]:
+    """Holds out rows for testing, whole groups at a time; replaces an earlier split.
+
+    The split is the same for all criteria. It balances the classes of the criterion with the most
+    labels.
+
+    Args:
+        database: The workspace's database.
+        datasets: Its data sets.
+        dataset: The data set to split.
+        test_size: The share of rows to hold out, in (0, 1).
+        seed: The seed of the random choice.
+
+    Returns:
+        Warnings about the split.
+
+    Raises:
+        DataError: The rows can't be split, or one side would lack a class.
+    """
+    most = max(dataset.label_sets, key=lambda each: each.labelled)
+    rows = [to_data_row(row) for row in datasets.rows(most)]
+    _, test = split_rows(rows, test_size, seed=seed)
+    keys = [row.id for row in test]
+    warnings = _check_split(rows, keys, test_size)
+    for labels in dataset.label_sets:
+        if labels is not most:
+            # A criterion with a few labels is no reason to split differently.
+            try:
+                messages = _check_split(datasets.labelled(labels), keys, test_size)
+            except DataError as error:
+                messages = [str(error)]
+            warnings += [f"{labels.criterion}: {each}" for each in messages]
+    with database.writing() as session:
+        session.execute(
+            update(DatasetRow)
+            .where(DatasetRow.dataset_id == dataset.id, DatasetRow.part == "test")
+            .values(part="train")
+        )
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            part = keys[start : start + _KEYS_AT_ONCE]
+            session.execute(
+                update(DatasetRow)
+                .where(DatasetRow.dataset_id == dataset.id, DatasetRow.key.in_(part))
+                .values(part="test")
+            )
+        session.execute(update(Dataset).where(Dataset.id == dataset.id).values(test=len(keys)))
+    return warnings
+
+
+def _check_split(rows: Sequence[Row], test: Collection[str], size: float) -> list[str]:
+    test, labelled = frozenset(test), [row for row in rows if row.labelled]
+    sides = [[row for row in labelled if (row.id in test) is side] for side in (False, True)]
+    return check_split(sides[0], sides[1], size, name="test") if all(sides) else []
