@@ -28,11 +28,11 @@ def browser(visit):
 def test_cases_are_typed_brought_and_taken_away(browser, workspace):
     form = hidden(browser.get(HERE).text)
     typed = {"action": "add", "name": "late", "expect": "block", "output": "yes"}
-    assert "1 named case kept." in browser.post(HERE, data=form | typed).text
+    assert "1 named case added." in browser.post(HERE, data=form | typed).text
     content = b"- {name: late, expect: not-pass, output: no}\n- {name: b, expect: pass, input: x}"
     upload = form | {"action": "upload"}
     page = browser.post(HERE, data=upload, files={"file": ("c.yaml", content)})
-    assert "2 named cases kept, 1 in place of another." in page.text
+    assert "2 named cases added, 1 replaced." in page.text
     assert [case.expect for case in workspace.cases.of("faithfulness")] == ["not-pass", "pass"]
     assert "2 named cases" in browser.get("/criteria/faithfulness").text
     browser.post(HERE, data=form | {"action": "remove", "case": "late"})
@@ -70,14 +70,14 @@ def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     assert "&lt;b&gt;right" in page
     form = hidden(page)
     held = browser.post("/evaluators/tiny/1/promote", data=form)
-    assert "tiny version 1 is online. 1 of 1 named cases came out as expected." in held.text
+    assert "tiny version 1 is online. 1 of 1 named cases met." in held.text
     refused = browser.post("/evaluators/tiny/2/promote", data=form)
-    assert (refused.status_code, "version 1, which is online, meets" in refused.text) == (409, True)
+    assert (refused.status_code, "version 1, which is Online, meets" in refused.text) == (409, True)
     assert 'BLOCK <span class="chip bad">fails</span>' in refused.text
     assert "<li>&lt;b&gt;right&lt;/b&gt;</li>" in refused.text
     repository.publish(make_bundle(tmp_path / "3", bias=-9.0), workspace.repository)
     dropping = browser.post("/evaluators/tiny/3/promote", data=form)
-    assert "<li>&lt;b&gt;right&lt;/b&gt;, which version 3 doesn’t bring: " in dropping.text
+    assert "<li>&lt;b&gt;right&lt;/b&gt;; version 3 doesn’t include the case, " in dropping.text
     assert "--force" not in refused.text
     assert repository.serving_version(workspace.repository, "tiny") == 1
     forced = browser.post("/evaluators/tiny/2/promote", data=form | {"force": "yes"})
@@ -93,8 +93,8 @@ def test_a_version_that_judges_by_other_words_says_so_before_it_is_promoted(
         bundle = make_bundle(tmp_path / str(version))
         write_manifest(bundle, read_manifest(bundle).model_copy(update={"criterion": criterion}))
         repository.publish(bundle, workspace.repository)
-    assert "by other words" not in browser.get("/evaluators/tiny/3").text
+    assert "has another criterion" not in browser.get("/evaluators/tiny/3").text
     workspace.promote("tiny", 1)
-    assert "by other words" not in browser.get("/evaluators/tiny/2").text
+    assert "has another criterion" not in browser.get("/evaluators/tiny/2").text
     page = browser.get("/evaluators/tiny/3").text
-    assert "judges by other words: “It is right.” Promoting" in page
+    assert "has another criterion: “It is right.” Promoting" in page

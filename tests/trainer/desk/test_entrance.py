@@ -1,7 +1,8 @@
-"""Who gets in, what forms must carry, and that nothing that was typed is lost."""
+"""Who gets in, which forms are refused, and that nothing that was typed is lost."""
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -11,7 +12,7 @@ from desk_forms import LOCAL, hidden
 from starlette import formparsers
 from starlette.testclient import TestClient
 
-from tipstaff_trainer.desk import views
+from tipstaff_trainer.desk import sessions, views
 from tipstaff_trainer.desk.app import build
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
@@ -42,28 +43,39 @@ def test_no_page_has_scripts_or_styles_of_its_own(visit):
 def test_another_name_for_this_machine_is_refused(visit, host):
     answer = visit().get("/datasets", headers={"host": host})
     assert answer.status_code == 403
-    assert "open it as localhost" in answer.text
+    assert "open the desk as localhost" in answer.text
 
 
 @pytest.mark.parametrize(
-    "headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}]
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site", "origin": LOCAL},
+    ],
 )
 def test_another_site_s_form_is_refused(visit, workspace, headers):
-    browser = visit()
-    mark = hidden(browser.get("/criteria/new").text)
-    answer = browser.post("/criteria/new", data=mark | criterion(action="save"), headers=headers)
+    answer = visit().post("/criteria/new", data=criterion(action="save"), headers=headers)
     assert answer.status_code == 403
     assert "polite" not in [each.name for each in workspace.criteria.all()]
 
 
-def test_a_form_without_its_mark_is_kept_and_can_be_sent_again(visit, workspace):
-    browser = visit()
-    answer = browser.post("/criteria/new", data=criterion(action="save"))
-    assert answer.status_code == 403
-    assert "polite" not in [each.name for each in workspace.criteria.all()]
-    kept = hidden(answer.text)
-    assert kept["criterion"] == "It is polite."
-    assert browser.post("/criteria/new", data=kept).status_code == 200
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": LOCAL},
+        {"sec-fetch-site": "same-origin"},
+        {"sec-fetch-site": "none"},
+        # As through a proxy that sends its own Host.
+        {"sec-fetch-site": "same-origin", "origin": "https://desk.example"},
+    ],
+)
+def test_a_form_of_the_desk_s_own_is_taken(visit, workspace, headers):
+    answer = visit().post("/criteria/new", data=criterion(action="save"), headers=headers)
+    assert answer.status_code == 200
     assert workspace.criteria.get("polite").version == 1
 
 
@@ -120,7 +132,7 @@ def test_what_was_typed_outlives_the_session(visit, workspace):
     browser.get("/?token=t")
     form = hidden(browser.get("/criteria/new").text) | criterion(action="save")
     for cookie in list(browser.cookies.jar):
-        # As if an hour had passed: the cookie is there, and its time is over.
+        # As if the session had expired: the cookie is there, and is not valid.
         if cookie.name.startswith("tipstaff_desk"):
             cookie.value = cookie.value[:-4] + "beef"
     out = browser.post("/criteria/new", data=form)
@@ -131,14 +143,40 @@ def test_what_was_typed_outlives_the_session(visit, workspace):
     assert workspace.criteria.get("polite").criterion == "It is polite."
 
 
+def test_a_session_in_use_does_not_end(visit, monkeypatch):
+    browser = visit("http://desk.example", host="0.0.0.0", token="t", session_seconds=60)
+    browser.get("/?token=t")
+    real = time.time
+    for seconds in (40, 80, 120):
+        monkeypatch.setattr(time, "time", lambda late=seconds: real() + late)
+        assert browser.get("/jobs").status_code == 200
+
+
+def test_a_cookie_is_sent_over_https_only_where_it_was_set_so(visit):
+    for scheme, secure in (("http", False), ("https", True)):
+        browser = visit(f"{scheme}://desk.example", host="0.0.0.0", token="t")
+        answer = browser.get("/?token=t", follow_redirects=False)
+        cookie = answer.headers["set-cookie"].casefold()
+        assert ("secure" in cookie) is secure
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+
+
+def test_a_long_notice_fits_into_a_cookie():
+    session = {}
+    sessions.set_notice(session, "bad", "„“" * 3000)
+    assert len(json.dumps(session)) < 2100
+    tone, notice = sessions.pop_notice(session)
+    assert (tone, notice[:2], notice[-1]) == ("bad", "„“", "…")
+    assert sessions.pop_notice(session) is None
+
+
 def test_a_session_ends(visit, monkeypatch):
     browser = visit("http://desk.example", host="0.0.0.0", token="t", session_seconds=60)
     browser.get("/?token=t")
     assert browser.get("/jobs").status_code == 200
-    import tipstaff_trainer.desk.sessions as sessions
-
-    real = sessions.time.time
-    monkeypatch.setattr(sessions.time, "time", lambda: real() + 61)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 62)
     assert browser.get("/jobs").status_code == 401
 
 
@@ -198,7 +236,7 @@ def test_who_is_not_let_in_stores_no_file(visit, monkeypatch):
 
 def test_a_form_without_a_file_is_no_way_to_fill_the_memory(visit):
     answer = visit().post("/criteria/new", data={"prompt": "x" * 9 * 2**20})
-    assert (answer.status_code, "longer than the text of a form" in answer.text) == (413, True)
+    assert (answer.status_code, "text is too long" in answer.text) == (413, True)
 
 
 def test_a_name_can_be_changed_and_a_desk_left(visit):

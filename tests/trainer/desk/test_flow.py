@@ -59,17 +59,17 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.get_by_text("More columns").click()
     page.get_by_label("Id", exact=True).select_option("thread")
     page.get_by_label("Name of the data set").fill("Traces of May")
-    page.get_by_role("button", name="Store the rows").click()
-    expect(page.get_by_role("status")).to_have_text(f"{ROWS} rows are in Traces of May.")
+    page.get_by_role("button", name="Create data set").click()
+    expect(page.get_by_role("status")).to_have_text(f"Traces of May is created with {ROWS} rows.")
 
     # The pilot: a judge labels 16 rows, a person looks at them.
-    page.get_by_role("link", name="Ask a judge").click()
+    page.get_by_role("link", name="Label with an LLM").click()
     with page.expect_navigation():
         page.get_by_label("Criterion").select_option(value="answer-correctness")
     page.get_by_label("Endpoint").fill(judge.url)
     page.get_by_label("Model").fill("judge-1")
     page.get_by_role("button", name="Start").click()
-    page.get_by_role("link", name="Review them").click()
+    page.get_by_role("link", name="Review the rows").click()
     page.get_by_label("Your name").fill("Ann")
     page.get_by_role("button", name="Start reviewing").click()
     for done in range(16):
@@ -85,7 +85,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
 
     # Then all of them, with what the person said as examples.
     page.get_by_role("link", name="To the data set").click()
-    page.get_by_role("link", name="Ask a judge").click()
+    page.get_by_role("link", name="Label with an LLM").click()
     page.get_by_role("button", name="Start").click()
     page.get_by_role("link", name="To the data set").click()
     page.wait_for_function(LABELLED, arg=f"{ROWS} labelled, 16 of them by people")
@@ -94,7 +94,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     # What must never pass again is written down beside the criterion.
     page.goto("/criteria/answer-correctness/cases")
     page.get_by_label("Name").fill("another colour")
-    page.get_by_label("What must become of it").select_option("not-pass")
+    page.get_by_label("Expected verdict").select_option("not-pass")
     page.get_by_label("Output").fill("it is red")
     page.get_by_label("Ground truth").fill("blue")
     page.get_by_role("button", name="Add").click()
@@ -116,7 +116,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.go_back()
     page.get_by_role("button", name="Promote").click()
     expect(page.get_by_role("status")).to_have_text(
-        "colours version 1 is online. 1 of 1 named cases came out as expected."
+        "colours version 1 is online. 1 of 1 named cases met."
     )
     expect(page.get_by_role("row", name="another colour")).to_contain_text("met")
 

@@ -53,7 +53,7 @@ def test_a_job_that_the_full_disk_ended_takes_nothing_else_with_it(visit, worksp
             assert (refused.status_code, "make room on the disk" in refused.text) == (200, True)
         judge.behaviour.delay = 0.0
         page = browser.get(f"/jobs/{job.id}").text
-        assert "go on with it, nothing that was done is lost" in page
+        assert "resume the job to continue, nothing is lost" in page
         browser.post(f"/jobs/{job.id}/resume", data=hidden(page))
         assert workspace.wait_for(job, timeout=60).message == f"{ROWS} of {ROWS} rows are labelled"
         # One call may have been on its way.

@@ -54,15 +54,15 @@ def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     page = browser.get(here).text
     # One that can be asked is chosen first.
     assert '<option value="relevance" selected>' in page
-    assert '<option value="tone">tone: names a column that isn’t there' in page
+    assert '<option value="tone">tone: uses a column that the data set lacks' in page
     assert "no row has a text there" not in page
     shown = browser.post(here, data=hidden(page) | {"criterion": "tone", "action": "choose"})
     assert shown.status_code == 200
-    assert "names {voice}, and no row has a text there" in shown.text
+    assert "uses {voice}, but no row has a text there" in shown.text
     assert "&#34;input&#34;, &#34;output&#34; and &#34;channel&#34;" in shown.text
     assert '<button class="main" name="action" value="start" disabled>' in shown.text
     refused = start(browser, here, criterion="tone")
-    assert (refused.status_code, "names {voice}, and no row" in refused.text) == (400, True)
+    assert (refused.status_code, "uses {voice}, but no row" in refused.text) == (400, True)
     assert not workspace.jobs.recent()
     # It is not judged by it either.
     assert [each.criterion for each in workspace.datasets.get(dataset).label_sets] == [""]
@@ -104,9 +104,9 @@ def test_what_is_paid_for_is_said_and_never_all_by_itself(
         assert (radio in page) == (value in offered)
         assert (f"{radio} checked>" in page) == (value == chosen)
     labelled = max((len(range(ROWS)[rows]) for _, rows in given), default=0)
-    assert ("the 24 rows that have no label yet" in page) == ("rest" in offered)
-    assert (f"the {labelled} that have a label, too" in page) == (0 < labelled < ROWS)
-    assert ("all 40 rows, though each has a label already" in page) == (labelled == ROWS)
+    assert ("24 rows without a label" in page) == ("rest" in offered)
+    assert (f"including {labelled} that have a label" in page) == (0 < labelled < ROWS)
+    assert ("All 40 rows, which all have a label already" in page) == (labelled == ROWS)
 
 
 def test_what_is_paid_for_goes_by_the_criterion_that_is_chosen(visit, workspace, dataset, here):
@@ -119,9 +119,9 @@ def test_what_is_paid_for_goes_by_the_criterion_that_is_chosen(visit, workspace,
     assert '<option value="toxicity" selected>' in shown
     assert 'value="mine"' in shown
     assert "that have a label" not in shown
-    assert 'value="pilot" required checked><span>16 rows that no person has seen' in shown
+    assert 'value="pilot" required checked><span>Pilot: 16 rows without a person’s label' in shown
     nothing = start(browser, here, criterion="toxicity", rows="")
-    assert (nothing.status_code, "Which rows is it to label?" in nothing.text) == (400, True)
+    assert (nothing.status_code, "Choose the rows to label" in nothing.text) == (400, True)
 
 
 def test_rows_that_wait_for_a_person_come_before_more_are_asked_about(
@@ -129,7 +129,7 @@ def test_rows_that_wait_for_a_person_come_before_more_are_asked_about(
 ):
     give(workspace, dataset, "judge", slice(16))
     browser = visit()
-    told = "16 rows wait for a person"
+    told = "16 rows wait for review"
     assert told not in browser.get(f"{here}?criterion=relevance").text
     workspace.reviews.queue(workspace.label_set(dataset), {"ranked": 16})
     assert told in browser.get(f"{here}?criterion=relevance").text
@@ -164,7 +164,7 @@ def test_choosing_a_criterion_shows_its_page_and_keeps_what_was_typed(
     page.get_by_label("Model").fill("mine")
     with page.expect_navigation():
         page.get_by_label("Criterion").select_option("faithfulness")
-    expect(page.get_by_role("alert")).to_contain_text("names {ground_truth}, and no row")
+    expect(page.get_by_role("alert")).to_contain_text("uses {ground_truth}, but no row")
     expect(page.get_by_role("button", name="Start")).to_be_disabled()
     expect(page.get_by_label("Model")).to_have_value("mine")
     with page.expect_navigation():

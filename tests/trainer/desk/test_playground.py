@@ -50,12 +50,12 @@ def test_words_that_lowered_a_score_are_marked_and_listed(browser):
 
 def test_nothing_to_explain_is_said(browser):
     page = score(browser, input="refund my order", explain="yes")
-    assert "can’t explain this one" in page or "No words of the output did" in page
+    assert "can’t explain this score" in page or "No words: leaving out" in page
 
 
 def test_marks_are_numbered_by_weight_and_nothing_is_lost_between():
     found = [Highlight(2, 5, 0.5), Highlight(8, 10, 2.0)]
-    assert views.lowered("a <&> b cd e", found) == (
+    assert views.mark_highlights("a <&> b cd e", found) == (
         'a <mark class="lowers more">&lt;&amp;&gt;<sup>2</sup></mark> b'
         ' <mark class="lowers most">cd<sup>1</sup></mark> e'
     )

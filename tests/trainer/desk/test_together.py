@@ -90,7 +90,7 @@ def test_the_same_row_on_two_screens_keeps_both_labels(desk, reviewer):
     ann.get_by_role("button", name="Good").click()
     expect(ann.get_by_text(f"1 of {COUNT} done")).to_be_visible()
     ben.keyboard.press("b")
-    expect(ben.get_by_role("status")).to_contain_text("Ann had labelled that row good")
+    expect(ben.get_by_role("status")).to_contain_text("Ann labelled that row good")
     found, counted = labels(desk, 2)
     (both,) = [row for row in found.values() if row]
     assert [(label.who, label.value, label.concurrent) for label in both] == [

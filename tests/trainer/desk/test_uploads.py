@@ -35,12 +35,12 @@ def test_a_file_becomes_a_data_set(browser, bring, workspace):
     assert "traces of May.csv" in page.text
     assert "<script>alert" not in page.text
     stored = store(browser, page, **{"map-input": "asked", "map-output": "reply", "name": "May"})
-    assert "2 rows are in May." in stored.text
+    assert "May is created with 2 rows." in stored.text
     assert "<script>alert" not in stored.text
     assert next(workspace.datasets.rows(workspace.label_set(1))).output == "a1"
     assert list((workspace.folder / "uploads").iterdir()) == []
     assert not (workspace.folder.parent / "etc").exists()
-    assert "This upload is gone" in browser.get(str(page.url)).text
+    assert "This upload no longer exists" in browser.get(str(page.url)).text
 
 
 def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
@@ -48,14 +48,17 @@ def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
     for fields, message in [
         ({"name": "May"}, "no column for input, output or ground_truth"),
         ({"name": "May", "map-output": "reply", "map-label": "asked"}, "is not a label"),
-        ({"name": "", "map-output": "reply"}, "no name for a data set"),
+        ({"name": "", "map-output": "reply"}, "can&#39;t be a data set&#39;s name"),
     ]:
         refused = store(browser, page, **fields)
         assert refused.status_code == 400
         assert message in refused.text
         assert "--map" not in refused.text
     assert not workspace.datasets.all()
-    assert "2 rows are in May." in store(browser, page, name="May", **{"map-output": "reply"}).text
+    assert (
+        "May is created with 2 rows."
+        in store(browser, page, name="May", **{"map-output": "reply"}).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_a_broken_file_is_told(browser, bring, workspace, name, content, message
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(browser, bring, workspace):
     refused = bring("rows.csv", b"input\n" + b"x" * 3_000_000)
     assert refused.status_code == 413
-    assert "--max-upload-bytes" in refused.text
+    assert "max_upload_bytes" in refused.text
     assert not (workspace.folder / "uploads").exists()
 
 
@@ -102,7 +105,7 @@ def test_what_is_to_know_of_how_a_file_was_read_is_on_its_data_set_s_page(browse
     stored = store(browser, page, name="rows")
     assert (stored.status_code, "is not read as output" in stored.text) == (200, True)
     # Open while nothing else has been done with it.
-    assert '<details class="card" open><summary>How the file was read' in stored.text
+    assert '<details class="card" open><summary>Notes on the file' in stored.text
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
@@ -142,14 +145,20 @@ def test_a_full_disk_is_told_whatever_is_full(visit, workspace, tmp_path, monkey
     room = tmp_path / "no such folder"
     monkeypatch.setattr(tempfile, "tempdir", str(room))
     refused = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
-    assert (refused.status_code, "Make room there and send it again" in refused.text) == (507, True)
+    assert (refused.status_code, "Make room there and upload the file again" in refused.text) == (
+        507,
+        True,
+    )
     answer = browser.get("/datasets/1/download/csv")
-    assert (answer.status_code, "Make room there and ask again" in answer.text) == (404, True)
+    assert (answer.status_code, "Make room there and try again" in answer.text) == (404, True)
     monkeypatch.undo()
     uploads = workspace.folder / "uploads"
     assert list(uploads.iterdir()) == []
     uploads.rmdir()
     uploads.touch()
     told = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
-    assert (told.status_code, "make room there and bring it again" in told.text) == (400, True)
+    assert (told.status_code, "Make room there and upload the file again" in told.text) == (
+        400,
+        True,
+    )
     assert len(browser.get("/datasets/1/download/csv").content) > len(rows)

@@ -1,4 +1,4 @@
-"""The desk: where people review labels, train evaluators and try them, in a browser.
+"""The desk: a web application to review labels, train evaluators and try them.
 
-A face on `workspace`: pages read from it and call it, and decide nothing themselves.
+The pages call `workspace`, which holds the logic.
 """

@@ -1,4 +1,4 @@
-"""The desk as an ASGI application, and the process that serves it."""
+"""The desk as an ASGI application."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tipstaff_trainer.desk.pages import (
     review,
     uploads,
 )
-from tipstaff_trainer.desk.sessions import Signer
+from tipstaff_trainer.desk.sessions import Sessions, cookie_name, load_secret
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
 
@@ -33,21 +33,23 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
-    """The desk of a workspace.
+    """Builds the desk of a workspace.
 
     Raises:
-        WorkspaceError: Its secret can't be read or written.
+        WorkspaceError: The sessions' secret can't be read or written.
     """
-    rooms = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
+    pages = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
     app = Starlette(
         routes=[
-            *(route for room in rooms for route in room.routes()),
+            *(route for page in pages for route in page.routes()),
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
-        exception_handlers={404: _not_found, 500: _fault},
+        exception_handlers={404: _not_found, 500: _internal_error},
     )
-    app.state.desk = Desk(workspace, settings, Signer(workspace.folder), Attempts(), templates())
-    return Guard(app, max_upload_bytes=settings.max_upload_bytes, local=settings.local)
+    secret = load_secret(workspace.folder)
+    app.state.desk = Desk(workspace, settings, cookie_name(secret), Attempts(), templates())
+    with_sessions = Sessions(app, secret=secret, seconds=settings.session_seconds)
+    return Guard(with_sessions, max_upload_bytes=settings.max_upload_bytes, local=settings.local)
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
@@ -55,18 +57,18 @@ async def _not_found(request: Request, _: Exception) -> Response:
         request,
         404,
         "There is no such page",
-        f"Nothing is at {request.url.path[:200]}. What was there may have been deleted, or the "
-        "address is mistyped.",
+        f"There is nothing at {request.url.path[:200]}: it may have been deleted, or the address "
+        "is mistyped.",
     )
 
 
-async def _fault(request: Request, error: Exception) -> Response:
+async def _internal_error(request: Request, error: Exception) -> Response:
     return _problem(
         request,
         500,
-        "That didn’t work",
-        f"The desk stumbled over a fault of its own ({type(error).__name__}); the terminal that it "
-        "runs in says more. What was stored before is not lost.",
+        "Internal error",
+        f"The desk failed on this request ({type(error).__name__}). The terminal that it runs in "
+        "has details. Nothing that was stored is lost.",
     )
 
 

@@ -1,4 +1,4 @@
-"""How often somebody may guess the token."""
+"""A limit on attempts to guess the token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# As many as people need who mistype.
+# Enough for people who mistype.
 _FREE = 5
 _LONGEST_SECONDS = 300.0
 _FORGOTTEN_SECONDS = 3600.0
@@ -24,13 +24,13 @@ class _Tries:
 
 
 class Attempts:
-    """Counts attempts to sign in by address; each past the first few makes the next wait longer.
+    """Counts attempts to sign in by network address, and makes guessers wait.
 
-    Waits double from one second to five minutes, and are forgotten after an hour without an
-    attempt. While an address waits the right token isn't taken either, or guessing would go on.
+    After a few attempts, waits double from one second to five minutes; an hour without an attempt
+    resets them. While an address waits, the right token is refused too, or guessing could go on.
 
     Args:
-        clock: Seconds that only rise.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,13 +39,13 @@ class Attempts:
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
 
     def take(self, address: str) -> float:
-        """Counts an attempt that is about to be made, before anybody knows how it goes.
+        """Counts an attempt before it is checked.
 
         Args:
-            address: Where it comes from, as an IP address.
+            address: The IP address that it comes from.
 
         Returns:
-            0 when it may be made; else how many seconds to wait first.
+            0 if the attempt is allowed, else the seconds to wait.
         """
         moment, key = self._clock(), _network(address)
         with self._lock:
@@ -58,19 +58,19 @@ class Attempts:
             if moment < tries.until:
                 return tries.until - moment
             tries.count, tries.latest = tries.count + 1, moment
-            # Bounded before it is raised to a power: numbers grow without end here.
+            # Bounded, so that the power stays small.
             beyond = min(tries.count - _FREE, 20)
             tries.until = moment + (min(2.0**beyond, _LONGEST_SECONDS) if beyond >= 0 else 0)
             return 0.0
 
     def succeeded(self, address: str) -> None:
-        """Forgets an address's attempts: it had the token."""
+        """Forgets an address's attempts, after it gave the right token."""
         with self._lock:
             self._tries.pop(_network(address), None)
 
 
 def _network(address: str) -> str:
-    """What one person has of addresses: one, or of IPv6 a whole network of 64 bits."""
+    """The network to count attempts by: an IPv4 address, or a 64-bit network of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

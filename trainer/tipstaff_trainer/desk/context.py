@@ -1,4 +1,4 @@
-"""One request to the desk: who asks, what their form says, and the page or the way on they get."""
+"""The context of one request to the desk: session, form fields, pages and redirects."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tipstaff_trainer.desk import views
+from tipstaff_trainer.desk import sessions, views
 from tipstaff_trainer.desk.attempts import Attempts
-from tipstaff_trainer.desk.sessions import Session, Signer
+from tipstaff_trainer.desk.sessions import Session
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
 
 _TEMPLATES = Path(__file__).parent / "templates"
-FORM_MARK = "form_mark"
-# What databases count up to.
-_NUMBERS = 2**63
+# The largest integer of a database is below this.
+_INTEGER_LIMIT = 2**63
 Tone = Literal["good", "bad", "note"]
 
 
@@ -34,140 +33,139 @@ class Desk:
 
     workspace: Workspace
     settings: DeskSettings
-    signer: Signer
+    session_cookie: str
     attempts: Attempts
     templates: Environment
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestContext:
     """One request.
 
     Attributes:
         desk: What all requests share.
-        request: As Starlette has it.
-        session: Whose it is.
-        form: The fields that were sent; empty for a GET.
+        request: Starlette's request.
+        form: The form's fields; empty for a GET.
     """
 
     desk: Desk
     request: Request
-    session: Session
     form: Mapping[str, Any]
 
     @property
     def workspace(self) -> Workspace:
-        """The workspace that the desk is a face of."""
+        """The desk's workspace."""
         return self.desk.workspace
 
     @property
-    def who(self) -> str:
-        """The person's name."""
-        return self.session.name
+    def session(self) -> Session:
+        """The browser's session."""
+        return self.request.session
 
     @property
-    def here(self) -> str:
-        """The address that was asked for, with what it says of the criterion."""
+    def who(self) -> str:
+        """The person's name; empty until they gave one."""
+        return str(self.session.get("name", ""))
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether the person gave the token."""
+        return bool(self.session.get("signed_in"))
+
+    @property
+    def url(self) -> str:
+        """The request's path and query."""
         url = self.request.url
         return url.path + (f"?{url.query}" if url.query else "")
 
-    def number(self, name: str) -> int:
-        """A number of the path.
+    def path_number(self, name: str) -> int:
+        """A number in the path.
 
         Raises:
-            WorkspaceError: It is larger than any that there is.
+            WorkspaceError: The number is too large for an id.
         """
         number = int(self.request.path_params[name])
-        if number >= _NUMBERS:
+        if number >= _INTEGER_LIMIT:
             raise WorkspaceError(f"there is no {name} {number}")
         return number
 
     def label_set(self) -> LabelSet:
-        """The labels that are asked about: of the path's data set, by the criterion that is named.
+        """The labels of the path's data set by the criterion in the form or the query.
 
-        Where none is named a page shows the first, but nothing is done to any.
+        Without a criterion a GET uses the data set's first label set.
 
         Raises:
-            WorkspaceError: There are no such labels, or a form names none of several.
+            WorkspaceError: There are no such labels, or a form names no criterion and there are
+                several.
         """
-        number = self.number("dataset")
-        named = self.form.get("criterion", self.request.query_params.get("criterion"))
-        if named is None and self.request.method == "GET":
-            return self.workspace.datasets.get(number).label_sets[0]
-        return self.workspace.label_set(number, named)
+        dataset = self.path_number("dataset")
+        criterion = self.form.get("criterion", self.request.query_params.get("criterion"))
+        if criterion is None and self.request.method == "GET":
+            return self.workspace.datasets.get(dataset).label_sets[0]
+        return self.workspace.label_set(dataset, criterion)
 
     @property
-    def running(self) -> list[Job]:
-        """The jobs that haven't ended, as far as can be told; a server has no end to wait for."""
-        # Every page says it, the one too that says why the database can't be read.
+    def running_jobs(self) -> list[Job]:
+        """The jobs that have not ended, without the server, which runs until it is stopped."""
+        # Every page shows their number, also the page that says the database can't be read.
         with suppress(WorkspaceError):
             return [job for job in self.workspace.jobs.active() if job.kind != "serve"]
         return []
 
     def text(self, name: str, default: str = "") -> str:
-        """A field of the form, else of the query."""
+        """A field of the form, or of the query."""
         value = self.form.get(name, self.request.query_params.get(name, default))
         return value.strip() if isinstance(value, str) else default
 
-    def whole(self, name: str, default: int | None = None) -> int | None:
-        """A field that is a whole number; the default where it is empty.
+    def integer(self, name: str, default: int | None = None) -> int | None:
+        """A field with a whole number; the default if the field is empty.
 
         Raises:
-            WorkspaceError: It is something else.
+            WorkspaceError: The field holds something else.
         """
         text = self.text(name)
         if not text:
             return default
         if not text.removeprefix("-").isdecimal() or len(text) > 15:
-            raise WorkspaceError(f"{name.replace('_', ' ')}: {text[:40]!r} is no whole number")
+            raise WorkspaceError(f"{name.replace('_', ' ')}: {text[:40]!r} is not a whole number")
         return int(text)
 
     def texts(self, name: str) -> list[str]:
-        """All values of a field that may be given several times."""
+        """All values of a field that may have several."""
         form = self.form
         values = form.getlist(name) if isinstance(form, FormData) else []
         return [value for value in values if isinstance(value, str)]
 
+    def file(self, name: str) -> UploadFile | None:
+        """An uploaded file; None if none was chosen."""
+        file = self.form.get(name)
+        return file if isinstance(file, UploadFile) and file.filename else None
+
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        """A page."""
-        signer = self.desk.signer
-        notice = signer.read("notice", self.request.cookies.get(signer.notice_cookie, ""))
+        """A page, with the notice that is due."""
         html = self.desk.templates.get_template(template).render(
-            asked=self,
-            session=self.session,
-            form_mark=signer.form_mark(self.session),
-            mark_name=FORM_MARK,
+            ctx=self,
             path=self.request.url.path,
-            notice=notice if isinstance(notice, list) else None,
-            running=self.running,
+            notice=sessions.pop_notice(self.session),
+            running=self.running_jobs,
             max_upload_bytes=self.desk.settings.max_upload_bytes,
             **{"error": "", **values},
         )
-        response = HTMLResponse(html, status_code=status)
-        if signer.notice_cookie in self.request.cookies:
-            response.delete_cookie(signer.notice_cookie)
-        return response
+        return HTMLResponse(html, status_code=status)
 
-    def part(self, template: str, **values: Any) -> Response:
-        """A part of a page, for one that is open to renew."""
+    def fragment(self, template: str, **values: Any) -> Response:
+        """A part of a page, which the browser replaces while the page is open."""
         return HTMLResponse(self.desk.templates.get_template(template).render(**values))
 
-    def go(self, to: str, notice: str = "", tone: Tone = "good") -> Response:
-        """On to another page, with something to say there."""
-        response = RedirectResponse(to, status_code=303)
+    def redirect(self, to: str, notice: str = "", tone: Tone = "good") -> Response:
+        """A redirect to another page, which shows the notice."""
         if notice:
-            response.set_cookie(
-                self.desk.signer.notice_cookie,
-                self.desk.signer.sign("notice", [tone, notice[:1500]]),
-                max_age=60,
-                httponly=True,
-                samesite="lax",
-            )
-        return response
+            sessions.set_notice(self.session, tone, notice)
+        return RedirectResponse(to, status_code=303)
 
 
 def templates() -> Environment:
-    """The desk's pages; everything put into them is escaped."""
+    """The templates' environment; values are escaped."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -180,12 +178,6 @@ def templates() -> Environment:
     return environment
 
 
-def inside(to: str, default: str = "") -> str:
-    """An address, if it is one of this desk's; the default for any other."""
+def local_address(to: str, default: str = "") -> str:
+    """`to` if it is an address of this desk, else the default."""
     return to if to.startswith("/") and not to.startswith(("//", "/\\")) else default
-
-
-def upload_of(asked: Asked, name: str) -> UploadFile | None:
-    """A file that was sent; None when none was chosen."""
-    file = asked.form.get(name)
-    return file if isinstance(file, UploadFile) and file.filename else None

@@ -1,4 +1,4 @@
-"""What stands before every page: limits, foreign sites, and headers that browsers obey."""
+"""Protection around every page: upload limits, cross-site requests and security headers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Room for a form's other fields beside a file.
-_BESIDE_A_FILE = 2 * 2**20
+_OTHER_FIELDS = 2 * 2**20
 # A form without a file is read into memory.
 _FORM_BYTES = 8 * 2**20
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _HEADERS = {
-    # Everything a page loads is ours and in a file; nothing runs that stands in a page.
+    # Pages load only the desk's own files, and have no inline scripts or styles.
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
@@ -27,26 +27,29 @@ _HEADERS = {
 
 
 class TooLargeError(Exception):
-    """More was sent than is read."""
+    """A request's body is larger than the desk reads."""
 
 
 class Guard:
-    """The outermost layer.
+    """The outermost middleware.
+
+    A form's request is refused if another site's page sent it. Browsers tell by `Sec-Fetch-Site`,
+    or, over plain HTTP, by `Origin`. Together with `SameSite` cookies this replaces form tokens.
 
     Args:
-        app: What it guards.
-        max_upload_bytes: Of a file.
-        local: Whether only this machine is served; then other host names are refused, so that a
-            foreign site can't pass for this machine by its name (DNS rebinding).
+        app: The application.
+        max_upload_bytes: The largest file to accept.
+        local: Whether only this machine is served. Then other host names are refused, so that no
+            site can send requests to the desk under its own name (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int, local: bool) -> None:
         self._app = app
-        self._most = max_upload_bytes + _BESIDE_A_FILE
+        self._most = max_upload_bytes + _OTHER_FIELDS
         self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        """Handles one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -71,7 +74,7 @@ class Guard:
                 out = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     out.setdefault(name, value)
-                # Styles and scripts are asked after each time: they change with the desk's version.
+                # Browsers revalidate styles and scripts, which change with the desk's version.
                 static = scope["path"].startswith("/static/")
                 out["cache-control"] = "no-cache" if static else "no-store"
             await send(message)
@@ -83,18 +86,25 @@ class Guard:
     def _refusal(self, method: str, headers: Headers) -> str:
         host = headers.get("host", "")
         if self._local and not _is_local(host):
-            return f"{host!r} is not this desk's name: open it as localhost or 127.0.0.1"
+            return f"{host!r} is not this desk's host name: open the desk as localhost or 127.0.0.1"
         if method in _SAFE:
             return ""
-        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-        foreign = site not in (None, "same-origin", "none") or (
-            origin not in (None, "null") and origin.partition("://")[2] != host
-        )
-        return "this was sent by another site's page: open the desk itself" if foreign else ""
+        if not _is_cross_site(headers, host):
+            return ""
+        return "this request came from another site's page: open the desk itself"
+
+
+def _is_cross_site(headers: Headers, host: str) -> bool:
+    """Whether another site's page sent a request."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    # `null` is the origin of a sandboxed page and of others that hide theirs.
+    return origin is not None and origin.partition("://")[2] != host
 
 
 def _is_local(host: str) -> bool:
-    """Whether a Host header names this machine as itself."""
+    """Whether a Host header names the loopback interface."""
     with suppress(ValueError):
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

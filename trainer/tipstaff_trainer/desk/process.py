@@ -13,49 +13,54 @@ from tipstaff_trainer.workspace import Workspace
 
 
 def serve(
-    app: ASGIApp, settings: DeskSettings, workspace: Workspace, *, shown_token: bool = False
+    app: ASGIApp, settings: DeskSettings, workspace: Workspace, *, print_token: bool = False
 ) -> None:
-    """Serves until SIGINT or SIGTERM. Jobs, and the workspace's server, outlive it.
+    """Serves until SIGINT or SIGTERM; jobs and the workspace's server keep running.
 
     Args:
         app: The desk.
-        settings: How it is reached.
-        workspace: Its workspace; closed in the end.
-        shown_token: Print the token, which nobody has seen yet.
+        settings: The desk's settings.
+        workspace: The desk's workspace; closed at the end.
+        print_token: Print the token, if it was generated.
 
     Raises:
-        UsageError: The address can't be listened on.
+        UsageError: The desk can't listen on the address.
     """
-    with _listening(settings) as opened:
+    with _listen(settings) as listener:
         host = settings.host
-        port = opened.getsockname()[1]
-        way_in = f"/?token={settings.token}" if shown_token else "/"
+        port = listener.getsockname()[1]
+        path = f"/?token={settings.token}" if print_token else "/"
         print(f"workspace  {workspace.folder}")
-        print(f"desk       http://{f'[{host}]' if ':' in host else host}:{port}{way_in}")
-        print("Ctrl-C ends the desk; jobs that run go on.", flush=True)
+        print(f"desk       http://{f'[{host}]' if ':' in host else host}:{port}{path}")
+        print("Ctrl-C stops the desk; running jobs continue.", flush=True)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=5
         )
-        uvicorn.Server(config).run(sockets=[opened])
+        uvicorn.Server(config).run(sockets=[listener])
     workspace.close()
 
 
-def _listening(settings: DeskSettings) -> socket.socket:
+def _listen(settings: DeskSettings) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        opened = socket.socket(family, kind, protocol)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(address)
-        opened.listen(128)
-        return opened
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+        return listener
     except socket.gaierror as error:
         raise UsageError(
-            f"--host {settings.host}: {error.strerror}; give a name or an address of this machine"
+            str(error.strerror),
+            field="host",
+            value=settings.host,
+            remedy="give a name or an address of this machine",
         ) from None
     except OSError as error:
         raise UsageError(
-            f"--host {settings.host} --port {settings.port}: can't be listened on: "
-            f"{error.strerror}; choose another --port, or 0 for a free one"
+            f"can't listen on {settings.host}: {error.strerror}",
+            field="port",
+            value=str(settings.port),
+            remedy="choose another {port} or {host}; port 0 takes a free one",
         ) from None

@@ -1,4 +1,4 @@
-"""How things look in pages: numbers, times, words that differ, curves."""
+"""Template helpers: numbers, times, marked words, charts, links."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tipstaff_trainer.workspace.db.models import LabelSet, now
 from tipstaff_trainer.workspace.db.rows import StoredRow
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
-# What messages begin with that are no names.
+# Messages may begin with these words, or with a name, which is not capitalised.
 _FIRST_WORDS = frozenset(
-    "a an can can't give good it its job no none nothing say that the there these this what which "
-    "who".split()
+    "a an can can't choose evaluator give it its job neither no none nothing only say somebody "
+    "that the there these this what which who".split()
 )
 Points = Sequence[tuple[float, float]]
 
 
-def ago(moment: datetime | None) -> str:
-    """How long ago something was, as `5 min ago`."""
+def time_ago(moment: datetime | None) -> str:
+    """A time in the past, as `5 min ago`."""
     if moment is None:
         return ""
     seconds = (now() - moment).total_seconds()
@@ -37,8 +37,8 @@ def ago(moment: datetime | None) -> str:
     return ""
 
 
-def lasted(start: datetime | None, end: datetime | None) -> str:
-    """How long something took, as `2 min 5 s`."""
+def duration(start: datetime | None, end: datetime | None) -> str:
+    """The time between two moments, as `2 min 5 s`; until now if `end` is None."""
     if start is None:
         return ""
     seconds = int(((end or now()) - start).total_seconds())
@@ -50,23 +50,23 @@ def lasted(start: datetime | None, end: datetime | None) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number for a table; a dash where there is none."""
+    """A number for a table; a dash for None."""
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
 def verdict_word(label: float | None) -> str:
-    """A label in a word."""
+    """A label as a word."""
     if label is None:
         return "none"
     return "good" if label >= 0.5 else "bad"
 
 
-def compared(row: StoredRow) -> dict[str, Markup]:
-    """Output and ground truth with the words marked that agree, and those that only one has.
+def compare_texts(row: StoredRow) -> dict[str, Markup]:
+    """Output and ground truth with their shared words marked, and words only in the output.
 
-    A word of the output that the ground truth lacks is where a reviewer should look first.
+    A reviewer should first look at words of the output that the ground truth lacks.
     """
     output, truth = row.output or "", row.ground_truth or ""
     if not output or not truth:
@@ -93,10 +93,10 @@ def compared(row: StoredRow) -> dict[str, Markup]:
     }
 
 
-def lowered(text: str, highlights: Sequence[Highlight]) -> Markup:
-    """A text with the words marked that lowered its score, the stronger ones more so.
+def mark_highlights(text: str, highlights: Sequence[Highlight]) -> Markup:
+    """A text with the words marked that lowered its score.
 
-    Each mark ends in its rank for those who can't see it; the list beside it says the rest.
+    Each mark ends with its rank, for those who can't see colours, and as in the list beside it.
     """
     parts: list[Markup] = []
     at = 0
@@ -114,13 +114,13 @@ def lowered(text: str, highlights: Sequence[Highlight]) -> Markup:
 
 
 def by_weight(highlights: Sequence[Highlight]) -> list[Highlight]:
-    """Highlights, what lowered the score most first."""
+    """Highlights, the one that lowered the score most first."""
     return sorted(highlights, key=lambda each: -each.weight)
 
 
-def address(labels: LabelSet, part: str = "", *, room: str = "datasets", **query: Any) -> str:
-    """Where a page is that is about labels by one criterion."""
-    path = "/".join([f"/{room}/{labels.dataset_id}", *([part] if part else [])])
+def labels_url(labels: LabelSet, part: str = "", *, section: str = "datasets", **query: Any) -> str:
+    """The address of a page about labels by one criterion."""
+    path = "/".join([f"/{section}/{labels.dataset_id}", *([part] if part else [])])
     return f"{path}?{urlencode({'criterion': labels.criterion, **query})}"
 
 
@@ -131,13 +131,13 @@ def chart(
     low: float | None = None,
     high: float | None = None,
 ) -> Markup:
-    """Lines over steps, as SVG without a style of its own.
+    """A line chart as SVG, styled by `desk.css`.
 
     Args:
-        title: What it shows, for those who can't see it.
-        series: A class for the look, and the points, for each line.
-        low: The least value on the axis; by the data when None.
-        high: The greatest.
+        title: A description for screen readers.
+        series: Each line's CSS class and its (step, value) points.
+        low: The axis's lowest value; the lowest of the data if None.
+        high: The axis's highest value; the highest of the data if None.
     """
     points = [point for _, line in series for point in line]
     if not points:
@@ -186,16 +186,16 @@ def chart(
     return Markup("").join([*parts, Markup("</svg>")])
 
 
-def shortened(text: str | None, most: int = 140) -> str:
+def shorten(text: str | None, most: int = 140) -> str:
     """The beginning of a text, on one line."""
     line = " ".join((text or "").split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def sentence(message: str) -> str:
-    """An error's message as a page says it: with a capital and a full stop.
+    """A message as a sentence, with a capital letter and a full stop.
 
-    What may be a name, as a file's before a colon, stays as it is spelt.
+    A first word that may be a name, such as a file's, keeps its spelling.
     """
     first = message.partition(" ")[0]
     if first in _FIRST_WORDS:
@@ -204,23 +204,23 @@ def sentence(message: str) -> str:
 
 
 def in_words(reason: Reason) -> str:
-    """What a score's reason means."""
+    """A score's reason in words."""
     return REASONS_IN_WORDS[reason]
 
 
 FILTERS: dict[str, Any] = {
-    "ago": ago,
+    "ago": time_ago,
     "by_weight": by_weight,
     "in_words": in_words,
     "number": number,
     "sentence": sentence,
-    "shortened": shortened,
+    "shorten": shorten,
     "verdict_word": verdict_word,
 }
 GLOBALS: dict[str, Any] = {
-    "address": address,
     "chart": chart,
-    "compared": compared,
-    "lasted": lasted,
-    "lowered": lowered,
+    "compare_texts": compare_texts,
+    "duration": duration,
+    "labels_url": labels_url,
+    "mark_highlights": mark_highlights,
 }

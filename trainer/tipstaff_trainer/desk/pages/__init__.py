@@ -1,4 +1,4 @@
-"""The desk's pages, a module for each place: each reads what was asked, calls the workspace, shows.
+"""The desk's pages, a module for each place: each reads what was ctx, calls the workspace, shows.
 
 Every module has `routes()`.
 """

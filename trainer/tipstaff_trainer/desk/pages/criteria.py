@@ -1,4 +1,4 @@
-"""Criteria: what is judged, in words, and how it looks to a judge."""
+"""Criteria: editing them, a preview of the judge's question, and named cases."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tipstaff.errors import TipstaffError
 from tipstaff_server.evaluator.cases import Case, Expectation
 from tipstaff_trainer.data.cases import make_case, parse_cases
 from tipstaff_trainer.data.columns import listed
-from tipstaff_trainer.desk.context import Asked, upload_of
+from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import StoredCriterion
-from tipstaff_trainer.workspace.labels.criteria import lacking, preview
+from tipstaff_trainer.workspace.labels.criteria import missing_columns, preview
 
-# Of a file of named cases, which is read as a whole: thousands of cases.
+# A file of named cases is read into memory; this is enough for thousands.
 _MOST_BYTES = 2**20
 _EMPTY_PROMPT = """Decide whether …
 
-What the user asked:
+What the user ctx:
 {input}
 
 The answer to judge:
@@ -30,7 +30,7 @@ The answer to judge:
 
 
 def routes() -> list[Route]:
-    """The addresses of criteria."""
+    """The routes for criteria."""
     return [
         get("/criteria", show_all),
         get("/criteria/{name:str}", show),
@@ -40,56 +40,58 @@ def routes() -> list[Route]:
     ]
 
 
-def show_all(asked: Asked) -> Response:
-    """Every criterion."""
-    return asked.page("criteria.html", criteria=asked.workspace.criteria.all())
+def show_all(ctx: RequestContext) -> Response:
+    """The list of criteria."""
+    return ctx.page("criteria.html", criteria=ctx.workspace.criteria.all())
 
 
-def show(asked: Asked) -> Response:
-    """One criterion, to change or to copy; `new` is a blank one."""
-    name = asked.request.path_params["name"]
+def show(ctx: RequestContext) -> Response:
+    """The editor of a criterion; `new` opens an empty one."""
+    name = ctx.request.path_params["name"]
     if name == "new":
         blank = StoredCriterion(name="", version=0, criterion="", prompt=_EMPTY_PROMPT, author="")
-        return _editor(asked, blank)
-    return _editor(asked, asked.workspace.criteria.get(name))
+        return _editor(ctx, blank)
+    return _editor(ctx, ctx.workspace.criteria.get(name))
 
 
-def save(asked: Asked) -> Response:
-    """Previews, or writes the next version."""
+def save(ctx: RequestContext) -> Response:
+    """Saves a criterion's next version, or shows a preview."""
     draft = StoredCriterion(
-        name=asked.text("name"),
-        version=asked.whole("version", 0) or 0,
-        criterion=asked.text("criterion"),
-        prompt=asked.text("prompt"),
+        name=ctx.text("name"),
+        version=ctx.integer("version", 0) or 0,
+        criterion=ctx.text("criterion"),
+        prompt=ctx.text("prompt"),
         author="",
     )
-    if asked.text("action") == "preview":
-        return _editor(asked, draft)
+    if ctx.text("action") == "preview":
+        return _editor(ctx, draft)
     try:
-        saved = asked.workspace.criteria.save(
-            draft.name, criterion=draft.criterion, prompt=draft.prompt, who=asked.who
+        stored = ctx.workspace.criteria.save(
+            draft.name, criterion=draft.criterion, prompt=draft.prompt, who=ctx.who
         )
     except TipstaffError as error:
-        return _editor(asked, draft, str(error))
-    return asked.go(f"/criteria/{saved.name}", f"Saved as version {saved.version}.")
+        return _editor(ctx, draft, str(error))
+    return ctx.redirect(f"/criteria/{stored.name}", f"Saved as version {stored.version}.")
 
 
-def show_cases(asked: Asked) -> Response:
-    """What evaluators for a criterion must and must not let through."""
-    return _cases_page(asked)
+def show_cases(ctx: RequestContext) -> Response:
+    """A criterion's named cases."""
+    return _cases_page(ctx)
 
 
-def change_cases(asked: Asked) -> Response:
-    """Adds a case that was typed or a file of them, or takes one away."""
-    criterion = asked.workspace.criteria.get(asked.request.path_params["name"]).name
+def change_cases(ctx: RequestContext) -> Response:
+    """Adds a case or a file of cases, or removes a case."""
+    criterion = ctx.workspace.criteria.get(ctx.request.path_params["name"]).name
     here = f"/criteria/{criterion}/cases"
     try:
-        match asked.text("action"):
+        match ctx.text("action"):
             case "remove":
-                asked.workspace.cases.remove(criterion, asked.text("case"))
-                return asked.go(here, "The case is gone; versions that have it keep it.", "note")
+                ctx.workspace.cases.remove(criterion, ctx.text("case"))
+                return ctx.redirect(
+                    here, "The case is removed. Versions that were trained with it keep it.", "note"
+                )
             case "upload":
-                file = upload_of(asked, "file")
+                file = ctx.file("file")
                 if file is None:
                     raise WorkspaceError("no file was chosen")
                 content = file.file.read(_MOST_BYTES + 1)
@@ -97,52 +99,52 @@ def change_cases(asked: Asked) -> Response:
                     raise WorkspaceError("the file is larger than 1 MB: are these named cases?")
                 cases = parse_cases(content, shown=(file.filename or "the file")[:200])
             case _:
-                given = {name: text for name in Case.model_fields if (text := asked.text(name))}
-                cases = (make_case(given, place="the case"),)
-        replaced = asked.workspace.cases.add(criterion, cases, who=asked.who)
+                values = {name: text for name in Case.model_fields if (text := ctx.text(name))}
+                cases = (make_case(values, place="the case"),)
+        replaced = ctx.workspace.cases.add(criterion, cases, who=ctx.who)
     except TipstaffError as error:
-        return _cases_page(asked, str(error))
-    said = f"{len(cases)} named case{'s' if len(cases) > 1 else ''} kept"
-    return asked.go(here, f"{said}, {replaced} in place of another." if replaced else f"{said}.")
+        return _cases_page(ctx, str(error))
+    notice = f"{len(cases)} named case{'s' if len(cases) > 1 else ''} added"
+    return ctx.redirect(here, f"{notice}, {replaced} replaced." if replaced else f"{notice}.")
 
 
-def _cases_page(asked: Asked, error: str = "") -> Response:
-    criterion = asked.workspace.criteria.get(asked.request.path_params["name"])
-    return asked.page(
+def _cases_page(ctx: RequestContext, error: str = "") -> Response:
+    criterion = ctx.workspace.criteria.get(ctx.request.path_params["name"])
+    return ctx.page(
         "cases.html",
         status=400 if error else 200,
         criterion=criterion,
-        cases=asked.workspace.cases.of(criterion.name),
-        values={name: asked.text(name) for name in Case.model_fields},
+        cases=ctx.workspace.cases.of(criterion.name),
+        values={name: ctx.text(name) for name in Case.model_fields},
         expectations=get_args(Expectation),
         error=error,
     )
 
 
-def _editor(asked: Asked, criterion: StoredCriterion, error: str = "") -> Response:
-    datasets = asked.workspace.datasets.all()
-    chosen = asked.whole("dataset") or (datasets[0].id if datasets else None)
-    number = max(1, asked.whole("row", 1) or 1)
-    question, missing, there = "", [], ""
-    if chosen is not None:
-        dataset = asked.workspace.datasets.get(chosen)
-        rows = asked.workspace.datasets.page(dataset.label_sets[0], after=number - 2, size=1).rows
-        there = listed((*dataset.fields, *dataset.extra))
+def _editor(ctx: RequestContext, criterion: StoredCriterion, error: str = "") -> Response:
+    datasets = ctx.workspace.datasets.all()
+    dataset_id = ctx.integer("dataset") or (datasets[0].id if datasets else None)
+    number = max(1, ctx.integer("row", 1) or 1)
+    question, missing, columns = "", [], ""
+    if dataset_id is not None:
+        dataset = ctx.workspace.datasets.get(dataset_id)
+        rows = ctx.workspace.datasets.page(dataset.label_sets[0], after=number - 2, size=1).rows
+        columns = listed((*dataset.fields, *dataset.extra))
         try:
-            missing = lacking(criterion, dataset)
+            missing = missing_columns(criterion, dataset)
             question = preview(criterion, rows[0]) if rows else ""
         except TipstaffError as reason:
-            error = error or (str(reason) if asked.form else "")
-    return asked.page(
+            error = error or (str(reason) if ctx.form else "")
+    return ctx.page(
         "criterion.html",
         status=400 if error else 200,
         criterion=criterion,
         datasets=datasets,
-        chosen=chosen,
+        dataset_id=dataset_id,
         number=number,
         question=question,
         missing=missing,
-        there=there,
-        cases=len(asked.workspace.cases.of(criterion.name)) if criterion.name else 0,
+        columns=columns,
+        cases=len(ctx.workspace.cases.of(criterion.name)) if criterion.name else 0,
         error=error,
     )

@@ -1,4 +1,4 @@
-"""Data sets: the list, one with its rows, a row, splits, downloads, the queue and the archive."""
+"""Data sets: the list, rows, downloads, the test set, the review queue and the archive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tipstaff_server.errors import RepositoryError
-from tipstaff_trainer.desk.context import Asked
+from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.routing import get, post
-from tipstaff_trainer.desk.views import address
+from tipstaff_trainer.desk.views import labels_url
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.datasets import formats
 from tipstaff_trainer.workspace.datasets.queries import FILTERS
@@ -31,18 +31,18 @@ _TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 _CHUNK = 2**16
-# What people can ask for; a pilot is asked for with a judge.
+# Kinds of rows to queue; pilot rows are queued by a labelling job.
 _KINDS: tuple[Kind, ...] = ("ranked", "disputed", "random")
 _KINDS_IN_WORDS = (
-    "Ranked rows are those that a judge or a file has labelled and no person has; disputed ones "
-    "those that people disagree on."
+    "Ranked rows have a label from a judge or a file and none from a person; disputed rows are "
+    "those that people labelled differently."
 )
-# A download is held in memory up to this size, then in a file.
+# A larger download is written to a temporary file.
 _IN_MEMORY = 2**22
 
 
 def routes() -> list[Route]:
-    """The addresses of data sets."""
+    """The routes for data sets."""
     return [
         get("/datasets", show_all),
         get("/datasets/{dataset:int}", show),
@@ -56,16 +56,16 @@ def routes() -> list[Route]:
     ]
 
 
-def show_all(asked: Asked) -> Response:
-    """Every data set, and where to bring another."""
-    return list_page(asked)
+def show_all(ctx: RequestContext) -> Response:
+    """The list of data sets, and the upload form."""
+    return list_page(ctx)
 
 
-def list_page(asked: Asked, error: str = "") -> Response:
-    """Every data set, or those with some words, or those of the archive."""
-    datasets = asked.workspace.datasets
-    words, archived = asked.text("words"), asked.text("archived") == "yes"
-    return asked.page(
+def list_page(ctx: RequestContext, error: str = "") -> Response:
+    """The list of data sets, filtered by words or by the archive."""
+    datasets = ctx.workspace.datasets
+    words, archived = ctx.text("words"), ctx.text("archived") == "yes"
+    return ctx.page(
         "datasets.html",
         status=400 if error else 200,
         datasets=datasets.all(words=words, archived=archived),
@@ -76,53 +76,53 @@ def list_page(asked: Asked, error: str = "") -> Response:
     )
 
 
-def show(asked: Asked) -> Response:
-    """One data set by one criterion: what can be done with it next, and its rows."""
-    labels = asked.label_set()
-    only = asked.text("only", "all")
-    page = asked.workspace.datasets.page(
+def show(ctx: RequestContext) -> Response:
+    """A data set with its labels by one criterion: next steps, and rows."""
+    labels = ctx.label_set()
+    only = ctx.text("only", "all")
+    page = ctx.workspace.datasets.page(
         labels,
         only=only,
-        words=asked.text("words"),
-        after=asked.whole("after", -1) or 0,
-        before=asked.whole("before"),
+        words=ctx.text("words"),
+        after=ctx.integer("after", -1) or 0,
+        before=ctx.integer("before"),
     )
-    return asked.page(
+    return ctx.page(
         "dataset.html",
         labels=labels,
         dataset=labels.dataset,
         page=page,
         only=only,
-        words=asked.text("words"),
+        words=ctx.text("words"),
         filters=FILTERS,
         formats=formats.FORMATS,
         tables=formats.TABLES,
-        progress=asked.workspace.reviews.progress(labels),
-        jobs=asked.workspace.jobs.recent(dataset=labels.dataset_id, limit=5),
+        progress=ctx.workspace.reviews.progress(labels),
+        jobs=ctx.workspace.jobs.recent(dataset=labels.dataset_id, limit=5),
         pilot_rows=PILOT_ROWS,
-        scorers=_scorers(asked, labels),
-        scored_by=asked.text("scored_by"),
-        criteria=asked.workspace.criteria.all(),
+        scorers=_scorer_options(ctx, labels),
+        scored_by=ctx.text("scored_by"),
+        criteria=ctx.workspace.criteria.all(),
     )
 
 
-def show_row(asked: Asked) -> Response:
-    """One row with all that was ever said of it by one criterion."""
-    labels = asked.label_set()
-    row = asked.workspace.datasets.row(asked.number("row"), labels)
-    given = asked.workspace.datasets.labels(row.id, labels)
-    return asked.page("row.html", labels=labels, row=row, given=given)
+def show_row(ctx: RequestContext) -> Response:
+    """A row with all its labels by one criterion."""
+    labels = ctx.label_set()
+    row = ctx.workspace.datasets.row(ctx.path_number("row"), labels)
+    log = ctx.workspace.datasets.labels(row.id, labels)
+    return ctx.page("row.html", labels=labels, row=row, log=log)
 
 
-def download(asked: Asked) -> Response:
-    """The data set as a file, with its labels by one criterion or by all of them."""
-    labels = asked.label_set()
-    ending = asked.request.path_params["ending"]
-    together = asked.text("together") == "yes"
+def download(ctx: RequestContext) -> Response:
+    """The data set as a file, with its labels by one criterion or by all."""
+    labels = ctx.label_set()
+    ending = ctx.request.path_params["ending"]
+    together = ctx.text("together") == "yes"
     endings = formats.TABLES if together else formats.FORMATS
     if ending not in endings:
         raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(endings)}")
-    datasets, only = asked.workspace.datasets, asked.text("only", "all")
+    datasets, only = ctx.workspace.datasets, ctx.text("only", "all")
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  see _pieces
     try:
         if together:
@@ -133,8 +133,8 @@ def download(asked: Asked) -> Response:
     except OSError as error:
         file.close()
         raise WorkspaceError(
-            f"{labels.title}: can't be written to {tempfile.gettempdir()}, where the desk runs: "
-            f"{error.strerror}. Make room there and ask again"
+            f"{labels.title}: can't be written to {tempfile.gettempdir()} on the desk's machine: "
+            f"{error.strerror}. Make room there and try again"
         ) from error
     name = quote(f"{labels.dataset.name if together else labels.title}.{ending}")
     return StreamingResponse(
@@ -144,131 +144,139 @@ def download(asked: Asked) -> Response:
     )
 
 
-def split(asked: Asked) -> Response:
-    """Sets rows aside for testing."""
-    labels = asked.label_set()
-    percent = asked.whole("percent", 20) or 0
+def split(ctx: RequestContext) -> Response:
+    """Holds out a test set."""
+    labels = ctx.label_set()
+    percent = ctx.integer("percent", 20) or 0
     dataset = labels.dataset
-    warnings = asked.workspace.split(
-        dataset, test_size=percent / 100, seed=asked.whole("seed", 0) or 0
+    warnings = ctx.workspace.split(
+        dataset, test_size=percent / 100, seed=ctx.integer("seed", 0) or 0
     )
-    count = asked.workspace.datasets.get(dataset).test
-    notice = f"{count:,} of {dataset.rows:,} rows are set aside for testing."
-    return asked.go(address(labels), " ".join([notice, *warnings]), "note" if warnings else "good")
+    count = ctx.workspace.datasets.get(dataset).test
+    notice = f"{count:,} of {dataset.rows:,} rows are held out for testing."
+    return ctx.redirect(
+        labels_url(labels), " ".join([notice, *warnings]), "note" if warnings else "good"
+    )
 
 
-def queue(asked: Asked) -> Response:
-    """Puts rows before people; has them scored first, where they are to be compared with scores."""
-    labels = asked.label_set()
-    by = _scored_by(asked.text("scored_by"))
-    given = asked.workspace.scores.given(labels)
-    if by is not None and given.get(by, 0) < labels.dataset.rows:
+def queue(ctx: RequestContext) -> Response:
+    """Adds rows to the review queue; starts a scoring job first if scores are needed."""
+    labels = ctx.label_set()
+    by = _scored_by(ctx.text("scored_by"))
+    scored = ctx.workspace.scores.counts(labels)
+    if by is not None and scored.get(by, 0) < labels.dataset.rows:
         name, version = by
-        job = asked.workspace.score_dataset(
+        job = ctx.workspace.score_dataset(
             labels.dataset,
             name or None,
             version=version or None,
             criterion=labels.criterion,
-            who=asked.who,
+            who=ctx.who,
         )
-        return asked.go(
-            f"/jobs/{job.id}", "The rows are scored first; then choose among them.", "note"
+        return ctx.redirect(
+            f"/jobs/{job.id}",
+            "The rows are scored first. Add rows to the queue when the job is done.",
+            "note",
         )
-    wanted: dict[Kind, int] = {kind: asked.whole(kind, 0) or 0 for kind in _KINDS}
-    rows = asked.workspace.reviews.queue(
+    counts: dict[Kind, int] = {kind: ctx.integer(kind, 0) or 0 for kind in _KINDS}
+    rows = ctx.workspace.reviews.queue(
         labels,
-        wanted,
-        rank_by=asked.text("rank_by", "error"),  # type: ignore[arg-type]
+        counts,
+        rank_by=ctx.text("rank_by", "error"),  # type: ignore[arg-type]
         scored_by=by,
     )
     if not rows:
-        return asked.go(
-            address(labels),
-            "No row was added: none is left of the kinds that you asked for. " + _KINDS_IN_WORDS,
+        return ctx.redirect(
+            labels_url(labels),
+            "No row was added: there are no more rows of these kinds. " + _KINDS_IN_WORDS,
             "note",
         )
-    asked_for = sum(wanted.values())
-    if len(rows) < asked_for:
-        return asked.go(
-            address(labels, room="review"),
-            f"{len(rows):,} of the {asked_for:,} rows that you asked for wait for review. "
-            f"{_KINDS_IN_WORDS} A draw takes no row that was drawn before, here or where the file "
-            "comes from.",
+    requested = sum(counts.values())
+    if len(rows) < requested:
+        return ctx.redirect(
+            labels_url(labels, section="review"),
+            f"Only {len(rows):,} of {requested:,} rows were added: there are no more of these "
+            f"kinds. {_KINDS_IN_WORDS} Random rows are never drawn twice, also if a file says that "
+            "they were drawn.",
             "note",
         )
-    return asked.go(address(labels, room="review"), f"{len(rows):,} rows wait for review.")
-
-
-def judge_by(asked: Asked) -> Response:
-    """Has the rows judged by a criterion too, or says by which their labels were given."""
-    dataset, criterion = _dataset(asked), asked.text("by")
-    if asked.text("action") == "name":
-        labels = asked.workspace.set_criterion(dataset, criterion)
-        return asked.go(address(labels), f"Its labels are by {criterion}.")
-    labels = asked.workspace.add_criterion(dataset, criterion)
-    return asked.go(
-        address(labels),
-        f"{dataset.name} is judged by {criterion}: nothing that was said of its rows by another "
-        "criterion counts here.",
+    return ctx.redirect(
+        labels_url(labels, section="review"), f"{len(rows):,} rows are in the review queue."
     )
 
 
-def archive(asked: Asked) -> Response:
-    """Lays a data set aside, or brings it back."""
-    dataset = _dataset(asked)
-    if asked.text("action") == "restore":
-        asked.workspace.restore_dataset(dataset)
-        return asked.go(f"/datasets/{dataset.id}", f"{dataset.name} is back.")
-    asked.workspace.archive_dataset(dataset)
-    return asked.go("/datasets", f"{dataset.name} is in the archive, with all its labels.", "note")
+def judge_by(ctx: RequestContext) -> Response:
+    """Adds a criterion, or sets the criterion of labels that were imported without one."""
+    dataset, criterion = _dataset(ctx), ctx.text("by")
+    if ctx.text("action") == "name":
+        labels = ctx.workspace.set_criterion(dataset, criterion)
+        return ctx.redirect(labels_url(labels), f"The criterion of its labels is {criterion}.")
+    labels = ctx.workspace.add_criterion(dataset, criterion)
+    return ctx.redirect(
+        labels_url(labels),
+        f"{criterion} is added to {dataset.name}. It starts without labels: those by other "
+        "criteria don’t count here.",
+    )
 
 
-def delete(asked: Asked) -> Response:
-    """Deletes a data set of the archive, if its name was typed."""
-    dataset = _dataset(asked)
-    if asked.text("name") != dataset.name:
-        return asked.go(
-            f"/datasets/{dataset.id}", "Nothing was deleted: type its name as it stands.", "bad"
+def archive(ctx: RequestContext) -> Response:
+    """Archives a data set, or restores it."""
+    dataset = _dataset(ctx)
+    if ctx.text("action") == "restore":
+        ctx.workspace.restore_dataset(dataset)
+        return ctx.redirect(f"/datasets/{dataset.id}", f"{dataset.name} is restored.")
+    ctx.workspace.archive_dataset(dataset)
+    return ctx.redirect("/datasets", f"{dataset.name} is archived with all its labels.", "note")
+
+
+def delete(ctx: RequestContext) -> Response:
+    """Deletes an archived data set, if its name was entered."""
+    dataset = _dataset(ctx)
+    if ctx.text("name") != dataset.name:
+        return ctx.redirect(
+            f"/datasets/{dataset.id}",
+            "Nothing was deleted: the name that you entered is different.",
+            "bad",
         )
-    asked.workspace.datasets.delete(dataset.id)
-    response = asked.go("/datasets", f"{dataset.name} is deleted with all its labels.", "note")
-    response.background = BackgroundTask(asked.workspace.datasets.sweep)
+    ctx.workspace.datasets.delete(dataset.id)
+    response = ctx.redirect("/datasets", f"{dataset.name} is deleted with all its labels.", "note")
+    response.background = BackgroundTask(ctx.workspace.datasets.sweep)
     return response
 
 
 def _scored_by(text: str) -> ScoredBy | None:
-    """Whose scores a form asks for, as `name/version`; None for nobody's."""
+    """The scorer that a form names as `name/version`; None if it names none."""
     if not text:
         return None
     name, _, version = text.rpartition("/")
     if not version.isdecimal() or len(version) > 9:
-        raise WorkspaceError(f"{text[:80]!r} is no version of an evaluator")
+        raise WorkspaceError(f"{text[:80]!r} is not an evaluator's version")
     return name, int(version)
 
 
-def _scorers(asked: Asked, labels: LabelSet) -> list[tuple[str, str, bool]]:
-    """Whose scores rows can be chosen by: as `name/version`, in words, and whether they are there.
+def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, str, bool]]:
+    """The scorers to choose rows by: `name/version`, the text, and whether all rows are scored.
 
-    Which version is online is said, as it is the one whose mistakes matter.
+    Marks the version that is Online, whose mistakes matter most.
     """
-    given = asked.workspace.scores.given(labels)
-    found = []
-    # A repository that can't be read is told where evaluators are; rows are seen all the same.
+    scored = ctx.workspace.scores.counts(labels)
+    evaluators = []
+    # The evaluators' page shows the error; this page works without a repository.
     with suppress(RepositoryError):
-        found = [
+        evaluators = [
             ((each.name, version), each.serving == version)
-            for each in asked.workspace.evaluators.published()
+            for each in ctx.workspace.evaluators.published()
             for version in reversed(each.versions)
         ]
     words = [
-        (by, f"{by[0]} version {by[1]}{' (Online)' if online else ''}") for by, online in found
-    ] + [(OTHER_ROWS, "what the other rows say")]
+        (by, f"{by[0]} version {by[1]}{' (Online)' if online else ''}") for by, online in evaluators
+    ] + [(OTHER_ROWS, "estimate from the other rows")]
     rows = labels.dataset.rows
-    return [(f"{by[0]}/{by[1]}", word, given.get(by, 0) >= rows) for by, word in words]
+    return [(f"{by[0]}/{by[1]}", word, scored.get(by, 0) >= rows) for by, word in words]
 
 
-def _dataset(asked: Asked) -> Dataset:
-    return asked.workspace.datasets.get(asked.number("dataset"))
+def _dataset(ctx: RequestContext) -> Dataset:
+    return ctx.workspace.datasets.get(ctx.path_number("dataset"))
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Evaluators: training, versions, how good each is, and which is online."""
+"""Evaluators: training, versions and their metrics, named cases, promotion."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from starlette.routing import Route
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
-from tipstaff_trainer.desk.context import Asked, inside
+from tipstaff_trainer.desk.context import RequestContext, local_address
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
-from tipstaff_trainer.workspace.labels.cases import told
+from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
+from tipstaff_trainer.workspace.labels.cases import outcome_values
 
 _SETTINGS = ("size", "base", "epochs", "learning_rate", "max_length", "seed")
 
 
 def routes() -> list[Route]:
-    """The addresses of evaluators."""
+    """The routes for evaluators."""
     return [
         get("/evaluators", show_all),
         post("/evaluators", train),
@@ -35,166 +36,168 @@ def routes() -> list[Route]:
     ]
 
 
-def show_all(asked: Asked) -> Response:
-    """What there is, what is in training, and where to start another."""
-    return _overview(asked)
+def show_all(ctx: RequestContext) -> Response:
+    """The list of evaluators and trainings, and the form to train one."""
+    return _overview(ctx)
 
 
-def train(asked: Asked) -> Response:
-    """Starts a training."""
-    settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := asked.text(name))}
+def train(ctx: RequestContext) -> Response:
+    """Starts a training job."""
+    settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := ctx.text(name))}
     try:
-        number, criterion = _labels(asked)
-        job = asked.workspace.fine_tune(
-            number,
+        dataset, criterion = _dataset_and_criterion(ctx)
+        job = ctx.workspace.fine_tune(
+            dataset,
             criterion=criterion,
-            name=asked.text("name"),
-            columns=asked.texts("columns"),  # type: ignore[arg-type]
+            name=ctx.text("name"),
+            columns=ctx.texts("columns"),  # type: ignore[arg-type]
             settings=settings,
-            relabel=asked.text("relabel") == "yes",
-            who=asked.who,
+            relabel=ctx.text("relabel") == "yes",
+            who=ctx.who,
         )
     except TipstaffError as error:
-        return _overview(asked, str(error))
-    return asked.go(f"/jobs/{job.id}")
+        return _overview(ctx, str(error))
+    return ctx.redirect(f"/jobs/{job.id}")
 
 
-def show(asked: Asked) -> Response:
-    """One version: its numbers beside those of the one that serves, and its card."""
-    return _version_page(asked)
+def show(ctx: RequestContext) -> Response:
+    """A version: its metrics beside those of the Online version, its cases and its card."""
+    return _version_page(ctx)
 
 
-def _version_page(asked: Asked, refused: PromotionRefused | None = None) -> Response:
-    name, number = asked.request.path_params["name"], asked.number("version")
-    asked.workspace.evaluators.find(name, number)
+def _version_page(ctx: RequestContext, refused: PromotionRefused | None = None) -> Response:
+    name, number = ctx.request.path_params["name"], ctx.path_number("version")
+    ctx.workspace.evaluators.find(name, number)
     card = ""
-    # One that is damaged may have lost it, and is to be seen all the same.
+    # A damaged version may have no card.
     with suppress(WorkspaceError):
-        card = asked.workspace.evaluators.card(name, number)
-    found = [each for each in asked.workspace.list_evaluators() if each.name == name]
-    shown = next(each for each in found if each.version == number)
-    jobs = asked.workspace.jobs
-    measured = [
+        card = ctx.workspace.evaluators.card(name, number)
+    versions = _versions(ctx, name)
+    version = next(each for each in versions if each.version == number)
+    jobs = ctx.workspace.jobs
+    measurements = [
         job
         for job in (*jobs.recent(kind="evaluate"), *jobs.recent(kind="train"))
         if job.result.get("measured")
         and job.result["name"] == name
-        # A report is on the first of them.
+        # A job's report is about its first version.
         and job.result["versions"][0] == number
     ]
-    outcomes = asked.workspace.evaluators.tried(name, number) or ()
-    return asked.page(
+    outcomes = ctx.workspace.evaluators.last_outcomes(name, number) or ()
+    return ctx.page(
         "evaluator.html",
         status=409 if refused else 200,
         refused=refused,
-        cases=asked.workspace.evaluators.named_cases(shown),
-        outcomes=[told(each) for each in outcomes],
-        shown=shown,
-        serving=next((each for each in found if each.serving), None),
-        versions=found,
+        cases=ctx.workspace.evaluators.named_cases(version),
+        outcomes=[outcome_values(each) for each in outcomes],
+        version=version,
+        serving=next((each for each in versions if each.serving), None),
         card=card,
-        measured=measured[:4],
-        label_sets=_label_sets(asked),
+        measurements=measurements[:4],
+        label_sets=_label_sets(ctx),
     )
 
 
-def promote(asked: Asked) -> Response:
-    """Lets a version serve; an older one, to roll back. Its named cases must hold."""
-    name, version = asked.request.path_params["name"], asked.number("version")
-    outcomes = asked.workspace.evaluators.try_cases(name, version)
+def promote(ctx: RequestContext) -> Response:
+    """Puts a version online, or rolls back to it; its named cases must be met."""
+    name, version = ctx.request.path_params["name"], ctx.path_number("version")
+    outcomes = ctx.workspace.evaluators.try_cases(name, version)
     try:
-        before = asked.workspace.promote(name, version, force=asked.text("force") == "yes")
+        before = ctx.workspace.promote(name, version, force=ctx.text("force") == "yes")
     except PromotionRefused as refused:
-        return _version_page(asked, refused)
-    if asked.workspace.server.own:
-        asked.workspace.server.start(who=asked.who)
-    was = f" in place of version {before}" if before and before != version else ""
+        return _version_page(ctx, refused)
+    if ctx.workspace.server.own:
+        ctx.workspace.server.start(who=ctx.who)
+    replaced = f" in place of version {before}" if before and before != version else ""
     met = sum(each.met for each in outcomes)
-    held = f" {met} of {len(outcomes)} named cases came out as expected." if outcomes else ""
-    return asked.go(
-        inside(asked.text("back"), "/evaluators"),
-        f"{name} version {version} is online{was}.{held}",
+    cases = f" {met} of {len(outcomes)} named cases met." if outcomes else ""
+    return ctx.redirect(
+        local_address(ctx.text("back"), "/evaluators"),
+        f"{name} version {version} is online{replaced}.{cases}",
         "good" if met == len(outcomes) else "note",
     )
 
 
-def run_cases(asked: Asked) -> Response:
-    """Runs a version's named cases, to be seen."""
-    name, version = asked.request.path_params["name"], asked.number("version")
-    asked.workspace.evaluators.try_cases(name, version)
-    return asked.go(f"/evaluators/{name}/{version}#cases")
+def run_cases(ctx: RequestContext) -> Response:
+    """Runs a version's named cases."""
+    name, version = ctx.request.path_params["name"], ctx.path_number("version")
+    ctx.workspace.evaluators.try_cases(name, version)
+    return ctx.redirect(f"/evaluators/{name}/{version}#cases")
 
 
-def archive(asked: Asked) -> Response:
-    """Lays a version aside."""
-    name, version = asked.request.path_params["name"], asked.number("version")
-    aside = asked.workspace.archive_version(name, version)
-    where = aside.relative_to(asked.workspace.folder)
-    return asked.go(
-        "/evaluators", f"{name} version {version} is laid aside, in the folder {where}.", "note"
+def archive(ctx: RequestContext) -> Response:
+    """Archives a version."""
+    name, version = ctx.request.path_params["name"], ctx.path_number("version")
+    archived = ctx.workspace.archive_version(name, version)
+    folder = archived.relative_to(ctx.workspace.folder)
+    return ctx.redirect(
+        "/evaluators", f"{name} version {version} is archived in the folder {folder}.", "note"
     )
 
 
-def measure(asked: Asked) -> Response:
-    """Measures a version and the one that serves on a data set."""
-    name, version = asked.request.path_params["name"], asked.number("version")
-    found = [each for each in asked.workspace.list_evaluators() if each.name == name]
-    serving = [each.version for each in found if each.serving]
-    number, criterion = _labels(asked)
-    job = asked.workspace.evaluate_dataset(
-        number,
+def measure(ctx: RequestContext) -> Response:
+    """Starts a job that measures a version, and the Online version, on a data set."""
+    name, version = ctx.request.path_params["name"], ctx.path_number("version")
+    serving = [each.version for each in _versions(ctx, name) if each.serving]
+    dataset, criterion = _dataset_and_criterion(ctx)
+    job = ctx.workspace.evaluate_dataset(
+        dataset,
         name,
         criterion=criterion,
         versions=list(dict.fromkeys([version, *serving])),
-        part=asked.text("part"),
-        human=asked.text("human") == "yes",
+        part=ctx.text("part"),
+        human=ctx.text("human") == "yes",
         wait=False,
-        who=asked.who,
+        who=ctx.who,
     )
-    return asked.go(f"/jobs/{job.id}")
+    return ctx.redirect(f"/jobs/{job.id}")
 
 
-def _not_done(trainings: Sequence[Job]) -> list[Job]:
-    """Of trainings, the latest first: those that run, or ended in vain and were not done again."""
+def _versions(ctx: RequestContext, name: str) -> list[EvaluatorVersion]:
+    return [each for each in ctx.workspace.list_evaluators() if each.name == name]
+
+
+def _unfinished(trainings: Sequence[Job]) -> list[Job]:
+    """The trainings that run, or that failed without a later one of the same evaluator."""
     names: set[str] = set()
-    shown = []
+    unfinished = []
     for job in trainings:
         name = job.parameters.get("name", "")
         if job.active or (job.state != "done" and name not in names):
-            shown.append(job)
+            unfinished.append(job)
         names.add(name)
-    return shown
+    return unfinished
 
 
-def _label_sets(asked: Asked) -> list[LabelSet]:
-    return [each for dataset in asked.workspace.datasets.all() for each in dataset.label_sets]
+def _label_sets(ctx: RequestContext) -> list[LabelSet]:
+    return [each for dataset in ctx.workspace.datasets.all() for each in dataset.label_sets]
 
 
-def _labels(asked: Asked) -> tuple[int, str | None]:
-    """Which labels a form or an address names: the data set's number, `/` and the criterion.
+def _dataset_and_criterion(ctx: RequestContext) -> tuple[int, str | None]:
+    """The labels that a form names, as the data set's id, `/` and the criterion.
 
     Raises:
-        WorkspaceError: It names no data set.
+        WorkspaceError: The form names no data set.
     """
-    number, named, criterion = asked.text("dataset").partition("/")
+    number, separator, criterion = ctx.text("dataset").partition("/")
     if not number.isdecimal() or len(number) > 15:
-        raise WorkspaceError("which data set? Choose one")
-    return int(number), criterion if named else None
+        raise WorkspaceError("choose a data set")
+    return int(number), criterion if separator else None
 
 
-def _overview(asked: Asked, error: str = "") -> Response:
-    found = asked.workspace.list_evaluators()
-    return asked.page(
+def _overview(ctx: RequestContext, error: str = "") -> Response:
+    versions = ctx.workspace.list_evaluators()
+    return ctx.page(
         "evaluators.html",
         status=400 if error else 200,
-        evaluators=[(name, list(some)) for name, some in groupby(found, lambda each: each.name)],
-        training=_not_done(asked.workspace.jobs.recent(kind="train", limit=10)),
-        label_sets=_label_sets(asked),
-        cases=asked.workspace.cases.counts(),
-        chosen=asked.text("dataset"),
+        evaluators=[(name, list(some)) for name, some in groupby(versions, lambda each: each.name)],
+        training=_unfinished(ctx.workspace.jobs.recent(kind="train", limit=10)),
+        label_sets=_label_sets(ctx),
+        cases=ctx.workspace.cases.counts(),
+        dataset=ctx.text("dataset"),
         fields=FIELDS,
-        values={name: asked.text(name) for name in ("name", *_SETTINGS)},
-        columns=asked.texts("columns") or list(FIELDS),
-        relabel=asked.text("relabel") == "yes",
+        values={name: ctx.text(name) for name in ("name", *_SETTINGS)},
+        columns=ctx.texts("columns") or list(FIELDS),
+        relabel=ctx.text("relabel") == "yes",
         error=error,
     )

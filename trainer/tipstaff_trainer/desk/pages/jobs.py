@@ -1,4 +1,4 @@
-"""Jobs: how far they are, their logs and curves, stopping and going on."""
+"""Jobs: progress, logs, curves and reports; stopping and resuming."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from tipstaff_trainer.desk.context import Asked
+from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import Job
@@ -21,12 +21,12 @@ _READABLE = {
     (COMPARISON_FOLDER, "index.html"),
     (COMPARISON_FOLDER, "comparison.json"),
 }
-# They are one file each, with their styles and plots inside, and nothing that runs.
+# They are one file each, with their styles and plots local_address, and nothing that runs.
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
 def routes() -> list[Route]:
-    """The addresses of jobs."""
+    """The routes for jobs."""
     return [
         get("/jobs", show_all),
         get("/jobs/live", live_all),
@@ -38,53 +38,53 @@ def routes() -> list[Route]:
     ]
 
 
-def show_all(asked: Asked) -> Response:
+def show_all(ctx: RequestContext) -> Response:
     """The latest jobs."""
-    return asked.page("jobs.html", jobs=asked.workspace.jobs.recent(), changed=False)
+    return ctx.page("jobs.html", jobs=ctx.workspace.jobs.recent(), changed=False)
 
 
-def live_all(asked: Asked) -> Response:
-    """What changes on that page while some run; all of it when one has ended or begun."""
-    jobs = asked.workspace.jobs.recent()
-    changed = asked.whole("running") != len(asked.running)
-    return asked.part("jobs_live.html", jobs=jobs, changed=changed)
+def live_all(ctx: RequestContext) -> Response:
+    """The live part of the jobs' page; asks for a reload when a job has started or ended."""
+    jobs = ctx.workspace.jobs.recent()
+    changed = ctx.integer("running") != len(ctx.running_jobs)
+    return ctx.fragment("jobs_live.html", jobs=jobs, changed=changed)
 
 
-def show(asked: Asked) -> Response:
-    """One job."""
-    return asked.page("job.html", **_values(asked))
+def show(ctx: RequestContext) -> Response:
+    """A job."""
+    return ctx.page("job.html", **_values(ctx))
 
 
-def live(asked: Asked) -> Response:
-    """What changes on a job's page while it runs."""
-    return asked.part("job_live.html", **_values(asked))
+def live(ctx: RequestContext) -> Response:
+    """The live part of a job's page."""
+    return ctx.fragment("job_live.html", **_values(ctx))
 
 
-def read(asked: Asked) -> Response:
-    """A file of a report or a comparison; a page of its own, which may look as it likes."""
-    folder, file = (asked.request.path_params[name] for name in ("folder", "file"))
-    path = asked.workspace.jobs.folder(asked.number("job")) / folder / file
+def read(ctx: RequestContext) -> Response:
+    """A file of a report or a comparison."""
+    folder, file = (ctx.request.path_params[name] for name in ("folder", "file"))
+    path = ctx.workspace.jobs.folder(ctx.path_number("job")) / folder / file
     if (folder, file) not in _READABLE or not path.is_file():
         raise WorkspaceError("there is no such report")
     return FileResponse(path, headers={"content-security-policy": _REPORT_POLICY})
 
 
-def stop(asked: Asked) -> Response:
+def stop(ctx: RequestContext) -> Response:
     """Stops a job."""
-    job = asked.workspace.jobs.stop(asked.number("job"))
-    return asked.go(f"/jobs/{job.id}", f"{job.title}: {job.state}.", "note")
+    job = ctx.workspace.jobs.stop(ctx.path_number("job"))
+    return ctx.redirect(f"/jobs/{job.id}", f"{job.title}: {job.state}.", "note")
 
 
-def resume(asked: Asked) -> Response:
-    """Goes on with a job."""
-    job = asked.workspace.jobs.resume(asked.number("job"))
-    return asked.go(f"/jobs/{job.id}")
+def resume(ctx: RequestContext) -> Response:
+    """Resumes a job."""
+    job = ctx.workspace.jobs.resume(ctx.path_number("job"))
+    return ctx.redirect(f"/jobs/{job.id}")
 
 
-def _values(asked: Asked) -> dict[str, Any]:
-    job: Job = asked.workspace.jobs.get(asked.number("job"))
-    curves = asked.workspace.curves(job) if job.kind == "train" else Curves()
-    log = None if asked.text("log") == "no" else asked.workspace.jobs.log(job.id)
+def _values(ctx: RequestContext) -> dict[str, Any]:
+    job: Job = ctx.workspace.jobs.get(ctx.path_number("job"))
+    curves = ctx.workspace.curves(job) if job.kind == "train" else Curves()
+    log = None if ctx.text("log") == "no" else ctx.workspace.jobs.log(job.id)
     # A labelling job names its criterion in its request, other jobs their label set.
     judged_by = job.parameters.get("criterion" if job.kind == "label" else "judged_by", "")
     return {

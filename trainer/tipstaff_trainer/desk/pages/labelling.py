@@ -1,4 +1,4 @@
-"""Asking a judge: which one, by which criterion, about which rows."""
+"""Labelling with an LLM: the model, the criterion and the rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.desk.context import Asked
+from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.labels.criteria import check_columns, lacking
+from tipstaff_trainer.workspace.labels.criteria import check_columns, missing_columns
 from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
 
-# What can be asked about, as `label_dataset` has it.
+# The choices of rows, as arguments of `label_dataset`.
 _ROWS: Mapping[str, Mapping[str, Any]] = {
     "pilot": {"pilot": True},
     "rest": {"only": "unlabelled"},
@@ -25,23 +25,23 @@ _ROWS: Mapping[str, Mapping[str, Any]] = {
 
 
 def routes() -> list[Route]:
-    """The addresses of labelling."""
+    """The routes for labelling."""
     return [
-        get("/datasets/{dataset:int}/label", ask_judge),
+        get("/datasets/{dataset:int}/label", show),
         post("/datasets/{dataset:int}/label", label),
     ]
 
 
-def ask_judge(asked: Asked) -> Response:
-    """Where the judge and the criterion are chosen."""
-    return _judge_page(asked)
+def show(ctx: RequestContext) -> Response:
+    """The form to label a data set with an LLM."""
+    return _label_page(ctx)
 
 
-def label(asked: Asked) -> Response:
-    """Starts a pilot, or the labelling of the other rows or all; or shows another criterion."""
-    if asked.text("action") == "choose":
-        return _judge_page(asked)
-    dataset = asked.workspace.datasets.get(asked.number("dataset"))
+def label(ctx: RequestContext) -> Response:
+    """Starts a labelling job, or shows the form for another criterion."""
+    if ctx.text("action") == "choose":
+        return _label_page(ctx)
+    dataset = ctx.workspace.datasets.get(ctx.path_number("dataset"))
     judge: dict[str, Any] = {
         name: value
         for name in (
@@ -54,79 +54,79 @@ def label(asked: Asked) -> Response:
             "concurrency",
             "samples",
         )
-        if (value := asked.text(name))
+        if (value := ctx.text(name))
     }
     try:
-        which = asked.text("rows")
-        if which not in _ROWS:
-            raise WorkspaceError("which rows is it to label? Choose some")
-        job = asked.workspace.label_dataset(
+        rows = ctx.text("rows")
+        if rows not in _ROWS:
+            raise WorkspaceError("choose the rows to label")
+        job = ctx.workspace.label_dataset(
             dataset,
-            criterion=asked.text("criterion"),
+            criterion=ctx.text("criterion"),
             judge=judge,
-            **_ROWS[which],
-            examples=asked.whole("examples"),
-            key_variable=asked.text("key_variable"),
-            who=asked.who,
+            **_ROWS[rows],
+            examples=ctx.integer("examples"),
+            key_variable=ctx.text("key_variable"),
+            who=ctx.who,
         )
     except TipstaffError as error:
-        return _judge_page(asked, str(error))
-    return asked.go(f"/jobs/{job.id}")
+        return _label_page(ctx, str(error))
+    return ctx.redirect(f"/jobs/{job.id}")
 
 
-def _judge_page(asked: Asked, error: str = "") -> Response:
-    dataset = asked.workspace.datasets.get(asked.number("dataset"))
-    named = {each.criterion: each for each in dataset.label_sets}
-    labels = named.get(asked.text("criterion"), dataset.label_sets[0])
-    criteria = asked.workspace.criteria.all()
-    missing = {each.name: lacking(each, dataset) for each in criteria}
-    chosen = asked.text("criterion") or labels.criterion or _first_that_can_be_asked(missing)
-    # By a criterion that is new to it, a data set has no label yet.
-    fresh = bool(labels.criterion) and chosen != labels.criterion
-    labelled, human = (0, 0) if fresh else (labels.labelled, labels.human)
-    unfit = ""
+def _label_page(ctx: RequestContext, error: str = "") -> Response:
+    dataset = ctx.workspace.datasets.get(ctx.path_number("dataset"))
+    by_criterion = {each.criterion: each for each in dataset.label_sets}
+    labels = by_criterion.get(ctx.text("criterion"), dataset.label_sets[0])
+    criteria = ctx.workspace.criteria.all()
+    missing = {each.name: missing_columns(each, dataset) for each in criteria}
+    criterion = ctx.text("criterion") or labels.criterion or _first_usable(missing)
+    # The data set has no labels yet by a criterion that is new to it.
+    is_new = bool(labels.criterion) and criterion != labels.criterion
+    labelled, human = (0, 0) if is_new else (labels.labelled, labels.human)
+    column_error = ""
     try:
-        check_columns(asked.workspace.criteria.get(chosen), dataset)
+        check_columns(ctx.workspace.criteria.get(criterion), dataset)
     except WorkspaceError as reason:
-        unfit = str(reason)
-    last = next((job.parameters for job in asked.workspace.jobs.recent(kind="label", limit=1)), {})
-    # A field that nobody has filled yet is empty.
+        column_error = str(reason)
+    last = next((job.parameters for job in ctx.workspace.jobs.recent(kind="label", limit=1)), {})
+    # Fields without a value are empty.
     values: defaultdict[str, str] = defaultdict(str)
     values |= {
         **{name: str(value) for name, value in last.get("judge", {}).items() if value is not None},
         "key_variable": last.get("key_variable", "OPENAI_API_KEY"),
-        **{name: asked.text(name) for name in asked.form},
-        "criterion": chosen,
+        **{name: ctx.text(name) for name in ctx.form},
+        "criterion": criterion,
     }
-    # By another criterion other rows have a label.
-    if asked.text("action") != "start":
-        values["rows"] = _sensible(dataset.rows, labelled, human)
-    return asked.page(
+    # The default depends on the criterion, which may just have been changed.
+    if ctx.text("action") != "start":
+        values["rows"] = _default_rows(dataset.rows, labelled, human)
+    return ctx.page(
         "label.html",
         status=400 if error else 200,
         dataset=dataset,
         labels=labels,
         criteria=criteria,
         missing=missing,
-        unfit=unfit,
+        column_error=column_error,
         labelled=labelled,
-        unseen=dataset.rows - human,
-        waiting=0 if fresh or human else asked.workspace.reviews.progress(labels).waiting,
+        unreviewed=dataset.rows - human,
+        waiting=0 if is_new or human else ctx.workspace.reviews.progress(labels).waiting,
         values=values,
         pilot_rows=PILOT_ROWS,
         error=error,
     )
 
 
-def _first_that_can_be_asked(missing: Mapping[str, Sequence[str]]) -> str:
+def _first_usable(missing: Mapping[str, Sequence[str]]) -> str:
     names = ["faithfulness", *missing]
     return next((name for name in names if not missing[name]), names[0])
 
 
-def _sensible(rows: int, labelled: int, human: int) -> str:
-    """Which rows to ask about, until somebody says it; never those that it would pay for again.
+def _default_rows(rows: int, labelled: int, human: int) -> str:
+    """The choice of rows to offer first; never one that pays for labelled rows again.
 
-    A person looks at a few first; where people have labelled every row, there is nothing to guess.
+    Empty if people have labelled every row.
     """
     if human and labelled < rows:
         return "rest"

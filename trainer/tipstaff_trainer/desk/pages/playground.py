@@ -1,4 +1,4 @@
-"""The playground: a score from the running server."""
+"""The playground: scores from the running server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS, Interaction
-from tipstaff_trainer.desk.context import Asked
+from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.routing import get, post
-from tipstaff_trainer.workspace.db.rows import interaction_of
+from tipstaff_trainer.workspace.db.rows import to_interaction
 
 
 def routes() -> list[Route]:
-    """The addresses of the playground."""
+    """The routes for the playground."""
     return [
         get("/playground", show),
         post("/playground", score),
@@ -25,62 +25,67 @@ def routes() -> list[Route]:
     ]
 
 
-def show(asked: Asked) -> Response:
-    """Three texts to fill, or a row to take them from."""
+def show(ctx: RequestContext) -> Response:
+    """The form, empty or filled with a row's texts."""
     texts: dict[str, str] = dict.fromkeys(FIELDS, "")
-    number = asked.whole("row_id")
+    number = ctx.integer("row_id")
     if number is not None:
-        interaction = interaction_of(asked.workspace.datasets.text(number))
+        interaction = to_interaction(ctx.workspace.datasets.text(number))
         texts = {name: interaction.get(name) or "" for name in FIELDS}
-    return _page(asked, texts)
+    return _page(ctx, texts)
 
 
-def score(asked: Asked) -> Response:
-    """Asks the server."""
-    texts: dict[str, str] = {name: asked.text(name) for name in FIELDS}
-    given = Interaction(**{name: text or None for name, text in texts.items()})
+def score(ctx: RequestContext) -> Response:
+    """Scores the form's texts."""
+    texts: dict[str, str] = {name: ctx.text(name) for name in FIELDS}
+    interaction = Interaction(**{name: text or None for name, text in texts.items()})
     if not any(texts.values()):
-        return _page(asked, texts, error="Write something into at least one of the fields.")
-    explain = asked.text("explain") == "yes"
+        return _page(ctx, texts, error="Fill in at least one of the fields.")
+    explain = ctx.text("explain") == "yes"
     started = time.perf_counter()
     try:
-        result = asked.workspace.server.score(asked.text("evaluator"), given, explain=explain)
+        result = ctx.workspace.server.score(ctx.text("evaluator"), interaction, explain=explain)
     except TipstaffError as error:
-        return _page(asked, texts, error=str(error))
-    return _page(asked, texts, result=result, took=time.perf_counter() - started)
+        return _page(ctx, texts, error=str(error))
+    return _page(ctx, texts, result=result, took=time.perf_counter() - started)
 
 
-def ready(asked: Asked) -> Response:
-    """Whether the server serves something, for a page that waits for it."""
-    return PlainTextResponse("yes" if asked.workspace.server.serves() else "no")
+def ready(ctx: RequestContext) -> Response:
+    """Whether the server has loaded an evaluator, for the page that waits for it."""
+    return PlainTextResponse("yes" if ctx.workspace.server.serves() else "no")
 
 
-def serve(asked: Asked) -> Response:
+def serve(ctx: RequestContext) -> Response:
     """Starts or stops the workspace's own server."""
-    if asked.text("action") == "stop":
-        asked.workspace.server.stop()
-        return asked.go("/playground", "The server is stopped.", "note")
-    asked.workspace.server.start(who=asked.who)
-    return asked.go("/playground", "The server is starting; that takes a few seconds.", "note")
+    if ctx.text("action") == "stop":
+        ctx.workspace.server.stop()
+        return ctx.redirect("/playground", "The server has stopped.", "note")
+    ctx.workspace.server.start(who=ctx.who)
+    return ctx.redirect("/playground", "The server is starting. This takes a few seconds.", "note")
 
 
 def _page(
-    asked: Asked, texts: dict[str, str], *, error: str = "", result: Any = None, took: float = 0.0
+    ctx: RequestContext,
+    texts: dict[str, str],
+    *,
+    error: str = "",
+    result: Any = None,
+    took: float = 0.0,
 ) -> Response:
-    serving = asked.workspace.server
-    online = {each.name: each for each in asked.workspace.list_evaluators() if each.serving}
-    return asked.page(
+    server = ctx.workspace.server
+    online = {each.name: each for each in ctx.workspace.list_evaluators() if each.serving}
+    return ctx.page(
         "playground.html",
         status=400 if error else 200,
         texts=texts,
         result=result,
         took=took,
-        served=serving.serves(),
-        own=serving.own,
-        address=serving.address(),
-        server=serving.job() if serving.own else None,
+        served=server.serves(),
+        own=server.own,
+        address=server.address(),
+        server=server.job() if server.own else None,
         online=online,
-        chosen=asked.text("evaluator"),
-        explain=asked.text("explain") == "yes",
+        evaluator=ctx.text("evaluator"),
+        explain=ctx.text("explain") == "yes",
         error=error,
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tipstaff_trainer.desk.context import Asked
+from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.routing import get, post
-from tipstaff_trainer.desk.views import address, verdict_word
+from tipstaff_trainer.desk.views import labels_url, verdict_word
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import LabelSet, ReviewItem
 
 
 def routes() -> list[Route]:
-    """The addresses of the review."""
+    """The routes for the review."""
     return [
         get("/review", show_all),
         get("/review/{dataset:int}", show),
@@ -21,117 +21,118 @@ def routes() -> list[Route]:
     ]
 
 
-def show_all(asked: Asked) -> Response:
-    """The data sets with rows to review, by criterion."""
+def show_all(ctx: RequestContext) -> Response:
+    """The review queues, by data set and criterion."""
     waiting = [
-        (labels, asked.workspace.reviews.progress(labels))
-        for dataset in asked.workspace.datasets.all()
+        (labels, ctx.workspace.reviews.progress(labels))
+        for dataset in ctx.workspace.datasets.all()
         for labels in dataset.label_sets
     ]
-    return asked.page("reviews.html", waiting=waiting)
+    return ctx.page("reviews.html", waiting=waiting)
 
 
-def show(asked: Asked) -> Response:
-    """The next row, or one that was asked for by going back."""
-    labels = asked.label_set()
-    if not asked.who:
-        return asked.page("who.html", back=address(labels, room="review"))
-    reviews = asked.workspace.reviews
-    chosen = asked.whole("item")
-    item = reviews.item(chosen) if chosen else reviews.claim(labels, asked.who)
+def show(ctx: RequestContext) -> Response:
+    """The next row for review, or the row of an item that the address names."""
+    labels = ctx.label_set()
+    if not ctx.who:
+        return ctx.page("who.html", back=labels_url(labels, section="review"))
+    reviews = ctx.workspace.reviews
+    item_id = ctx.integer("item")
+    item = reviews.item(item_id) if item_id else reviews.claim(labels, ctx.who)
     if item is None:
-        return asked.page("review_done.html", labels=labels, progress=reviews.progress(labels))
-    _check_within(item, labels)
-    return _row_page(asked, labels, item)
+        return ctx.page("review_done.html", labels=labels, progress=reviews.progress(labels))
+    _check_queue(item, labels)
+    return _row_page(ctx, labels, item)
 
 
-def _row_page(asked: Asked, labels: LabelSet, item: ReviewItem, error: str = "") -> Response:
-    row = asked.workspace.datasets.row(item.row_id, labels)
-    given = asked.workspace.datasets.labels(row.id, labels)
-    judged = [each for each in given if each.source == "judge"]
-    mine = [each for each in given if each.source == "human" and each.who == asked.who]
-    last = mine[-1] if mine and mine[-1].value is not None else None
-    return asked.page(
+def _row_page(ctx: RequestContext, labels: LabelSet, item: ReviewItem, error: str = "") -> Response:
+    row = ctx.workspace.datasets.row(item.row_id, labels)
+    log = ctx.workspace.datasets.labels(row.id, labels)
+    judge_labels = [each for each in log if each.source == "judge"]
+    own_labels = [each for each in log if each.source == "human" and each.who == ctx.who]
+    own = own_labels[-1] if own_labels and own_labels[-1].value is not None else None
+    return ctx.page(
         "review.html",
         status=400 if error else 200,
         labels=labels,
-        criterion=asked.workspace.criteria.get(labels.criterion) if labels.criterion else None,
+        criterion=ctx.workspace.criteria.get(labels.criterion) if labels.criterion else None,
         item=item,
         row=row,
-        judged=judged[-1] if judged else None,
-        mine=last,
-        note=asked.text("note") if error else last.reason if last else "",
-        progress=asked.workspace.reviews.progress(labels),
+        judge_label=judge_labels[-1] if judge_labels else None,
+        own_label=own,
+        note=ctx.text("note") if error else own.reason if own else "",
+        progress=ctx.workspace.reviews.progress(labels),
         error=error,
     )
 
 
-def act(asked: Asked) -> Response:
-    """What a person decided."""
-    labels = asked.label_set()
-    if not asked.who:
-        return asked.page("who.html", back=address(labels, room="review"))
-    item_id = asked.whole("item")
-    item = None if item_id is None else asked.workspace.reviews.item(item_id)
+def act(ctx: RequestContext) -> Response:
+    """Records a reviewer's decision."""
+    labels = ctx.label_set()
+    if not ctx.who:
+        return ctx.page("who.html", back=labels_url(labels, section="review"))
+    item_id = ctx.integer("item")
+    item = None if item_id is None else ctx.workspace.reviews.item(item_id)
     if item is not None:
-        _check_within(item, labels)
+        _check_queue(item, labels)
     try:
-        return _decided(asked, labels, item)
+        return _decide(ctx, labels, item)
     except WorkspaceError as error:
         if item is None:
             raise
-        # With the note that was typed; the next row can't be handed out either on a full disk.
-        return _row_page(asked, labels, item, str(error))
+        # Shows the same row with the note, as on a full disk.
+        return _row_page(ctx, labels, item, str(error))
 
 
-def _decided(asked: Asked, labels: LabelSet, item: ReviewItem | None) -> Response:
-    reviews, here = asked.workspace.reviews, address(labels, room="review")
-    action = asked.text("action")
-    if action == "bring-back":
-        return asked.go(here, f"{reviews.bring_back(labels):,} rows are back in the queue.")
+def _decide(ctx: RequestContext, labels: LabelSet, item: ReviewItem | None) -> Response:
+    reviews, here = ctx.workspace.reviews, labels_url(labels, section="review")
+    action = ctx.text("action")
+    if action == "requeue-skipped":
+        count = reviews.requeue_skipped(labels)
+        return ctx.redirect(here, f"{count:,} skipped rows are back in the queue.")
     if action == "undo":
-        return _undone(asked, labels, reviews.undo(labels, who=asked.who))
+        return _after_undo(ctx, labels, reviews.undo(labels, who=ctx.who))
     if item is None:
-        raise WorkspaceError("which row? Open the review again")
+        raise WorkspaceError("no row was chosen: open the review again")
     if action == "back":
-        before = reviews.before(item, who=asked.who)
+        before = reviews.before(item, who=ctx.who)
         return (
-            asked.go(address(labels, room="review", item=before.id))
+            ctx.redirect(labels_url(labels, section="review", item=before.id))
             if before
-            else asked.go(here, "That was your first row.", "note")
+            else ctx.redirect(here, "That was your first row.", "note")
         )
     if action == "skip":
-        reviews.skip(item.id, who=asked.who)
-        return asked.go(here)
+        reviews.skip(item.id, who=ctx.who)
+        return ctx.redirect(here)
     if action not in ("good", "bad"):
-        raise WorkspaceError("good or bad? Open the review again")
+        raise WorkspaceError("neither good nor bad was chosen: open the review again")
     submitted = reviews.submit(
         item.id,
         1.0 if action == "good" else 0.0,
-        who=asked.who,
-        based_on_label_id=asked.whole("over", 0) or 0,
-        reason=asked.text("note")[:2000],
+        who=ctx.who,
+        based_on_label_id=ctx.integer("based_on_label_id", 0) or 0,
+        reason=ctx.text("note")[:2000],
     )
     other = submitted.concurrent
     if other is None:
-        return asked.go(here)
-    return asked.go(
+        return ctx.redirect(here)
+    return ctx.redirect(
         here,
-        f"{other.who} had labelled that row {verdict_word(other.value)} while you looked at it. "
-        "Yours is kept beside theirs; where the two differ, the row counts as disputed.",
+        f"{other.who} labelled that row {verdict_word(other.value)} while you looked at it. Both "
+        "labels are kept; if they differ, the row is disputed.",
         "note",
     )
 
 
-def _undone(asked: Asked, labels: LabelSet, item: ReviewItem | None) -> Response:
+def _after_undo(ctx: RequestContext, labels: LabelSet, item: ReviewItem | None) -> Response:
     if item is None:
-        here = address(labels, room="review")
-        return asked.go(here, "There is nothing of yours to undo.", "note")
-    again = address(labels, room="review", item=item.id)
-    return asked.go(again, "Taken back: the row waits for you again.", "note")
+        here = labels_url(labels, section="review")
+        return ctx.redirect(here, "You have nothing to undo.", "note")
+    again = labels_url(labels, section="review", item=item.id)
+    return ctx.redirect(again, "Your label is taken back, and the row is open again.", "note")
 
 
-def _check_within(item: ReviewItem, labels: LabelSet) -> None:
-    """Checks that a row is in the queue whose page it is asked for on."""
+def _check_queue(item: ReviewItem, labels: LabelSet) -> None:
+    """Checks that an item belongs to the page's queue."""
     if (item.dataset_id, item.criterion) != (labels.dataset_id, labels.criterion):
         raise WorkspaceError(f"there is no row {item.id} in the review of {labels.title}")

@@ -1,4 +1,4 @@
-"""Bringing a file: it is kept under a name of ours until its columns are mapped."""
+"""Uploads: a file is stored under a random name until its columns are mapped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
-from tipstaff_trainer.desk.context import Asked, upload_of
+from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.pages.datasets import list_page
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
@@ -25,126 +25,129 @@ from tipstaff_trainer.workspace.datasets import formats
 _FOLDER = "uploads"
 _ENDINGS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 _KEY = re.compile(r"[0-9a-f]{32}")
-# Files that nobody came back for.
-_KEPT_SECONDS = 7 * 24 * 3600
+# Uploads without a mapping are deleted after this time.
+_STORED_SECONDS = 7 * 24 * 3600
 
 
 def routes() -> list[Route]:
-    """The addresses of uploads."""
+    """The routes for uploads."""
     return [
-        post("/uploads", bring),
+        post("/uploads", upload),
         get("/uploads/{key:str}", show),
-        post("/uploads/{key:str}", store),
+        post("/uploads/{key:str}", create),
     ]
 
 
-def bring(asked: Asked) -> Response:
-    """Keeps the file, and asks what its columns are."""
-    file = upload_of(asked, "file")
+def upload(ctx: RequestContext) -> Response:
+    """Stores the file, and redirects to the mapping of its columns."""
+    file = ctx.file("file")
     if file is None:
-        return _refused(asked, "No file was chosen.")
-    # Only for people: what it is kept as is ours to say.
+        return _refused(ctx, "No file was chosen.")
+    # The name is only shown: the file is stored under another.
     name = PurePosixPath((file.filename or "").replace("\\", "/")).name[:200] or "file"
     ending = PurePosixPath(name).suffix.casefold()
     if ending not in _ENDINGS:
         return _refused(
-            asked, f"{name}: is none of {', '.join(_ENDINGS)}; convert it to one of them."
+            ctx, f"{name}: the file must end in {', '.join(_ENDINGS)}; convert it to one of them."
         )
-    folder = asked.workspace.folder / _FOLDER
+    folder = ctx.workspace.folder / _FOLDER
     key = secrets.token_hex(16)
-    kept = folder / f"{key}{ending}"
+    path = folder / f"{key}{ending}"
     try:
         folder.mkdir(exist_ok=True)
         _tidy(folder)
-        with kept.open("wb") as out:
+        with path.open("wb") as out:
             shutil.copyfileobj(file.file, out)
         (folder / f"{key}.name").write_text(json.dumps(name), encoding="utf-8")
     except OSError as error:
         with suppress(OSError):
-            kept.unlink(missing_ok=True)
-            kept.with_suffix(".name").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            path.with_suffix(".name").unlink(missing_ok=True)
         return _refused(
-            asked,
-            f"{name}: can't be stored in {folder}, where the desk runs: {error.strerror}. Nothing "
-            "of it was kept: make room there and bring it again.",
+            ctx,
+            f"{name}: can't be stored in {folder} on the desk's machine: {error.strerror}. Make "
+            "room there and upload the file again. Nothing was stored.",
         )
-    return asked.go(f"/uploads/{key}")
+    return ctx.redirect(f"/uploads/{key}")
 
 
-def show(asked: Asked) -> Response:
-    """The file's columns and first rows, and what we take them for."""
-    return _mapping_page(asked, {})
+def show(ctx: RequestContext) -> Response:
+    """The file's columns and first rows, with a guess of the mapping."""
+    return _mapping_page(ctx, {})
 
 
-def store(asked: Asked) -> Response:
-    """Makes a data set of the file."""
-    path, name = _kept(asked)
+def create(ctx: RequestContext) -> Response:
+    """Creates a data set from the file."""
+    path, name = _stored_file(ctx)
     mapping: dict[str, str] = {
-        role: column for role in ROLES if (column := asked.text(f"map-{role}"))
+        role: column for role in ROLES if (column := ctx.text(f"map-{role}"))
     }
     try:
-        read_as = mapping or formats.look(path, shown=name).guessed
-        if "ground_truth" in read_as and not {"input", "output"} & set(read_as):
-            # Rows of nothing but references are few: all others would pass for repetitions.
-            raise UsageError("say which column is the output, or at least which is the input")
-        dataset = asked.workspace.upload_dataset(
+        roles = mapping or formats.preview_file(path, display_name=name).mapping
+        if "ground_truth" in roles and not {"input", "output"} & set(roles):
+            # Rows of only a ground truth would be dropped as repetitions of a few.
+            raise UsageError("choose which column is the output, or at least the input")
+        dataset = ctx.workspace.upload_dataset(
             path,
-            name=asked.text("name"),
+            name=ctx.text("name"),
             mapping=mapping,
-            label_source=asked.text("label_source") or None,  # type: ignore[arg-type]
-            criterion=asked.text("criterion"),
+            label_source=ctx.text("label_source") or None,  # type: ignore[arg-type]
+            criterion=ctx.text("criterion"),
             shown=name,
-            who=asked.who,
+            who=ctx.who,
         )
     except TipstaffError as error:
-        return _mapping_page(asked, mapping, str(error))
+        return _mapping_page(ctx, mapping, str(error))
     path.unlink(missing_ok=True)
     path.with_suffix(".name").unlink(missing_ok=True)
-    return asked.go(f"/datasets/{dataset.id}", f"{dataset.rows:,} rows are in {dataset.name}.")
+    return ctx.redirect(
+        f"/datasets/{dataset.id}", f"{dataset.name} is created with {dataset.rows:,} rows."
+    )
 
 
-def _mapping_page(asked: Asked, mapping: dict[str, str], error: str = "") -> Response:
-    path, name = _kept(asked)
+def _mapping_page(ctx: RequestContext, mapping: dict[str, str], error: str = "") -> Response:
+    path, name = _stored_file(ctx)
     preview: Any = None
     try:
-        preview = formats.look(path, shown=name)
+        preview = formats.preview_file(path, display_name=name)
     except TipstaffError as reason:
         error = error or str(reason)
-    return asked.page(
+    return ctx.page(
         "upload.html",
         status=400 if error else 200,
         file=name,
-        name=asked.text("name") or PurePosixPath(name).stem,
+        name=ctx.text("name") or PurePosixPath(name).stem,
         preview=preview,
         roles=ROLES,
-        mapping=mapping or (preview.guessed if preview else {}),
-        label_source=asked.text("label_source"),
-        criteria=asked.workspace.criteria.all(),
-        criterion=asked.text("criterion"),
+        mapping=mapping or (preview.mapping if preview else {}),
+        label_source=ctx.text("label_source"),
+        criteria=ctx.workspace.criteria.all(),
+        criterion=ctx.text("criterion"),
         error=error,
     )
 
 
-def _kept(asked: Asked) -> tuple[Path, str]:
-    key = asked.request.path_params["key"]
-    folder = asked.workspace.folder / _FOLDER
+def _stored_file(ctx: RequestContext) -> tuple[Path, str]:
+    key = ctx.request.path_params["key"]
+    folder = ctx.workspace.folder / _FOLDER
     if _KEY.fullmatch(key):
         for ending in _ENDINGS:
             if (path := folder / f"{key}{ending}").is_file():
-                # Not there where the desk was killed between the two.
+                # The desk may have been killed before it wrote the name.
                 with suppress(OSError, ValueError):
-                    named = (folder / f"{key}.name").read_text(encoding="utf-8")
-                    return path, str(json.loads(named))
+                    name = (folder / f"{key}.name").read_text(encoding="utf-8")
+                    return path, str(json.loads(name))
     raise WorkspaceError(
-        "this upload is gone: it was stored as a data set, or waited for a week; bring it again"
+        "this upload no longer exists: it became a data set, or waited for more than a week; "
+        "upload the file again"
     )
 
 
-def _refused(asked: Asked, error: str) -> Response:
-    return list_page(asked, error)
+def _refused(ctx: RequestContext, error: str) -> Response:
+    return list_page(ctx, error)
 
 
 def _tidy(folder: Path) -> None:
     for file in folder.iterdir():
-        if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
+        if time.time() - file.stat().st_mtime > _STORED_SECONDS:
             file.unlink(missing_ok=True)

@@ -1,35 +1,35 @@
-// What pages do beyond forms and links. All of it works without, if less pleasantly.
+// Conveniences: every page works without scripts.
 "use strict";
 
-// A form is sent once: a second press or key would label the next row unseen.
+// Send a form only once: a second key press would label the next row unseen.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) { event.preventDefault(); return; }
   const file = form.querySelector("input[type=file][data-most]");
   if (file && file.files[0] && file.files[0].size > Number(file.dataset.most)) {
     event.preventDefault();
-    say(file.dataset.tooLarge);
+    showError(file.dataset.tooLarge);
     return;
   }
   form.dataset.sent = "yes";
   if (form.dataset.busy && event.submitter) event.submitter.textContent = form.dataset.busy;
 });
-// Back in the browser's history, forms can be sent again.
+// After going back in the history, forms can be sent again.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-function say(text) {
-  const place = document.getElementById("notices");
+function showError(text) {
+  const notices = document.getElementById("notices");
   const notice = document.createElement("div");
   notice.className = "notice bad";
   notice.setAttribute("role", "alert");
   notice.textContent = text;
-  place.replaceChildren(notice);
+  notices.replaceChildren(notice);
   notice.scrollIntoView({ block: "nearest" });
 }
 
-// Keys: elements say which one presses them. Not while somebody types.
+// Keyboard shortcuts: an element's `data-keys` names the keys that click it. Off while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const at = event.target;
@@ -57,7 +57,7 @@ for (const details of document.querySelectorAll("details[data-remember]")) {
   });
 }
 
-// Parts that renew themselves while something runs.
+// Parts of a page that are reloaded while a job runs.
 const FOCUSABLE = "a, button, summary, [tabindex]";
 for (const part of document.querySelectorAll("[data-renew]")) {
   const renew = async () => {
@@ -76,16 +76,16 @@ for (const part of document.querySelectorAll("[data-renew]")) {
         part.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? each.open; });
         const newLog = part.querySelector("pre");
         if (newLog && below) newLog.scrollTop = newLog.scrollHeight;
-        // Ended: the whole page has other things to offer now.
+        // The job has ended: the whole page changes.
         if (part.querySelector("[data-ended]")) { location.reload(); return; }
       }
-    } catch { pause = 4000; /* the desk is away: it may come back */ }
+    } catch { pause = 4000; /* the desk may come back */ }
     if (document.hidden) await new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
     setTimeout(renew, pause);
   };
   setTimeout(renew, Number(part.dataset.every || 1500));
 }
-// What is scrolled within the page can be scrolled by keyboard in every browser.
+// Makes scrollable boxes reachable by keyboard in every browser.
 for (const box of document.querySelectorAll(".scroll, .text")) {
   const more = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1;
   if (more && !box.querySelector("a, button, input")) box.tabIndex = 0;
@@ -107,7 +107,7 @@ for (const drop of document.querySelectorAll(".drop")) {
   });
 }
 
-// A choice that loads the page with it at once, whatever else is still to be filled in.
+// A choice that reloads the form at once, even if other fields are still empty.
 for (const select of document.querySelectorAll("select[data-go]")) {
   select.addEventListener("change", () => {
     const choose = document.createElement("button");
@@ -119,13 +119,13 @@ for (const select of document.querySelectorAll("select[data-go]")) {
   });
 }
 
-// A page that waits for something loads anew once it is there.
+// A page that waits for something reloads once it is ready.
 for (const waiting of document.querySelectorAll("[data-until]")) {
   const look = async () => {
     try {
       const answer = await fetch(waiting.dataset.until);
       if (answer.ok && (await answer.text()) === "yes") { location.reload(); return; }
-    } catch { /* the desk is away: it may come back */ }
+    } catch { /* the desk may come back */ }
     setTimeout(look, 700);
   };
   setTimeout(look, 700);
