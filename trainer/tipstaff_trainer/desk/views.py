@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from tipstaff.cli.score import REASONS_IN_WORDS
 from tipstaff.types import Highlight, Reason
 from tipstaff_server.evaluator.marks import shared_words, telling_words, words_of
-from tipstaff_trainer.workspace.db.models import LabelSet, now
+from tipstaff_trainer.workspace.db.models import Label, LabelSet, ReviewItem, now
 from tipstaff_trainer.workspace.db.rows import StoredRow
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
@@ -22,6 +22,15 @@ _FIRST_WORDS = frozenset(
     "that the there these this what which who".split()
 )
 Points = Sequence[tuple[float, float]]
+
+
+def picked_because(item: ReviewItem, judge_label: Label | None) -> str:
+    """Why a row was picked for review."""
+    value = None if judge_label is None else judge_label.value
+    if item.selection == "uncertain" and value is not None and 0.1 <= value <= 0.9:
+        return f"Picked because the judge was unsure ({value:.2f})"
+    reason = "opinions differ" if item.selection == "disputed" else "the label is doubtful"
+    return f"Picked because {reason}: {item.why}"
 
 
 def time_ago(moment: datetime | None) -> str:
@@ -223,4 +232,5 @@ GLOBALS: dict[str, Any] = {
     "duration": duration,
     "labels_url": labels_url,
     "mark_highlights": mark_highlights,
+    "picked_because": picked_because,
 }

@@ -103,7 +103,7 @@ class Reviews:
         with self._database.writing() as session:
             # Others who add rows wait, and then choose different rows.
             self._database.lock_dataset(session, labels.dataset_id)
-            chosen = choose(
+            selected = choose(
                 session,
                 labels,
                 counts,
@@ -121,9 +121,9 @@ class Reviews:
                     why=each.why,
                     rank=rank,
                 )
-                for rank, each in enumerate(chosen, start=0 if last is None else last + 1)
+                for rank, each in enumerate(selected, start=0 if last is None else last + 1)
             )
-            return [each.row_id for each in chosen]
+            return [each.row_id for each in selected]
 
     def pilot(self, labels: LabelSet) -> list[int]:
         """Rows for a pilot; first those that an earlier pilot queued but no judge labelled."""
