@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from tipstaff.cli.score import REASONS_IN_WORDS
 from tipstaff.types import Highlight, Reason
-from tipstaff_server.evaluator.marks import shared_words, content_words, words_of
+from tipstaff_server.evaluator.marks import content_words, shared_words, words_of
 from tipstaff_trainer.workspace.db.models import LabelSet, now
 from tipstaff_trainer.workspace.db.rows import StoredRow
 
