@@ -28,9 +28,9 @@ def usable_cpus(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) 
     return min([float(_affinity()), *_quotas(root, _groups(membership))])
 
 
-def default_workers(cpus: float | None = None) -> int:
-    """The number of one-thread workers for some processors, by default the usable ones."""
-    return max(1, math.floor(usable_cpus() if cpus is None else cpus))
+def default_workers(cpus: float) -> int:
+    """The number of one-thread workers for so many processors; at least 1."""
+    return max(1, math.floor(cpus))
 
 
 def _affinity() -> int:

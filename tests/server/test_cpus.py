@@ -82,4 +82,4 @@ def test_workers_are_whole_processors(cpus, workers):
 
 
 def test_workers_by_default_are_this_machines():
-    assert default_workers() == max(1, int(usable_cpus()))
+    assert default_workers(usable_cpus()) == max(1, int(usable_cpus()))

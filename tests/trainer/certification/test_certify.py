@@ -268,7 +268,7 @@ def test_the_command_says_what_it_promises_and_what_that_costs(path, file, tmp_p
     assert "this bundle doesn't know its training rows" in said.err
     assert Bundle.open(out).manifest.graphs[0].policy.certificate.max_false_block == 1
     assert main(["inspect", str(out)]) == 0
-    assert "not checked that it was not trained on them" in capsys.readouterr().out
+    assert "not checked against the training rows" in capsys.readouterr().out
 
 
 def test_the_command_does_not_guess_who_labelled_the_rows(path, file, tmp_path, capsys):

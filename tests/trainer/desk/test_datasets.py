@@ -261,5 +261,5 @@ def test_too_few_reviewed_rows_to_relabel_by_are_told_on_the_form(visit, workspa
     asked = form | {"dataset": f"{dataset.id}/", "relabel": "yes"}
     refused = browser.post("/evaluators", data=asked)
     assert (refused.status_code, "people reviewed 0" in refused.text) == (400, True)
-    assert 'name="relabel" value="yes" checked' in refused.text
+    assert 'name="relabel" value="true" checked' in refused.text
     assert not workspace.stores.jobs.recent()

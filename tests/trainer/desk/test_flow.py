@@ -103,7 +103,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.get_by_role("button", name="Split").click()
     page.get_by_role("link", name="Train an evaluator").click()
     page.get_by_label("Name of the evaluator").fill("colours")
-    page.get_by_text("More", exact=True).click()
+    page.get_by_text("More settings", exact=True).click()
     page.get_by_label("Base encoder").fill(str(bert))
     page.get_by_label("Epochs").fill("3")
     page.get_by_label("Learning rate").fill("0.005")

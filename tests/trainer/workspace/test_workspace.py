@@ -176,7 +176,7 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
     for words, message in [
         ({"name": "Bad Name"}, "no name for an evaluator"),
         ({"name": "a", "columns": []}, "no column to train on"),
-        ({"name": "a", "columns": ["label"]}, "no field to train on"),
+        ({"name": "a", "columns": ["label"]}, "columns label: Input should be"),
         ({"name": "a", "epochs": -1}, "epochs"),
         ({"name": "a"}, "no row has a label yet"),
     ]:

@@ -255,6 +255,7 @@ class Workspace:
             UsageError: A setting is off.
             JobError: It was waited for and failed.
         """
+        from tipstaff_trainer.judge.examples import MOST_EXAMPLES
         from tipstaff_trainer.operations.label import LabelRequest
         from tipstaff_trainer.workspace.jobs.start import start_label
 
@@ -263,7 +264,9 @@ class Workspace:
         if not name:
             raise WorkspaceError(f"{source.name}: by which criterion?", remedy="name {criterion}")
         data = StoredData(dataset=source.id, criterion=name)
-        request = LabelRequest.parse({**settings, "data": data, "criterion": name})
+        # As many examples as there are reviewed rows for.
+        values = {"shots": MOST_EXAMPLES, **settings, "data": data, "criterion": name}
+        request = LabelRequest.parse(values)
         return self._waited(start_label(self.stores, request, who=who), wait)
 
     def score_dataset(
