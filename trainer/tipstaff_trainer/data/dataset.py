@@ -143,32 +143,32 @@ def _row(
 
 
 def _with_labels(rows: Sequence[Row], file: str) -> tuple[list[Row], list[str]]:
-    known = [row for row in rows if row.labelled]
+    with_label = [row for row in rows if row.labelled]
     unlabelled = [row for row in rows if not row.labelled]
-    if not known:
+    if not with_label:
         raise DataError(
             f"{file}: none of its {len(rows)} rows has a label", remedy="fill the label column"
         )
     if not unlabelled:
-        return known, []
+        return with_label, []
     first = unlabelled[0].place
-    return known, [
+    return with_label, [
         f"{file}: left out {len(unlabelled)} of {len(rows)} rows, without a label; the first is "
         f"{first}"
     ]
 
 
 def _present(
-    rows: Sequence[Row], found: Columns, selected: Sequence[Field] | None, file: str
+    rows: Sequence[Row], resolved: Columns, selected: Sequence[Field] | None, file: str
 ) -> tuple[tuple[Field, ...], list[str]]:
     """The selected fields that some row has, with notes on the others."""
-    candidates = [name for name in FIELDS if name in (selected or found.names)]
+    candidates = [name for name in FIELDS if name in (selected or resolved.names)]
     present = tuple(name for name in candidates if any(row.interaction.get(name) for row in rows))
     absent = [name for name in candidates if name not in present]
     if selected is not None and absent:
         raise DataError(
-            f'{file}: column "{found.names[absent[0]]}" was chosen to train on as {absent[0]} and '
-            "is empty in every row",
+            f'{file}: column "{resolved.names[absent[0]]}" was chosen to train on as {absent[0]} '
+            "and is empty in every row",
             remedy="fill it, or choose other columns",
         )
     for row in rows:
@@ -178,22 +178,23 @@ def _present(
                 remedy="fill one, or remove the row",
             )
     return present, [
-        f'{file}: column "{found.names[name]}" is empty in every row, so {name} is not trained on'
+        f'{file}: column "{resolved.names[name]}" is empty in every row, so {name} is not '
+        "trained on"
         for name in absent
     ]
 
 
 def _notes(
-    rows: Sequence[Row], fields: Sequence[Field], found: Columns, file: str
+    rows: Sequence[Row], fields: Sequence[Field], resolved: Columns, file: str
 ) -> tuple[str, ...]:
     """Which columns were read and which were not, and how many cells are blank."""
     read = [
         f'{role} from "{name}"'
-        for role, name in found.names.items()
+        for role, name in resolved.names.items()
         if role in fields or role not in FIELDS
     ]
-    used = {name for role, name in found.names.items() if role in fields or role not in FIELDS}
-    unused = [name for name in (*found.names.values(), *found.extra) if name not in used]
+    used = {name for role, name in resolved.names.items() if role in fields or role not in FIELDS}
+    unused = [name for name in (*resolved.names.values(), *resolved.extra) if name not in used]
     notes = [f"{file}: {len(rows)} rows; read {', '.join(read)}"]
     if unused:
         notes.append(f"{file}: not used: {listed(tuple(dict.fromkeys(unused)))}")
