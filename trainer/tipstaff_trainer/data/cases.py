@@ -31,7 +31,7 @@ class _Texts(yaml.BaseLoader):  # type: ignore[misc]
     """Reads plain words and numbers as text, and knows no tags that make objects."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Refuses a repeated key, of which only the last would count."""
+        """Refuses a repeated key: only its last value would count."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):

@@ -26,7 +26,7 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
     Args:
         rows: With groups; a row without one is its own group.
         size: Share of the rows intended for the second side, in (0, 1).
-        seed: Of the order; the same rows and seed give the same split.
+        seed: Determines the order; the same rows and seed give the same split.
 
     Returns:
         The rest and the part split off, both in the order of `rows`, neither empty.

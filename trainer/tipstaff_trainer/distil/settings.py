@@ -158,7 +158,7 @@ class TrainSettings(Request):
 
         Args:
             rows: Labelled rows at hand, validation included.
-            hidden_size: Of the base encoder.
+            hidden_size: The base encoder's.
         """
         defaults = {
             "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),

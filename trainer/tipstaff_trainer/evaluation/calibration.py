@@ -29,7 +29,7 @@ def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> 
     Args:
         logits: The graph's, shape (n,).
         labels: Probabilities in [0, 1], shape (n,).
-        weights: How much each row counts, positive, shape (n,); None for all alike.
+        weights: How much each row counts, positive, shape (n,); None for equal weights.
     """
     shares = _shares(weights, len(labels))
     good, bad = shares @ labels, shares @ (1 - labels)
@@ -64,7 +64,7 @@ def calibrated_loss(logits: Floats, labels: Floats, weights: Floats | None = Non
     Args:
         logits: Shape (n,).
         labels: Probabilities in [0, 1], shape (n,).
-        weights: How much each row counts, positive, shape (n,); None for all alike.
+        weights: How much each row counts, positive, shape (n,); None for equal weights.
     """
     fit = fit_platt(logits, labels, weights)
     return _log_loss(fit.slope * logits + fit.intercept, labels, _shares(weights, len(labels)))

@@ -90,18 +90,15 @@ def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
         if not any(row.extra.get(column) for row in rows):
             others = sorted({name for row in rows for name in row.extra})
             known = ", ".join(role for role in ROLES if role != column)
-            raise DataError(
-                (
-                    f'"{column}" has a meaning of its own, as have {known}: choose another column; '
-                    if column in ROLES
-                    else f'no row has a column "{column}" beside {known}; '
-                )
-                + (
-                    f"there {'is' if len(others) == 1 else 'are'} {', '.join(others[:12])}"
-                    if others
-                    else "there is none"
-                )
+            problem = (
+                f'"{column}" has a meaning of its own, as have {known}'
+                if column in ROLES
+                else f'no row has a column "{column}" beside {known}'
             )
+            verb = "is" if len(others) == 1 else "are"
+            choice = f"there {verb} {', '.join(others[:12])}" if others else "there is none"
+            remedy = "choose another column" if column in ROLES else ""
+            raise DataError(f"{problem}; {choice}", remedy=remedy)
 
 
 def _by_column(scored: ScoredRows, column: str) -> Iterator[Slice]:
