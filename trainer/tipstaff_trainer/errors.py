@@ -6,7 +6,7 @@ TipstaffError
     ├── JudgeError       judge/: a criterion, an endpoint or a ledger that won't do
     │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
     ├── TrainingError    distil/: a setting, base encoder or tracker that training can't start with
-    ├── CertificationError  certification/: the rows can't prove the promise; says what would
+    ├── CertificationError  certification/: the rows can't prove the bounds; says what would
     ├── ExportError      export/: the model can't be exported
     │   └── ParityError  export/parity: the exported graph decides otherwise than the model
     ├── ReportError      report/: a report's folder can't be written
@@ -40,7 +40,7 @@ class TrainingError(TrainerError):
 
 
 class CertificationError(TrainerError):
-    """A promise can't be proved on these rows."""
+    """Error bounds can't be proved with these rows."""
 
 
 class ExportError(TrainerError):

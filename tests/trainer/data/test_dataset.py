@@ -162,7 +162,7 @@ def test_a_common_input_groups_by_what_else_is_shared_and_is_told(write):
         ("input,label\na,\n", "none of its 1 rows has a label"),
         ("input,output\na,b\n", "no column for label"),
         ("text,label\na,1\n", "no column for input, output or ground_truth"),
-        ("id,input,label\n1,a,1\n2,b,1\n1,c,0\n", 'row 3 (line 4): id "1" also stands in'),
+        ("id,input,label\n1,a,1\n2,b,1\n1,c,0\n", 'row 3 (line 4): id "1" is also in'),
     ],
 )
 def test_a_row_that_cannot_be_used_is_one_line_that_says_where_and_why(write, text, message):

@@ -78,7 +78,7 @@ def test_a_label_outranks_none_whatever_the_source():
 
 def test_one_id_with_two_texts_names_both_places():
     rows = [row(place="a.csv, row 1"), row(text="b", place="a.csv, row 9")]
-    with pytest.raises(DataError, match=r"^a.csv, row 9: id \"1\" also stands in a.csv, row 1"):
+    with pytest.raises(DataError, match=r"^a.csv, row 9: id \"1\" is also in a.csv, row 1"):
         join_labels(rows)
 
 

@@ -156,7 +156,7 @@ def test_a_split_without_a_class_to_measure_or_far_from_its_aim_is_told():
     [lacking] = check_split(both, rows_of([("b", 1)] * 5), 0.2)
     assert "none of the 5 validation rows is bad" in lacking
     [small] = check_split(both * 5, both[:2], 0.2)
-    assert "2 of 102 rows are for validation where 20 were aimed at" in small
+    assert "2 of 102 rows are for validation instead of 20" in small
     [large] = check_split(both, both, 0.2)
-    assert "20 of 40 rows are for validation where 8 were aimed at" in large
+    assert "20 of 40 rows are for validation instead of 8" in large
     assert check_split(both, both[:2], 0.01) == []

@@ -56,7 +56,7 @@ def test_what_was_asked_for_counts():
     found = chosen(rows_of(10, 20, 30), output_window=40, ground_truth_window=99, max_runs=5)
     assert found == Windows(output=40, ground_truth=99, max_runs=5)
     for asked in ({"ground_truth_window": 500, "output_window": 20}, {"ground_truth_window": 507}):
-        with pytest.raises(TrainingError, match=r"max_length 64: windows .*; choose a larger one"):
+        with pytest.raises(TrainingError, match=r"max_length 512: windows .*; choose a larger one"):
             chosen(rows_of(10, 20, 30), **asked)
 
 

@@ -156,7 +156,7 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
         report(many, slice_by=["group"])
     assert str(error.value) == (
         '"group" has a meaning of its own, as have input, output, ground_truth, label, id, weight, '
-        "label_source, selection: choose another column; there is system"
+        "label_source, selection; there is system; choose another column"
     )
 
 

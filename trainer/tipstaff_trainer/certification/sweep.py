@@ -1,4 +1,4 @@
-"""The laxest cut that keeps a promise, by Learn-then-Test.
+"""Finds the laxest cut that keeps a promise, with Learn-then-Test.
 
 Angelopoulos et al. 2021, "Learn then Test: calibrating predictive algorithms to achieve risk
 control": each cut is a hypothesis, "errors come more often than the bound", and is rejected by an
@@ -19,7 +19,7 @@ from scipy.stats import beta
 
 Floats = npt.NDArray[np.float64]
 
-# Even steps of the log odds: near 0 and 1, where a good evaluator's scores crowd, cuts lie close.
+# Even steps of the log odds: dense near 0 and 1, where a good evaluator's scores crowd.
 CUTS: Floats = expit(np.linspace(12, -12, 2401))
 
 
@@ -57,8 +57,8 @@ def upper_bound(errors: npt.ArrayLike, n: int, confidence: float) -> Floats:
     the binomial".
 
     Args:
-        errors: How often it happened, of any shape, each from 0 to `n`.
-        n: Of how many independent rows; positive.
+        errors: Counts of errors, of any shape, each from 0 to `n`.
+        n: Number of independent rows; positive.
         confidence: In (0, 1).
     """
     counts = np.asarray(errors, dtype=float)
@@ -92,18 +92,18 @@ def laxest_block(good_scores: Floats, *, bound: float, confidence: float) -> Cut
     Returns:
         None when not even the strictest cut keeps the promise.
     """
-    # Mirrored: BLOCK is a score strictly under the cut, so PASS's "from the cut on" doesn't fit.
+    # Not mirrored scores: BLOCK is strictly under the cut, and PASS includes it.
     return _laxest(good_scores, CUTS[::-1], bound, confidence)
 
 
 def _laxest(scores: Floats, cuts: Floats, bound: float, confidence: float) -> Cut | None:
-    """Tests the cuts in their order; those that rise are for BLOCK."""
+    """Tests the cuts in their order; rising cuts are for BLOCK."""
     below = np.searchsorted(np.sort(scores), cuts, side="left")
     errors = below if cuts[0] < cuts[-1] else len(scores) - below
-    # Once for each count, of which there are fewer than cuts.
+    # Computed once for each count of errors.
     upper = upper_bound(np.arange(len(scores) + 1), len(scores), confidence)[errors]
-    kept = upper <= bound
-    last = int(np.argmin(kept)) - 1 if not kept.all() else len(cuts) - 1
+    holds = upper <= bound
+    last = int(np.argmin(holds)) - 1 if not holds.all() else len(cuts) - 1
     if last < 0:
         return None
     return Cut(float(cuts[last]), int(errors[last]), len(scores), float(upper[last]))

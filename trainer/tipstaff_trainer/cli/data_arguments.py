@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from tipstaff.cli import flag
-from tipstaff.errors import UsageError, describe
+from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
-from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.manifest import Manifest
 from tipstaff_trainer.data import LABEL_SOURCES, SELECTIONS, Data, read_rows
 from tipstaff_trainer.data.writing import whole_file
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.evaluation import notices
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -66,29 +62,10 @@ def read_data(path: Path, args: argparse.Namespace) -> Data:
     )
 
 
-def absent_fields(manifest: Manifest, data: Data) -> Iterator[str]:
-    """Warnings for what an evaluator was trained to read and rows don't have."""
-    return _worded(notices.missing_fields(manifest, data.rows))
-
-
 def warn(warnings: Iterable[str]) -> None:
     """Prints warnings for people, out of the way of what programs read."""
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-
-
-def training_rows(bundle: Bundle, data: Data) -> Iterator[str]:
-    """Warnings for rows that an evaluator was trained on, as far as the bundle knows them."""
-    return _worded(notices.training_rows(bundle, data.rows))
-
-
-def _worded(found: Iterable[notices.Notice]) -> Iterator[str]:
-    for notice in found:
-        yield describe(notice.message, remedy=notice.remedy, name_of=_flag)
-
-
-def _flag(field: str) -> str:
-    return "--map" if field == "mapping" else flag(field)
 
 
 def _fields(text: str) -> tuple[str, ...]:

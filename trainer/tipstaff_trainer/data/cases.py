@@ -1,4 +1,4 @@
-"""Named cases as people write them: a YAML list beside the data.
+"""Reads named cases as people write them: a YAML list beside the data.
 
     - name: a late return is refused
       input: Can I return the kettle?
@@ -8,8 +8,8 @@
       note: the answer that started it all
 
 `expect` is pass, review or block, or not-pass or not-block, in any case. Every value is text, so
-that `output: no` says "no", but for YAML's null (`output:`, `output: null`), which is as if the
-line were not there; `output: ""` and `output: "null"` are texts.
+that `output: no` means "no", except YAML's null (`output:`, `output: null`), which is as if the
+line were absent; `output: ""` and `output: "null"` are texts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Texts(yaml.BaseLoader):  # type: ignore[misc]
     """Reads plain words and numbers as text, and knows no tags that make objects."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Refuses a key that stands twice, of which a gate would go by the last."""
+        """Refuses a repeated key: only its last value would count."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
@@ -64,13 +64,13 @@ def read_cases(path: Path) -> tuple[Case, ...]:
 
 
 def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
-    """Reads what stands in such a file, which messages call `shown`.
+    """Parses the content of such a file, which messages call `shown`.
 
     Raises:
         DataError: It or a case can't be used; names the case and the field.
     """
     try:
-        found = yaml.load(content.decode("utf-8"), Loader=_Texts)
+        items = yaml.load(content.decode("utf-8"), Loader=_Texts)
     except RecursionError:
         raise DataError(f"{shown}: is nested too deeply for a list of cases") from None
     except ConstructorError as error:
@@ -78,11 +78,11 @@ def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
         raise DataError(f"{shown}, line {line}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{shown}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found, list) or not found:
+    if not isinstance(items, list) or not items:
         raise DataError(f"{shown}: holds no list of cases, as in `- name: …`")
     cases = tuple(
         make_case(value, place=f"{shown}, case {number}")
-        for number, value in enumerate(found, start=1)
+        for number, value in enumerate(items, start=1)
     )
     twice = [name for name, count in Counter(case.name for case in cases).items() if count > 1]
     if twice:
@@ -91,7 +91,7 @@ def parse_cases(content: bytes, *, shown: str) -> tuple[Case, ...]:
 
 
 def make_case(value: object, *, place: str) -> Case:
-    """A case of its fields, all text; one that is None is as if it were not there.
+    """Makes a case from its fields, all text; one that is None counts as absent.
 
     Raises:
         DataError: It can't be used; names the place, the case and the field.

@@ -1,4 +1,4 @@
-"""What one cell of a file says. A cell that can't be used raises ValueError with the reason."""
+"""Parses one cell of a file. A cell that can't be used raises ValueError with the reason."""
 
 from __future__ import annotations
 

@@ -30,17 +30,17 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
         file: Its name, for messages.
         rows: One for each interaction, in the file's order.
         columns: The fields that its interactions have, in the wire's order: those to train on.
-        grouped: Whether the file itself says what belongs together.
+        grouped: Whether the file has groups.
         warnings: What a user should know, one line each.
         notes: How the file was read, for a user to check, one line each.
-        whole: The rows as joined: with all their fields, and with a group only where the file
-            gives one.
+        whole: The joined rows with all their fields, and with a group only where the file has
+            one.
     """
 
     file: str
@@ -67,9 +67,9 @@ def read_rows(
     group, label_source and selection. Common other names are known (`columns.ALIASES`). All other
     columns go to each row's `extra`.
 
-    Several rows of one id are several labels of one interaction and become one row
-    (`rows.join_labels`); without an id, so do rows of the same texts. Rows without a group get one
-    from what they share (`groups.derive_groups`); both look at all fields, selected or not.
+    Rows with the same id are labels of one interaction and become one row (`rows.join_labels`);
+    without ids, so do rows with the same texts. Rows without a group get a derived one
+    (`groups.derive_groups`). Both look at all fields, selected or not.
 
     Args:
         path: The file.
@@ -86,27 +86,27 @@ def read_rows(
     """
     file = str(path)
     table = read_table(path)
-    found = resolve(table.columns, mapping or {}, labelled=labelled, file=file)
+    resolved = resolve(table.columns, mapping or {}, labelled=labelled, file=file)
     if columns is not None:
-        check_fields(columns, found, file=file)
-    given = [_row(record, found, label_source, selection) for record in table.records]
-    known, skipped = _with_labels(given, file) if labelled else (given, [])
-    fields, absent = _present(known, found, columns, file)
-    joined, repeated = join_labels(known)
+        check_fields(columns, resolved, file=file)
+    rows = [_row(record, resolved, label_source, selection) for record in table.records]
+    rows, skipped = _with_labels(rows, file) if labelled else (rows, [])
+    fields, absent = _present(rows, resolved, columns, file)
+    joined, repeated = join_labels(rows)
     grouped, ungrouped = derive_groups(joined)
     return Data(
         file=file,
         rows=[replace(row, interaction=narrow(row.interaction, fields)) for row in grouped],
         columns=fields,
-        grouped="group" in found.names,
+        grouped="group" in resolved.names,
         warnings=(
             *table.notes,
-            *found.notes,
+            *resolved.notes,
             *skipped,
             *absent,
             *(f"{file}: {note}" for note in (*repeated, *ungrouped)),
         ),
-        notes=_notes(joined, fields, found, file),
+        notes=_notes(joined, fields, resolved, file),
         whole=tuple(joined),
     )
 
@@ -143,54 +143,58 @@ def _row(
 
 
 def _with_labels(rows: Sequence[Row], file: str) -> tuple[list[Row], list[str]]:
-    known = [row for row in rows if row.labelled]
+    with_label = [row for row in rows if row.labelled]
     unlabelled = [row for row in rows if not row.labelled]
-    if not known:
-        raise DataError(f"{file}: none of its {len(rows)} rows has a label; fill the label column")
+    if not with_label:
+        raise DataError(
+            f"{file}: none of its {len(rows)} rows has a label", remedy="fill the label column"
+        )
     if not unlabelled:
-        return known, []
+        return with_label, []
     first = unlabelled[0].place
-    return known, [
+    return with_label, [
         f"{file}: left out {len(unlabelled)} of {len(rows)} rows, without a label; the first is "
         f"{first}"
     ]
 
 
 def _present(
-    rows: Sequence[Row], found: Columns, selected: Sequence[Field] | None, file: str
+    rows: Sequence[Row], resolved: Columns, selected: Sequence[Field] | None, file: str
 ) -> tuple[tuple[Field, ...], list[str]]:
-    """The fields that some row has, of those selected, with notes on the others."""
-    wanted = [name for name in FIELDS if name in (selected or found.names)]
-    present = tuple(name for name in wanted if any(row.interaction.get(name) for row in rows))
-    absent = [name for name in wanted if name not in present]
+    """The selected fields that some row has, with notes on the others."""
+    candidates = [name for name in FIELDS if name in (selected or resolved.names)]
+    present = tuple(name for name in candidates if any(row.interaction.get(name) for row in rows))
+    absent = [name for name in candidates if name not in present]
     if selected is not None and absent:
         raise DataError(
-            f'{file}: column "{found.names[absent[0]]}" was chosen to train on as {absent[0]} and '
-            "is empty in every row; fill it, or choose other columns"
+            f'{file}: column "{resolved.names[absent[0]]}" was chosen to train on as {absent[0]} '
+            "and is empty in every row",
+            remedy="fill it, or choose other columns",
         )
     for row in rows:
         if not any((row.interaction.get(name) or "").strip() for name in present):
             raise DataError(
-                f"{row.place}: there is no text in {' or '.join(wanted)}; fill one, or remove "
-                "the row"
+                f"{row.place}: there is no text in {' or '.join(candidates)}",
+                remedy="fill one, or remove the row",
             )
     return present, [
-        f'{file}: column "{found.names[name]}" is empty in every row, so {name} is not trained on'
+        f'{file}: column "{resolved.names[name]}" is empty in every row, so {name} is not '
+        "trained on"
         for name in absent
     ]
 
 
 def _notes(
-    rows: Sequence[Row], fields: Sequence[Field], found: Columns, file: str
+    rows: Sequence[Row], fields: Sequence[Field], resolved: Columns, file: str
 ) -> tuple[str, ...]:
-    """What was read from where, which columns were not, and how many cells are blank."""
+    """Which columns were read and which were not, and how many cells are blank."""
     read = [
         f'{role} from "{name}"'
-        for role, name in found.names.items()
+        for role, name in resolved.names.items()
         if role in fields or role not in FIELDS
     ]
-    used = {name for role, name in found.names.items() if role in fields or role not in FIELDS}
-    unused = [name for name in (*found.names.values(), *found.extra) if name not in used]
+    used = {name for role, name in resolved.names.items() if role in fields or role not in FIELDS}
+    unused = [name for name in (*resolved.names.values(), *resolved.extra) if name not in used]
     notes = [f"{file}: {len(rows)} rows; read {', '.join(read)}"]
     if unused:
         notes.append(f"{file}: not used: {listed(tuple(dict.fromkeys(unused)))}")

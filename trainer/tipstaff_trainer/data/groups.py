@@ -1,4 +1,4 @@
-"""Which rows belong together."""
+"""Groups: rows that belong together, so that no split separates them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tipstaff_trainer.data.rows import Row, text_hash
 
 Text = TypeVar("Text", bound=Hashable)
 
-# The output last: it is what is judged, and the others are what it is judged by.
+# The output last: the others say more about what belongs together.
 _SHARED_BY: tuple[Field, ...] = ("input", "ground_truth", "output")
 
 
 def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Gives a group to the rows that have none: those of one input belong together.
+    """Gives a group to the rows without one: rows with the same input belong together.
 
-    Where there is no input it is the ground truth, then the output. A text that more than half of
-    the rows share (an instruction, a policy) says nothing about what belongs together, so it is
-    passed over for the next field. Texts are compared without case and white space.
+    Without an input the ground truth is compared, then the output. A text that more than half of
+    the rows share (an instruction, a policy) says nothing about what belongs together, so the next
+    field is compared instead. Texts are compared without case and white space.
 
     Returns:
         The rows in their order, and notes for the user.
@@ -50,21 +50,20 @@ def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
 
 
 def group_of_one(row: Row) -> str:
-    """The group of a row whose texts are so common that they say nothing: itself."""
+    """The group of a row whose texts are too common to group by: the row alone."""
     return text_hash(("id", row.id))
 
 
 def united_groups(rows: Sequence[Row]) -> list[int]:
-    """Each row's group as a number, where groups that share an interaction are one.
+    """Each row's group as a number; groups that share an interaction are united.
 
-    Else the same texts could be trained on and measured with. A row without a group is one by
-    itself. As in `derive_groups`, an interaction that more than half of the rows share says
-    nothing; and where uniting would put more than half of the rows into one group (answers of a
-    word or two, say, without their questions), groups stay as they are, since nothing could be
-    split.
+    Otherwise the same texts could be both trained on and measured. A row without a group is its
+    own group. As in `derive_groups`, an interaction that more than half of the rows share is
+    ignored; and if uniting put more than half of the rows into one group (answers of a word or
+    two, say, without their questions), groups stay as they are, since nothing could be split.
     """
     numbers: dict[str, int] = {}
-    given = [
+    original = [
         numbers.setdefault(row.group, index) if row.group else index
         for index, row in enumerate(rows)
     ]
@@ -79,14 +78,14 @@ def united_groups(rows: Sequence[Row]) -> list[int]:
         return group
 
     first: dict[tuple[str, ...], int] = {}
-    for group, text in zip(given, texts, strict=True):
+    for group, text in zip(original, texts, strict=True):
         if text not in common and any(text):
             one, other = find(group), find(first.setdefault(text, group))
             # The lower number leads, so that numbers follow the order of the rows.
             leader[max(one, other)] = min(one, other)
-    united = [find(group) for group in given]
+    united = [find(group) for group in original]
     largest = _largest(united)
-    return given if 2 * largest > len(rows) and largest > _largest(given) else united
+    return original if 2 * largest > len(rows) and largest > _largest(original) else united
 
 
 def folded_texts(interaction: Interaction) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""CSV, JSON lines and Parquet as records: named cells, and where they stand."""
+"""Reads CSV, JSON lines and Parquet as records: named cells and their place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from tipstaff_trainer.data.cells import shown
 from tipstaff_trainer.errors import DataError
 
-# An escaped half of a surrogate pair, if only perhaps a lone one.
+# An escaped half of a surrogate pair, perhaps a lone one.
 _SURROGATE_ESCAPE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -24,10 +24,10 @@ _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of a file as it stands there.
+    """One row of a file, unparsed.
 
     Attributes:
-        values: Cells by column name; a column that is not there is absent.
+        values: Cells by column name; absent ones are missing.
         place: As in `train.csv, row 12 (line 13)`. Rows count from 1, a header aside.
     """
 
@@ -47,26 +47,28 @@ class Table:
 def read_table(path: Path) -> Table:
     """Reads a file by its extension: .csv, .jsonl, .ndjson, .json or .parquet.
 
-    Text is UTF-8, with or without a byte order mark. In CSV an empty cell is absent, as CSV has no
-    other way to say so. A .json file holds one array of objects, or JSON lines. Half a surrogate
-    pair, left where text was cut through an emoji, becomes U+FFFD: no UTF-8 can hold it.
+    Text is UTF-8, with or without a byte order mark. An empty CSV cell counts as absent, since CSV
+    has no other way to mark it. A .json file holds one array of objects, or JSON lines. Half a
+    surrogate pair, left where text was cut through an emoji, becomes U+FFFD: UTF-8 can't encode it.
 
     Raises:
         DataError: The file, or a row of it, can't be read, or there is no row.
     """
     read = _READERS.get(path.suffix.casefold())
     if read is None:
-        raise DataError(f"{path}: is none of {', '.join(_READERS)}; convert it to one of them")
+        raise DataError(
+            f"{path}: is none of {', '.join(_READERS)}", remedy="convert it to one of them"
+        )
     try:
         table = read(path)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise DataError(f"{path}: is a folder; give one file") from None
+        raise DataError(f"{path}: is a folder", remedy="give one file") from None
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or _one_line(error)}") from error
     if not table.records:
-        raise DataError(f"{path}: has no rows; check how it was written")
+        raise DataError(f"{path}: has no rows", remedy="check how it was written")
     return table
 
 
@@ -122,7 +124,7 @@ def _read_json(path: Path) -> Table:
         array = _parse(text, f"{path}", "a JSON array of objects")
         items = [(f"{path}, row {row}", item) for row, item in enumerate(array, start=1)]
     else:
-        # Split at line feeds only: JSON may hold the other line ends of Unicode as they are.
+        # Split at line feeds only: JSON may contain Unicode's other line ends unescaped.
         for number, line in enumerate(io.StringIO(text), start=1):
             if not line.isspace():
                 row = len(items) + 1
@@ -168,7 +170,7 @@ def _parse(text: str, place: str, expected: str) -> Any:
 
 
 def _hint(text: str) -> str:
-    """What to do where lines make no sense for being parts of one object, as pretty-printed."""
+    """The remedy where the lines are parts of one pretty-printed object."""
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
@@ -194,7 +196,7 @@ def _without_surrogates(value: object) -> Any:
 
 
 def _read_parquet(path: Path) -> Table:
-    # Imported late: CSV and JSON lines do without it, and it takes a while.
+    # Imported late: it takes a while, and CSV and JSON lines don't need it.
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""One labelled interaction, and what holds for many: joining labels, fingerprint, floor."""
+"""One labelled interaction; for many, joining labels, a fingerprint and the least number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 FEWEST_ROWS = 10
 ENOUGH_ROWS = 256
 _ENOUGH_OF_A_CLASS = 8
-# What a class is called in messages, and whether its rows are `good`.
+# The classes' names in messages, and whether their rows are `good`.
 CLASSES = {"good (label 0.5 or more)": True, "bad (label under 0.5)": False}
 
 
@@ -30,16 +30,15 @@ class Row:
 
     Attributes:
         interaction: What is judged. An absent field is None; an empty text is a text.
-        label: Probability in [0, 1] that the output meets the criterion. NaN: not labelled, which
-            `read_rows` lets through only when asked to.
-        id: Of the interaction: as given, or `content_id`.
-        weight: How much the row counts in the training loss, the choice of the best step and the
+        label: Probability in [0, 1] that the output meets the criterion; NaN without a label.
+        id: The interaction's id from the file, or `content_id`.
+        weight: The row's weight in the training loss, the choice of the best step and the
             calibration; finite, at least 0.
-        group: Rows of one group are never split; as given, or from what they share (`groups`).
+        group: Rows of one group are never split; from the file, or derived (`groups`).
         label_source: Who labelled it. A human outranks a judge, a judge any other.
-        selection: How the row came to be labelled. Only `random` rows speak for all.
-        extra: The file's remaining columns as text, without the cells that are empty.
-        place: Where the row stands, for messages: `train.csv, row 12 (line 13)`.
+        selection: How the row was selected for labelling. Only `random` rows represent all rows.
+        extra: The file's other columns as text, without empty cells.
+        place: The row's position in its file, for messages: `train.csv, row 12 (line 13)`.
     """
 
     interaction: Interaction
@@ -54,7 +53,7 @@ class Row:
 
     @property
     def good(self) -> bool:
-        """Whether the label counts as 1 where a class is needed: from 0.5 on."""
+        """Whether the label counts as good where a class is needed: from 0.5 on."""
         return self.label >= 0.5
 
     @property
@@ -64,7 +63,7 @@ class Row:
 
 
 def content_id(interaction: Interaction) -> str:
-    """An id for an interaction that has none: 16 hex digits of the SHA-256 of its texts.
+    """An id for an interaction without one: 16 hex digits of the SHA-256 of its texts.
 
     An absent field and an empty one give the same id, since CSV can't tell them apart.
     """
@@ -82,13 +81,13 @@ def text_hash(texts: Sequence[str]) -> str:
 
 
 def join_labels(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Makes several labels of one interaction, that is rows of one id, into one row.
+    """Joins several labels of one interaction, which are rows with the same id, into one row.
 
-    The labels of the highest source stand: human over judge over other. Labels of one source are
-    averaged, as are their weights, so that the result does not depend on the order of the file.
-    The joined row stands where the id first occurred. Its selection is the one its labels agree
-    on, else `unknown`, so that it never passes for a random draw by mistake; the rest is that of
-    the first label that counted.
+    The highest source counts: human over judge over other. Labels of one source are averaged, as
+    are their weights, so that the result does not depend on the order of the file. The joined row
+    takes the place of the id's first row. Its selection is the one its labels agree on, else
+    `unknown`, so that it never passes for a random draw by mistake; the rest comes from the first
+    label that counted.
 
     Returns:
         One row for each id, and notes for the user.
@@ -104,7 +103,7 @@ def join_labels(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     if not several:
         return joined, []
     note = (
-        f"{len(rows)} rows hold {len(joined)} interactions, as some stand more than once (by id, "
+        f"{len(rows)} rows hold {len(joined)} interactions, as some occur more than once (by id, "
         "or by text where there is no id): a human's labels outrank a judge's, and labels of one "
         "source are averaged"
     )
@@ -114,9 +113,9 @@ def join_labels(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
 
 
 def fingerprint(rows: Sequence[Row]) -> str:
-    """SHA-256, in hex, over the rows in order: all that training sees of them.
+    """SHA-256, in hex, over the rows in order, with all that training reads of them.
 
-    Where a row stood (`place`) and its `extra` columns do not count.
+    A row's `place` and its `extra` columns do not count.
     """
     digest = hashlib.sha256()
     for row in rows:
@@ -138,37 +137,35 @@ def fingerprint(rows: Sequence[Row]) -> str:
 
 
 def check_trainable(rows: Sequence[Row]) -> list[str]:
-    """Checks that an evaluator can be trained on the rows at all.
+    """Checks that an evaluator can be trained on the rows.
 
     Rows of weight 0 don't count.
 
     Returns:
-        Warnings for the user: too few rows, or too few of one class, to rely on the result.
+        Warnings: too few rows, or too few of one class, to rely on the result.
 
     Raises:
         DataError: A row has no label, there are fewer than `FEWEST_ROWS`, or all are of one class.
     """
     for row in rows:
         if not row.labelled:
-            raise DataError(f"{row.place or row.id}: has no label; label it or leave it out")
+            raise DataError(
+                f"{row.place or row.id}: has no label", remedy="label it or leave it out"
+            )
     counted = [row for row in rows if row.weight > 0]
     if len(counted) < FEWEST_ROWS:
         unweighted = len(rows) - len(counted)
+        zero = f" (and {unweighted} of weight 0, their own or their source's)" if unweighted else ""
         raise DataError(
-            f"{len(counted)} labelled rows"
-            + (
-                f" (and {unweighted} of weight 0, their own or their source's)"
-                if unweighted
-                else ""
-            )
-            + f" are too few to train on: label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}"
+            f"{len(counted)} labelled rows{zero} are too few to train on",
+            remedy=f"label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}",
         )
     classes = {name: sum(row.good is good for row in counted) for name, good in CLASSES.items()}
     for name, count in classes.items():
         if count == 0:
             raise DataError(
-                f"none of the {len(counted)} rows is {name}: an evaluator learns the difference, "
-                "so add rows of that kind, or check how the labels were written"
+                f"none of the {len(counted)} rows is {name}, but an evaluator learns from both",
+                remedy="add rows of that kind, or check how the labels were written",
             )
     warnings = []
     if len(counted) < ENOUGH_ROWS:
@@ -190,18 +187,18 @@ def _join(same: Sequence[Row]) -> Row:
         for name in FIELDS:
             if (row.interaction.get(name) or "") != (first.interaction.get(name) or ""):
                 raise DataError(
-                    f'{row.place}: id "{row.id}" also stands in {first.place}, with another '
-                    f"{name}; give each interaction an id of its own, or, if the id names what "
-                    "several interactions share, map that column to group instead"
+                    f'{row.place}: id "{row.id}" is also in {first.place}, with another {name}',
+                    remedy="give each interaction its own id; if the id names what several "
+                    "interactions share, map that column to group instead",
                 )
     labelled = [row for row in same if row.labelled] or same
     rank = min(LABEL_SOURCES.index(row.label_source) for row in labelled)
-    standing = [row for row in labelled if row.label_source == LABEL_SOURCES[rank]]
-    selections = {row.selection for row in standing}
+    counted = [row for row in labelled if row.label_source == LABEL_SOURCES[rank]]
+    selections = {row.selection for row in counted}
     return replace(
-        standing[0],
-        label=math.fsum(row.label for row in standing) / len(standing),
-        weight=math.fsum(row.weight for row in standing) / len(standing),
+        counted[0],
+        label=math.fsum(row.label for row in counted) / len(counted),
+        weight=math.fsum(row.weight for row in counted) / len(counted),
         group=next((row.group for row in same if row.group), ""),
-        selection=standing[0].selection if len(selections) == 1 else "unknown",
+        selection=counted[0].selection if len(selections) == 1 else "unknown",
     )

@@ -1,4 +1,4 @@
-"""How to part rows without parting what belongs together."""
+"""Splits rows without splitting groups."""
 
 from __future__ import annotations
 
@@ -15,47 +15,50 @@ Counts = Counter[str]
 
 
 def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row], list[Row]]:
-    """Splits rows at random, whole groups on one side, both sides with like shares of good rows.
+    """Splits rows at random into whole groups, both sides with similar shares of good rows.
 
     Groups that share an interaction count as one (`groups.united_groups`).
 
-    Groups are drawn in random order, and one is taken where that brings the second side closer to
-    its aim in good and bad rows. Then, if a side lacks a class that the other can spare, the
-    smallest group that has it moves over: so no side lacks a class where that can be avoided.
+    Groups are visited in random order, and one is taken if it brings the second side closer to its
+    target in good and bad rows. Then, if a side lacks a class that the other can spare, the
+    smallest group with it moves over, so that no side lacks a class where that can be avoided.
 
     Args:
-        rows: With groups; a row without one is a group by itself.
-        size: Share of the rows aimed at for the second side, in (0, 1).
-        seed: Of the draw; same rows and seed, same split.
+        rows: With groups; a row without one is its own group.
+        size: Share of the rows intended for the second side, in (0, 1).
+        seed: Determines the order; the same rows and seed give the same split.
 
     Returns:
-        The rest and the part split off, both in the order of `rows`, none empty.
+        The rest and the part split off, both in the order of `rows`, neither empty.
 
     Raises:
         UsageError: `size` is not in (0, 1).
         DataError: All rows are in one group.
     """
     if not 0 < size < 1:
-        raise UsageError(f"{size:g} is not a share to split off: give one between 0 and 1, as 0.2")
+        raise UsageError(
+            f"{size:g} is not a share to split off", remedy="give one between 0 and 1, as 0.2"
+        )
     group_of = united_groups(rows)
     groups: dict[int, Counts] = {}
     for row, group in zip(rows, group_of, strict=True):
         groups.setdefault(group, Counter())[_class(row)] += 1
     if len(groups) < 2:
         raise DataError(
-            f"the {len(rows)} rows are all in one group, so they can't be split: name what belongs "
-            "together in a column group, or give the test rows in a file of their own"
+            f"the {len(rows)} rows are all in one group, so they can't be split",
+            remedy="name what belongs together in a column group, or give the test rows in a file "
+            "of their own",
         )
-    drawn = list(groups)
-    random.Random(seed).shuffle(drawn)
-    aim = {name: size * count for name, count in _total(groups).items()}
+    order = list(groups)
+    random.Random(seed).shuffle(order)
+    target = {name: size * count for name, count in _total(groups).items()}
     taken: Counts = Counter()
     part: dict[int, Counts] = {}
-    for group in drawn:
-        if _distance(taken + groups[group], aim) < _distance(taken, aim):
+    for group in order:
+        if _distance(taken + groups[group], target) < _distance(taken, target):
             part[group] = groups[group]
             taken += groups[group]
-    rest = {group: groups[group] for group in drawn if group not in part}
+    rest = {group: groups[group] for group in order if group not in part}
     _lend_classes(rest, part)
     _lend_classes(part, rest)
     return (
@@ -72,11 +75,11 @@ def check_split(
     Args:
         rest: The rows left to train on.
         part: The rows split off.
-        size: The share of the rows that was aimed at for `part`.
-        name: What `part` is for, for messages.
+        size: The share of the rows that was intended for `part`.
+        name: The name of `part` in messages.
 
     Returns:
-        Warnings for the user: `part` lacks a class, or is far from its aim.
+        Warnings: `part` lacks a class, or is far from its size.
 
     Raises:
         DataError: `rest` lacks a class that `part` has.
@@ -87,8 +90,9 @@ def check_split(
         if in_part and not in_rest:
             raise DataError(
                 f"none of the {len(rest)} rows left to train on is {label}: the {in_part} of that "
-                f"kind are in groups that went to {name} whole, so add such rows in other groups, "
-                "or split off another share, or by another seed"
+                f"kind are in groups that went to {name} whole",
+                remedy="add such rows in other groups, or split off another share, or with another "
+                "seed",
             )
         if in_rest and not in_part:
             warnings.append(
@@ -97,17 +101,17 @@ def check_split(
     count = len(rest) + len(part)
     if abs(len(part) - size * count) > max(2, min(size, 1 - size) * count / 2):
         warnings.append(
-            f"{len(part)} of {count} rows are for {name} where {size * count:.0f} were aimed at, "
-            "since groups are not parted: make groups smaller, or add rows in other groups"
+            f"{len(part)} of {count} rows are for {name} instead of {size * count:.0f}, since "
+            "groups are not split: make groups smaller, or add rows in other groups"
         )
     return warnings
 
 
 def _lend_classes(lender: dict[int, Counts], borrower: dict[int, Counts]) -> None:
-    """Moves groups to `borrower` until it has every class that `lender` has and can spare.
+    """Moves groups to `borrower` until it has every class that `lender` can spare.
 
-    With two classes this is all that can be done: a class that only one group of the lender has
-    is in no other group at all.
+    With two classes nothing more can be done: a class that only one group of the lender has is in
+    no other group.
     """
     for name in sorted(_total(lender)):
         if name in _total(borrower):
@@ -138,8 +142,8 @@ def _total(groups: dict[int, Counts]) -> Counts:
     return total
 
 
-def _distance(counts: Counts, aim: dict[str, float]) -> float:
-    return sum((counts[name] - wanted) ** 2 for name, wanted in aim.items())
+def _distance(counts: Counts, target: dict[str, float]) -> float:
+    return sum((counts[name] - count) ** 2 for name, count in target.items())
 
 
 def _class(row: Row) -> str:

@@ -62,12 +62,12 @@ def _whole(run: Path) -> list[Path]:
 def _cut_metrics(file: Path, step: int) -> None:
     if not file.exists():
         return
-    kept = []
+    lines = []
     for line in file.read_bytes().splitlines(keepends=True):
         values = _parsed(line)
         if values is not None and values.get("step", 0) <= step:
-            kept.append(line)
-    file.write_bytes(b"".join(kept))
+            lines.append(line)
+    file.write_bytes(b"".join(lines))
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:

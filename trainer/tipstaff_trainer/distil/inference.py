@@ -19,7 +19,7 @@ _BATCH = 32
 
 
 def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: int) -> Logits:
-    """Runs the trained model in fp32 on the CPU, in batches of like length; shape (n,)."""
+    """Runs the trained model in fp32 on the CPU, in batches of similar length; shape (n,)."""
     runs = [tokens for one in encoded for tokens in one.runs]
     logits = np.empty(len(runs))
     by_length = sorted(range(len(runs)), key=lambda index: len(runs[index]))

@@ -39,7 +39,7 @@ class GroupedSampler(Sampler[int]):
             groups: Name of each row's group.
             lengths: Tokens of each row.
             batch_size: Rows in a batch.
-            seed: Of the order.
+            seed: Determines the order.
         """
         members: dict[str, list[int]] = {}
         for index, group in enumerate(groups):

@@ -21,14 +21,12 @@ class TrainSettings(Request):
     )
     size: Literal["full", "small"] | PositiveInt = setting(
         "full",
-        title="Size",
         common=True,
         description="small: half of the encoder's layers, taught by the full evaluator; half the "
         "time, and nearly as good. A number: that many layers",
     )
     epochs: float | None = setting(
         None,
-        title="Epochs",
         common=True,
         gt=0,
         le=200,
@@ -36,7 +34,6 @@ class TrainSettings(Request):
     )
     learning_rate: float | None = setting(
         None,
-        title="Learning rate",
         common=True,
         gt=0,
         lt=1,
@@ -52,7 +49,6 @@ class TrainSettings(Request):
     )
     batch_size: int | None = setting(
         None,
-        title="Batch size",
         unit="rows",
         ge=1,
         le=4096,
@@ -61,9 +57,7 @@ class TrainSettings(Request):
     warmup_ratio: float = setting(
         0.1, title="Warm-up", ge=0, lt=1, description="share of the steps that warm up"
     )
-    weight_decay: float = setting(
-        0.01, title="Weight decay", ge=0, lt=1, description="AdamW's weight decay"
-    )
+    weight_decay: float = setting(0.01, ge=0, lt=1, description="AdamW's weight decay")
     freeze_words: bool = setting(
         True,
         title="Freeze word embeddings",
@@ -71,15 +65,10 @@ class TrainSettings(Request):
         "keep their places beside those that they have",
     )
     dropout: float = setting(
-        0.0,
-        title="Dropout",
-        ge=0,
-        lt=1,
-        description="in the encoder and before the head, while training",
+        0.0, ge=0, lt=1, description="in the encoder and before the head, while training"
     )
     patience: int = setting(
         3,
-        title="Patience",
         unit="evaluations",
         ge=1,
         description="evaluations without improvement after which training stops",
@@ -95,7 +84,6 @@ class TrainSettings(Request):
     )
     output_window: int | None = setting(
         None,
-        title="Output window",
         unit="tokens",
         ge=4,
         le=8192,
@@ -104,7 +92,6 @@ class TrainSettings(Request):
     )
     ground_truth_window: int | None = setting(
         None,
-        title="Ground truth window",
         unit="tokens",
         ge=4,
         le=8192,
@@ -113,7 +100,6 @@ class TrainSettings(Request):
     )
     max_runs: int = setting(
         16,
-        title="Max runs",
         unit="runs",
         ge=1,
         le=1024,
@@ -121,7 +107,6 @@ class TrainSettings(Request):
     )
     marks: Marks = setting(
         "forms",
-        title="Marks",
         description="mark the words that output and ground truth share, and those of the input. "
         "words: whole words only. overlap: whole words, without those of the input",
     )
@@ -155,12 +140,7 @@ class TrainSettings(Request):
         description="what any other label counts, likewise",
     )
     seed: int = setting(
-        0,
-        title="Seed",
-        common=True,
-        ge=0,
-        lt=2**32,
-        description="of the split, the head and the row order",
+        0, common=True, ge=0, lt=2**32, description="of the split, the head and the row order"
     )
     bf16: bool | None = setting(
         None,
@@ -178,7 +158,7 @@ class TrainSettings(Request):
 
         Args:
             rows: Labelled rows at hand, validation included.
-            hidden_size: Of the base encoder.
+            hidden_size: The base encoder's.
         """
         defaults = {
             "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),

@@ -49,11 +49,11 @@ def train_small(
     Args:
         train: Trains the model that its first argument makes, on rows, in a folder.
         start: Makes the full evaluator as it is before the first step.
-        labelled: What the full evaluator learns, and the small one after it.
+        labelled: The rows that both learn.
         unlabelled: More rows for the small one.
         size: How many layers to keep; `small` is half of them, rounded up.
         run: The run's folder.
-        pad_id: Of the token that fills short rows.
+        pad_id: The padding token's.
 
     Raises:
         TrainingError: The encoder can't be made smaller.

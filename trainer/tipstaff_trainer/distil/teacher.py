@@ -33,7 +33,7 @@ def adopt_teacher(
         run: The small evaluator's run.
         base: Its base encoder.
         encoding: Its encoding.
-        fingerprint: Of its labelled rows.
+        fingerprint: The fingerprint of its labelled rows.
         settings: Its settings.
 
     Raises:

@@ -66,7 +66,7 @@ def train_model(
         validation: The rows that stop the training early.
         settings: The run's.
         folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
-        pad_id: Of the token that fills short rows.
+        pad_id: The padding token's.
         tracker: Where else the numbers go.
         reporter: Takes warnings.
 

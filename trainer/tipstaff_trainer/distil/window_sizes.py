@@ -36,7 +36,7 @@ def choose_windows(
     can be asked about three at a time.
 
     Args:
-        rows: What the weights will be fitted to.
+        rows: The rows that the weights will be fitted to.
         encoder: One without windows.
         settings: The run's.
 

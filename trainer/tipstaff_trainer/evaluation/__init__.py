@@ -1,1 +1,1 @@
-"""How good predictions are: metrics with intervals, slices, comparisons, calibration."""
+"""Measures predictions: metrics with intervals, slices, comparisons, calibration."""

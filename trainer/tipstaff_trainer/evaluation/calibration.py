@@ -1,10 +1,9 @@
-"""Finds the slope and intercept that turn logits into probabilities.
+"""Fits the slope and intercept that turn logits into probabilities.
 
 Platt 1999, "Probabilistic outputs for support vector machines", section 2.2: the log loss is
-minimised against targets drawn in from 0 and 1 by how many rows there are, so that a handful of
-rows can't claim certainty. For the same reason slope and intercept start from what training made of
-them, 1 and 0, and leave it by as much as the rows insist (Gaussian priors on the logarithm of the
-slope and on the intercept).
+minimised against targets moved in from 0 and 1, the more the fewer rows there are, so that a
+handful of rows can't claim certainty. For the same reason Gaussian priors on the logarithm of the
+slope and on the intercept hold these near 1 and 0, the values that training ends with.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tipstaff_server.evaluator.manifest import Calibration
 
 Floats = npt.NDArray[np.float64]
 _FEWEST_ROWS = 20
-# A slope of zero would forget the logit; a negative one would turn it round.
+# A slope of zero would ignore the logit; a negative one would reverse it.
 _SMALLEST_SLOPE = 0.05
 # Standard deviations of the priors.
 _LOG_SLOPE_PRIOR = 0.5
@@ -25,12 +24,12 @@ _INTERCEPT_PRIOR = 0.3
 
 
 def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> Calibration:
-    """Fits Platt scaling; none on too few rows, or on rows of one class.
+    """Fits Platt scaling; the identity on too few rows, or on rows of one class.
 
     Args:
-        logits: As the graph gave them, shape (n,).
+        logits: The graph's, shape (n,).
         labels: Probabilities in [0, 1], shape (n,).
-        weights: How much each row counts, positive, shape (n,); None for all alike.
+        weights: How much each row counts, positive, shape (n,); None for equal weights.
     """
     shares = _shares(weights, len(labels))
     good, bad = shares @ labels, shares @ (1 - labels)
@@ -44,13 +43,13 @@ def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> 
         fit = _log_loss(slope * logits + intercept, targets, shares)
         return fit + float(prior) / (2 * len(labels))
 
-    found = minimize(
+    result = minimize(
         loss,
         x0=[1.0, 0.0],
         method="L-BFGS-B",
         bounds=[(_SMALLEST_SLOPE, None), (None, None)],
     )
-    slope, intercept = found.x
+    slope, intercept = result.x
     return Calibration(
         slope=float(slope), intercept=float(intercept), method="platt", n=len(labels)
     )
@@ -59,16 +58,16 @@ def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> 
 def calibrated_loss(logits: Floats, labels: Floats, weights: Floats | None = None) -> float:
     """Log loss against soft labels once the logits are calibrated on the same rows.
 
-    What a model is worth that will be calibrated: overconfidence, which calibration takes away,
-    doesn't count against it.
+    Measures a model that will be calibrated: overconfidence, which calibration removes, doesn't
+    count against it.
 
     Args:
         logits: Shape (n,).
         labels: Probabilities in [0, 1], shape (n,).
-        weights: How much each row counts, positive, shape (n,); None for all alike.
+        weights: How much each row counts, positive, shape (n,); None for equal weights.
     """
-    found = fit_platt(logits, labels, weights)
-    return _log_loss(found.slope * logits + found.intercept, labels, _shares(weights, len(labels)))
+    fit = fit_platt(logits, labels, weights)
+    return _log_loss(fit.slope * logits + fit.intercept, labels, _shares(weights, len(labels)))
 
 
 def _shares(weights: Floats | None, rows: int) -> Floats:

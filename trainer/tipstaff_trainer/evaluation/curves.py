@@ -16,7 +16,7 @@ _HISTOGRAM_BINS = 20
 
 
 class Curve(BaseModel):
-    """A line: `x` and `y` of the same length, with what each axis shows."""
+    """A line: `x` and `y` of the same length, with a label for each axis."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,14 +28,14 @@ class Curve(BaseModel):
 
 
 class ReliabilityBin(BaseModel):
-    """Rows with like scores.
+    """Rows with similar scores.
 
     Attributes:
         low: Lower end of their scores.
         high: Upper end.
         n: Rows.
         score: Their mean score.
-        good: The mean of their labels: where these are hard, the share that is good.
+        good: Their mean label; with hard labels, the share of good rows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,7 +66,7 @@ def roc(good: Bools, scores: Floats) -> Curve | None:
 
 
 def precision_recall(good: Bools, scores: Floats) -> Curve | None:
-    """How many of the rows over a cut are good against how many good ones are over it."""
+    """The share of good rows among those over a cut against the share of good rows over it."""
     if not 0 < good.sum() < len(good):
         return None
     precision, recall, _ = metrics.precision_recall_curve(good, scores)
@@ -81,7 +81,7 @@ def precision_recall(good: Bools, scores: Floats) -> Curve | None:
 
 
 def reliability(labels: Floats, scores: Floats) -> tuple[ReliabilityBin, ...]:
-    """Ten bins of equal width, those without rows left out; labels in [0, 1]."""
+    """Ten bins of equal width, without empty ones; labels in [0, 1]."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
     return tuple(
         ReliabilityBin(
@@ -107,12 +107,12 @@ def histogram(good: Bools, scores: Floats) -> Histogram:
 
 
 def _curve(name: str, x_label: str, y_label: str, x: Floats, y: Floats) -> Curve:
-    """Thinned to what a plot can show, by equal steps along the line."""
+    """A curve with as many points as a plot can show, at equal steps along the line."""
     if len(x) > _POINTS:
         travelled = np.r_[0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
-        wanted = np.linspace(0, travelled[-1], _POINTS)
-        kept = np.unique(np.searchsorted(travelled, wanted).clip(0, len(x) - 1))
-        x, y = x[kept], y[kept]
+        steps = np.linspace(0, travelled[-1], _POINTS)
+        sample = np.unique(np.searchsorted(travelled, steps).clip(0, len(x) - 1))
+        x, y = x[sample], y[sample]
     return Curve(
         name=name,
         x_label=x_label,

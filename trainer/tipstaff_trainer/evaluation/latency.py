@@ -1,4 +1,4 @@
-"""What one request takes, by length, through the server's own session."""
+"""The time of one request by length, through the server's session."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FEWEST_REPEATS = 3
 
 
 class Latency(BaseModel):
-    """One request alone on one thread, encoding aside.
+    """One request alone on one thread, without encoding.
 
     Attributes:
-        tokens: Of its texts; a longer ground truth is what makes it long.
-        runs: Of the graph, one for each window.
-        median_ms: Of all repeats.
-        p90_ms: Nine of ten repeats are quicker.
-        repeats: How many.
+        tokens: Length of its texts; the ground truth is lengthened.
+        runs: Runs of the graph, one for each window.
+        median_ms: Median of the repeats.
+        p90_ms: 90th percentile of the repeats.
+        repeats: How often it was timed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,9 +39,9 @@ class Latency(BaseModel):
 
 
 def measure_latency(*evaluators: Evaluator) -> list[tuple[Latency, ...]]:
-    """Times made-up requests of doubling length, up to 4,096 tokens or what is read at all.
+    """Times made-up requests of doubling length, up to 4,096 tokens or the longest that is read.
 
-    Several evaluators take turns, so that whatever else the machine does slows all of them alike.
+    Several evaluators take turns, so that other load on the machine slows all of them alike.
 
     Returns:
         A tuple for each evaluator, by length.
@@ -62,13 +62,13 @@ def _longest(evaluator: Evaluator) -> int:
 
 def _measure(evaluators: Sequence[Evaluator], length: int) -> list[Latency]:
     requests = [_request(evaluator, length) for evaluator in evaluators]
-    taken: list[list[float]] = [[] for _ in evaluators]
+    durations: list[list[float]] = [[] for _ in evaluators]
     for evaluator, runs in zip(evaluators, requests, strict=True):
         evaluator.run(runs[:1])
-    while len(taken[0]) < _FEWEST_REPEATS or (
-        len(taken[0]) < _MOST_REPEATS and sum(taken[0]) < _SECONDS_PER_LENGTH
+    while len(durations[0]) < _FEWEST_REPEATS or (
+        len(durations[0]) < _MOST_REPEATS and sum(durations[0]) < _SECONDS_PER_LENGTH
     ):
-        for evaluator, runs, times in zip(evaluators, requests, taken, strict=True):
+        for evaluator, runs, times in zip(evaluators, requests, durations, strict=True):
             started = time.perf_counter()
             for tokens in runs:
                 evaluator.run([tokens])
@@ -81,7 +81,7 @@ def _measure(evaluators: Sequence[Evaluator], length: int) -> list[Latency]:
             p90_ms=float(np.quantile(times, 0.9)) * 1e3,
             repeats=len(times),
         )
-        for runs, times in zip(requests, taken, strict=True)
+        for runs, times in zip(requests, durations, strict=True)
     ]
 
 

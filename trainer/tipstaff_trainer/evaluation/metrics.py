@@ -1,7 +1,7 @@
 """Metrics of a binary evaluator.
 
-Decisions are taken at 0.5 of the score, and for them and for ranks a soft label counts as good from
-0.5 on; log loss (cross entropy), Brier score and ECE take labels as the probabilities they are.
+Decisions are taken at 0.5 of the score. For decisions and ranks a soft label counts as good from
+0.5; log loss (cross entropy), Brier score and ECE use labels as probabilities.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ def classification_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Metr
 
     Returns:
         n, accuracy, balanced_accuracy, precision, recall, f1, roc_auc, pr_auc, log_loss, brier and
-        ece, each in [0, 1] but n and log_loss; None where it is not defined, as the AUROC of one
-        class is not.
+        ece, each in [0, 1] but n and log_loss; None where undefined, as the AUROC of one class.
     """
     shares = np.asarray(labels, dtype=float)
     truth = shares >= 0.5
@@ -46,7 +45,7 @@ def classification_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Metr
         "f1": metrics.f1_score(truth, decision, zero_division=np.nan),
         "roc_auc": metrics.roc_auc_score(truth, probability) if both_classes else None,
         "pr_auc": (
-            # Where all are good, whatever passes is: that would be 1 for any score.
+            # With good rows only it would be 1 for any score.
             metrics.average_precision_score(truth, probability) if both_classes else None
         ),
         "log_loss": _log_loss(shares, probability),

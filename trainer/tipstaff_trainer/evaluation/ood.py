@@ -1,10 +1,10 @@
-"""Fits what tells interactions that are unlike the training data; see `evaluator.ood`.
+"""Fits the detector of interactions that look unlike the training data; see `evaluator.ood`.
 
-Covariances are shrunk towards a sphere by as much as the rows are few (Ledoit & Wolf 2004, "A
-well-conditioned estimator for large-dimensional covariance matrices"). The threshold is where a
-share of new rows like the training data is expected to lie above: a quantile of rows that the
-weights weren't fitted to, with the one row more that makes it hold for small numbers (conformal;
-Bates et al. 2023, "Testing for outliers with conformal p-values").
+Covariances are shrunk towards a sphere, the more the fewer rows there are (Ledoit & Wolf 2004, "A
+well-conditioned estimator for large-dimensional covariance matrices"). A fixed share of new rows
+like the training data is expected above the threshold: it is a quantile of rows that the weights
+weren't fitted to, with the conformal correction for small numbers (Bates et al. 2023, "Testing for
+outliers with conformal p-values").
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.ood import Distance, OodMeter, log_lengths
 
 Floats = npt.NDArray[np.float64]
-# Of rows like the training data, this share is called unlike, where there are 99 to tell it by.
+# This share of rows like the training data is flagged, given at least 99 validation rows.
 SHARE = 0.01
 _FEWEST_ROWS = 20
-# At how many of the training rows' distances the two kinds are put on a par.
+# The quantile of the training rows' distances at which both kinds of distance are scaled to 1.
 _PAR = 0.99
-# A length that is the same in all rows may differ by a few per cent before it is a surprise.
+# Where all rows have the same length, a few per cent more or less are no surprise.
 _LENGTH_NOISE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Representations:
-    """What tells interactions apart: the graph's embeddings and the fields' lengths.
+    """The features of interactions: the graph's embeddings and the fields' lengths.
 
     Attributes:
         embeddings: Shape (n, hidden).
@@ -49,20 +49,20 @@ class Representations:
 
 
 def fit_ood(training: Representations, validation: Representations) -> OodMeter | None:
-    """Fits the meter on training rows and puts its threshold by validation rows.
+    """Fits the meter on training rows and sets its threshold on validation rows.
 
     Returns:
-        None where there are too few rows of either to tell what is usual.
+        None where there are too few rows of either.
     """
     if min(len(training.lengths), len(validation.lengths)) < _FEWEST_ROWS:
         return None
     embeddings = _fit(training.embeddings.astype(float), noise=0.0)
     lengths = _fit(training.lengths.astype(float), noise=_LENGTH_NOISE)
-    known = ood_scores(OodMeter(embeddings, lengths), validation)
+    scores = ood_scores(OodMeter(embeddings, lengths), validation)
     # Among n + 1 rows of a kind, the new one is as likely as any other to be the farthest. Under 99
     # rows the farthest is the threshold, so that more than SHARE lies above it: 1 / (n + 1).
-    rank = min(len(known), math.ceil((1 - SHARE) * (len(known) + 1)))
-    threshold = float(np.sort(known)[rank - 1])
+    rank = min(len(scores), math.ceil((1 - SHARE) * (len(scores) + 1)))
+    threshold = float(np.sort(scores)[rank - 1])
     return OodMeter(_scaled(embeddings, 1 / threshold), _scaled(lengths, 1 / threshold))
 
 
@@ -72,13 +72,13 @@ def ood_scores(meter: OodMeter, rows: Representations) -> Floats:
 
 
 def _fit(rows: Floats, *, noise: float) -> Distance:
-    found = LedoitWolf().fit(rows)
-    covariance = found.covariance_ + noise**2 * np.eye(rows.shape[1])
-    # A dead dimension has no variance of its own, and must not divide by it.
+    fit = LedoitWolf().fit(rows)
+    covariance = fit.covariance_ + noise**2 * np.eye(rows.shape[1])
+    # A dead dimension has no variance: avoid dividing by zero.
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, values.max() * 1e-6 + 1e-12)
     distance = Distance(
-        found.location_.astype(np.float32),
+        fit.location_.astype(np.float32),
         (vectors / np.sqrt(values)).T.astype(np.float32),
     )
     return _scaled(distance, 1 / max(1e-12, float(np.quantile(_distances(distance, rows), _PAR))))

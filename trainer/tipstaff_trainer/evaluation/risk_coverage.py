@@ -1,7 +1,8 @@
-"""How the rate of wrong decisions falls as the doubtful ones are left to a person.
+"""The rate of wrong decisions when doubtful ones are left to a person.
 
 Geifman & El-Yaniv 2017, "Selective classification for deep neural networks": rows are accepted
-from the least doubtful on; coverage is the share accepted, risk the share of wrong ones among them.
+in order of doubt, the least doubtful first; coverage is the share accepted, risk the share of wrong
+ones among them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tipstaff_server.evaluator.ood import THRESHOLD
 from tipstaff_trainer.evaluation.curves import Curve
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
-# Of the shares accepted; of fewer rows the risk is chance.
+# Coverages that are plotted; below them the risk is mostly chance.
 _PLOTTED = np.linspace(0.1, 1, 91)
 
 Floats = npt.NDArray[np.float64]
@@ -27,9 +28,9 @@ class RiskCoverage:
 
     Attributes:
         coverage: Shares of the rows accepted, rising to 1, shape (k,).
-        risk: Share of wrong decisions among them, shape (k,); at the end, that of all rows.
-        area: Under the curve: the mean risk over all coverages, less is better.
-        best_area: What it would be, were the wrong decisions the most doubtful ones.
+        risk: Share of wrong decisions among them, shape (k,); the last is that of all rows.
+        area: Area under the curve, the mean risk over all coverages; less is better.
+        best_area: The least possible area, where the wrong decisions are the most doubtful ones.
     """
 
     coverage: Floats
@@ -47,14 +48,14 @@ def risk_coverage(wrong: npt.ArrayLike, doubt: npt.ArrayLike) -> RiskCoverage:
 
     Args:
         wrong: Whether each decision was wrong, shape (n,), not empty.
-        doubt: How doubtful each is, of any scale, shape (n,): an out-of-distribution score, say,
-            or `uncertainty` of the score. Rows of equal doubt are accepted together.
+        doubt: How doubtful each is, on any scale, shape (n,): an out-of-distribution score, say,
+            or the `uncertainty` of the score. Rows of equal doubt are accepted together.
     """
     errors, level = np.asarray(wrong, dtype=float), np.asarray(doubt, dtype=float)
     order = np.argsort(level, kind="stable")
     accepted = np.arange(1, len(order) + 1)
     risk = np.cumsum(errors[order]) / accepted
-    # Of rows of equal doubt only the last tells what it is to accept them all.
+    # Rows of equal doubt make one point of the curve: the last.
     last = np.append(np.diff(level[order]) > 0, True)
     ideal = np.cumsum(np.sort(errors)) / accepted
     steps = np.diff(np.append(0, accepted[last])) / len(order)
@@ -67,16 +68,16 @@ def risk_coverage(wrong: npt.ArrayLike, doubt: npt.ArrayLike) -> RiskCoverage:
 
 
 def uncertainty(scores: npt.ArrayLike) -> Floats:
-    """How near to a coin's toss each score is: 0 for a certain one, 1 at one half; shape (n,)."""
-    found: Floats = 1 - 2 * np.abs(np.asarray(scores, dtype=float) - 0.5)
-    return found
+    """The uncertainty of each score: 0 for 0 and 1, 1 for one half; shape (n,)."""
+    values: Floats = 1 - 2 * np.abs(np.asarray(scores, dtype=float) - 0.5)
+    return values
 
 
 def risk_coverage_curves(scored: ScoredRows) -> tuple[Curve, ...]:
-    """For a report: decisions at one half, by the score alone and with what is unlike set aside.
+    """Curves for a report, of decisions at 0.5: by score, and unlike rows first.
 
-    The second is there only where the evaluator tells what is unlike its training data: rows out
-    of distribution are then more doubtful than any other.
+    The second exists only where some rows are out of distribution: these are then more doubtful
+    than any other.
     """
     wrong = (scored.scores >= 0.5) != scored.good
     unsure = uncertainty(scored.scores)
@@ -86,15 +87,15 @@ def risk_coverage_curves(scored: ScoredRows) -> tuple[Curve, ...]:
     ]
     doubts = {"Risk against coverage, by the score": unsure}
     if any(unlike):
-        doubts["Risk against coverage, what is unlike set aside first"] = unsure + np.array(unlike)
+        doubts["Risk against coverage, unlike rows left out first"] = unsure + np.array(unlike)
     return tuple(
         Curve(
             name=name,
             x_label="rows decided, the least doubtful first",
             y_label="wrong among them",
             x=tuple(_PLOTTED.round(4).tolist()),
-            y=tuple(round(found.risk_at(share), 4) for share in _PLOTTED.tolist()),
+            y=tuple(round(curve.risk_at(share), 4) for share in _PLOTTED.tolist()),
         )
         for name, doubt in doubts.items()
-        for found in (risk_coverage(wrong, doubt),)
+        for curve in (risk_coverage(wrong, doubt),)
     )

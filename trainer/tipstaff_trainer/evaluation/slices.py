@@ -1,4 +1,4 @@
-"""How good an evaluator is on parts of the rows: by a column, by label source, by length."""
+"""Measures an evaluator on parts of the rows: by a column, by label source, by length."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Slice(BaseModel):
     """One part of the rows.
 
     Attributes:
-        by: What parts them, as in `system`.
-        value: Which part, as in `gpt4`.
+        by: The column that parts them, as in `system`.
+        value: Its value, as in `gpt4`.
         n: Rows.
-        good: How many of them are good.
-        accuracy: The share decided right at 0.5.
+        good: Good rows.
+        accuracy: Share of right decisions at 0.5.
         auroc: None where all are of one class.
-        false_pass: The share of the bad ones that got a PASS; None without any.
-        false_block: The share of the good ones that got a BLOCK; None without any.
+        false_pass: Share of the bad rows that got a PASS; None without bad rows.
+        false_block: Share of the good rows that got a BLOCK; None without good rows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,12 +72,12 @@ def slices(scored: ScoredRows, columns: Sequence[str]) -> tuple[Slice, ...]:
         DataError: No row has a column.
     """
     check_columns(scored.rows, columns)
-    found = [part for column in columns for part in _by_column(scored, column)]
+    parts = [part for column in columns for part in _by_column(scored, column)]
     sources = [row.label_source for row in scored.rows]
     if len(set(sources)) > 1:
-        found += _parts(scored, "label source", sources)
-    found += _by_length(scored)
-    return tuple(found)
+        parts += _parts(scored, "label source", sources)
+    parts += _by_length(scored)
+    return tuple(parts)
 
 
 def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
@@ -90,25 +90,22 @@ def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
         if not any(row.extra.get(column) for row in rows):
             others = sorted({name for row in rows for name in row.extra})
             known = ", ".join(role for role in ROLES if role != column)
-            raise DataError(
-                (
-                    f'"{column}" has a meaning of its own, as have {known}: choose another column; '
-                    if column in ROLES
-                    else f'no row has a column "{column}" beside {known}; '
-                )
-                + (
-                    f"there {'is' if len(others) == 1 else 'are'} {', '.join(others[:12])}"
-                    if others
-                    else "there is none"
-                )
+            problem = (
+                f'"{column}" has a meaning of its own, as have {known}'
+                if column in ROLES
+                else f'no row has a column "{column}" beside {known}'
             )
+            verb = "is" if len(others) == 1 else "are"
+            choice = f"there {verb} {', '.join(others[:12])}" if others else "there is none"
+            remedy = "choose another column" if column in ROLES else ""
+            raise DataError(f"{problem}; {choice}", remedy=remedy)
 
 
 def _by_column(scored: ScoredRows, column: str) -> Iterator[Slice]:
     values = [row.extra.get(column, "") for row in scored.rows]
     common = {value for value, _ in Counter(values).most_common(_MOST_VALUES)}
-    shown = [(value or "(empty)") if value in common else "(others)" for value in values]
-    yield from _parts(scored, column, shown)
+    names = [(value or "(empty)") if value in common else "(others)" for value in values]
+    yield from _parts(scored, column, names)
 
 
 def _by_length(scored: ScoredRows) -> Iterator[Slice]:

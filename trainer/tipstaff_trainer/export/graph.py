@@ -71,7 +71,7 @@ def build_graph(
     """Writes a graph into `folder` and measures it through the server's session.
 
     Args:
-        precision: Of its linear layers.
+        precision: Precision of its linear layers.
         fp32_file: The exported model.
         folder: The bundle's.
         pad_id: As in the manifest's encoding.

@@ -33,8 +33,8 @@ def compare(
     """Compares the logits of model and graph.
 
     Args:
-        torch_logits: Of the trained model in fp32, shape (n,).
-        graph_logits: Of the graph, shape (n,); in runs of one request where it is not
+        torch_logits: The trained model's, in fp32, shape (n,).
+        graph_logits: The graph's, shape (n,); in runs of one request where it is not
             batch-invariant.
         validation: The rows among them that the weights were not fitted to, with labels.
         cut: The logit from which a decision is positive.

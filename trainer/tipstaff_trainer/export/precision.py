@@ -1,4 +1,4 @@
-"""From fp32 to what devices are quick at: int8 for CPUs, fp16 for GPUs."""
+"""Converts an fp32 graph to the precision of a device: int8 for CPUs, fp16 for GPUs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def quantise_linear_layers(source: Path, target: Path) -> None:
     """
     root = logging.getLogger()
     level = root.level
-    # The quantiser advises on the root logger to preprocess what has been preprocessed.
+    # The quantiser advises on the root logger to preprocess, although that is done.
     root.setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A graph for runs of one request, which has no padding to hide."""
+"""Makes a graph for runs of one request, which need no padding and so no mask."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def unpadded(model: onnx.ModelProto) -> onnx.ModelProto:
             nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
-    kept = [each for each in graph.input if each.name != _MASK]
+    inputs = [each for each in graph.input if each.name != _MASK]
     del graph.input[:]
-    graph.input.extend(kept)
+    graph.input.extend(inputs)
     return model
 
 
@@ -47,7 +47,7 @@ def _ones_for_the_mask() -> Iterator[onnx.NodeProto]:
 def _attention(
     node: onnx.NodeProto, shape: tuple[int, ...], graph: onnx.GraphProto
 ) -> Iterator[onnx.NodeProto]:
-    """What stands for one `Attention`, whose weight has this shape: (hidden, 3 * inner)."""
+    """The nodes that replace one `Attention` with a weight of this shape: (hidden, 3 * inner)."""
     tokens, weight, bias = node.input[:3]
     (context,) = node.output
     names = {part: f"{context}/{part}" for part in ("product", "qkv", "sizes", "q", "k", "v")}

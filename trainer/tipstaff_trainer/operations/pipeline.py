@@ -202,10 +202,7 @@ def _build_graphs(
 ) -> list[MeasuredGraph]:
     """Exports the model and measures each graph, the quickest on a CPU first."""
     # As many training rows as it takes to compare graphs and to know what is usual.
-    compared = {
-        **encoded,
-        "train": encoded["train"].sample(_COMPARED_ROWS, seed=settings.seed),
-    }
+    compared = {**encoded, "train": encoded["train"].sample(_COMPARED_ROWS, seed=settings.seed)}
     row_sets = {
         name: RowSet(
             part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=encoding.pad_id)
@@ -238,7 +235,7 @@ def _encoding(
     max_length = min(settings.max_length, base.max_length)
     if max_length < settings.max_length:
         reporter.warn(
-            f"{base.info.name} reads at most {max_length} tokens, which is used as the maximum",
+            f"{base.info.name} reads at most {max_length} tokens, which is used as the maximum"
         )
     encoding = Encoding(
         order=tuple(name for name in _ORDER if name in fields),

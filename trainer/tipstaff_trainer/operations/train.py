@@ -44,13 +44,11 @@ _OF_FILES = ("test_size", "test_file", "unlabelled", "teacher")
 class TrainRequest(TrainSettings):
     """What to train, on which rows, and how."""
 
-    name: str = setting(
-        title="Name", unit="name", description="the evaluator's name: a-z, 0-9 and -"
-    )
+    name: str = setting(unit="name", description="the evaluator's name: a-z, 0-9 and -")
     data: FileData | StoredData | None = setting(
         None, description="the labelled rows; None where they are passed in"
     )
-    criterion: str = setting("", title="Criterion", description="what it judges, in words")
+    criterion: str = setting("", description="what it judges, in words")
     test_size: float | None = setting(
         None, gt=0, lt=1, unit="share", description="keep this share of the rows for testing"
     )
@@ -125,9 +123,7 @@ class TrainRequest(TrainSettings):
     def _check_combinations(self) -> TrainRequest:
         if self.test_size is not None and self.test_file is not None:
             raise UsageError(
-                "there are test rows already",
-                field="test_file",
-                remedy="leave {test_size} out",
+                "there are test rows already", field="test_file", remedy="leave {test_size} out"
             )
         if self.size == "full":
             for name, reason in (
@@ -215,8 +211,8 @@ def train(
         raise TrainingError(
             "started several times over, as by torchrun", remedy="start it once: it uses all GPUs"
         )
-    given = rows()
-    weighted = [replace(row, weight=row.weight * _factor(row, request)) for row in given.train]
+    source = rows()
+    weighted = [replace(row, weight=row.weight * _factor(row, request)) for row in source.train]
     for warning in check_trainable(weighted):
         reporter.warn(warning)
 
@@ -225,7 +221,7 @@ def train(
 
     # A row of weight 0 must count in no measurement and no calibration either.
     weighted = [row for row in weighted if row.weight > 0]
-    return Trained.of(run_pipeline(request, given, weighted, out, reporter), request.cases)
+    return Trained.of(run_pipeline(request, source, weighted, out, reporter), request.cases)
 
 
 def read_training_rows(request: TrainRequest, reporter: Reporter) -> TrainingRows:
@@ -240,10 +236,7 @@ def read_training_rows(request: TrainRequest, reporter: Reporter) -> TrainingRow
     unlabelled: list[Row] = []
     if request.unlabelled is not None:
         more = read_rows(
-            request.unlabelled,
-            columns=data.columns,
-            mapping=request.data.mapping,
-            labelled=False,
+            request.unlabelled, columns=data.columns, mapping=request.data.mapping, labelled=False
         )
         _report(more, reporter)
         unlabelled = more.rows

@@ -1,1 +1,1 @@
-"""What was measured, for people and for programs."""
+"""Renders reports, comparisons and model cards; nothing is measured here."""

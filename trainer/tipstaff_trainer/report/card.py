@@ -19,9 +19,9 @@ def model_card(manifest: Manifest) -> str:
     lines = [
         f"# {manifest.name}",
         "",
-        manifest.criterion or "*Nobody wrote down what this evaluator judges.*",
+        manifest.criterion or "*No criterion was given for this evaluator.*",
         "",
-        f"A {manifest.base.architecture} classifier grown from {manifest.base.name} by "
+        f"A {manifest.base.architecture} classifier trained from {manifest.base.name} by "
         f"tipstaff {manifest.tipstaff_version}, {manifest.created_at[:10]}. {_meaning(graph)}",
         "",
         "## Data",
@@ -47,9 +47,9 @@ def model_card(manifest: Manifest) -> str:
 
 
 def as_text(text: str) -> str:
-    """A text as one line of Markdown that shows it as it is, in a cell of a table too."""
+    """Escapes a text as one line of Markdown, also for cells of tables."""
     return _MARKUP.sub(
-        lambda found: "".join(f"\\{sign}" for sign in found[0]), " ".join(text.split())
+        lambda match: "".join(f"\\{sign}" for sign in match[0]), " ".join(text.split())
     )
 
 
@@ -60,21 +60,21 @@ def cuts_in_words(policy: Policy) -> str:
 
 
 def certificate_doubt(held: BundleCertificate | None) -> str:
-    """What to know before believing a certificate; empty when there is nothing."""
+    """A caveat about a certificate; empty when there is none."""
     if held is None or held.unseen_checked is not False:
         return ""
     return (
         "The evaluator's training rows are not known, so nobody checked that it had seen none of "
-        "the certificate's rows: the promise holds only if it had not."
+        "the certificate's rows: the promise holds only if it hadn't."
     )
 
 
 def _verdicts(graphs: Sequence[Graph]) -> list[str]:
-    """Each graph has cuts of its own, and a certificate is of one of them."""
-    said = [f"{cuts_in_words(each.policy)} {_promise(each.policy.certificate)}" for each in graphs]
+    """One line a graph: each has its own cuts, and a certificate is for one of them."""
+    lines = [f"{cuts_in_words(each.policy)} {_promise(each.policy.certificate)}" for each in graphs]
     if len(graphs) == 1:
-        return said
-    return [f"- {each.engine}: {words}" for each, words in zip(graphs, said, strict=True)]
+        return lines
+    return [f"- {each.engine}: {words}" for each, words in zip(graphs, lines, strict=True)]
 
 
 def _promise(held: BundleCertificate | None) -> str:
@@ -103,7 +103,7 @@ def _meaning(graph: Graph) -> str:
 
 
 def _validated(graph: Graph) -> str:
-    """What the validation rows did."""
+    """What the validation rows were used for."""
     return "stopped and calibrated" if _calibrated(graph) else "stopped"
 
 
@@ -159,10 +159,7 @@ def _parity(graph: Graph) -> list[str]:
 
 def _calibration(graph: Graph) -> list[str]:
     if not _calibrated(graph):
-        return [
-            "Its score is not calibrated: there were too few validation rows of both classes for "
-            "that."
-        ]
+        return ["Its score is not calibrated: there were too few validation rows of both classes."]
     return [f"Its score is calibrated on {graph.calibration.n} validation rows."]
 
 

@@ -55,7 +55,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 
 def in_words(comparison: Comparison) -> str:
-    """What the numbers come to."""
+    """The result in a sentence."""
     better, worse = len(comparison.better), len(comparison.worse)
     if better > worse and comparison.p < SIGNIFICANT:
         return f"The second is better: {better} rows against {worse} (p = {comparison.p:.2g})."

@@ -1,4 +1,4 @@
-"""A report as a folder for people and programs: `index.html`, `report.json`, `card.md`."""
+"""Writes a report as a folder: `index.html`, `report.json`, `card.md`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MOST_ROWS = 25
 
 
 def check_folder(folder: Path, json_file: str = JSON_FILE) -> None:
-    """Checks that a report may be written into a folder: new, empty, or with an earlier report.
+    """Checks that a report can be written into a folder: new, empty, or with an earlier report.
 
     Raises:
-        ReportError: It may not, or can't.
+        ReportError: It can't.
     """
     if folder.exists() and not folder.is_dir():
         raise _refused(folder, "is a file", "name a folder for the report")
@@ -82,7 +82,7 @@ def _refused(folder: Path, message: str, remedy: str = "") -> ReportError:
 
 
 def report_page(report: Report) -> str:
-    """The page: one HTML file that needs no other."""
+    """The page: one self-contained HTML file."""
     return (
         environment()
         .get_template("report.html.j2")
@@ -112,8 +112,8 @@ def report_card(report: Report) -> str:
 
 
 def summary(report: Report) -> str:
-    """The two numbers that a person decides by, in words."""
-    found = []
+    """The two numbers that people decide by, in words."""
+    parts = []
     for among, verb, share in (
         ("bad outputs", "pass", report.cuts.false_pass),
         ("good ones", "are blocked", report.cuts.false_block),
@@ -121,8 +121,8 @@ def summary(report: Report) -> str:
         if share is not None:
             low, high = (round(100 * end) for end in (share.low, share.high))
             span = f"about {low} to {high}" if low < high else f"about {high}"
-            found.append(f"of 100 {among}, {span if high else 'hardly any'} {verb}")
-    text = ", and ".join(found)
+            parts.append(f"of 100 {among}, {span if high else 'hardly any'} {verb}")
+    text = ", and ".join(parts)
     return f"At its cuts, {text}." if text else ""
 
 
@@ -148,18 +148,18 @@ def beaten(report: Report) -> str:
 
 def environment(*, escape: bool = True) -> Environment:
     """Templates with this package's filters."""
-    found = Environment(
+    templates = Environment(
         loader=PackageLoader("tipstaff_trainer.report"),
         autoescape=escape,
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters |= {"how": shown, "range": _range, "as_text": as_text}
-    return found
+    templates.filters |= {"how": shown, "range": _range, "as_text": as_text}
+    return templates
 
 
 def shown(value: float, how: str) -> str:
-    """A number as a reader wants it: `percent`, `score`, `count`, `label` or `ms`."""
+    """Formats a number as `percent`, `score`, `count`, `label`, `ms` or another of the formats."""
     return _SHOWN[how](value)
 
 
@@ -169,13 +169,13 @@ def _percent(value: float) -> str:
 
 _SHOWN: dict[str, Callable[[float], str]] = {
     "percent": _percent,
-    # As it was promised: 99.95 % must not become 100 %.
+    # Without rounding: 99.95 % must not become 100 %.
     "promised": lambda value: f"{100 * value:.12g}%",
     "score": lambda value: f"{value:.3f}",
     "count": lambda value: f"{value:,.0f}",
     "label": lambda value: f"{value:g}",
     "ms": lambda value: f"{value:.2f}",
-    # Neither a negative zero nor a hyphen for a minus.
+    # No negative zero, and a minus sign rather than a hyphen.
     "signed": lambda value: f"{round(value, 3) + 0.0:+.3f}".replace("-", "−"),
     "p": lambda value: f"{value:.2g}",
 }
@@ -189,7 +189,7 @@ def _range(interval: Interval | None, how: str) -> str:
 
 
 def _contents(report: Report) -> Iterator[tuple[str, str]]:
-    yield "cuts", "What becomes of the rows"
+    yield "cuts", "Verdicts by label"
     if report.roc:
         yield "telling", "Good from bad"
     yield "probability", "Probability"
@@ -282,8 +282,8 @@ def _points(curve: Curve | None) -> Table:
 
 
 def _thinned(curve: Curve) -> Sequence[tuple[float, float]]:
-    """At most some 25 points, evenly apart, the last among them."""
+    """At most about 25 points, evenly spaced, including the last."""
     points = list(zip(curve.x, curve.y, strict=True))
     step = max(1, -(-len(points) // _MOST_ROWS))
-    kept = points[::step]
-    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
+    sample = points[::step]
+    return sample if sample[-1] == points[-1] else [*sample, points[-1]]

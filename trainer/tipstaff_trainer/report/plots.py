@@ -1,7 +1,7 @@
 """Plots as SVG text that takes its colours from the page around it.
 
-matplotlib draws; each colour here is a stand-in that becomes a CSS variable, so that one drawing
-suits light and dark.
+matplotlib draws; each colour here is a placeholder that becomes a CSS variable, so that one drawing
+suits light and dark pages.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tipstaff_trainer.evaluation.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.evaluation.latency import Latency
 
 _SIZE = (4.2, 3.0)
-# A loss logged at every step is noise; of a short run, every step can be seen.
+# A loss logged at every step is noisy; in a short run, every step can be seen.
 _SMOOTH_FROM = 100
-# What matplotlib is told, and what the page makes of it.
+# Placeholder colours for matplotlib, and the page's variables for them.
 _INK, _FAINT, _MAIN, _GOOD, _BAD, _SECOND = (f"#0000f{digit}" for digit in range(1, 7))
 _VARIABLES = {
     _INK: "var(--ink-soft)",
@@ -73,7 +73,7 @@ def roc(curve: Curve) -> str:
 
 
 def precision_recall(curve: Curve, share_good: float) -> str:
-    """A precision-recall curve over what guessing would reach."""
+    """A precision-recall curve over the line of guessing."""
 
     def draw(axes: Axes) -> None:
         axes.axhline(share_good, color=_INK, linewidth=1, linestyle=(0, (2, 3)))
@@ -84,7 +84,7 @@ def precision_recall(curve: Curve, share_good: float) -> str:
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> str:
-    """What scores say against what came; the larger a point, the more rows."""
+    """Mean score against mean label; larger points hold more rows."""
 
     def draw(axes: Axes) -> None:
         most = max(part.n for part in bins)
