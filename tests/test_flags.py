@@ -16,35 +16,6 @@ from tipstaff.cli import COMMANDS
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
-# Modules whose messages still name flags; take a module off as soon as it is clean.
-NOT_YET_CLEAN = frozenset(
-    {
-        "tipstaff_trainer.certification.certify",
-        "tipstaff_trainer.certification.eligible",
-        "tipstaff_trainer.certification.promise",
-        "tipstaff_trainer.data.columns",
-        "tipstaff_trainer.data.held_out",
-        "tipstaff_trainer.desk.process",
-        "tipstaff_trainer.desk.routing",
-        "tipstaff_trainer.desk.settings",
-        "tipstaff_trainer.distil.run_folder",
-        "tipstaff_trainer.distil.student",
-        "tipstaff_trainer.distil.teacher",
-        "tipstaff_trainer.distil.window_sizes",
-        "tipstaff_trainer.evaluation.reference_metrics",
-        "tipstaff_trainer.judge.batch_files",
-        "tipstaff_trainer.judge.criteria",
-        "tipstaff_trainer.judge.endpoint",
-        "tipstaff_trainer.judge.estimate",
-        "tipstaff_trainer.judge.job",
-        "tipstaff_trainer.judge.live",
-        "tipstaff_trainer.label_quality.relabelling",
-        "tipstaff_trainer.operations.train",
-        "tipstaff_trainer.workspace.datasets.formats",
-        "tipstaff_trainer.workspace.jobs.label_job",
-    }
-)
-
 
 @pytest.fixture(scope="module")
 def flags() -> set[str]:
@@ -106,11 +77,8 @@ def test_a_flag_in_a_message_is_found_and_one_in_a_docstring_is_not():
 
 
 def test_no_message_outside_cli_names_a_flag(flags):
-    offences = {
+    assert not {
         module: named
         for module, path in modules()
         if (named := flags_named(path.read_text(encoding="utf-8"), flags))
     }
-    new = {module: named for module, named in offences.items() if module not in NOT_YET_CLEAN}
-    assert not new
-    assert offences.keys() >= NOT_YET_CLEAN, "clean by now: take it off the list"
