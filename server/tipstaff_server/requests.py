@@ -66,8 +66,8 @@ def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
 
 def setting(
     default: Any = ...,
+    description: str = "",
     *,
-    description: str,
     title: str | None = None,
     unit: str = "",
     common: bool = False,

@@ -54,84 +54,72 @@ class Settings(BaseSettings):
     )
 
     bundles: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = setting(
-        (), description="folders of bundles to serve as they are, instead of a repository"
+        (), "folders of bundles to serve as they are, instead of a repository"
     )
     repository: Annotated[Path, BeforeValidator(_not_empty)] | None = setting(
-        None, description="serve what is promoted in this repository, and follow it", unit="repo"
+        None, "serve what is promoted in this repository, and follow it", unit="repo"
     )
     config: Path | None = setting(
-        None, description="TOML file with settings, under the names of these flags", unit="file"
+        None, "TOML file with settings, under the names of these flags", unit="file"
     )
     listen: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = setting(
         ("127.0.0.1:50051",),
-        min_length=1,
-        description="where to answer gRPC: HOST:PORT or unix:PATH, may be given several times; "
+        "where to answer gRPC: HOST:PORT or unix:PATH, may be given several times; "
         "port 0 takes a free one. There is no authentication, so the default is this machine "
         "alone; use [::]:50051 to be reached from others",
+        min_length=1,
         unit="address",
     )
     metrics_listen: str = setting(
         "127.0.0.1:9464",
-        description="HOST:PORT of the Prometheus metrics over HTTP; port 0 takes a free one, "
-        "`off` serves none",
+        "HOST:PORT of the Prometheus metrics over HTTP; port 0 takes a free one, `off` serves none",
         unit="host:port",
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", description="where to run the graphs; auto prefers CUDA where it works"
+        "auto", "where to run the graphs; auto prefers CUDA where it works"
     )
     precision: Precision | None = setting(
-        None, description="which graph of a bundle to run (default: best for the device)"
+        None, "which graph of a bundle to run (default: best for the device)"
     )
     workers: int | None = setting(
         None,
+        "batches that run at the same time (default: the usable cores divided by the "
+        "threads of one worker)",
         ge=1,
         le=256,
-        description="batches that run at the same time (default: the usable cores divided by the "
-        "threads of one worker)",
     )
     threads: int = setting(
         1,
+        "threads of one worker: more are quicker for a lone request, slower under load",
         ge=1,
         le=256,
-        description="threads of one worker: more are quicker for a lone request, slower under load",
     )
-    max_queue: int = setting(
-        1024, ge=1, description="requests that may wait; more are refused as overload"
-    )
+    max_queue: int = setting(1024, "requests that may wait; more are refused as overload", ge=1)
     cache_entries: int = setting(
         0,
+        "scores to remember, about 1 KB each: an interaction that comes again, "
+        "exactly, to the same version is answered with the score it had; 0 for none",
         ge=0,
         le=10**7,
-        description="scores to remember, about 1 KB each: an interaction that comes again, "
-        "exactly, to the same version is answered with the score it had; 0 for none",
     )
     default_deadline_seconds: float = setting(
-        0.3,
-        gt=0,
-        le=3600,
-        description="time to answer a request that names no deadline",
-        unit="seconds",
+        0.3, "time to answer a request that names no deadline", gt=0, le=3600, unit="seconds"
     )
     max_request_bytes: int = setting(
-        131072, ge=1, le=2**24, description="bytes of text in one interaction", unit="bytes"
+        131072, "bytes of text in one interaction", ge=1, le=2**24, unit="bytes"
     )
-    max_batch_items: int = setting(
-        128, ge=1, le=4096, description="interactions in one ScoreBatch call"
-    )
+    max_batch_items: int = setting(128, "interactions in one ScoreBatch call", ge=1, le=4096)
     drain_seconds: float = setting(
-        30.0,
-        ge=0,
-        description="time to answer what was accepted, after SIGTERM or SIGINT",
-        unit="seconds",
+        30.0, "time to answer what was accepted, after SIGTERM or SIGINT", ge=0, unit="seconds"
     )
     poll_seconds: float = setting(
-        2.0, gt=0, le=3600, description="pause between two looks for promotions", unit="seconds"
+        2.0, "pause between two looks for promotions", gt=0, le=3600, unit="seconds"
     )
-    profile: bool = setting(False, description="print how long runs take on this machine, and end")
+    profile: bool = setting(False, "print how long runs take on this machine, and end")
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", description="debug writes a line for each request, never its text"
+        "info", "debug writes a line for each request, never its text"
     )
-    log_format: Literal["text", "json"] = setting("text", description="form of the log lines")
+    log_format: Literal["text", "json"] = setting("text", "form of the log lines")
 
     @field_validator("listen")
     @classmethod

@@ -21,8 +21,8 @@ class PublishRequest(Request):
 
     bundle: Path = setting(description="folder of the bundle")
     repository: Path = setting(description="folder of the repository; made if absent")
-    promote: bool = setting(False, description="let the new version serve at once")
-    force: bool = setting(False, description="promote it even if named cases fail")
+    promote: bool = setting(False, "let the new version serve at once")
+    force: bool = setting(False, "promote it even if named cases fail")
 
 
 class PromoteRequest(Request):
@@ -31,7 +31,7 @@ class PromoteRequest(Request):
     repository: Path = setting(description="folder of the repository")
     name: str = setting(description="the evaluator")
     version: int = setting(description="which version; an older one rolls back", ge=1)
-    force: bool = setting(False, description="promote it even if named cases fail")
+    force: bool = setting(False, "promote it even if named cases fail")
 
 
 @dataclass(frozen=True, slots=True)

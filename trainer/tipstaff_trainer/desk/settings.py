@@ -12,28 +12,24 @@ class DeskSettings(Request):
 
     host: str = setting(
         "127.0.0.1",
+        "address to listen on; if other machines can reach it, people sign in with a token",
         min_length=1,
         unit="address",
-        description="address to listen on; if other machines can reach it, people sign in with a "
-        "token",
     )
-    port: int = setting(7860, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    port: int = setting(7860, "port to listen on; 0 takes a free one", ge=0, le=65535)
     token: str = setting(
         "",
-        description="token to sign in with, generated if needed; TIPSTAFF_DESK_TOKEN sets it "
+        "token to sign in with, generated if needed; TIPSTAFF_DESK_TOKEN sets it "
         "without showing it to other users of this machine",
     )
     session_seconds: int = setting(
         12 * 3600,
+        "how long a browser stays signed in without a request, in seconds",
         ge=1,
         unit="seconds",
-        description="how long a browser stays signed in without a request, in seconds",
     )
     max_upload_bytes: int = setting(
-        256 * 2**20,
-        ge=1024,
-        unit="bytes",
-        description="largest file that can be uploaded, in bytes",
+        256 * 2**20, "largest file that can be uploaded, in bytes", ge=1024, unit="bytes"
     )
 
     @property

@@ -17,135 +17,108 @@ class TrainSettings(Request):
     """How an evaluator is trained. None: `resolve` chooses by the data and the encoder."""
 
     base: str = setting(
-        "all-MiniLM-L6-v2", title="Base encoder", common=True, description="a folder or a hub id"
+        "all-MiniLM-L6-v2", "a folder or a hub id", title="Base encoder", common=True
     )
     size: Literal["full", "small"] | PositiveInt = setting(
         "full",
-        common=True,
-        description="small: half of the encoder's layers, taught by the full evaluator; half the "
+        "small: half of the encoder's layers, taught by the full evaluator; half the "
         "time, and nearly as good. A number: that many layers",
+        common=True,
     )
     epochs: float | None = setting(
         None,
+        "passes over the data at most (default: fewer for more rows)",
         common=True,
         gt=0,
         le=200,
-        description="passes over the data at most (default: fewer for more rows)",
     )
     learning_rate: float | None = setting(
         None,
+        "its peak (default: smaller for more rows and for wider encoders)",
         common=True,
         gt=0,
         lt=1,
-        description="its peak (default: smaller for more rows and for wider encoders)",
     )
     head_rate_factor: float | None = setting(
         None,
+        "the head and the marks, which are not pre-trained, learn at this many times "
+        "the learning rate (default: 10, or 3 from 4,000 rows on)",
         title="Head's rate factor",
         gt=0,
         le=1000,
-        description="the head and the marks, which are not pre-trained, learn at this many times "
-        "the learning rate (default: 10, or 3 from 4,000 rows on)",
     )
     batch_size: int | None = setting(
-        None,
-        unit="rows",
-        ge=1,
-        le=4096,
-        description="rows in a step (default: 16 under 700 rows, else 32)",
+        None, "rows in a step (default: 16 under 700 rows, else 32)", unit="rows", ge=1, le=4096
     )
     warmup_ratio: float = setting(
-        0.1, title="Warm-up", ge=0, lt=1, description="share of the steps that warm up"
+        0.1, "share of the steps that warm up", title="Warm-up", ge=0, lt=1
     )
-    weight_decay: float = setting(0.01, ge=0, lt=1, description="AdamW's weight decay")
+    weight_decay: float = setting(0.01, "AdamW's weight decay", ge=0, lt=1)
     freeze_words: bool = setting(
         True,
-        title="Freeze word embeddings",
-        description="keep the encoder's word embeddings fixed, so that words which the rows lack "
+        "keep the encoder's word embeddings fixed, so that words which the rows lack "
         "keep their places beside those that they have",
+        title="Freeze word embeddings",
     )
-    dropout: float = setting(
-        0.0, ge=0, lt=1, description="in the encoder and before the head, while training"
-    )
+    dropout: float = setting(0.0, "in the encoder and before the head, while training", ge=0, lt=1)
     patience: int = setting(
-        3,
-        unit="evaluations",
-        ge=1,
-        description="evaluations without improvement after which training stops",
+        3, "evaluations without improvement after which training stops", unit="evaluations", ge=1
     )
     max_length: int = setting(
-        512,
-        title="Max tokens",
-        unit="tokens",
-        common=True,
-        ge=16,
-        le=8192,
-        description="tokens in one run",
+        512, "tokens in one run", title="Max tokens", unit="tokens", common=True, ge=16, le=8192
     )
     output_window: int | None = setting(
         None,
+        "tokens of an output in one run; a longer one is read in windows (default: by "
+        "the length of the outputs)",
         unit="tokens",
         ge=4,
         le=8192,
-        description="tokens of an output in one run; a longer one is read in windows (default: by "
-        "the length of the outputs)",
     )
     ground_truth_window: int | None = setting(
         None,
+        "tokens of a ground truth in one run; a longer one is read in windows "
+        "(default: by the length of the ground truths)",
         unit="tokens",
         ge=4,
         le=8192,
-        description="tokens of a ground truth in one run; a longer one is read in windows "
-        "(default: by the length of the ground truths)",
     )
     max_runs: int = setting(
-        16,
-        unit="runs",
-        ge=1,
-        le=1024,
-        description="runs of a long interaction at most; 1 cuts it instead",
+        16, "runs of a long interaction at most; 1 cuts it instead", unit="runs", ge=1, le=1024
     )
     marks: Marks = setting(
         "forms",
-        description="mark the words that output and ground truth share, and those of the input. "
+        "mark the words that output and ground truth share, and those of the input. "
         "words: whole words only. overlap: whole words, without those of the input",
     )
     validation_size: float | None = setting(
         None,
+        "share of the rows that stop and calibrate the training (default: 0.2, or 0.1 "
+        "from 4,000 rows on)",
         title="Validation share",
         gt=0,
         lt=0.9,
-        description="share of the rows that stop and calibrate the training (default: 0.2, or 0.1 "
-        "from 4,000 rows on)",
     )
     human_weight: float = setting(
         2.0,
+        "what a person's label counts, times the row's own weight",
         title="Weight of people's labels",
         ge=0,
         le=1000,
-        description="what a person's label counts, times the row's own weight",
     )
     judge_weight: float = setting(
         1.0,
+        "what a judge's label counts, likewise",
         title="Weight of a judge's labels",
         ge=0,
         le=1000,
-        description="what a judge's label counts, likewise",
     )
     other_weight: float = setting(
-        1.0,
-        title="Weight of other labels",
-        ge=0,
-        le=1000,
-        description="what any other label counts, likewise",
+        1.0, "what any other label counts, likewise", title="Weight of other labels", ge=0, le=1000
     )
-    seed: int = setting(
-        0, common=True, ge=0, lt=2**32, description="of the split, the head and the row order"
-    )
+    seed: int = setting(0, "of the split, the head and the row order", common=True, ge=0, lt=2**32)
     bf16: bool | None = setting(
-        None,
-        title="bfloat16",
-        description="train in bfloat16 (default: where the machine has it in hardware)",
+        None, "train in bfloat16 (default: where the machine has it in hardware)", title="bfloat16"
     )
 
     def resolve(self, *, rows: int, hidden_size: int) -> ResolvedSettings:

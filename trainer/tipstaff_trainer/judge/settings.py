@@ -40,69 +40,65 @@ class JudgeSettings(Request):
     )
     base_url: str = setting(
         "https://api.openai.com/v1",
+        "the OpenAI-compatible endpoint, with its /v1",
         title="Endpoint",
-        description="the OpenAI-compatible endpoint, with its /v1",
         unit="url",
         common=True,
     )
     soft: Soft = setting(
         "auto",
-        title="Kind of label",
-        description="where soft labels come from; auto: log-probabilities where the endpoint gives "
+        "where soft labels come from; auto: log-probabilities where the endpoint gives "
         "them, else the share of samples",
+        title="Kind of label",
         common=True,
     )
     samples: int = setting(
         5,
-        description="how often to ask about a row where labels are shares",
+        "how often to ask about a row where labels are shares",
         unit="calls",
         common=True,
         ge=1,
         le=50,
     )
     temperature: float | None = setting(
-        None, description="sampling temperature (default: 0 for one call a row, else 1)", ge=0, le=2
+        None, "sampling temperature (default: 0 for one call a row, else 1)", ge=0, le=2
     )
     max_reply_tokens: int = setting(
-        300, title="Max reply", description="the longest reply", unit="tokens", ge=1
+        300, "the longest reply", title="Max reply", unit="tokens", ge=1
     )
     extra_body: dict[str, Any] | None = setting(
-        None,
-        description="""further parts of each call, as JSON: '{"reasoning_effort": "low"}'""",
-        unit="JSON",
+        None, """further parts of each call, as JSON: '{"reasoning_effort": "low"}'""", unit="JSON"
     )
     attempts: int = setting(
-        3, description="how often to ask about a row whose reply can't be read", unit="calls", ge=1
+        3, "how often to ask about a row whose reply can't be read", unit="calls", ge=1
     )
-    concurrency: int = setting(
-        16, description="calls at a time", unit="calls", common=True, ge=1, le=512
-    )
+    concurrency: int = setting(16, "calls at a time", unit="calls", common=True, ge=1, le=512)
     requests_per_minute: float | None = setting(
-        None, title="Max calls per minute", description="most calls in a minute", unit="calls", gt=0
+        None, "most calls in a minute", title="Max calls per minute", unit="calls", gt=0
     )
-    timeout: float = setting(60.0, description="seconds for one call", unit="seconds", gt=0)
+    timeout: float = setting(60.0, "seconds for one call", unit="seconds", gt=0)
     patience: float = setting(
-        300.0, description="stop after so many seconds without any answer", unit="seconds", ge=0
+        300.0, "stop after so many seconds without any answer", unit="seconds", ge=0
     )
     poll_interval: float = setting(
-        30.0, description="seconds between looks at a batch file's state", unit="seconds", gt=0
+        30.0, "seconds between looks at a batch file's state", unit="seconds", gt=0
     )
     price_input: float = setting(
-        0.0, description="price of a million prompt tokens", unit="money", common=True, ge=0
+        0.0, "price of a million prompt tokens", unit="money", common=True, ge=0
     )
     price_output: float = setting(
-        0.0, description="price of a million reply tokens", unit="money", common=True, ge=0
+        0.0, "price of a million reply tokens", unit="money", common=True, ge=0
     )
     max_cost: float | None = setting(
         None,
+        "money that may be spent; needs the prices",
         title="Budget",
-        description="money that may be spent; needs the prices",
         unit="money",
         common=True,
         gt=0,
     )
     max_tokens_total: int | None = setting(
-        None, title="Token budget", description="tokens that may be spent", unit="tokens", gt=0
+        None, "tokens that may be spent", title="Token budget", unit="tokens", gt=0
     )
 
     @field_validator("base_url")

@@ -25,13 +25,11 @@ class AgreementRequest(Request):
 
     data: FileData = setting(description="labelled rows")
     judge_column: str = setting(
-        "judge_label",
-        description="the column with the judge's label, beside a person's",
-        unit="column",
+        "judge_label", "the column with the judge's label, beside a person's", unit="column"
     )
     other: InputFile | None = setting(
         None,
-        description="compare with the labels of this file instead, row by row by id",
+        "compare with the labels of this file instead, row by row by id",
         unit="file",
         local=True,
     )

@@ -32,34 +32,25 @@ class CertifyRequest(Request):
     data: FileData | StoredData = setting(description="rows that people labelled, drawn at random")
     out: Path | None = setting(
         None,
-        description="folder of the certified bundle, a copy (default: BUNDLE-certified)",
+        "folder of the certified bundle, a copy (default: BUNDLE-certified)",
         unit="dir",
         local=True,
     )
     precision: Precision | None = setting(
-        None, description="which of its graphs (default: the one that a CPU serves)"
+        None, "which of its graphs (default: the one that a CPU serves)"
     )
     max_false_pass: float = setting(
-        0.05,
-        description="the largest share of bad outputs that may get PASS; 1 promises nothing",
-        unit="rate",
+        0.05, "the largest share of bad outputs that may get PASS; 1 promises nothing", unit="rate"
     )
     max_false_block: float = setting(
-        1.0,
-        description="the largest share of good outputs that may get BLOCK; 1 promises nothing",
-        unit="rate",
+        1.0, "the largest share of good outputs that may get BLOCK; 1 promises nothing", unit="rate"
     )
-    confidence: float = setting(
-        0.95, description="the confidence of each promise separately", unit="share"
-    )
+    confidence: float = setting(0.95, "the confidence of each promise separately", unit="share")
     pass_on_ood: bool = setting(
-        False,
-        description="let outputs pass that look unlike the training data; the bound is proved "
-        "with them",
+        False, "let outputs pass that look unlike the training data; the bound is proved with them"
     )
     pass_on_partial: bool = setting(
-        False,
-        description="let outputs pass of which not all was scored; the bound is proved with them",
+        False, "let outputs pass of which not all was scored; the bound is proved with them"
     )
 
     @model_validator(mode="after")

@@ -31,14 +31,13 @@ class CompareRequest(Request):
     data: FileData | StoredData = setting(description="labelled rows to compare on")
     cases: InputFile | None = setting(
         None,
-        description="YAML of named cases (default: the second's, and those of the first that it "
-        "lacks)",
+        "YAML of named cases (default: the second's, and those of the first that it lacks)",
         unit="file",
         local=True,
     )
     out: Path | None = setting(
         None,
-        description="write a report, row by row: index.html, and the same as comparison.json",
+        "write a report, row by row: index.html, and the same as comparison.json",
         unit="folder",
         local=True,
     )

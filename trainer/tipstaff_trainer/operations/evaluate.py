@@ -34,53 +34,50 @@ class EvaluateRequest(Request):
     """What to measure, on which rows, and what the report shows."""
 
     bundle: Path = setting(description="the bundle's folder", local=True)
-    data: FileData | StoredData | None = setting(None, description="labelled rows to measure on")
-    precision: Precision | None = setting(None, title="Graph", description="which of its graphs")
+    data: FileData | StoredData | None = setting(None, "labelled rows to measure on")
+    precision: Precision | None = setting(None, "which of its graphs", title="Graph")
     cases: InputFile | None = setting(
         None,
-        description="YAML of named cases to run (default: those in the bundle); one that fails "
+        "YAML of named cases to run (default: those in the bundle); one that fails "
         "makes the exit code 1",
         unit="file",
         local=True,
     )
     attach: bool = setting(
-        False,
-        description="store these named cases in the bundle, to be run before it serves",
-        local=True,
+        False, "store these named cases in the bundle, to be run before it serves", local=True
     )
     out: Path | None = setting(
         None,
-        description="write a report: index.html, the same as report.json, and card.md",
+        "write a report: index.html, the same as report.json, and card.md",
         unit="folder",
         local=True,
     )
     slice_by: tuple[str, ...] = setting(
         (),
+        "measure each value of a column separately, as in system; may be repeated",
         title="Slice by columns",
-        description="measure each value of a column separately, as in system; may be repeated",
         unit="column",
     )
     separator: str | None = setting(
         None,
-        description="what separates alternatives in the ground truth or the columns of answers, "
-        "as / or ;",
+        "what separates alternatives in the ground truth or the columns of answers, as / or ;",
         unit="sep",
     )
     correct: str | None = setting(
         None,
+        "column of correct answers (default: the ground truth)",
         title="Column of correct answers",
-        description="column of correct answers (default: the ground truth)",
         unit="column",
     )
     incorrect: str | None = setting(
         None,
+        "column of incorrect answers, for TruthfulQA's measure",
         title="Column of incorrect answers",
-        description="column of incorrect answers, for TruthfulQA's measure",
         unit="column",
     )
     metric: tuple[str, ...] = setting(
         (),
-        description="a Python function of your own to compare with: a dictionary of columns in, a "
+        "a Python function of your own to compare with: a dictionary of columns in, a "
         "number out, higher is better; may be repeated",
         unit="module:function",
         local=True,

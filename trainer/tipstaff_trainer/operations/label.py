@@ -50,52 +50,43 @@ class LabelRequest(JudgeSettings):
         common=True,
     )
     out: Path | None = setting(
-        None,
-        description="the .jsonl file to write; needed to label a file",
-        unit="file",
-        local=True,
+        None, "the .jsonl file to write; needed to label a file", unit="file", local=True
     )
     ledger: Path | None = setting(
         None,
-        description="where replies are kept, so that none is paid for twice (default: beside the "
-        "labels)",
+        "where replies are kept, so that none is paid for twice (default: beside the labels)",
         unit="file",
         local=True,
     )
     examples: InputFile | None = setting(
         None,
-        description="reviewed rows to show the judge some of; none drawn at random or of the test "
-        "part",
+        "reviewed rows to show the judge some of; none drawn at random or of the test part",
         unit="file",
         local=True,
     )
     shots: int = setting(
         8,
+        "how many reviewed rows to show the judge as examples",
         title="Examples",
-        description="how many reviewed rows to show the judge as examples",
         unit="rows",
         common=True,
         ge=0,
         le=MOST_EXAMPLES,
     )
     batch: bool = setting(
-        False,
-        title="Batch files",
-        description="ask by the provider's batch files: cheaper, within a day",
+        False, "ask by the provider's batch files: cheaper, within a day", title="Batch files"
     )
     key_variable: str = setting(
         "OPENAI_API_KEY",
+        "the environment variable that holds the endpoint's key",
         title="Key variable",
-        description="the environment variable that holds the endpoint's key",
         unit="name",
         common=True,
     )
     pilot: bool = setting(
-        False, description="label a few rows that no person has seen, which then wait for review"
+        False, "label a few rows that no person has seen, which then wait for review"
     )
-    only: str = setting(
-        "all", title="Rows", description="label only the rows of this kind, as unlabelled"
-    )
+    only: str = setting("all", "label only the rows of this kind, as unlabelled", title="Rows")
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:

@@ -37,13 +37,9 @@ class LabelErrorsRequest(Request):
         local=True,
     )
     folds: int = setting(
-        5,
-        description="parts to look at in turn; take fewer where a class is in few groups",
-        ge=2,
+        5, "parts to look at in turn; take fewer where a class is in few groups", ge=2
     )
-    base: str = setting(
-        "all-MiniLM-L6-v2", description="encoder that reads the texts", unit="base", local=True
-    )
+    base: str = setting("all-MiniLM-L6-v2", "encoder that reads the texts", unit="base", local=True)
 
     @field_validator("out")
     @classmethod

@@ -30,18 +30,14 @@ class RelabelRequest(SecondOpinion):
     data: FileData | StoredData = setting(description="rows with a judge's labels")
     reviewed: InputFile | None = setting(
         None,
-        description="some of the same rows with people's labels, matched by id; needed to relabel "
-        "a file",
+        "some of the same rows with people's labels, matched by id; needed to relabel a file",
         unit="file",
         local=True,
     )
     out: NewRowsFile | None = setting(
-        None,
-        description="a new .jsonl file, to train on; needed to relabel a file",
-        unit="file",
-        local=True,
+        None, "a new .jsonl file, to train on; needed to relabel a file", unit="file", local=True
     )
-    seed: int = setting(0, description="seeds the folds")
+    seed: int = setting(0, "seeds the folds")
 
     @model_validator(mode="after")
     def _check_one_opinion(self) -> Self:

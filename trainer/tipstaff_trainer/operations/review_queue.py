@@ -33,27 +33,21 @@ class ReviewQueueRequest(SecondOpinion):
     data: FileData = setting(description="rows with a judge's labels")
     # An existing queue may have been reviewed since.
     out: NewRowsFile | None = setting(
-        None,
-        description="a new .jsonl file; standard output when not given",
-        unit="file",
-        local=True,
+        None, "a new .jsonl file; standard output when not given", unit="file", local=True
     )
-    count: int = setting(200, description="most rows in the queue", unit="rows", ge=1)
+    count: int = setting(200, "most rows in the queue", unit="rows", ge=1)
     random_share: float = setting(
-        0.2, description="share drawn at random, for honest estimates", unit="share", ge=0, le=1
+        0.2, "share drawn at random, for honest estimates", unit="share", ge=0, le=1
     )
     rank_by: RankBy = setting(
         "error",
-        description="the order of the rest: likely label error, the judge's own uncertainty, or "
+        "the order of the rest: likely label error, the judge's own uncertainty, or "
         "disagreement between judges and evaluator",
     )
     judge: tuple[InputFile, ...] = setting(
-        (),
-        description="the same rows as labelled by another judge; may be repeated",
-        unit="file",
-        local=True,
+        (), "the same rows as labelled by another judge; may be repeated", unit="file", local=True
     )
-    seed: int = setting(0, description="seeds the random slice")
+    seed: int = setting(0, "seeds the random slice")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class ScoreRequest(Request):
     data: FileData | StoredData = setting(description="rows to score")
     bundle: Path | None = setting(
         None,
-        description="the bundle that scores; when not given, each labelled row gets the "
+        "the bundle that scores; when not given, each labelled row gets the "
         "probability that a classifier of the other rows gives it",
         local=True,
     )

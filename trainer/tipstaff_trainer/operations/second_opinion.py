@@ -23,13 +23,13 @@ class SecondOpinion(Request):
     """What to compare a judge's labels with."""
 
     evaluator: Path | None = setting(
-        None, description="compare with a bundle's scores", unit="bundle", local=True
+        None, "compare with a bundle's scores", unit="bundle", local=True
     )
     scores: str | None = setting(
-        None, description="compare with the evaluator's scores in this column", unit="column"
+        None, "compare with the evaluator's scores in this column", unit="column"
     )
     out_of_fold: bool = setting(
-        False, description="compare with out-of-fold probabilities, learned from the other rows"
+        False, "compare with out-of-fold probabilities, learned from the other rows"
     )
 
     @model_validator(mode="after")

@@ -35,20 +35,19 @@ class FileData(Request):
     data: InputFile = setting(description="rows: .csv, .jsonl, .ndjson, .json or .parquet")
     columns: tuple[Field, ...] | None = setting(
         None,
-        description=f"the fields to use, of {', '.join(FIELDS)} (default: all that the file has)",
+        f"the fields to use, of {', '.join(FIELDS)} (default: all that the file has)",
         unit="A,B",
     )
     mapping: dict[str, str] = setting(
         {},
-        description="which column holds a field or the label, as in label=is_correct; may be "
-        "repeated",
+        "which column holds a field or the label, as in label=is_correct; may be repeated",
         unit="FIELD=COLUMN",
     )
     label_source: LabelSource | None = setting(
-        None, description="who labelled the rows, where no column says so"
+        None, "who labelled the rows, where no column says so"
     )
     selection: Selection | None = setting(
-        None, description="how the labelled rows were selected, where no column says so"
+        None, "how the labelled rows were selected, where no column says so"
     )
 
     @field_validator("columns", mode="before")
@@ -83,14 +82,14 @@ class StoredData(Request):
 
     dataset: int = setting(description="the data set's id")
     criterion: str | None = setting(
-        None, description="whose labels to use; the data set's only criterion when not given"
+        None, "whose labels to use; the data set's only criterion when not given"
     )
     part: Literal["", "train", "test"] = setting(
-        "", description="the rows to train on or the test rows; all rows when empty"
+        "", "the rows to train on or the test rows; all rows when empty"
     )
-    human: bool = setting(False, description="only rows that people have labelled")
+    human: bool = setting(False, "only rows that people have labelled")
     columns: tuple[Field, ...] | None = setting(
-        None, description="the fields to use; all that the rows have when not given"
+        None, "the fields to use; all that the rows have when not given"
     )
 
 

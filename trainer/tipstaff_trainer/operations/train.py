@@ -46,58 +46,52 @@ class TrainRequest(TrainSettings):
 
     name: str = setting(unit="name", description="the evaluator's name: a-z, 0-9 and -")
     data: FileData | StoredData | None = setting(
-        None, description="the labelled rows; None where they are passed in"
+        None, "the labelled rows; None where they are passed in"
     )
-    criterion: str = setting("", description="what it judges, in words")
+    criterion: str = setting("", "what it judges, in words")
     test_size: float | None = setting(
-        None, gt=0, lt=1, unit="share", description="keep this share of the rows for testing"
+        None, "keep this share of the rows for testing", gt=0, lt=1, unit="share"
     )
-    test_file: InputFile | None = setting(
-        None, unit="file", local=True, description="rows for testing"
-    )
+    test_file: InputFile | None = setting(None, "rows for testing", unit="file", local=True)
     unlabelled: InputFile | None = setting(
         None,
+        "more rows, without labels, for a small evaluator to learn from",
         local=True,
         unit="file",
-        description="more rows, without labels, for a small evaluator to learn from",
     )
     teacher: Path | None = setting(
         None,
+        "bundle of a full evaluator, with its training folder, for a small one to "
+        "learn from; else one is trained first",
         local=True,
         unit="dir",
-        description="bundle of a full evaluator, with its training folder, for a small one to "
-        "learn from; else one is trained first",
     )
     precisions: tuple[Precision, ...] = setting(
         ("int8",),
+        "graphs to export: int8 for CPUs, fp16 for GPUs, fp32 to compare",
         min_length=1,
         unit="precision",
-        description="graphs to export: int8 for CPUs, fp16 for GPUs, fp32 to compare",
     )
     golden: int = setting(
-        8,
-        ge=0,
-        unit="rows",
-        description="rows copied into the bundle, for servers to check themselves with",
+        8, "rows copied into the bundle, for servers to check themselves with", ge=0, unit="rows"
     )
     cases: tuple[Case, ...] | None = setting(
         None,
+        "YAML of named cases; they go into the bundle, and stop a promotion that loses one",
         local=True,
         unit="file",
-        description="YAML of named cases; they go into the bundle, and stop a promotion that "
-        "loses one",
     )
     relabel: bool = setting(
         False,
+        "first correct the judge's labels with people's labels of rows drawn at "
+        "random, at least 50 and better 200; stored labels don't change",
         title="Relabel: correct the judge's labels using reviews",
         common=True,
-        description="first correct the judge's labels with people's labels of rows drawn at "
-        "random, at least 50 and better 200; stored labels don't change",
     )
     tracker: Tracker = setting(
-        "none", description="where else the run's numbers go, if its package is installed"
+        "none", "where else the run's numbers go, if its package is installed"
     )
-    restart: bool = setting(False, local=True, description="discard an interrupted run")
+    restart: bool = setting(False, "discard an interrupted run", local=True)
 
     @field_validator("name")
     @classmethod
