@@ -2,16 +2,16 @@
 
 TipstaffError
 └── TrainerError
-    ├── DataError        data/: a row, a column or a file; names which and what to do
-    ├── JudgeError       judge/: a criterion, an endpoint or a ledger that won't do
-    │   └── BudgetError  judge/budget: the money or the tokens allowed are spent; all is kept
-    ├── TrainingError    distil/: a setting, base encoder or tracker that training can't start with
+    ├── DataError        data/: a row, a column or a file can't be used; names it and the remedy
+    ├── JudgeError       judge/: a criterion, an endpoint or a ledger can't be used
+    │   └── BudgetError  judge/budget: the allowed money or tokens are spent; all labels are kept
+    ├── TrainingError    distil/: training can't start with a setting, base encoder or tracker
     ├── CertificationError  certification/: the rows can't prove the bounds; says what would
     ├── ExportError      export/: the model can't be exported
-    │   └── ParityError  export/parity: the exported graph decides otherwise than the model
+    │   └── ParityError  export/parity: the exported graph's decisions differ from the model's
     ├── ReportError      report/: a report's folder can't be written
     └── WorkspaceError   workspace/: no such data set, criterion or job, or not now; storage fails
-        └── JobError     workspace/: a job that was waited for failed or was stopped
+        └── JobError     workspace/: a job that a caller waits for failed or was stopped
 """
 
 from __future__ import annotations
@@ -19,24 +19,34 @@ from __future__ import annotations
 from tipstaff.errors import TipstaffError
 
 
+def one_line(error: BaseException) -> str:
+    """The text of another library's exception on one line; its type where it has no text."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of such a text, where the others are advice or a traceback."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 class TrainerError(TipstaffError):
     """Everything the trainer raises on purpose."""
 
 
 class DataError(TrainerError):
-    """Rows that can't be used as they stand; names the row, the column and what to do."""
+    """Rows can't be used as they stand; names the row, the column and the remedy."""
 
 
 class JudgeError(TrainerError):
-    """A criterion, an endpoint or a ledger that labels can't be had with."""
+    """A criterion, an endpoint or a ledger can't be used for labelling."""
 
 
 class BudgetError(JudgeError):
-    """What a job may spend is spent; what it has paid for is kept."""
+    """A job's budget is spent; the labels it has paid for are kept."""
 
 
 class TrainingError(TrainerError):
-    """A setting, a base encoder or a tracker that training can't start with."""
+    """Training can't start with a setting, a base encoder or a tracker."""
 
 
 class CertificationError(TrainerError):
@@ -48,7 +58,7 @@ class ExportError(TrainerError):
 
 
 class ParityError(ExportError):
-    """The exported graph decides otherwise than the trained model."""
+    """The exported graph's decisions differ from the trained model's."""
 
 
 class ReportError(TrainerError):
@@ -56,8 +66,8 @@ class ReportError(TrainerError):
 
 
 class WorkspaceError(TrainerError):
-    """Something a workspace doesn't have, can't do as things stand, or can't store."""
+    """A workspace lacks something, can't do it now, or can't store it."""
 
 
 class JobError(WorkspaceError):
-    """A job that was waited for failed or was stopped; the message ends with its last words."""
+    """A job that a caller waits for failed or was stopped; ends with the job's last message."""

@@ -1,10 +1,10 @@
-"""What an operation reports while it runs, and progress bars on standard error."""
+"""Reports of a running operation, and progress bars on standard error."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -16,29 +16,29 @@ _SECONDS_A_LINE = 30
 
 
 class Reporter:
-    """Takes what an operation reports while it runs; this one ignores it.
+    """Receives what an operation reports while it runs; this base class ignores it.
 
     A remedy names fields in braces, as an error's does (`tipstaff.errors.TipstaffError`).
     """
 
     def note(self, message: str, *, remedy: str = "") -> None:
-        """Takes something worth knowing: how data was read, what was found."""
+        """Receives information, as on how a file was read."""
 
     def warn(self, message: str, *, remedy: str = "") -> None:
-        """Takes something that may be wrong, and what to do about it."""
+        """Receives a warning of something that may be wrong."""
 
     def step(self, done: int, total: int, message: str = "") -> None:
-        """Takes how far the operation is.
+        """Receives the progress.
 
         Args:
-            done: Rows, or whatever it counts, that are done.
-            total: How many there are.
-            message: More in words, as what was spent.
+            done: Rows, or other units of work, that are done.
+            total: All of them.
+            message: Further information, as the money spent.
         """
 
 
 class TerminalReporter(Reporter):
-    """Prints notes and warnings on standard error, out of the way of what programs read.
+    """Prints notes and warnings on standard error, apart from the output that programs read.
 
     Args:
         name_of: Gives the name that the reader knows a field by, as a flag.
@@ -63,35 +63,32 @@ class TerminalReporter(Reporter):
 _LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left{postfix}"
 
 
-def progress(items: Iterable[Item] | None = None, **given: Any) -> tqdm[Item]:
-    """A tqdm bar; where no terminal is there to redraw it, whole lines in its place.
+def progress(items: Iterable[Item] | None = None, **options: Any) -> tqdm[Item]:
+    """A tqdm bar; whole lines where standard error is not a terminal.
 
-    What takes less than half a minute leaves no line.
+    Work of less than half a minute prints no line.
 
     Args:
-        items: To iterate over; None to call `update` oneself.
-        given: As for tqdm.
+        items: The items to iterate over; None where the caller calls `update`.
+        options: As for tqdm.
     """
     if not sys.stderr.isatty():
-        given |= {
-            "file": _Lines(sys.stderr),
+        options |= {
+            "file": _Lines(),
             "bar_format": _LINE,
             "mininterval": _SECONDS_A_LINE,
             "maxinterval": 2 * _SECONDS_A_LINE,
             "delay": _SECONDS_A_LINE,
         }
-    return tqdm(items, **given)
+    return tqdm(items, **options)
 
 
 class _Lines:
-    """What is drawn, drawn over and wiped out on a terminal, as lines."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    """A file that turns the redrawing of a bar into whole lines."""
 
     def write(self, text: str) -> None:
         if line := text.strip():
-            self._file.write(f"{line}\n")
+            print(line, file=sys.stderr)
 
     def flush(self) -> None:
-        self._file.flush()
+        sys.stderr.flush()

@@ -80,14 +80,14 @@ def test_a_name_of_several_lines_is_shown_on_one(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "holds no list of cases"),
-        ("name: a", "holds no list of cases"),
+        ("", "is not a list of cases"),
+        ("name: a", "is not a list of cases"),
         ("- [", "is not YAML"),
         ("- a", "case 1: "),
         ("- {name: a, expect: good, output: b}", r"case 1 \(a\): expect: Input should be 'pass'"),
         ("- {name: a, expect: pass}", r"case 1 \(a\): give input, output or ground_truth"),
-        ("- {name: a, expect: pass, answer: b}", r"case 1 \(a\): answer: is no field of a case"),
-        ("- {name: a, expect: pass, output: b, answer: }", r"\(a\): answer: is no field of a case"),
+        ("- {name: a, expect: pass, answer: b}", r"case 1 \(a\): answer: is not a field of a case"),
+        ("- {name: a, expect: pass, output: b, answer: }", r"\(a\): answer: is not a field of a case"),
         ("- {name: a, expect: pass, output: null}", r"case 1 \(a\): give input, output or"),
         ("- {expect: pass, output: b}", "case 1: name: is missing or empty: each case has a name"),
         ("- {name: , expect: pass, output: b}", "case 1: name: is missing or empty"),
@@ -95,7 +95,7 @@ def test_a_name_of_several_lines_is_shown_on_one(tmp_path, capsys):
         ("- {name: a, output: b}", r"case 1 \(a\): expect: is missing or empty"),
         (
             "- name: a\n  expect: block\n  output: b\n  expect: pass",
-            r"cases\.yaml, line 4: \"expect\" stands here and in line 2 of one case",
+            r"cases\.yaml, line 4: the case has \"expect\" here and in line 2",
         ),
         ("- {name: a, ? [b] : c}", r"cases\.yaml, line 1: found unhashable key"),
         (

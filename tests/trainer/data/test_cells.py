@@ -46,7 +46,7 @@ def test_a_label_is_a_probability_or_a_word_for_one(value, expected):
 def test_anything_else_is_no_label_and_the_message_shows_it_on_one_short_line(value):
     with pytest.raises(ValueError, match="is not a label; write 0 or 1") as error:
         cells.label(value)
-    assert cells.shown(value) in str(error.value)
+    assert cells.abbreviate(value) in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 250
 

@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Interaction
-from tipstaff_trainer.data import (
-    LABEL_SOURCES,
-    SELECTIONS,
-    Row,
-    content_id,
-    fingerprint,
-    read_rows,
-)
+from tipstaff_trainer.data import LABEL_SOURCES, Row, fingerprint, read_rows
+from tipstaff_trainer.data.rows import SELECTIONS, content_id
 from tipstaff_trainer.errors import DataError
 
 WORKED = """id,question,answer,context,good,weight,group,label_source,selection,system

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from tipstaff.types import Interaction
-from tipstaff_trainer.data import Row, derive_groups
-from tipstaff_trainer.data.groups import united_groups
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.data.groups import derive_groups, united_groups
 
 
 def row(group="", label=1.0, id="1", **texts):

@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tipstaff.types import Interaction
-from tipstaff_trainer.data import (
-    LABEL_SOURCES,
-    Row,
-    check_trainable,
-    content_id,
-    fingerprint,
-    join_labels,
-)
+from tipstaff_trainer.data import LABEL_SOURCES, Row, check_trainable, fingerprint
+from tipstaff_trainer.data.rows import content_id, join_labels
 from tipstaff_trainer.errors import DataError
 
 

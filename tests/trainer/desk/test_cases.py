@@ -51,7 +51,7 @@ def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
         ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x")}, "c.yaml: is not YAML"),
         ({"action": "upload"}, {"file": ("c.yaml", b"\xff")}, "c.yaml: is not YAML"),
         ({"action": "upload"}, {"file": ("c.yaml", b"- {name: x}")}, "c.yaml, case 1 (x)"),
-        ({"action": "upload"}, {"file": ("c.yaml", b"- late")}, "c.yaml, case 1: is no case"),
+        ({"action": "upload"}, {"file": ("c.yaml", b"- late")}, "c.yaml, case 1: is not a case"),
         ({"action": "upload"}, {"file": ("c.yaml", b"[" * 9999)}, "nested too deeply"),
         ({"action": "upload"}, {"file": ("c.yaml", b"#" * 2**21)}, "larger than 1 MB"),
     ]:

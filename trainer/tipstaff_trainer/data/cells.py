@@ -1,4 +1,4 @@
-"""Parses one cell of a file. A cell that can't be used raises ValueError with the reason."""
+"""Parses one cell of a file; raises ValueError with the reason where a cell can't be used."""
 
 from __future__ import annotations
 
@@ -10,24 +10,16 @@ from typing import TypeVar
 
 Choice = TypeVar("Choice", bound=str)
 
-_LABEL_WORDS = {
-    "true": 1.0,
-    "yes": 1.0,
-    "pass": 1.0,
-    "good": 1.0,
-    "false": 0.0,
-    "no": 0.0,
-    "fail": 0.0,
-    "bad": 0.0,
-}
+_GOOD_WORDS = ("true", "yes", "pass", "good")
+_BAD_WORDS = ("false", "no", "fail", "bad")
 _LONGEST_SHOWN = 40
 
 
 def text(value: object) -> str | None:
-    """A text field, None when absent.
+    """A text field; None when absent.
 
-    Numbers become text; a list of texts, as of retrieved passages, is joined by newlines. NaN is
-    absent: it is how pandas writes a missing text.
+    Numbers become text; a list of texts, such as retrieved passages, is joined by newlines. NaN
+    counts as absent, since pandas writes a missing text so.
     """
     if value is None or isinstance(value, str):
         return value
@@ -35,45 +27,44 @@ def text(value: object) -> str | None:
         return None if math.isnan(value) else str(value)
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return "\n".join(value)
-    raise ValueError(f"{shown(value)} is not text; give a text, or a list of texts")
+    raise ValueError(f"{abbreviate(value)} is not text; give a text, or a list of texts")
 
 
 def label(value: object) -> float | None:
-    """A label in [0, 1], None when absent or empty; NaN is absent, as in `text`."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    """A label in [0, 1]; None when absent, empty or, as in `text`, NaN."""
+    word = _word(value)
+    if word == "" or (isinstance(value, (float, Decimal)) and math.isnan(value)):
         return None
-    if isinstance(value, (float, Decimal)) and math.isnan(value):
-        return None
-    number = _LABEL_WORDS.get(value.strip().casefold()) if isinstance(value, str) else None
-    if number is None:
-        number = _number(value)
+    if word in _GOOD_WORDS or word in _BAD_WORDS:
+        return float(word in _GOOD_WORDS)
+    number = _number(value)
     if number is None or not 0 <= number <= 1:
         raise ValueError(
-            f"{shown(value)} is not a label; write 0 or 1, a probability between them, true/false, "
-            "yes/no, pass/fail or good/bad, and leave it empty where there is no label"
+            f"{abbreviate(value)} is not a label; write 0 or 1, a probability between them, "
+            "true/false, yes/no, pass/fail or good/bad, and leave it empty where there is no label"
         )
     return number
 
 
 def weight(value: object) -> float:
     """A finite weight of at least 0; 1 when absent or empty."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if _word(value) == "":
         return 1.0
     number = None if isinstance(value, bool) else _number(value)
     if number is None or not 0 <= number < math.inf:
-        raise ValueError(f"{shown(value)} is not a weight; write a number of 0 or more")
+        raise ValueError(f"{abbreviate(value)} is not a weight; write a number of 0 or more")
     return number
 
 
 def choice(value: object, allowed: Sequence[Choice]) -> Choice | None:
     """One of the allowed words, in any case; None when absent or empty."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    word = _word(value)
+    if word == "":
         return None
-    word = value.strip().casefold() if isinstance(value, str) else None
     for candidate in allowed:
         if word == candidate:
             return candidate
-    raise ValueError(f"{shown(value)} is not one of {', '.join(allowed)}")
+    raise ValueError(f"{abbreviate(value)} is not one of {', '.join(allowed)}")
 
 
 def anything(value: object) -> str:
@@ -85,10 +76,17 @@ def anything(value: object) -> str:
     return str(value)
 
 
-def shown(value: object) -> str:
+def abbreviate(value: object) -> str:
     """A value for a message: on one line, and short."""
     line = json.dumps(value, ensure_ascii=False, default=str)
     return line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
+
+
+def _word(value: object) -> str | None:
+    """A text in lower case without space around it; empty when absent, None for other types."""
+    if value is None or isinstance(value, str):
+        return (value or "").strip().casefold()
+    return None
 
 
 def _number(value: object) -> float | None:

@@ -11,27 +11,17 @@ from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field
 from tipstaff_trainer.errors import DataError
 
-Role = Literal[
-    "input",
-    "output",
-    "ground_truth",
-    "label",
-    "id",
-    "weight",
-    "group",
-    "label_source",
-    "selection",
-]
+Role = Literal[Field, "label", "id", "weight", "group", "label_source", "selection"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-# Names other tools give to the same thing; a role's own name comes before them.
+# Names of other tools for a role; the role's own name comes before them.
 ALIASES: Mapping[Role, tuple[str, ...]] = {
     "input": ("model_input", "question", "query", "prompt"),
     "output": ("model_output", "answer", "response", "completion"),
     "ground_truth": ("context", "reference", "documents"),
     "label": ("good",),
 }
-# Separates a criterion from a column about its labels, in a file with labels by several criteria.
+# Separates a criterion from a column about its labels, in a file with labels of several criteria.
 PART_OF = "."
 # Columns about a label.
 _OF_LABEL: tuple[Role, ...] = ("label_source", "selection")
@@ -60,9 +50,9 @@ def resolve(
 
     An explicit mapping comes first, then the role's own name, then its aliases. Names are compared
     without case and surrounding space; a space or a hyphen matches an underscore. A mapped column
-    has that role only, but one mapped to group or id may also be a text field. Where the label is
-    one of several criteria's, as `toxicity.label`, its source and selection are looked for under
-    the same prefix first, as `toxicity.label_source`.
+    has that role only, but one mapped to group or id may also be a text field. Where the label
+    column names one of several criteria, as `toxicity.label` does, the label's source and selection
+    are first looked for under the same prefix, as `toxicity.label_source`.
 
     Args:
         columns: The file's column names.
@@ -74,21 +64,19 @@ def resolve(
         UsageError: The mapping names an unknown role.
         DataError: A mapped or needed column is not in the file, or several could be the same role.
     """
-    names: dict[Role, str] = {
-        _role(role, mapping, columns): _mapped(role, name, columns, file)
+    explicit = {
+        _role(role, name, columns): _mapped(role, name, columns, file)
         for role, name in mapping.items()
     }
-    explicit = dict(names)
+    names = dict(explicit)
     notes: list[str] = []
     for role in ROLES:
         if role in explicit:
             continue
-        free = [name for name in columns if not _taken(name, role, explicit)]
+        free = [name for name in columns if _is_free(name, role, explicit)]
         prefixed = _prefix(names.get("label", "")) + role if role in _OF_LABEL else role
-        own = [name for name in free if _normal(name) == prefixed] or [
-            name for name in free if _normal(name) == role
-        ]
-        aliases = [name for name in free if _normal(name) in ALIASES.get(role, ())]
+        own = _matches(free, prefixed) or _matches(free, role)
+        aliases = _matches(free, *ALIASES.get(role, ()))
         candidates = own or aliases
         if len(candidates) > 1:
             raise DataError(
@@ -98,25 +86,25 @@ def resolve(
         if candidates:
             names[role] = candidates[0]
         if own and aliases:
+            verb = "is" if len(aliases) == 1 else "are"
             notes.append(
-                f"{file}: {listed(aliases)} {'is' if len(aliases) == 1 else 'are'} not read as "
-                f'{role}, since there is "{own[0]}"'
+                f'{file}: {listed(aliases)} {verb} not read as {role}, since there is "{own[0]}"'
             )
     if not any(name in names for name in FIELDS):
         header = " (in CSV, the first line must name the columns)" if file.endswith(".csv") else ""
         raise _missing("input, output or ground_truth", "input", columns, file, hint=header)
     if labelled and "label" not in names:
         raise _missing("label", "label", columns, file)
-    used = set(names.values())
-    return Columns(names, tuple(name for name in columns if name not in used), tuple(notes))
+    extra = tuple(name for name in columns if name not in names.values())
+    return Columns(names, extra, tuple(notes))
 
 
 def check_fields(selected: Sequence[Field], columns: Columns, *, file: str) -> None:
     """Checks a choice of fields to train on.
 
     Raises:
-        UsageError: None is chosen, or an unknown one.
-        DataError: The file has no column for one.
+        UsageError: No field is chosen, or an unknown one.
+        DataError: The file has no column for a field.
     """
     if not selected:
         raise UsageError(
@@ -126,11 +114,8 @@ def check_fields(selected: Sequence[Field], columns: Columns, *, file: str) -> N
         )
     for name in selected:
         if name not in FIELDS:
-            raise UsageError(
-                f'"{name}" is no field to train on',
-                field="columns",
-                remedy=f"choose from {_words(FIELDS)}",
-            )
+            remedy = f"choose from {_words(FIELDS)}"
+            raise UsageError(f'"{name}" is no field to train on', field="columns", remedy=remedy)
         if name not in columns.names:
             raise _missing(name, name, (*columns.names.values(), *columns.extra), file)
 
@@ -139,22 +124,23 @@ def listed(names: Sequence[str]) -> str:
     """Column names for a message, the first few of many."""
     quoted = [f'"{name[:40]}"' for name in names[:_MOST_SHOWN]]
     rest = len(names) - len(quoted)
-    return _words(quoted) if not rest else f"{', '.join(quoted)} and {rest} more"
+    return f"{', '.join(quoted)} and {rest} more" if rest else _words(quoted)
 
 
-def _role(role: str, mapping: Mapping[str, str], columns: Sequence[str]) -> Role:
+def _role(role: str, name: str, columns: Sequence[str]) -> Role:
     for known in ROLES:
         if _normal(role) == known:
             return known
-    turned = _normal(mapping[role]) in ROLES and role in columns
+    turned = _normal(name) in ROLES and role in columns
     raise UsageError(
         f'nothing can be mapped to "{role}"{"" if turned else f", only to {_words(ROLES)}"}',
-        remedy=f"did you mean {{mapping}} {mapping[role]}={role}?" if turned else "",
+        remedy=f"did you mean {{mapping}} {name}={role}?" if turned else "",
     )
 
 
 def _mapped(role: str, name: str, columns: Sequence[str], file: str) -> str:
-    matches = [name] if name in columns else [c for c in columns if _normal(c) == _normal(name)]
+    """The column that a mapping names."""
+    matches = [name] if name in columns else _matches(columns, _normal(name))
     if not matches:
         raise DataError(
             f'{file}: there is no column "{name}" to map to {role}; its columns are '
@@ -168,14 +154,13 @@ def _mapped(role: str, name: str, columns: Sequence[str], file: str) -> str:
     return matches[0]
 
 
-def _taken(name: str, role: Role, explicit: Mapping[Role, str]) -> bool:
+def _is_free(name: str, role: Role, explicit: Mapping[Role, str]) -> bool:
+    """Whether no mapping keeps a column from having a role."""
     others = {other for other, column in explicit.items() if column == name}
-    return bool(others - {"group", "id"} if role in FIELDS else others)
+    return not (others - {"group", "id"} if role in FIELDS else others)
 
 
-def _missing(
-    what: str, role: str, columns: Sequence[str], file: str, *, hint: str = ""
-) -> DataError:
+def _missing(what: str, role: str, columns: Sequence[str], file: str, hint: str = "") -> DataError:
     return DataError(
         f"{file}: no column for {what}; its columns are {listed(columns)}",
         remedy=f"name one with {{mapping}} {role}=COLUMN{hint}",
@@ -186,6 +171,11 @@ def _prefix(label: str) -> str:
     """The prefix of the columns about a label: its criterion's name, or nothing."""
     criterion, between, name = _normal(label).rpartition(PART_OF)
     return criterion + between if name == "label" else ""
+
+
+def _matches(columns: Sequence[str], *normal: str) -> list[str]:
+    """The columns with one of these normalised names."""
+    return [name for name in columns if _normal(name) in normal]
 
 
 def _normal(name: str) -> str:

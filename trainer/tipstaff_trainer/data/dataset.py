@@ -1,10 +1,10 @@
-"""A file of interactions, read, checked and joined."""
+"""Reads a file of interactions: checks its rows, joins labels, derives groups."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,9 +19,10 @@ from tipstaff_trainer.data.rows import (
     LabelSource,
     Row,
     Selection,
+    check_texts,
     content_id,
     join_labels,
-    narrow,
+    narrow_rows,
 )
 from tipstaff_trainer.errors import DataError
 
@@ -73,15 +74,15 @@ def read_rows(
 
     Args:
         path: The file.
-        columns: The fields to keep; None for all that the file has. Others become None.
-        mapping: From column's meaning to column name, as in `{"label": "correct"}`.
-        label_source: Who labelled the rows that don't say.
-        selection: How the rows that don't say came to be labelled.
-        labelled: Leave rows without a label out, and demand a label column. If False, such rows
-            are kept with NaN as their label.
+        columns: The fields to read; None for all that the file has. Others become None.
+        mapping: From role to column name, as in `{"label": "correct"}`.
+        label_source: The source of labels whose source the file doesn't give.
+        selection: The selection of rows whose selection the file doesn't give.
+        labelled: Leave rows without a label out, and demand a label column. If False, the label of
+            such rows is NaN.
 
     Raises:
-        UsageError: `columns` or `mapping` name something that there is not.
+        UsageError: `columns` or `mapping` name an unknown field or role.
         DataError: The file, a column or a row can't be used as it stands.
     """
     file = str(path)
@@ -96,7 +97,7 @@ def read_rows(
     grouped, ungrouped = derive_groups(joined)
     return Data(
         file=file,
-        rows=[replace(row, interaction=narrow(row.interaction, fields)) for row in grouped],
+        rows=narrow_rows(grouped, fields),
         columns=fields,
         grouped="group" in resolved.names,
         warnings=(
@@ -112,10 +113,7 @@ def read_rows(
 
 
 def _row(
-    record: Record,
-    columns: Columns,
-    label_source: LabelSource | None,
-    selection: Selection | None,
+    record: Record, columns: Columns, source: LabelSource | None, selection: Selection | None
 ) -> Row:
     def cell(role: Role, parse: Callable[[object], Value]) -> Value:
         name = columns.names.get(role)
@@ -126,8 +124,8 @@ def _row(
 
     interaction = Interaction(*(cell(name, cells.text) for name in FIELDS))
     label = cell("label", cells.label)
-    source = cell("label_source", lambda value: cells.choice(value, LABEL_SOURCES))
-    selected = cell("selection", lambda value: cells.choice(value, SELECTIONS))
+    own_source = cell("label_source", lambda value: cells.choice(value, LABEL_SOURCES))
+    own_selection = cell("selection", lambda value: cells.choice(value, SELECTIONS))
     extra = {name: cells.anything(record.values.get(name)) for name in columns.extra}
     return Row(
         interaction=interaction,
@@ -135,8 +133,8 @@ def _row(
         id=(cell("id", cells.text) or "").strip() or content_id(interaction),
         weight=cell("weight", cells.weight),
         group=(cell("group", cells.text) or "").strip(),
-        label_source=source or label_source or "other",
-        selection=selected or selection or "unknown",
+        label_source=own_source or source or "other",
+        selection=own_selection or selection or "unknown",
         extra={name: text for name, text in extra.items() if text},
         place=record.place,
     )
@@ -144,18 +142,15 @@ def _row(
 
 def _with_labels(rows: Sequence[Row], file: str) -> tuple[list[Row], list[str]]:
     with_label = [row for row in rows if row.labelled]
-    unlabelled = [row for row in rows if not row.labelled]
     if not with_label:
         raise DataError(
             f"{file}: none of its {len(rows)} rows has a label", remedy="fill the label column"
         )
-    if not unlabelled:
+    places = [row.place for row in rows if not row.labelled]
+    if not places:
         return with_label, []
-    first = unlabelled[0].place
-    return with_label, [
-        f"{file}: left out {len(unlabelled)} of {len(rows)} rows, without a label; the first is "
-        f"{first}"
-    ]
+    note = f"left out {len(places)} of {len(rows)} rows, without a label; the first is {places[0]}"
+    return with_label, [f"{file}: {note}"]
 
 
 def _present(
@@ -171,12 +166,7 @@ def _present(
             "and is empty in every row",
             remedy="fill it, or choose other columns",
         )
-    for row in rows:
-        if not any((row.interaction.get(name) or "").strip() for name in present):
-            raise DataError(
-                f"{row.place}: there is no text in {' or '.join(candidates)}",
-                remedy="fill one, or remove the row",
-            )
+    check_texts(rows, candidates)
     return present, [
         f'{file}: column "{resolved.names[name]}" is empty in every row, so {name} is not '
         "trained on"
@@ -188,16 +178,14 @@ def _notes(
     rows: Sequence[Row], fields: Sequence[Field], resolved: Columns, file: str
 ) -> tuple[str, ...]:
     """Which columns were read and which were not, and how many cells are blank."""
-    read = [
-        f'{role} from "{name}"'
-        for role, name in resolved.names.items()
-        if role in fields or role not in FIELDS
-    ]
-    used = {name for role, name in resolved.names.items() if role in fields or role not in FIELDS}
-    unused = [name for name in (*resolved.names.values(), *resolved.extra) if name not in used]
-    notes = [f"{file}: {len(rows)} rows; read {', '.join(read)}"]
+    names = resolved.names
+    used = {role: names[role] for role in names if role in fields or role not in FIELDS}
+    read = ", ".join(f'{role} from "{name}"' for role, name in used.items())
+    columns = dict.fromkeys([*names.values(), *resolved.extra])
+    unused = [name for name in columns if name not in used.values()]
+    notes = [f"{file}: {len(rows)} rows; read {read}"]
     if unused:
-        notes.append(f"{file}: not used: {listed(tuple(dict.fromkeys(unused)))}")
+        notes.append(f"{file}: not used: {listed(unused)}")
     for name in fields:
         if blank := sum(not (row.interaction.get(name) or "").strip() for row in rows):
             notes.append(f"{file}: {name} is blank in {blank} of {len(rows)} rows")

@@ -1,4 +1,4 @@
-"""Groups: rows that belong together, so that no split separates them."""
+"""Groups of rows that belong together: no split separates them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tipstaff_trainer.data.rows import Row, text_hash
 
 Text = TypeVar("Text", bound=Hashable)
 
-# The output last: the others say more about what belongs together.
+# The output comes last: the other fields say more about which rows belong together.
 _SHARED_BY: tuple[Field, ...] = ("input", "ground_truth", "output")
 
 
 def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """Gives a group to the rows without one: rows with the same input belong together.
 
-    Without an input the ground truth is compared, then the output. A text that more than half of
-    the rows share (an instruction, a policy) says nothing about what belongs together, so the next
-    field is compared instead. Texts are compared without case and white space.
+    Rows without an input are compared by the ground truth, then by the output. A text that more
+    than half of the rows share (an instruction, a policy) doesn't show which rows belong together,
+    so the next field is compared instead. Texts are compared without case and white space.
 
     Returns:
         The rows in their order, and notes for the user.
@@ -50,7 +50,7 @@ def derive_groups(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
 
 
 def group_of_one(row: Row) -> str:
-    """The group of a row whose texts are too common to group by: the row alone."""
+    """The group of a row whose texts are all too common to group by: the row alone."""
     return text_hash(("id", row.id))
 
 
@@ -59,8 +59,8 @@ def united_groups(rows: Sequence[Row]) -> list[int]:
 
     Otherwise the same texts could be both trained on and measured. A row without a group is its
     own group. As in `derive_groups`, an interaction that more than half of the rows share is
-    ignored; and if uniting put more than half of the rows into one group (answers of a word or
-    two, say, without their questions), groups stay as they are, since nothing could be split.
+    ignored. Groups stay as they are if uniting them would put more than half of the rows into one
+    group (answers of a word or two, say, without their questions): nothing could be split.
     """
     numbers: dict[str, int] = {}
     original = [

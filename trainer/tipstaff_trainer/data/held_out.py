@@ -8,16 +8,16 @@ from dataclasses import replace
 from tipstaff.types import FIELDS
 from tipstaff_trainer.data.dataset import Data
 from tipstaff_trainer.data.groups import derive_groups, folded_texts, united_groups
-from tipstaff_trainer.data.rows import Row, narrow
+from tipstaff_trainer.data.rows import Row, check_texts, narrow_rows
 from tipstaff_trainer.errors import DataError
 
 
 def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
     """Leaves out the rows that belong together with rows of a test file.
 
-    Groups are derived over both files, from the fields that both have, since one file alone may
-    group by another field or find another text common. The test rows keep the fields that are
-    trained on, and the texts of those are compared.
+    Groups are derived over both files, from the fields that both have, since for one file alone
+    another field may group or another text be common. The test rows have only the fields that are
+    trained on, and the texts of these are compared.
 
     Returns:
         Rows to train on, perhaps none; the test file's rows; and notes for the user.
@@ -30,32 +30,19 @@ def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
             f"{test.file}: has no column {' or '.join(absent)}, which the evaluator will read",
             remedy="map one with {mapping}, or leave the field out with {columns}",
         )
-    narrowed = [
-        replace(row, interaction=narrow(row.interaction, data.columns)) for row in test.rows
-    ]
-    for row in narrowed:
-        if not any(text.strip() for text in folded_texts(row.interaction)):
-            raise DataError(
-                f"{row.place}: there is no text in {' or '.join(data.columns)}, which the "
-                "evaluator will read",
-                remedy="fill one, or remove the row",
-            )
+    narrowed = narrow_rows(test.rows, data.columns)
+    check_texts(narrowed, data.columns, ", which the evaluator will read")
     both = [
         name
         for name in FIELDS
         if all(any(row.interaction.get(name) for row in rows) for rows in (data.whole, test.whole))
     ]
-    whole = [
-        replace(row, interaction=narrow(row.interaction, both))
-        for row in (*data.whole, *test.whole)
+    whole, _ = derive_groups(narrow_rows([*data.whole, *test.whole], both))
+    regrouped = [
+        replace(row, group=grouped.group)
+        for row, grouped in zip([*data.rows, *narrowed], whole, strict=True)
     ]
-    grouped, _ = derive_groups(whole)
-    groups = [row.group for row in grouped]
-    rows = [replace(row, group=group) for row, group in zip(data.rows, groups, strict=False)]
-    held_out = [
-        replace(row, group=group)
-        for row, group in zip(narrowed, groups[len(data.rows) :], strict=True)
-    ]
+    rows, held_out = regrouped[: len(data.rows)], regrouped[len(data.rows) :]
     left = without_groups_of(rows, held_out)
     notes = []
     if data.grouped != test.grouped:
@@ -73,10 +60,10 @@ def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
 
 
 def without_groups_of(rows: Sequence[Row], held_out: Sequence[Row]) -> list[Row]:
-    """The rows that share neither group nor texts with any of the rows held out.
+    """The rows that share neither a group nor texts with any row held out.
 
-    If the others were trained on, the test would measure memory. Texts are compared without case
-    and white space; groups that share an interaction are one.
+    A test on rows that share one would measure memory. Texts are compared without case and white
+    space; groups that share an interaction are one.
     """
     groups = united_groups([*rows, *held_out])
     held_groups = set(groups[len(rows) :])

@@ -1,4 +1,4 @@
-"""Reads CSV, JSON lines and Parquet as records: named cells and their place."""
+"""Reads CSV, JSON lines and Parquet as records: named cells and their place in the file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import io
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tipstaff_trainer.data.cells import shown
-from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.data.cells import abbreviate
+from tipstaff_trainer.errors import DataError, one_line
 
-# An escaped half of a surrogate pair, perhaps a lone one.
+# An escaped half of a surrogate pair; the other half may be missing.
 _SURROGATE_ESCAPE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -24,11 +25,11 @@ _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of a file, unparsed.
+    """One row of a file, its cells not yet parsed.
 
     Attributes:
-        values: Cells by column name; absent ones are missing.
-        place: As in `train.csv, row 12 (line 13)`. Rows count from 1, a header aside.
+        values: Cells by column name, without the absent ones.
+        place: As in `train.csv, row 12 (line 13)`. Rows count from 1, without the header.
     """
 
     values: Mapping[str, object]
@@ -56,9 +57,8 @@ def read_table(path: Path) -> Table:
     """
     read = _READERS.get(path.suffix.casefold())
     if read is None:
-        raise DataError(
-            f"{path}: is none of {', '.join(_READERS)}", remedy="convert it to one of them"
-        )
+        formats = ", ".join(_READERS)
+        raise DataError(f"{path}: is none of {formats}", remedy="convert it to one of them")
     try:
         table = read(path)
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def read_table(path: Path) -> Table:
     except IsADirectoryError:
         raise DataError(f"{path}: is a folder", remedy="give one file") from None
     except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror or _one_line(error)}") from error
+        raise DataError(f"{path}: can't be read: {error.strerror or one_line(error)}") from error
     if not table.records:
         raise DataError(f"{path}: has no rows", remedy="check how it was written")
     return table
@@ -85,7 +85,8 @@ def _read_csv(path: Path) -> Table:
             if not cells:
                 continue
             if not header:
-                header = _header([cell.strip() for cell in cells], path)
+                header = [cell.strip() for cell in cells]
+                _check_header(header, path)
                 continue
             place = f"{path}, row {len(records) + 1} (line {start})"
             if len(cells) != len(header):
@@ -108,52 +109,44 @@ def _read_csv(path: Path) -> Table:
     return Table(names, records, (note,) if unnamed else ())
 
 
-def _header(names: list[str], path: Path) -> list[str]:
-    if len(names) == 1:
-        for delimiter, name in _OTHER_DELIMITERS.items():
-            if delimiter in names[0]:
-                raise DataError(f"{path}: its cells are separated by {name}; save it with commas")
-    _no_duplicates([name for name in names if name], path)
-    return names
+def _check_header(names: Sequence[str], path: Path) -> None:
+    for delimiter, plural in _OTHER_DELIMITERS.items():
+        if len(names) == 1 and delimiter in names[0]:
+            raise DataError(f"{path}: its cells are separated by {plural}; save it with commas")
+    _check_unique([name for name in names if name], path)
 
 
 def _read_json(path: Path) -> Table:
     text = _text_of(path)
-    items: list[tuple[str, Any]] = []
+    records: list[Record] = []
     if text.lstrip()[:1] == "[":
         array = _parse(text, f"{path}", "a JSON array of objects")
-        items = [(f"{path}, row {row}", item) for row, item in enumerate(array, start=1)]
+        records = [Record(item, f"{path}, row {row}") for row, item in enumerate(array, start=1)]
     else:
         # Split at line feeds only: JSON may contain Unicode's other line ends unescaped.
         for number, line in enumerate(io.StringIO(text), start=1):
             if not line.isspace():
-                row = len(items) + 1
-                place = f"{path}, row {row} (line {number})"
+                place = f"{path}, row {len(records) + 1} (line {number})"
                 try:
                     item = _parse(line.rstrip(), place, "a JSON object on one line")
                 except DataError as error:
                     raise DataError(f"{error}{_hint(text)}") from None
-                items.append((place, item))
-    for place, item in items:
-        if not isinstance(item, dict):
-            raise DataError(f"{place}: {shown(item)} is not a JSON object with named columns")
-    records = [Record(item, place) for place, item in items]
-    notes: tuple[str, ...] = ()
+                records.append(Record(item, place))
+    for record in records:
+        if not isinstance(record.values, dict):
+            value = abbreviate(record.values)
+            raise DataError(f"{record.place}: {value} is not a JSON object with named columns")
+    notes = []
     if _SURROGATE_ESCAPE.search(text):
-        records, notes = _mend_surrogates(records, path)
+        whole = [Record(_without_surrogates(record.values), record.place) for record in records]
+        if cut := [old.place for old, new in zip(records, whole, strict=True) if old != new]:
+            notes.append(
+                f"{path}: half a surrogate pair (a cut emoji) became U+FFFD in {len(cut)} of "
+                f"{len(records)} rows; the first is {cut[0]}"
+            )
+        records = whole
     columns = tuple(dict.fromkeys(name for record in records for name in record.values))
-    return Table(columns, records, notes)
-
-
-def _mend_surrogates(records: Sequence[Record], path: Path) -> tuple[list[Record], tuple[str, ...]]:
-    mended = [Record(_without_surrogates(record.values), record.place) for record in records]
-    changed = [new.place for old, new in zip(records, mended, strict=True) if old != new]
-    if not changed:
-        return mended, ()
-    return mended, (
-        f"{path}: half a surrogate pair (a cut emoji) became U+FFFD in {len(changed)} of "
-        f"{len(records)} rows; the first is {changed[0]}",
-    )
+    return Table(columns, records, tuple(notes))
 
 
 def _parse(text: str, place: str, expected: str) -> Any:
@@ -177,15 +170,16 @@ def _hint(text: str) -> str:
         return ""
     if not isinstance(whole, dict):
         return ""
-    inside = next((name for name, value in whole.items() if isinstance(value, list)), None)
-    return "; the file is one object over several lines: " + (
-        "write each row as an object on one line, or all rows as one array"
-        if inside is None
-        else f"give the array under {shown(inside)} itself, as [{{…}}, {{…}}]"
-    )
+    remedy = "write each row as an object on one line, or all rows as one array"
+    for name, value in whole.items():
+        if isinstance(value, list):
+            remedy = f"give the array under {abbreviate(name)} itself, as [{{…}}, {{…}}]"
+            break
+    return f"; the file is one object over several lines: {remedy}"
 
 
 def _without_surrogates(value: object) -> Any:
+    """A JSON value with U+FFFD for each half of a surrogate pair."""
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):
@@ -203,7 +197,7 @@ def _read_parquet(path: Path) -> Table:
     try:
         with path.open("rb") as file:
             table = pq.ParquetFile(file).read()
-        _no_duplicates(table.column_names, path)
+        _check_unique(table.column_names, path)
         for index, field in enumerate(table.schema):
             # Python's datetime has no nanoseconds, which pandas writes by default.
             if pa.types.is_temporal(field.type):
@@ -211,7 +205,7 @@ def _read_parquet(path: Path) -> Table:
                 table = table.set_column(index, field.name, table.column(index).cast(plain))
         rows = table.to_pylist()
     except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path}: can't be read as Parquet: {_one_line(error)}") from error
+        raise DataError(f"{path}: can't be read as Parquet: {one_line(error)}") from error
     records = [Record(values, f"{path}, row {row}") for row, values in enumerate(rows, start=1)]
     return Table(tuple(table.column_names), records)
 
@@ -230,13 +224,9 @@ def _text_of(path: Path) -> str:
         ) from None
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _no_duplicates(names: Sequence[str], path: Path) -> None:
-    for index, name in enumerate(names):
-        if name in names[:index]:
+def _check_unique(names: Sequence[str], path: Path) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise DataError(f'{path}: two columns are named "{name[:40]}"; rename one')
 
 

@@ -1,11 +1,11 @@
-"""One labelled interaction; for many, joining labels, a fingerprint and the least number."""
+"""Labelled interactions: a row, the joining of labels, a fingerprint, the check before training."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -75,6 +75,25 @@ def narrow(interaction: Interaction, fields: Sequence[Field]) -> Interaction:
     return Interaction(**{name: interaction.get(name) for name in fields})
 
 
+def narrow_rows(rows: Iterable[Row], fields: Sequence[Field]) -> list[Row]:
+    """The rows with some of their fields only."""
+    return [replace(row, interaction=narrow(row.interaction, fields)) for row in rows]
+
+
+def check_texts(rows: Iterable[Row], fields: Sequence[Field], reason: str = "") -> None:
+    """Checks that each row has a text in one of the fields.
+
+    Raises:
+        DataError: A row has none; names it, and the reason why the fields count.
+    """
+    for row in rows:
+        if not any((row.interaction.get(name) or "").strip() for name in fields):
+            raise DataError(
+                f"{row.place}: there is no text in {' or '.join(fields)}{reason}",
+                remedy="fill one, or remove the row",
+            )
+
+
 def text_hash(texts: Sequence[str]) -> str:
     """The first 16 hex digits of the SHA-256 of some texts in order."""
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
@@ -83,11 +102,11 @@ def text_hash(texts: Sequence[str]) -> str:
 def join_labels(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """Joins several labels of one interaction, which are rows with the same id, into one row.
 
-    The highest source counts: human over judge over other. Labels of one source are averaged, as
-    are their weights, so that the result does not depend on the order of the file. The joined row
-    takes the place of the id's first row. Its selection is the one its labels agree on, else
-    `unknown`, so that it never passes for a random draw by mistake; the rest comes from the first
-    label that counted.
+    Only labels of the highest source count: human over judge over other. They are averaged, as are
+    their weights, so that the result does not depend on the order of the file. The joined row takes
+    the place of the id's first row. Its selection is the one its labels agree on, else `unknown`,
+    so that it never passes for a random draw by mistake; the rest comes from the first label that
+    counts.
 
     Returns:
         One row for each id, and notes for the user.
@@ -98,41 +117,30 @@ def join_labels(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     by_id: dict[str, list[Row]] = {}
     for row in rows:
         by_id.setdefault(row.id, []).append(row)
-    joined = [same[0] if len(same) == 1 else _join(same) for same in by_id.values()]
-    several = [row for row, same in zip(joined, by_id.values(), strict=True) if len(same) > 1]
-    if not several:
+    joined = [_join(same) for same in by_id.values()]
+    if len(joined) == len(rows):
         return joined, []
     note = (
         f"{len(rows)} rows hold {len(joined)} interactions, as some occur more than once (by id, "
         "or by text where there is no id): a human's labels outrank a judge's, and labels of one "
         "source are averaged"
     )
-    if ties := sum(row.label == 0.5 for row in several):
+    if ties := sum(row.label == 0.5 for row in joined if len(by_id[row.id]) > 1):
         note += f"; {ties} came out at 0.5, which counts as good"
     return joined, [note]
 
 
 def fingerprint(rows: Sequence[Row]) -> str:
-    """SHA-256, in hex, over the rows in order, with all that training reads of them.
+    """SHA-256, in hex, over everything that training reads of the rows, in their order.
 
     A row's `place` and its `extra` columns do not count.
     """
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(
-            json.dumps(
-                [
-                    *(row.interaction.get(name) for name in FIELDS),
-                    float(row.label),
-                    row.id,
-                    float(row.weight),
-                    row.group,
-                    row.label_source,
-                    row.selection,
-                ]
-            ).encode()
-        )
-        digest.update(b"\n")
+        texts = [row.interaction.get(name) for name in FIELDS]
+        label = [float(row.label), row.id, float(row.weight), row.group]
+        values = [*texts, *label, row.label_source, row.selection]
+        digest.update(json.dumps(values).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -149,9 +157,8 @@ def check_trainable(rows: Sequence[Row]) -> list[str]:
     """
     for row in rows:
         if not row.labelled:
-            raise DataError(
-                f"{row.place or row.id}: has no label", remedy="label it or leave it out"
-            )
+            name = row.place or row.id
+            raise DataError(f"{name}: has no label", remedy="label it or leave it out")
     counted = [row for row in rows if row.weight > 0]
     if len(counted) < FEWEST_ROWS:
         unweighted = len(rows) - len(counted)
@@ -173,17 +180,18 @@ def check_trainable(rows: Sequence[Row]) -> list[str]:
             f"{len(counted)} rows are few: expect a rough evaluator and unsure measurements, "
             f"and label {ENOUGH_ROWS} or more before relying on it"
         )
-    warnings += [
+    return warnings + [
         f"only {count} of {len(counted)} rows are {name}: label more of that kind"
         for name, count in classes.items()
         if count < _ENOUGH_OF_A_CLASS
     ]
-    return warnings
 
 
 def _join(same: Sequence[Row]) -> Row:
-    first = same[0]
-    for row in same[1:]:
+    first, *others = same
+    if not others:
+        return first
+    for row in others:
         for name in FIELDS:
             if (row.interaction.get(name) or "") != (first.interaction.get(name) or ""):
                 raise DataError(
@@ -192,13 +200,13 @@ def _join(same: Sequence[Row]) -> Row:
                     "interactions share, map that column to group instead",
                 )
     labelled = [row for row in same if row.labelled] or same
-    rank = min(LABEL_SOURCES.index(row.label_source) for row in labelled)
-    counted = [row for row in labelled if row.label_source == LABEL_SOURCES[rank]]
-    selections = {row.selection for row in counted}
+    highest = min((row.label_source for row in labelled), key=LABEL_SOURCES.index)
+    counted = [row for row in labelled if row.label_source == highest]
+    agreed = len({row.selection for row in counted}) == 1
     return replace(
         counted[0],
         label=math.fsum(row.label for row in counted) / len(counted),
         weight=math.fsum(row.weight for row in counted) / len(counted),
         group=next((row.group for row in same if row.group), ""),
-        selection=counted[0].selection if len(selections) == 1 else "unknown",
+        selection=counted[0].selection if agreed else "unknown",
     )

@@ -1,4 +1,4 @@
-"""Splits rows without splitting groups."""
+"""Splits rows at random, without splitting groups."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
 
     Groups that share an interaction count as one (`groups.united_groups`).
 
-    Groups are visited in random order, and one is taken if it brings the second side closer to its
-    target in good and bad rows. Then, if a side lacks a class that the other can spare, the
-    smallest group with it moves over, so that no side lacks a class where that can be avoided.
+    Groups are visited in random order, and one moves to the second side if it brings that side
+    closer to its target in good and bad rows. Then, if a side lacks a class that the other can
+    spare, the smallest group with that class moves over, so that no side lacks a class where that
+    can be avoided.
 
     Args:
         rows: With groups; a row without one is its own group.
@@ -36,9 +37,8 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
         DataError: All rows are in one group.
     """
     if not 0 < size < 1:
-        raise UsageError(
-            f"{size:g} is not a share to split off", remedy="give one between 0 and 1, as 0.2"
-        )
+        remedy = "give one between 0 and 1, as 0.2"
+        raise UsageError(f"{size:g} is not a share to split off", remedy=remedy)
     group_of = united_groups(rows)
     groups: dict[int, Counts] = {}
     for row, group in zip(rows, group_of, strict=True):
@@ -52,12 +52,12 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
     order = list(groups)
     random.Random(seed).shuffle(order)
     target = {name: size * count for name, count in _total(groups).items()}
-    taken: Counts = Counter()
+    total: Counts = Counter()
     part: dict[int, Counts] = {}
     for group in order:
-        if _distance(taken + groups[group], target) < _distance(taken, target):
+        if _distance(total + groups[group], target) < _distance(total, target):
             part[group] = groups[group]
-            taken += groups[group]
+            total += groups[group]
     rest = {group: groups[group] for group in order if group not in part}
     _lend_classes(rest, part)
     _lend_classes(part, rest)
@@ -110,36 +110,33 @@ def check_split(
 def _lend_classes(lender: dict[int, Counts], borrower: dict[int, Counts]) -> None:
     """Moves groups to `borrower` until it has every class that `lender` can spare.
 
-    With two classes nothing more can be done: a class that only one group of the lender has is in
-    no other group.
+    With two classes that is all one can do: a class that only one group of the lender has is in no
+    other group.
     """
     for name in sorted(_total(lender)):
         if name in _total(borrower):
             continue
-        holders = Counter(held for counts in lender.values() for held in counts)
-        spare = [
-            group
+        holders = Counter(each for counts in lender.values() for each in counts)
+        spare = {
+            group: counts
             for group, counts in lender.items()
-            if name in counts and all(holders[held] > 1 for held in counts)
-        ]
-        _move_smallest(spare, lender, borrower)
+            if name in counts and all(holders[each] > 1 for each in counts)
+        }
+        if spare:
+            _move_smallest(spare, lender, borrower)
     if not borrower:
-        _move_smallest(list(lender), lender, borrower)
+        _move_smallest(lender, lender, borrower)
 
 
 def _move_smallest(
-    candidates: Sequence[int], lender: dict[int, Counts], borrower: dict[int, Counts]
+    candidates: dict[int, Counts], lender: dict[int, Counts], borrower: dict[int, Counts]
 ) -> None:
-    if candidates:
-        smallest = min(candidates, key=lambda group: lender[group].total())
-        borrower[smallest] = lender.pop(smallest)
+    smallest = min(candidates, key=lambda group: lender[group].total())
+    borrower[smallest] = lender.pop(smallest)
 
 
 def _total(groups: dict[int, Counts]) -> Counts:
-    total: Counts = Counter()
-    for counts in groups.values():
-        total.update(counts)
-    return total
+    return sum(groups.values(), Counter())
 
 
 def _distance(counts: Counts, target: dict[str, float]) -> float:

@@ -19,16 +19,16 @@ Hashes = npt.NDArray[np.uint64]
 
 
 def row_hashes(rows: Sequence[Row], fields: Sequence[Field] = FIELDS) -> Hashes:
-    """Three numbers for each row: of its texts, its group, and the group it would be given.
+    """Three hashes for each row: of its texts, its group and its derived group.
 
-    The last one finds rows again where one file names groups and the other doesn't. A group of one
-    row, named by the row's id, gets the hash of the texts, since another file may count from the
-    same number. Texts are compared without case and white space. 64 bits: among a million rows,
-    one in ten million others looks like a training row by chance.
+    The derived group finds rows again where one file names groups and the other doesn't. A group of
+    one row, named by the row's id, gets the hash of the texts, since another file may count from
+    the same number. Texts are compared without case and white space. The hashes have 64 bits: with
+    a million training rows, one in ten million new rows looks like one of them by chance.
 
     Args:
-        rows: With whatever fields they have; groups rest on all of them.
-        fields: Whose texts are compared.
+        rows: With all the fields they have; groups are derived from all of them.
+        fields: The fields whose texts are compared.
 
     Returns:
         Shape (n, 3).
@@ -36,20 +36,16 @@ def row_hashes(rows: Sequence[Row], fields: Sequence[Field] = FIELDS) -> Hashes:
     derived, _ = derive_groups([replace(row, group="") for row in rows])
     hashes = []
     for row, regrouped in zip(rows, derived, strict=True):
-        texts = _hash(["texts", *folded_texts(narrow(row.interaction, fields))])
+        texts = _hash("texts", *folded_texts(narrow(row.interaction, fields)))
         alone = group_of_one(row)
-        hashes.append(
-            (
-                texts,
-                texts if row.group == alone else _hash(["group", row.group]),
-                texts if regrouped.group == alone else _hash(["derived", regrouped.group]),
-            )
-        )
+        group = texts if row.group == alone else _hash("group", row.group)
+        other = texts if regrouped.group == alone else _hash("derived", regrouped.group)
+        hashes.append((texts, group, other))
     return np.array(hashes, dtype=np.uint64).reshape(-1, 3)
 
 
 def hash_training_rows(rows: Sequence[Row]) -> bytes:
-    """The rows' hashes as a NumPy file: sorted, without duplicates."""
+    """The rows' hashes as the bytes of a NumPy file: sorted, without duplicates."""
     file = io.BytesIO()
     np.save(file, np.unique(row_hashes(rows)), allow_pickle=False)
     return file.getvalue()
@@ -58,11 +54,11 @@ def hash_training_rows(rows: Sequence[Row]) -> bytes:
 def match_training_rows(
     rows: Sequence[Row], hashes: bytes, fields: Sequence[Field]
 ) -> npt.NDArray[np.bool_]:
-    """How each row matches a training row: by its texts, its group, the group it would be given.
+    """Whether each row matches a training row by its texts, its group and its derived group.
 
     Args:
-        rows: With whatever fields they have.
-        hashes: The training rows' (`hash_training_rows`).
+        rows: With all the fields they have.
+        hashes: The training rows' hashes (`hash_training_rows`).
         fields: The fields that the training rows had, which are those that the evaluator reads:
             with further texts, a training row would look new.
 
@@ -74,10 +70,10 @@ def match_training_rows(
 
 
 def new_rows(rows: Sequence[Row], hashes: bytes, fields: Sequence[Field]) -> list[Row]:
-    """The rows that match no training row; arguments as of `match_training_rows`."""
+    """The rows that match no training row; for the arguments see `match_training_rows`."""
     matches = match_training_rows(rows, hashes, fields)
     return [row for row, match in zip(rows, matches, strict=True) if not match.any()]
 
 
-def _hash(parts: Sequence[str]) -> int:
+def _hash(*parts: str) -> int:
     return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:8], "big")

@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file to write that takes its place when all is in it, and until then is hidden.
+    """Opens a hidden file to write, which is renamed to `path` once it is complete.
 
     Raises:
-        OSError: It can't be written; nothing of it is left.
+        OSError: The file can't be written; the hidden file is removed.
     """
-    # A name of its own length: the file's may be as long as names can be.
+    # Not derived from the file's name, which may be as long as names can be.
     hidden = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with hidden.open("xb") as file:

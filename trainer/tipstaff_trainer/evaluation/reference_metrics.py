@@ -27,7 +27,7 @@ from tokenizers.pre_tokenizers import Split
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.data.cells import shown
+from tipstaff_trainer.data.cells import abbreviate
 from tipstaff_trainer.errors import DataError
 
 Metric = Callable[[Row], float]
@@ -182,7 +182,7 @@ def custom_metric(name: str) -> Metric:
             return float(value)
         except (TypeError, ValueError, OverflowError):
             raise DataError(
-                f"{where} returned {shown(value)}, which is no number",
+                f"{where} returned {abbreviate(value)}, which is no number",
                 remedy="return one, or NaN for a row that it can't measure",
             ) from None
 
