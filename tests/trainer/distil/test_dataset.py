@@ -27,9 +27,9 @@ def test_some_are_drawn_beside_their_encodings_the_same_each_time():
         Row(interaction=Interaction(output="x"), label=1.0, id=str(number)) for number in range(50)
     ]
     encoded = list(range(50))
-    data = EncodedRows(rows, encoded).drawn(20, seed=3)
+    data = EncodedRows(rows, encoded).sample(20, seed=3)
     assert len(data) == 20
     assert [int(row.id) for row in data.rows] == data.encoded == sorted(set(data.encoded))
-    assert EncodedRows(rows, encoded).drawn(20, seed=3).encoded == data.encoded
-    assert EncodedRows(rows, encoded).drawn(20, seed=4).encoded != data.encoded
-    assert EncodedRows(rows, encoded).drawn(50, seed=3).encoded == encoded
+    assert EncodedRows(rows, encoded).sample(20, seed=3).encoded == data.encoded
+    assert EncodedRows(rows, encoded).sample(20, seed=4).encoded != data.encoded
+    assert EncodedRows(rows, encoded).sample(50, seed=3).encoded == encoded

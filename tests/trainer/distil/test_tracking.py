@@ -14,6 +14,7 @@ from tools import require_package
 
 from tipstaff_trainer.distil import tracking
 from tipstaff_trainer.errors import TrainingError
+from tipstaff_trainer.progress import TerminalReporter
 
 # In a process of its own: trackers keep state of a process, and read their variables at import.
 RUN = """
@@ -159,7 +160,7 @@ def test_a_tracker_that_can_not_start_ends_the_run_before_its_first_step(
     tracker, variables, bert, tmp_path
 ):
     done = run(tracker, tmp_path / "b", bert, **variables)
-    assert f"TrainingError: tracking with {tracker} can't start" in done.stderr
+    assert f"TrainingError: tracker {tracker}: can't start, so nothing was trained" in done.stderr
     assert not (tmp_path / "b" / "training" / "metrics.jsonl").exists()
 
 
@@ -167,7 +168,7 @@ def tensorboard(folder):
     """TensorBoard's callback, and what the Trainer calls it with."""
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
-    (callback,) = tracking.tracker_callbacks("tensorboard")
+    (callback,) = tracking.tracker_callbacks("tensorboard", TerminalReporter())
     arguments = TrainingArguments(
         output_dir=str(folder), use_cpu=True, **tracking.tracking_arguments(folder)
     )
@@ -179,12 +180,12 @@ def test_where_its_files_can_not_be_written_it_is_told_in_one_line(tmp_path):
     callback, given = tensorboard(tmp_path)
     with pytest.raises(
         TrainingError,
-        match=r"^tracking with tensorboard can't start, so nothing was trained: .*exists.*; mend",
+        match=r"^tracker tensorboard: can't start, so nothing was trained: .*exists.*; fix",
     ):
         callback.on_train_begin(*given)
 
 
-def test_one_that_fails_in_mid_run_is_left_alone_with_one_warning(tmp_path, caplog, monkeypatch):
+def test_one_that_fails_in_mid_run_is_left_alone_with_one_warning(tmp_path, capsys, monkeypatch):
     callback, given = tensorboard(tmp_path)
     callback.on_train_begin(*given)
 
@@ -194,6 +195,6 @@ def test_one_that_fails_in_mid_run_is_left_alone_with_one_warning(tmp_path, capl
     monkeypatch.setattr(callback.tb_writer, "add_scalar", full)
     callback.on_log(*given, logs={"loss": 0.5})
     callback.on_log(*given, logs={"loss": 0.4})
-    (said,) = [record.message for record in caplog.records]
-    assert said.startswith("tracking with tensorboard failed")
-    assert said.endswith("No space left on device")
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: tracking with tensorboard failed")
+    assert warning.endswith("No space left on device")

@@ -1,9 +1,9 @@
-"""Data parallelism among a processor's cores: each takes part of the rows, forward and back.
+"""Data parallelism among a processor's cores: each runs part of the rows, forward and backward.
 
-torch shares the work of single products among threads, and those of a small encoder are too small
-for that. Here threads share the rows of a batch, as machines do (Li et al. 2020, "PyTorch
-Distributed", section 2.2), and their gradients are summed in a fixed order, so that a run can be
-repeated. Where there are many cores, a few of them share a thread's products.
+torch shares the work of a single matrix product among threads, and the products of a small encoder
+are too small for that. Here threads share the rows of a batch, as machines do (Li et al. 2020,
+"PyTorch Distributed", section 2.2), and their gradients are summed in a fixed order, so that a run
+can be repeated. With many cores, several of them share the products of one thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Tensors = dict[str, Tensor]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Each holds gradients of all weights, which have to be summed.
+# Each holds gradients of all weights, and these have to be summed.
 _MOST_THREADS = 4
 # More rows in a part need more padding; fewer make products that are too small for one core.
 _ROWS_A_PART = 8
@@ -31,10 +31,10 @@ class DataParallel:
     """Threads that work on parts of a batch; a context manager.
 
     The threads share one model, and one of them may switch between training and evaluation mode
-    while another runs, so the model must compute the same in both: no dropout.
+    while another runs, so the model must compute the same in both modes: without dropout.
 
     Args:
-        threads: How many; None for as many as use the whole processor.
+        threads: The number of threads; None to use the whole processor.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -56,15 +56,15 @@ class DataParallel:
         torch.set_num_threads(self._cores)
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """The results of `work` for each item, in their order."""
+        """The results of `work` for each item, in the items' order."""
         return self._threads.map(work, items)
 
     def backward(self, model: nn.Module, batch: Tensors) -> Tensor:
-        """The loss of a batch; adds its gradients to those of the model, as `Tensor.backward` does.
+        """The loss of a batch; adds its gradients to the model's, as `Tensor.backward` does.
 
         Args:
-            model: Gives a `loss`, which is a mean by `weights`.
-            batch: As `Collator` makes it, with `labels` and `weights`.
+            model: Returns a `loss`, the mean over the rows weighted by `weights`.
+            batch: A `Collator`'s batch, with `labels` and `weights`.
         """
         parameters = [each for each in model.parameters() if each.requires_grad]
         weight = batch["weights"].sum()
@@ -87,8 +87,8 @@ class DataParallel:
         """A model's `loss`, `logit` and `embedding` for a batch, without gradients.
 
         Args:
-            model: As for `backward`.
-            batch: As for `backward`.
+            model: As in `backward`.
+            batch: As in `backward`.
         """
 
         def work(rows: Tensor) -> dict[str, Tensor]:
@@ -98,17 +98,17 @@ class DataParallel:
             return outputs | {"loss": outputs["loss"] * part["weights"].sum()}
 
         order = _rows_of_parts(batch)
-        outputs = list(self.map(work, order))
+        parts = list(self.map(work, order))
         back = torch.cat(list(order)).argsort()
-        return {
-            "loss": torch.stack([each["loss"] for each in outputs]).sum() / batch["weights"].sum(),
-            "logit": torch.cat([each["logit"] for each in outputs])[back],
-            "embedding": torch.cat([each["embedding"] for each in outputs])[back],
+        outputs = {
+            name: torch.cat([part[name] for part in parts])[back] for name in ("logit", "embedding")
         }
+        loss = torch.stack([part["loss"] for part in parts]).sum() / batch["weights"].sum()
+        return {"loss": loss, **outputs}
 
 
 def _rows_of_parts(batch: Tensors) -> Sequence[Tensor]:
-    """The rows of each part, by length, so that a part needs little padding."""
+    """The rows of each part; rows of similar length share a part, which saves padding."""
     mask = batch["attention_mask"]
     lengths = mask.sum(dim=-1).reshape(len(mask), -1).amax(dim=1)
     return torch.split(lengths.argsort(), _ROWS_A_PART)
@@ -125,7 +125,7 @@ def _rows_at(batch: Tensors, rows: Tensor) -> Tensors:
 
 
 def _deal(parts: Sequence[Tensors], count: int) -> list[list[Tensors]]:
-    """Deals parts out to threads, the longest first, each to the one with the least to do."""
+    """Deals parts out to threads: the longest first, each to the thread with the least work."""
     tokens = [part["attention_mask"].numel() for part in parts]
     shares: list[list[Tensors]] = [[] for _ in range(min(count, len(parts)))]
     loads = [0] * len(shares)

@@ -35,19 +35,18 @@ class EncodedRows(Dataset[Example]):
         return cls(rows, [encoder.encode(row.interaction) for row in rows])
 
     def by_length(self) -> EncodedRows:
-        """The rows in order of length, so that batches taken in turn have little padding."""
+        """The rows in order of length, so that consecutive batches have little padding."""
         return self._at(sorted(range(len(self)), key=lambda index: len(self.encoded[index])))
 
     def sample(self, count: int, *, seed: int) -> EncodedRows:
-        """At most `count` rows drawn at random, in the same order."""
+        """At most `count` rows drawn at random, in their order."""
         if len(self) <= count:
             return self
         return self._at(sorted(random.Random(seed).sample(range(len(self)), count)))
 
     def _at(self, places: Sequence[int]) -> EncodedRows:
-        return EncodedRows(
-            [self.rows[place] for place in places], [self.encoded[place] for place in places]
-        )
+        rows = [self.rows[place] for place in places]
+        return EncodedRows(rows, [self.encoded[place] for place in places])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,9 +59,10 @@ class EncodedRows(Dataset[Example]):
 class Collator:
     """Pads examples to a batch: ids, mask and marks (batch, longest), labels and weights.
 
-    Where an example takes several runs, ids, mask and marks are (batch, most runs, longest), and
-    `parts` (batch, most runs) holds the window of the output that each run covers: -1 where a row
-    has no such run. Rows stay rows, so that the Trainer can share a batch among GPUs.
+    Where an example has several runs, ids, mask and marks are (batch, most runs, longest), and
+    `parts` (batch, most runs) holds the window of the output that each run covers, or -1 where a
+    row has no such run. The first dimension is always the rows, so that the Trainer can share a
+    batch among GPUs.
     """
 
     def __init__(self, pad_id: int) -> None:
@@ -82,13 +82,11 @@ class Collator:
 
 def _by_row(batch: dict[str, Tensor], parts: Sequence[tuple[int, ...]]) -> dict[str, Tensor]:
     """Regroups the runs by row: shape (runs, …) becomes (rows, most runs, …)."""
-    place = torch.full((len(parts), max(map(len, parts))), -1)
+    windows = torch.full((len(parts), max(map(len, parts))), -1)
     for row, row_parts in enumerate(parts):
-        place[row, : len(row_parts)] = torch.tensor(row_parts)
-    present = place >= 0
-    laid_out = {
-        name: tensor.new_zeros((*place.shape, tensor.shape[1])) for name, tensor in batch.items()
-    }
+        windows[row, : len(row_parts)] = torch.tensor(row_parts)
+    by_row = {"parts": windows}
     for name, tensor in batch.items():
-        laid_out[name][present] = tensor
-    return laid_out | {"parts": place}
+        by_row[name] = tensor.new_zeros((*windows.shape, tensor.shape[1]))
+        by_row[name][windows >= 0] = tensor
+    return by_row

@@ -1,4 +1,4 @@
-"""The trained model's logits in torch, which the exported graph is compared with."""
+"""The trained model's logits in torch, to compare the exported graph with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _BATCH = 32
 
 
 def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: int) -> Logits:
-    """Runs the trained model in fp32 on the CPU, in batches of similar length; shape (n,)."""
+    """The logits of the trained model in fp32 on the CPU, shape (n,).
+
+    Interactions of similar length share a batch.
+    """
     runs = [tokens for one in encoded for tokens in one.runs]
     logits = np.empty(len(runs))
     by_length = sorted(range(len(runs)), key=lambda index: len(runs[index]))
@@ -32,17 +35,10 @@ def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: i
             batch_logits: Logits = model(**batch)["logit"].double().numpy()
         return batch_logits
 
-    with (
-        DataParallel() as cores,
-        progress(batches, desc="the model in torch", unit="batch", leave=False) as bar,
-    ):
+    with DataParallel() as cores:
+        bar = progress(batches, desc="the model in torch", unit="batch", leave=False)
         for chosen, batch_logits in zip(bar, cores.map(work, batches), strict=True):
             logits[chosen] = batch_logits
     ends = np.cumsum([len(one.runs) for one in encoded])
-    by_row = np.split(logits, ends[:-1])
-    return np.array(
-        [
-            run_logits[deciding_run_index(run_logits.tolist(), one.parts)]
-            for run_logits, one in zip(by_row, encoded, strict=True)
-        ]
-    )
+    rows = zip(np.split(logits, ends[:-1]), encoded, strict=True)
+    return np.array([each[deciding_run_index(each.tolist(), one.parts)] for each, one in rows])

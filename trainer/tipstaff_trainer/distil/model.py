@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from tipstaff_server.evaluator.marks import KINDS, Marks
 from tipstaff_server.evaluator.windows import deciding_run_index
 
-# Bounds the memory for rows of several runs.
+# Limits the memory for rows of several runs.
 _RUNS_AT_ONCE = 32
 
 MarkInput = Literal["token_types", "embedding", "off"]
@@ -24,13 +24,13 @@ _SHARED = 1
 class EvaluatorModel(nn.Module):
     """An encoder with one logit on its mean-pooled output.
 
-    Marks (see `tipstaff_server.evaluator.marks`) go in as token types where the encoder has two of
-    them: shared words as the second, and more types are added where there are more marks. Else they
-    go in as an added embedding that starts at zero, so that the encoder starts as it was.
+    Marks (see `tipstaff_server.evaluator.marks`) are token types where the encoder has two of them:
+    shared words are of the second type, and more types are added for more marks. In other encoders
+    marks are an added embedding that starts at zero, so that the encoder's outputs start unchanged.
 
     Attributes:
         encoder: The pre-trained encoder.
-        mark_input: How marks go in.
+        mark_input: How the encoder receives marks.
     """
 
     def __init__(self, encoder: PreTrainedModel, *, marks: Marks, dropout: float = 0.0) -> None:
@@ -63,11 +63,11 @@ class EvaluatorModel(nn.Module):
         Args:
             input_ids: Token ids, shape (batch, length), or (batch, runs, length) with `parts`.
             attention_mask: 1 for tokens, 0 for padding, of the same shape.
-            marks: For each token, of the same shape.
+            marks: Each token's mark, of the same shape.
             labels: Probabilities in [0, 1], shape (batch,).
             weights: Positive, shape (batch,).
-            parts: The window of its row's output that each run covers, -1 where there is no run,
-                shape (batch, runs). Only the run that decides, as in
+            parts: The window of the output that each run covers, or -1 where there is no run,
+                shape (batch, runs). Only the deciding run of a row, as in
                 `tipstaff_server.evaluator.windows`, enters the loss.
 
         Returns:
@@ -75,9 +75,8 @@ class EvaluatorModel(nn.Module):
             mean of the cross-entropy with soft labels.
         """
         if parts is not None:
-            input_ids, attention_mask, marks = self._deciding_runs(
-                input_ids, attention_mask, marks, parts
-            )
+            runs = (input_ids, attention_mask, marks)
+            input_ids, attention_mask, marks = self._deciding_runs(*runs, parts)
         pooled = self._pool(self._encode(input_ids, attention_mask, marks), attention_mask)
         logit = self.head(self.dropout(pooled)).squeeze(-1)
         result = {"logit": logit, "embedding": pooled}
@@ -90,7 +89,7 @@ class EvaluatorModel(nn.Module):
         return result
 
     def head_parameters(self) -> Iterator[Tensor]:
-        """The parameters that are not pre-trained: the head's and the marks'."""
+        """The parameters that are not pre-trained: those of the head and of the marks."""
         yield from self.head.parameters()
         if self.mark_input == "token_types":
             yield _token_types(self.encoder).weight
@@ -100,15 +99,12 @@ class EvaluatorModel(nn.Module):
     def _encode(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
         if self.mark_input == "embedding":
             words = self.encoder.get_input_embeddings()(input_ids)
-            hidden = self.encoder(
-                inputs_embeds=words + self.mark_embedding(marks), attention_mask=attention_mask
-            )
+            inputs = {"inputs_embeds": words + self.mark_embedding(marks)}
         elif self.mark_input == "token_types":
-            hidden = self.encoder(
-                input_ids=input_ids, attention_mask=attention_mask, token_type_ids=marks
-            )
+            inputs = {"input_ids": input_ids, "token_type_ids": marks}
         else:
-            hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+            inputs = {"input_ids": input_ids}
+        hidden = self.encoder(attention_mask=attention_mask, **inputs)
         return hidden.last_hidden_state  # type: ignore[no-any-return]
 
     @torch.no_grad()
@@ -117,9 +113,9 @@ class EvaluatorModel(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The inputs of each row's deciding run, each of shape (batch, length).
 
-        The gradient of a min of max is that of the logit it picks. So the runs are compared without
-        gradients, as they are served, and only the chosen run of each row gets one: the memory of
-        training does not grow with the length of its rows.
+        A row's logit is a min of maxes, and the gradient of that is the gradient of the logit it
+        picks. So the runs are compared without gradients, as they are served, and only the deciding
+        run of each row gets one: the memory of training does not grow with the length of its rows.
         """
         training = self.training
         self.eval()
@@ -127,23 +123,19 @@ class EvaluatorModel(nn.Module):
         inputs = [
             torch.split(each[present], _RUNS_AT_ONCE) for each in (input_ids, attention_mask, marks)
         ]
-        logits = torch.cat(
-            [
-                self.head(self._pool(self._encode(*some), some[1])).squeeze(-1)
-                for some in zip(*inputs, strict=True)
-            ]
-        )
+        pooled = [
+            self._pool(self._encode(ids, mask, kinds), mask)
+            for ids, mask, kinds in zip(*inputs, strict=True)
+        ]
+        logits = torch.cat([self.head(each).squeeze(-1) for each in pooled]).float()
         self.train(training)
-        rows = torch.arange(len(parts), device=parts.device)
-        by_row = torch.split(logits.float(), present.sum(dim=1).tolist())
-        chosen = torch.tensor(
-            [
-                deciding_run_index(row_logits.tolist(), row_parts[row_parts >= 0].tolist())
-                for row_logits, row_parts in zip(by_row, parts, strict=True)
-            ],
-            device=parts.device,
-        )
-        return input_ids[rows, chosen], attention_mask[rows, chosen], marks[rows, chosen]
+        by_row = zip(torch.split(logits, present.sum(dim=1).tolist()), parts, strict=True)
+        runs = [
+            deciding_run_index(row_logits.tolist(), row_parts[row_parts >= 0].tolist())
+            for row_logits, row_parts in by_row
+        ]
+        at = torch.arange(len(parts), device=parts.device), torch.tensor(runs, device=parts.device)
+        return input_ids[at], attention_mask[at], marks[at]
 
     @staticmethod
     def _pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -159,7 +151,7 @@ def _mark_input(encoder: PreTrainedModel) -> MarkInput:
 
 
 def _add_token_types(encoder: PreTrainedModel, count: int) -> None:
-    """Adds token types, each a copy of the one of the two that shares its lowest bit."""
+    """Adds token types; each starts as a copy of the first or second, by its lowest bit."""
     embedding = _token_types(encoder)
     types = [kind & _SHARED for kind in range(count)]
     embedding.weight = nn.Parameter(embedding.weight.data[types])

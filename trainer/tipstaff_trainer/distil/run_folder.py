@@ -1,4 +1,4 @@
-"""The folder that a run works in and that becomes the bundle."""
+"""The folder that a run writes to and that becomes the bundle."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from tipstaff_trainer.distil.checkpoints import METRICS_FILE, is_begun
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import TrainingError
 
-_RUN_FOLDER = "training"
 _RUN_FILE = "run.sha256"
 
 
 def run_folder(out: Path) -> Path:
-    """The folder of the run that made a bundle, beside the bundle's files."""
-    return out / _RUN_FOLDER
+    """The folder of the run that made a bundle, inside the bundle's folder."""
+    return out / "training"
 
 
 def metrics_file(out: Path) -> Path:
@@ -33,13 +32,13 @@ def check_out(out: Path) -> None:
     """Checks that a run may write into a folder: it is new, empty or an unfinished run's.
 
     Raises:
-        TrainingError: It may not.
+        TrainingError: The folder holds something else, or is a file.
     """
     if (out / MANIFEST_FILE).exists():
         raise _refused(out, "holds a bundle already", "choose another folder")
     if out.exists() and not out.is_dir():
         raise _refused(out, "can't be written: it is a file", "choose another name")
-    if out.is_dir() and not (out / _RUN_FOLDER / _RUN_FILE).is_file() and any(out.iterdir()):
+    if out.is_dir() and not (run_folder(out) / _RUN_FILE).is_file() and any(out.iterdir()):
         raise _refused(out, "holds files of no training run", "choose a new or empty folder")
 
 
@@ -51,7 +50,7 @@ def open_run(
     *,
     restart: bool,
 ) -> Path:
-    """The run's folder; empty, or with an interrupted run of the same rows and settings.
+    """Prepares the run's folder: empty, or an interrupted run of the same rows and settings.
 
     A run without a checkpoint leaves nothing to resume, so any other may replace it.
 
@@ -59,9 +58,8 @@ def open_run(
         TrainingError: It holds an interrupted run of other rows or settings, or can't be written.
     """
     run = run_folder(out)
-    identity = hashlib.sha256(
-        json.dumps([fingerprint(rows), settings.model_dump(), list(fields)]).encode()
-    ).hexdigest()
+    contents = json.dumps([fingerprint(rows), settings.model_dump(), list(fields)])
+    identity = hashlib.sha256(contents.encode()).hexdigest()
     file = run / _RUN_FILE
     if restart or not is_begun(run):
         shutil.rmtree(run, ignore_errors=True)

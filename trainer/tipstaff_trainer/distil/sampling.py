@@ -1,11 +1,11 @@
 """Chooses which rows share a batch: those of one group, beside groups of similar length.
 
 Rows of a group (several answers to one question, say) differ in little more than what makes them
-good or bad, so side by side in a batch they show the difference, and what they share cancels out.
-In batches drawn at random that signal drowns: on the example data the loss begins to fall after 90
+good or bad. In one batch they show that difference, and what they share cancels out; in batches
+drawn at random the signal is lost in noise: on the example data the loss begins to fall after 90
 steps instead of 20. Similar lengths keep the padding small, as `group_by_length` of the
-transformers Trainer would. Large groups are cut into pieces, drawn anew in each epoch, so that one
-that is sorted in the file gives no batches of one class.
+transformers Trainer would. Large groups are cut into pieces, drawn anew in each epoch, so that a
+group that is sorted in the file gives no batches of one class.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-# Batches sorted by length together: more need less padding, fewer mix better.
+# Batches that are sorted by length together: more need less padding, fewer mix better.
 _SORTED_TOGETHER = 50
-# Rows of a group that stay side by side. More show no more of the difference, and a large group
+# Rows of a group that stay together. More don't show the difference better, and a large group
 # would fill whole batches.
-_KEPT_TOGETHER = 8
+_LARGEST_PIECE = 8
 
 
 class GroupedSampler(Sampler[int]):
@@ -36,8 +36,8 @@ class GroupedSampler(Sampler[int]):
         """Makes a sampler.
 
         Args:
-            groups: Name of each row's group.
-            lengths: Tokens of each row.
+            groups: The name of each row's group.
+            lengths: The number of tokens of each row.
             batch_size: Rows in a batch.
             seed: Determines the order.
         """
@@ -63,10 +63,9 @@ class GroupedSampler(Sampler[int]):
         groups = generator.sample(groups, len(groups))
         order = [index for group in self._by_length(groups) for index in group]
         # The last batch may be short, and stays last: elsewhere it would shift all after it.
-        whole = len(order) - len(order) % self._batch_size
-        batches = [
-            order[start : start + self._batch_size] for start in range(0, whole, self._batch_size)
-        ]
+        size = self._batch_size
+        whole = len(order) - len(order) % size
+        batches = [order[start : start + size] for start in range(0, whole, size)]
         generator.shuffle(batches)
         for batch in batches:
             yield from batch
@@ -90,8 +89,8 @@ class GroupedSampler(Sampler[int]):
 
 def _pieces(group: list[int], generator: random.Random) -> list[list[int]]:
     """A small group whole, a large one in pieces of similar size."""
-    if len(group) <= _KEPT_TOGETHER:
+    if len(group) <= _LARGEST_PIECE:
         return [group]
-    count = math.ceil(len(group) / _KEPT_TOGETHER)
+    count = math.ceil(len(group) / _LARGEST_PIECE)
     mixed = generator.sample(group, len(group))
     return [mixed[piece::count] for piece in range(count)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import PositiveInt
 
@@ -13,36 +13,41 @@ _SMALL = 4000
 _FEW = 700
 
 
+def _window(field: str) -> Any:
+    description = (
+        f"tokens of {field} in one run; a longer text is read in windows (default: depends on the "
+        "texts' lengths)"
+    )
+    return setting(None, description, unit="tokens", ge=4, le=8192)
+
+
+def _label_weight(default: float, labels: str) -> Any:
+    description = f"factor of the row weights of {labels}"
+    return setting(default, description, title=f"Weight of {labels}", ge=0, le=1000)
+
+
 class TrainSettings(Request):
-    """How an evaluator is trained. None: `resolve` chooses by the data and the encoder."""
+    """How an evaluator is trained; `resolve` chooses the settings that are None."""
 
     base: str = setting(
         "all-MiniLM-L6-v2", "a folder or a hub id", title="Base encoder", common=True
     )
     size: Literal["full", "small"] | PositiveInt = setting(
         "full",
-        "small: half of the encoder's layers, taught by the full evaluator; half the "
-        "time, and nearly as good. A number: that many layers",
+        "small: half of the encoder's layers, taught by the full evaluator; half the time, and "
+        "nearly as good. A number: that many layers",
         common=True,
     )
     epochs: float | None = setting(
-        None,
-        "passes over the data at most (default: fewer for more rows)",
-        common=True,
-        gt=0,
-        le=200,
+        None, "most passes over the data (default: fewer for more rows)", common=True, gt=0, le=200
     )
     learning_rate: float | None = setting(
-        None,
-        "its peak (default: smaller for more rows and for wider encoders)",
-        common=True,
-        gt=0,
-        lt=1,
+        None, "the peak (default: smaller for more rows or wider encoders)", common=True, gt=0, lt=1
     )
     head_rate_factor: float | None = setting(
         None,
-        "the head and the marks, which are not pre-trained, learn at this many times "
-        "the learning rate (default: 10, or 3 from 4,000 rows on)",
+        "the head and the marks, which are not pre-trained, learn at this many times the learning "
+        "rate (default: 10, or 3 from 4,000 rows on)",
         title="Head's rate factor",
         gt=0,
         le=1000,
@@ -56,8 +61,8 @@ class TrainSettings(Request):
     weight_decay: float = setting(0.01, "AdamW's weight decay", ge=0, lt=1)
     freeze_words: bool = setting(
         True,
-        "keep the encoder's word embeddings fixed, so that words which the rows lack "
-        "keep their places beside those that they have",
+        "keep the encoder's word embeddings fixed, so that words which the rows lack stay close to "
+        "similar words which they have",
         title="Freeze word embeddings",
     )
     dropout: float = setting(0.0, "in the encoder and before the head, while training", ge=0, lt=1)
@@ -67,88 +72,59 @@ class TrainSettings(Request):
     max_length: int = setting(
         512, "tokens in one run", title="Max tokens", unit="tokens", common=True, ge=16, le=8192
     )
-    output_window: int | None = setting(
-        None,
-        "tokens of an output in one run; a longer one is read in windows (default: by "
-        "the length of the outputs)",
-        unit="tokens",
-        ge=4,
-        le=8192,
-    )
-    ground_truth_window: int | None = setting(
-        None,
-        "tokens of a ground truth in one run; a longer one is read in windows "
-        "(default: by the length of the ground truths)",
-        unit="tokens",
-        ge=4,
-        le=8192,
-    )
+    output_window: int | None = _window("output")
+    ground_truth_window: int | None = _window("ground truth")
     max_runs: int = setting(
-        16, "runs of a long interaction at most; 1 cuts it instead", unit="runs", ge=1, le=1024
+        16, "most runs of a long interaction; 1 cuts it instead", unit="runs", ge=1, le=1024
     )
     marks: Marks = setting(
         "forms",
-        "mark the words that output and ground truth share, and those of the input. "
-        "words: whole words only. overlap: whole words, without those of the input",
+        "mark the words that output and ground truth share, and those of the input. words: whole "
+        "words only. overlap: whole words, without those of the input",
     )
     validation_size: float | None = setting(
         None,
-        "share of the rows that stop and calibrate the training (default: 0.2, or 0.1 "
-        "from 4,000 rows on)",
+        "share of the rows that stop and calibrate the training (default: 0.2, or 0.1 from 4,000 "
+        "rows on)",
         title="Validation share",
         gt=0,
         lt=0.9,
     )
-    human_weight: float = setting(
-        2.0,
-        "what a person's label counts, times the row's own weight",
-        title="Weight of people's labels",
-        ge=0,
-        le=1000,
-    )
-    judge_weight: float = setting(
-        1.0,
-        "what a judge's label counts, likewise",
-        title="Weight of a judge's labels",
-        ge=0,
-        le=1000,
-    )
-    other_weight: float = setting(
-        1.0, "what any other label counts, likewise", title="Weight of other labels", ge=0, le=1000
-    )
+    human_weight: float = _label_weight(2.0, "people's labels")
+    judge_weight: float = _label_weight(1.0, "a judge's labels")
+    other_weight: float = _label_weight(1.0, "other labels")
     seed: int = setting(0, "of the split, the head and the row order", common=True, ge=0, lt=2**32)
     bf16: bool | None = setting(
         None, "train in bfloat16 (default: where the machine has it in hardware)", title="bfloat16"
     )
 
     def resolve(self, *, rows: int, hidden_size: int) -> ResolvedSettings:
-        """Chooses what was left open.
+        """Chooses the settings that are None.
 
         Small data needs more passes and larger steps to get as far, above all in the head, which
         starts untrained; such steps make a long run diverge. With a few hundred rows, batches are
-        smaller, or there are too few steps. Wide encoders break at learning rates that narrow ones
-        need.
+        smaller, or there are too few steps. Wide encoders diverge at learning rates that narrow
+        ones need.
 
         Args:
-            rows: Labelled rows at hand, validation included.
+            rows: The number of labelled rows, validation included.
             hidden_size: The base encoder's.
         """
+        rate = 1e-4 if hidden_size <= 384 else 3e-5 if hidden_size <= 768 else 1e-5
         defaults = {
             "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),
-            "learning_rate": (2 if rows < _SMALL else 1)
-            * (1e-4 if hidden_size <= 384 else 3e-5 if hidden_size <= 768 else 1e-5),
+            "learning_rate": (2 if rows < _SMALL else 1) * rate,
             "head_rate_factor": 10.0 if rows < _SMALL else 3.0,
             "batch_size": 16 if rows < _FEW else 32,
             "validation_size": 0.2 if rows < _SMALL else 0.1,
         }
-        # A request has further fields.
-        names = set(TrainSettings.model_fields)
-        chosen = self.model_dump(include=names, exclude_none=True)
+        # A request that inherits from these settings has further fields.
+        chosen = self.model_dump(include=set(TrainSettings.model_fields), exclude_none=True)
         return ResolvedSettings.model_validate(defaults | chosen)
 
 
 class ResolvedSettings(TrainSettings):
-    """Settings with nothing left to the data or the encoder."""
+    """Settings with the defaults that depend on the data and the encoder."""
 
     epochs: float
     learning_rate: float

@@ -1,6 +1,6 @@
 """Distils a trained evaluator into a smaller one.
 
-Layers are dropped evenly from the trained evaluator, and the rest learns to give the scores of the
+Layers are dropped evenly from the trained evaluator, and the others learn to give the scores of the
 whole, on labelled and unlabelled rows. Hinton et al. 2015, "Distilling the knowledge in a neural
 network"; the start from the teacher's own layers is DistilBERT's (Sanh et al. 2019).
 """
@@ -42,32 +42,32 @@ def train_small(
     run: Path,
     pad_id: int,
 ) -> EvaluatorModel:
-    """Trains a full evaluator in a folder of the run, and some of its layers with it as teacher.
+    """Trains a full evaluator, then a smaller one of some of its layers with it as the teacher.
 
-    Called again after an interruption, it resumes whichever of the two was being trained.
+    Called again after an interruption, it resumes the training of the one that was interrupted.
 
     Args:
         train: Trains the model that its first argument makes, on rows, in a folder.
         start: Makes the full evaluator as it is before the first step.
-        labelled: The rows that both learn.
+        labelled: The rows that both evaluators learn.
         unlabelled: More rows for the small one.
-        size: How many layers to keep; `small` is half of them, rounded up.
-        run: The run's folder.
-        pad_id: The padding token's.
+        size: The number of layers of the small one; `small` is half of them, rounded up.
+        run: The run's folder; the full evaluator's run is a folder in it.
+        pad_id: The padding token's id.
 
     Raises:
         TrainingError: The encoder can't be made smaller.
     """
     teacher = start().eval()
     layers = (int(teacher.config.num_hidden_layers) + 1) // 2 if size == "small" else size
-    shrink(teacher, layers)  # fails now rather than after hours of training
+    shrink(teacher, layers)  # an error comes now rather than after hours of training
     weights = run / TEACHER_FOLDER / WEIGHTS_FILE
     if weights.exists():
         load_model(teacher, str(weights))
     else:
         weights.parent.mkdir(exist_ok=True)
         teacher = train(start, labelled, weights.parent)
-        # Whole or not at all: a resumed run takes it for finished.
+        # Written under another name first: a resumed run takes a file of this name for complete.
         partial = weights.with_suffix(".partial")
         save_model(teacher, str(partial))
         partial.replace(weights)
@@ -83,11 +83,11 @@ def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
 
     Args:
         teacher: A trained evaluator.
-        layers: To keep, at least 1 and fewer than the teacher has.
+        layers: The number of layers to keep, at least 1 and fewer than the teacher has.
 
     Raises:
-        TrainingError: There are not so many layers, or they are not in a list, as in ALBERT, whose
-            layers share their weights.
+        TrainingError: The teacher has too few layers, or they are not in a list, as in ALBERT,
+            whose layers share their weights.
     """
     # A trained evaluator is an average, whose weights take no gradients.
     student = copy.deepcopy(teacher).requires_grad_(True)
@@ -120,15 +120,14 @@ def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
 
 
 def taught_rows(rows: Sequence[Row], logits: npt.NDArray[np.float64]) -> list[Row]:
-    """The rows as the student learns them: each label is averaged with the teacher's score.
+    """The rows with the labels that the student learns: means of label and teacher's score.
 
     Args:
         rows: Labelled or not; those without a label get the teacher's score.
-        logits: The teacher's, shape (n,).
+        logits: The teacher's logits, shape (n,).
     """
-    return [
-        replace(
-            row, label=row.label + _TEACHER_SHARE * (score - row.label) if row.labelled else score
-        )
-        for row, score in zip(rows, expit(logits).tolist(), strict=True)
-    ]
+    taught = []
+    for row, score in zip(rows, expit(logits).tolist(), strict=True):
+        label = row.label + _TEACHER_SHARE * (score - row.label) if row.labelled else score
+        taught.append(replace(row, label=label))
+    return taught

@@ -1,4 +1,4 @@
-"""Takes an evaluator that was trained before as the teacher of a smaller one."""
+"""Uses an evaluator that was trained before as the teacher of a smaller one."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def adopt_teacher(
     fingerprint: str,
     settings: ResolvedSettings,
 ) -> None:
-    """Copies a trained evaluator's weights to where `student.train_small` would train them.
+    """Copies a trained evaluator's weights to the file that `student.train_small` would train.
 
-    A teacher of other rows or another split may have learnt the rows that stop and calibrate the
-    small one.
+    A teacher of other rows or another split is refused: it may have learnt the rows that stop and
+    calibrate the small evaluator.
 
     Args:
         teacher: The folder of a full evaluator's bundle, its `training` folder included.
         run: The small evaluator's run.
-        base: Its base encoder.
-        encoding: Its encoding.
-        fingerprint: The fingerprint of its labelled rows.
-        settings: Its settings.
+        base: The small evaluator's base encoder.
+        encoding: The small evaluator's encoding.
+        fingerprint: The fingerprint of the small evaluator's labelled rows.
+        settings: The small evaluator's settings.
 
     Raises:
-        TrainingError: The folder has no trained weights, or not those that would be trained here.
+        TrainingError: The folder has no trained weights, or other weights than would be trained.
     """
     weights = run_folder(teacher) / WEIGHTS_FILE
     try:
@@ -45,27 +45,24 @@ def adopt_teacher(
     except BundleError as error:
         raise _refused(teacher, str(error)) from error
     if not weights.is_file():
-        raise _refused(
-            teacher,
-            f"{weights} is missing",
-            "give the folder that the training wrote: a published version doesn't hold the weights",
+        remedy = "give the folder that the training wrote: a published version has no weights"
+        raise _refused(teacher, f"{weights} is missing", remedy)
+    trained = manifest.training.settings
+    different = [
+        name
+        for name, its_value, value in (
+            ("rows", manifest.training.fingerprint, fingerprint),
+            ("base encoder", manifest.base, base),
+            ("marks, lengths or windows", manifest.encoding, encoding),
+            ("seed", trained.get("seed"), settings.seed),
+            ("validation_size", trained.get("validation_size"), settings.validation_size),
         )
-    trained = manifest.training
-    same = {
-        "rows": trained.fingerprint == fingerprint,
-        "base encoder": manifest.base == base,
-        "marks, lengths or windows": manifest.encoding == encoding,
-    } | {
-        name: trained.settings.get(name) == getattr(settings, name)
-        for name in ("seed", "validation_size")
-    }
-    if different := [name for name, equal in same.items() if not equal]:
-        raise _refused(
-            teacher,
-            f"it was trained with other {', '.join(different)}",
-            "repeat its training with another {size} and {out}, or leave {teacher} out",
-        )
-    if trained.settings.get("size", "full") != "full":
+        if its_value != value
+    ]
+    if different:
+        remedy = "repeat its training with another {size} and {out}, or leave {teacher} out"
+        raise _refused(teacher, f"it was trained with other {', '.join(different)}", remedy)
+    if trained.get("size", "full") != "full":
         raise _refused(teacher, "it is a small one itself", "give a full one")
     target = run / TEACHER_FOLDER / WEIGHTS_FILE
     target.parent.mkdir(exist_ok=True)

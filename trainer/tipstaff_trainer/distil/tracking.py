@@ -1,4 +1,4 @@
-"""Sends a training run's numbers to a tracker, besides `metrics.jsonl`."""
+"""Sends a training run's numbers to a tracker, in addition to `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tipstaff_trainer.errors import TrainingError
+from tipstaff_trainer.errors import TrainingError, one_line
 from tipstaff_trainer.progress import Reporter
 
 if TYPE_CHECKING:
@@ -24,33 +24,26 @@ def check_tracker(tracker: Tracker) -> None:
         TrainingError: It isn't.
     """
     if tracker != "none" and find_spec(tracker) is None:
-        raise TrainingError(
-            f"tracking with {tracker} needs its package: pip install {tracker}", field="tracker"
-        )
+        message = f"tracking with {tracker} needs its package: pip install {tracker}"
+        raise TrainingError(message, field="tracker")
 
 
 def tracking_arguments(run: Path) -> dict[str, Any]:
-    """The transformers Trainer's arguments about trackers.
+    """The transformers Trainer's arguments on tracking, for a run's folder in the bundle's.
 
-    Each is set up by its own environment variables (WANDB_PROJECT, WANDB_MODE,
-    MLFLOW_TRACKING_URI, …); TensorBoard's files go into the run's folder.
-
-    Args:
-        run: The run's folder, inside of the bundle's.
+    Environment variables set each tracker up (WANDB_PROJECT, WANDB_MODE, MLFLOW_TRACKING_URI, …);
+    TensorBoard's files go into the run's folder.
     """
-    return {
-        # `tracker_callbacks` reports: with the Trainer's own, an error of the tracker ends the run.
-        "report_to": [],
-        "run_name": run.parent.name,
-        "logging_dir": str(run / "tensorboard"),
-    }
+    # No `report_to`: with the Trainer's own callbacks, an error of a tracker ends the run.
+    logs = str(run / "tensorboard")
+    return {"report_to": [], "run_name": run.parent.name, "logging_dir": logs}
 
 
 def tracker_callbacks(tracker: Tracker, reporter: Reporter) -> list[TrainerCallback]:
     """The callbacks that send a run's numbers to a tracker; empty for `none`.
 
-    A tracker that can't start ends the run before its first step (`TrainingError`). One that fails
-    later gets nothing more, with a warning: hours of training are worth more.
+    A tracker that can't start ends the run before its first step (`TrainingError`). After a later
+    failure it gets no more numbers, with a warning: hours of training are worth more.
 
     Raises:
         TrainingError: The tracker can't be set up.
@@ -61,7 +54,7 @@ def tracker_callbacks(tracker: Tracker, reporter: Reporter) -> list[TrainerCallb
     from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
     try:
-        # Before the callback, which in MLflow's case can't be half made without a traceback.
+        # Before the callback: MLflow's prints a traceback where its constructor fails.
         import_module(tracker)
         (kind,) = get_reporting_integration_callbacks([tracker])  # type: ignore[no-untyped-call]
         callback: TrainerCallback = kind()
@@ -81,8 +74,8 @@ def tracker_callbacks(tracker: Tracker, reporter: Reporter) -> list[TrainerCallb
                     raise _cannot_start(tracker, error) from error
                 failed = True
                 reporter.warn(
-                    f"tracking with {tracker} failed, so from here on its numbers are in "
-                    f"metrics.jsonl only: {_one_line(error)}"
+                    f"tracking with {tracker} failed, so the numbers from here on are in "
+                    f"metrics.jsonl only: {one_line(error)}"
                 )
                 return None
 
@@ -95,12 +88,6 @@ def tracker_callbacks(tracker: Tracker, reporter: Reporter) -> list[TrainerCallb
 
 
 def _cannot_start(tracker: Tracker, error: Exception) -> TrainingError:
-    return TrainingError(
-        f"tracking with {tracker} can't start, so nothing was trained: {_one_line(error)}",
-        field="tracker",
-        remedy="mend that, or train without it",
-    )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    message = f"can't start, so nothing was trained: {one_line(error)}"
+    remedy = "fix that, or train without tracking"
+    return TrainingError(message, field="tracker", value=tracker, remedy=remedy)

@@ -1,4 +1,4 @@
-"""The training loop, by the transformers Trainer."""
+"""The training loop: the transformers Trainer, with the batches and averages of an evaluator."""
 
 from __future__ import annotations
 
@@ -17,22 +17,11 @@ import transformers
 from scipy.special import expit
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import (
-    EarlyStoppingCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalPrediction
 
 from tipstaff_trainer.distil.averaging import AveragingModel
-from tipstaff_trainer.distil.checkpoints import (
-    METRICS_FILE,
-    checkpoints_folder,
-    prepare_resuming,
-)
+from tipstaff_trainer.distil.checkpoints import METRICS_FILE, checkpoints_folder, prepare_resuming
 from tipstaff_trainer.distil.data_parallel import DataParallel, Tensors
 from tipstaff_trainer.distil.dataset import Collator, EncodedRows
 from tipstaff_trainer.distil.model import EvaluatorModel
@@ -43,8 +32,10 @@ from tipstaff_trainer.evaluation.calibration import calibrated_loss
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.progress import Reporter, progress
 
-# Per run, so that early stopping waits for the same share of a short run and of a long one.
+# In a run of any length, so that early stopping waits for the same share of short and long runs.
 _EVALUATIONS = 8
+# The logged numbers that stand beside the progress bar, and their names there.
+_BAR_NAMES = {"loss": "loss", "eval_calibrated_loss": "validation loss", "eval_roc_auc": "AUROC"}
 
 
 def train_model(
@@ -64,59 +55,57 @@ def train_model(
         start: Makes the model as it is before the first step; called once the seed is set.
         training: The rows that the weights are fitted to.
         validation: The rows that stop the training early.
-        settings: The run's.
-        folder: For checkpoints and `metrics.jsonl`, one JSON object a line.
-        pad_id: The padding token's.
-        tracker: Where else the numbers go.
-        reporter: Takes warnings.
+        settings: The run's settings.
+        folder: The folder for checkpoints and `metrics.jsonl`, one JSON object a line.
+        pad_id: The padding token's id.
+        tracker: Where the numbers go besides `metrics.jsonl`.
+        reporter: Takes notes and warnings.
 
     Returns:
-        The average of the weights so far (`averaging`), as it stood when it was best on the
-        validation rows by its loss once calibrated; in evaluation mode on the CPU.
+        The average of the weights (`averaging`) at the evaluation with the lowest calibrated loss
+        on the validation rows; in evaluation mode on the CPU.
 
     Raises:
         TrainingError: The tracker can't start.
     """
+    reporter = reporter or Reporter()
     transformers.set_seed(settings.seed)
-    started = start()
-    started.encoder.get_input_embeddings().requires_grad_(not settings.freeze_words)
-    model = AveragingModel(started)
+    model = AveragingModel(start())
+    model.current.encoder.get_input_embeddings().requires_grad_(not settings.freeze_words)
     validation = validation.by_length()
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
     steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
     trainer = _EvaluatorTrainer(
         head_rate_factor=settings.head_rate_factor,
-        # Threads draw from one generator as they come, so that no run could be repeated.
+        # With dropout, threads would draw from one generator in any order: not repeatable.
         cores=DataParallel(threads=1 if settings.dropout else None),
         model=model,
         args=_arguments(settings, folder, steps_per_epoch),
         train_dataset=training,
         eval_dataset=validation,
         data_collator=Collator(pad_id),
-        compute_metrics=partial(
-            _validation_metrics, np.array([row.weight for row in validation.rows])
-        ),
+        compute_metrics=partial(_metrics, np.array([row.weight for row in validation.rows])),
         callbacks=[
-            *tracker_callbacks(tracker, reporter or Reporter()),
+            *tracker_callbacks(tracker, reporter),
             _Averaging(),
-            EarlyStoppingCallback(early_stopping_patience=settings.patience),
+            transformers.EarlyStoppingCallback(early_stopping_patience=settings.patience),
             _Progress(folder / METRICS_FILE),
         ],
     )
-    # Ours shows loss and validation in one line, where the library's prints dictionaries.
+    # Ours shows loss and validation in one line; the library's prints dictionaries.
     trainer.remove_callback(transformers.trainer_callback.ProgressCallback)  # type: ignore[no-untyped-call]
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)  # type: ignore[no-untyped-call]
     checkpoint = prepare_resuming(folder)
     if checkpoint is not None:
-        (reporter or Reporter()).note(f"resuming from {checkpoint}")
+        reporter.note(f"resuming from {checkpoint}")
     with trainer.cores:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return model.average.cpu().eval()
 
 
-class _EvaluatorTrainer(Trainer):
-    """The Trainer with batches that keep groups together, and a higher rate for the head."""
+class _EvaluatorTrainer(transformers.Trainer):
+    """The Trainer with parallel cores, grouped batches and a higher rate for the head."""
 
     def __init__(self, *, head_rate_factor: float, cores: DataParallel, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -124,23 +113,18 @@ class _EvaluatorTrainer(Trainer):
         self.cores = cores
 
     def training_step(
-        self, model: nn.Module, inputs: Tensors, num_items_in_batch: Tensor | None = None
+        self, model: nn.Module, inputs: Tensors, *rest: Any, **options: Any
     ) -> Tensor:
         if not self.args.use_cpu:
-            step: Tensor = super().training_step(model, inputs, num_items_in_batch)
-            return step
+            return super().training_step(model, inputs, *rest, **options)
         model.train()
         return self.cores.backward(model, inputs)
 
     def prediction_step(
-        self,
-        model: nn.Module,
-        inputs: Tensors,
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
+        self, model: nn.Module, inputs: Tensors, *rest: Any, **options: Any
     ) -> tuple[Tensor | None, Any, Tensor | None]:
         if not self.args.use_cpu:
-            return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+            return super().prediction_step(model, inputs, *rest, **options)
         model.eval()
         outputs = self.cores.forward(model, inputs)
         return outputs["loss"], (outputs["logit"], outputs["embedding"]), inputs["labels"]
@@ -152,35 +136,31 @@ class _EvaluatorTrainer(Trainer):
         for group in list(optimizer.param_groups):
             head_group = [each for each in group["params"] if id(each) in head_params]
             if head_group:
+                rate, decay = group["lr"] * self._head_rate_factor, group["weight_decay"]
                 group["params"] = [each for each in group["params"] if id(each) not in head_params]
-                rate = group["lr"] * self._head_rate_factor
-                optimizer.add_param_group(
-                    {"params": head_group, "lr": rate, "weight_decay": group["weight_decay"]}
-                )
+                optimizer.add_param_group({"params": head_group, "lr": rate, "weight_decay": decay})
         return optimizer
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> GroupedSampler:
-        rows = cast(EncodedRows, train_dataset or self.train_dataset)
-        return GroupedSampler(
-            [row.group or row.id for row in rows.rows],
-            [len(encoded) for encoded in rows.encoded],
-            batch_size=self.args.train_batch_size,
-            seed=self.args.seed,
-        )
+    def _get_train_sampler(self, *_: Any) -> GroupedSampler:
+        data = cast(EncodedRows, self.train_dataset)
+        groups = [row.group or row.id for row in data.rows]
+        lengths = [len(encoded) for encoded in data.encoded]
+        size, seed = self.args.train_batch_size, self.args.seed
+        return GroupedSampler(groups, lengths, batch_size=size, seed=seed)
 
 
 def bf16_is_quick() -> bool:
     """Whether this machine multiplies bfloat16 in hardware, rather than by emulation."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Private, hence the care; there is no public way to ask.
+    # These are private, and there is no public function: a release may lack them.
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
 def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -> TrainingArguments:
     every = max(1, round(settings.epochs * steps_per_epoch / _EVALUATIONS))
-    # An earlier run of this process leaves its precision there, and this run would take it over.
+    # An earlier run of this process leaves its precision there, which this run would use.
     os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     return TrainingArguments(
         output_dir=str(checkpoints_folder(folder)),
@@ -200,7 +180,7 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         save_steps=every,
         save_total_limit=1,
         load_best_model_at_end=True,
-        # Else early stopping forgets at an interruption how long it has waited.
+        # Without it, early stopping forgets at an interruption how long it has waited.
         restore_callback_states_from_checkpoint=True,
         metric_for_best_model="calibrated_loss",
         greater_is_better=False,
@@ -214,79 +194,52 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
     )
 
 
-def _validation_metrics(
-    weights: npt.NDArray[np.float64], prediction: EvalPrediction
-) -> dict[str, float]:
-    # The model's outputs in its order, after the loss: logit and embedding.
+def _metrics(weights: npt.NDArray[np.float64], prediction: EvalPrediction) -> dict[str, float]:
+    """The metrics of the validation rows, from their weights and the model's outputs."""
+    # The outputs are in the model's order, after the loss: logit and embedding.
     logits = np.asarray(prediction.predictions[0], dtype=float)
     labels = np.asarray(prediction.label_ids, dtype=float)
     metrics = classification_metrics(labels, expit(logits))
-    logged = {name: metrics[name] for name in ("accuracy", "roc_auc")}
-    return {
-        "calibrated_loss": calibrated_loss(logits, labels, weights),
-        **{name: value for name, value in logged.items() if value is not None},
-    }
+    logged = {"calibrated_loss": calibrated_loss(logits, labels, weights)}
+    for name in ("accuracy", "roc_auc"):
+        if (value := metrics[name]) is not None:
+            logged[name] = value
+    return logged
 
 
 class _Averaging(TrainerCallback):
-    """Takes each step's weights into the average."""
+    """Adds each step's weights to the average."""
 
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: AveragingModel | None = None,
-        **_: Any,
-    ) -> None:
-        cast(AveragingModel, model).update()
+    def on_step_end(self, args: Any, state: Any, control: Any, **context: Any) -> None:
+        cast(AveragingModel, context["model"]).update()
 
 
 class _Progress(TrainerCallback):
-    """A progress bar for people and a line of JSON a step for programs."""
+    """A progress bar for people, and a line of JSON for each step for programs."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._bar: tqdm[Any] | None = None
+        self._bar: tqdm[Any] = tqdm(disable=True)
         self._postfix: dict[str, str] = {}
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        self._bar = progress(
-            total=state.max_steps, initial=state.global_step, desc="training", unit="step"
-        )
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        step, steps = state.global_step, state.max_steps
+        self._bar = progress(total=steps, initial=step, desc="training", unit="step")
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        logs = logs or {}
+    def on_log(self, args: Any, state: TrainerState, control: Any, **context: Any) -> None:
+        logs: dict[str, float] = context["logs"]
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
-        names = {
-            "loss": "loss",
-            "eval_calibrated_loss": "validation loss",
-            "eval_roc_auc": "AUROC",
-        }
-        self._postfix |= {names[key]: f"{logs[key]:.3f}" for key in names if key in logs}
-        if self._bar is not None:
-            self._bar.set_postfix(self._postfix, refresh=False)
-            self._bar.update(state.global_step - self._bar.n)
+        self._postfix |= {_BAR_NAMES[key]: f"{logs[key]:.3f}" for key in _BAR_NAMES if key in logs}
+        self._bar.set_postfix(self._postfix, refresh=False)
+        self._bar.update(state.global_step - self._bar.n)
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: Any, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         # The last steps are the most settled, and seldom fall on an evaluation.
         if state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = True
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.close()

@@ -1,4 +1,4 @@
-"""Chooses the lengths of windows by the texts that the evaluator learns from."""
+"""Chooses the lengths of windows from the lengths of the training texts."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.errors import TrainingError
 
-# Rows that lengths are taken from.
+# The most rows whose lengths are measured.
 _SAMPLE = 2000
-# Shorter windows would cost more runs than they are worth, and tear apart what belongs together.
+# Shorter windows would cost more runs than they are worth, and separate what belongs together.
 _SHORTEST_OUTPUT = 128
 _SHORTEST_GROUND_TRUTH = 64
 _LEAST = 4
-# Share of the ground truths that may be longer than a window: a single long one must not make
-# windows in which all others drown.
+# Share of the ground truths that may be longer than a window: one long text must not make windows
+# in which all others get lost.
 _LONGER = 0.01
-# An output's window is this many times the longest output. Cutting an output does harm: filler is
-# supported by nothing, and where one part holds the answer the others don't.
+# An output's window is this many times the longest output. Cutting an output does harm: no ground
+# truth supports filler, and where one part holds the answer the other parts don't.
 _OUTPUT_MARGIN = 2
 
 
 def choose_windows(
     rows: Sequence[Row], encoder: Encoder, settings: TrainSettings
 ) -> Windows | None:
-    """Chooses the windows that the settings leave open, by the lengths of the training rows.
+    """Chooses the windows that the settings leave open, from the lengths of the training rows.
 
     An evaluator that has learnt to find a sentence among three doesn't find it among thirty, but it
-    can be asked about three at a time.
+    can search three at a time.
 
     Args:
         rows: The rows that the weights will be fitted to.
-        encoder: One without windows.
-        settings: The run's.
+        encoder: An encoder without windows.
+        settings: The run's settings.
 
     Returns:
-        None where long texts are to be cut, or the evaluator reads nothing that has windows.
+        None where long texts are to be cut, or the evaluator reads no field that has windows.
 
     Raises:
         TrainingError: The windows don't fit into a run.
@@ -52,16 +52,16 @@ def choose_windows(
     some = [rows[index] for index in range(0, len(rows), -(-len(rows) // _SAMPLE))]
     encoded = [encoder.encode(row.interaction) for row in some]
 
-    def longest(name: Field, but: float = 0.0) -> int:
+    def longest(name: Field, without: float = 0.0) -> int:
         lengths = [one.coverage[name].total for one in encoded if name in one.coverage]
-        return int(np.quantile(lengths, 1 - but, method="higher")) if lengths else 0
+        return int(np.quantile(lengths, 1 - without, method="higher")) if lengths else 0
 
     room = encoder.encoding.max_length - 1 - len(order)
     # No field may crowd out the others because it is long in these rows.
     quarter = max(_LEAST, room // 4)
     input_room = min(longest("input"), quarter)
     preferred = max(_OUTPUT_MARGIN * longest("output"), _SHORTEST_OUTPUT)
-    truth = max(longest("ground_truth", but=_LONGER), _SHORTEST_GROUND_TRUTH)
+    truth = max(longest("ground_truth", without=_LONGER), _SHORTEST_GROUND_TRUTH)
     truth = settings.ground_truth_window or min(truth, room - input_room - min(preferred, quarter))
     output = settings.output_window or max(_LEAST, min(preferred, room - input_room - truth))
     if sum({"output": output, "ground_truth": truth}.get(name, 0) for name in order) > room:

