@@ -1,4 +1,4 @@
-"""From rows that people labelled to a bundle whose cuts are certified.
+"""Certifies a bundle's thresholds on rows that people labelled.
 
 rows → eligible rows → predictions as served → laxest cuts → new bundle
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,14 +31,14 @@ from tipstaff_trainer.export.bundle_writer import copy_bundle
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """Cuts that keep a promise, and the verdicts they give the rows they rest on.
+    """Cuts that keep a promise, and their verdicts on the rows that prove it.
 
     Attributes:
-        policy: The graph's, with these cuts and their certificate.
-        cuts: The same cuts, with the errors they make.
+        policy: The graph's policy with these cuts and their certificate.
+        cuts: The cuts and their errors.
         good: Verdicts of the good rows, counted.
         bad: Verdicts of the bad rows, counted.
-        notes: On rows that were left out, for the user.
+        notes: Which rows were left out and why, for the user.
     """
 
     policy: Policy
@@ -61,11 +61,11 @@ def certify(
 
     Args:
         bundle: The bundle.
-        evaluator: One graph of it, loaded and warmed up; the certificate holds for this one.
-        rows: With the labels of people.
+        evaluator: One of its graphs, loaded and warmed up; the certificate holds for this graph.
+        rows: Rows with people's labels.
         promise: The error bounds.
-        pass_on_partial: From now on, partly scored outputs may pass.
-        pass_on_ood: From now on, outputs that look unlike the training data may pass.
+        pass_on_partial: Let partly scored outputs pass from now on.
+        pass_on_ood: Let outputs that look unlike the training data pass from now on.
 
     Raises:
         CertificationError: The rows can't certify or are too few, the evaluator doesn't run here
@@ -77,76 +77,64 @@ def certify(
             f"doesn't: {evaluator.degraded}"
         )
     chosen, notes = eligible_rows(rows, bundle)
-    good = np.array([row.good for row in chosen])
+    n_good = sum(row.good for row in chosen)
+    n_bad = len(chosen) - n_good
     try:
         # Before the rows are scored, which takes a while.
-        check_enough(int((~good).sum()), int(good.sum()), promise)
+        check_enough(n_bad, n_good, promise)
     except CertificationError as error:
         raise CertificationError("; ".join([error.message, *notes]), remedy=error.remedy) from None
     predictions = predict_all(evaluator, [row.interaction for row in chosen])
-    policy = evaluator.graph.policy
-    policy = policy.model_copy(
-        update={
-            "pass_on_partial": policy.pass_on_partial or pass_on_partial,
-            "pass_on_ood": policy.pass_on_ood or pass_on_ood,
-        }
+    good, bad = (
+        [
+            prediction
+            for prediction, row in zip(predictions, chosen, strict=True)
+            if row.good is side
+        ]
+        for side in (True, False)
     )
-    scores = np.array([prediction.score for prediction in predictions])
-    passing = pass_scores(predictions, policy)
+    policy = evaluator.graph.policy
+    changes = {
+        "pass_on_partial": policy.pass_on_partial or pass_on_partial,
+        "pass_on_ood": policy.pass_on_ood or pass_on_ood,
+    }
+    passing = pass_scores(bad, policy.model_copy(update=changes))
     if promise.max_false_pass < 1:
-        _check_reach(
-            [predictions[index] for index in np.flatnonzero(~good)], passing[~good], promise
-        )
-    cuts = certified_cuts(passing[~good], scores[good], promise)
+        _check_reach(bad, passing, promise)
+    cuts = certified_cuts(passing, np.array([each.score for each in good]), promise)
     certificate = BundleCertificate(
-        max_false_pass=promise.max_false_pass,
-        max_false_block=promise.max_false_block,
-        confidence=promise.confidence,
+        **asdict(promise),
         n=len(chosen),
-        n_bad=int((~good).sum()),
-        n_good=int(good.sum()),
+        n_bad=n_bad,
+        n_good=n_good,
         fingerprint=fingerprint(chosen),
         date=datetime.now(UTC).date().isoformat(),
         unseen_checked=knows_training_rows(bundle),
     )
-    policy = policy.model_copy(
-        update={
-            "pass_at": cuts.pass_at,
-            "block_below": cuts.block_below,
-            "certificate": certificate,
-        }
+    thresholds = {"pass_at": cuts.pass_at, "block_below": cuts.block_below}
+    policy = policy.model_copy(update={**changes, **thresholds, "certificate": certificate})
+    good_verdicts, bad_verdicts = (
+        Counter(decide(each.score, each.reasons, policy) for each in side) for side in (good, bad)
     )
-    verdicts = [decide(prediction.score, prediction.reasons, policy) for prediction in predictions]
-    return Certified(
-        policy,
-        cuts,
-        good=Counter(verdicts[index] for index in np.flatnonzero(good)),
-        bad=Counter(verdicts[index] for index in np.flatnonzero(~good)),
-        notes=tuple(notes),
-    )
+    return Certified(policy, cuts, good_verdicts, bad_verdicts, tuple(notes))
 
 
 def pass_scores(predictions: Sequence[Prediction], policy: Policy) -> Floats:
     """The scores, shape (n,); -inf where something other than the score rules PASS out."""
     open_cuts = policy.model_copy(update={"pass_at": 0.0, "block_below": 0.0})
-    return np.array(
-        [
-            prediction.score
-            if decide(prediction.score, prediction.reasons, open_cuts) is Verdict.PASS
-            else -np.inf
-            for prediction in predictions
-        ]
-    )
+    verdicts = [decide(each.score, each.reasons, open_cuts) for each in predictions]
+    scores = np.array([each.score for each in predictions])
+    return np.where([verdict is Verdict.PASS for verdict in verdicts], scores, -np.inf)
 
 
 def _check_reach(bad: Sequence[Prediction], passing: Floats, promise: Promise) -> None:
-    """Checks that enough bad rows could get PASS by their score.
+    """Checks that enough bad rows could get PASS at some cut.
 
     Otherwise the promise would rest on what keeps these rows from PASS, such as a missing column,
-    and the cut could be anywhere: it would be untested where traffic has the column.
+    and any cut would seem to keep it: where traffic has the column, the cut is untested.
 
     Raises:
-        CertificationError: Too few could.
+        CertificationError: Too few bad rows could.
     """
     reached = int(np.isfinite(passing).sum())
     needed = rows_needed(promise.max_false_pass, promise.confidence)
@@ -158,12 +146,11 @@ def _check_reach(bad: Sequence[Prediction], passing: Floats, promise: Promise) -
             for reason in prediction.reasons
             if reason in (Reason.PARTIAL, Reason.OUT_OF_DISTRIBUTION, Reason.MISSING_FIELD)
         )
+        obstacles = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         raise CertificationError(
             f"only {reached} of {len(bad)} bad rows could get PASS at any cut, and proving a cut "
-            f"takes {needed} at least; what keeps the others from it: "
-            + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()),
-            remedy="a field that is missing in all rows may have another name: {mapping} "
-            "FIELD=COLUMN",
+            f"takes {needed} at least; obstacles of the others: {obstacles}",
+            remedy="map a field that all rows lack to its column: {mapping} FIELD=COLUMN",
         )
 
 

@@ -1,4 +1,4 @@
-"""Error bounds that thresholds are to keep, and the thresholds that do."""
+"""Error bounds to certify, and the thresholds that keep them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _EVEN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Two error bounds to certify, each with `confidence` on its own.
+    """Two error bounds to certify, each with the confidence `confidence`.
 
-    One rests on bad rows and the other on good rows, so both hold at once with a confidence of at
-    least its square.
+    Bad rows prove the first and good rows the second, so both hold at once with at least the square
+    of the confidence.
 
     Attributes:
-        max_false_pass: P(PASS | bad) shall be at most this; 1 promises nothing.
-        max_false_block: P(BLOCK | good) shall be at most this; 1 promises nothing.
+        max_false_pass: The upper bound for P(PASS | bad); 1 promises nothing.
+        max_false_block: The upper bound for P(BLOCK | good); 1 promises nothing.
         confidence: In (0, 1).
     """
 
@@ -55,11 +55,8 @@ class Promise:
                     value=f"{getattr(self, name):g}",
                 )
         if not 0 < self.confidence < 1:
-            raise UsageError(
-                "give a number between 0 and 1, as 0.95",
-                field="confidence",
-                value=f"{self.confidence:g}",
-            )
+            value = f"{self.confidence:g}"
+            raise UsageError("give a number in (0, 1), as 0.95", field="confidence", value=value)
         if self.max_false_pass == self.max_false_block == 1:
             raise UsageError(
                 "nothing to certify", remedy="set {max_false_pass} or {max_false_block} under 1"
@@ -71,10 +68,10 @@ class Cuts:
     """Thresholds of the verdicts.
 
     Attributes:
-        pass_at: PASS from it on; at least `block_below`.
-        block_below: BLOCK under it.
-        false_pass: The laxest cut for PASS; None when no bound was set.
-        false_block: The laxest cut for BLOCK; None when no bound was set.
+        pass_at: The lowest score that gets PASS; at least `block_below`.
+        block_below: Lower scores get BLOCK.
+        false_pass: The laxest cut for PASS; None without a bound.
+        false_block: The laxest cut for BLOCK; None without a bound.
     """
 
     pass_at: float
@@ -84,20 +81,19 @@ class Cuts:
 
 
 def check_enough(bad: int, good: int, promise: Promise) -> None:
-    """Checks that the rows suffice to prove the promise for any cut.
+    """Checks that there are enough rows to prove the promise for any cut.
 
     Raises:
-        CertificationError: They don't; the message says how many are needed.
+        CertificationError: There are too few; the message says how many are needed.
     """
-    for label, count, bound in (
-        ("bad", bad, promise.max_false_pass),
-        ("good", good, promise.max_false_block),
-    ):
-        if bound < 1 and count < (needed := rows_needed(bound, promise.confidence)):
+    confidence = promise.confidence
+    bounds = {"bad": (bad, promise.max_false_pass), "good": (good, promise.max_false_block)}
+    for label, (count, bound) in bounds.items():
+        if bound < 1 and count < (needed := rows_needed(bound, confidence)):
             raise CertificationError(
                 f"{count} {label} rows can't prove a rate of at most {bound:g} with confidence "
-                f"{promise.confidence:g}: that takes {needed} without an error, or more with "
-                "errors, each of another group",
+                f"{confidence:g}: that takes {needed} without an error, or more with errors, each "
+                "of another group",
                 remedy=f"label {needed - count} more {label} ones at random, or promise less",
             )
 
@@ -106,12 +102,13 @@ def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) ->
     """The laxest cuts that keep a promise.
 
     Args:
-        bad_scores: Of independent bad rows, shape (n,); -inf where the verdict can't be PASS.
-        good_scores: Of independent good rows, shape (m,).
-        promise: What they are to keep.
+        bad_scores: Scores of independent bad rows, shape (n,); -inf where the verdict can't be
+            PASS.
+        good_scores: Scores of independent good rows, shape (m,).
+        promise: The promise.
 
     Raises:
-        CertificationError: Too few rows, or no cut keeps it.
+        CertificationError: There are too few rows, or no cut keeps the promise.
     """
     check_enough(len(bad_scores), len(good_scores), promise)
     confidence = promise.confidence
@@ -126,11 +123,11 @@ def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) ->
         if blocking is None:
             errors = int((good_scores < CUTS[-1]).sum())
             raise _hopeless("good", "BLOCK", errors, len(good_scores), confidence)
-    # The cut without a bound gives way to the other.
+    # A cut without a bound yields to the other.
     lowest_pass = passing.at if passing else max(_EVEN, blocking.at if blocking else 0)
     highest_block = blocking.at if blocking else min(_EVEN, lowest_pass)
     if highest_block > lowest_pass:
-        # Any cut between the two keeps both promises, and leaves nothing to review.
+        # Any cut between the two keeps both bounds, and leaves nothing to review.
         lowest_pass = highest_block = min(max(_EVEN, lowest_pass), highest_block)
     return Cuts(lowest_pass, highest_block, passing, blocking)
 
@@ -141,6 +138,6 @@ def _hopeless(
     upper = float(upper_bound(errors, n, confidence))
     return CertificationError(
         f"no cut keeps the promise: {errors} of {n} {label} rows get {verdict} even at the "
-        f"strictest, so their rate may be {upper:.3g}",
+        f"strictest cut, so their rate may be {upper:.3g}",
         remedy="look at these rows (are their labels right?), or promise less",
     )

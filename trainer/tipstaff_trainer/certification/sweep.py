@@ -19,7 +19,7 @@ from scipy.stats import beta
 
 Floats = npt.NDArray[np.float64]
 
-# Even steps of the log odds: dense near 0 and 1, where a good evaluator's scores crowd.
+# Even steps of the log odds: dense near 0 and 1, where most of a good evaluator's scores are.
 CUTS: Floats = expit(np.linspace(12, -12, 2401))
 
 
@@ -29,8 +29,8 @@ class Cut:
 
     Attributes:
         at: The cut, a score in (0, 1).
-        errors: Rows on the wrong side of it.
-        n: Rows that could have been.
+        errors: The number of rows on the wrong side of the cut.
+        n: The number of rows of the class.
         upper: Upper end of the one-sided interval (Clopper-Pearson) for the rate of errors.
     """
 
@@ -41,7 +41,7 @@ class Cut:
 
 
 def rows_needed(bound: float, confidence: float) -> int:
-    """How many rows without an error prove that errors come no more often than `bound`.
+    """The number of rows without an error that prove an error rate of at most `bound`.
 
     Args:
         bound: A rate in (0, 1).
@@ -51,7 +51,7 @@ def rows_needed(bound: float, confidence: float) -> int:
 
 
 def upper_bound(errors: npt.ArrayLike, n: int, confidence: float) -> Floats:
-    """Clopper and Pearson's exact upper bound for a rate, one-sided.
+    """Clopper and Pearson's exact one-sided upper bound for a rate.
 
     Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of
     the binomial".
@@ -71,7 +71,8 @@ def laxest_pass(bad_scores: Floats, *, bound: float, confidence: float) -> Cut |
     """The lowest `pass_at` with P(PASS | bad) at most `bound`, with confidence.
 
     Args:
-        bad_scores: Of independent bad rows, shape (n,); -inf where the verdict can't be PASS.
+        bad_scores: Scores of independent bad rows, shape (n,); -inf where the verdict can't be
+            PASS.
         bound: A rate in (0, 1).
         confidence: In (0, 1).
 
@@ -85,7 +86,7 @@ def laxest_block(good_scores: Floats, *, bound: float, confidence: float) -> Cut
     """The highest `block_below` with P(BLOCK | good) at most `bound`, with confidence.
 
     Args:
-        good_scores: Of independent good rows, shape (n,).
+        good_scores: Scores of independent good rows, shape (n,).
         bound: A rate in (0, 1).
         confidence: In (0, 1).
 

@@ -1,4 +1,4 @@
-"""Writes bundles: files first, then their checksums, the manifest last.
+"""Writes bundles: files first, then the manifest with their checksums.
 
 A folder without a manifest is no bundle, so that a reader never sees half of one. And no manifest
 may checksum replaced content: a file that is replaced is unlisted first (`put_file`).
@@ -10,13 +10,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tipstaff_server.evaluator.bundle import (
-    Bundle,
-    put_file,
-    sha256_of,
-    write_atomically,
-    write_manifest,
-)
+from tipstaff_server.evaluator import bundle as bundles
+from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
 from tipstaff_server.evaluator.manifest import CARD_FILE, Manifest
 from tipstaff_server.repository import is_published
@@ -25,25 +20,25 @@ from tipstaff_trainer.errors import DataError
 
 
 def write_bundle(folder: Path, manifest: Manifest, added: Mapping[str, bytes]) -> None:
-    """Makes a folder a bundle.
+    """Turns a folder into a bundle.
 
     Args:
-        folder: Holds no manifest yet.
-        manifest: The bundle's, with the checksums of the files that are in the folder.
+        folder: A folder without a manifest.
+        manifest: The bundle's manifest, with the checksums of the files that are in the folder.
         added: Contents of further files, by name; they replace files of the same name.
     """
     checksums = dict(manifest.checksums)
     for name, content in added.items():
         (folder / name).write_bytes(content)
-        checksums[name] = sha256_of(folder / name)
-    write_manifest(folder, manifest.model_copy(update={"checksums": checksums}))
+        checksums[name] = bundles.sha256_of(folder / name)
+    bundles.write_manifest(folder, manifest.model_copy(update={"checksums": checksums}))
 
 
 def copy_bundle(bundle: Bundle, out: Path, manifest: Manifest, *, card: str) -> Bundle:
     """Copies a bundle to folder `out`, with another manifest and its card.
 
-    What the training run left beside the bundle is copied too: its learning curve, which reports
-    draw, and the weights, which a smaller evaluator learns from. Published bundles have neither.
+    The folder of the training run is copied too: it has the learning curve, which reports draw, and
+    the weights, which a smaller evaluator learns from. Published bundles have no such folder.
 
     Raises:
         FileExistsError: `out` exists.
@@ -58,27 +53,26 @@ def copy_bundle(bundle: Bundle, out: Path, manifest: Manifest, *, card: str) -> 
             shutil.copytree(run, run_folder(folder))
         write_bundle(folder, manifest, {CARD_FILE: card.encode()})
 
-    write_atomically(out, fill)
+    bundles.write_atomically(out, fill)
     return Bundle.open(out)
 
 
 def attach_cases(folder: Path, cases: Sequence[Case]) -> None:
-    """Puts named cases into a finished bundle, in place of those it has.
+    """Puts named cases into a finished bundle, in place of its present cases.
 
     Raises:
         BundleError: The bundle is damaged, or can't be written.
-        DataError: It is a version in a repository, and those never change.
+        DataError: The bundle is a published version, which never changes.
     """
     bundle = Bundle.open(folder)
     if is_published(bundle):
         raise DataError(
             f"{folder}: is a published version, which never changes",
-            remedy="attach the cases to the bundle that it was published from, and publish that "
-            "again",
+            remedy="attach the cases to the bundle that it was published from, and publish that",
         )
-    put_file(bundle, CASES_FILE, cases_json(cases))
+    bundles.put_file(bundle, CASES_FILE, cases_json(cases))
 
 
 def cases_json(cases: Sequence[Case]) -> bytes:
-    """Named cases as a bundle holds them."""
+    """The bytes of a bundle's file of named cases."""
     return CASES.dump_json(tuple(cases), indent=2, exclude_defaults=True) + b"\n"

@@ -1,10 +1,10 @@
-"""One graph of a bundle: written, compared with torch, calibrated, measured."""
+"""Builds one graph of a bundle: written, compared with torch, calibrated, measured."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,15 +45,10 @@ class RowSet:
         """Probabilities in [0, 1], shape (n,)."""
         return np.array([row.label for row in self.rows], dtype=float)
 
-    @property
-    def weights(self) -> npt.NDArray[np.float64]:
-        """Positive, shape (n,)."""
-        return np.array([row.weight for row in self.rows], dtype=float)
-
 
 @dataclass(frozen=True, slots=True)
 class MeasuredGraph:
-    """A graph's entry in the manifest, and its metrics by row set."""
+    """A graph's entry in the manifest, and its metrics by name of the row set."""
 
     graph: Graph
     metrics: dict[str, Metrics]
@@ -71,15 +66,15 @@ def build_graph(
     """Writes a graph into `folder` and measures it through the server's session.
 
     Args:
-        precision: Precision of its linear layers.
+        precision: The precision of the graph's linear layers.
         fp32_file: The exported model.
-        folder: The bundle's.
-        pad_id: As in the manifest's encoding.
+        folder: The bundle's folder.
+        pad_id: The padding token's id.
         row_sets: By name: `train`, `validation` and perhaps `test`.
-        golden: Validation rows that go into the manifest, for servers to re-score.
+        golden: The number of validation rows in the manifest, for servers to re-score.
 
     Raises:
-        ParityError: It decides otherwise than the trained model.
+        ParityError: The graph's decisions differ from the trained model's.
     """
     file = folder / f"model.{precision}.onnx"
     _CONVERT[precision](fp32_file, file)
@@ -90,11 +85,12 @@ def build_graph(
     }
     logits = {name: part for name, (part, _) in outputs.items()}
     validation = row_sets["validation"]
-    calibration = fit_platt(logits["validation"], validation.labels, validation.weights)
+    weights = np.array([row.weight for row in validation.rows], dtype=float)
+    calibration = fit_platt(logits["validation"], validation.labels, weights)
     difference = parity.compare(
-        np.concatenate([part.torch for part in row_sets.values()]),
-        np.concatenate(list(logits.values())),
-        parity.LabelledLogits(validation.labels, validation.torch, logits["validation"]),
+        {name: part.torch for name, part in row_sets.items()},
+        logits,
+        validation.labels,
         # The logit whose calibrated score is one half.
         cut=-calibration.intercept / calibration.slope,
     )
@@ -103,33 +99,27 @@ def build_graph(
         name: np.array([calibrate(logit, calibration) for logit in part])
         for name, part in logits.items()
     }
+    probes = [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
+    usual, others = (
+        Representations.of(outputs[name][1], row_sets[name].encoded)
+        for name in ("train", "validation")
+    )
     graph = Graph(
         file=file.name,
         precision=precision,
         # Dynamic int8 scales activations by the whole run, so batch-mates always matter.
-        batch_invariant=precision != "int8"
-        and session.is_batch_invariant(
-            [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
-        ),
+        batch_invariant=precision != "int8" and session.is_batch_invariant(probes),
         calibration=calibration,
         parity=difference,
-        ood=_write_ood(
-            folder / f"ood.{precision}.npz",
-            *(
-                Representations.of(outputs[name][1], row_sets[name].encoded)
-                for name in ("train", "validation")
-            ),
-        ),
+        ood=_write_ood(folder / f"ood.{precision}.npz", usual, others),
         golden=_golden(validation.rows, scores["validation"], golden),
     )
-    return MeasuredGraph(
-        graph,
-        {
-            name: classification_metrics(row_sets[name].labels, scores[name])
-            for name in row_sets
-            if name != "train"
-        },
-    )
+    metrics = {
+        name: classification_metrics(part.labels, scores[name])
+        for name, part in row_sets.items()
+        if name != "train"
+    }
+    return MeasuredGraph(graph, metrics)
 
 
 def _write_ood(file: Path, training: Representations, validation: Representations) -> Ood | None:
@@ -148,11 +138,6 @@ def _golden(
     ranked = np.argsort(scores)
     places = np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))
     return tuple(
-        GoldenInteraction(
-            input=rows[index].interaction.input,
-            output=rows[index].interaction.output,
-            ground_truth=rows[index].interaction.ground_truth,
-            score=float(scores[index]),
-        )
+        GoldenInteraction(**asdict(rows[index].interaction), score=float(scores[index]))
         for index in ranked[places]
     )

@@ -1,4 +1,4 @@
-"""The trained model as an ONNX graph: exported by optimum, fused by onnxruntime."""
+"""Writes the trained model as an ONNX graph: exported by optimum, fused by onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.session import INPUTS, OUTPUTS, Session
 from tipstaff_trainer.distil.model import EvaluatorModel
-from tipstaff_trainer.errors import ExportError
+from tipstaff_trainer.errors import ExportError, first_line
 from tipstaff_trainer.progress import Reporter
 
 _OPSET = 18
@@ -38,7 +38,7 @@ class _DummyInputs(DummyTextInputGenerator):  # type: ignore[misc]
 
 
 class _EvaluatorOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
-    """Tells optimum an evaluator's inputs and outputs."""
+    """An evaluator's inputs and outputs, for optimum."""
 
     NORMALIZED_CONFIG_CLASS = NormalizedTextConfig
     DUMMY_INPUT_GENERATOR_CLASSES = (_DummyInputs,)
@@ -57,13 +57,13 @@ def export_fp32(
 ) -> None:
     """Writes the model to `file` as an fp32 graph with outputs `logit` and `embedding`.
 
-    Where the fusions change the graph's answers, the unfused graph is written.
+    Where the fusions fail or change the logits, the unfused graph is written.
 
     Args:
-        model: In evaluation mode.
+        model: The trained model, in evaluation mode.
         file: The file to write.
         fuse: Use onnxruntime's own operators; other runtimes don't know them.
-        reporter: Takes a warning where they can't be used.
+        reporter: Takes a warning where these can't be used.
 
     Raises:
         ExportError: The architecture can't be traced.
@@ -75,10 +75,8 @@ def export_fp32(
             warnings.simplefilter("ignore")
             export(model, _EvaluatorOnnxConfig(model.config), file, opset=_OPSET)
     except Exception as error:
-        raise ExportError(
-            f"the architecture {architecture!r} can't be exported to ONNX: "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}"
-        ) from error
+        message = f"can't be exported to ONNX: {first_line(error)}"
+        raise ExportError(f"the architecture {architecture!r} {message}") from error
     onnx.checker.check_model(str(file))
     if fuse:
         _fuse(file, model, reporter or Reporter())
@@ -87,11 +85,11 @@ def export_fp32(
 def _fuse(file: Path, model: EvaluatorModel, reporter: Reporter) -> None:
     fused_file = file.with_suffix(".fused.onnx")
     options = FusionOptions("bert")
-    # On CPUs the fused kernel takes two to three times as long as what it replaces; on CUDA
-    # onnxruntime fuses it by itself.
+    # On CPUs the fused kernel takes two to three times as long as the nodes it replaces; on CUDA
+    # onnxruntime fuses them by itself.
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
-    # Without it the bias is added by the int8 product before it, which then passes over its output
-    # once: the graph takes 5 % less time.
+    # Without this fusion the int8 product before it adds the bias, in one pass over its output: the
+    # graph takes 5 % less time.
     options.enable_bias_gelu = False
     try:
         fused = optimizer.optimize_model(
@@ -104,7 +102,7 @@ def _fuse(file: Path, model: EvaluatorModel, reporter: Reporter) -> None:
         )
         fused.save_model_to_file(str(fused_file))
         difference = _largest_difference(file, fused_file, model.config.vocab_size)
-    except Exception as error:  # the fusions are written for the architectures they know
+    except Exception as error:  # as for an architecture that the fusions don't know
         reporter.warn(f"onnxruntime's fusions fail for this architecture, left out: {error}")
     else:
         if difference <= _FUSION_TOLERANCE:
@@ -120,9 +118,10 @@ def _largest_difference(one: Path, other: Path, vocabulary: int) -> float:
         Tokens(generator.integers(0, vocabulary, length), generator.integers(0, 2, length))
         for length in (5, 32, 17)
     ]
-    # With padding and without, since a fusion may lose the attention mask.
     sessions = [Session(file.read_bytes(), pad_id=0) for file in (one, other)]
-    return max(
-        float(np.abs(sessions[0].run(part).logits - sessions[1].run(part).logits).max())
-        for part in (batch, batch[:1])
-    )
+    # With padding and without, since a fusion may lose the attention mask.
+    logits = [
+        np.concatenate([session.run(part).logits for part in (batch, batch[:1])])
+        for session in sessions
+    ]
+    return float(np.abs(logits[0] - logits[1]).max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.stats import binomtest
@@ -18,39 +18,30 @@ MAX_AUROC_DROP = 0.01
 _ROWS_FOR_AUROC = 200
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledLogits:
-    """Labels of the validation rows, and their logits from torch and from the graph; shape (n,)."""
-
-    labels: Logits
-    torch: Logits
-    graph: Logits
-
-
 def compare(
-    torch_logits: Logits, graph_logits: Logits, validation: LabelledLogits, *, cut: float = 0.0
+    torch: Mapping[str, Logits], graph: Mapping[str, Logits], labels: Logits, *, cut: float = 0.0
 ) -> Parity:
     """Compares the logits of model and graph.
 
     Args:
-        torch_logits: The trained model's, in fp32, shape (n,).
-        graph_logits: The graph's, shape (n,); in runs of one request where it is not
-            batch-invariant.
-        validation: The rows among them that the weights were not fitted to, with labels.
+        torch: The trained model's logits by row set, in fp32, each of shape (n,). The weights were
+            not fitted to the rows of the set `validation`.
+        graph: The graph's logits, of the same rows; one interaction a run.
+        labels: The labels of the validation rows.
         cut: The logit from which a decision is positive.
     """
-    changed = (torch_logits >= cut) != (graph_logits >= cut)
+    one, other = (np.concatenate(list(logits.values())) for logits in (torch, graph))
+    changed = (one >= cut) != (other >= cut)
     share = binomtest(int(changed.sum()), len(changed))
-    truth = validation.labels >= 0.5
-    both_classes = 0 < truth.sum() < len(truth)
-    judged = len(truth) >= _ROWS_FOR_AUROC and both_classes
+    good = labels >= 0.5
+    measured = len(good) >= _ROWS_FOR_AUROC and 0 < good.sum() < len(good)
     return Parity(
         n=len(changed),
         changed=float(changed.mean()),
         changed_low=float(share.proportion_ci(0.95, method="wilson").low),
-        largest_logit_difference=float(np.abs(torch_logits - graph_logits).max()),
-        auroc_torch=float(roc_auc_score(truth, validation.torch)) if judged else None,
-        auroc_graph=float(roc_auc_score(truth, validation.graph)) if judged else None,
+        largest_logit_difference=float(np.abs(one - other).max()),
+        auroc_torch=float(roc_auc_score(good, torch["validation"])) if measured else None,
+        auroc_graph=float(roc_auc_score(good, graph["validation"])) if measured else None,
     )
 
 
@@ -58,12 +49,12 @@ def gate(parity: Parity, precision: str) -> None:
     """Checks that a graph decides as the model does.
 
     Raises:
-        ParityError: It doesn't.
+        ParityError: Too many decisions differ, or the AUROC is lower.
     """
     if parity.changed_low > MAX_CHANGED:
         raise ParityError(
-            f"the {precision} graph decides {parity.changed:.1%} of {parity.n} rows otherwise than "
-            f"the trained model (at least {parity.changed_low:.1%}, allowed {MAX_CHANGED:.0%})",
+            f"the {precision} graph decides {parity.changed:.1%} of {parity.n} rows differently "
+            f"from the model (at least {parity.changed_low:.1%}, allowed {MAX_CHANGED:.0%})",
             remedy="train with another base encoder, a lower learning rate or more rows",
         )
     if parity.auroc_torch is not None and parity.auroc_graph is not None:

@@ -26,8 +26,8 @@ def convert_to_fp16(source: Path, target: Path) -> None:
 def quantise_to_int8(source: Path, target: Path) -> None:
     """Writes the fp32 graph `source` to `target` in int8, for runs of one request.
 
-    A run of one has an exact, repeatable answer under dynamic quantisation, and a batch would not:
-    see `Graph.batch_invariant`.
+    Under dynamic quantisation the answer of a single run can be repeated exactly, and that of a
+    batch can't: see `Graph.batch_invariant`.
     """
     with tempfile.TemporaryDirectory() as folder:
         single = Path(folder) / "single.onnx"
@@ -38,13 +38,13 @@ def quantise_to_int8(source: Path, target: Path) -> None:
 def quantise_linear_layers(source: Path, target: Path) -> None:
     """Writes the fp32 graph `source` to `target` with its linear layers in int8.
 
-    Dynamic quantisation: weights are int8, one scale for each output channel; activations are
-    quantised as they come, by the range of the whole run. Where this processor's kernels saturate
-    (`kernels_saturate`), weights take seven of the eight bits, which is right on every processor.
+    Dynamic quantisation: weights are int8, with a scale for each output channel; activations are
+    quantised at run time, with the range of the whole run. Where this processor's kernels saturate
+    (`kernels_saturate`), weights use seven of the eight bits, which is right on every processor.
     """
     root = logging.getLogger()
     level = root.level
-    # The quantiser advises on the root logger to preprocess, although that is done.
+    # The quantiser logs advice to preprocess the graph, although that is done.
     root.setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,7 @@ def quantise_linear_layers(source: Path, target: Path) -> None:
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 reduce_range=kernels_saturate(),
-                # Not the embedding tables: they cost no time, and int8 would cost accuracy.
+                # Without the embedding tables: they cost no time, and int8 would cost accuracy.
                 op_types_to_quantize=["MatMul", "Gemm"],
                 extra_options={
                     "MatMulConstBOnly": True,
@@ -75,8 +75,8 @@ def quantise_linear_layers(source: Path, target: Path) -> None:
 def kernels_saturate() -> bool:
     """Whether onnxruntime's int8 kernels lose large sums on this processor.
 
-    Without VNNI instructions x86 adds two products of 8 bits in 16, and what doesn't fit is cut:
-    255 x 127 twice doesn't. Scores then differ from the trained model's by more than rounding.
+    Without VNNI instructions x86 adds two products of 8 bits in 16 bits and cuts larger sums, such
+    as 2 x 255 x 127. Scores then differ from the trained model's by more than rounding.
     """
     size = 64
     weights = numpy_helper.from_array(np.full((size, size), 127, np.int8), "weights")
@@ -87,7 +87,7 @@ def kernels_saturate() -> bool:
         [helper.make_tensor_value_info("sums", TensorProto.INT32, [1, size])],
         [weights],
     )
-    # Versions that onnxruntime has read for years: this package's own may be too new for it.
+    # Old versions, which onnxruntime reads: the onnx package's own may be too new for it.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (sums,) = session.run(None, {"inputs": np.full((1, size), 255, np.uint8)})
