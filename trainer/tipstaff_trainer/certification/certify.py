@@ -85,14 +85,8 @@ def certify(
     except CertificationError as error:
         raise CertificationError("; ".join([error.message, *notes]), remedy=error.remedy) from None
     predictions = predict_all(evaluator, [row.interaction for row in chosen])
-    good, bad = (
-        [
-            prediction
-            for prediction, row in zip(predictions, chosen, strict=True)
-            if row.good is side
-        ]
-        for side in (True, False)
-    )
+    good = [each for each, row in zip(predictions, chosen, strict=True) if row.good]
+    bad = [each for each, row in zip(predictions, chosen, strict=True) if not row.good]
     policy = evaluator.graph.policy
     changes = {
         "pass_on_partial": policy.pass_on_partial or pass_on_partial,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from tipstaff.errors import UsageError
-from tipstaff_trainer.certification.sweep import (
-    CUTS,
-    Cut,
-    Floats,
-    laxest_block,
-    laxest_pass,
-    rows_needed,
-    upper_bound,
-)
+from tipstaff_trainer.certification import sweep
+from tipstaff_trainer.certification.sweep import Cut, Floats
 from tipstaff_trainer.errors import CertificationError
+
+Bools = npt.NDArray[np.bool_]
 
 # A rate that three million rows without an error could prove.
 _LEAST = 1e-6
@@ -89,7 +87,7 @@ def check_enough(bad: int, good: int, promise: Promise) -> None:
     confidence = promise.confidence
     bounds = {"bad": (bad, promise.max_false_pass), "good": (good, promise.max_false_block)}
     for label, (count, bound) in bounds.items():
-        if bound < 1 and count < (needed := rows_needed(bound, confidence)):
+        if bound < 1 and count < (needed := sweep.rows_needed(bound, confidence)):
             raise CertificationError(
                 f"{count} {label} rows can't prove a rate of at most {bound:g} with confidence "
                 f"{confidence:g}: that takes {needed} without an error, or more with errors, each "
@@ -114,15 +112,15 @@ def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) ->
     confidence = promise.confidence
     passing = blocking = None
     if promise.max_false_pass < 1:
-        passing = laxest_pass(bad_scores, bound=promise.max_false_pass, confidence=confidence)
+        passing = sweep.laxest_pass(bad_scores, bound=promise.max_false_pass, confidence=confidence)
         if passing is None:
-            errors = int((bad_scores >= CUTS[0]).sum())
-            raise _hopeless("bad", "PASS", errors, len(bad_scores), confidence)
+            raise _hopeless("bad", "PASS", bad_scores >= sweep.CUTS[0], confidence)
     if promise.max_false_block < 1:
-        blocking = laxest_block(good_scores, bound=promise.max_false_block, confidence=confidence)
+        blocking = sweep.laxest_block(
+            good_scores, bound=promise.max_false_block, confidence=confidence
+        )
         if blocking is None:
-            errors = int((good_scores < CUTS[-1]).sum())
-            raise _hopeless("good", "BLOCK", errors, len(good_scores), confidence)
+            raise _hopeless("good", "BLOCK", good_scores < sweep.CUTS[-1], confidence)
     # A cut without a bound yields to the other.
     lowest_pass = passing.at if passing else max(_EVEN, blocking.at if blocking else 0)
     highest_block = blocking.at if blocking else min(_EVEN, lowest_pass)
@@ -132,10 +130,10 @@ def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) ->
     return Cuts(lowest_pass, highest_block, passing, blocking)
 
 
-def _hopeless(
-    label: str, verdict: str, errors: int, n: int, confidence: float
-) -> CertificationError:
-    upper = float(upper_bound(errors, n, confidence))
+def _hopeless(label: str, verdict: str, wrong: Bools, confidence: float) -> CertificationError:
+    """The error for rows of which too many are wrong at the strictest cut."""
+    errors, n = int(wrong.sum()), len(wrong)
+    upper = float(sweep.upper_bound(errors, n, confidence))
     return CertificationError(
         f"no cut keeps the promise: {errors} of {n} {label} rows get {verdict} even at the "
         f"strictest cut, so their rate may be {upper:.3g}",

@@ -107,11 +107,8 @@ def check_fields(selected: Sequence[Field], columns: Columns, *, file: str) -> N
         DataError: The file has no column for a field.
     """
     if not selected:
-        raise UsageError(
-            "no column to train on is chosen",
-            field="columns",
-            remedy=f"choose one or more of {_words(FIELDS)}",
-        )
+        remedy = f"choose one or more of {_words(FIELDS)}"
+        raise UsageError("no column to train on is chosen", field="columns", remedy=remedy)
     for name in selected:
         if name not in FIELDS:
             remedy = f"choose from {_words(FIELDS)}"
@@ -142,10 +139,8 @@ def _mapped(role: str, name: str, columns: Sequence[str], file: str) -> str:
     """The column that a mapping names."""
     matches = [name] if name in columns else _matches(columns, _normal(name))
     if not matches:
-        raise DataError(
-            f'{file}: there is no column "{name}" to map to {role}; its columns are '
-            f"{listed(columns)}"
-        )
+        message = f'there is no column "{name}" to map to {role}; its columns are {listed(columns)}'
+        raise DataError(f"{file}: {message}")
     if len(matches) > 1:
         raise DataError(
             f'{file}: {listed(matches)} both match "{name}", which is mapped to {role}',

@@ -95,18 +95,13 @@ def read_rows(
     fields, absent = _present(rows, resolved, columns, file)
     joined, repeated = join_labels(rows)
     grouped, ungrouped = derive_groups(joined)
+    about_rows = [f"{file}: {note}" for note in (*repeated, *ungrouped)]
     return Data(
         file=file,
         rows=narrow_rows(grouped, fields),
         columns=fields,
         grouped="group" in resolved.names,
-        warnings=(
-            *table.notes,
-            *resolved.notes,
-            *skipped,
-            *absent,
-            *(f"{file}: {note}" for note in (*repeated, *ungrouped)),
-        ),
+        warnings=(*table.notes, *resolved.notes, *skipped, *absent, *about_rows),
         notes=_notes(joined, fields, resolved, file),
         whole=tuple(joined),
     )
@@ -143,9 +138,8 @@ def _row(
 def _with_labels(rows: Sequence[Row], file: str) -> tuple[list[Row], list[str]]:
     with_label = [row for row in rows if row.labelled]
     if not with_label:
-        raise DataError(
-            f"{file}: none of its {len(rows)} rows has a label", remedy="fill the label column"
-        )
+        message = f"{file}: none of its {len(rows)} rows has a label"
+        raise DataError(message, remedy="fill the label column")
     places = [row.place for row in rows if not row.labelled]
     if not places:
         return with_label, []

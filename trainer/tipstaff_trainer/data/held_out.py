@@ -26,10 +26,9 @@ def hold_out(data: Data, test: Data) -> tuple[list[Row], list[Row], list[str]]:
         DataError: The test file lacks a field that `data` has, or one of its rows has none of them.
     """
     if absent := [name for name in data.columns if name not in test.columns]:
-        raise DataError(
-            f"{test.file}: has no column {' or '.join(absent)}, which the evaluator will read",
-            remedy="map one with {mapping}, or leave the field out with {columns}",
-        )
+        message = f"{test.file}: has no column {' or '.join(absent)}, which the evaluator will read"
+        remedy = "map one with {mapping}, or leave the field out with {columns}"
+        raise DataError(message, remedy=remedy)
     narrowed = narrow_rows(test.rows, data.columns)
     check_texts(narrowed, data.columns, ", which the evaluator will read")
     both = [

@@ -19,7 +19,6 @@ from tipstaff_trainer.errors import DataError, one_line
 
 # An escaped half of a surrogate pair; the other half may be missing.
 _SURROGATE_ESCAPE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -180,13 +179,8 @@ def _hint(text: str) -> str:
 
 def _without_surrogates(value: object) -> Any:
     """A JSON value with U+FFFD for each half of a surrogate pair."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_without_surrogates(part) for part in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(name): _without_surrogates(v) for name, v in value.items()}
-    return value
+    utf16 = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(utf16.decode("utf-16", "replace"))
 
 
 def _read_parquet(path: Path) -> Table:

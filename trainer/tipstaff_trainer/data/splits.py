@@ -44,11 +44,9 @@ def split_rows(rows: Sequence[Row], size: float, *, seed: int) -> tuple[list[Row
     for row, group in zip(rows, group_of, strict=True):
         groups.setdefault(group, Counter())[_class(row)] += 1
     if len(groups) < 2:
-        raise DataError(
-            f"the {len(rows)} rows are all in one group, so they can't be split",
-            remedy="name what belongs together in a column group, or give the test rows in a file "
-            "of their own",
-        )
+        message = f"the {len(rows)} rows are all in one group, so they can't be split"
+        remedy = "name what belongs together in a column group, or give test rows in their own file"
+        raise DataError(message, remedy=remedy)
     order = list(groups)
     random.Random(seed).shuffle(order)
     target = {name: size * count for name, count in _total(groups).items()}

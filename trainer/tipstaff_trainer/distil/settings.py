@@ -29,9 +29,7 @@ def _label_weight(default: float, labels: str) -> Any:
 class TrainSettings(Request):
     """How an evaluator is trained; `resolve` chooses the settings that are None."""
 
-    base: str = setting(
-        "all-MiniLM-L6-v2", "a folder or a hub id", title="Base encoder", common=True
-    )
+    base: str = setting("all-MiniLM-L6-v2", "folder or hub id", title="Base encoder", common=True)
     size: Literal["full", "small"] | PositiveInt = setting(
         "full",
         "small: half of the encoder's layers, taught by the full evaluator; half the time, and "
@@ -55,9 +53,7 @@ class TrainSettings(Request):
     batch_size: int | None = setting(
         None, "rows in a step (default: 16 under 700 rows, else 32)", unit="rows", ge=1, le=4096
     )
-    warmup_ratio: float = setting(
-        0.1, "share of the steps that warm up", title="Warm-up", ge=0, lt=1
-    )
+    warmup_ratio: float = setting(0.1, "share of steps that warm up", title="Warm-up", ge=0, lt=1)
     weight_decay: float = setting(0.01, "AdamW's weight decay", ge=0, lt=1)
     freeze_words: bool = setting(
         True,

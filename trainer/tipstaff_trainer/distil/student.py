@@ -99,18 +99,11 @@ def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:
         if isinstance(child, nn.ModuleList) and len(child) == depth
     ]
     if len(stacks) != 1:
-        raise TrainingError(
-            f"a {student.config.model_type} of {depth} layers can't be made smaller: its layers "
-            "are not separate",
-            field="size",
-            remedy="train it with {size} full",
-        )
+        message = f"{student.config.model_type} can't be made smaller: its layers are not separate"
+        raise TrainingError(message, field="size", remedy="train it with {size} full")
     if not 0 < layers < depth:
-        raise TrainingError(
-            f"the base encoder has {depth} layers, so a smaller one has 1 to {depth - 1}",
-            field="size",
-            value=str(layers),
-        )
+        message = f"the base encoder has {depth} layers, so a smaller one has 1 to {depth - 1}"
+        raise TrainingError(message, field="size", value=str(layers))
     module, name = stacks[0]
     stack = getattr(module, name)
     indices = [index * depth // layers for index in range(layers)]

@@ -48,18 +48,14 @@ def adopt_teacher(
         remedy = "give the folder that the training wrote: a published version has no weights"
         raise _refused(teacher, f"{weights} is missing", remedy)
     trained = manifest.training.settings
-    different = [
-        name
-        for name, its_value, value in (
-            ("rows", manifest.training.fingerprint, fingerprint),
-            ("base encoder", manifest.base, base),
-            ("marks, lengths or windows", manifest.encoding, encoding),
-            ("seed", trained.get("seed"), settings.seed),
-            ("validation_size", trained.get("validation_size"), settings.validation_size),
-        )
-        if its_value != value
-    ]
-    if different:
+    pairs = {
+        "rows": (manifest.training.fingerprint, fingerprint),
+        "base encoder": (manifest.base, base),
+        "marks, lengths or windows": (manifest.encoding, encoding),
+        "seed": (trained.get("seed"), settings.seed),
+        "validation_size": (trained.get("validation_size"), settings.validation_size),
+    }
+    if different := [name for name, (its_value, value) in pairs.items() if its_value != value]:
         remedy = "repeat its training with another {size} and {out}, or leave {teacher} out"
         raise _refused(teacher, f"it was trained with other {', '.join(different)}", remedy)
     if trained.get("size", "full") != "full":

@@ -17,7 +17,7 @@ import transformers
 from scipy.special import expit
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalPrediction
 
 from tipstaff_trainer.distil.averaging import AveragingModel
@@ -94,7 +94,6 @@ def train_model(
         ],
     )
     # Ours shows loss and validation in one line; the library's prints dictionaries.
-    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)  # type: ignore[no-untyped-call]
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)  # type: ignore[no-untyped-call]
     checkpoint = prepare_resuming(folder)
     if checkpoint is not None:
@@ -170,7 +169,6 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         per_device_eval_batch_size=max(settings.batch_size, 32),
         warmup_ratio=settings.warmup_ratio,
         weight_decay=settings.weight_decay,
-        lr_scheduler_type="linear",
         bf16=bf16_is_quick() if settings.bf16 is None else settings.bf16,
         use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
@@ -185,7 +183,6 @@ def _arguments(settings: ResolvedSettings, folder: Path, steps_per_epoch: int) -
         metric_for_best_model="calibrated_loss",
         greater_is_better=False,
         logging_steps=1,
-        logging_first_step=True,
         label_names=["labels"],
         remove_unused_columns=False,
         dataloader_pin_memory=False,
@@ -234,9 +231,7 @@ class _Progress(TrainerCallback):
         self._bar.set_postfix(self._postfix, refresh=False)
         self._bar.update(state.global_step - self._bar.n)
 
-    def on_step_end(
-        self, args: Any, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
         # The last steps are the most settled, and seldom fall on an evaluation.
         if state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = True

@@ -66,10 +66,8 @@ def attach_cases(folder: Path, cases: Sequence[Case]) -> None:
     """
     bundle = Bundle.open(folder)
     if is_published(bundle):
-        raise DataError(
-            f"{folder}: is a published version, which never changes",
-            remedy="attach the cases to the bundle that it was published from, and publish that",
-        )
+        remedy = "attach the cases to the bundle that it was published from, and publish that"
+        raise DataError(f"{folder}: is a published version, which never changes", remedy=remedy)
     bundles.put_file(bundle, CASES_FILE, cases_json(cases))
 
 
