@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from tipstaff.types import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_trainer.evaluation.base import Part
 
 _LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _SECONDS_PER_LENGTH = 0.5
@@ -18,7 +18,7 @@ _MOST_REPEATS = 50
 _FEWEST_REPEATS = 3
 
 
-class Latency(BaseModel):
+class Latency(Part):
     """One request alone on one thread, without encoding.
 
     Attributes:
@@ -28,8 +28,6 @@ class Latency(BaseModel):
         p90_ms: 90th percentile of the repeats.
         repeats: How often it was timed.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tokens: int
     runs: int

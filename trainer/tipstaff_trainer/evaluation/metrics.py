@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-Floats = npt.NDArray[np.float64]
+from tipstaff_trainer.evaluation.base import Floats
+
 Metrics = dict[str, float | int | None]
 _ECE_BINS = 15
 # Log loss is infinite for a certain score that is wrong; scikit-learn clips likewise.

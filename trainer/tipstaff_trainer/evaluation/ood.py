@@ -19,8 +19,8 @@ from sklearn.covariance import LedoitWolf
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.ood import Distance, OodMeter, log_lengths
+from tipstaff_trainer.evaluation.base import Floats
 
-Floats = npt.NDArray[np.float64]
 # This share of rows like the training data is flagged, given at least 99 validation rows.
 SHARE = 0.01
 _FEWEST_ROWS = 20
@@ -77,10 +77,8 @@ def _fit(rows: Floats, *, noise: float) -> Distance:
     # A dead dimension has no variance: avoid dividing by zero.
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, values.max() * 1e-6 + 1e-12)
-    distance = Distance(
-        fit.location_.astype(np.float32),
-        (vectors / np.sqrt(values)).T.astype(np.float32),
-    )
+    whitening = (vectors / np.sqrt(values)).T.astype(np.float32)
+    distance = Distance(fit.location_.astype(np.float32), whitening)
     return _scaled(distance, 1 / max(1e-12, float(np.quantile(_distances(distance, rows), _PAR))))
 
 

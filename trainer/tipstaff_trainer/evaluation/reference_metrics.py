@@ -127,15 +127,15 @@ def reference_metrics(
     """
 
     def against(measure: Callable[[str, Sequence[str]], float], row: Row) -> float:
-        references = _alternatives(_cell(row, correct or "ground_truth"), separator)
+        references = _alternatives(_columns(row).get(correct or "ground_truth"), separator)
         output = row.interaction.output or ""
         return measure(output, references) if output.strip() and references else math.nan
 
     def truthful(row: Row) -> float:
-        wrong = _alternatives(_cell(row, incorrect or ""), separator)
+        wrong = _alternatives(_columns(row).get(incorrect or ""), separator)
         if not wrong:
             return math.nan
-        return against(partial(_truthful, wrong), row)
+        return against(partial(truthfulness, incorrect=wrong), row)
 
     metrics: dict[str, Metric] = {name: partial(against, each) for name, each in BY_NAME.items()}
     if incorrect:
@@ -171,11 +171,9 @@ def custom_metric(name: str) -> Metric:
         raise _bad_metric(name, "is not a function")
 
     def metric(row: Row) -> float:
-        columns: dict[str, str | None] = dict(row.extra)
-        columns |= {field: row.interaction.get(field) for field in FIELDS}
         where = f"{row.place or row.id}: {name}"
         try:
-            value = function(columns)
+            value = function(_columns(row))
         except (Exception, SystemExit) as error:  # whatever a user's function raises
             raise DataError(f"{where} raised {_one_line(error)}") from error
         try:
@@ -197,19 +195,14 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _truthful(wrong: Sequence[str], output: str, correct: Sequence[str]) -> float:
-    return truthfulness(output, correct, wrong)
+def _columns(row: Row) -> dict[str, str | None]:
+    return {**row.extra, **{field: row.interaction.get(field) for field in FIELDS}}
 
 
-def _cell(row: Row, column: str) -> str:
-    for field in FIELDS:
-        if column == field:
-            return row.interaction.get(field) or ""
-    return row.extra.get(column, "")
-
-
-def _alternatives(text: str, separator: str | None) -> list[str]:
+def _alternatives(text: str | None, separator: str | None) -> list[str]:
     """A cell's alternatives: the items of a JSON list, else the parts between separators."""
+    if text is None:
+        return []
     if text.startswith("["):
         try:
             items = json.loads(text)

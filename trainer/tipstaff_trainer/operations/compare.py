@@ -80,7 +80,7 @@ def compare(
     from tipstaff_server.evaluator.bundle import Bundle
     from tipstaff_server.evaluator.cases import run_cases
     from tipstaff_trainer.evaluation.comparison import compare as compare_scored
-    from tipstaff_trainer.evaluation.comparison import side
+    from tipstaff_trainer.evaluation.contents import measure_evaluator
     from tipstaff_trainer.evaluation.latency import measure_latency
     from tipstaff_trainer.operations.subject import Subject
     from tipstaff_trainer.report.comparison_page import JSON_FILE, write_comparison
@@ -104,8 +104,12 @@ def compare(
     latency = measure_latency(*evaluators) if request.out else [(), ()]
     comparison = compare_scored(
         (
-            side(first.evaluator, first.scored, bundle=first.title, latency=latency[0]),
-            side(second.evaluator, second.scored, bundle=second.title, latency=latency[1]),
+            measure_evaluator(
+                first.evaluator, first.scored, bundle=first.title, latency=latency[0]
+            ),
+            measure_evaluator(
+                second.evaluator, second.scored, bundle=second.title, latency=latency[1]
+            ),
         ),
         (first.scored, second.scored),
         data=data.file,
