@@ -16,10 +16,11 @@ from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_server.evaluator.manifest import BundleCertificate, Calibration, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
 from tipstaff_trainer.evaluation.baselines import metric_values
-from tipstaff_trainer.evaluation.contents import doubts, make_report
+from tipstaff_trainer.evaluation.contents import make_report
 from tipstaff_trainer.evaluation.curves import Curve
 from tipstaff_trainer.evaluation.latency import measure_latency
 from tipstaff_trainer.evaluation.learning import learning_curves
+from tipstaff_trainer.evaluation.notices import doubts
 from tipstaff_trainer.evaluation.reference_metrics import reference_metrics
 from tipstaff_trainer.report.card import cuts_in_words, model_card
 from tipstaff_trainer.report.page import (

@@ -1,4 +1,4 @@
-"""Types that the measurements share: arrays, and the parts of reports."""
+"""Types that the measurements share: arrays, metrics by name, and the parts of reports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Metrics = dict[str, float | int | None]
 
 
 class Part(BaseModel):

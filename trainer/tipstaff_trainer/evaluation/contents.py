@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 from pydantic import Field
 
-from tipstaff.types import Reason, Verdict
+from tipstaff.types import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
-from tipstaff_server.evaluator.manifest import Graph, Policy
+from tipstaff_server.evaluator.manifest import Policy
 from tipstaff_trainer.evaluation import curves
-from tipstaff_trainer.evaluation.base import Bools, Floats, Part
+from tipstaff_trainer.evaluation.base import Bools, Floats, Metrics, Part
 from tipstaff_trainer.evaluation.baselines import Baseline, measure_baselines
 from tipstaff_trainer.evaluation.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.evaluation.intervals import Interval, share
 from tipstaff_trainer.evaluation.latency import Latency
-from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.risk_coverage import risk_coverage_curves
 from tipstaff_trainer.evaluation.scored import RowText, ScoredRows
 from tipstaff_trainer.evaluation.slices import Slice, measure, slices
 
 _MOST_MISTAKES = 10
-_FEW_GROUPS = 10
 
 
 class Mistake(RowText):
@@ -206,41 +205,6 @@ def make_report(
 def utc_now() -> str:
     """The time as reports hold it: UTC, ISO 8601, in seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def doubts(scored: ScoredRows, graph: Graph) -> list[str]:
-    """Warnings about what limits the numbers.
-
-    Args:
-        scored: At least one row.
-        graph: The graph that scored them.
-    """
-    return list(_doubts(scored, graph))
-
-
-def _doubts(scored: ScoredRows, graph: Graph) -> Iterator[str]:
-    n, good = len(scored), int(scored.good.sum())
-    if graph.calibration.method == "none":
-        yield (
-            "the evaluator's score is not calibrated, since there were too few validation rows of "
-            "both classes, so it is no probability: train on more labelled rows"
-        )
-    if good in (0, n):
-        these, others = ("good", "bad") if good else ("bad", "good")
-        yield f"all {n} rows are {these}, so nothing here shows the verdicts of {others} ones"
-    groups = len(np.unique(scored.groups))
-    if groups < min(_FEW_GROUPS, n):
-        yield (
-            f"the {n} rows are in {groups} group{'' if groups == 1 else 's'}, and rows of a group "
-            "are not independent, so the ranges are wide"
-        )
-    for reason, what in (
-        (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
-        (Reason.OUT_OF_DISTRIBUTION, "look unlike the training data"),
-        (Reason.DEGRADED, "were scored in a mode other than the measured one"),
-    ):
-        if count := scored.count(reason):
-            yield f"{count} of {n} rows {what}"
 
 
 def case_outcome(outcome: Outcome) -> CaseOutcome:

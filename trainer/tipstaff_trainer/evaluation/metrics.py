@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-from tipstaff_trainer.evaluation.base import Floats
+from tipstaff_trainer.evaluation.base import Floats, Metrics
 
-Metrics = dict[str, float | int | None]
 _ECE_BINS = 15
 # Log loss is infinite for a certain score that is wrong; scikit-learn clips likewise.
 _EPSILON = 1e-15
