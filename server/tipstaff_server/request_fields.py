@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -28,7 +29,7 @@ class RequestField:
         switch: Whether it is true or false.
         several: Whether it takes several values.
         common: Whether a form shows it at once.
-        local: Whether only someone at the machine may set it.
+        local: Whether only someone at the machine may set it; a path always is.
         low: The least number that it takes, None where nothing bounds it.
         high: The greatest.
     """
@@ -92,7 +93,7 @@ def _describe(name: str, field: FieldInfo) -> RequestField:
         switch=bool in kinds,
         several=bool({tuple, list, frozenset, dict} & kinds),
         common=bool(extra.get("common")),
-        local=bool(extra.get("local")),
+        local=bool(extra.get("local")) or Path in kinds,
         low=bounds.get("ge", bounds.get("gt")),
         high=bounds.get("le", bounds.get("lt")),
     )

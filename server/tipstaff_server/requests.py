@@ -82,8 +82,8 @@ def setting(
         title: What a form calls it; its name in words when None.
         unit: What a number counts, as in `seconds`.
         common: Whether a form shows it at once rather than under its further settings.
-        local: Whether only someone at this machine may set it, as a path or a module to import:
-            forms leave it out.
+        local: Whether only someone at this machine may set it, as a module to import, so that forms
+            leave it out; paths need not be marked.
         bounds: `ge`, `le`, `min_length` and the like, as for `Field`.
     """
     extra: JsonDict = {"unit": unit, "common": common, "local": local}

@@ -143,9 +143,7 @@ def _measure(name: str, rows: ScoredRows, values: Floats, probability: Floats) -
         n=len(rows),
         auroc=intervals.auroc(rows.good, values, rows.groups),
         accuracy=accuracy,
-        precision=measures["precision"],
-        recall=measures["recall"],
-        f1=measures["f1"],
+        **{key: measures[key] for key in ("precision", "recall", "f1")},
         cross_entropy=measures["log_loss"],
         lead=lead,
     )

@@ -13,7 +13,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
 from tipstaff_server.evaluator.manifest import Policy
 from tipstaff_trainer.evaluation import curves
-from tipstaff_trainer.evaluation.base import Bools, Floats, Metrics, Part
+from tipstaff_trainer.evaluation.base import Floats, Metrics, Part
 from tipstaff_trainer.evaluation.baselines import Baseline, measure_baselines
 from tipstaff_trainer.evaluation.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.evaluation.intervals import Interval, share
@@ -219,22 +219,23 @@ def _cuts(scored: ScoredRows, policy: Policy, overall: Slice) -> Cuts:
     assert review is not None
     return Cuts(
         policy=policy,
-        confusion=(
-            _confusion(scored, "good", scored.good),
-            _confusion(scored, "bad", ~scored.good),
-        ),
+        confusion=(_confusion(scored, good=True), _confusion(scored, good=False)),
         false_pass=overall.false_pass,
         false_block=overall.false_block,
         review=review,
     )
 
 
-def _confusion(scored: ScoredRows, label: str, chosen: Bools) -> Confusion:
-    passed, review, blocked = (
-        int((scored.verdict_is(verdict) & chosen).sum())
-        for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)
+def _confusion(scored: ScoredRows, *, good: bool) -> Confusion:
+    def count(verdict: Verdict) -> int:
+        return int((scored.verdict_is(verdict) & (scored.good == good)).sum())
+
+    return Confusion(
+        label="good" if good else "bad",
+        passed=count(Verdict.PASS),
+        review=count(Verdict.REVIEW),
+        blocked=count(Verdict.BLOCK),
     )
-    return Confusion(label=label, passed=passed, review=review, blocked=blocked)
 
 
 def _mistakes(scored: ScoredRows, verdict: Verdict, direction: int) -> tuple[Mistake, ...]:

@@ -28,13 +28,10 @@ if TYPE_CHECKING:
 class CertifyRequest(Request):
     """Which bundle to certify, the bounds to prove, and the rows to prove them on."""
 
-    bundle: Path = setting(description="the bundle's folder", local=True)
+    bundle: Path = setting(description="the bundle's folder")
     data: FileData | StoredData = setting(description="rows that people labelled, drawn at random")
     out: Path | None = setting(
-        None,
-        "folder of the certified bundle, a copy (default: BUNDLE-certified)",
-        unit="dir",
-        local=True,
+        None, "folder of the certified bundle, a copy (default: BUNDLE-certified)", unit="dir"
     )
     precision: Precision | None = setting(
         None, "which of its graphs (default: the one that a CPU serves)"
@@ -50,7 +47,7 @@ class CertifyRequest(Request):
         False, "let outputs pass that look unlike the training data; the bound is proved with them"
     )
     pass_on_partial: bool = setting(
-        False, "let outputs pass of which not all was scored; the bound is proved with them"
+        False, "let outputs pass that were not scored in full; the bound is proved with them"
     )
 
     @model_validator(mode="after")

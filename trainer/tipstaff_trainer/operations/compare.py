@@ -23,6 +23,7 @@ from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_server.repository import SERVING_FILE, bundle_path, names, serving_version
 from tipstaff_server.requests import Request, setting
 from tipstaff_trainer.evaluation.latency import measure_latency
+from tipstaff_trainer.evaluation.notices import training_rows
 from tipstaff_trainer.operations.sources import FileData, NamedCases, RowSource, StoredData
 from tipstaff_trainer.operations.subject import Subject
 from tipstaff_trainer.progress import Reporter
@@ -36,8 +37,8 @@ _BUNDLE = "a bundle's folder, or REPO/NAME for the version that serves there"
 class CompareRequest(Request):
     """Two bundles, and the rows to compare them on."""
 
-    first: Path = setting(description=_BUNDLE, local=True)
-    second: Path = setting(description="the newer one: likewise", local=True)
+    first: Path = setting(description=_BUNDLE)
+    second: Path = setting(description="the newer one: likewise")
     data: FileData | StoredData = setting(description="labelled rows to compare on")
     cases: NamedCases | None = setting(
         None,
@@ -46,10 +47,7 @@ class CompareRequest(Request):
         local=True,
     )
     out: Path | None = setting(
-        None,
-        "write a report, row by row: index.html, and the same as comparison.json",
-        unit="folder",
-        local=True,
+        None, "write a report of each row: index.html, the same as comparison.json", unit="folder"
     )
 
 
@@ -103,7 +101,7 @@ def compare(
     for notice in dict.fromkeys([*first.notices(data), *second.notices(data)]):
         reporter.warn(notice.message, remedy=notice.remedy)
     for subject in (first, second):
-        for notice in subject.known_rows(data):
+        for notice in training_rows(subject.bundle, data.rows):
             reporter.warn(f"{subject.title}: {notice.message}", remedy=notice.remedy)
     # Only the page shows latencies, and measuring them takes seconds.
     evaluators = first.evaluator, second.evaluator

@@ -21,7 +21,7 @@ from tipstaff_trainer.data import Data
 from tipstaff_trainer.distil.run_folder import metrics_file
 from tipstaff_trainer.evaluation.base import Floats, Metrics
 from tipstaff_trainer.evaluation.latency import measure_latency
-from tipstaff_trainer.evaluation.notices import Notice
+from tipstaff_trainer.evaluation.notices import Notice, training_rows
 from tipstaff_trainer.evaluation.scored import ScoredRows
 from tipstaff_trainer.export.bundle_writer import attach_cases
 from tipstaff_trainer.operations.sources import FileData, NamedCases, RowSource, StoredData
@@ -35,13 +35,13 @@ _REPORT_FIELDS = ("slice_by", "separator", "correct", "incorrect", "metric")
 class EvaluateRequest(Request):
     """What to measure, on which rows, and what the report shows."""
 
-    bundle: Path = setting(description="the bundle's folder", local=True)
+    bundle: Path = setting(description="the bundle's folder")
     data: FileData | StoredData | None = setting(None, "labelled rows to measure on")
     precision: Precision | None = setting(None, "which of its graphs", title="Graph")
     cases: NamedCases | None = setting(
         None,
-        "YAML of named cases to run (default: those in the bundle); one that fails "
-        "makes the exit code 1",
+        "YAML of named cases to run (default: those in the bundle); one that fails makes the exit "
+        "code 1",
         unit="file",
         local=True,
     )
@@ -49,10 +49,7 @@ class EvaluateRequest(Request):
         False, "store these named cases in the bundle, to be run before it serves", local=True
     )
     out: Path | None = setting(
-        None,
-        "write a report: index.html, the same as report.json, and card.md",
-        unit="folder",
-        local=True,
+        None, "write a report: index.html, the same as report.json, and card.md", unit="folder"
     )
     slice_by: tuple[str, ...] = setting(
         (),
@@ -165,7 +162,7 @@ def evaluate(
     metrics = classification_metrics(scored.labels, scored.scores)
     notices = [
         *subject.notices(data),
-        *subject.known_rows(data),
+        *training_rows(bundle, data.rows),
         *map(Notice, gaps(baselines)),
     ]
     for notice in notices:

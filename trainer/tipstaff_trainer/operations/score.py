@@ -22,9 +22,8 @@ class ScoreRequest(Request):
     data: FileData | StoredData = setting(description="rows to score")
     bundle: Path | None = setting(
         None,
-        "the bundle that scores; when not given, each labelled row gets the "
-        "probability that a classifier of the other rows gives it",
-        local=True,
+        "the bundle that scores; without it, each labelled row gets the probability that a "
+        "classifier of the other rows gives it",
     )
 
 

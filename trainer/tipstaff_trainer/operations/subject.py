@@ -8,7 +8,7 @@ from pathlib import Path
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_trainer.data import Data
-from tipstaff_trainer.evaluation.notices import Notice, doubts, missing_fields, training_rows
+from tipstaff_trainer.evaluation.notices import Notice, doubts, missing_fields
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
 
@@ -44,10 +44,6 @@ class Subject:
             *missing_fields(self.bundle.manifest, data.rows),
             *map(Notice, doubts(self.scored, self.evaluator.graph)),
         ]
-
-    def known_rows(self, data: Data) -> list[Notice]:
-        """A notice if the evaluator was trained on some of the rows."""
-        return list(training_rows(self.bundle, data.rows))
 
 
 def load_evaluator(folder: Path, *, precision: str | None = None) -> Evaluator:

@@ -48,15 +48,14 @@ class TrainRequest(TrainSettings):
     test_size: float | None = setting(
         None, "keep this share of the rows for testing", gt=0, lt=1, unit="share"
     )
-    test_file: InputFile | None = setting(None, "rows for testing", unit="file", local=True)
+    test_file: InputFile | None = setting(None, "rows for testing", unit="file")
     unlabelled: InputFile | None = setting(
-        None, "rows without labels for a small evaluator to learn from too", local=True, unit="file"
+        None, "rows without labels for a small evaluator to learn from too", unit="file"
     )
     teacher: Path | None = setting(
         None,
-        "bundle of a full evaluator, with its training folder, for a small one to "
-        "learn from; without it one is trained first",
-        local=True,
+        "bundle of a full evaluator, with its training folder, for a small one to learn from; "
+        "without it one is trained first",
         unit="dir",
     )
     precisions: tuple[Precision, ...] = setting(

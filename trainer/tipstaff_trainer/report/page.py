@@ -12,7 +12,7 @@ from tipstaff_trainer.evaluation.contents import Report
 from tipstaff_trainer.evaluation.curves import Curve
 from tipstaff_trainer.report import plots
 from tipstaff_trainer.report.card import certificate_doubt, cuts_in_words
-from tipstaff_trainer.report.rendering import cells, environment, format_number
+from tipstaff_trainer.report.rendering import cells, environment
 
 PAGE_FILE = "index.html"
 JSON_FILE = "report.json"
@@ -147,7 +147,7 @@ def _plots(report: Report) -> dict[str, Any]:
 
 
 def _tables(report: Report) -> dict[str, Sequence[Any]]:
-    bins = report.histogram
+    bins, edges = report.histogram, report.histogram.edges
     return {
         "roc": _points(report.roc),
         "precision_recall": _points(report.precision_recall),
@@ -160,19 +160,7 @@ def _tables(report: Report) -> dict[str, Sequence[Any]]:
         ],
         "histogram": [
             (f"{low:.2f} to {high:.2f}", f"{good:,}", f"{bad:,}")
-            for low, high, good, bad in zip(
-                bins.edges, bins.edges[1:], bins.good, bins.bad, strict=False
-            )
-        ],
-        "cases": [
-            (
-                each.case.name,
-                each.case.expect,
-                str(each.verdict),
-                format_number(each.score, "score"),
-                "as expected" if each.met else "fails",
-            )
-            for each in report.cases
+            for low, high, good, bad in zip(edges, edges[1:], bins.good, bins.bad, strict=False)
         ],
         "latency": [
             cells(point, tokens="count", median_ms="ms", p90_ms="ms", runs="count", repeats="count")
@@ -184,10 +172,6 @@ def _tables(report: Report) -> dict[str, Sequence[Any]]:
             for step, value in _thinned(curve)
         ],
         "risk": [_points(curve) for curve in report.risk],
-        "metrics": [
-            (name.replace("_", " "), "not defined" if value is None else f"{value:,.4g}")
-            for name, value in report.metrics.items()
-        ],
     }
 
 
