@@ -104,7 +104,7 @@ def test_a_much_worse_one_is_a_regression_and_the_other_way_round_it_is_better(c
     good = np.clip(labels * 0.6 + random.random(200) * 0.4, 0, 1)
     noise = random.random(200)
     found = comparison(labels, good, noise)
-    whys = ("which is no chance", "bad rows, where", "good rows, where", "AUROC is lower by")
+    whys = ("beyond chance", "bad rows, where", "good rows, where", "AUROC is lower by")
     assert all(why in said for why, said in zip(whys, found.regressions, strict=True))
     back = comparison(labels, noise, good)
     assert back.regressions == ()

@@ -323,7 +323,7 @@ def test_the_three_files_say_the_same(report, many, tmp_path):
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(ReportError, match="files of no report"):
+    with pytest.raises(ReportError, match="holds other files"):
         check_folder(tmp_path)
     with pytest.raises(ReportError, match="is a file"):
         check_folder(tmp_path / "index.html")

@@ -45,18 +45,18 @@ class Comparison(Part):
         made_at: UTC, ISO 8601.
         n: Rows.
         both_right: Rows that both decide right.
-        both_wrong: Rows that neither does.
+        both_wrong: Rows that neither decides right.
         better: Rows that only the second decides right, the largest change first.
         worse: Rows that only the first decides right, likewise.
-        p: Of McNemar's exact test by groups (`mcnemar`): how probable so uneven a count of better
-            and worse is where neither is the better evaluator.
-        kappa: Cohen's κ between the two's decisions (Cohen 1960): 1 for the same, 0 for agreement
-            by chance; None where it isn't defined.
-        accuracy_difference: The second's less the first's, by a bootstrap over groups.
+        p: Of McNemar's exact test by groups (`mcnemar`): the probability of counts of better and
+            worse at least as uneven if neither evaluator is better.
+        kappa: Cohen's κ between their decisions (Cohen 1960): 1 for the same decisions, 0 for
+            agreement by chance; None where it isn't defined.
+        accuracy_difference: The second's minus the first's, by a bootstrap over groups.
         auroc_difference: Likewise; None where all rows are of one class.
         verdicts: Rows by the first's verdict, then by the second's.
         changed_verdicts: The rows that only one of the two passes or blocks wrongly.
-        cases: How many named cases both ran.
+        cases: Number of named cases, which both ran.
         won: Named cases that only the second meets.
         lost: Named cases that only the first meets.
         regressions: Why the second must not replace the first; empty when it may.
@@ -177,8 +177,7 @@ def mcnemar(better: Bools, worse: Bools, groups: Ints) -> float:
 def _worse_decisions(better: Bools, worse: Bools, p: float) -> Iterator[str]:
     if worse.sum() > better.sum() and p < SIGNIFICANT:
         yield (
-            f"worse on {worse.sum()} rows and better on {better.sum()}, which is no chance "
-            f"(p = {p:.2g})"
+            f"worse on {worse.sum()} rows and better on {better.sum()}, beyond chance (p = {p:.2g})"
         )
 
 

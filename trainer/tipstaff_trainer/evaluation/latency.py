@@ -22,7 +22,7 @@ class Latency(Part):
     """One request alone on one thread, without encoding.
 
     Attributes:
-        tokens: Length of its texts; the ground truth is lengthened.
+        tokens: Length of its texts; the ground truth is the longest.
         runs: Runs of the graph, one for each window.
         median_ms: Median of the repeats.
         p90_ms: 90th percentile of the repeats.
@@ -37,9 +37,9 @@ class Latency(Part):
 
 
 def measure_latency(*evaluators: Evaluator) -> list[tuple[Latency, ...]]:
-    """Times made-up requests of doubling length, up to 4,096 tokens or the longest that is read.
+    """Times made-up requests of doubling length, up to 4,096 tokens or the longest that fits.
 
-    Several evaluators take turns, so that other load on the machine slows all of them alike.
+    Several evaluators take turns, so that other load on the machine slows all of them equally.
 
     Returns:
         A tuple for each evaluator, by length.
@@ -53,7 +53,7 @@ def measure_latency(*evaluators: Evaluator) -> list[tuple[Latency, ...]]:
 
 
 def _longest(evaluator: Evaluator) -> int:
-    """Tokens of the longest request that is timed: without windows, more than one run is cut."""
+    """Tokens of the longest request to time: without windows, what exceeds one run is cut."""
     encoding = evaluator.manifest.encoding
     return encoding.max_length if encoding.windows is None else max(_LENGTHS)
 
@@ -67,10 +67,10 @@ def _measure(evaluators: Sequence[Evaluator], length: int) -> list[Latency]:
         len(durations[0]) < _MOST_REPEATS and sum(durations[0]) < _SECONDS_PER_LENGTH
     ):
         for evaluator, runs, times in zip(evaluators, requests, durations, strict=True):
-            started = time.perf_counter()
+            start = time.perf_counter()
             for tokens in runs:
                 evaluator.run([tokens])
-            times.append(time.perf_counter() - started)
+            times.append(time.perf_counter() - start)
     return [
         Latency(
             tokens=length,

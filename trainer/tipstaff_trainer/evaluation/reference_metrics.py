@@ -44,8 +44,8 @@ _WORD = Regex(rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*|[\p{{L}}\p{{M}}\p{{N}}&
 class _AnyScript:
     """Tokenizes any script for ROUGE, whose own tokenizer knows only a-z and 0-9.
 
-    In scripts without spaces a character is a word: were it a whole sentence, all other sentences
-    would be equally far off. English is tokenized as by default.
+    In scripts without spaces each character is a word: if a whole sentence were one word, all other
+    sentences would be equally unlike it. English is tokenized as rouge-score does it by default.
     """
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ def custom_metric(name: str) -> Metric:
     sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever stands in a user's module
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise _bad_metric(name, f"{module_name} can't be imported: {_one_line(error)}") from error
     finally:
         sys.path.remove(folder)
@@ -174,13 +174,13 @@ def custom_metric(name: str) -> Metric:
         where = f"{row.place or row.id}: {name}"
         try:
             value = function(_columns(row))
-        except (Exception, SystemExit) as error:  # whatever a user's function raises
+        except (Exception, SystemExit) as error:  # a user's function may raise anything
             raise DataError(f"{where} raised {_one_line(error)}") from error
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):
             raise DataError(
-                f"{where} returned {shown(value)}, which is no number",
+                f"{where} returned {shown(value)}, which is not a number",
                 remedy="return one, or NaN for a row that it can't measure",
             ) from None
 

@@ -1,4 +1,4 @@
-"""Measures an evaluator on parts of the rows: by a column, by label source, by length."""
+"""Measures an evaluator on parts of the rows: by column, by label source, by length."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Slice(Part):
     """One part of the rows.
 
     Attributes:
-        by: The column that parts them, as in `system`.
-        value: Its value, as in `gpt4`.
+        by: The column that they share a value of, as `system`.
+        value: The value, as `gpt4`.
         n: Rows.
         good: Good rows.
         accuracy: Share of right decisions at 0.5.
@@ -45,7 +45,7 @@ class Slice(Part):
 
 
 def measure(scored: ScoredRows, *, by: str = "", value: str = "all rows") -> Slice:
-    """The measures of some rows; at least one."""
+    """Measures the evaluator on some rows; at least one."""
     accuracy = intervals.share((scored.scores >= 0.5) == scored.good, scored.groups)
     assert accuracy is not None
     return Slice(
@@ -61,9 +61,9 @@ def measure(scored: ScoredRows, *, by: str = "", value: str = "all rows") -> Sli
 
 
 def slices(scored: ScoredRows, columns: Sequence[str]) -> tuple[Slice, ...]:
-    """By each of the columns, by label source where there are several, and by length.
+    """Measures by each of the columns, by label source if there are several, and by length.
 
-    Values of a column beyond the twelve most frequent are taken together.
+    A column's values beyond the twelve most frequent are one part.
 
     Raises:
         DataError: No row has a column.

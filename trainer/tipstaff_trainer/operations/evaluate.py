@@ -37,7 +37,7 @@ class EvaluateRequest(Request):
 
     bundle: Path = setting(description="the bundle's folder")
     data: FileData | StoredData | None = setting(None, "labelled rows to measure on")
-    precision: Precision | None = setting(None, "which of its graphs", title="Graph")
+    precision: Precision | None = setting(None, "which of its graphs")
     cases: NamedCases | None = setting(
         None,
         "YAML of named cases to run (default: those in the bundle); one that fails makes the exit "
@@ -52,32 +52,21 @@ class EvaluateRequest(Request):
         None, "write a report: index.html, the same as report.json, and card.md", unit="folder"
     )
     slice_by: tuple[str, ...] = setting(
-        (),
-        "measure each value of a column separately, as in system; may be repeated",
-        title="Slice by columns",
-        unit="column",
+        (), "column whose values are measured separately, as system; may be repeated", unit="column"
     )
     separator: str | None = setting(
-        None,
-        "what separates alternatives in the ground truth or the columns of answers, as / or ;",
-        unit="sep",
+        None, "what separates alternative answers in one cell, as / or ;", unit="sep"
     )
     correct: str | None = setting(
-        None,
-        "column of correct answers (default: the ground truth)",
-        title="Column of correct answers",
-        unit="column",
+        None, "column of correct answers (default: the ground truth)", unit="column"
     )
     incorrect: str | None = setting(
-        None,
-        "column of incorrect answers, for TruthfulQA's measure",
-        title="Column of incorrect answers",
-        unit="column",
+        None, "column of incorrect answers, for TruthfulQA's measure", unit="column"
     )
     metric: tuple[str, ...] = setting(
         (),
-        "a Python function of your own to compare with: a dictionary of columns in, a "
-        "number out, higher is better; may be repeated",
+        "a Python function of yours to compare with: it takes a dictionary of columns and returns "
+        "a number, higher for better; may be repeated",
         unit="module:function",
         local=True,
     )

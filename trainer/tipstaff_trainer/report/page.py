@@ -34,7 +34,7 @@ def check_folder(folder: Path, json_file: str = JSON_FILE) -> None:
         why = "closed to you" if existing.is_dir() else "a file"
         raise _refused(folder, f"can't be written: {existing} is {why}")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / json_file).is_file():
-        raise _refused(folder, "holds files of no report", "choose a new or empty folder")
+        raise _refused(folder, "holds other files", "choose a new or empty folder")
 
 
 def write_report(report: Report, folder: Path) -> Path:
