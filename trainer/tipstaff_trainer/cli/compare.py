@@ -38,11 +38,11 @@ def run(args: argparse.Namespace) -> int:
     data = file_data(args)
     request = CompareRequest.parse({**given(CompareRequest, args), "data": data})
     reporter = TerminalReporter(flag_names(FLAGS))
-    compared = compare(request, file_source(data, reporter), reporter)
-    comparison = compared.comparison
+    result = compare(request, file_source(data, reporter), reporter)
+    comparison = result.comparison
     print(comparison.model_dump_json() if args.json else "\n".join(_lines(comparison)))
-    if compared.report:
-        print(f"report: {compared.report}", file=sys.stderr if args.json else sys.stdout)
+    if result.report:
+        print(f"report: {result.report}", file=sys.stderr if args.json else sys.stdout)
     return 1 if comparison.regressions else 0
 
 

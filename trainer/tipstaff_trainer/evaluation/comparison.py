@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -99,12 +100,14 @@ def compare(
         cases: The same named cases, run by each.
     """
     first, second = scored
-    decisions = [part.scores >= 0.5 for part in scored]
-    right = [decision == first.good for decision in decisions]
-    better, worse = right[1] & ~right[0], right[0] & ~right[1]
+    better, worse = second.right & ~first.right, first.right & ~second.right
     p = mcnemar(better, worse, first.groups)
     auroc_difference = intervals.auroc_difference(
         first.good, first.scores, second.scores, first.groups
+    )
+    pairs = Counter(
+        (one.verdict, other.verdict)
+        for one, other in zip(first.predictions, second.predictions, strict=True)
     )
     changed = [
         ChangedCase(first=case_outcome(one), second=case_outcome(other))
@@ -118,23 +121,17 @@ def compare(
         data=data,
         made_at=utc_now(),
         n=len(first),
-        both_right=int((right[0] & right[1]).sum()),
-        both_wrong=int((~right[0] & ~right[1]).sum()),
+        both_right=int((first.right & second.right).sum()),
+        both_wrong=int((~first.right & ~second.right).sum()),
         better=changed_rows(first, second, better),
         worse=changed_rows(first, second, worse),
         p=p,
-        kappa=_kappa(*decisions),
+        kappa=_kappa(first.scores >= 0.5, second.scores >= 0.5),
         accuracy_difference=intervals.mean_difference(
-            right[0].astype(float), right[1].astype(float), first.groups
+            first.right.astype(float), second.right.astype(float), first.groups
         ),
         auroc_difference=auroc_difference,
-        verdicts={
-            one: {
-                other: int((first.verdict_is(one) & second.verdict_is(other)).sum())
-                for other in Verdict
-            }
-            for one in Verdict
-        },
+        verdicts={one: {other: pairs[one, other] for other in Verdict} for one in Verdict},
         changed_verdicts=changed_verdicts(first, second),
         cases=len(cases[0]),
         won=tuple(case for case in changed if case.second.met),

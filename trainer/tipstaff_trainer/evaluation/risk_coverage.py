@@ -78,13 +78,14 @@ def risk_coverage_curves(scored: ScoredRows) -> tuple[Curve, ...]:
     The second exists only where some rows are out of distribution: these are then more doubtful
     than any other.
     """
-    wrong = (scored.scores >= 0.5) != scored.good
     unsure = uncertainty(scored.scores)
     unlike = [(each.ood_score or 0) > THRESHOLD for each in scored.predictions]
     doubts = {"Risk against coverage, by the score": unsure}
     if any(unlike):
         doubts["Risk against coverage, unlike rows left out first"] = unsure + np.array(unlike)
-    return tuple(_plotted(name, risk_coverage(wrong, doubt)) for name, doubt in doubts.items())
+    return tuple(
+        _plotted(name, risk_coverage(~scored.right, doubt)) for name, doubt in doubts.items()
+    )
 
 
 def _plotted(name: str, curve: RiskCoverage) -> Curve:

@@ -88,6 +88,12 @@ class ScoredRows:
         """In [0, 1], shape (n,)."""
         return np.array([prediction.score for prediction in self.predictions], dtype=float)
 
+    @cached_property
+    def right(self) -> Bools:
+        """Whether each decision, at 0.5 of the score, agrees with the label, shape (n,)."""
+        right: Bools = (self.scores >= 0.5) == self.good
+        return right
+
     def verdict_is(self, verdict: Verdict) -> Bools:
         """Which rows got a verdict, shape (n,)."""
         return np.array([each.verdict is verdict for each in self.predictions], dtype=bool)

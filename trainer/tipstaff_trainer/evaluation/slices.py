@@ -46,7 +46,7 @@ class Slice(Part):
 
 def measure(scored: ScoredRows, *, by: str = "", value: str = "all rows") -> Slice:
     """Measures the evaluator on some rows; at least one."""
-    accuracy = intervals.share((scored.scores >= 0.5) == scored.good, scored.groups)
+    accuracy = intervals.share(scored.right, scored.groups)
     assert accuracy is not None
     return Slice(
         by=by,

@@ -52,8 +52,8 @@ class CompareRequest(Request):
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A comparison, and where it was written.
+class CompareResult:
+    """A comparison, and its report.
 
     Attributes:
         comparison: All numbers, and the reasons why the second must not replace the first.
@@ -70,7 +70,7 @@ def compare(
     reporter: Reporter,
     *,
     subjects: tuple[Subject, Subject] | None = None,
-) -> Compared:
+) -> CompareResult:
     """Scores the rows with both bundles and compares the predictions.
 
     Args:
@@ -117,7 +117,7 @@ def compare(
         cases=(run_cases(first.evaluator, cases), run_cases(second.evaluator, cases)),
     )
     report = write_comparison(comparison, request.out) if request.out else None
-    return Compared(comparison, report)
+    return CompareResult(comparison, report)
 
 
 def _resolve(path: Path) -> Path:
