@@ -36,8 +36,8 @@ class ChangedCase(Part):
 class Comparison(Part):
     """The second evaluator against the first.
 
-    Decisions are taken at 0.5 of the score, as in the metrics. Verdicts, changed verdicts and the
-    sides' false PASSes and BLOCKs depend on the policies.
+    Decisions are taken at 0.5 of the score, as in the metrics. Verdicts, and what is derived from
+    them, depend on the policies.
 
     Attributes:
         first: Usually the one that serves now.

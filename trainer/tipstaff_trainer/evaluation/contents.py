@@ -1,4 +1,4 @@
-"""A report as data; the page, the card and `report.json` are three views of it."""
+"""A report as data, which the page, the card and `report.json` show."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Report(Measured):
         data: The rows' file, as the user named it.
         made_at: UTC, ISO 8601.
         trained_on: Rows that its weights were fitted to.
-        warnings: What to know before believing the numbers.
+        warnings: What limits the numbers.
         cuts: Verdicts by label.
         roc: None where all rows are of one class.
         precision_recall: None where all rows are of one class.
@@ -112,7 +112,7 @@ class Report(Measured):
         cases: Named cases, those that fail first.
         baselines: The evaluator beside cheap metrics, itself first; empty where no row has a
             reference.
-        learning: Curves of the training run, where its folder is at hand.
+        learning: Curves of the training run, if its folder is available.
     """
 
     criterion: str
@@ -169,8 +169,8 @@ def make_report(
         scored: At least one row.
         bundle: Where the evaluator came from, for the reader.
         data: Where the rows came from, for the reader.
-        slice_by: Columns whose values part the rows.
-        warnings: What to know before believing the numbers.
+        slice_by: Columns; each of their values is measured separately.
+        warnings: What limits the numbers.
         cases: Named cases that it ran.
         metrics: Values of cheap metrics for the rows, by name, to compare with.
         latency: Of one request by length.
@@ -208,7 +208,7 @@ def utc_now() -> str:
 
 
 def case_outcome(outcome: Outcome) -> CaseOutcome:
-    """An outcome as a report holds it."""
+    """Converts an outcome for a report."""
     return CaseOutcome(
         case=outcome.case, verdict=outcome.verdict, score=outcome.score, met=outcome.met
     )

@@ -21,7 +21,7 @@ _Z = float(norm.ppf(_UPPER))
 _DRAWS = 1000
 # Two groups have only three different draws, which make no distribution.
 _FEWEST_GROUPS = 3
-# Less than any non-zero area, as long as there are fewer pairs of rows than its inverse.
+# Less than any non-zero area, unless there are more pairs of rows than its inverse.
 _TINY = 1e-12
 # Bounds the memory of a chunk: draws times rows.
 _CELLS = 5_000_000
@@ -92,7 +92,7 @@ def auroc(good: Bools, scores: Floats, groups: Ints) -> Interval | None:
 
 
 def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -> Interval | None:
-    """The second's AUROC less the first's, on the same rows and the same draws of groups.
+    """The second's AUROC minus the first's, on the same rows and the same draws of groups.
 
     Args:
         good: Shape (n,).
@@ -110,7 +110,7 @@ def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -
 
 
 def mean_difference(first: Floats, second: Floats, groups: Ints) -> Interval:
-    """The second's mean less the first's, with a bootstrap over groups; shapes (n,), n > 0.
+    """The second's mean minus the first's, with a bootstrap over groups; shapes (n,), n > 0.
 
     The values are shares or truths, in [0, 1].
     """

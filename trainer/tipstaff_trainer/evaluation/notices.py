@@ -1,4 +1,4 @@
-"""What to know before believing a measurement: how well the rows and the evaluator fit."""
+"""Notices on what limits a measurement: how the rows and the evaluator fit each other."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class CompareRequest(Request):
     """Two bundles, and the rows to compare them on."""
 
     first: Path = setting(description=_BUNDLE)
-    second: Path = setting(description="the newer one: likewise")
+    second: Path = setting(description="the newer bundle, in the same form")
     data: FileData | StoredData = setting(description="labelled rows to compare on")
     cases: NamedCases | None = setting(
         None,
@@ -57,7 +57,7 @@ class CompareResult:
 
     Attributes:
         comparison: All numbers, and the reasons why the second must not replace the first.
-        report: The report's page; None where no report was asked for.
+        report: The report's page; None without a report.
     """
 
     comparison: Comparison
@@ -76,7 +76,7 @@ def compare(
     Args:
         request: What to compare.
         rows: Reads the request's rows.
-        reporter: Takes what to know before believing the numbers.
+        reporter: Takes warnings about what limits the numbers.
         subjects: Both bundles with their predictions on these rows, where they exist already.
 
     Raises:

@@ -92,10 +92,10 @@ class Evaluation:
     """What an evaluation measured.
 
     Attributes:
-        outcomes: Of the named cases.
-        subject: The bundle with its predictions; None where there were no rows.
-        metrics: On the rows; None where there were none.
-        report: The report's page; None where no report was asked for.
+        outcomes: The outcomes of the named cases.
+        subject: The bundle with its predictions; None without rows.
+        metrics: The metrics on the rows; None without rows.
+        report: The report's page; None without a report.
     """
 
     outcomes: Sequence[Outcome]
@@ -112,7 +112,7 @@ def evaluate(
     Args:
         request: What to measure.
         rows: Reads the request's rows; None where it names none.
-        reporter: Takes what to know before believing the numbers.
+        reporter: Takes warnings about what limits the numbers.
         title: The bundle's name for readers; its folder when empty.
 
     Raises:

@@ -200,7 +200,7 @@ def _build_graphs(
     reporter: Reporter,
 ) -> list[MeasuredGraph]:
     """Exports the model and measures each graph, the quickest on a CPU first."""
-    # As many training rows as it takes to compare graphs and to know what is usual.
+    # A sample is enough to compare graphs and to fit the out-of-distribution detector.
     compared = {**encoded, "train": encoded["train"].sample(_COMPARED_ROWS, seed=request.seed)}
     pad_id = encoding.pad_id
     row_sets = {

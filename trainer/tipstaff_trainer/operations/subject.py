@@ -1,4 +1,4 @@
-"""A bundle under measurement: loaded and warmed up, with its scores of the rows."""
+"""A bundle to measure: loaded and warmed up, with its predictions on the rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Subject:
         return cls(title or str(folder), bundle, evaluator, ScoredRows.score(evaluator, data.rows))
 
     def notices(self, data: Data) -> list[Notice]:
-        """What to know before believing the numbers."""
+        """Notices on what limits the numbers."""
         return [
             *missing_fields(self.bundle.manifest, data.rows),
             *map(Notice, doubts(self.scored, self.evaluator.graph)),

@@ -75,8 +75,8 @@ class TrainRequest(TrainSettings):
     )
     relabel: bool = setting(
         False,
-        "first correct the judge's labels with people's labels of rows drawn at "
-        "random, at least 50 and better 200; stored labels don't change",
+        "first correct the judge's labels using people's labels of rows drawn at random, at least "
+        "50 and better 200; stored labels don't change",
         title="Relabel: correct the judge's labels using reviews",
         common=True,
     )
@@ -142,7 +142,7 @@ class Trained:
 
     Attributes:
         bundle: Its bundle.
-        outcomes: Of its named cases.
+        outcomes: The outcomes of its named cases.
     """
 
     bundle: Bundle

@@ -155,7 +155,7 @@ def learning(axes: Axes, curves: Sequence[Curve]) -> None:
             other.set_ylabel(curve.name)
             lines += other.plot(curve.x, curve.y, "o-", color=_SECOND, label=curve.name, ms=3)
             continue
-        options = {"color": colours[curve.name], "label": curve.name}
+        options: dict[str, Any] = {"color": colours[curve.name], "label": curve.name}
         if len(curve.x) > _SMOOTH_FROM:
             lines += axes.plot(curve.x, _smooth(curve.y), linewidth=1, **options)
         else:
