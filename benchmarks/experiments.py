@@ -25,7 +25,8 @@ from tipstaff.types import Field
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import Row, fingerprint, split_rows
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.base import Metrics
+from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.operations.train import TrainingRows, TrainRequest, train
 

@@ -1,10 +1,11 @@
-"""The fields of a request or of settings, described for whoever shows them: flags, forms, help."""
+"""Describes the fields of a request or of settings, for flags, forms and help."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -17,20 +18,20 @@ class RequestField:
     """One field.
 
     Attributes:
-        name: The model's name for it.
-        title: What a form calls it.
-        description: What it is for, in a line.
-        unit: What a number counts, or what a text is; may be empty.
-        required: Whether it must be given.
-        default: What holds when it is not given; None where something else decides.
-        choices: The words that it takes; empty where it takes others.
-        numeric: Whether it takes a number.
+        name: Its name in the model.
+        title: Its name in forms.
+        description: Its purpose, in a line.
+        unit: What a number counts, or what kind of text it is; may be empty.
+        required: Whether it has no default.
+        default: Its value when none is given; None where something else decides.
+        choices: The only words that it accepts; empty if it accepts others.
+        numeric: Whether it accepts a number.
         switch: Whether it is true or false.
-        several: Whether it takes several values.
+        several: Whether it accepts several values.
         common: Whether a form shows it at once.
-        local: Whether only someone at the machine may set it.
-        low: The least number that it takes, None where nothing bounds it.
-        high: The greatest.
+        local: Whether only someone at the machine may set it; a path always is.
+        low: The least number that it accepts; None without a bound.
+        high: The greatest; None without a bound.
     """
 
     name: str
@@ -50,7 +51,7 @@ class RequestField:
 
     @property
     def default_text(self) -> str:
-        """The default as a reader would write it; empty where nothing holds by default."""
+        """The default as text; empty if there is none to show."""
         if self.default in (None, False, "", ()) or self.default == {}:
             return ""
         if isinstance(self.default, tuple):
@@ -59,7 +60,7 @@ class RequestField:
 
 
 def fields_of(model: type[BaseModel]) -> Iterator[RequestField]:
-    """A model's fields in their order, without those that are models themselves."""
+    """A model's fields in order, without those that are models themselves."""
     for name, field in model.model_fields.items():
         if not any(_is_model(kind) for kind in _kinds(field.annotation)):
             yield _describe(name, field)
@@ -92,7 +93,7 @@ def _describe(name: str, field: FieldInfo) -> RequestField:
         switch=bool in kinds,
         several=bool({tuple, list, frozenset, dict} & kinds),
         common=bool(extra.get("common")),
-        local=bool(extra.get("local")),
+        local=bool(extra.get("local")) or Path in kinds,
         low=bounds.get("ge", bounds.get("gt")),
         high=bounds.get("le", bounds.get("lt")),
     )

@@ -1,7 +1,7 @@
-"""Requests: what an operation is asked to do, typed, described and checked in one place.
+"""Typed requests of operations: each field is described and checked in one place.
 
-A command's flags, a page's form, a method's keyword arguments and a job's row are views of an
-operation's request: a field that is added to the model appears in all of them.
+A command's flags, a page's form, a method's keyword arguments and a job's row are views of the
+request: a field that is added to the model appears in all of them.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Request(BaseModel):
-    """What one operation is asked to do. Holds no secrets: a job keeps it in its row."""
+    """The request of one operation. Holds no secrets, since a job's row stores it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any] | Self) -> Self:
-        """Checks what was given for the fields.
+        """Validates values of the fields.
 
         Args:
-            values: By field name, as Python values or as text; or a request, which is returned.
+            values: Python values or texts by field name; a request is returned as it is.
 
         Raises:
-            UsageError: A value is off or a field is unknown; names the field.
+            UsageError: A value is invalid or a field is unknown; names the field.
         """
         return parse(cls, values)
 
 
 def parse(model: type[Model], values: Mapping[str, Any] | Model) -> Model:
-    """As `Request.parse`, for any model of settings."""
+    """`Request.parse` for any model of settings."""
     if isinstance(values, model):
         return values
     try:
@@ -46,7 +46,7 @@ def parse(model: type[Model], values: Mapping[str, Any] | Model) -> Model:
 
 
 def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
-    """The first of a validation's errors, with its field and value as data."""
+    """Converts the first of a validation's errors, with its field and value as data."""
     first, *others = error.errors(include_url=False)
     if not first["loc"]:
         return UsageError(_reason(first))
@@ -74,16 +74,16 @@ def setting(
     local: bool = False,
     **bounds: Any,
 ) -> Any:
-    """A field of a request, with what its views show.
+    """A field of a request, with the texts that its views show.
 
     Args:
-        default: As for pydantic's `Field`; none makes the field a required one.
+        default: As for pydantic's `Field`; without it the field is required.
         description: A command's help and a form's hint.
-        title: What a form calls it; its name in words when None.
-        unit: What a number counts, as in `seconds`.
-        common: Whether a form shows it at once rather than under its further settings.
-        local: Whether only someone at this machine may set it, as a path or a module to import:
-            forms leave it out.
+        title: The field's name in forms; derived from its Python name if None.
+        unit: What a number counts, as `seconds`, or what kind of text it is, as `file`.
+        common: Whether a form shows it at once rather than under "More settings".
+        local: Whether only someone at this machine may set it, as a module to import, so that forms
+            leave it out; paths need not be marked.
         bounds: `ge`, `le`, `min_length` and the like, as for `Field`.
     """
     extra: JsonDict = {"unit": unit, "common": common, "local": local}

@@ -1,4 +1,4 @@
-"""A command's flags, from the model of its request or settings."""
+"""Makes a command's flags from the model of its request or settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tipstaff.cli import flag
 from tipstaff_server.request_fields import RequestField, fields_of
 
-# What a parser's attributes begin with, so that no field meets another argument's name.
+# Prefix of a field's attribute in the parsed arguments, so that it clashes with no other argument.
 _PREFIX = "request."
 
 
@@ -27,19 +27,18 @@ def add_options(
 ) -> None:
     """Adds a flag for each field of a model; `given` reads what was typed.
 
-    Values are left as they were typed: the model checks them, whoever asks.
+    Values stay text: the model checks them, not argparse.
 
     Args:
-        parser: A command's, or a group of its arguments.
+        parser: A command's parser, or a group of its arguments.
         model: The request or the settings.
-        flags: The flags of fields whose flag is not their name; one without a dash is a positional
-            word.
+        flags: Flags by field, where a flag differs from the field's name; one without a dash is a
+            positional argument.
         only: The fields to add; None for all.
-        without: Fields that are set in another way.
+        without: Fields to leave out.
         lists: Fields whose flag takes several values at once, as in `--precision int8 fp16`; the
-            flag of any other field of several values is repeated.
-        old_names: Fields by names that they had before, whose flags are still understood but no
-            longer shown.
+            flag of any other field with several values is repeated.
+        old_names: Fields by their former names, whose flags still work but are not shown.
     """
     for field in fields_of(model):
         if field.name not in without and (only is None or field.name in only):
@@ -52,7 +51,7 @@ def add_options(
 
 
 def given(model: type[BaseModel], args: argparse.Namespace) -> dict[str, Any]:
-    """The values that were typed for a model's fields, by field name."""
+    """The values from the command line, by the model's field names."""
     values = vars(args)
     return {name: values[_PREFIX + name] for name in model.model_fields if _PREFIX + name in values}
 

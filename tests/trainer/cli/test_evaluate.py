@@ -102,9 +102,9 @@ def test_json_stays_one_object_on_standard_output(data, tmp_path, capsys):
             ["--out", "OUT", "--slice-by", "input"],
             '"input" has a meaning of its own, as have output',
         ),
-        (["--out", "OUT", "--metric", "text_metric:f"], "which is no number"),
+        (["--out", "OUT", "--metric", "text_metric:f"], "which is not a number"),
         (["--out", "rows.jsonl/deep"], "rows.jsonl is a file"),
-        (["--out", "."], "holds files of no report"),
+        (["--out", "."], "holds other files"),
         (["--out", "OUT", "--correct", "team"], 'no row has a column "team"'),
     ],
 )

@@ -11,7 +11,8 @@ from tiny_bundle import make_bundle
 from tipstaff import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
-from tipstaff_trainer.evaluation.comparison import compare, mcnemar, side
+from tipstaff_trainer.evaluation.comparison import compare, mcnemar
+from tipstaff_trainer.evaluation.contents import measure_evaluator
 from tipstaff_trainer.report.comparison_page import in_words, write_comparison
 
 
@@ -25,7 +26,7 @@ def comparison(evaluator, make_scored):
     def make(labels, first, second, *, groups=None, **further):
         scored = tuple(make_scored(labels, scores, groups=groups) for scores in (first, second))
         sides = tuple(
-            side(evaluator, rows, bundle=name)
+            measure_evaluator(evaluator, rows, bundle=name)
             for name, rows in zip(("old", "new"), scored, strict=True)
         )
         return compare(sides, scored, data="rows.jsonl", **further)
@@ -103,7 +104,7 @@ def test_a_much_worse_one_is_a_regression_and_the_other_way_round_it_is_better(c
     good = np.clip(labels * 0.6 + random.random(200) * 0.4, 0, 1)
     noise = random.random(200)
     found = comparison(labels, good, noise)
-    whys = ("which is no chance", "bad rows, where", "good rows, where", "AUROC is lower by")
+    whys = ("beyond chance", "bad rows, where", "good rows, where", "AUROC is lower by")
     assert all(why in said for why, said in zip(whys, found.regressions, strict=True))
     back = comparison(labels, noise, good)
     assert back.regressions == ()
@@ -117,7 +118,7 @@ def test_another_cut_of_the_same_scores_is_a_regression_where_more_goes_wrong(
     strict, lax, harsh = (make_scored(labels, scores, cut=cut) for cut in (0.35, 0.2, 0.5))
 
     def regressions(one, other):
-        sides = tuple(side(evaluator, rows, bundle="b") for rows in (one, other))
+        sides = tuple(measure_evaluator(evaluator, rows, bundle="b") for rows in (one, other))
         return compare(sides, (one, other), data="rows.jsonl").regressions
 
     assert regressions(strict, lax) == (
@@ -134,7 +135,7 @@ def test_rows_that_another_cut_lets_through_or_stops_are_listed(evaluator, make_
     one, other = make_scored(labels, scores, cut=0.35), make_scored(labels, scores, cut=0.2)
 
     def compared(first, second):
-        sides = tuple(side(evaluator, rows, bundle="b") for rows in (first, second))
+        sides = tuple(measure_evaluator(evaluator, rows, bundle="b") for rows in (first, second))
         return compare(sides, (first, second), data="rows.jsonl")
 
     def ids(rows):

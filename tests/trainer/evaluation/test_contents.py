@@ -16,10 +16,11 @@ from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_server.evaluator.manifest import BundleCertificate, Calibration, Policy, Windows
 from tipstaff_trainer.errors import DataError, ReportError
 from tipstaff_trainer.evaluation.baselines import metric_values
-from tipstaff_trainer.evaluation.contents import doubts, make_report
+from tipstaff_trainer.evaluation.contents import make_report
 from tipstaff_trainer.evaluation.curves import Curve
 from tipstaff_trainer.evaluation.latency import measure_latency
 from tipstaff_trainer.evaluation.learning import learning_curves
+from tipstaff_trainer.evaluation.notices import doubts
 from tipstaff_trainer.evaluation.reference_metrics import reference_metrics
 from tipstaff_trainer.report.card import cuts_in_words, model_card
 from tipstaff_trainer.report.page import (
@@ -322,7 +323,7 @@ def test_the_three_files_say_the_same(report, many, tmp_path):
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(ReportError, match="files of no report"):
+    with pytest.raises(ReportError, match="holds other files"):
         check_folder(tmp_path)
     with pytest.raises(ReportError, match="is a file"):
         check_folder(tmp_path / "index.html")

@@ -7,7 +7,8 @@ import pytest
 from tiny_bundle import make_bundle
 
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_trainer.evaluation.comparison import compare, side
+from tipstaff_trainer.evaluation.comparison import compare
+from tipstaff_trainer.evaluation.contents import measure_evaluator
 from tipstaff_trainer.evaluation.scored import ScoredRows
 from tipstaff_trainer.evaluation.slices import measure
 
@@ -40,7 +41,7 @@ def test_copies_change_no_comparison(many, make_scored, tmp_path):
     other = make_scored(many.labels, worse, groups=groups, system=["one", "two"] * 100)
 
     def found(*scored):
-        sides = tuple(side(evaluator, rows, bundle="b") for rows in scored)
+        sides = tuple(measure_evaluator(evaluator, rows, bundle="b") for rows in scored)
         return compare(sides, scored, data="rows.jsonl")
 
     once, often = found(many, other), found(copied(many), copied(other))

@@ -8,8 +8,8 @@ from tiny_bundle import make_bundle
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_trainer.evaluation.baselines import metric_values
-from tipstaff_trainer.evaluation.comparison import compare, side
-from tipstaff_trainer.evaluation.contents import make_report
+from tipstaff_trainer.evaluation.comparison import compare
+from tipstaff_trainer.evaluation.contents import make_report, measure_evaluator
 from tipstaff_trainer.evaluation.curves import Curve
 from tipstaff_trainer.evaluation.latency import measure_latency
 from tipstaff_trainer.evaluation.reference_metrics import reference_metrics
@@ -65,7 +65,10 @@ def pages(many, tmp_path_factory):
         learning=[curve],
         warnings=["a warning"],
     )
-    sides = (side(evaluator, many, bundle="old"), side(evaluator, many, bundle="new"))
+    sides = (
+        measure_evaluator(evaluator, many, bundle="old"),
+        measure_evaluator(evaluator, many, bundle="new"),
+    )
     comparison = compare(sides, (many, many), data="rows.jsonl", cases=(outcomes, outcomes))
     return (
         write_report(report, folder / "report"),

@@ -38,35 +38,32 @@ def run(args: argparse.Namespace) -> int:
     data = file_data(args)
     request = CompareRequest.parse({**given(CompareRequest, args), "data": data})
     reporter = TerminalReporter(flag_names(FLAGS))
-    compared = compare(request, file_source(data, reporter), reporter)
-    comparison = compared.comparison
+    result = compare(request, file_source(data, reporter), reporter)
+    comparison = result.comparison
     print(comparison.model_dump_json() if args.json else "\n".join(_lines(comparison)))
-    if compared.report:
-        print(f"report: {compared.report}", file=sys.stderr if args.json else sys.stdout)
+    if result.report:
+        print(f"report: {result.report}", file=sys.stderr if args.json else sys.stdout)
     return 1 if comparison.regressions else 0
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
     yield f"{'':<14} {'first':>8} {'second':>8}   difference, 95 % interval"
+    first, second = comparison.first, comparison.second
     for name, key, difference in (
         ("accuracy", "accuracy", comparison.accuracy_difference),
         ("AUROC", "roc_auc", comparison.auroc_difference),
         ("log loss", "log_loss", None),
         ("ECE", "ece", None),
     ):
-        values = (_shown(part.metrics[key]) for part in (comparison.first, comparison.second))
-        yield f"{name:<14} {' '.join(values)}   {_signed(difference)}".rstrip()
-    both = comparison.first.overall, comparison.second.overall
-    for name, shares in (
-        ("bad rows pass", [part.false_pass for part in both]),
-        ("good blocked", [part.false_block for part in both]),
-    ):
-        values = (_shown(None if each is None else each.value) for each in shares)
-        yield f"{name:<14} {' '.join(values)}"
+        values = f"{_number(first.metrics[key])} {_number(second.metrics[key])}"
+        yield f"{name:<14} {values}   {_signed(difference)}".rstrip()
+    for name, key in (("bad rows pass", "false_pass"), ("good blocked", "false_block")):
+        shares = (getattr(part.overall, key) for part in (first, second))
+        yield f"{name:<14} {' '.join(_number(share and share.value) for share in shares)}"
     yield (
         f"{len(comparison.better)} rows better, {len(comparison.worse)} worse at 0.5 (McNemar's "
         f"exact test by groups: p = {comparison.p:.2g}); Cohen's kappa of the two "
-        f"{_shown(comparison.kappa).strip()}"
+        f"{_number(comparison.kappa).strip()}"
     )
     rows = comparison.changed_verdicts
     yield (
@@ -77,13 +74,10 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     if comparison.cases:
         won, lost = len(comparison.won), len(comparison.lost)
         yield f"named cases: {won} won, {lost} lost of {comparison.cases}"
-    for why in comparison.regressions:
-        yield f"regression: {why}"
-    if not comparison.regressions:
-        yield "no regression"
+    yield from [f"regression: {why}" for why in comparison.regressions] or ["no regression"]
 
 
-def _shown(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return f"{'–':>8}" if value is None else f"{value:8.4f}"
 
 

@@ -1,4 +1,4 @@
-"""The words of a command that say where its rows are and how to read them."""
+"""Command-line arguments for a file of rows and its columns."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_trainer.operations.sources import FileData
 
-# For a command module's own `FLAGS`, which errors are worded by.
+# For a command module's `FLAGS`, which error messages use.
 DATA_FLAGS: Mapping[str, str] = {"data": "DATA", "mapping": "--map"}
 
 
 def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Adds the positional DATA and the flags that explain its columns.
+    """Adds the positional DATA and the flags for its columns.
 
     Args:
-        parser: The command's.
+        parser: The command's parser.
         required: Whether the command needs rows.
     """
     parser.add_argument(
@@ -30,13 +30,13 @@ def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) 
 
 
 def file_data(args: argparse.Namespace, file: str | None = None) -> FileData:
-    """The data reference that was typed.
+    """The data reference from the command line.
 
     Args:
         args: The command's arguments.
-        file: Another file that is read by the same words, in place of DATA.
+        file: A file to read in place of DATA, with the same flags.
 
     Raises:
-        UsageError: The file is not there, or a word about its columns is off.
+        UsageError: The file does not exist, or a flag for its columns is invalid.
     """
     return FileData.parse({"data": file or args.data, **given(FileData, args)})

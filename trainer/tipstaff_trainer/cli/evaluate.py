@@ -11,6 +11,7 @@ from tipstaff.cli import flag_names
 from tipstaff.errors import UsageError
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
+from tipstaff_trainer.cli.outcomes import print_outcomes
 from tipstaff_trainer.operations.evaluate import EvaluateRequest, evaluate
 from tipstaff_trainer.operations.sources import file_source
 from tipstaff_trainer.progress import TerminalReporter
@@ -19,12 +20,7 @@ FLAGS = {"bundle": "BUNDLE", **DATA_FLAGS}
 _GROUPS = {
     "named cases": ("cases", "attach"),
     "report": ("out", "slice_by"),
-    "cheap metrics to compare with, in the report": (
-        "separator",
-        "correct",
-        "incorrect",
-        "metric",
-    ),
+    "cheap metrics to compare with, in the report": ("separator", "correct", "incorrect", "metric"),
 }
 
 
@@ -51,23 +47,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("needs rows to measure on", field="json", remedy="give {data}")
     reporter = TerminalReporter(flag_names(FLAGS))
     rows = None if data is None else file_source(data, reporter)
-
-    from tipstaff_server.evaluator.cases import failures
-
     evaluation = evaluate(request, rows, reporter)
-    # Beside one JSON object there is nothing else on standard output.
-    beside = sys.stderr if args.json else sys.stdout
+    # With --json, standard output holds one JSON object and nothing else.
+    rest = sys.stderr if args.json else sys.stdout
     if evaluation.metrics is not None:
         print(json.dumps(evaluation.metrics) if args.json else _table(evaluation.metrics))
     if evaluation.report is not None:
-        print(f"report: {evaluation.report}", file=beside)
-    outcomes, failed = evaluation.outcomes, failures(evaluation.outcomes)
-    if outcomes:
-        met = len(outcomes) - len(failed)
-        print(f"named cases: {met} of {len(outcomes)} as expected", file=beside)
-        for outcome in failed:
-            print(f"  fails: {outcome}", file=beside)
-    return 1 if failed else 0
+        print(f"report: {evaluation.report}", file=rest)
+    return int(print_outcomes(evaluation.outcomes, rest))
 
 
 def _table(metrics: Mapping[str, float | None]) -> str:

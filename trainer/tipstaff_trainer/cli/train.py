@@ -10,15 +10,13 @@ from pathlib import Path
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.cases import failures
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
+from tipstaff_trainer.cli.outcomes import print_outcomes
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.operations.train import Trained, TrainRequest, read_training_rows, train
+from tipstaff_trainer.operations.train import TrainRequest, read_training_rows, train
 from tipstaff_trainer.progress import TerminalReporter
 
 FLAGS = {**DATA_FLAGS, "precisions": "--precision", "tracker": "--track"}
-# `relabel` is a command of its own.
-_NO_FLAGS = {"data", "relabel"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,14 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder that becomes the bundle"
     )
-    settings = TrainSettings.model_fields.keys()
-    add_options(
-        parser,
-        TrainRequest,
-        flags=FLAGS,
-        without=settings | _NO_FLAGS,
-        lists={"precisions"},
-    )
+    # `relabel` is a command of its own.
+    others = TrainSettings.model_fields.keys() | {"data", "relabel"}
+    add_options(parser, TrainRequest, flags=FLAGS, without=others, lists={"precisions"})
     add_options(parser.add_argument_group("training"), TrainSettings)
 
 
@@ -45,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(format="warning: %(message)s")
     trained = train(request, partial(read_training_rows, request, reporter), args.out, reporter)
     _print_quality(trained.bundle)
-    _print_cases(trained)
+    print_outcomes(trained.outcomes)
     print(f"bundle: {trained.bundle.path}")
     print(f"next:   tipstaff serve {trained.bundle.path}")
     return 0
@@ -62,13 +55,3 @@ def _print_quality(bundle: Bundle) -> None:
         print(f"{part}: {values} on {metrics['n']} rows, {graph.precision} graph as served")
     if graph.parity:
         print(f"against torch: {graph.parity.changed:.2%} of {graph.parity.n} decisions changed")
-
-
-def _print_cases(trained: Trained) -> None:
-    if not trained.outcomes:
-        return
-    failed = failures(trained.outcomes)
-    met = len(trained.outcomes) - len(failed)
-    print(f"named cases: {met} of {len(trained.outcomes)} as expected")
-    for outcome in failed:
-        print(f"  fails: {outcome}")

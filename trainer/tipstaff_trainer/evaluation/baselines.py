@@ -1,8 +1,8 @@
-"""Compares the evaluator with metrics that cost nothing, on the same rows and in their favour.
+"""Compares the evaluator with cheap metrics, on the same rows and in the metrics' favour.
 
 A metric's value is turned into a probability by Platt scaling of its rank, cross-fitted over five
 folds of the groups. So each metric is calibrated on the very rows it is measured on, while the
-evaluator is taken as it is served. Ranks are used because a metric like BLEU is near 0 for most
+evaluator is measured as it is served. Ranks are used because a metric like BLEU is near 0 for most
 rows, and no slope on its value suits both those and the rest.
 """
 
@@ -11,22 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from scipy.special import expit
 from sklearn.model_selection import GroupKFold
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.evaluation import intervals
+from tipstaff_trainer.evaluation.base import Floats, Ints, Part
 from tipstaff_trainer.evaluation.calibration import fit_platt
 from tipstaff_trainer.evaluation.intervals import Interval
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.reference_metrics import BY_NAME, Metric
-from tipstaff_trainer.evaluation.scored import Floats, Ints, ScoredRows
+from tipstaff_trainer.evaluation.scored import ScoredRows
 
 _FOLDS = 5
 
 
-class Baseline(BaseModel):
+class Baseline(Part):
     """The evaluator, or a metric beside it, on the rows that all of them can measure.
 
     Attributes:
@@ -40,8 +40,6 @@ class Baseline(BaseModel):
         cross_entropy: Mean log loss of its probability, in nats.
         lead: The evaluator's AUROC less this one's, on the same draws; None for itself.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     n: int
@@ -67,10 +65,7 @@ def metric_values(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> dict[st
 
 
 def gaps(values: Mapping[str, Floats]) -> list[str]:
-    """Warnings about rows that metrics can't measure.
-
-    Nothing is said where no row has a reference to compare with.
-    """
+    """Warnings about rows that metrics can't measure; none where no row has a reference."""
     notes, partial = [], []
     for name, column in values.items():
         known = int(np.isfinite(column).sum())
@@ -100,20 +95,14 @@ def measure_baselines(scored: ScoredRows, values: Mapping[str, Floats]) -> tuple
         return ()
     shared = np.all([np.isfinite(column) for column in values.values()], axis=0)
     rows = scored.where(shared)
-    if not len(rows) or len(np.unique(rows.groups)) < 2:
+    if len(np.unique(rows.groups)) < 2:
         return ()
-    return (
-        _measure("evaluator", rows, rows.scores, rows.scores),
-        *(
-            _measure(
-                name,
-                rows,
-                column[shared],
-                probabilities(column[shared], rows.labels, rows.groups),
-            )
-            for name, column in values.items()
-        ),
-    )
+    baselines = [_measure("evaluator", rows, rows.scores, rows.scores)]
+    for name, column in values.items():
+        known = column[shared]
+        probability = probabilities(known, rows.labels, rows.groups)
+        baselines.append(_measure(name, rows, known, probability))
+    return tuple(baselines)
 
 
 def probabilities(values: Floats, labels: Floats, groups: Ints) -> Floats:
@@ -122,16 +111,16 @@ def probabilities(values: Floats, labels: Floats, groups: Ints) -> Floats:
     Labels are soft, in [0, 1], as they are in the cross entropy.
     """
     if np.ptp(values) == 0:
-        # A constant value can only give the share of good rows. Taken from other groups, that
-        # share is the lower the more of its own group are good: worse than nothing.
+        # A constant value can only give the share of good rows. Taken from the other groups, that
+        # share would be lower the more of a row's own group are good: worse than nothing.
         return np.full(len(values), labels.mean())
-    fitted = np.empty(len(values))
+    probability = np.empty(len(values))
     folds = GroupKFold(min(_FOLDS, len(np.unique(groups))))
     for rest, part in folds.split(values, groups=groups):
         known = np.sort(values[rest])
         fit = fit_platt(_ranks(values[rest], known), labels[rest])
-        fitted[part] = expit(fit.slope * _ranks(values[part], known) + fit.intercept)
-    return fitted
+        probability[part] = expit(fit.slope * _ranks(values[part], known) + fit.intercept)
+    return probability
 
 
 def _ranks(values: Floats, known: Floats) -> Floats:
@@ -146,16 +135,15 @@ def _measure(name: str, rows: ScoredRows, values: Floats, probability: Floats) -
     measures = classification_metrics(rows.labels, probability)
     accuracy = intervals.share((probability >= 0.5) == rows.good, rows.groups)
     assert accuracy is not None
+    lead = None
+    if name != "evaluator":
+        lead = intervals.auroc_difference(rows.good, values, rows.scores, rows.groups)
     return Baseline(
         name=name,
         n=len(rows),
         auroc=intervals.auroc(rows.good, values, rows.groups),
         accuracy=accuracy,
-        precision=measures["precision"],
-        recall=measures["recall"],
-        f1=measures["f1"],
+        **{key: measures[key] for key in ("precision", "recall", "f1")},
         cross_entropy=measures["log_loss"],
-        lead=None
-        if name == "evaluator"
-        else intervals.auroc_difference(rows.good, values, rows.scores, rows.groups),
+        lead=lead,
     )

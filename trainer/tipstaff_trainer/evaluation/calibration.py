@@ -9,12 +9,11 @@ slope and on the intercept hold these near 1 and 0, the values that training end
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 
 from tipstaff_server.evaluator.manifest import Calibration
+from tipstaff_trainer.evaluation.base import Floats
 
-Floats = npt.NDArray[np.float64]
 _FEWEST_ROWS = 20
 # A slope of zero would ignore the logit; a negative one would reverse it.
 _SMALLEST_SLOPE = 0.05
@@ -43,16 +42,9 @@ def fit_platt(logits: Floats, labels: Floats, weights: Floats | None = None) -> 
         fit = _log_loss(slope * logits + intercept, targets, shares)
         return fit + float(prior) / (2 * len(labels))
 
-    result = minimize(
-        loss,
-        x0=[1.0, 0.0],
-        method="L-BFGS-B",
-        bounds=[(_SMALLEST_SLOPE, None), (None, None)],
-    )
-    slope, intercept = result.x
-    return Calibration(
-        slope=float(slope), intercept=float(intercept), method="platt", n=len(labels)
-    )
+    bounds = [(_SMALLEST_SLOPE, None), (None, None)]
+    slope, intercept = minimize(loss, x0=[1.0, 0.0], method="L-BFGS-B", bounds=bounds).x.tolist()
+    return Calibration(slope=slope, intercept=intercept, method="platt", n=len(labels))
 
 
 def calibrated_loss(logits: Floats, labels: Floats, weights: Floats | None = None) -> float:

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from tipstaff.types import Verdict
-from tipstaff_trainer.evaluation.scored import Bools, ScoredRows
+from tipstaff_trainer.evaluation.base import Bools, Part
+from tipstaff_trainer.evaluation.scored import RowText, ScoredRows
 
 
-class ChangedRow(BaseModel):
+class ChangedRow(RowText):
     """A row that two evaluators treat differently."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    place: str
-    label: float
-    label_source: str
     first_score: float
     first_verdict: Verdict
     second_score: float
     second_verdict: Verdict
-    input: str | None
-    output: str | None
-    ground_truth: str | None
 
 
-class ChangedVerdicts(BaseModel):
+class ChangedVerdicts(Part):
     """Rows that only one of the two evaluators passes or blocks wrongly.
 
     Verdicts depend on each policy's cuts, so there may be many even where no decision at 0.5
@@ -39,8 +30,6 @@ class ChangedVerdicts(BaseModel):
         bad_no_longer_pass: Bad rows that only the first passes.
         good_no_longer_blocked: Good rows that only the first blocks.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     bad_now_pass: tuple[ChangedRow, ...]
     good_now_blocked: tuple[ChangedRow, ...]
@@ -57,30 +46,25 @@ def changed_rows(first: ScoredRows, second: ScoredRows, chosen: Bools) -> tuple[
 
 def changed_verdicts(first: ScoredRows, second: ScoredRows) -> ChangedVerdicts:
     """Finds the rows that only one of the two passes or blocks wrongly."""
-    passed, blocked = (
-        [part.verdict_is(verdict) & wrong for part in (first, second)]
-        for verdict, wrong in ((Verdict.PASS, ~first.good), (Verdict.BLOCK, first.good))
-    )
+
+    def only(one: ScoredRows, other: ScoredRows, verdict: Verdict) -> tuple[ChangedRow, ...]:
+        wrong = one.wrongly(verdict) & ~other.wrongly(verdict)
+        return changed_rows(first, second, wrong)
+
     return ChangedVerdicts(
-        bad_now_pass=changed_rows(first, second, passed[1] & ~passed[0]),
-        good_now_blocked=changed_rows(first, second, blocked[1] & ~blocked[0]),
-        bad_no_longer_pass=changed_rows(first, second, passed[0] & ~passed[1]),
-        good_no_longer_blocked=changed_rows(first, second, blocked[0] & ~blocked[1]),
+        bad_now_pass=only(second, first, Verdict.PASS),
+        good_now_blocked=only(second, first, Verdict.BLOCK),
+        bad_no_longer_pass=only(first, second, Verdict.PASS),
+        good_no_longer_blocked=only(first, second, Verdict.BLOCK),
     )
 
 
 def _row(first: ScoredRows, second: ScoredRows, place: int) -> ChangedRow:
-    row = first.rows[place]
+    before, after = first.predictions[place], second.predictions[place]
     return ChangedRow(
-        id=row.id,
-        place=row.place.rpartition(", ")[2],
-        label=row.label,
-        label_source=row.label_source,
-        first_score=first.predictions[place].score,
-        first_verdict=first.predictions[place].verdict,
-        second_score=second.predictions[place].score,
-        second_verdict=second.predictions[place].verdict,
-        input=row.interaction.input,
-        output=row.interaction.output,
-        ground_truth=row.interaction.ground_truth,
+        **first.text(place),
+        first_score=before.score,
+        first_verdict=before.verdict,
+        second_score=after.score,
+        second_verdict=after.verdict,
     )

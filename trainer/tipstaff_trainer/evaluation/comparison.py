@@ -2,100 +2,69 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import binom
 from sklearn.metrics import cohen_kappa_score
 
 from tipstaff.types import Verdict
-from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Outcome
 from tipstaff_trainer.evaluation import intervals
+from tipstaff_trainer.evaluation.base import Bools, Ints, Part
 from tipstaff_trainer.evaluation.changed_rows import (
     ChangedRow,
     ChangedVerdicts,
     changed_rows,
     changed_verdicts,
 )
-from tipstaff_trainer.evaluation.contents import CaseOutcome, case_outcome
+from tipstaff_trainer.evaluation.contents import CaseOutcome, Measured, case_outcome, utc_now
 from tipstaff_trainer.evaluation.intervals import Interval
-from tipstaff_trainer.evaluation.latency import Latency
-from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
-from tipstaff_trainer.evaluation.scored import Bools, Ints, ScoredRows
-from tipstaff_trainer.evaluation.slices import Slice, measure
+from tipstaff_trainer.evaluation.scored import ScoredRows
 
 SIGNIFICANT = 0.05
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Side(_Part):
-    """One of the two.
-
-    Attributes:
-        evaluator: Its name.
-        bundle: Its folder, as given.
-        engine: The graph and where it ran.
-        base: The encoder that it grew from.
-        overall: The main measures with intervals.
-        metrics: All measures.
-        latency: Of one request by length.
-    """
-
-    evaluator: str
-    bundle: str
-    engine: str
-    base: str
-    overall: Slice
-    metrics: Metrics
-    latency: tuple[Latency, ...]
-
-
-class ChangedCase(_Part):
+class ChangedCase(Part):
     """A named case that only one of the two meets."""
 
     first: CaseOutcome
     second: CaseOutcome
 
 
-class Comparison(_Part):
+class Comparison(Part):
     """The second evaluator against the first.
 
-    Decisions are taken at 0.5 of the score, as in the metrics. Verdicts, changed verdicts and the
-    sides' false PASSes and BLOCKs depend on the policies.
+    Decisions are taken at 0.5 of the score, as in the metrics. Verdicts, and what is derived from
+    them, depend on the policies.
 
     Attributes:
         first: Usually the one that serves now.
         second: Usually the one that may replace it.
-        data: The rows' file, as given.
+        data: The rows' file, as the user named it.
         made_at: UTC, ISO 8601.
         n: Rows.
         both_right: Rows that both decide right.
-        both_wrong: Rows that neither does.
+        both_wrong: Rows that neither decides right.
         better: Rows that only the second decides right, the largest change first.
         worse: Rows that only the first decides right, likewise.
-        p: Of McNemar's exact test by groups (`mcnemar`): how probable so uneven a count of better
-            and worse is where neither is the better evaluator.
-        kappa: Cohen's κ between the two's decisions (Cohen 1960): 1 for the same, 0 for agreement
-            by chance; None where it isn't defined.
-        accuracy_difference: The second's less the first's, by a bootstrap over groups.
+        p: Of McNemar's exact test by groups (`mcnemar`): the probability of counts of better and
+            worse at least as uneven if neither evaluator is better.
+        kappa: Cohen's κ between their decisions (Cohen 1960): 1 for the same decisions, 0 for
+            agreement by chance; None where it isn't defined.
+        accuracy_difference: The second's minus the first's, by a bootstrap over groups.
         auroc_difference: Likewise; None where all rows are of one class.
         verdicts: Rows by the first's verdict, then by the second's.
         changed_verdicts: The rows that only one of the two passes or blocks wrongly.
-        cases: How many named cases both ran.
+        cases: Number of named cases, which both ran.
         won: Named cases that only the second meets.
         lost: Named cases that only the first meets.
         regressions: Why the second must not replace the first; empty when it may.
     """
 
-    first: Side
-    second: Side
+    first: Measured
+    second: Measured
     data: str
     made_at: str
     n: int
@@ -115,23 +84,8 @@ class Comparison(_Part):
     regressions: tuple[str, ...]
 
 
-def side(
-    evaluator: Evaluator, scored: ScoredRows, *, bundle: str, latency: Sequence[Latency] = ()
-) -> Side:
-    """One side of a comparison."""
-    return Side(
-        evaluator=evaluator.manifest.name,
-        bundle=bundle,
-        engine=evaluator.engine,
-        base=evaluator.manifest.base.name,
-        overall=measure(scored),
-        metrics=classification_metrics(scored.labels, scored.scores),
-        latency=tuple(latency),
-    )
-
-
 def compare(
-    sides: tuple[Side, Side],
+    sides: tuple[Measured, Measured],
     scored: tuple[ScoredRows, ScoredRows],
     *,
     data: str,
@@ -146,12 +100,14 @@ def compare(
         cases: The same named cases, run by each.
     """
     first, second = scored
-    decisions = [part.scores >= 0.5 for part in scored]
-    right = [decision == first.good for decision in decisions]
-    better, worse = right[1] & ~right[0], right[0] & ~right[1]
+    better, worse = second.right & ~first.right, first.right & ~second.right
     p = mcnemar(better, worse, first.groups)
     auroc_difference = intervals.auroc_difference(
         first.good, first.scores, second.scores, first.groups
+    )
+    pairs = Counter(
+        (one.verdict, other.verdict)
+        for one, other in zip(first.predictions, second.predictions, strict=True)
     )
     changed = [
         ChangedCase(first=case_outcome(one), second=case_outcome(other))
@@ -163,25 +119,19 @@ def compare(
         first=sides[0],
         second=sides[1],
         data=data,
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_at=utc_now(),
         n=len(first),
-        both_right=int((right[0] & right[1]).sum()),
-        both_wrong=int((~right[0] & ~right[1]).sum()),
+        both_right=int((first.right & second.right).sum()),
+        both_wrong=int((~first.right & ~second.right).sum()),
         better=changed_rows(first, second, better),
         worse=changed_rows(first, second, worse),
         p=p,
-        kappa=_kappa(*decisions),
+        kappa=_kappa(first.scores >= 0.5, second.scores >= 0.5),
         accuracy_difference=intervals.mean_difference(
-            right[0].astype(float), right[1].astype(float), first.groups
+            first.right.astype(float), second.right.astype(float), first.groups
         ),
         auroc_difference=auroc_difference,
-        verdicts={
-            one: {
-                other: int((first.verdict_is(one) & second.verdict_is(other)).sum())
-                for other in Verdict
-            }
-            for one in Verdict
-        },
+        verdicts={one: {other: pairs[one, other] for other in Verdict} for one in Verdict},
         changed_verdicts=changed_verdicts(first, second),
         cases=len(cases[0]),
         won=tuple(case for case in changed if case.second.met),
@@ -221,48 +171,37 @@ def mcnemar(better: Bools, worse: Bools, groups: Ints) -> float:
     return min(1.0, float(sums[as_uneven].sum()))
 
 
-def _worse_decisions(better: Bools, worse: Bools, p: float) -> list[str]:
-    if worse.sum() <= better.sum() or p >= SIGNIFICANT:
-        return []
-    return [
-        f"worse on {worse.sum()} rows and better on {better.sum()}, which is no chance "
-        f"(p = {p:.2g})"
-    ]
+def _worse_decisions(better: Bools, worse: Bools, p: float) -> Iterator[str]:
+    if worse.sum() > better.sum() and p < SIGNIFICANT:
+        yield (
+            f"worse on {worse.sum()} rows and better on {better.sum()}, beyond chance (p = {p:.2g})"
+        )
 
 
-def _worse_verdicts(first: ScoredRows, second: ScoredRows) -> list[str]:
+def _worse_verdicts(first: ScoredRows, second: ScoredRows) -> Iterator[str]:
     """Regressions of the verdicts: each policy has cuts of its own."""
-    regressions = []
-    for verdict, wrong, does, rows in (
-        (Verdict.PASS, ~first.good, "passes", "bad"),
-        (Verdict.BLOCK, first.good, "blocks", "good"),
+    for verdict, does, rows, count in (
+        (Verdict.PASS, "passes", "bad", (~first.good).sum()),
+        (Verdict.BLOCK, "blocks", "good", first.good.sum()),
     ):
-        before, now = (part.verdict_is(verdict) & wrong for part in (first, second))
+        before, now = first.wrongly(verdict), second.wrongly(verdict)
         p = mcnemar(before & ~now, now & ~before, first.groups)
         if now.sum() > before.sum() and p < SIGNIFICANT:
-            regressions.append(
-                f"{does} {now.sum()} of {wrong.sum()} {rows} rows, where the first {does} "
+            yield (
+                f"{does} {now.sum()} of {count} {rows} rows, where the first {does} "
                 f"{before.sum()} (p = {p:.2g})"
             )
-    return regressions
 
 
-def _regressions(auroc_difference: Interval | None, lost: Sequence[ChangedCase]) -> list[str]:
-    regressions = []
-    if auroc_difference is not None and auroc_difference.high < 0:
-        regressions.append(
-            f"AUROC is lower by {-auroc_difference.value:.3f} ({-auroc_difference.high:.3f} to "
-            f"{-auroc_difference.low:.3f})"
-        )
+def _regressions(auroc: Interval | None, lost: Sequence[ChangedCase]) -> Iterator[str]:
+    if auroc is not None and auroc.high < 0:
+        yield f"AUROC is lower by {-auroc.value:.3f} ({-auroc.high:.3f} to {-auroc.low:.3f})"
     if lost:
         names = ", ".join(f'"{case.second.case.name}"' for case in lost)
-        noun = "case" if len(lost) == 1 else "cases"
-        regressions.append(f"{len(lost)} named {noun} lost: {names}")
-    return regressions
+        yield f"{len(lost)} named {'case' if len(lost) == 1 else 'cases'} lost: {names}"
 
 
 def _kappa(first: Bools, second: Bools) -> float | None:
-    if len(np.unique(np.concatenate([first, second]))) < 2:
-        return None
-    value = float(cohen_kappa_score(first, second))
-    return value if math.isfinite(value) else None
+    # Undefined where both decide all rows alike.
+    both = np.concatenate([first, second])
+    return None if both.all() or not both.any() else float(cohen_kappa_score(first, second))

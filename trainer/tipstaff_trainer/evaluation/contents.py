@@ -1,4 +1,4 @@
-"""A report as data; the page, the card and `report.json` are three views of it."""
+"""A report as data, which the page, the card and `report.json` show."""
 
 from __future__ import annotations
 
@@ -6,45 +6,34 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tipstaff.types import Reason, Verdict
+from tipstaff.types import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
-from tipstaff_server.evaluator.manifest import Graph, Policy
+from tipstaff_server.evaluator.manifest import Policy
 from tipstaff_trainer.evaluation import curves
+from tipstaff_trainer.evaluation.base import Floats, Metrics, Part
 from tipstaff_trainer.evaluation.baselines import Baseline, measure_baselines
 from tipstaff_trainer.evaluation.curves import Curve, Histogram, ReliabilityBin
 from tipstaff_trainer.evaluation.intervals import Interval, share
 from tipstaff_trainer.evaluation.latency import Latency
-from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.risk_coverage import risk_coverage_curves
-from tipstaff_trainer.evaluation.scored import Bools, Floats, ScoredRows
+from tipstaff_trainer.evaluation.scored import RowText, ScoredRows
 from tipstaff_trainer.evaluation.slices import Slice, measure, slices
 
 _MOST_MISTAKES = 10
-_FEW_GROUPS = 10
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class Mistake(RowText):
+    """A wrongly decided row."""
 
-
-class Mistake(_Part):
-    """A wrongly decided row, with its text; `place` is its position in its file."""
-
-    id: str
-    place: str
     score: float
-    label: float
-    label_source: str
-    input: str | None
-    output: str | None
-    ground_truth: str | None
     reasons: tuple[str, ...]
 
 
-class CaseOutcome(_Part):
+class CaseOutcome(Part):
     """A named case with the evaluator's verdict."""
 
     case: Case
@@ -53,7 +42,7 @@ class CaseOutcome(_Part):
     met: bool
 
 
-class Confusion(_Part):
+class Confusion(Part):
     """Rows by verdict, of one class."""
 
     label: str
@@ -62,7 +51,7 @@ class Confusion(_Part):
     blocked: int
 
 
-class Cuts(_Part):
+class Cuts(Part):
     """Verdicts by label, at the evaluator's cuts.
 
     Attributes:
@@ -80,21 +69,37 @@ class Cuts(_Part):
     review: Interval
 
 
-class Report(_Part):
-    """One evaluator on one set of labelled rows.
+class Measured(Part):
+    """One evaluator on one set of labelled rows, in short.
 
     Attributes:
         evaluator: Its name.
-        criterion: What it judges, in words.
-        bundle: The bundle's folder, as given.
-        data: The rows' file, as given.
-        made_at: UTC, ISO 8601.
+        bundle: The bundle's folder, as the user named it.
         engine: The graph and where it ran.
-        base: The encoder that it grew from.
-        trained_on: Rows that its weights were fitted to.
+        base: The encoder that it was trained from.
         overall: The main measures with intervals.
         metrics: All measures.
-        warnings: What to know before believing the numbers.
+        latency: Of one request by length.
+    """
+
+    evaluator: str
+    bundle: str
+    engine: str
+    base: str
+    overall: Slice
+    metrics: Metrics
+    latency: tuple[Latency, ...]
+
+
+class Report(Measured):
+    """One evaluator on one set of labelled rows, in full.
+
+    Attributes:
+        criterion: What it judges, in words.
+        data: The rows' file, as the user named it.
+        made_at: UTC, ISO 8601.
+        trained_on: Rows that its weights were fitted to.
+        warnings: What limits the numbers.
         cuts: Verdicts by label.
         roc: None where all rows are of one class.
         precision_recall: None where all rows are of one class.
@@ -107,20 +112,13 @@ class Report(_Part):
         cases: Named cases, those that fail first.
         baselines: The evaluator beside cheap metrics, itself first; empty where no row has a
             reference.
-        latency: Of one request by length.
-        learning: Curves of the training run, where its folder is at hand.
+        learning: Curves of the training run, if its folder is available.
     """
 
-    evaluator: str
     criterion: str
-    bundle: str
     data: str
     made_at: str
-    engine: str
-    base: str
     trained_on: int
-    overall: Slice
-    metrics: Metrics
     warnings: tuple[str, ...]
     cuts: Cuts
     roc: Curve | None
@@ -133,8 +131,22 @@ class Report(_Part):
     slices: tuple[Slice, ...]
     cases: tuple[CaseOutcome, ...]
     baselines: tuple[Baseline, ...] = Field(serialization_alias="yardsticks")
-    latency: tuple[Latency, ...]
     learning: tuple[Curve, ...]
+
+
+def measure_evaluator(
+    evaluator: Evaluator, scored: ScoredRows, *, bundle: str, latency: Sequence[Latency] = ()
+) -> Measured:
+    """Measures an evaluator on scored rows, in short."""
+    return Measured(
+        evaluator=evaluator.manifest.name,
+        bundle=bundle,
+        engine=evaluator.engine,
+        base=evaluator.manifest.base.name,
+        overall=measure(scored),
+        metrics=classification_metrics(scored.labels, scored.scores),
+        latency=tuple(latency),
+    )
 
 
 def make_report(
@@ -150,15 +162,15 @@ def make_report(
     latency: Sequence[Latency] = (),
     learning: Sequence[Curve] = (),
 ) -> Report:
-    """Measures an evaluator on scored rows.
+    """Measures an evaluator on scored rows, in full.
 
     Args:
-        evaluator: That scored them.
+        evaluator: The evaluator that scored the rows.
         scored: At least one row.
         bundle: Where the evaluator came from, for the reader.
         data: Where the rows came from, for the reader.
-        slice_by: Columns whose values part the rows.
-        warnings: What to know before believing the numbers.
+        slice_by: Columns; each of their values is measured separately.
+        warnings: What limits the numbers.
         cases: Named cases that it ran.
         metrics: Values of cheap metrics for the rows, by name, to compare with.
         latency: Of one request by length.
@@ -167,120 +179,73 @@ def make_report(
     Raises:
         DataError: No row has a column to slice by.
     """
-    manifest = evaluator.manifest
+    measured = measure_evaluator(evaluator, scored, bundle=bundle, latency=latency)
     return Report(
-        evaluator=manifest.name,
-        criterion=manifest.criterion,
-        bundle=bundle,
+        **dict(measured),
+        criterion=evaluator.manifest.criterion,
         data=data,
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        engine=evaluator.engine,
-        base=manifest.base.name,
-        trained_on=manifest.training.rows,
-        overall=measure(scored),
-        metrics=classification_metrics(scored.labels, scored.scores),
+        made_at=utc_now(),
+        trained_on=evaluator.manifest.training.rows,
         warnings=tuple(warnings),
-        cuts=_cuts(scored, evaluator.graph.policy),
+        cuts=_cuts(scored, evaluator.graph.policy, measured.overall),
         roc=curves.roc(scored.good, scored.scores),
         precision_recall=curves.precision_recall(scored.good, scored.scores),
         risk=risk_coverage_curves(scored),
         reliability=curves.reliability(scored.labels, scored.scores),
         histogram=curves.histogram(scored.good, scored.scores),
-        false_passes=_mistakes(scored, ~scored.good & scored.verdict_is(Verdict.PASS), -1),
-        false_blocks=_mistakes(scored, scored.good & scored.verdict_is(Verdict.BLOCK), 1),
+        false_passes=_mistakes(scored, Verdict.PASS, -1),
+        false_blocks=_mistakes(scored, Verdict.BLOCK, 1),
         slices=slices(scored, slice_by),
         cases=tuple(case_outcome(each) for each in sorted(cases, key=lambda each: each.met)),
         baselines=measure_baselines(scored, metrics or {}),
-        latency=tuple(latency),
         learning=tuple(learning),
     )
 
 
-def doubts(scored: ScoredRows, graph: Graph) -> list[str]:
-    """Warnings about what limits the numbers.
-
-    Args:
-        scored: At least one row.
-        graph: The graph that scored them.
-    """
-    uncalibrated = []
-    if graph.calibration.method == "none":
-        uncalibrated = [
-            "the evaluator's score is not calibrated, since there were too few validation rows of "
-            "both classes, so it is no probability: train on more labelled rows"
-        ]
-    good = int(scored.good.sum())
-    one_class = [
-        f"all {len(scored)} rows are {these}, so nothing here shows the verdicts of {others} ones"
-        for these, others, count in (("good", "bad", good), ("bad", "good", len(scored) - good))
-        if count == len(scored)
-    ]
-    groups = len(np.unique(scored.groups))
-    few_groups = []
-    if groups < min(_FEW_GROUPS, len(scored)):
-        few_groups = [
-            f"the {len(scored)} rows are in {groups} group{'' if groups == 1 else 's'}, and rows "
-            "of a group are not independent, so the ranges are wide"
-        ]
-    return [*uncalibrated, *one_class, *few_groups] + [
-        f"{count} of {len(scored)} rows {what}"
-        for reason, what in (
-            (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
-            (Reason.OUT_OF_DISTRIBUTION, "look unlike the training data"),
-            (Reason.DEGRADED, "were scored in a mode other than the measured one"),
-        )
-        if (count := scored.count(reason))
-    ]
+def utc_now() -> str:
+    """The time as reports hold it: UTC, ISO 8601, in seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def case_outcome(outcome: Outcome) -> CaseOutcome:
-    """An outcome as a report holds it."""
+    """Converts an outcome for a report."""
     return CaseOutcome(
         case=outcome.case, verdict=outcome.verdict, score=outcome.score, met=outcome.met
     )
 
 
-def _cuts(scored: ScoredRows, policy: Policy) -> Cuts:
-    overall = measure(scored)
+def _cuts(scored: ScoredRows, policy: Policy, overall: Slice) -> Cuts:
     review = share(scored.verdict_is(Verdict.REVIEW), scored.groups)
     assert review is not None
     return Cuts(
         policy=policy,
-        confusion=(
-            _confusion(scored, "good", scored.good),
-            _confusion(scored, "bad", ~scored.good),
-        ),
+        confusion=(_confusion(scored, good=True), _confusion(scored, good=False)),
         false_pass=overall.false_pass,
         false_block=overall.false_block,
         review=review,
     )
 
 
-def _confusion(scored: ScoredRows, label: str, chosen: Bools) -> Confusion:
-    passed, review, blocked = (
-        int((scored.verdict_is(verdict) & chosen).sum())
-        for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK)
+def _confusion(scored: ScoredRows, *, good: bool) -> Confusion:
+    def count(verdict: Verdict) -> int:
+        return int((scored.verdict_is(verdict) & (scored.good == good)).sum())
+
+    return Confusion(
+        label="good" if good else "bad",
+        passed=count(Verdict.PASS),
+        review=count(Verdict.REVIEW),
+        blocked=count(Verdict.BLOCK),
     )
-    return Confusion(label=label, passed=passed, review=review, blocked=blocked)
 
 
-def _mistakes(scored: ScoredRows, wrong: Bools, direction: int) -> tuple[Mistake, ...]:
-    """The surest first: by falling score for direction -1, by rising for 1."""
-    places = np.flatnonzero(wrong)
+def _mistakes(scored: ScoredRows, verdict: Verdict, direction: int) -> tuple[Mistake, ...]:
+    """The rows that got a verdict wrongly, by falling score for direction -1, by rising for 1."""
+    places = np.flatnonzero(scored.wrongly(verdict))
     ranked = places[np.argsort(direction * scored.scores[places], kind="stable")]
-    return tuple(_mistake(scored, place) for place in ranked[:_MOST_MISTAKES])
+    return tuple(_mistake(scored, place) for place in ranked[:_MOST_MISTAKES].tolist())
 
 
 def _mistake(scored: ScoredRows, place: int) -> Mistake:
-    row, prediction = scored.rows[place], scored.predictions[place]
-    return Mistake(
-        id=row.id,
-        place=row.place.rpartition(", ")[2],
-        score=prediction.score,
-        label=row.label,
-        label_source=row.label_source,
-        input=row.interaction.input,
-        output=row.interaction.output,
-        ground_truth=row.interaction.ground_truth,
-        reasons=tuple(str(reason) for reason in prediction.reasons),
-    )
+    prediction = scored.predictions[place]
+    reasons = tuple(map(str, prediction.reasons))
+    return Mistake(**scored.text(place), score=prediction.score, reasons=reasons)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 from sklearn import metrics
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from tipstaff_trainer.evaluation.base import Bools, Floats, Part
 
 _POINTS = 200
 _BINS = 10
 _HISTOGRAM_BINS = 20
 
 
-class Curve(BaseModel):
+class Curve(Part):
     """A line: `x` and `y` of the same length, with a label for each axis."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     x_label: str
@@ -27,7 +22,7 @@ class Curve(BaseModel):
     y: tuple[float, ...]
 
 
-class ReliabilityBin(BaseModel):
+class ReliabilityBin(Part):
     """Rows with similar scores.
 
     Attributes:
@@ -38,8 +33,6 @@ class ReliabilityBin(BaseModel):
         good: Their mean label; with hard labels, the share of good rows.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     low: float
     high: float
     n: int
@@ -47,10 +40,8 @@ class ReliabilityBin(BaseModel):
     good: float
 
 
-class Histogram(BaseModel):
+class Histogram(Part):
     """Rows by score: `edges` has one number more than the counts."""
-
-    model_config = ConfigDict(frozen=True)
 
     edges: tuple[float, ...]
     good: tuple[int, ...]
@@ -109,9 +100,9 @@ def histogram(good: Bools, scores: Floats) -> Histogram:
 def _curve(name: str, x_label: str, y_label: str, x: Floats, y: Floats) -> Curve:
     """A curve with as many points as a plot can show, at equal steps along the line."""
     if len(x) > _POINTS:
-        travelled = np.r_[0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
-        steps = np.linspace(0, travelled[-1], _POINTS)
-        sample = np.unique(np.searchsorted(travelled, steps).clip(0, len(x) - 1))
+        distances = np.r_[0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
+        steps = np.linspace(0, distances[-1], _POINTS)
+        sample = np.unique(np.searchsorted(distances, steps).clip(0, len(x) - 1))
         x, y = x[sample], y[sample]
     return Curve(
         name=name,

@@ -7,34 +7,28 @@ where groups are few.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 from scipy.optimize import brentq
 from scipy.stats import norm, rankdata, t
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from tipstaff_trainer.evaluation.base import Bools, Floats, Ints, Part
 
-CONFIDENCE: Final = 0.95
-_UPPER = (1 + CONFIDENCE) / 2
+# The upper end of a 95 % interval, as a quantile.
+_UPPER = 0.975
+_Z = float(norm.ppf(_UPPER))
 _DRAWS = 1000
 # Two groups have only three different draws, which make no distribution.
 _FEWEST_GROUPS = 3
-# Less than any non-zero area, as long as there are fewer pairs of rows than its inverse.
+# Less than any non-zero area, unless there are more pairs of rows than its inverse.
 _TINY = 1e-12
 # Bounds the memory of a chunk: draws times rows.
 _CELLS = 5_000_000
 
 
-class Interval(BaseModel):
+class Interval(Part):
     """An estimate with its 95 % interval; `n` is the rows it rests on."""
-
-    model_config = ConfigDict(frozen=True)
 
     value: float
     low: float
@@ -60,13 +54,10 @@ def share(hits: Bools, groups: Ints) -> Interval | None:
         return None
     value = float(np.mean(hits))
     effective = _effective(hits, groups)
-    z = float(norm.ppf(_UPPER))
-    centre = (value + z**2 / (2 * effective)) / (1 + z**2 / effective)
-    half = (
-        z
-        / (1 + z**2 / effective)
-        * np.sqrt(value * (1 - value) / effective + z**2 / (4 * effective**2))
-    )
+    shrinkage = 1 + _Z**2 / effective
+    centre = (value + _Z**2 / (2 * effective)) / shrinkage
+    variance = value * (1 - value) / effective + _Z**2 / (4 * effective**2)
+    half = _Z / shrinkage * np.sqrt(variance)
     # Rounding must not leave the estimate outside its interval.
     low, high = min(value, centre - half), max(value, centre + half)
     return Interval(value=value, low=max(0.0, low), high=min(1.0, high), n=n)
@@ -101,7 +92,7 @@ def auroc(good: Bools, scores: Floats, groups: Ints) -> Interval | None:
 
 
 def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -> Interval | None:
-    """The second's AUROC less the first's, on the same rows and the same draws of groups.
+    """The second's AUROC minus the first's, on the same rows and the same draws of groups.
 
     Args:
         good: Shape (n,).
@@ -109,31 +100,41 @@ def auroc_difference(good: Bools, first: Floats, second: Floats, groups: Ints) -
         second: Scores, shape (n,).
         groups: Shape (n,).
     """
-    aurocs = _aurocs(good, [first, second], groups)
-    if aurocs is None:
+    if not 0 < good.sum() < len(good):
         return None
-    values, draws = aurocs
-    return _interval(values[1] - values[0], draws[1] - draws[0], groups)
+
+    def difference(weights: Floats) -> Floats:
+        return _weighted_auroc(good, second, weights) - _weighted_auroc(good, first, weights)
+
+    return _bootstrap(difference, groups)
 
 
 def mean_difference(first: Floats, second: Floats, groups: Ints) -> Interval:
-    """The second's mean less the first's, with a bootstrap over groups; shapes (n,), n > 0.
+    """The second's mean minus the first's, with a bootstrap over groups; shapes (n,), n > 0.
 
     The values are shares or truths, in [0, 1].
     """
-    difference = second - first
-    draws = np.concatenate(
-        [(weights @ difference) / weights.sum(axis=1) for weights in _draws(groups)]
-    )
-    return _interval(float(difference.mean()), draws, groups)
+
+    def difference(weights: Floats) -> Floats:
+        means: Floats = (weights @ (second - first)) / weights.sum(axis=1)
+        return means
+
+    return _bootstrap(difference, groups)
 
 
-def _interval(value: float, draws: Floats, groups: Ints) -> Interval:
-    """The draws' quantiles, further out the fewer groups there are; -1 to 1 under three groups.
+def _bootstrap(difference: Callable[[Floats], Floats], groups: Ints) -> Interval:
+    """The interval of a difference in [-1, 1] by a bootstrap over groups; all under three groups.
 
-    They are moved so that a mean's interval is as wide as Student's (Hesterberg 2015, "What
-    teachers should know about the bootstrap", the expanded percentile interval).
+    The quantiles are moved outwards, the more the fewer groups there are, so that a mean's interval
+    is as wide as Student's (Hesterberg 2015, "What teachers should know about the bootstrap", the
+    expanded percentile interval).
+
+    Args:
+        difference: Computes the difference for each line of rows' weights, shape (draws, n).
+        groups: Shape (n,).
     """
+    value = float(difference(np.ones((1, len(groups))))[0])
+    draws = np.concatenate([difference(weights) for weights in _draws(groups)])
     # A draw without one of the classes has no AUROC.
     known = draws[np.isfinite(draws)]
     count = len(np.unique(groups))
@@ -146,12 +147,12 @@ def _interval(value: float, draws: Floats, groups: Ints) -> Interval:
 
 def _highest(value: float, good: float, bad: float) -> float:
     """The largest area whose interval, by Newcombe's method 5, still reaches down to `value`."""
-    z, mean = float(norm.ppf(_UPPER)), (good + bad) / 2
+    mean = (good + bad) / 2
 
     def excess(area: float) -> float:
         alike = (1 - area) / (2 - area) + area / (1 + area)
         variance = area * (1 - area) * (1 + (mean - 1) * alike) / (good * bad)
-        return (area - value) ** 2 - z**2 * variance
+        return (area - value) ** 2 - _Z**2 * variance
 
     # The areas 0 and 1 have no variance, so their intervals reach nothing but themselves.
     bottom, top = max(value, _TINY), 1 - _TINY
@@ -220,21 +221,8 @@ def _draws(groups: Ints) -> Iterator[Floats]:
     chunk = max(1, _CELLS // len(groups))
     for start in range(0, _DRAWS, chunk):
         size = min(chunk, _DRAWS - start)
-        drawn = random.multinomial(count, np.full(count, 1 / count), size=size)
-        yield drawn[:, places].astype(float)
-
-
-def _aurocs(
-    good: Bools, several: list[Floats], groups: Ints
-) -> tuple[list[float], list[Floats]] | None:
-    if not 0 < good.sum() < len(good):
-        return None
-    once = np.ones((1, len(good)))
-    values = [float(_weighted_auroc(good, scores, once)[0]) for scores in several]
-    chunks = [
-        [_weighted_auroc(good, scores, weights) for scores in several] for weights in _draws(groups)
-    ]
-    return values, [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+        counts = random.multinomial(count, np.full(count, 1 / count), size=size)
+        yield counts[:, places].astype(float)
 
 
 def _weighted_auroc(good: Bools, scores: Floats, weights: Floats) -> Floats:

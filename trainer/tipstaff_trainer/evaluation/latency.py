@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from tipstaff.types import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_trainer.evaluation.base import Part
 
 _LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _SECONDS_PER_LENGTH = 0.5
@@ -18,18 +18,16 @@ _MOST_REPEATS = 50
 _FEWEST_REPEATS = 3
 
 
-class Latency(BaseModel):
+class Latency(Part):
     """One request alone on one thread, without encoding.
 
     Attributes:
-        tokens: Length of its texts; the ground truth is lengthened.
+        tokens: Length of its texts; the ground truth is the longest.
         runs: Runs of the graph, one for each window.
         median_ms: Median of the repeats.
         p90_ms: 90th percentile of the repeats.
         repeats: How often it was timed.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tokens: int
     runs: int
@@ -39,9 +37,9 @@ class Latency(BaseModel):
 
 
 def measure_latency(*evaluators: Evaluator) -> list[tuple[Latency, ...]]:
-    """Times made-up requests of doubling length, up to 4,096 tokens or the longest that is read.
+    """Times made-up requests of doubling length, up to 4,096 tokens or the longest that fits.
 
-    Several evaluators take turns, so that other load on the machine slows all of them alike.
+    Several evaluators take turns, so that other load on the machine slows all of them equally.
 
     Returns:
         A tuple for each evaluator, by length.
@@ -55,7 +53,7 @@ def measure_latency(*evaluators: Evaluator) -> list[tuple[Latency, ...]]:
 
 
 def _longest(evaluator: Evaluator) -> int:
-    """Tokens of the longest request that is timed: without windows, more than one run is cut."""
+    """Tokens of the longest request to time: without windows, what exceeds one run is cut."""
     encoding = evaluator.manifest.encoding
     return encoding.max_length if encoding.windows is None else max(_LENGTHS)
 
@@ -69,10 +67,10 @@ def _measure(evaluators: Sequence[Evaluator], length: int) -> list[Latency]:
         len(durations[0]) < _MOST_REPEATS and sum(durations[0]) < _SECONDS_PER_LENGTH
     ):
         for evaluator, runs, times in zip(evaluators, requests, durations, strict=True):
-            started = time.perf_counter()
+            start = time.perf_counter()
             for tokens in runs:
                 evaluator.run([tokens])
-            times.append(time.perf_counter() - started)
+            times.append(time.perf_counter() - start)
     return [
         Latency(
             tokens=length,

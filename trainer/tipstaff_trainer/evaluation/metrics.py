@@ -1,7 +1,7 @@
 """Metrics of a binary evaluator.
 
-Decisions are taken at 0.5 of the score. For decisions and ranks a soft label counts as good from
-0.5; log loss (cross entropy), Brier score and ECE use labels as probabilities.
+A score of at least 0.5 decides for good, and a soft label of at least 0.5 counts as good; log loss
+(cross entropy), Brier score and ECE use labels as probabilities.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-Floats = npt.NDArray[np.float64]
-Metrics = dict[str, float | int | None]
+from tipstaff_trainer.evaluation.base import Floats, Metrics
+
 _ECE_BINS = 15
-# Log loss is infinite for a certain score that is wrong; scikit-learn clips likewise.
+# Log loss is infinite if a score of 0 or 1 is wrong; scikit-learn clips in the same way.
 _EPSILON = 1e-15
 
 

@@ -1,10 +1,10 @@
 """Fits the detector of interactions that look unlike the training data; see `evaluator.ood`.
 
 Covariances are shrunk towards a sphere, the more the fewer rows there are (Ledoit & Wolf 2004, "A
-well-conditioned estimator for large-dimensional covariance matrices"). A fixed share of new rows
-like the training data is expected above the threshold: it is a quantile of rows that the weights
-weren't fitted to, with the conformal correction for small numbers (Bates et al. 2023, "Testing for
-outliers with conformal p-values").
+well-conditioned estimator for large-dimensional covariance matrices"). The threshold is a quantile
+of rows that the weights weren't fitted to, with the conformal correction for small numbers (Bates
+et al. 2023, "Testing for outliers with conformal p-values"), so that a fixed share of new rows like
+the training data is expected above it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from sklearn.covariance import LedoitWolf
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.ood import Distance, OodMeter, log_lengths
+from tipstaff_trainer.evaluation.base import Floats
 
-Floats = npt.NDArray[np.float64]
 # This share of rows like the training data is flagged, given at least 99 validation rows.
 SHARE = 0.01
 _FEWEST_ROWS = 20
-# The quantile of the training rows' distances at which both kinds of distance are scaled to 1.
-_PAR = 0.99
-# Where all rows have the same length, a few per cent more or less are no surprise.
+# Both kinds of distance are scaled to 1 at this quantile of the training rows.
+_SCALE_QUANTILE = 0.99
+# Where all rows have the same length, a few per cent more or less must not count as unlike.
 _LENGTH_NOISE = 0.05
 
 
@@ -44,7 +44,7 @@ class Representations:
 
     @classmethod
     def of(cls, embeddings: npt.NDArray[np.float32], encoded: Sequence[Encoded]) -> Representations:
-        """Of interactions whose embeddings are known, shape (n, hidden)."""
+        """Adds the lengths to interactions' embeddings, shape (n, hidden)."""
         return cls(embeddings, np.stack([log_lengths(item.coverage) for item in encoded]))
 
 
@@ -67,7 +67,7 @@ def fit_ood(training: Representations, validation: Representations) -> OodMeter 
 
 
 def ood_scores(meter: OodMeter, rows: Representations) -> Floats:
-    """As `OodMeter.score`, of many rows; shape (n,)."""
+    """`OodMeter.score` for many rows; shape (n,)."""
     return _distances(meter.embeddings, rows.embeddings) + _distances(meter.lengths, rows.lengths)
 
 
@@ -77,15 +77,15 @@ def _fit(rows: Floats, *, noise: float) -> Distance:
     # A dead dimension has no variance: avoid dividing by zero.
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, values.max() * 1e-6 + 1e-12)
-    distance = Distance(
-        fit.location_.astype(np.float32),
-        (vectors / np.sqrt(values)).T.astype(np.float32),
+    whitening = (vectors / np.sqrt(values)).T.astype(np.float32)
+    distance = Distance(fit.location_.astype(np.float32), whitening)
+    return _scaled(
+        distance, 1 / max(1e-12, float(np.quantile(_distances(distance, rows), _SCALE_QUANTILE)))
     )
-    return _scaled(distance, 1 / max(1e-12, float(np.quantile(_distances(distance, rows), _PAR))))
 
 
 def _distances(distance: Distance, rows: npt.NDArray[np.floating]) -> Floats:
-    """As `Distance.of`, of many rows; shape (n,)."""
+    """`Distance.of` for many rows; shape (n,)."""
     white = (rows - distance.mean).astype(float) @ distance.whitening.T.astype(float)
     squares: Floats = np.einsum("ij,ij->i", white, white)
     return np.sqrt(squares)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from tipstaff_trainer.progress import progress
 
 Logits = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.float32]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def graph_outputs(
@@ -34,24 +37,17 @@ def graph_outputs(
         run = deciding_run_index([float(output.logits[0]) for output in outputs], item.parts)
         return float(outputs[run].logits[0]), outputs[run].embeddings[0]
 
-    with ThreadPoolExecutor(max(1, int(usable_cpus()))) as threads:
-        results = threads.map(decide, encoded)
-        outputs = list(progress(results, total=len(encoded), desc=what, unit="row", leave=False))
-    return (
-        np.array([logit for logit, _ in outputs]),
-        np.stack([embedding for _, embedding in outputs]),
-    )
+    logits, embeddings = zip(*_map(decide, encoded, what=what), strict=True)
+    return np.array(logits), np.stack(embeddings)
 
 
 def predict_all(evaluator: Evaluator, interactions: Sequence[Interaction]) -> list[Prediction]:
     """Scores interactions with a loaded bundle, in order, on all the cores this process may use."""
+    return _map(evaluator.score, interactions, what="scoring")
+
+
+def _map(function: Callable[[Item], Result], items: Sequence[Item], *, what: str) -> list[Result]:
+    """The function's results in order, on all the cores, with a progress bar."""
     with ThreadPoolExecutor(max(1, int(usable_cpus()))) as threads:
-        return list(
-            progress(
-                threads.map(evaluator.score, interactions),
-                total=len(interactions),
-                desc="scoring",
-                unit="row",
-                leave=False,
-            )
-        )
+        results = threads.map(function, items)
+        return list(progress(results, total=len(items), desc=what, unit="row", leave=False))

@@ -44,8 +44,8 @@ _WORD = Regex(rf"[{_UNSPACED}&&[\p{{L}}\p{{N}}]]\p{{M}}*|[\p{{L}}\p{{M}}\p{{N}}&
 class _AnyScript:
     """Tokenizes any script for ROUGE, whose own tokenizer knows only a-z and 0-9.
 
-    In scripts without spaces a character is a word: were it a whole sentence, all other sentences
-    would be equally far off. English is tokenized as by default.
+    In scripts without spaces each character is a word: if a whole sentence were one word, all other
+    sentences would be equally unlike it. English is tokenized as rouge-score does it by default.
     """
 
     def __init__(self) -> None:
@@ -127,15 +127,15 @@ def reference_metrics(
     """
 
     def against(measure: Callable[[str, Sequence[str]], float], row: Row) -> float:
-        references = _alternatives(_cell(row, correct or "ground_truth"), separator)
+        references = _alternatives(_columns(row).get(correct or "ground_truth"), separator)
         output = row.interaction.output or ""
         return measure(output, references) if output.strip() and references else math.nan
 
     def truthful(row: Row) -> float:
-        wrong = _alternatives(_cell(row, incorrect or ""), separator)
+        wrong = _alternatives(_columns(row).get(incorrect or ""), separator)
         if not wrong:
             return math.nan
-        return against(partial(_truthful, wrong), row)
+        return against(partial(truthfulness, incorrect=wrong), row)
 
     metrics: dict[str, Metric] = {name: partial(against, each) for name, each in BY_NAME.items()}
     if incorrect:
@@ -160,7 +160,7 @@ def custom_metric(name: str) -> Metric:
     sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever stands in a user's module
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise _bad_metric(name, f"{module_name} can't be imported: {_one_line(error)}") from error
     finally:
         sys.path.remove(folder)
@@ -171,18 +171,16 @@ def custom_metric(name: str) -> Metric:
         raise _bad_metric(name, "is not a function")
 
     def metric(row: Row) -> float:
-        columns: dict[str, str | None] = dict(row.extra)
-        columns |= {field: row.interaction.get(field) for field in FIELDS}
         where = f"{row.place or row.id}: {name}"
         try:
-            value = function(columns)
-        except (Exception, SystemExit) as error:  # whatever a user's function raises
+            value = function(_columns(row))
+        except (Exception, SystemExit) as error:  # a user's function may raise anything
             raise DataError(f"{where} raised {_one_line(error)}") from error
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):
             raise DataError(
-                f"{where} returned {abbreviate(value)}, which is no number",
+                f"{where} returned {abbreviate(value)}, which is not a number",
                 remedy="return one, or NaN for a row that it can't measure",
             ) from None
 
@@ -197,19 +195,14 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _truthful(wrong: Sequence[str], output: str, correct: Sequence[str]) -> float:
-    return truthfulness(output, correct, wrong)
+def _columns(row: Row) -> dict[str, str | None]:
+    return {**row.extra, **{field: row.interaction.get(field) for field in FIELDS}}
 
 
-def _cell(row: Row, column: str) -> str:
-    for field in FIELDS:
-        if column == field:
-            return row.interaction.get(field) or ""
-    return row.extra.get(column, "")
-
-
-def _alternatives(text: str, separator: str | None) -> list[str]:
+def _alternatives(text: str | None, separator: str | None) -> list[str]:
     """A cell's alternatives: the items of a JSON list, else the parts between separators."""
+    if text is None:
+        return []
     if text.startswith("["):
         try:
             items = json.loads(text)

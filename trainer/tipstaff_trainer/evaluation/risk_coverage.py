@@ -1,8 +1,8 @@
-"""The rate of wrong decisions when doubtful ones are left to a person.
+"""Risk against coverage: how many decisions are wrong when doubtful ones are left to a person.
 
 Geifman & El-Yaniv 2017, "Selective classification for deep neural networks": rows are accepted
-in order of doubt, the least doubtful first; coverage is the share accepted, risk the share of wrong
-ones among them.
+in order of doubt, the least doubtful first; coverage is the share accepted, risk the share of them
+that is decided wrongly.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tipstaff_server.evaluator.ood import THRESHOLD
+from tipstaff_trainer.evaluation.base import Floats
 from tipstaff_trainer.evaluation.curves import Curve
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
 # Coverages that are plotted; below them the risk is mostly chance.
 _PLOTTED = np.linspace(0.1, 1, 91)
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +78,21 @@ def risk_coverage_curves(scored: ScoredRows) -> tuple[Curve, ...]:
     The second exists only where some rows are out of distribution: these are then more doubtful
     than any other.
     """
-    wrong = (scored.scores >= 0.5) != scored.good
     unsure = uncertainty(scored.scores)
-    unlike = [
-        prediction.ood_score is not None and prediction.ood_score > THRESHOLD
-        for prediction in scored.predictions
-    ]
+    unlike = [(each.ood_score or 0) > THRESHOLD for each in scored.predictions]
     doubts = {"Risk against coverage, by the score": unsure}
     if any(unlike):
         doubts["Risk against coverage, unlike rows left out first"] = unsure + np.array(unlike)
     return tuple(
-        Curve(
-            name=name,
-            x_label="rows decided, the least doubtful first",
-            y_label="wrong among them",
-            x=tuple(_PLOTTED.round(4).tolist()),
-            y=tuple(round(curve.risk_at(share), 4) for share in _PLOTTED.tolist()),
-        )
-        for name, doubt in doubts.items()
-        for curve in (risk_coverage(wrong, doubt),)
+        _plotted(name, risk_coverage(~scored.right, doubt)) for name, doubt in doubts.items()
+    )
+
+
+def _plotted(name: str, curve: RiskCoverage) -> Curve:
+    return Curve(
+        name=name,
+        x_label="rows decided, the least doubtful first",
+        y_label="wrong among them",
+        x=tuple(_PLOTTED.round(4).tolist()),
+        y=tuple(round(curve.risk_at(share), 4) for share in _PLOTTED.tolist()),
     )

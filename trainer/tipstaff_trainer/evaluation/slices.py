@@ -1,4 +1,4 @@
-"""Measures an evaluator on parts of the rows: by a column, by label source, by length."""
+"""Measures an evaluator on parts of the rows: by column, by label source, by length."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from tipstaff.types import Verdict
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.data.columns import ROLES
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.evaluation import intervals
+from tipstaff_trainer.evaluation.base import Bools, Part
 from tipstaff_trainer.evaluation.intervals import Interval
-from tipstaff_trainer.evaluation.scored import Bools, ScoredRows
+from tipstaff_trainer.evaluation.scored import ScoredRows
 
 _MOST_VALUES = 12
 _LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
-class Slice(BaseModel):
+class Slice(Part):
     """One part of the rows.
 
     Attributes:
-        by: The column that parts them, as in `system`.
-        value: Its value, as in `gpt4`.
+        by: The column that they share a value of, as `system`.
+        value: The value, as `gpt4`.
         n: Rows.
         good: Good rows.
         accuracy: Share of right decisions at 0.5.
@@ -33,8 +33,6 @@ class Slice(BaseModel):
         false_pass: Share of the bad rows that got a PASS; None without bad rows.
         false_block: Share of the good rows that got a BLOCK; None without good rows.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     by: str
     value: str
@@ -47,9 +45,8 @@ class Slice(BaseModel):
 
 
 def measure(scored: ScoredRows, *, by: str = "", value: str = "all rows") -> Slice:
-    """The measures of some rows; at least one."""
-    right = (scored.scores >= 0.5) == scored.good
-    accuracy = intervals.share(right, scored.groups)
+    """Measures the evaluator on some rows; at least one."""
+    accuracy = intervals.share(scored.right, scored.groups)
     assert accuracy is not None
     return Slice(
         by=by,
@@ -58,15 +55,15 @@ def measure(scored: ScoredRows, *, by: str = "", value: str = "all rows") -> Sli
         good=int(scored.good.sum()),
         accuracy=accuracy,
         auroc=intervals.auroc(scored.good, scored.scores, scored.groups),
-        false_pass=_share(scored, ~scored.good, Verdict.PASS),
-        false_block=_share(scored, scored.good, Verdict.BLOCK),
+        false_pass=_share(scored, Verdict.PASS, among=~scored.good),
+        false_block=_share(scored, Verdict.BLOCK, among=scored.good),
     )
 
 
 def slices(scored: ScoredRows, columns: Sequence[str]) -> tuple[Slice, ...]:
-    """By each of the columns, by label source where there are several, and by length.
+    """Measures by each of the columns, by label source if there are several, and by length.
 
-    Values of a column beyond the twelve most frequent are taken together.
+    A column's values beyond the twelve most frequent are one part.
 
     Raises:
         DataError: No row has a column.
@@ -87,18 +84,17 @@ def check_columns(rows: Sequence[Row], columns: Iterable[str]) -> None:
         DataError: None has one.
     """
     for column in columns:
-        if not any(row.extra.get(column) for row in rows):
-            others = sorted({name for row in rows for name in row.extra})
-            known = ", ".join(role for role in ROLES if role != column)
-            problem = (
-                f'"{column}" has a meaning of its own, as have {known}'
-                if column in ROLES
-                else f'no row has a column "{column}" beside {known}'
-            )
-            verb = "is" if len(others) == 1 else "are"
-            choice = f"there {verb} {', '.join(others[:12])}" if others else "there is none"
-            remedy = "choose another column" if column in ROLES else ""
-            raise DataError(f"{problem}; {choice}", remedy=remedy)
+        if any(row.extra.get(column) for row in rows):
+            continue
+        others = sorted({name for row in rows for name in row.extra})
+        known = ", ".join(role for role in ROLES if role != column)
+        problem, remedy = f'no row has a column "{column}" beside {known}', ""
+        if column in ROLES:
+            problem = f'"{column}" has a meaning of its own, as have {known}'
+            remedy = "choose another column"
+        choice = ", ".join(others[:_MOST_VALUES]) or "none"
+        verb = "are" if len(others) > 1 else "is"
+        raise DataError(f"{problem}; there {verb} {choice}", remedy=remedy)
 
 
 def _by_column(scored: ScoredRows, column: str) -> Iterator[Slice]:
@@ -125,5 +121,5 @@ def _parts(scored: ScoredRows, by: str, values: Sequence[str]) -> Iterator[Slice
         yield measure(scored.where(array == value), by=by, value=value)
 
 
-def _share(scored: ScoredRows, among: Bools, verdict: Verdict) -> Interval | None:
+def _share(scored: ScoredRows, verdict: Verdict, *, among: Bools) -> Interval | None:
     return intervals.share(scored.verdict_is(verdict)[among], scored.groups[among])

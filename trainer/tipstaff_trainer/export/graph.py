@@ -16,8 +16,9 @@ from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Ood, Pr
 from tipstaff_server.evaluator.ood import THRESHOLD
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.evaluation.base import Metrics
 from tipstaff_trainer.evaluation.calibration import fit_platt
-from tipstaff_trainer.evaluation.metrics import Metrics, classification_metrics
+from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.ood import Representations, fit_ood, ood_scores
 from tipstaff_trainer.evaluation.predict import Logits, graph_outputs
 from tipstaff_trainer.export import parity

@@ -28,13 +28,10 @@ if TYPE_CHECKING:
 class CertifyRequest(Request):
     """Which bundle to certify, the bounds to prove, and the rows to prove them on."""
 
-    bundle: Path = setting(description="the bundle's folder", local=True)
+    bundle: Path = setting(description="the bundle's folder")
     data: FileData | StoredData = setting(description="rows that people labelled, drawn at random")
     out: Path | None = setting(
-        None,
-        "folder of the certified bundle, a copy (default: BUNDLE-certified)",
-        unit="dir",
-        local=True,
+        None, "folder of the certified bundle, a copy (default: BUNDLE-certified)", unit="dir"
     )
     precision: Precision | None = setting(
         None, "which of its graphs (default: the one that a CPU serves)"
@@ -50,7 +47,7 @@ class CertifyRequest(Request):
         False, "let outputs pass that look unlike the training data; the bound is proved with them"
     )
     pass_on_partial: bool = setting(
-        False, "let outputs pass of which not all was scored; the bound is proved with them"
+        False, "let outputs pass that were not scored in full; the bound is proved with them"
     )
 
     @model_validator(mode="after")
@@ -90,13 +87,13 @@ def certify(request: CertifyRequest, rows: RowSource, reporter: Reporter) -> Cer
     Args:
         request: What to certify.
         rows: Reads the request's rows.
-        reporter: Takes what to know of the rows, and which were left out.
+        reporter: Takes warnings about the rows, and notes on those that were left out.
 
     Raises:
         UsageError: The new folder exists or can't be made, or the bundle is published and no
             folder is named.
         BundleError: The bundle is damaged.
-        CertificationError: The rows can't prove the bounds; says what would.
+        CertificationError: The rows can't prove the bounds; the message says what would.
     """
     from tipstaff_trainer.certification import certify as thresholds
     from tipstaff_trainer.evaluation.notices import missing_fields
@@ -133,6 +130,6 @@ def _beside(bundle: Bundle) -> Path:
             f"{bundle.path} is a published version, which never changes",
             remedy="name a folder for the certified one with {out}, and publish that",
         )
-    # The path as it was given, unless it ends without a name.
+    # Keep the path as the user wrote it, unless its last part is no name.
     path = bundle.path.resolve() if bundle.path.name in ("", "..") else bundle.path
     return path.with_name(f"{path.name}-certified")

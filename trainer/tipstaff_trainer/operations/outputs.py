@@ -1,4 +1,4 @@
-"""Files that operations write: checked before minutes of work, and written whole or not at all."""
+"""Output files of operations: checked before the work, and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_new_file(out: Path, *suffixes: str, field: str = "out") -> None:
 
     Args:
         out: Must not exist: it may hold somebody's work.
-        suffixes: The endings that it may have; any when there are none.
+        suffixes: The endings that it may have; any if none are given.
         field: The request's field that names it.
 
     Raises:
@@ -33,7 +33,7 @@ def check_new_file(out: Path, *suffixes: str, field: str = "out") -> None:
 
 
 def check_writable(out: Path, *suffixes: str, field: str = "out") -> None:
-    """As `check_new_file`, for one that may exist."""
+    """Checks as `check_new_file` does, but the file may exist."""
     if suffixes and out.suffix not in suffixes:
         raise UsageError(
             f"the name must end in {' or '.join(suffixes)}", field=field, value=str(out)
@@ -50,7 +50,7 @@ def check_writable(out: Path, *suffixes: str, field: str = "out") -> None:
 
 
 def write_lines(out: Path, texts: Iterable[str], *, field: str = "out") -> None:
-    """Writes a file that appears whole or not at all.
+    """Writes a file completely or not at all.
 
     Raises:
         DataError: It can't be written.
@@ -72,5 +72,5 @@ def _new_rows_file(out: Path) -> Path:
     return out
 
 
-# A request's `out` for rows, checked with the request.
+# The type of a request's `out` for rows: the request's validation checks the file.
 NewRowsFile = Annotated[Path, AfterValidator(_new_rows_file)]

@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
@@ -47,7 +48,7 @@ from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.run_folder import open_run
 from tipstaff_trainer.distil.settings import ResolvedSettings
-from tipstaff_trainer.distil.student import train_small
+from tipstaff_trainer.distil.student import Start, train_small
 from tipstaff_trainer.distil.teacher import adopt_teacher
 from tipstaff_trainer.distil.tracking import Tracker
 from tipstaff_trainer.distil.training import train_model
@@ -60,10 +61,10 @@ from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.report.card import model_card
 
-# How the fields are laid out: what is judged stands first, next to what it is judged by.
+# The fields' order in a run: what is judged comes first, next to what it is judged by.
 _ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-# Enough to measure a share of changed decisions to a quarter of a per cent, and ten for each
+# Enough to measure a share of changed decisions to a quarter of a per cent, and ten rows for each
 # dimension of the usual embeddings' covariance; more would cost a long run a tenth of its time.
 _COMPARED_ROWS = 4000
 
@@ -80,7 +81,8 @@ def run_pipeline(
     Args:
         request: What to train, and how.
         rows: The rows.
-        weighted: Those to train on that weigh something, with their labels' sources in the weight.
+        weighted: The rows to train on, each weighted by its label's source, without those of
+            weight 0.
         out: The bundle's folder.
         reporter: Takes notes and warnings.
     """
@@ -114,7 +116,7 @@ def run_pipeline(
     more = EncodedRows.of(unlabelled, encoder)
     model = _distil(base, encoded, more, settings, run, request.tracker, reporter)
     save_model(model, str(run / WEIGHTS_FILE))
-    graphs = _build_graphs(model, encoded, encoding, request, settings, out, run, reporter)
+    graphs = _build_graphs(model, encoded, encoding, request, out, run, reporter)
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
     (out / SEEN_FILE).write_bytes(hash_training_rows([*rows.train, *unlabelled]))
     files = [TOKENIZER_FILE, SEEN_FILE, *(file for each in graphs for file in each.graph.files)]
@@ -163,9 +165,7 @@ def _distil(
         encoder = base.load(dropout=settings.dropout)
         return EvaluatorModel(encoder, marks=settings.marks, dropout=settings.dropout)
 
-    def train(
-        start: Callable[[], EvaluatorModel], training: EncodedRows, folder: Path
-    ) -> EvaluatorModel:
+    def train(start: Start, training: EncodedRows, folder: Path) -> EvaluatorModel:
         return train_model(
             start,
             training,
@@ -195,34 +195,30 @@ def _build_graphs(
     encoded: Mapping[str, EncodedRows],
     encoding: Encoding,
     request: TrainRequest,
-    settings: ResolvedSettings,
     out: Path,
     run: Path,
     reporter: Reporter,
 ) -> list[MeasuredGraph]:
     """Exports the model and measures each graph, the quickest on a CPU first."""
-    # As many training rows as it takes to compare graphs and to know what is usual.
-    compared = {**encoded, "train": encoded["train"].sample(_COMPARED_ROWS, seed=settings.seed)}
+    # A sample is enough to compare graphs and to fit the out-of-distribution detector.
+    compared = {**encoded, "train": encoded["train"].sample(_COMPARED_ROWS, seed=request.seed)}
+    pad_id = encoding.pad_id
     row_sets = {
-        name: RowSet(
-            part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=encoding.pad_id)
-        )
+        name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))
         for name, part in compared.items()
     }
     with tempfile.TemporaryDirectory(dir=run) as folder:
-        fp32_file = Path(folder) / "model.onnx"
-        export_fp32(model, fp32_file, reporter=reporter)
-        return [
-            build_graph(
-                precision,
-                fp32_file=fp32_file,
-                folder=out,
-                pad_id=encoding.pad_id,
-                row_sets=row_sets,
-                golden=request.golden,
-            )
-            for precision in sorted(set(request.precisions), key=_PRECISIONS.index)
-        ]
+        file = Path(folder) / "model.onnx"
+        export_fp32(model, file, reporter=reporter)
+        build = partial(
+            build_graph,
+            fp32_file=file,
+            folder=out,
+            pad_id=pad_id,
+            row_sets=row_sets,
+            golden=request.golden,
+        )
+        return [build(each) for each in _PRECISIONS if each in request.precisions]
 
 
 def _encoding(
@@ -234,9 +230,7 @@ def _encoding(
 ) -> Encoding:
     max_length = min(settings.max_length, base.max_length)
     if max_length < settings.max_length:
-        reporter.warn(
-            f"{base.info.name} reads at most {max_length} tokens, which is used as the maximum"
-        )
+        reporter.warn(f"{base.info.name} reads at most {max_length} tokens: used as the maximum")
     encoding = Encoding(
         order=tuple(name for name in _ORDER if name in fields),
         marks=settings.marks,
@@ -250,7 +244,7 @@ def _encoding(
 
 
 def _check_exportable(base: Base, settings: ResolvedSettings, reporter: Reporter) -> None:
-    """Exports the untrained model: better to fail now than after hours of training."""
+    """Exports the untrained model, to fail now rather than after hours of training."""
     with tempfile.TemporaryDirectory() as folder:
         model = EvaluatorModel(base.load(), marks=settings.marks).eval()
         export_fp32(model, Path(folder) / "model.onnx", reporter=reporter)
@@ -266,7 +260,7 @@ def _warn_of_partial(encoded: Mapping[str, EncodedRows], reporter: Reporter) -> 
 
 
 def _quiet_libraries() -> None:
-    """Leaves the log to what users can act on."""
+    """Keeps out of the log what users can't act on."""
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     for noisy in ("optimum", "accelerate", "huggingface_hub", "torch.onnx", "onnxruntime"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Score: what an evaluator, or the other rows, say of each row of a data set."""
+"""Score: rows of a data set, scored by an evaluator or by a classifier of the other rows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class ScoreRequest(Request):
     data: FileData | StoredData = setting(description="rows to score")
     bundle: Path | None = setting(
         None,
-        "the bundle that scores; when not given, each labelled row gets the "
-        "probability that a classifier of the other rows gives it",
-        local=True,
+        "the bundle that scores; without it, each labelled row gets the probability that a "
+        "classifier of the other rows gives it",
     )
 
 
@@ -32,18 +31,19 @@ def score(request: ScoreRequest, rows: Collection[Row], sink: Sink, reporter: Re
     """Scores rows, a few hundred at a time.
 
     Args:
-        request: With what.
-        rows: The rows that have no score yet; they may be read as they are asked for.
-        sink: Takes some rows with their scores in [0, 1], as soon as these exist; None is the
-            score of a row that has nothing to be read, or no label for the other rows to judge.
-        reporter: Takes how far it is.
+        request: The scorer.
+        rows: The rows without a score; may be read from a database during the iteration.
+        sink: Takes each batch of rows with their scores in [0, 1]. A score is None if the
+            evaluator reads none of the row's fields or, without an evaluator, if the row has no
+            label.
+        reporter: Takes the progress.
 
     Returns:
         How many rows the sink got.
 
     Raises:
         BundleError: The bundle is damaged.
-        DataError: The other rows can't judge: too few, or of one class.
+        DataError: The other rows are too few, or of one class.
     """
     total, done = len(rows), 0
     parts = _by_other_rows(rows) if request.bundle is None else _by_bundle(request.bundle, rows)
@@ -72,7 +72,7 @@ def _by_bundle(folder: Path, rows: Iterable[Row]) -> Iterable[tuple[Sequence[Row
 
 
 def _by_other_rows(rows: Iterable[Row]) -> Iterable[tuple[Sequence[Row], Scores]]:
-    # Only now: torch takes seconds to import.
+    # Imported here, since torch takes seconds.
     from tipstaff_trainer.label_quality.label_errors import out_of_fold_scores
 
     everything = list(rows)

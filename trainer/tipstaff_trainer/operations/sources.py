@@ -1,4 +1,4 @@
-"""Data references: where an operation's rows come from, a file or a workspace's data set."""
+"""Data references: an operation's rows come from a file or from a workspace's data set."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, field_validator
+from pydantic import AfterValidator, BeforeValidator, field_validator
 
+from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field
+from tipstaff_server.evaluator.cases import Case
 from tipstaff_server.requests import Request, setting
 from tipstaff_trainer.data import Data, LabelSource, Selection, read_rows
+from tipstaff_trainer.data.cases import read_cases
 from tipstaff_trainer.progress import Reporter
 
 
@@ -21,16 +24,26 @@ def _existing_file(path: Path) -> Path:
     return path
 
 
+def _read_cases(value: Any) -> Any:
+    """Accepts the path of a YAML file for its cases; a flag's comes in a list."""
+    path = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if not isinstance(path, (str, Path)):
+        return value
+    if not Path(path).is_file():
+        raise UsageError("no such file", field="cases", value=str(path))
+    return read_cases(Path(path))
+
+
 # Checked with the request, so that a typing error costs no minutes of work.
 InputFile = Annotated[Path, AfterValidator(_existing_file)]
-
-
+# A request's `cases`: named cases, or a YAML file of them.
+NamedCases = Annotated[tuple[Case, ...], BeforeValidator(_read_cases)]
 # Reads an operation's rows, once what can be checked without them has been checked.
 RowSource = Callable[[], Data]
 
 
 class FileData(Request):
-    """Rows of a file, and how to read its columns."""
+    """A file of rows, and how to read its columns."""
 
     data: InputFile = setting(description="rows: .csv, .jsonl, .ndjson, .json or .parquet")
     columns: tuple[Field, ...] | None = setting(
@@ -78,7 +91,7 @@ class FileData(Request):
 
 
 class StoredData(Request):
-    """Rows of a workspace's data set."""
+    """A workspace's data set, and which of its rows to use."""
 
     dataset: int = setting(description="the data set's id")
     criterion: str | None = setting(
@@ -98,11 +111,11 @@ def read_file(source: FileData, *, labelled: bool = True, reporter: Reporter | N
 
     Args:
         source: The file, and how to read it.
-        labelled: Leave out rows without a label, and demand a label column.
+        labelled: Leave out rows without a label, and require a label column.
         reporter: Takes the warnings; they are in the result too.
 
     Raises:
-        UsageError: A column or a field is named that does not exist.
+        UsageError: The source names a column or a field that does not exist.
         DataError: The file, a column or a row can't be used as it stands.
     """
     data = read_rows(
@@ -118,6 +131,6 @@ def read_file(source: FileData, *, labelled: bool = True, reporter: Reporter | N
     return data
 
 
-def file_source(data: FileData, reporter: Reporter, *, labelled: bool = True) -> RowSource:
-    """The rows of a file, to be read by `read_file` when an operation asks for them."""
-    return partial(read_file, data, labelled=labelled, reporter=reporter)
+def file_source(data: FileData, reporter: Reporter) -> RowSource:
+    """The labelled rows of a file, read when an operation asks for them."""
+    return partial(read_file, data, reporter=reporter)

@@ -1,4 +1,4 @@
-"""A bundle under measurement: loaded and warmed up, with its scores of the rows."""
+"""A bundle to measure: loaded and warmed up, with its predictions on the rows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_trainer.data import Data
-from tipstaff_trainer.evaluation.contents import doubts
-from tipstaff_trainer.evaluation.notices import Notice, missing_fields, training_rows
+from tipstaff_trainer.evaluation.notices import Notice, doubts, missing_fields
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
 
@@ -18,7 +17,7 @@ class Subject:
     """One bundle, and its predictions on an operation's rows.
 
     Attributes:
-        title: What readers know it as: its folder, or its name and version.
+        title: Its name for readers: its folder, or its name and version.
         bundle: The bundle.
         evaluator: One graph of it, warmed up.
         scored: The rows with their predictions.
@@ -30,32 +29,25 @@ class Subject:
     scored: ScoredRows
 
     @classmethod
-    def load(
-        cls, folder: Path, data: Data, *, title: str = "", precision: str | None = None
-    ) -> Subject:
+    def load(cls, folder: Path, data: Data, *, title: str = "") -> Subject:
         """Loads a bundle and scores the rows with it.
 
         Raises:
-            BundleError: The bundle is damaged, or has no such graph.
+            BundleError: The bundle is damaged.
         """
-        bundle = Bundle.open(folder)
-        evaluator = load_evaluator(folder, precision=precision)
+        bundle, evaluator = Bundle.open(folder), load_evaluator(folder)
         return cls(title or str(folder), bundle, evaluator, ScoredRows.score(evaluator, data.rows))
 
     def notices(self, data: Data) -> list[Notice]:
-        """What to know before believing the numbers: how rows and evaluator fit each other."""
+        """Notices on what limits the numbers."""
         return [
             *missing_fields(self.bundle.manifest, data.rows),
             *map(Notice, doubts(self.scored, self.evaluator.graph)),
         ]
 
-    def known_rows(self, data: Data) -> list[Notice]:
-        """Says so where the evaluator was trained on some of the rows."""
-        return list(training_rows(self.bundle, data.rows))
-
 
 def load_evaluator(folder: Path, *, precision: str | None = None) -> Evaluator:
-    """An evaluator that knows whether this machine runs it as it was measured.
+    """Loads an evaluator and checks whether this machine runs it as it was measured.
 
     Raises:
         BundleError: The bundle is damaged, or has no such graph.

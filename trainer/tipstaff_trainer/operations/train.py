@@ -1,6 +1,6 @@
 """Train: from labelled rows to a bundle.
 
-rows → checks → `pipeline`, from which torch is first imported → bundle, named cases
+rows → checks → `pipeline`, the first import of torch → bundle → outcomes of named cases
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import field_validator, model_validator
 
@@ -20,21 +19,18 @@ from tipstaff_server.evaluator.cases import Case, Outcome, run_cases
 from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_server.repository import check_name
 from tipstaff_server.requests import setting
-from tipstaff_trainer.data import (
-    Data,
-    Row,
-    check_split,
-    check_trainable,
-    hold_out,
-    read_rows,
-    split_rows,
-)
-from tipstaff_trainer.data.cases import read_cases
+from tipstaff_trainer.data import Data, Row, check_split, check_trainable, hold_out, split_rows
 from tipstaff_trainer.distil.run_folder import check_out
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.errors import DataError, TrainingError
-from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData, read_file
+from tipstaff_trainer.operations.sources import (
+    FileData,
+    InputFile,
+    NamedCases,
+    StoredData,
+    read_file,
+)
 from tipstaff_trainer.progress import Reporter
 
 # Fields that name further rows in files; a data set brings its own.
@@ -52,18 +48,14 @@ class TrainRequest(TrainSettings):
     test_size: float | None = setting(
         None, "keep this share of the rows for testing", gt=0, lt=1, unit="share"
     )
-    test_file: InputFile | None = setting(None, "rows for testing", unit="file", local=True)
+    test_file: InputFile | None = setting(None, "rows for testing", unit="file")
     unlabelled: InputFile | None = setting(
-        None,
-        "more rows, without labels, for a small evaluator to learn from",
-        local=True,
-        unit="file",
+        None, "rows without labels for a small evaluator to learn from too", unit="file"
     )
     teacher: Path | None = setting(
         None,
-        "bundle of a full evaluator, with its training folder, for a small one to "
-        "learn from; else one is trained first",
-        local=True,
+        "bundle of a full evaluator, with its training folder, for a small one to learn from; "
+        "without it one is trained first",
         unit="dir",
     )
     precisions: tuple[Precision, ...] = setting(
@@ -75,16 +67,16 @@ class TrainRequest(TrainSettings):
     golden: int = setting(
         8, "rows copied into the bundle, for servers to check themselves with", ge=0, unit="rows"
     )
-    cases: tuple[Case, ...] | None = setting(
+    cases: NamedCases | None = setting(
         None,
-        "YAML of named cases; they go into the bundle, and stop a promotion that loses one",
+        "YAML of named cases to store in the bundle; a promotion that loses one is refused",
         local=True,
         unit="file",
     )
     relabel: bool = setting(
         False,
-        "first correct the judge's labels with people's labels of rows drawn at "
-        "random, at least 50 and better 200; stored labels don't change",
+        "first correct the judge's labels using people's labels of rows drawn at random, at least "
+        "50 and better 200; stored labels don't change",
         title="Relabel: correct the judge's labels using reviews",
         common=True,
     )
@@ -101,17 +93,6 @@ class TrainRequest(TrainSettings):
         except TipstaffError as error:
             raise ValueError(error.message) from None
         return name
-
-    @field_validator("cases", mode="before")
-    @classmethod
-    def _read_cases(cls, value: Any) -> Any:
-        """Accepts the path of a YAML file."""
-        paths = [value] if isinstance(value, (str, Path)) else value
-        if isinstance(paths, list) and len(paths) == 1 and isinstance(paths[0], (str, Path)):
-            if not (file := Path(paths[0])).is_file():
-                raise UsageError("no such file", field="cases", value=str(file))
-            return read_cases(file)
-        return value
 
     @model_validator(mode="after")
     def _check_combinations(self) -> TrainRequest:
@@ -144,9 +125,9 @@ class TrainingRows:
     Attributes:
         train: Labelled rows; part of them becomes the validation split.
         fields: The fields that the evaluator reads.
-        test: Labelled rows for nothing but the final measurement.
+        test: Labelled rows that only the final measurement uses.
         unlabelled: More rows for a small evaluator, which learns the full one's scores of them;
-            those that share a group with validation or test rows are left out.
+            rows that share a group with validation or test rows are left out.
     """
 
     train: Sequence[Row]
@@ -161,7 +142,7 @@ class Trained:
 
     Attributes:
         bundle: Its bundle.
-        outcomes: Of its named cases.
+        outcomes: The outcomes of its named cases.
     """
 
     bundle: Bundle
@@ -188,7 +169,7 @@ def train(
 
     Args:
         request: What to train, and how.
-        rows: Reads the rows, once what can be checked without them has been checked.
+        rows: Reads the rows; called after the checks that need no rows.
         out: The bundle's folder: new, empty or an interrupted run's.
         reporter: Takes notes and warnings.
 
@@ -203,10 +184,15 @@ def train(
     check_tracker(request.tracker)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError(
-            "started several times over, as by torchrun", remedy="start it once: it uses all GPUs"
+            "started in several processes, as by torchrun", remedy="start it once: it uses all GPUs"
         )
     source = rows()
-    weighted = [replace(row, weight=row.weight * _factor(row, request)) for row in source.train]
+    factors = {
+        "human": request.human_weight,
+        "judge": request.judge_weight,
+        "other": request.other_weight,
+    }
+    weighted = [replace(row, weight=row.weight * factors[row.label_source]) for row in source.train]
     for warning in check_trainable(weighted):
         reporter.warn(warning)
 
@@ -229,11 +215,9 @@ def read_training_rows(request: TrainRequest, reporter: Reporter) -> TrainingRow
     train, test = _split(data, request, reporter)
     unlabelled: list[Row] = []
     if request.unlabelled is not None:
-        more = read_rows(
-            request.unlabelled, columns=data.columns, mapping=request.data.mapping, labelled=False
-        )
-        _report(more, reporter)
-        unlabelled = more.rows
+        mapping = request.data.mapping
+        more = FileData(data=request.unlabelled, columns=data.columns, mapping=mapping)
+        unlabelled = _read(more, reporter, labelled=False).rows
     return TrainingRows(train, data.columns, test, unlabelled)
 
 
@@ -262,23 +246,11 @@ def _split(
     return train, test
 
 
-def _read(source: FileData, reporter: Reporter) -> Data:
-    data = read_file(source)
-    _report(data, reporter)
-    return data
-
-
-def _report(data: Data, reporter: Reporter) -> None:
-    # At once: a later error may have the reason that a note gives.
+def _read(source: FileData, reporter: Reporter, *, labelled: bool = True) -> Data:
+    data = read_file(source, labelled=labelled)
+    # Report at once: a note may explain a later error.
     for note in data.notes:
         reporter.note(note)
     for warning in data.warnings:
         reporter.warn(warning)
-
-
-def _factor(row: Row, settings: TrainSettings) -> float:
-    return {
-        "human": settings.human_weight,
-        "judge": settings.judge_weight,
-        "other": settings.other_weight,
-    }[row.label_source]
+    return data

@@ -1,12 +1,12 @@
-"""A comparison as a folder: `index.html` and `comparison.json`."""
+"""Writes a comparison as a folder: `index.html` and `comparison.json`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tipstaff.types import Verdict
 from tipstaff_trainer.evaluation.comparison import SIGNIFICANT, Comparison
-from tipstaff_trainer.report.page import PAGE_FILE, environment, shown, write_folder
+from tipstaff_trainer.report.page import PAGE_FILE, write_folder
+from tipstaff_trainer.report.rendering import environment
 
 JSON_FILE = "comparison.json"
 _MOST_ROWS = 25
@@ -21,35 +21,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     Raises:
         ReportError: The folder can't be written, or holds other files.
     """
-    page = (
-        environment()
-        .get_template("comparison.html.j2")
-        .render(
-            it=comparison,
-            verdict=in_words(comparison),
-            most=_MOST_ROWS,
-            tables={
-                "verdicts": [
-                    (
-                        str(one),
-                        *(shown(comparison.verdicts[one][other], "count") for other in Verdict),
-                    )
-                    for one in Verdict
-                ],
-                "latency": [
-                    (
-                        shown(one.tokens, "count"),
-                        shown(one.median_ms, "ms"),
-                        shown(other.median_ms, "ms"),
-                        shown(other.median_ms / one.median_ms, "ms"),
-                    )
-                    for one in comparison.first.latency
-                    for other in comparison.second.latency
-                    if one.tokens == other.tokens
-                ],
-            },
-        )
-    )
+    template = environment().get_template("comparison.html.j2")
+    page = template.render(it=comparison, verdict=in_words(comparison), most=_MOST_ROWS)
     files = {PAGE_FILE: page, JSON_FILE: comparison.model_dump_json(indent=1) + "\n"}
     return write_folder(folder, files, json_file=JSON_FILE)
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from tipstaff_trainer.errors import ReportError
 from tipstaff_trainer.evaluation.contents import Report
 from tipstaff_trainer.evaluation.curves import Curve
-from tipstaff_trainer.evaluation.intervals import Interval
 from tipstaff_trainer.report import plots
-from tipstaff_trainer.report.card import as_text, certificate_doubt, cuts_in_words
+from tipstaff_trainer.report.card import certificate_doubt, cuts_in_words
+from tipstaff_trainer.report.rendering import cells, environment
 
 PAGE_FILE = "index.html"
 JSON_FILE = "report.json"
 CARD_FILE = "card.md"
 
-Table = list[tuple[str, ...]]
 _MOST_ROWS = 25
 
 
@@ -38,7 +34,7 @@ def check_folder(folder: Path, json_file: str = JSON_FILE) -> None:
         why = "closed to you" if existing.is_dir() else "a file"
         raise _refused(folder, f"can't be written: {existing} is {why}")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / json_file).is_file():
-        raise _refused(folder, "holds files of no report", "choose a new or empty folder")
+        raise _refused(folder, "holds other files", "choose a new or empty folder")
 
 
 def write_report(report: Report, folder: Path) -> Path:
@@ -50,15 +46,12 @@ def write_report(report: Report, folder: Path) -> Path:
     Raises:
         ReportError: The folder can't be written, or holds other files.
     """
-    return write_folder(
-        folder,
-        {
-            PAGE_FILE: report_page(report),
-            CARD_FILE: report_card(report),
-            JSON_FILE: report.model_dump_json(indent=1, by_alias=True) + "\n",
-        },
-        json_file=JSON_FILE,
-    )
+    files = {
+        PAGE_FILE: report_page(report),
+        CARD_FILE: report_card(report),
+        JSON_FILE: report.model_dump_json(indent=1, by_alias=True) + "\n",
+    }
+    return write_folder(folder, files, json_file=JSON_FILE)
 
 
 def write_folder(folder: Path, files: dict[str, str], *, json_file: str) -> Path:
@@ -83,32 +76,24 @@ def _refused(folder: Path, message: str, remedy: str = "") -> ReportError:
 
 def report_page(report: Report) -> str:
     """The page: one self-contained HTML file."""
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            it=report,
-            summary=summary(report),
-            beaten=beaten(report),
-            cuts=cuts_in_words(report.cuts.policy),
-            doubt=certificate_doubt(report.cuts.policy.certificate),
-            contents=_contents(report),
-            plots=_plots(report),
-            tables=_tables(report),
-        )
-    )
+    template = environment().get_template("report.html.j2")
+    return template.render(_texts(report), plots=_plots(report), tables=_tables(report))
 
 
 def report_card(report: Report) -> str:
     """The report in short, in Markdown."""
-    template = environment(escape=False).get_template("evaluation.md.j2")
-    return template.render(
-        it=report,
-        summary=summary(report),
-        beaten=beaten(report),
-        cuts=cuts_in_words(report.cuts.policy),
-        doubt=certificate_doubt(report.cuts.policy.certificate),
-    )
+    return environment(escape=False).get_template("evaluation.md.j2").render(_texts(report))
+
+
+def _texts(report: Report) -> dict[str, Any]:
+    """What both templates show."""
+    return {
+        "it": report,
+        "summary": summary(report),
+        "beaten": beaten(report),
+        "cuts": cuts_in_words(report.cuts.policy),
+        "doubt": certificate_doubt(report.cuts.policy.certificate),
+    }
 
 
 def summary(report: Report) -> str:
@@ -128,11 +113,13 @@ def summary(report: Report) -> str:
 
 def beaten(report: Report) -> str:
     """Which cheap metrics the evaluator beats, in words."""
-    others = [each for each in report.baselines if each.lead is not None]
-    worse = [each.name for each in others if each.lead and each.lead.low > 0]
-    better = [each.name for each in others if each.lead and each.lead.high < 0]
-    even = [each.name for each in others if each.name not in (*worse, *better)]
-    parts = [
+    leads = {each.name: each.lead for each in report.baselines if each.lead is not None}
+    worse = [name for name, lead in leads.items() if lead.low > 0]
+    better = [name for name, lead in leads.items() if lead.high < 0]
+    even = [name for name in leads if name not in (*worse, *better)]
+    if worse and len(worse) == len(leads):
+        return "By AUROC, yes: it is ahead of each of them by more than chance."
+    return " ".join(
         f"{words}: {', '.join(names)}."
         for words, names in (
             ("By AUROC it is worse than", better),
@@ -140,144 +127,55 @@ def beaten(report: Report) -> str:
             ("It beats", worse),
         )
         if names
-    ]
-    if worse and len(worse) == len(others):
-        return "By AUROC, yes: it is ahead of each of them by more than chance."
-    return " ".join(parts)
-
-
-def environment(*, escape: bool = True) -> Environment:
-    """Templates with this package's filters."""
-    templates = Environment(
-        loader=PackageLoader("tipstaff_trainer.report"),
-        autoescape=escape,
-        trim_blocks=True,
-        undefined=StrictUndefined,
     )
-    templates.filters |= {"how": shown, "range": _range, "as_text": as_text}
-    return templates
-
-
-def shown(value: float, how: str) -> str:
-    """Formats a number as `percent`, `score`, `count`, `label`, `ms` or another of the formats."""
-    return _SHOWN[how](value)
-
-
-def _percent(value: float) -> str:
-    return f"{value:.0%}" if value in (0, 1) else f"{value:.1%}"
-
-
-_SHOWN: dict[str, Callable[[float], str]] = {
-    "percent": _percent,
-    # Without rounding: 99.95 % must not become 100 %.
-    "promised": lambda value: f"{100 * value:.12g}%",
-    "score": lambda value: f"{value:.3f}",
-    "count": lambda value: f"{value:,.0f}",
-    "label": lambda value: f"{value:g}",
-    "ms": lambda value: f"{value:.2f}",
-    # No negative zero, and a minus sign rather than a hyphen.
-    "signed": lambda value: f"{round(value, 3) + 0.0:+.3f}".replace("-", "−"),
-    "p": lambda value: f"{value:.2g}",
-}
-
-
-def _range(interval: Interval | None, how: str) -> str:
-    if interval is None:
-        return "–"
-    value, low, high = (shown(each, how) for each in (interval.value, interval.low, interval.high))
-    return f"{value} ({low} to {high})"
-
-
-def _contents(report: Report) -> Iterator[tuple[str, str]]:
-    yield "cuts", "Verdicts by label"
-    if report.roc:
-        yield "telling", "Good from bad"
-    yield "probability", "Probability"
-    yield "mistakes", "Mistakes"
-    if report.cases:
-        yield "cases", "Named cases"
-    if report.slices:
-        yield "slices", "Parts"
-    if report.baselines:
-        yield "baselines", "Cheap metrics"
-    if report.latency or report.learning:
-        yield "time", "Time and training"
-    yield "all", "All measures"
 
 
 def _plots(report: Report) -> dict[str, Any]:
-    policy = report.cuts.policy
-    share_good = report.overall.good / report.overall.n
-    drawn = {
+    policy, overall = report.cuts.policy, report.overall
+    return {
         "roc": report.roc and plots.roc(report.roc),
         "precision_recall": report.precision_recall
-        and plots.precision_recall(report.precision_recall, share_good),
+        and plots.precision_recall(report.precision_recall, overall.good / overall.n),
         "reliability": plots.reliability(report.reliability),
         "histogram": plots.histogram(
             report.histogram, pass_at=policy.pass_at, block_below=policy.block_below
         ),
         "latency": report.latency and plots.latency(report.latency),
         "learning": report.learning and plots.learning(report.learning),
-    }
-    return {name: Markup(svg) if svg else None for name, svg in drawn.items()} | {
-        "risk": [(curve, Markup(plots.risk_coverage(curve))) for curve in report.risk]
+        "risk": [(curve, plots.risk_coverage(curve)) for curve in report.risk],
     }
 
 
-def _tables(report: Report) -> dict[str, Any]:
-    bins = report.histogram
+def _tables(report: Report) -> dict[str, Sequence[Any]]:
+    bins, edges = report.histogram, report.histogram.edges
     return {
         "roc": _points(report.roc),
         "precision_recall": _points(report.precision_recall),
         "reliability": [
             (
                 f"{part.low:.1f} to {part.high:.1f}",
-                shown(part.n, "count"),
-                shown(part.score, "score"),
-                shown(part.good, "percent"),
+                *cells(part, n="count", score="score", good="percent"),
             )
             for part in report.reliability
         ],
         "histogram": [
-            (f"{low:.2f} to {high:.2f}", shown(good, "count"), shown(bad, "count"))
-            for low, high, good, bad in zip(
-                bins.edges, bins.edges[1:], bins.good, bins.bad, strict=False
-            )
-        ],
-        "cases": [
-            (
-                each.case.name,
-                each.case.expect,
-                str(each.verdict),
-                shown(each.score, "score"),
-                "as expected" if each.met else "fails",
-            )
-            for each in report.cases
+            (f"{low:.2f} to {high:.2f}", f"{good:,}", f"{bad:,}")
+            for low, high, good, bad in zip(edges, edges[1:], bins.good, bins.bad, strict=False)
         ],
         "latency": [
-            (
-                shown(point.tokens, "count"),
-                shown(point.median_ms, "ms"),
-                shown(point.p90_ms, "ms"),
-                shown(point.runs, "count"),
-                shown(point.repeats, "count"),
-            )
+            cells(point, tokens="count", median_ms="ms", p90_ms="ms", runs="count", repeats="count")
             for point in report.latency
         ],
         "learning": [
-            (shown(step, "count"), curve.name, shown(value, "score"))
+            (f"{step:,.0f}", curve.name, f"{value:.3f}")
             for curve in report.learning
             for step, value in _thinned(curve)
         ],
         "risk": [_points(curve) for curve in report.risk],
-        "metrics": [
-            (name.replace("_", " "), "not defined" if value is None else f"{value:,.4g}")
-            for name, value in report.metrics.items()
-        ],
     }
 
 
-def _points(curve: Curve | None) -> Table:
+def _points(curve: Curve | None) -> list[tuple[str, str]]:
     return [(f"{x:.3f}", f"{y:.3f}") for x, y in _thinned(curve)] if curve else []
 
 

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
+from tipstaff_server.request_fields import RequestField
 from tipstaff_trainer.desk.context import RequestContext, local_address
 from tipstaff_trainer.desk.forms import field_titles, form_fields
 from tipstaff_trainer.desk.routing import get, post
@@ -21,9 +22,8 @@ from tipstaff_trainer.workspace.db.models import Job, LabelSet
 from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
 from tipstaff_trainer.workspace.labels.cases import outcome_values
 
-# The data set, the name and what is read have fields of their own on the page.
-_FIELDS = form_fields(TrainRequest, without=("name", "criterion", "cases", "test_size", "restart"))
-_name_of = field_titles(TrainRequest)
+# Fields that the page asks for in its own way, or not at all.
+_OWN_FIELDS = ("name", "criterion", "cases", "test_size", "restart")
 
 
 def routes() -> list[Route]:
@@ -53,11 +53,11 @@ def train(ctx: RequestContext) -> Response:
             criterion=criterion,
             name=ctx.text("name"),
             columns=ctx.texts("columns"),  # type: ignore[arg-type]
-            **ctx.entered(_FIELDS),
+            **ctx.entered(_fields()),
             who=ctx.who,
         )
     except TipstaffError as error:
-        return _overview(ctx, error.describe(_name_of))
+        return _overview(ctx, error.describe(field_titles(TrainRequest)))
     return ctx.redirect(f"/jobs/{job.id}")
 
 
@@ -154,6 +154,10 @@ def measure(ctx: RequestContext) -> Response:
     return ctx.redirect(f"/jobs/{job.id}")
 
 
+def _fields() -> list[RequestField]:
+    return form_fields(TrainRequest, without=_OWN_FIELDS)
+
+
 def _versions(ctx: RequestContext, name: str) -> list[EvaluatorVersion]:
     return [each for each in ctx.workspace.list_evaluators() if each.name == name]
 
@@ -197,7 +201,7 @@ def _overview(ctx: RequestContext, error: str = "") -> Response:
         cases=ctx.stores.cases.counts(),
         dataset=ctx.text("dataset"),
         fields=FIELDS,
-        settings=_FIELDS,
+        settings=_fields(),
         values={name: ctx.text(name) for name in ctx.form},
         columns=ctx.texts("columns") or list(FIELDS),
         error=error,

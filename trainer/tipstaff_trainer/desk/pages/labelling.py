@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
+from tipstaff_server.request_fields import RequestField
 from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.forms import field_titles, form_fields
 from tipstaff_trainer.desk.routing import get, post
@@ -24,9 +25,6 @@ _ROWS: Mapping[str, Mapping[str, Any]] = {
     "rest": {"only": "unlabelled"},
     "all": {},
 }
-# Criterion and rows have fields of their own on the page.
-_FIELDS = form_fields(LabelRequest, without=("criterion", "pilot", "only"))
-_name_of = field_titles(LabelRequest)
 
 
 def routes() -> list[Route]:
@@ -55,11 +53,11 @@ def label(ctx: RequestContext) -> Response:
             dataset,
             criterion=ctx.text("criterion"),
             **_ROWS[rows],
-            **ctx.entered(_FIELDS),
+            **ctx.entered(_fields()),
             who=ctx.who,
         )
     except TipstaffError as error:
-        return _label_page(ctx, error.describe(_name_of))
+        return _label_page(ctx, error.describe(field_titles(LabelRequest)))
     return ctx.redirect(f"/jobs/{job.id}")
 
 
@@ -81,10 +79,11 @@ def _label_page(ctx: RequestContext, error: str = "") -> Response:
     # People mostly ask the judge that they asked last.
     latest = ctx.stores.jobs.recent(kind="label", limit=1)
     request = latest[0].parameters["request"] if latest else {}
+    fields = _fields()
     values = {
         # As many examples as there are reviewed rows for.
         "shots": MOST_EXAMPLES,
-        **{each.name: request[each.name] for each in _FIELDS if request.get(each.name) is not None},
+        **{each.name: request[each.name] for each in fields if request.get(each.name) is not None},
         **{name: ctx.text(name) for name in ctx.form},
         "criterion": criterion,
     }
@@ -102,11 +101,16 @@ def _label_page(ctx: RequestContext, error: str = "") -> Response:
         labelled=labelled,
         unreviewed=dataset.rows - human,
         waiting=0 if is_new or human else ctx.stores.reviews.progress(labels).waiting,
-        fields=_FIELDS,
+        fields=fields,
         values=values,
         pilot_rows=PILOT_ROWS,
         error=error,
     )
+
+
+def _fields() -> list[RequestField]:
+    # The page asks for criterion and rows in its own way.
+    return form_fields(LabelRequest, without=("criterion", "pilot", "only"))
 
 
 def _first_usable(missing: Mapping[str, Sequence[str]]) -> str:
