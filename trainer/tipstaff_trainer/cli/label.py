@@ -15,15 +15,10 @@ from tqdm import tqdm
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
-from tipstaff_trainer.judge import (
-    CostEstimate,
-    JudgeCriterion,
-    JudgeSettings,
-    Ledger,
-    builtin_criteria,
-    estimate_cost,
-    load_criterion,
-)
+from tipstaff_trainer.judge.criteria import JudgeCriterion, builtin_criteria, load_criterion
+from tipstaff_trainer.judge.estimate import CostEstimate, estimate_cost
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.operations.label import LabelRequest, LabelResult, label, read_api_key
 from tipstaff_trainer.operations.label_files import check_files, read_examples, read_unlabelled
 from tipstaff_trainer.progress import TerminalReporter, progress

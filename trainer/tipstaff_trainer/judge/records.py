@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tipstaff.types import FIELDS
 from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.errors import DataError
 
 _DIGITS = 6
 
@@ -34,7 +35,7 @@ def row_record(row: Row, **columns: Any) -> dict[str, Any]:
 
 
 def reviewed_since(file: Path, rows: Iterable[Row]) -> int:
-    """Counts the labels by people in a written file that the rows behind it don't have.
+    """Counts the labels by people in a written file that the rows it was written from don't have.
 
     Raises:
         DataError: The file can't be read as rows any more.
@@ -51,16 +52,17 @@ def rounded(label: float | None) -> float | None:
     return None if label is None else round(label, _DIGITS)
 
 
-def number_in(extra: Mapping[str, str], column: str) -> float | None:
-    """A probability from one of a row's further columns; None if the column is empty.
+def number_in(row: Row, column: str) -> float:
+    """A probability from one of a row's further columns; NaN if the column is empty.
 
     Raises:
-        ValueError: The column holds something else.
+        DataError: The column holds something else.
     """
-    text = extra.get(column, "").strip()
-    if not text:
-        return None
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{text} is not in [0, 1]")
+    text = row.extra.get(column, "").strip()
+    try:
+        number = float(text or "nan")
+    except ValueError as error:
+        raise DataError(f'{row.place}, column "{column}": {error}') from None
+    if text and not 0 <= number <= 1:
+        raise DataError(f'{row.place}, column "{column}": {text} is not in [0, 1]')
     return number

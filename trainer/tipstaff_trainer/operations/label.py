@@ -21,17 +21,13 @@ from tipstaff.errors import UsageError
 from tipstaff_server.requests import setting
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge import (
-    JudgeCriterion,
-    JudgedRow,
-    JudgeSettings,
-    LabelKind,
-    Ledger,
-    label_rows,
-)
+from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
+from tipstaff_trainer.judge.labelling import JudgedRow, label_rows
+from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.records import reviewed_since
-from tipstaff_trainer.judge.settings import check_api_key
+from tipstaff_trainer.judge.replies import LabelKind
+from tipstaff_trainer.judge.settings import JudgeSettings, check_api_key
 from tipstaff_trainer.operations.outputs import write_lines
 from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData
 from tipstaff_trainer.progress import Reporter

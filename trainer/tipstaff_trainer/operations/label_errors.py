@@ -28,7 +28,7 @@ _COLUMNS = ("id", *FIELDS, "label", "label_source", "group", "out_of_fold", "pla
 
 
 class LabelErrorsRequest(Request):
-    """Whose labels to doubt, and how."""
+    """The labels to check, and how."""
 
     data: FileData | StoredData = setting(description="labelled rows")
     out: Path = setting(
@@ -36,9 +36,7 @@ class LabelErrorsRequest(Request):
         unit="file",
         local=True,
     )
-    folds: int = setting(
-        5, "parts to look at in turn; take fewer where a class is in few groups", ge=2
-    )
+    folds: int = setting(5, "parts to check in turn; fewer where a class is in few groups", ge=2)
     base: str = setting("all-MiniLM-L6-v2", "encoder that reads the texts", unit="base", local=True)
 
     @field_validator("out")
@@ -50,7 +48,7 @@ class LabelErrorsRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class LabelErrors:
-    """Suspicious labels.
+    """Likely label errors, and how well they can be told.
 
     Attributes:
         suspects: All rows, beginning with the labels that the other rows contradict most.
@@ -82,9 +80,8 @@ def label_errors(request: LabelErrorsRequest, rows: Sequence[Row]) -> LabelError
 
     suspects = find_label_errors(rows, find_base(request.base), folds=request.folds)
     good = [each.row.good for each in suspects]
-    result = LabelErrors(
-        suspects, float(roc_auc_score(good, [each.probability for each in suspects]))
-    )
+    auroc = roc_auc_score(good, [each.probability for each in suspects])
+    result = LabelErrors(suspects, float(auroc))
     write_lines(request.out, _lines(result.likely, request.out.suffix))
     return result
 
@@ -94,9 +91,7 @@ def _lines(suspects: Sequence[Suspect], suffix: str) -> Iterable[str]:
         {
             "id": suspect.row.id,
             **{name: suspect.row.interaction.get(name) for name in FIELDS},
-            "label": suspect.row.label,
-            "label_source": suspect.row.label_source,
-            "group": suspect.row.group,
+            **{name: getattr(suspect.row, name) for name in ("label", "label_source", "group")},
             "out_of_fold": round(suspect.probability, 4),
             "place": suspect.row.place,
         }

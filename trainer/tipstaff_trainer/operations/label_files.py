@@ -5,7 +5,7 @@ from __future__ import annotations
 from tipstaff.errors import UsageError
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge import choose_examples
+from tipstaff_trainer.judge.examples import choose_examples
 from tipstaff_trainer.operations.label import LabelRequest
 from tipstaff_trainer.operations.outputs import check_writable
 from tipstaff_trainer.operations.sources import FileData, read_file

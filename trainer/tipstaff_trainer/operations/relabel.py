@@ -1,4 +1,4 @@
-"""Relabel: a judge's labels corrected by what people said about some of its rows.
+"""Relabel: a judge's labels, corrected with people's labels of some of its rows.
 
 rows, reviewed rows → second opinion → relabelled rows → file, or a training
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RelabelRequest(SecondOpinion):
-    """Whose labels to correct, by which reviewed rows and which second opinion."""
+    """The labels to correct, the reviewed rows and the second opinion to correct them with."""
 
     data: FileData | StoredData = setting(description="rows with a judge's labels")
     reviewed: InputFile | None = setting(
@@ -40,22 +40,15 @@ class RelabelRequest(SecondOpinion):
     seed: int = setting(0, "seeds the folds")
 
     @model_validator(mode="after")
-    def _check_one_opinion(self) -> Self:
-        other = "evaluator" if self.evaluator else "scores" if self.scores else ""
+    def _check(self) -> Self:
+        other = "{evaluator}" if self.evaluator else "{scores}" if self.scores else ""
         if other and self.out_of_fold:
             raise UsageError(
-                "there is a second opinion already",
-                field="out_of_fold",
-                remedy=f"leave out {{{other}}}",
+                "is a second second opinion", field="out_of_fold", remedy=f"leave out {other}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_files(self) -> Self:
-        if isinstance(self.data, FileData):
-            for name in ("reviewed", "out"):
-                if getattr(self, name) is None:
-                    raise UsageError("is needed", field=name)
+        for name in ("reviewed", "out") if isinstance(self.data, FileData) else ():
+            if getattr(self, name) is None:
+                raise UsageError("is needed", field=name)
         return self
 
 
@@ -67,10 +60,10 @@ def relabel(
     *,
     grouped: Sequence[Row] | None = None,
 ) -> Relabelled:
-    """Corrects a judge's labels by what people said about some of its rows.
+    """Corrects a judge's labels with people's labels of some of its rows.
 
     Args:
-        request: The second opinion; with `out`, where the rows are written.
+        request: The second opinion, and the file for the rows, if any.
         rows: Rows with the judge's labels; rows of other sources are left unchanged.
         reviewed: Rows labelled by people; those of other sources are ignored.
         reporter: Takes remarks on the result.
@@ -78,8 +71,8 @@ def relabel(
             read; `rows` themselves when None.
 
     Raises:
-        DataError: Too few reviewed rows were drawn at random, the second opinion can't be had, or
-            `out` can't be written.
+        DataError: Too few reviewed rows were drawn at random, there is no second opinion, or the
+            file can't be written.
     """
     from tipstaff_trainer.label_quality.relabelling import (
         check_reviewed,

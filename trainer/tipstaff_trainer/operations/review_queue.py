@@ -15,20 +15,15 @@ from dataclasses import dataclass
 from tipstaff_server.requests import setting
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge.records import rounded, row_record
+from tipstaff_trainer.judge.records import number_in, rounded, row_record
 from tipstaff_trainer.label_quality.review_queue import QueuedRow, RankBy, rank_for_review
 from tipstaff_trainer.operations.outputs import NewRowsFile, write_lines
-from tipstaff_trainer.operations.second_opinion import (
-    SecondOpinion,
-    evaluator_scores,
-    number,
-    other_rows,
-)
+from tipstaff_trainer.operations.second_opinion import SecondOpinion, evaluator_scores, other_rows
 from tipstaff_trainer.operations.sources import FileData, InputFile
 
 
 class ReviewQueueRequest(SecondOpinion):
-    """Which rows to rank, how, and by whose opinions."""
+    """The rows to rank, and how."""
 
     data: FileData = setting(description="rows with a judge's labels")
     # An existing queue may have been reviewed since.
@@ -76,17 +71,16 @@ def review_queue(
         judges: The same rows as labelled by other judges; matched by id.
 
     Raises:
-        DataError: A judge labelled none of the rows, no row is left to review, or the second
-            opinion can't be had or the file not be written.
+        DataError: A judge labelled none of the rows, no row is left to review, there is no second
+            opinion, or the file can't be written.
     """
-    scores = evaluator_scores(request, data.rows)
     queue = rank_for_review(
         data.whole,
         count=request.count,
         random_share=request.random_share,
         rank_by=request.rank_by,
         judges=[_labels(judge, data) for judge in judges],
-        scores=scores,
+        scores=evaluator_scores(request, data.rows),
         out_of_fold=other_rows(data.rows).probabilities() if request.out_of_fold else None,
         seed=request.seed,
     )
@@ -100,12 +94,12 @@ def review_queue(
 
 def _labels(judge: Data, data: Data) -> dict[str, float]:
     """A judge's label of each row: `judge_label` where a person's label has replaced it."""
-    labels = {row.id: _own_label(row) for row in judge.whole}
+    labels = {row.id: _judge_label(row) for row in judge.whole}
     if not any(row.id in labels for row in data.rows):
         raise DataError(f"{judge.file}: none of its rows is in {data.file}; rows are matched by id")
     return labels
 
 
-def _own_label(row: Row) -> float:
-    replaced = number(row, "judge_label") if row.label_source == "human" else math.nan
+def _judge_label(row: Row) -> float:
+    replaced = number_in(row, "judge_label") if row.label_source == "human" else math.nan
     return row.label if math.isnan(replaced) else replaced

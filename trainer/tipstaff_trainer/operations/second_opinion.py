@@ -1,4 +1,4 @@
-"""A second opinion on a judge's labels: an evaluator's scores, or what the other rows suggest."""
+"""A second opinion on a judge's labels: an evaluator's scores, or out-of-fold probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SecondOpinion(Request):
-    """What to compare a judge's labels with."""
+    """Settings of the second opinion that a judge's labels are compared with."""
 
     evaluator: Path | None = setting(
         None, "compare with a bundle's scores", unit="bundle", local=True
@@ -42,14 +42,14 @@ class SecondOpinion(Request):
 
 
 def evaluator_scores(request: SecondOpinion, rows: Sequence[Row]) -> list[float] | None:
-    """An evaluator's score of each row, NaN for none; None if the request names no evaluator.
+    """An evaluator's score of each row, or NaN; None if the request names neither of the two.
 
     Raises:
         DataError: No row has a score in the column, or one is no probability.
         BundleError: The bundle is damaged.
     """
     if request.scores is not None:
-        scores = [number(row, request.scores) for row in rows]
+        scores = [number_in(row, request.scores) for row in rows]
         if all(map(math.isnan, scores)):
             raise DataError(
                 "no row has a score in a column of this name", field="scores", value=request.scores
@@ -62,27 +62,13 @@ def evaluator_scores(request: SecondOpinion, rows: Sequence[Row]) -> list[float]
     from tipstaff_trainer.evaluation.predict import predict_all
 
     evaluator = Evaluator.load(request.evaluator)
-    return [
-        prediction.score for prediction in predict_all(evaluator, [row.interaction for row in rows])
-    ]
+    predictions = predict_all(evaluator, [row.interaction for row in rows])
+    return [prediction.score for prediction in predictions]
 
 
 def other_rows(rows: Sequence[Row]) -> OtherRows:
-    """Out-of-fold probabilities of rows, by the default encoder."""
+    """Out-of-fold probabilities of rows, with the default encoder."""
     # Imported here, since torch takes seconds.
     from tipstaff_trainer.label_quality.label_errors import OtherRows
 
     return OtherRows(rows)
-
-
-def number(row: Row, column: str) -> float:
-    """A probability from one of a row's further columns; NaN if the column is empty.
-
-    Raises:
-        DataError: The column holds something else.
-    """
-    try:
-        value = number_in(row.extra, column)
-    except ValueError as error:
-        raise DataError(f'{row.place}, column "{column}": {error}') from None
-    return math.nan if value is None else value
