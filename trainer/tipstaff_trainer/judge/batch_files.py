@@ -175,6 +175,21 @@ class BatchFiles:
         return await self.endpoint.call(batch, get, _parse_status)
 
 
+def check_not_in_batches(ledger: Ledger, keys: Iterable[str]) -> None:
+    """Checks that no question is in an open batch, before questions are asked by calls.
+
+    Raises:
+        JudgeError: Some are.
+    """
+    sent = ledger.in_batches()
+    if sent and (count := len(sent.intersection(keys))):
+        raise JudgeError(
+            f"{count:,} of the questions are on their way in batch files, and would be paid for "
+            "twice",
+            remedy="run it with {batch}, which waits for their replies",
+        )
+
+
 async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
     """Downloads a file without holding it in memory."""
     no_limit = aiohttp.ClientTimeout(total=None)

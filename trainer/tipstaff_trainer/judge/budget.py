@@ -46,6 +46,12 @@ class Budget:
         """Tokens spent."""
         return self._prompt_tokens + self._reply_tokens
 
+    @property
+    def summary(self) -> str:
+        """What is spent, in words."""
+        paid = f", {self.cost:,.4f} paid" if self._settings.priced else ""
+        return f"{self.tokens:,} tokens{paid}"
+
     async def reserve(self, messages: Sequence[Message], replies: int) -> Reservation:
         """Reserves a call's tokens; waits for calls on their way if that may free some.
 
@@ -107,6 +113,4 @@ class Budget:
                 spent = f"{self.tokens:,} of {most_tokens:,} tokens"
             else:
                 spent = f"{self.cost:,.4f} of {most_cost:,.4f}"
-            raise BudgetError(
-                f"the budget is spent: {spent}, and another call may cost more than is left"
-            )
+            raise BudgetError(f"the budget is spent: {spent}, and the next call may exceed it")

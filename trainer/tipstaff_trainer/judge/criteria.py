@@ -92,9 +92,7 @@ class JudgeCriterion(BaseModel):
                     remedy=remedy,
                 )
             if reporter and blank_rows:
-                reporter.note(
-                    f"{name} is blank in {blank_rows} of {count} rows; the judge is told so"
-                )
+                reporter.note(f"{name} is blank in {blank_rows} of {count} rows; the judge is told")
 
     def render(self, row: Row) -> str:
         """Fills the prompt with one row's texts.
@@ -146,10 +144,9 @@ def row_texts(row: Row) -> dict[str, str]:
 def _read(path: Path) -> JudgeCriterion:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return JudgeCriterion.model_validate({"name": path.stem} | values)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise JudgeError(f"{path}: can't be read as a criterion: {error}") from None
-    try:
-        return JudgeCriterion.model_validate({"name": path.stem} | values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

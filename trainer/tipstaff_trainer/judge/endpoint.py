@@ -30,6 +30,8 @@ PendingResponse = AbstractAsyncContextManager[aiohttp.ClientResponse]
 _ATTEMPTS = 6
 # After so many refusals and no answer the cause is the endpoint, not the rows.
 _REFUSALS_TO_STOP = 10
+_DOWN = "the endpoint doesn't answer"
+_SLOW = "the endpoint asks to wait"
 _UNPAID = ("insufficient_quota", "billing_hard_limit_reached")
 
 
@@ -72,7 +74,7 @@ class Endpoint:
         self.settings = settings
         self.dialect = Dialect(reporter)
         self._reporter = reporter
-        self._reported_down = self._reported_slow = False
+        self._reported: set[str] = set()
         self._api_key = api_key
         self._pace = Pace(settings.requests_per_minute, settings.patience, stop)
         self._answered = False
@@ -148,7 +150,10 @@ class Endpoint:
                 attempt += not self._pace.tripped
                 why = str(error) or f"{type(error).__name__} after {self.settings.timeout:g} s"
                 self._pace.failed(subject, probing, why)
-                self._report_down(why)
+                if self._pace.tripped:
+                    self._report_once(
+                        _DOWN, f"({why[:200]}); trying for {self.settings.patience:,.0f} s more"
+                    )
                 if not retry:
                     raise UnsureError(why) from None
                 if attempt >= _ATTEMPTS:
@@ -158,14 +163,15 @@ class Endpoint:
             except _WaitError as wait:
                 self._pace.left(probing)
                 self._pace.pause(wait.seconds, wait.why)
-                self._report_slow(wait.why)
+                if self._pace.slowed:
+                    self._report_once(_SLOW, f"({wait.why[:200]}): the pace follows its limit now")
                 continue
             except BaseException:
                 self._pace.answered(probing)
                 raise
             self._pace.answered(probing)
             self._answered = True
-            self._reported_down = False
+            self._reported.discard(_DOWN)
             return result
 
     async def rest(self, seconds: float) -> None:
@@ -191,20 +197,10 @@ class Endpoint:
                 f"{error}"
             )
 
-    def _report_down(self, why: str) -> None:
-        if self._pace.tripped and not self._reported_down:
-            self._reported_down = True
-            self._reporter.note(
-                f"the endpoint doesn't answer ({why[:200]}); trying for "
-                f"{self.settings.patience:,.0f} s more"
-            )
-
-    def _report_slow(self, why: str) -> None:
-        if self._pace.slowed and not self._reported_slow:
-            self._reported_slow = True
-            self._reporter.note(
-                f"the endpoint asks to wait ({why[:200]}): the pace follows its limit from now on"
-            )
+    def _report_once(self, problem: str, details: str) -> None:
+        if problem not in self._reported:
+            self._reported.add(problem)
+            self._reporter.note(f"{problem} {details}")
 
     def _check(self, response: aiohttp.ClientResponse, values: object) -> None:
         """Raises the error that a response's status stands for, if any."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.prompt import Prompt, as_text, estimate_tokens
-from tipstaff_trainer.judge.question import FORMS, Plan
+from tipstaff_trainer.judge.question import Plan, form_of
 from tipstaff_trainer.judge.replies import LabelKind
 from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.progress import Reporter
@@ -59,7 +59,7 @@ def estimate_cost(
             f"{settings.samples} times a row",
             remedy="set {samples} to 1 to ask it once",
         )
-    plan = Plan(Prompt(criterion, FORMS[kind], tuple(examples)), kind, settings)
+    plan = Plan(Prompt(criterion, form_of(kind), tuple(examples)), kind, settings)
     # Several replies to one question share its prompt, where the endpoint can do that.
     prompt_tokens = sum(estimate_tokens(plan.question(row).messages) for row in rows)
     prompt_tokens_unshared = prompt_tokens * plan.replies_per_row

@@ -208,16 +208,10 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Begins a transaction that takes the writer's lock at once: two processes don't clash."""
-        with self._writing():
+        # The connection's context commits or rolls back, unless a full disk has done so already.
+        with self._writing(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk may have rolled it back already.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+            yield
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ _SPEED_UP = 0.97
 _IDLE = 1.0
 # Seconds between two looks at the stop event while waiting.
 _STOP_CHECK = 0.2
-_RESUME = "what was paid for is kept: run the labelling again"
+_RESUME = "what was paid for is kept: run the labelling again later"
 
 
 class StoppedError(Exception):
@@ -168,15 +168,9 @@ class Pace:
         """
         since = self._since()
         if seconds > self._patience:
-            raise JudgeError(
-                f"the endpoint asks to wait for {seconds:,.0f} s ({why})",
-                remedy=f"{_RESUME} then",
-            )
+            raise JudgeError(f"the endpoint asks to wait {seconds:,.0f} s ({why})", remedy=_RESUME)
         if since >= self._patience:
-            raise JudgeError(
-                f"the endpoint has put every call off for {since:,.0f} s ({why})",
-                remedy=f"{_RESUME} later",
-            )
+            raise JudgeError(f"every call was put off for {since:,.0f} s ({why})", remedy=_RESUME)
         now = time.monotonic()
         # Of calls that were on their way together, only the first refusal counts.
         if now >= self._paused_until:
@@ -214,13 +208,12 @@ class Pace:
         self.left(probing)
         if self.tripped and since >= self._patience:
             raise JudgeError(
-                f"the endpoint has not answered for {since:,.0f} s: {why}",
-                remedy=f"{_RESUME} when it is up",
+                f"the endpoint has not answered for {since:,.0f} s: {why}", remedy=_RESUME
             )
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
-            raise StoppedError
+            raise StoppedError("stopped")
 
     def _since(self) -> float:
         """Seconds of nothing but faults and requests to wait, since the first of them."""

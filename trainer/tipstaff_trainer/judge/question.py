@@ -13,8 +13,6 @@ from tipstaff_trainer.judge.prompt import Form, Message, Prompt
 from tipstaff_trainer.judge.replies import LabelKind, Opinion, Reply, combine, read_reply
 from tipstaff_trainer.judge.settings import JudgeSettings
 
-FORMS: dict[LabelKind, Form] = {"logprobs": "verdict_first", "samples": "json", "verdict": "json"}
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -24,15 +22,18 @@ class Question:
         key: Identifies it in the ledger.
         messages: The conversation.
         form: The form of the reply.
-        logprobs: Whether to ask for the reply's log-probabilities.
         temperature: The sampling temperature.
     """
 
     key: str
     messages: list[Message]
     form: Form
-    logprobs: bool
     temperature: float
+
+
+def form_of(kind: LabelKind) -> Form:
+    """The form of reply that a kind of label needs."""
+    return "verdict_first" if kind == "logprobs" else "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,6 @@ class Plan:
             key=_key(self.settings.model, messages, sampling),
             messages=messages,
             form=self.prompt.form,
-            logprobs=self.kind == "logprobs",
             temperature=temperature,
         )
 

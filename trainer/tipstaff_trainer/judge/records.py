@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from tipstaff.types import FIELDS
-from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import DataError
 
 _DIGITS = 6
@@ -34,17 +34,9 @@ def row_record(row: Row, **columns: Any) -> dict[str, Any]:
     return own | {name: text for name, text in row.extra.items() if name not in own}
 
 
-def reviewed_since(file: Path, rows: Iterable[Row]) -> int:
-    """Counts the labels by people in a written file that the rows it was written from don't have.
-
-    Raises:
-        DataError: The file can't be read as rows any more.
-    """
-    people = {row.id: row.label for row in rows if row.label_source == "human"}
-    return sum(
-        row.labelled and row.label_source == "human" and people.get(row.id) != row.label
-        for row in read_rows(file, labelled=False).whole
-    )
+def json_line(record: Mapping[str, Any]) -> str:
+    """A record as a line of a JSON lines file."""
+    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def rounded(label: float | None) -> float | None:

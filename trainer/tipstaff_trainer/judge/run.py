@@ -11,7 +11,7 @@ from threading import Event
 from tipstaff.errors import TipstaffError
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import BudgetError, JudgeError
-from tipstaff_trainer.judge.batch_files import BatchFiles
+from tipstaff_trainer.judge.batch_files import BatchFiles, check_not_in_batches
 from tipstaff_trainer.judge.budget import Budget
 from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
@@ -19,7 +19,7 @@ from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.live import ask
 from tipstaff_trainer.judge.pace import StoppedError
 from tipstaff_trainer.judge.prompt import Prompt
-from tipstaff_trainer.judge.question import FORMS, Plan, Question
+from tipstaff_trainer.judge.question import Plan, Question, form_of
 from tipstaff_trainer.judge.replies import LabelKind, Reply
 from tipstaff_trainer.progress import Reporter
 
@@ -99,8 +99,7 @@ class JudgeRun:
             except RefusedError as error:
                 raise JudgeError(
                     f"the endpoint won't take a batch file: {error}",
-                    remedy="what was paid for is kept: run the labelling again, or leave out "
-                    "{batch}",
+                    remedy="what was paid for is kept: try again, or leave out {batch}",
                 ) from None
             self._is_stopped()
         return plan
@@ -109,7 +108,7 @@ class JudgeRun:
         """Chooses the kind of label: by the settings, or by trying out what the endpoint gives."""
 
         def plan(kind: LabelKind) -> Plan:
-            return Plan(Prompt(criterion, FORMS[kind], examples), kind, self._settings)
+            return Plan(Prompt(criterion, form_of(kind), examples), kind, self._settings)
 
         soft = self._settings.soft
         if soft in ("samples", "verdict"):
@@ -132,9 +131,7 @@ class JudgeRun:
             # A reasoning model's first tokens are its thoughts.
             lacking = "the endpoint's log-probabilities don't tell Yes from No"
         if soft == "logprobs":
-            raise JudgeError(
-                lacking, field="soft", value=soft, remedy="choose samples or verdict instead"
-            )
+            raise JudgeError(lacking, field="soft", value=soft, remedy="choose samples or verdict")
         if self._settings.samples == 1:
             self._reporter.note(f"{lacking}: labels are bare verdicts")
             return plan("verdict")
@@ -146,14 +143,7 @@ class JudgeRun:
         return plan("samples")
 
     async def _ask_live(self, plan: Plan) -> None:
-        in_batches = self._ledger.in_batches()
-        keys = (plan.question(row).key for row in self._rows)
-        if in_batches and (count := len(in_batches.intersection(keys))):
-            raise JudgeError(
-                f"{count:,} of the questions are on their way in batch files, and would be paid "
-                "for twice",
-                remedy="run it with {batch}, which waits for their replies",
-            )
+        check_not_in_batches(self._ledger, (plan.question(row).key for row in self._rows))
         waiting = iter(self._rows)
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(self._settings.concurrency, len(self._rows))):
@@ -194,7 +184,8 @@ class JudgeRun:
             if self._is_stopped():
                 return
             self.budget.release()
-            if round_ == 0:
+            # Choosing the plan has tried out log-probabilities.
+            if round_ == 0 and plan.kind != "logprobs":
                 await self._try_out(plan)
                 if self._is_stopped():
                     return
@@ -206,9 +197,6 @@ class JudgeRun:
 
     async def _try_out(self, plan: Plan) -> None:
         """Asks one question by a call: an unsupported parameter would fail a whole file."""
-        if plan.kind == "logprobs":
-            # Choosing the plan has tried it out.
-            return
         for row in self._rows:
             if plan.missing(self._replies(plan.question(row))):
                 await self._settle(plan, row)
@@ -244,10 +232,7 @@ class JudgeRun:
 
     def _report_step(self) -> None:
         calls = f"{self._calls:,} call{'' if self._calls == 1 else 's'}"
-        message = f"{calls}, {self.budget.tokens:,} tokens"
-        if self._settings.priced:
-            message += f", {self.budget.cost:,.4f} paid"
-        self._reporter.step(self.settled, len(self._rows), message)
+        self._reporter.step(self.settled, len(self._rows), f"{calls}, {self.budget.summary}")
 
     async def _settle(self, plan: Plan, row: Row) -> bool:
         """Asks about a row until the ledger has its replies; returns whether it has."""
@@ -264,12 +249,9 @@ class JudgeRun:
             self._count_readable(plan, self._replies(question))
         except RefusedError as error:
             self._ledger.refuse(question.key, str(error))
-        except BudgetError as error:
-            self.stopped = error.message
-            return False
-        except StoppedError:
+        except (BudgetError, StoppedError) as error:
             # Passing it on would cancel the calls on their way.
-            self._is_stopped()
+            self.stopped = self.stopped or str(error)
             return False
         finally:
             del self._on_its_way[question.key]

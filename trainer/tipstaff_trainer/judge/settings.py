@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
+from pydantic_core import from_json
 
 from tipstaff.errors import UsageError
 from tipstaff_server.requests import Request, setting
@@ -23,10 +23,6 @@ _RESERVED = frozenset(
     "response_format".split()
 )
 _NOT_IN_A_URL = re.compile(r"[\s?#]")
-
-
-def _reject_constant(text: str) -> None:
-    raise ValueError(f"{text} is not JSON")
 
 
 class JudgeSettings(Request):
@@ -55,9 +51,7 @@ class JudgeSettings(Request):
     temperature: float | None = setting(
         None, "sampling temperature (default: 0 for one call a row, else 1)", ge=0, le=2
     )
-    max_reply_tokens: int = setting(
-        300, "the longest reply", title="Max reply", unit="tokens", ge=1
-    )
+    max_reply_tokens: int = setting(300, "longest reply", title="Max reply", unit="tokens", ge=1)
     extra_body: dict[str, Any] | None = setting(
         None, """further parts of each call, as JSON: '{"reasoning_effort": "low"}'""", unit="JSON"
     )
@@ -69,12 +63,8 @@ class JudgeSettings(Request):
     timeout: float = setting(60.0, "seconds for one call", unit="seconds", gt=0)
     patience: float = setting(300.0, "stop after this long without an answer", unit="seconds", ge=0)
     poll_interval: float = setting(30.0, "seconds between checks of a batch", unit="seconds", gt=0)
-    price_input: float = setting(
-        0.0, "price of a million prompt tokens", unit="money", common=True, ge=0
-    )
-    price_output: float = setting(
-        0.0, "price of a million reply tokens", unit="money", common=True, ge=0
-    )
+    price_input: float = setting(0.0, "per million prompt tokens", unit="money", common=True, ge=0)
+    price_output: float = setting(0.0, "per million reply tokens", unit="money", common=True, ge=0)
     max_cost: float | None = setting(
         None,
         "money to spend at most; needs the prices",
@@ -112,7 +102,7 @@ class JudgeSettings(Request):
             value = value[-1]
         if isinstance(value, str):
             with suppress(ValueError):
-                value = json.loads(value, parse_constant=_reject_constant)
+                value = from_json(value, allow_inf_nan=False)
         if value is not None and not isinstance(value, dict):
             raise ValueError("""is not a JSON object such as '{"reasoning_effort": "low"}'""")
         if reserved := _RESERVED.intersection(value or ()):

@@ -12,13 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
+from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from tipstaff_trainer.judge.prompt import JSON_SCHEMA, count_tokens, estimate_tokens
 from tipstaff_trainer.judge.question import Question
@@ -97,9 +91,9 @@ def request_body(
         "temperature": question.temperature,
         "max_tokens": settings.max_reply_tokens,
     } | (settings.extra_body or {})
-    if question.logprobs:
+    if question.form == "verdict_first":
         body |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
-    if question.form == "json":
+    else:
         body["response_format"] = {
             "type": "json_schema",
             "json_schema": {"name": "judgement", "strict": True, "schema": JSON_SCHEMA},
@@ -138,6 +132,8 @@ def parse_completion(values: object, question: Question | None = None) -> list[R
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise FaultyReplyError(f"not a chat completion: {place}: {first['msg']}") from None
+    if not completion.choices:
+        raise FaultyReplyError("a chat completion without choices")
     usage = completion.usage or _Usage()
     prompt_tokens, reply_tokens = usage.prompt_tokens, usage.completion_tokens
     if prompt_tokens is None:
@@ -171,14 +167,11 @@ def error_of(values: object) -> tuple[str, str | None, str | None]:
 class _Token(BaseModel):
     token: str
     logprob: float
-
-
-class _TokenChoices(_Token):
     top_logprobs: list[_Token] | None = None
 
 
 class _Logprobs(BaseModel):
-    content: list[_TokenChoices] | None = None
+    content: list[_Token] | None = None
 
 
 class _Message(BaseModel):
@@ -217,7 +210,7 @@ class _Usage(BaseModel):
 
 
 class _Completion(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
+    choices: list[_Choice]
     usage: _Usage | None = None
 
 

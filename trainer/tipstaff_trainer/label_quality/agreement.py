@@ -79,11 +79,8 @@ def measure_agreement(
     """
     if not len(judge):
         raise ValueError("no row is labelled by both")
-    by_judge, by_other = np.asarray(judge) >= 0.5, np.asarray(other) >= 0.5
-    cells = np.stack(
-        [by_judge & by_other, ~by_judge & ~by_other, by_judge & ~by_other, ~by_judge & by_other],
-        axis=1,
-    )
+    first, second = np.asarray(judge) >= 0.5, np.asarray(other) >= 0.5
+    cells = np.stack([first & second, ~first & ~second, first & ~second, ~first & second], axis=1)
     names = range(len(cells)) if groups is None else [str(group) for group in groups]
     _, numbers = np.unique(np.array(names), return_inverse=True)
     by_group = np.zeros((numbers.max() + 1, 4))

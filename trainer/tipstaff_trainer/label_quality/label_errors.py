@@ -60,21 +60,18 @@ class Suspect:
     likely: bool
 
 
-def find_label_errors(
-    rows: Sequence[Row], base: Base, *, folds: int = 5, seed: int = 0
-) -> list[Suspect]:
+def find_label_errors(rows: Sequence[Row], base: Base, *, folds: int = 5) -> list[Suspect]:
     """Sorts all rows, beginning with the labels that the other rows contradict most.
 
     Args:
         rows: Labelled, with groups.
         base: The encoder that reads the texts.
         folds: How many classifiers to fit, each without one part of the rows.
-        seed: Seeds the folds.
 
     Raises:
         DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
     """
-    probabilities = np.array(out_of_fold_scores(rows, base, folds=folds, seed=seed))
+    probabilities = np.array(OtherRows(rows, base, folds=folds).probabilities())
     labels = np.array([row.label for row in rows], dtype=float)
     likely = likely_errors(labels, probabilities)
     confidences = self_confidence(labels, probabilities)
@@ -124,11 +121,9 @@ class OtherRows:
         return probabilities
 
 
-def out_of_fold_scores(
-    rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
-) -> list[float]:
-    """The out-of-fold probability of each row, with the rows' own labels; see `OtherRows`."""
-    return OtherRows(rows, base, folds=folds, seed=seed).probabilities()
+def out_of_fold_scores(rows: Sequence[Row]) -> list[float]:
+    """The out-of-fold probability of each row, with the default encoder; see `OtherRows`."""
+    return OtherRows(rows).probabilities()
 
 
 def out_of_fold(matrix: Features, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:

@@ -82,8 +82,8 @@ def rank_for_review(
     shuffled = random.Random(seed).sample(candidates, len(candidates))
     count = min(count, len(candidates))
     draws = round(count * random_share)
-    drawn, rest = shuffled[:draws], shuffled[draws:]
-    ranked = sorted(reversed(rest), key=lambda index: -priorities[index])[: count - draws]
+    drawn, rest = shuffled[:draws], shuffled[draws:][::-1]
+    ranked = sorted(rest, key=lambda index: -priorities[index])[: count - draws]
     random_rows = set(drawn)
     return [
         QueuedRow(

@@ -25,9 +25,7 @@ class AgreementRequest(Request):
     """The labels to compare."""
 
     data: FileData = setting(description="labelled rows")
-    judge_column: str = setting(
-        "judge_label", "the column with the judge's label, beside a person's", unit="column"
-    )
+    judge_column: str = setting("judge_label", "column with the judge's label", unit="column")
     other: InputFile | None = setting(
         None, "compare with this file's labels instead, matched by id", unit="file", local=True
     )
@@ -119,8 +117,5 @@ def _pairs_with_people(data: Data, column: str, reporter: Reporter) -> list[Pair
 
 
 def _measure(pairs: Sequence[Pair]) -> Agreement:
-    return measure_agreement(
-        [label for _, label, _ in pairs],
-        [label for _, _, label in pairs],
-        [row.group for row, _, _ in pairs],
-    )
+    rows, labels, other_labels = zip(*pairs, strict=True)
+    return measure_agreement(labels, other_labels, [row.group for row in rows])

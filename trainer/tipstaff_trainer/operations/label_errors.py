@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import field_validator
 from tipstaff.types import FIELDS
 from tipstaff_server.requests import Request, setting
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.judge.records import json_line
 from tipstaff_trainer.operations.outputs import check_new_file, write_lines
 from tipstaff_trainer.operations.sources import FileData, StoredData
 
@@ -32,9 +32,7 @@ class LabelErrorsRequest(Request):
 
     data: FileData | StoredData = setting(description="labelled rows")
     out: Path = setting(
-        description="where the list goes, the most suspicious first: .csv or .jsonl",
-        unit="file",
-        local=True,
+        description="a new .csv or .jsonl file, most suspicious first", unit="file", local=True
     )
     folds: int = setting(5, "parts to check in turn; fewer where a class is in few groups", ge=2)
     base: str = setting("all-MiniLM-L6-v2", "encoder that reads the texts", unit="base", local=True)
@@ -91,14 +89,16 @@ def _lines(suspects: Sequence[Suspect], suffix: str) -> Iterable[str]:
         {
             "id": suspect.row.id,
             **{name: suspect.row.interaction.get(name) for name in FIELDS},
-            **{name: getattr(suspect.row, name) for name in ("label", "label_source", "group")},
+            "label": suspect.row.label,
+            "label_source": suspect.row.label_source,
+            "group": suspect.row.group,
             "out_of_fold": round(suspect.probability, 4),
             "place": suspect.row.place,
         }
         for suspect in suspects
     ]
     if suffix == ".jsonl":
-        return [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+        return map(json_line, records)
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, _COLUMNS)
     writer.writeheader()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import model_validator
 
@@ -15,22 +15,13 @@ from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.records import number_in
 
-if TYPE_CHECKING:
-    from tipstaff_trainer.label_quality.label_errors import OtherRows
-
 
 class SecondOpinion(Request):
     """Settings of the second opinion that a judge's labels are compared with."""
 
-    evaluator: Path | None = setting(
-        None, "compare with a bundle's scores", unit="bundle", local=True
-    )
-    scores: str | None = setting(
-        None, "compare with the evaluator's scores in this column", unit="column"
-    )
-    out_of_fold: bool = setting(
-        False, "compare with out-of-fold probabilities, learned from the other rows"
-    )
+    evaluator: Path | None = setting(None, "compare with its scores", unit="bundle", local=True)
+    scores: str | None = setting(None, "compare with the scores in this column", unit="column")
+    out_of_fold: bool = setting(False, "compare with probabilities learned from the other rows")
 
     @model_validator(mode="after")
     def _check_one_evaluator(self) -> Self:
@@ -64,11 +55,3 @@ def evaluator_scores(request: SecondOpinion, rows: Sequence[Row]) -> list[float]
     evaluator = Evaluator.load(request.evaluator)
     predictions = predict_all(evaluator, [row.interaction for row in rows])
     return [prediction.score for prediction in predictions]
-
-
-def other_rows(rows: Sequence[Row]) -> OtherRows:
-    """Out-of-fold probabilities of rows, with the default encoder."""
-    # Imported here, since torch takes seconds.
-    from tipstaff_trainer.label_quality.label_errors import OtherRows
-
-    return OtherRows(rows)
