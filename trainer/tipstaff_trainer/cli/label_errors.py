@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {row.place or row.id}: {opinions}: {text}")
     if likely:
         print(
-            "Check them, since many may be right: rare cases look like errors too, and the other rows "
-            f"tell good from bad with an AUROC of {result.auroc:.2f}. Nothing was changed."
+            "Check them, since many may be right: rare cases look like errors too, and the other "
+            f"rows tell good from bad with an AUROC of {result.auroc:.2f}. Nothing was changed."
         )
     return 0

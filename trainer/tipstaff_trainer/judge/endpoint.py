@@ -133,12 +133,12 @@ class Endpoint:
                     self._check(response, values)
                 result = parse(values)
             except asyncio.CancelledError:
-                self._pace.left(probing)
+                self._pace.release(probing)
                 raise
             except (aiohttp.ClientError, OSError, FaultyReplyError) as error:
                 if isinstance(error, aiohttp.ClientSSLError) and not self._answered:
                     # Waiting doesn't help.
-                    self._pace.left(probing)
+                    self._pace.release(probing)
                     raise JudgeError(
                         str(error),
                         field="base_url",
@@ -161,7 +161,7 @@ class Endpoint:
                 await self.rest(backoff(attempt))
                 continue
             except _WaitError as wait:
-                self._pace.left(probing)
+                self._pace.release(probing)
                 self._pace.pause(wait.seconds, wait.why)
                 if self._pace.slowed:
                     self._report_once(_SLOW, f"({wait.why[:200]}): the pace follows its limit now")

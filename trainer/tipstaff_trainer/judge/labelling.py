@@ -125,7 +125,7 @@ def label_rows(
         rows: Iterated over more than once; need not be in memory.
         criterion: What is judged.
         settings: The judge, its pace and its budget.
-        ledger: Where questions and replies are stored; of the calling thread.
+        ledger: Where questions and replies are stored; opened by the calling thread.
         api_key: The endpoint's key, sent as a bearer token.
         examples: Reviewed rows to show the judge (`choose_examples`).
         batch: Ask with the provider's batch files: cheaper, and takes up to a day.

@@ -120,7 +120,7 @@ class Pace:
 
         Returns:
             Whether the call probes an endpoint that counts as down; then `answered`, `failed` or
-            `left` must follow.
+            `release` must follow.
 
         Raises:
             StoppedError: The run was stopped.
@@ -138,7 +138,7 @@ class Pace:
                 await self.rest(wait)
             self._check_stop()
         except BaseException:
-            self.left(probing)
+            self.release(probing)
             raise
         now = time.monotonic()
         self._limit.began(now, held=held)
@@ -184,9 +184,9 @@ class Pace:
         self._faults = self._trials = 0
         self._failing.clear()
         self._failing_since = None
-        self.left(probing)
+        self.release(probing)
 
-    def left(self, probing: bool) -> None:
+    def release(self, probing: bool) -> None:
         """Lets the next call probe an endpoint that counts as down."""
         if probing:
             self._probe.release()
@@ -205,7 +205,7 @@ class Pace:
             pause = backoff(self._trials)
             self._trials += 1
             self._paused_until = max(self._paused_until, time.monotonic() + pause)
-        self.left(probing)
+        self.release(probing)
         if self.tripped and since >= self._patience:
             raise JudgeError(
                 f"the endpoint has not answered for {since:,.0f} s: {why}", remedy=_RESUME

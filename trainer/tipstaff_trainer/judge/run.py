@@ -291,6 +291,7 @@ class JudgeRun:
         return self._ledger.replies(question.key)
 
     def _is_stopped(self) -> bool:
+        """Whether to make no further calls; `stopped` says why from then on."""
         if self._stop.is_set():
             self.stopped = self.stopped or "stopped"
         return bool(self.stopped)

@@ -45,7 +45,7 @@ _ONE_REPLY = re.compile(
 
 
 class FaultyReplyError(Exception):
-    """The response can't be used, as one that is not a chat completion; a retry may help."""
+    """A response can't be used, for example since it is no chat completion; a retry may help."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Agreement between two who labelled the same rows."""
+"""Agreement between two sources of labels for the same rows: a judge, people or another judge."""
 
 from __future__ import annotations
 

@@ -226,9 +226,9 @@ def _wording(interaction: Interaction) -> list[float]:
     words = {name: words_of(interaction.get(name) or "") for name in FIELDS}
     values = [float(np.log1p(len(words[name]))) for name in FIELDS]
     distinct = {name: len({word for word, _, _ in words[name]}) for name in FIELDS}
-    for pair in _PAIRS:
-        shared = len(shared_words(*(words[name] for name in pair)))
-        values += [shared / max(1, distinct[name]) for name in pair]
+    for one, other in _PAIRS:
+        shared = len(shared_words(words[one], words[other]))
+        values += [shared / max(1, distinct[name]) for name in (one, other)]
     return values
 
 

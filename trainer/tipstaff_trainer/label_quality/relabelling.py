@@ -66,7 +66,7 @@ class Relabelled:
 
     @property
     def worth(self) -> str:
-        """How well the model predicts people's labels, for people to read."""
+        """How well the model predicts people's labels, in words."""
         return (
             f"cross-validated log loss of people's labels: {self.loss:.3f}; from the judge's label "
             f"alone {self.loss_by_verdict:.3f}"

@@ -37,7 +37,7 @@ class AgreementResult:
 
     Attributes:
         judge: The judge's name for readers.
-        other: The name of whom the judge is compared with.
+        other: The name of the labels that the judge's are compared with.
         all: Agreement on all rows.
         random: Agreement on the rows drawn at random; None if no row is, or if all rows are.
     """
@@ -68,10 +68,10 @@ def agreement(
         pairs = _pairs_with_people(data, request.judge_column, reporter)
     if doubtful := sum(row.selection in ("uncertain", "disputed") for row, _, _ in pairs):
         reporter.warn(
-            f"{doubtful} of {len(pairs)} rows were picked because they are doubtful, so agreement "
-            "over the whole data is better than measured on these rows"
+            f"{doubtful} of {len(pairs)} rows were picked because they are doubtful: agreement on "
+            "rows drawn at random would be better"
         )
-    # Rows of any other selection were chosen for how they look.
+    # Rows of any other selection were chosen for what they look like.
     drawn = [pair for pair in pairs if pair[0].selection == "random"]
     return AgreementResult(
         judge=data.file if other else "judge",

@@ -48,7 +48,7 @@ class LabelRequest(JudgeSettings):
         None, "the .jsonl file to write; needed to label a file", unit="file", local=True
     )
     ledger: Path | None = setting(
-        None, "keeps the replies paid for (default: beside the labels)", unit="file", local=True
+        None, "where paid replies are kept (default: beside the labels)", unit="file", local=True
     )
     examples: InputFile | None = setting(
         None, "reviewed rows to choose examples from (never held-out ones)", unit="file", local=True
@@ -71,7 +71,7 @@ class LabelRequest(JudgeSettings):
         common=True,
     )
     pilot: bool = setting(False, "label a few rows no person has seen, and queue them for review")
-    only: str = setting("all", "label only the rows of this kind, as unlabelled", title="Rows")
+    only: str = setting("all", "label only rows of this kind, such as unlabelled", title="Rows")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -157,14 +157,14 @@ def label(
     reporter: Reporter | None = None,
     stop: Event | None = None,
 ) -> LabelResult:
-    """Has a judge label rows, as far as the ledger doesn't have the replies already.
+    """Has a judge label rows; asks only for replies that the ledger doesn't have.
 
     Args:
         request: The judge, its pace and budget, and the file for the labels, if any: all rows are
             written there at the end, in their order.
         rows: Iterated over more than once; need not be in memory.
         criterion: The criterion that the request names.
-        ledger: Where questions and replies are stored; of the calling thread.
+        ledger: Where questions and replies are stored; opened by the calling thread.
         examples: Reviewed rows to show the judge.
         api_key: The endpoint's key (`read_api_key`).
         on_row: Takes each row that needs no more calls, in the calling thread, in any order.
@@ -251,7 +251,7 @@ def _write(judged_rows: Iterable[JudgedRow], out: Path, counts: _Counts, ledger:
 
 
 def _check_unreviewed(out: Path, rows: Collection[Row]) -> None:
-    """Checks that no label in a written file was corrected since by a person."""
+    """Checks that no person has corrected a label in a file since it was written."""
     if not out.exists():
         return
     people = {row.id: row.label for row in rows if row.label_source == "human"}

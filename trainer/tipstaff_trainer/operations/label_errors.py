@@ -1,4 +1,4 @@
-"""Label errors: labels that the other rows contradict, listed for a person to look at.
+"""Label errors: labels that the other rows contradict, listed for a person to check.
 
 rows → out-of-fold probabilities → likely errors → file
 """
@@ -46,7 +46,7 @@ class LabelErrorsRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class LabelErrors:
-    """Likely label errors, and how well they can be told.
+    """Likely label errors, and how far to trust them.
 
     Attributes:
         suspects: All rows, beginning with the labels that the other rows contradict most.

@@ -33,10 +33,10 @@ class SecondOpinion(Request):
 
 
 def evaluator_scores(request: SecondOpinion, rows: Sequence[Row]) -> list[float] | None:
-    """An evaluator's score of each row, or NaN; None if the request names neither of the two.
+    """An evaluator's score of each row, or NaN; None if the request names no bundle or column.
 
     Raises:
-        DataError: No row has a score in the column, or one is no probability.
+        DataError: No row has a score in the column, or a score is not a probability.
         BundleError: The bundle is damaged.
     """
     if request.scores is not None:
