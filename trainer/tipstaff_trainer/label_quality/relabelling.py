@@ -68,7 +68,7 @@ class Relabelled:
     def worth(self) -> str:
         """How well the model predicts people's labels, in words."""
         return (
-            f"cross-validated log loss of people's labels: {self.loss:.3f}; from the judge's label "
+            f"log loss of people's labels, cross-validated: {self.loss:.3f}; from the judge's label "
             f"alone {self.loss_by_verdict:.3f}"
         )
 
