@@ -22,13 +22,11 @@ import psutil
 
 from tipstaff import Interaction
 from tipstaff_trainer.data import Row, read_rows
-from tipstaff_trainer.judge import (
-    JudgeSettings,
-    Ledger,
-    label_rows,
-    load_criterion,
-)
+from tipstaff_trainer.judge.criteria import load_criterion
+from tipstaff_trainer.judge.labelling import label_rows
+from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.records import row_record
+from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.progress import Reporter
 
 _SERVER = Path(__file__).parent.parent / "tests" / "judge_server.py"

@@ -320,7 +320,7 @@ def test_two_jobs_at_once_do_not_both_pay(tmp_path):
         server.behaviour.delay = 0
         assert first.wait() == 0
         assert second.returncode == 1
-        assert "another job is at work with this ledger" in second.stderr
+        assert "another job uses this ledger" in second.stderr
         assert server.behaviour.seen == 60
 
 

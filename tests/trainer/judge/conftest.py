@@ -4,7 +4,8 @@ import pytest
 from judge_rows import Recorder
 from judge_server import JudgeServer
 
-from tipstaff_trainer.judge import JudgeSettings, Ledger
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.settings import JudgeSettings
 
 
 @pytest.fixture

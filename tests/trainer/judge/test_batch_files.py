@@ -7,7 +7,10 @@ import pytest
 from judge_rows import Recorder, capitals, row
 
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge import Ledger, batch_files, label_rows, load_criterion
+from tipstaff_trainer.judge import batch_files
+from tipstaff_trainer.judge.criteria import load_criterion
+from tipstaff_trainer.judge.labelling import label_rows
+from tipstaff_trainer.judge.ledger import Ledger
 
 CRITERION = load_criterion("answer-correctness")
 

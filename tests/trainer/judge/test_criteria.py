@@ -6,7 +6,7 @@ from judge_rows import Recorder
 from tipstaff import Interaction
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge import JudgeCriterion, builtin_criteria, load_criterion
+from tipstaff_trainer.judge.criteria import JudgeCriterion, builtin_criteria, load_criterion
 
 
 def criterion(prompt, name="test"):

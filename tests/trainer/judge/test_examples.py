@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from judge_rows import row
 
-from tipstaff_trainer.judge import choose_examples
+from tipstaff_trainer.judge.examples import choose_examples
 
 
 def texts(chosen):

@@ -12,7 +12,11 @@ from judge_rows import Recorder, capitals, row
 
 from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge import JudgeSettings, Ledger, label_rows, load_criterion, pace
+from tipstaff_trainer.judge import pace
+from tipstaff_trainer.judge.criteria import load_criterion
+from tipstaff_trainer.judge.labelling import label_rows
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.settings import JudgeSettings
 
 CRITERION = load_criterion("answer-correctness")
 
@@ -427,9 +431,9 @@ def test_further_parts_of_a_call_are_sent_and_make_another_question(judge, ledge
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("reasoning_effort=low", "no JSON object, as"),
-        ("[1]", "no JSON object, as"),
-        ('{"seed": NaN}', "no JSON object, as"),
+        ("reasoning_effort=low", "not a JSON object such as"),
+        ("[1]", "not a JSON object such as"),
+        ('{"seed": NaN}', "not a JSON object such as"),
         ('{"n": 3, "model": "other"}', "leave out model, n: the settings of model"),
     ],
 )
@@ -471,7 +475,7 @@ def test_a_ledger_that_is_damaged_says_so(judge, tmp_path):
 
 def test_a_ledger_for_one_job_alone(tmp_path):
     file = tmp_path / "ledger.sqlite"
-    busy = pytest.raises(JudgeError, match="another job is at work with this ledger")
+    busy = pytest.raises(JudgeError, match="another job uses this ledger")
     with Ledger(file, exclusive=True), busy:
         Ledger(file, exclusive=True)
     Ledger(file, exclusive=True).close()
@@ -514,7 +518,7 @@ def test_a_ledger_on_a_full_disk_says_so_and_keeps_what_it_has(judge, ledger):
     ("address", "says"),
     [
         ("https://me:secret@judge.example/v1", "no name or password"),
-        ("http://", "no address of an endpoint"),
+        ("http://", "not an endpoint's address"),
         ("http://localhost:99999/v1", "Port out of range"),
         ("http://local host/v1", "has a space"),
         ("http://localhost/v1?api-version=1", "paths are added to it"),

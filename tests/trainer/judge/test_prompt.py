@@ -4,7 +4,7 @@ import json
 
 from judge_rows import row
 
-from tipstaff_trainer.judge import load_criterion
+from tipstaff_trainer.judge.criteria import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 
 CRITERION = load_criterion("answer-correctness")

@@ -144,5 +144,5 @@ def test_others_who_are_all_of_one_class_are_heard_once():
     some = reviewed(people, 200)
     found = relabel_by_other_rows(judged, some, say)
     assert replace(found, note="") == relabel_rows(judged, some, scores)
-    assert "asked once only: by the corrected labels, bad rows are in 1" in found.note
+    assert "used once only: with the corrected labels, bad rows are in 1" in found.note
     assert len(calls) == 2

@@ -9,7 +9,8 @@ from judge_rows import Recorder, capitals, row
 from judge_server import JudgeServer
 
 from tipstaff.errors import UsageError
-from tipstaff_trainer.judge import Ledger, load_criterion
+from tipstaff_trainer.judge.criteria import load_criterion
+from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.operations.label import LabelRequest, label, read_api_key
 
 CRITERION = load_criterion("answer-correctness")

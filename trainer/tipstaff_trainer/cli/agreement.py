@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compares the labels and prints κ, and who passes what the other doesn't."""
+    """Compares the labels, and prints κ and how many rows only one of the two passes."""
     source = file_data(args)
     request = AgreementRequest.parse({**given(AgreementRequest, args), "data": source})
     reporter = TerminalReporter(flag_names(FLAGS))
@@ -37,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
         other = read_file(source.model_copy(update={"data": request.other}), reporter=reporter)
     result = agreement(request, data, other, reporter)
     if args.json:
-        print(
-            json.dumps({"all": _json(result.all), "random": result.random and _json(result.random)})
-        )
+        parts = {"all": result.all, "random": result.random}
+        print(json.dumps({name: part and _json(part) for name, part in parts.items()}))
         return 0
     print(_table(result.all, result.judge, result.other))
     if result.random is not None:
@@ -73,7 +72,7 @@ def _text(estimate: Estimate) -> str:
 
 
 def _json(measured: Agreement) -> dict[str, Any]:
-    """JSON has no NaN."""
+    """Measures as JSON, which has no NaN."""
     return {
         name: value
         if isinstance(value, int)

@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Event
 from types import FrameType
 
@@ -15,15 +15,10 @@ from tqdm import tqdm
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
-from tipstaff_trainer.judge import (
-    CostEstimate,
-    JudgeCriterion,
-    JudgeSettings,
-    Ledger,
-    builtin_criteria,
-    estimate_cost,
-    load_criterion,
-)
+from tipstaff_trainer.judge.criteria import JudgeCriterion, builtin_criteria, load_criterion
+from tipstaff_trainer.judge.estimate import CostEstimate, estimate_cost
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.operations.label import LabelRequest, LabelResult, label, read_api_key
 from tipstaff_trainer.operations.label_files import check_files, read_examples, read_unlabelled
 from tipstaff_trainer.progress import TerminalReporter, progress
@@ -44,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     judge = {*JudgeSettings.model_fields, "key_variable"}
     add_options(parser, LabelRequest, flags=FLAGS, without={"data", *_STORED, *judge})
     parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="show one filled prompt and the cost, and make no calls",
+        "--dry-run", action="store_true", help="show one filled prompt and the cost, without calls"
     )
     add_options(parser.add_argument_group("judge"), LabelRequest, flags=FLAGS, only=judge)
     parser.epilog = f"Built-in criteria: {', '.join(builtin_criteria())}."
@@ -69,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with (
         Ledger(request.ledger_file, exclusive=True) as ledger,
-        _BarReporter(flag_names(FLAGS), len(rows)) as bar,
+        closing(_BarReporter(flag_names(FLAGS), len(rows))) as bar,
         _ctrl_c() as stop,
     ):
         result = label(
@@ -94,16 +87,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _BarReporter(TerminalReporter):
-    """Shows steps as a progress bar, and notes above it; a context manager."""
+    """Shows steps as a progress bar, and notes above it, until it is closed."""
 
     def __init__(self, name_of: Callable[[str], str], total: int) -> None:
         super().__init__(name_of)
         self._bar: tqdm = progress(total=total, desc="judging", unit="row", smoothing=0.1)
 
-    def __enter__(self) -> _BarReporter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Ends the bar."""
         self._bar.close()
 
     def step(self, done: int, total: int, message: str = "") -> None:
@@ -118,19 +109,19 @@ class _BarReporter(TerminalReporter):
 
 @contextmanager
 def _ctrl_c() -> Iterator[Event]:
-    """The first Ctrl-C waits for the calls on their way, the second doesn't."""
+    """Yields an event that the first Ctrl-C sets; the second Ctrl-C interrupts as usual."""
     stop = Event()
 
-    def first(number: int, frame: FrameType | None) -> None:
+    def set_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, usual_handler)
         print("\nstopping after the calls on their way; Ctrl-C again: at once", file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, first)
+    usual_handler = signal.signal(signal.SIGINT, set_stop)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, usual_handler)
 
 
 def _print_estimate(estimate: CostEstimate, rows: int, settings: JudgeSettings) -> None:
@@ -146,9 +137,8 @@ def _print_estimate(estimate: CostEstimate, rows: int, settings: JudgeSettings) 
 
 
 def _print_result(result: LabelResult, request: LabelRequest, criterion: JudgeCriterion) -> None:
-    kinds = ", ".join(
-        f"{count:,} {_WORDS_FOR_KINDS[kind]}" for kind, count in sorted(result.kinds.items())
-    )
+    counts = sorted(result.kinds.items())
+    kinds = ", ".join(f"{count:,} {_WORDS_FOR_KINDS[kind]}" for kind, count in counts)
     print(f"labelled: {result.labelled:,} of {result.rows:,} rows ({kinds or 'none'})")
     if result.labelled:
         print(f"good: {result.good / result.labelled:.1%} of them")

@@ -12,8 +12,9 @@ from tipstaff_trainer.operations.sources import read_file
 from tipstaff_trainer.progress import TerminalReporter
 
 FLAGS = DATA_FLAGS
-_SHOWN = 5
-_SHOWN_LETTERS = 60
+# How many likely errors to print, and how much of each output.
+_ROWS = 5
+_LETTERS = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,21 +30,17 @@ def run(args: argparse.Namespace) -> int:
     data = read_file(source, reporter=TerminalReporter(flag_names(FLAGS)))
     result = label_errors(request, data.rows)
     likely = result.likely
-    print(
-        f"{len(likely)} of {len(result.suspects)} labels are likely wrong, by the other rows: "
-        f"{request.out}"
-    )
-    for suspect in likely[:_SHOWN]:
-        text = " ".join((suspect.row.interaction.output or "").split())
-        shown = text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…"
-        print(
-            f"  {suspect.row.place or suspect.row.id}: labelled {suspect.row.label:g}, the others "
-            f"say {suspect.probability:.2f}: {shown}"
-        )
+    print(f"{len(likely)} of {len(result.suspects)} labels are likely wrong: {request.out}")
+    for suspect in likely[:_ROWS]:
+        row = suspect.row
+        text = " ".join((row.interaction.output or "").split())
+        if len(text) > _LETTERS:
+            text = text[: _LETTERS - 1] + "…"
+        opinions = f"labelled {row.label:g}, the other rows suggest {suspect.probability:.2f}"
+        print(f"  {row.place or row.id}: {opinions}: {text}")
     if likely:
         print(
-            f"Look at them: the others tell good from bad with an AUROC of {result.auroc:.2f}, and "
-            "rare cases look like errors, too, so many of these labels may be right. Nothing was "
-            "changed."
+            "Check them, since many may be right: rare cases look like errors too, and the other "
+            f"rows tell good from bad with an AUROC of {result.auroc:.2f}. Nothing was changed."
         )
     return 0

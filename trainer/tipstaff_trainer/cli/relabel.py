@@ -23,16 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Corrects the labels, writes all rows and prints how good the correction is."""
     source = file_data(args)
-    labelled_by_judge = source.model_copy(
-        update={"label_source": source.label_source or "judge", "selection": None}
-    )
+    by_judge = {"label_source": source.label_source or "judge", "selection": None}
+    labelled_by_judge = source.model_copy(update=by_judge)
     request = RelabelRequest.parse({**given(RelabelRequest, args), "data": labelled_by_judge})
     reporter = TerminalReporter(flag_names(FLAGS))
     data = read_file(labelled_by_judge, reporter=reporter)
-    by_people = source.model_copy(
-        update={"data": request.reviewed, "columns": None, "label_source": "human"}
-    )
-    reviewed = read_file(by_people, reporter=reporter).whole
+    by_people = {"data": request.reviewed, "columns": None, "label_source": "human"}
+    reviewed = read_file(source.model_copy(update=by_people), reporter=reporter).whole
     result = relabel(request, data.whole, reviewed, reporter, grouped=data.rows)
     print(
         f"reviewed: {result.reviewed} of the judge's rows, {result.drawn} of them drawn at random, "

@@ -8,7 +8,7 @@ from collections import Counter
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
-from tipstaff_trainer.operations.review_queue import ReviewQueueRequest, review_queue
+from tipstaff_trainer.operations.review_queue import ReviewQueueRequest, queue_lines, review_queue
 from tipstaff_trainer.operations.sources import FileData, read_file
 from tipstaff_trainer.progress import TerminalReporter
 
@@ -29,11 +29,11 @@ def run(args: argparse.Namespace) -> int:
     judges = [read_file(FileData(data=file, mapping=source.mapping)) for file in request.judge]
     queue = review_queue(request, data, judges)
     if request.out is None:
-        print("".join(queue.lines()), end="")
+        print("".join(queue_lines(queue)), end="")
         return 0
-    counts = Counter(each.selection for each in queue.rows)
+    counts = Counter(each.selection for each in queue)
     shares = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-    print(f"queue: {len(queue.rows)} of {len(data.rows)} rows ({shares})")
+    print(f"queue: {len(queue)} of {len(data.rows)} rows ({shares})")
     print(f"rows: {request.out}")
     print("next: correct label, set label_source to human, and train on both files together; a")
     print("      person's label of an id outranks the judge's")

@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
@@ -24,8 +26,11 @@ from tipstaff_trainer.judge.endpoint import Endpoint, PendingResponse, RefusedEr
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
-from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
+from tipstaff_trainer.judge.settings import CHAT_PATH
 from tipstaff_trainer.judge.wire import FaultyReplyError, error_of, parse_completion, request_body
+
+# A question, and the number of replies to ask for.
+Request = tuple[Question, int]
 
 # OpenAI takes 50,000 requests and 200 MB; others take less.
 _MOST_QUESTIONS = 50_000
@@ -42,70 +47,132 @@ class BatchStatus(BaseModel):
 
     id: str
     status: str
-    input_file_id: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
     errors: Any = None
 
 
-async def send_batches(
-    endpoint: Endpoint,
-    questions: Iterable[tuple[Question, int]],
-    settings: JudgeSettings,
-    ledger: Ledger,
-) -> int:
-    """Sends questions, each with the number of replies to ask for, in as few files as possible.
+@dataclass(frozen=True, slots=True)
+class BatchFiles:
+    """Sends questions to an endpoint in batch files, and collects their replies.
 
-    Returns:
-        How many questions were sent.
-
-    Raises:
-        JudgeError: The endpoint takes no batches, or not these.
+    Attributes:
+        endpoint: The endpoint.
+        ledger: Where open batches, questions and replies are stored.
     """
-    sent = 0
-    waiting = iter(questions)
-    while True:
-        with tempfile.TemporaryFile() as file:
-            keys = list(_fill(file, waiting, endpoint, settings))
-            if not keys:
-                return sent
-            file.seek(0)
-            await _send(endpoint, file, keys, settings, ledger)
-        sent += len(keys)
 
+    endpoint: Endpoint
+    ledger: Ledger
 
-async def collect_batches(
-    endpoint: Endpoint,
-    settings: JudgeSettings,
-    ledger: Ledger,
-    *,
-    on_replies: Callable[[list[Reply]], None],
-) -> None:
-    """Waits for all open batches and puts their replies into the ledger.
+    async def send(self, questions: Iterable[Request]) -> int:
+        """Sends questions in as few files as possible.
 
-    Raises:
-        JudgeError: The endpoint failed a batch as a whole.
-        StoppedError: The run was stopped; the batches stay open.
-    """
-    for batch in ledger.batches(settings.base_url, settings.model):
-        batch_id = batch.id or await _begin(endpoint, batch.file, ledger)
-        status = await _status(endpoint, batch_id)
-        while status.status in _ACTIVE:
-            await endpoint.rest(settings.poll_interval)
-            status = await _status(endpoint, batch_id)
-        files = [each for each in (status.output_file_id, status.error_file_id) if each]
-        with tempfile.TemporaryDirectory() as folder:
-            # The endpoint's name for a file must not become a path on this machine.
-            paths = [
-                await _download(endpoint, each, Path(folder) / f"{number}.jsonl")
-                for number, each in enumerate(files)
-            ]
-            keys = ledger.batch_questions(batch.file)
-            outcomes = (outcome for path in paths for outcome in _outcomes(path, keys))
-            for replies in ledger.collect(batch.file, settings.model, outcomes):
-                on_replies(replies)
-        if status.status == "failed":
-            raise JudgeError(f"the endpoint failed batch {status.id}: {_why(status.errors)}")
+        Returns:
+            How many questions were sent.
+
+        Raises:
+            JudgeError: The endpoint takes no batches, or not these.
+        """
+        sent = 0
+        for keys, content in self._pack(questions):
+            await self._send(keys, content)
+            sent += len(keys)
+        return sent
+
+    async def collect(self, on_replies: Callable[[list[Reply]], None]) -> None:
+        """Waits for all open batches and puts their replies into the ledger.
+
+        Raises:
+            JudgeError: The endpoint failed a batch as a whole.
+            StoppedError: The run was stopped; the batches stay open.
+        """
+        settings = self.endpoint.settings
+        for file, known_batch in self.ledger.batches(settings.base_url, settings.model):
+            batch = known_batch or await self._begin(file)
+            while (status := await self._status(batch)).status in _ACTIVE:
+                await self.endpoint.rest(settings.poll_interval)
+            results = [each for each in (status.output_file_id, status.error_file_id) if each]
+            with tempfile.TemporaryDirectory() as folder:
+                # The endpoint's name for a file must not become a path on this machine.
+                paths = [
+                    await _download(self.endpoint, each, Path(folder) / f"{number}.jsonl")
+                    for number, each in enumerate(results)
+                ]
+                keys = self.ledger.batch_questions(file)
+                outcomes = (outcome for path in paths for outcome in _outcomes(path, keys))
+                for replies in self.ledger.collect(file, settings.model, outcomes):
+                    on_replies(replies)
+            if status.status == "failed":
+                raise JudgeError(f"the endpoint failed batch {status.id}: {_why(status.errors)}")
+
+    def _pack(self, questions: Iterable[Request]) -> Iterator[tuple[list[str], bytearray]]:
+        """Packs questions into files; yields the questions' keys and the file's content."""
+        keys: list[str] = []
+        content = bytearray()
+        for question, replies in questions:
+            line = {
+                "custom_id": question.key,
+                "method": "POST",
+                "url": f"/v1{CHAT_PATH}",
+                "body": request_body(
+                    question, self.endpoint.settings, self.endpoint.dialect, replies
+                ),
+            }
+            keys.append(question.key)
+            content += json.dumps(line).encode() + b"\n"
+            if len(keys) == _MOST_QUESTIONS or len(content) >= _MOST_BYTES:
+                yield keys, content
+                keys, content = [], bytearray()
+        if keys:
+            yield keys, content
+
+    async def _send(self, keys: list[str], content: bytearray) -> None:
+        def upload() -> PendingResponse:
+            form = aiohttp.FormData({"purpose": "batch"})
+            form.add_field("file", content, filename="q.jsonl", content_type="application/jsonl")
+            return self.endpoint.request("POST", "/files", data=form)
+
+        file = await self.endpoint.call("upload", upload, _id_of)
+        settings = self.endpoint.settings
+        self.ledger.open_batch(file, settings.base_url, settings.model, keys)
+        await self._begin(file)
+
+    async def _begin(self, file: str) -> str:
+        """Creates a batch from an uploaded file, unless there is one.
+
+        There is one if a run was killed here, or if the endpoint created it and its reply got lost.
+        """
+        why = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                batch = await self._existing_batch(file) or await self._create_batch(file)
+            except UnsureError as error:
+                why = str(error)
+                await self.endpoint.rest(_SECONDS_TO_A_LISTING)
+                continue
+            self.ledger.begin_batch(file, batch)
+            return batch
+        raise RefusedError(f"failed {_ATTEMPTS} times to create a batch: {why}")
+
+    async def _existing_batch(self, file: str) -> str | None:
+        get = partial(self.endpoint.request, "GET", f"/batches?limit={_LISTED}")
+        batches = await self.endpoint.call(f"list {file}", get, lambda values: values)
+        matches = [each for each in batches.get("data", []) if each.get("input_file_id") == file]
+        return str(matches[0]["id"]) if matches else None
+
+    async def _create_batch(self, file: str) -> str:
+        url = f"/v1{CHAT_PATH}"
+        body = {"input_file_id": file, "endpoint": url, "completion_window": "24h"}
+        create = partial(self.endpoint.request, "POST", "/batches", json=body)
+        try:
+            return await self.endpoint.call(f"create {file}", create, _id_of, retry=False)
+        except RefusedError:
+            self.ledger.forget_batch(file)
+            raise
+
+    async def _status(self, batch: str) -> BatchStatus:
+        get = partial(self.endpoint.request, "GET", f"/batches/{batch}")
+        return await self.endpoint.call(batch, get, _parse_status)
 
 
 def check_not_in_batches(ledger: Ledger, keys: Iterable[str]) -> None:
@@ -123,106 +190,11 @@ def check_not_in_batches(ledger: Ledger, keys: Iterable[str]) -> None:
         )
 
 
-def _fill(
-    file: IO[bytes],
-    questions: Iterator[tuple[Question, int]],
-    endpoint: Endpoint,
-    settings: JudgeSettings,
-) -> Iterator[str]:
-    """Writes questions into a file until it is full; yields their keys."""
-    for count, (question, replies) in enumerate(questions, start=1):
-        line = {
-            "custom_id": question.key,
-            "method": "POST",
-            "url": f"/v1{CHAT_PATH}",
-            "body": request_body(question, settings, endpoint.dialect, replies),
-        }
-        file.write(json.dumps(line).encode() + b"\n")
-        yield question.key
-        if count == _MOST_QUESTIONS or file.tell() >= _MOST_BYTES:
-            return
-
-
-async def _send(
-    endpoint: Endpoint,
-    file: IO[bytes],
-    keys: list[str],
-    settings: JudgeSettings,
-    ledger: Ledger,
-) -> None:
-    content = file.read()
-
-    def upload() -> PendingResponse:
-        form = aiohttp.FormData({"purpose": "batch"})
-        form.add_field("file", content, filename="q.jsonl", content_type="application/jsonl")
-        return endpoint.request("POST", "/files", data=form)
-
-    uploaded = await endpoint.call("upload", upload, lambda values: _text(values, "id"))
-    ledger.open_batch(uploaded, settings.base_url, settings.model, keys)
-    await _begin(endpoint, uploaded, ledger)
-
-
-async def _begin(endpoint: Endpoint, file: str, ledger: Ledger) -> str:
-    """Creates a batch from an uploaded file, unless there is one.
-
-    There is one if a run was killed here, or if the endpoint created it and its reply got lost.
-    """
-    why = ""
-    for _ in range(_ATTEMPTS):
-        batch = await _batch_of(endpoint, file)
-        if batch is None:
-            try:
-                batch = await endpoint.call(
-                    f"create {file}",
-                    lambda: endpoint.request(
-                        "POST",
-                        "/batches",
-                        json={
-                            "input_file_id": file,
-                            "endpoint": f"/v1{CHAT_PATH}",
-                            "completion_window": "24h",
-                        },
-                    ),
-                    lambda values: _text(values, "id"),
-                    retry=False,
-                )
-            except RefusedError:
-                ledger.forget_batch(file)
-                raise
-            except UnsureError as error:
-                why = str(error)
-                await endpoint.rest(_SECONDS_TO_A_LISTING)
-                continue
-        ledger.begin_batch(file, batch)
-        return batch
-    raise RefusedError(f"failed {_ATTEMPTS} times to create a batch: {why}")
-
-
-async def _batch_of(endpoint: Endpoint, file: str) -> str | None:
-    listed = await endpoint.call(
-        f"list {file}",
-        lambda: endpoint.request("GET", f"/batches?limit={_LISTED}"),
-        lambda values: values,
-    )
-    matches = [each for each in listed.get("data", []) if each.get("input_file_id") == file]
-    return str(matches[0]["id"]) if matches else None
-
-
-async def _status(endpoint: Endpoint, batch: str) -> BatchStatus:
-    def parse(values: Any) -> BatchStatus:
-        try:
-            return BatchStatus.model_validate(values)
-        except ValidationError:
-            raise FaultyReplyError(f"not the status of a batch: {str(values)[:100]}") from None
-
-    return await endpoint.call(batch, lambda: endpoint.request("GET", f"/batches/{batch}"), parse)
-
-
 async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
     """Downloads a file without holding it in memory."""
-    whole = aiohttp.ClientTimeout(total=None)
+    no_limit = aiohttp.ClientTimeout(total=None)
     try:
-        async with endpoint.request("GET", f"/files/{file}/content", timeout=whole) as response:
+        async with endpoint.request("GET", f"/files/{file}/content", timeout=no_limit) as response:
             if response.status != 200:
                 raise JudgeError(f"file {file} of a batch can't be read: HTTP {response.status}")
             with path.open("wb") as out:
@@ -237,9 +209,9 @@ async def _download(endpoint: Endpoint, file: str, path: Path) -> Path:
 
 
 def _outcomes(path: Path, keys: set[str]) -> Iterator[tuple[str, list[Reply] | str]]:
-    """The outcome of each question: its replies, or why there are none.
+    """Reads each question's outcome: its replies, or why there are none.
 
-    A question that failed for the moment has no outcome, and is asked again.
+    A question that failed temporarily has no outcome, and is asked again.
     """
     with path.open(encoding="utf-8") as lines:
         for line in lines:
@@ -247,26 +219,30 @@ def _outcomes(path: Path, keys: set[str]) -> Iterator[tuple[str, list[Reply] | s
                 result = json.loads(line)
             except ValueError:
                 continue
-            if not isinstance(result, dict):
+            if not isinstance(result, dict) or (key := result.get("custom_id")) not in keys:
                 continue
-            key = result.get("custom_id")
             response = result.get("response") or {}
-            if key not in keys:
-                continue
-            if response.get("status_code") == 200:
+            status, body = response.get("status_code", 500), response.get("body")
+            if status == 200:
                 try:
-                    yield key, parse_completion(response.get("body"))
+                    yield key, parse_completion(body)
                 except FaultyReplyError as error:
                     yield key, str(error)
-            elif 400 <= response.get("status_code", 500) < 500 and response["status_code"] != 429:
-                message, _, _ = error_of(response.get("body"))
-                yield key, f"HTTP {response['status_code']}: {message[:300]}"
+            elif 400 <= status < 500 and status != 429:
+                yield key, f"HTTP {status}: {error_of(body)[0][:300]}"
 
 
-def _text(values: Any, name: str) -> str:
-    if not isinstance(values, dict) or not isinstance(values.get(name), str):
-        raise FaultyReplyError(f"a reply without {name}: {str(values)[:100]}")
-    return str(values[name])
+def _id_of(values: Any) -> str:
+    if not isinstance(values, dict) or not isinstance(values.get("id"), str):
+        raise FaultyReplyError(f"a reply without id: {str(values)[:100]}")
+    return str(values["id"])
+
+
+def _parse_status(values: Any) -> BatchStatus:
+    try:
+        return BatchStatus.model_validate(values)
+    except ValidationError:
+        raise FaultyReplyError(f"not the status of a batch: {str(values)[:100]}") from None
 
 
 def _why(errors: Any) -> str:

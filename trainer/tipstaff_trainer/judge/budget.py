@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 
 from tipstaff_trainer.errors import BudgetError
-from tipstaff_trainer.judge.ledger import Spent
 from tipstaff_trainer.judge.prompt import Message, estimate_tokens
 from tipstaff_trainer.judge.replies import Reply
 from tipstaff_trainer.judge.settings import JudgeSettings
@@ -23,17 +22,18 @@ class Budget:
 
     Args:
         settings: The prices and the limits.
-        spent: Tokens that the ledger has paid this model for so far; they count.
+        prompt_tokens: Prompt tokens that the ledger has paid this model for so far; they count.
+        reply_tokens: Reply tokens, likewise.
     """
 
-    def __init__(self, settings: JudgeSettings, spent: Spent) -> None:
+    def __init__(self, settings: JudgeSettings, prompt_tokens: int, reply_tokens: int) -> None:
         self._settings = settings
-        self._prompt_tokens = spent.prompt_tokens
-        self._reply_tokens = spent.reply_tokens
+        self._prompt_tokens = prompt_tokens
+        self._reply_tokens = reply_tokens
         # Calls on their way, and the tokens reserved for them.
         self._calls = 0
-        self._prompt_tokens_due = 0
-        self._reply_tokens_due = 0
+        self._prompt_reserved = 0
+        self._reply_reserved = 0
         self._settled = asyncio.Condition()
 
     @property
@@ -45,6 +45,12 @@ class Budget:
     def tokens(self) -> int:
         """Tokens spent."""
         return self._prompt_tokens + self._reply_tokens
+
+    @property
+    def summary(self) -> str:
+        """What is spent, in words."""
+        paid = f", {self.cost:,.4f} paid" if self._settings.priced else ""
+        return f"{self.tokens:,} tokens{paid}"
 
     async def reserve(self, messages: Sequence[Message], replies: int) -> Reservation:
         """Reserves a call's tokens; waits for calls on their way if that may free some.
@@ -69,8 +75,8 @@ class Budget:
         self.charge(replies)
         async with self._settled:
             self._calls -= 1
-            self._prompt_tokens_due -= call[0]
-            self._reply_tokens_due -= call[1]
+            self._prompt_reserved -= call[0]
+            self._reply_reserved -= call[1]
             self._settled.notify_all()
 
     def take(self, messages: Sequence[Message], replies: int) -> Reservation:
@@ -80,11 +86,13 @@ class Budget:
             BudgetError: The budget doesn't cover the call.
         """
         prompt, reply = estimate_tokens(messages), replies * self._settings.max_reply_tokens
-        if not self._affords(prompt, reply):
-            raise BudgetError(self._spent_message())
+        self._check(
+            self._prompt_tokens + self._prompt_reserved + prompt,
+            self._reply_tokens + self._reply_reserved + reply,
+        )
         self._calls += 1
-        self._prompt_tokens_due += prompt
-        self._reply_tokens_due += reply
+        self._prompt_reserved += prompt
+        self._reply_reserved += reply
         return prompt, reply
 
     def charge(self, replies: Sequence[Reply]) -> None:
@@ -94,20 +102,15 @@ class Budget:
 
     def release(self) -> None:
         """Drops all reservations, once no call is on its way."""
-        self._calls = self._prompt_tokens_due = self._reply_tokens_due = 0
+        self._calls = self._prompt_reserved = self._reply_reserved = 0
 
-    def _affords(self, prompt: int, reply: int) -> bool:
-        prompt += self._prompt_tokens + self._prompt_tokens_due
-        reply += self._reply_tokens + self._reply_tokens_due
-        limits = self._settings
-        if limits.max_cost is not None and limits.cost(prompt, reply) > limits.max_cost:
-            return False
-        return limits.max_tokens_total is None or prompt + reply <= limits.max_tokens_total
-
-    def _spent_message(self) -> str:
-        limits = self._settings
-        if limits.max_tokens_total is not None:
-            of = f"{self.tokens:,} of {limits.max_tokens_total:,} tokens"
-        else:
-            of = f"{self.cost:,.4f} of {limits.max_cost:,.4f}"
-        return f"the budget is spent: {of}, and another call may cost more than is left"
+    def _check(self, prompt: int, reply: int) -> None:
+        most_tokens, most_cost = self._settings.max_tokens_total, self._settings.max_cost
+        too_many = most_tokens is not None and prompt + reply > most_tokens
+        too_dear = most_cost is not None and self._settings.cost(prompt, reply) > most_cost
+        if too_many or too_dear:
+            if most_tokens is not None:
+                spent = f"{self.tokens:,} of {most_tokens:,} tokens"
+            else:
+                spent = f"{self.cost:,.4f} of {most_cost:,.4f}"
+            raise BudgetError(f"the budget is spent: {spent}, and the next call may exceed it")

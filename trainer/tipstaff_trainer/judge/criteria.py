@@ -66,41 +66,40 @@ class JudgeCriterion(BaseModel):
 
         Args:
             rows: The rows to judge.
-            reporter: Is told of columns that are blank in some rows.
+            reporter: Takes a note about each column that is blank in some rows.
 
         Raises:
             JudgeError: A column is blank in every row, or no row has it.
         """
-        filled = dict.fromkeys(self.columns, 0)
+        blank = dict.fromkeys(self.columns, 0)
         known: set[str] = set()
         count = 0
         for row in rows:
+            count += 1
             texts = row_texts(row)
             known.update(texts)
-            count += 1
-            for name in filled:
-                filled[name] += bool(texts.get(name, "").strip())
-        for name, rows_with in filled.items():
-            if count and not rows_with:
-                has = "has a text there" if name in FIELDS else "has such a column"
+            for name in blank:
+                blank[name] += not texts.get(name, "").strip()
+        for name, blank_rows in blank.items():
+            if count and blank_rows == count:
+                has, remedy = "has such a column", "choose a criterion without it"
+                if name in FIELDS:
+                    has = "has a text there"
+                    remedy = f"set {{mapping}} {name}=COLUMN, or {remedy}"
                 raise JudgeError(
                     f"the prompt of criterion {self.name} names {{{name}}}, and no row {has}; "
                     f"the rows have {', '.join(sorted(known))}",
-                    remedy=f"set {{mapping}} {name}=COLUMN, or choose a criterion without it"
-                    if name in FIELDS
-                    else "choose a criterion without it",
+                    remedy=remedy,
                 )
-            if reporter and rows_with < count:
-                reporter.note(
-                    f"{name} is blank in {count - rows_with} of {count} rows; the judge is told so"
-                )
+            if reporter and blank_rows:
+                reporter.note(f"{name} is blank in {blank_rows} of {count} rows; the judge is told")
 
     def render(self, row: Row) -> str:
         """Fills the prompt with one row's texts.
 
         Each text stands between tags named like its column, and is not searched for placeholders.
         If a text contains its own closing tag, the tags get a number: no text can end its block and
-        speak to the judge.
+        address the judge.
         """
         texts = row_texts(row)
 
@@ -118,9 +117,9 @@ def load_criterion(name_or_path: str | Path) -> JudgeCriterion:
         JudgeError: Neither exists, or the file is not a criterion; names the line or key.
     """
     builtin = builtin_criteria()
-    if str(name_or_path) in builtin:
-        return builtin[str(name_or_path)]
     path = Path(name_or_path)
+    if criterion := builtin.get(str(name_or_path)):
+        return criterion
     if not path.is_file():
         raise JudgeError(
             f"neither a file nor a built-in criterion; built in are {', '.join(builtin)}",
@@ -145,10 +144,9 @@ def row_texts(row: Row) -> dict[str, str]:
 def _read(path: Path) -> JudgeCriterion:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return JudgeCriterion.model_validate({"name": path.stem} | values)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise JudgeError(f"{path}: can't be read as a criterion: {error}") from None
-    try:
-        return JudgeCriterion.model_validate({"name": path.stem} | values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -159,11 +157,9 @@ def _read(path: Path) -> JudgeCriterion:
 
 
 def _block(name: str, text: str) -> str:
-    tag = re.sub(r"\W+", "_", name)
+    tag = column = re.sub(r"\W+", "_", name)
     number = 1
-    closing = f"</{tag}"
-    while closing in text:
+    while f"</{tag}" in text:
         number += 1
-        closing = f"</{tag}-{number}"
-    tag = closing.removeprefix("</")
+        tag = f"{column}-{number}"
     return f"<{tag}>\n{text if text.strip() else _EMPTY}\n</{tag}>"

@@ -1,7 +1,7 @@
 """Calls to an OpenAI-compatible endpoint over HTTP, and what to do when they fail.
 
 Why aiohttp: the openai SDK retries each call on its own, while here one pace, one circuit breaker
-and one budget hold for all calls of a run; httpx's pool took eighteen times the processor time a
+and one budget hold for all calls of a run; httpx's pool took eighteen times the processor time per
 call at 32 connections.
 """
 
@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event
-from types import TracebackType
 from typing import Any, TypeVar
 
 import aiohttp
@@ -31,11 +30,13 @@ PendingResponse = AbstractAsyncContextManager[aiohttp.ClientResponse]
 _ATTEMPTS = 6
 # After so many refusals and no answer the cause is the endpoint, not the rows.
 _REFUSALS_TO_STOP = 10
+_DOWN = "the endpoint doesn't answer"
+_SLOW = "the endpoint asks to wait"
 _UNPAID = ("insufficient_quota", "billing_hard_limit_reached")
 
 
 class RefusedError(Exception):
-    """The endpoint refuses this call, and may well answer others.
+    """The endpoint refuses this call, but may answer others.
 
     Attributes:
         param: The parameter that it names as the reason, if any.
@@ -49,33 +50,32 @@ class RefusedError(Exception):
 
 
 class UnsureError(Exception):
-    """A call failed, and the endpoint may or may not have done its work."""
+    """A call failed, and the endpoint may or may not have carried it out."""
 
 
 class Endpoint:
     """Calls to one endpoint, at one pace; a context manager.
 
     Args:
-        settings: Its address, and how long to wait for it.
+        settings: The endpoint's address, and how long to wait for it.
         stop: Once set, no further call begins.
         api_key: Sent as a bearer token; empty for none.
-        reporter: Is told when the endpoint seems to be down or asks for a slower pace, since no
-            row gets done meanwhile.
+        reporter: Takes a note when the endpoint seems to be down or asks for a slower pace, since
+            no row gets done meanwhile.
 
     Attributes:
+        settings: The judge's settings.
         dialect: The parameters that the endpoint turned out not to support.
     """
 
     def __init__(
         self, settings: JudgeSettings, stop: Event, *, api_key: str, reporter: Reporter
     ) -> None:
+        self.settings = settings
         self.dialect = Dialect(reporter)
         self._reporter = reporter
+        self._reported: set[str] = set()
         self._api_key = api_key
-        self._reported_down = False
-        self._reported_slow = False
-        self._settings = settings
-        self._url = settings.base_url
         self._pace = Pace(settings.requests_per_minute, settings.patience, stop)
         self._answered = False
         self._refused = 0
@@ -84,27 +84,23 @@ class Endpoint:
     async def __aenter__(self) -> Endpoint:
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {self._api_key}"} if self._api_key else {},
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            connector=aiohttp.TCPConnector(limit=self._settings.concurrency),
+            timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
+            connector=aiohttp.TCPConnector(limit=self.settings.concurrency),
             # Proxies from the environment, as other tools do.
             trust_env=True,
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._session is not None
         await self._session.close()
 
     def request(self, method: str, path: str, **content: Any) -> PendingResponse:
         """A request that is sent when its context is entered; `content` as for aiohttp."""
         assert self._session is not None
+        url = self.settings.base_url + path
         # A POST that is redirected would become a GET.
-        return self._session.request(method, self._url + path, allow_redirects=False, **content)
+        return self._session.request(method, url, allow_redirects=False, **content)
 
     async def call(
         self,
@@ -137,24 +133,27 @@ class Endpoint:
                     self._check(response, values)
                 result = parse(values)
             except asyncio.CancelledError:
-                self._pace.left(probing)
+                self._pace.release(probing)
                 raise
-            except (aiohttp.ClientError, OSError, TimeoutError, FaultyReplyError) as error:
+            except (aiohttp.ClientError, OSError, FaultyReplyError) as error:
                 if isinstance(error, aiohttp.ClientSSLError) and not self._answered:
                     # Waiting doesn't help.
-                    self._pace.left(probing)
+                    self._pace.release(probing)
                     raise JudgeError(
                         str(error),
                         field="base_url",
-                        value=self._url,
-                        remedy="use http:// if the endpoint has no TLS, and name your own "
-                        "certificate authority, if it has one, in SSL_CERT_FILE",
+                        value=self.settings.base_url,
+                        remedy="use http:// if the endpoint has no TLS; if it has a certificate "
+                        "authority of your own, name that in SSL_CERT_FILE",
                     ) from None
                 # A row's attempts are not used up while the endpoint is down.
                 attempt += not self._pace.tripped
-                why = str(error) or f"{type(error).__name__} after {self._settings.timeout:g} s"
+                why = str(error) or f"{type(error).__name__} after {self.settings.timeout:g} s"
                 self._pace.failed(subject, probing, why)
-                self._report_down(why)
+                if self._pace.tripped:
+                    self._report_once(
+                        _DOWN, f"({why[:200]}); trying for {self.settings.patience:,.0f} s more"
+                    )
                 if not retry:
                     raise UnsureError(why) from None
                 if attempt >= _ATTEMPTS:
@@ -162,16 +161,17 @@ class Endpoint:
                 await self.rest(backoff(attempt))
                 continue
             except _WaitError as wait:
-                self._pace.left(probing)
+                self._pace.release(probing)
                 self._pace.pause(wait.seconds, wait.why)
-                self._report_slow(wait.why)
+                if self._pace.slowed:
+                    self._report_once(_SLOW, f"({wait.why[:200]}): the pace follows its limit now")
                 continue
             except BaseException:
                 self._pace.answered(probing)
                 raise
             self._pace.answered(probing)
             self._answered = True
-            self._reported_down = False
+            self._reported.discard(_DOWN)
             return result
 
     async def rest(self, seconds: float) -> None:
@@ -189,7 +189,7 @@ class Endpoint:
             JudgeError: The endpoint has refused everything so far, so the question isn't the cause.
         """
         if error.remedy and not self._answered:
-            raise JudgeError(f"{self._url}: {error}", remedy=error.remedy)
+            raise JudgeError(f"{self.settings.base_url}: {error}", remedy=error.remedy)
         self._refused += 1
         if self._refused >= _REFUSALS_TO_STOP and not self._answered:
             raise JudgeError(
@@ -197,22 +197,13 @@ class Endpoint:
                 f"{error}"
             )
 
-    def _report_down(self, why: str) -> None:
-        if self._pace.tripped and not self._reported_down:
-            self._reported_down = True
-            self._reporter.note(
-                f"the endpoint doesn't answer ({why[:200]}); trying for "
-                f"{self._settings.patience:,.0f} s more"
-            )
-
-    def _report_slow(self, why: str) -> None:
-        if self._pace.slowed and not self._reported_slow:
-            self._reported_slow = True
-            self._reporter.note(
-                f"the endpoint asks to wait ({why[:200]}): calls are made as fast as it takes them"
-            )
+    def _report_once(self, problem: str, details: str) -> None:
+        if problem not in self._reported:
+            self._reported.add(problem)
+            self._reporter.note(f"{problem} {details}")
 
     def _check(self, response: aiohttp.ClientResponse, values: object) -> None:
+        """Raises the error that a response's status stands for, if any."""
         status = response.status
         if status == 200:
             return
@@ -235,6 +226,7 @@ class Endpoint:
         raise RefusedError(why, param, remedy)
 
     def _values(self, response: aiohttp.ClientResponse, content: bytes) -> Any:
+        """A response's JSON; its text if it is an error without JSON."""
         try:
             return json.loads(content)
         except ValueError:
@@ -250,6 +242,8 @@ class Endpoint:
 
 
 class _WaitError(Exception):
+    """The endpoint asks to wait before the next call."""
+
     def __init__(self, seconds: float, why: str) -> None:
         self.seconds = seconds
         self.why = why
@@ -258,14 +252,11 @@ class _WaitError(Exception):
 def _retry_after(response: aiohttp.ClientResponse) -> float:
     """Seconds to wait, from the Retry-After header (RFC 9110, 10.2.3) or guessed."""
     text = response.headers.get("retry-after", "")
-    try:
+    with suppress(ValueError):
         return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError, TypeError):
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 1 + backoff(1)
+    return 1 + backoff(1)
 
 
 def _remedy(status: int, path: str) -> str:

@@ -1,4 +1,4 @@
-"""What labelling would ask and cost, without asking."""
+"""What labelling would cost, estimated without a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.prompt import Prompt, as_text, estimate_tokens
-from tipstaff_trainer.judge.question import FORMS, Plan
+from tipstaff_trainer.judge.question import Plan, form_of
 from tipstaff_trainer.judge.replies import LabelKind
 from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.progress import Reporter
@@ -24,10 +24,10 @@ class CostEstimate:
     Attributes:
         prompt: The conversation about the first row, for people to read.
         calls: Replies in all.
-        tokens: Tokens of prompts and replies, about.
+        tokens: Tokens of prompts and replies, roughly.
         cost: The same in money, in the prices' currency.
-        max_cost: The cost if every reply is as long as allowed and comes with a prompt of its own;
-            unreadable replies not counted.
+        max_cost: The cost if every reply is as long as allowed and comes with a prompt of its own,
+            without retries for unreadable replies.
     """
 
     prompt: str
@@ -55,13 +55,14 @@ def estimate_cost(
     kind: LabelKind = "logprobs" if settings.soft == "auto" else settings.soft
     if settings.soft == "auto" and settings.samples > 1:
         reporter.note(
-            "this is for an endpoint that gives log-probabilities; one that doesn't is asked "
+            "this holds for an endpoint that gives log-probabilities; any other is asked "
             f"{settings.samples} times a row",
             remedy="set {samples} to 1 to ask it once",
         )
-    plan = Plan(Prompt(criterion, FORMS[kind], tuple(examples)), kind, settings)
+    plan = Plan(Prompt(criterion, form_of(kind), tuple(examples)), kind, settings)
     # Several replies to one question share its prompt, where the endpoint can do that.
     prompt_tokens = sum(estimate_tokens(plan.question(row).messages) for row in rows)
+    prompt_tokens_unshared = prompt_tokens * plan.replies_per_row
     calls = len(rows) * plan.replies_per_row
     reply_tokens = calls * min(_TOKENS_A_REPLY, settings.max_reply_tokens)
     return CostEstimate(
@@ -69,7 +70,5 @@ def estimate_cost(
         calls=calls,
         tokens=prompt_tokens + reply_tokens,
         cost=settings.cost(prompt_tokens, reply_tokens),
-        max_cost=settings.cost(
-            prompt_tokens * plan.replies_per_row, calls * settings.max_reply_tokens
-        ),
+        max_cost=settings.cost(prompt_tokens_unshared, calls * settings.max_reply_tokens),
     )

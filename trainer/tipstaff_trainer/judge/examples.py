@@ -23,7 +23,7 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     Rows with a label by a person are preferred: others are used only if there are none.
 
     Rows for measuring or certifying are never chosen: rows drawn at random, rows of the test part
-    (column `split`), and rows of their groups. A judge that was shown them would agree with people
+    (column `split`), and rows of their groups. A judge that has seen them would agree with people
     better there than elsewhere.
 
     Args:
@@ -35,8 +35,7 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     """
     labelled = [row for row in reviewed if row.labelled]
     rows = without_groups_of(
-        [row for row in labelled if not _held_out(row)],
-        [row for row in labelled if _held_out(row)],
+        [row for row in labelled if not _held_out(row)], [row for row in labelled if _held_out(row)]
     )
     rows = [row for row in rows if row.label_source == "human"] or rows
     if not rows:
@@ -47,38 +46,31 @@ def choose_examples(reviewed: Sequence[Row], count: int) -> tuple[Row, ...]:
     vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|\S").fit_transform(
         " ".join(row.interaction.get(name) or "" for name in FIELDS) for row in rows
     )
-    waiting = {
-        good: [index for index, row in enumerate(rows) if row.good is good]
-        for good in (False, True)
-    }
+    waiting = list(range(len(rows)))
     chosen: list[int] = []
-    while len(chosen) < count and any(waiting.values()):
+    while len(chosen) < count and waiting:
         # The class with fewer rows so far; once it has no more, the other one.
         behind = sum(rows[index].good for index in chosen) * 2 < len(chosen)
-        candidates = waiting[behind] or waiting[not behind]
+        candidates = [index for index in waiting if rows[index].good is behind] or waiting
         index = _farthest(vectors, candidates, chosen)
         chosen.append(index)
-        taken = rows[index]
-        for good, indices in waiting.items():
-            waiting[good] = [
-                each
-                for each in indices
-                if each != index and not (taken.group and rows[each].group == taken.group)
-            ]
+        group = rows[index].group
+        waiting = [
+            each for each in waiting if each != index and not (group and rows[each].group == group)
+        ]
     return tuple(rows[index] for index in chosen)
 
 
 def _held_out(row: Row) -> bool:
-    return (
-        row.selection == "random" or row.extra.get(_SPLIT_COLUMN, "").strip().casefold() == "test"
-    )
+    part = row.extra.get(_SPLIT_COLUMN, "").strip().casefold()
+    return row.selection == "random" or part == "test"
 
 
 def _farthest(vectors: Any, candidates: Sequence[int], chosen: Sequence[int]) -> int:
-    """The candidate farthest from its nearest neighbour among those chosen."""
-    own = vectors[candidates]
+    """The candidate farthest from its nearest neighbour among the chosen rows."""
+    matrix = vectors[candidates]
     if not chosen:
-        centre = np.asarray(own.mean(axis=0)).ravel()
-        return candidates[int(np.argmax(own @ centre))]
-    nearest = (own @ vectors[chosen].T).toarray().max(axis=1)
+        centre = np.asarray(matrix.mean(axis=0)).ravel()
+        return candidates[int(np.argmax(matrix @ centre))]
+    nearest = (matrix @ vectors[chosen].T).toarray().max(axis=1)
     return candidates[int(np.argmin(nearest))]

@@ -15,6 +15,7 @@ from typing import Any
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.judge.criteria import JudgeCriterion
+from tipstaff_trainer.judge.endpoint import Endpoint
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.question import Plan
 from tipstaff_trainer.judge.records import rounded, row_record
@@ -29,7 +30,7 @@ class JudgedRow:
     """A row with a judge's label.
 
     Attributes:
-        row: The row before.
+        row: The row as it was before.
         label: Probability in [0, 1] that the output meets the criterion; None if there is no label.
         kind: Where the label comes from: `logprobs`, `samples` or the bare `verdict`.
         reason: The judge's reason.
@@ -54,11 +55,10 @@ class JudgedRow:
         A person's label stays, with the judge's beside it as `judge_label`. Any other earlier label
         becomes `previous_label`.
         """
-        by_person = self.row.labelled and self.row.label_source == "human"
         label = rounded(self.label)
         columns: dict[str, Any] = {
-            "label": self.row.label if by_person else label,
-            "label_source": "human" if by_person else "judge",
+            "label": label,
+            "label_source": "judge",
             "judge_label": label,
             "judge_reason": self.reason,
             "judge": self.judge,
@@ -68,25 +68,23 @@ class JudgedRow:
         }
         if self.failure:
             columns["judge_failure"] = self.failure
-        if self.row.labelled and not by_person:
+        if self.row.labelled and self.row.label_source == "human":
+            columns |= {"label": self.row.label, "label_source": "human"}
+        elif self.row.labelled:
             columns["previous_label"] = self.row.label
         return row_record(self.row, **columns)
 
 
+@dataclass(frozen=True, slots=True)
 class JudgedRows:
     """Rows with a judge's labels, read from the ledger each time they are iterated over."""
 
-    def __init__(self, rows: Collection[Row], plan: Plan, ledger: Ledger) -> None:
-        self._rows = rows
-        self._plan = plan
-        self._ledger = ledger
-
-    def __len__(self) -> int:
-        return len(self._rows)
+    rows: Collection[Row]
+    plan: Plan
+    ledger: Ledger
 
     def __iter__(self) -> Iterator[JudgedRow]:
-        for row in self._rows:
-            yield _judged(row, self._plan, self._ledger)
+        return (_judged(row, self.plan, self.ledger) for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +125,12 @@ def label_rows(
         rows: Iterated over more than once; need not be in memory.
         criterion: What is judged.
         settings: The judge, its pace and its budget.
-        ledger: Where questions and replies are stored; of the calling thread.
+        ledger: Where questions and replies are stored; opened by the calling thread.
         api_key: The endpoint's key, sent as a bearer token.
         examples: Reviewed rows to show the judge (`choose_examples`).
-        batch: Ask by the provider's batch files: cheaper, and takes up to a day.
-        on_row: Takes each row that needs no more calls, in the calling thread: as replies come, or,
-            by batch files, at the end. Rows that the ledger knew before are included.
+        batch: Ask with the provider's batch files: cheaper, and takes up to a day.
+        on_row: Takes each row that needs no more calls, in the calling thread: as replies come or,
+            with batch files, at the end. Rows that the ledger knew before are included.
         reporter: Takes notes, and each settled row as a step, in the calling thread.
         stop: Set it, from any thread, to stop after the calls on their way; set here if the run
             fails.
@@ -143,28 +141,20 @@ def label_rows(
             demands other credentials, or doesn't answer for `patience` seconds. The ledger keeps
             what was paid for.
     """
-    reporter = reporter or Reporter()
-    api_key = check_api_key(api_key)
+    reporter, stop = reporter or Reporter(), stop or Event()
+    endpoint = Endpoint(settings, stop, api_key=check_api_key(api_key), reporter=reporter)
     criterion.check_columns(rows, reporter)
 
     def on_settled(plan: Plan, row: Row) -> None:
-        if on_row is not None and not batch:
+        if on_row is not None:
             on_row(_judged(row, plan, ledger))
 
-    run = JudgeRun(
-        rows,
-        settings,
-        ledger,
-        api_key=api_key,
-        on_settled=on_settled,
-        reporter=reporter,
-        stop=stop or Event(),
-    )
+    run = JudgeRun(rows, ledger, endpoint, on_settled=on_settled, reporter=reporter, stop=stop)
     plan = asyncio.run(run.ask_all(criterion, tuple(examples), batch=batch))
-    if on_row is not None and batch:
+    if batch and on_row is not None:
         for row in rows:
             if not plan.missing(ledger.replies(plan.question(row).key)):
-                on_row(_judged(row, plan, ledger))
+                on_settled(plan, row)
     return JudgeOutcome(
         rows=JudgedRows(rows, plan, ledger),
         settled=run.settled,
@@ -178,15 +168,12 @@ def _judged(row: Row, plan: Plan, ledger: Ledger) -> JudgedRow:
     key = plan.question(row).key
     replies = ledger.replies(key)
     opinion = plan.opinion(replies)
-    failure = ""
-    if opinion is None:
-        failure = ledger.refusal(key) or plan.complaint(replies)
     return JudgedRow(
         row=row,
-        label=None if opinion is None else opinion.label,
-        kind=None if opinion is None else opinion.kind,
-        reason="" if opinion is None else opinion.reason,
-        failure=failure,
+        label=opinion.label if opinion else None,
+        kind=opinion.kind if opinion else None,
+        reason=opinion.reason if opinion else "",
+        failure="" if opinion else ledger.refusal(key) or plan.complaint(replies),
         judge=plan.settings.model,
         criterion=plan.prompt.criterion.name,
         prompt_hash=plan.prompt.hash,

@@ -1,29 +1,26 @@
 """The ledger: all questions and replies on disk, so that nothing is paid for twice.
 
-SQLite with a write-ahead log. A reply is committed before anything else happens to it; a process
-that is killed loses only the calls on their way. `synchronous = NORMAL`: a machine that loses power
-may lose the last moments, and asks again.
+SQLite with a write-ahead log. A reply is committed before anything else happens to it, so a process
+that is killed loses only the calls on their way. With `synchronous = NORMAL`, a machine that loses
+power may lose the last moments, and asks those questions again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tipstaff_trainer.errors import JudgeError
-from tipstaff_trainer.judge.prompt import Message
 from tipstaff_trainer.judge.replies import Reply
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
-    key TEXT NOT NULL,            -- the question's `question_key`
+    key TEXT NOT NULL,            -- `Question.key`
     number INTEGER NOT NULL,      -- counts the question's replies from 0
     model TEXT NOT NULL,
     text TEXT NOT NULL,
@@ -53,28 +50,6 @@ CREATE TABLE IF NOT EXISTS batch_questions (
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Tokens that a model was paid for."""
-
-    prompt_tokens: int = 0
-    reply_tokens: int = 0
-    replies: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BatchFile:
-    """An uploaded batch file whose replies have not come yet.
-
-    Attributes:
-        file: The uploaded file's id.
-        id: The batch's id; empty while it is unknown whether the batch was created.
-    """
-
-    file: str
-    id: str
-
-
 class Ledger:
     """Questions and replies in one SQLite file.
 
@@ -86,8 +61,8 @@ class Ledger:
             questions at once would both pay.
 
     Raises:
-        JudgeError: The file is no ledger, can't be written, was written by a newer Tipstaff or is
-            in use by another process.
+        JudgeError: The file is not a ledger, can't be written, was written by a newer Tipstaff or
+            is in use by another process.
     """
 
     def __init__(self, path: Path, *, exclusive: bool = False) -> None:
@@ -103,39 +78,24 @@ class Ledger:
             self._db.execute("PRAGMA synchronous = NORMAL")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > _VERSION:
-                raise JudgeError(
-                    "was written by a newer Tipstaff",
-                    field="ledger",
-                    value=str(path),
-                    remedy="use that, or another file",
-                )
+                raise self._unusable("was written by a newer Tipstaff", "use that, or another file")
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
         except (sqlite3.Error, OSError) as error:
+            message = f"can't be used as a ledger: {error}"
+            remedy = "make room there, or name another file"
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-                raise JudgeError(
-                    "another job is at work with this ledger, and both would pay for the same "
-                    "questions",
-                    field="ledger",
-                    value=str(path),
-                    remedy="wait until it has ended, or name another file",
-                ) from None
-            raise JudgeError(
-                f"can't be used as a ledger: {error}",
-                field="ledger",
-                value=str(path),
-                remedy="make room there, or name another file",
-            ) from None
+                message = "another job uses this ledger, and both would pay for the same questions"
+                remedy = "wait until it has ended, or name another file"
+            raise self._unusable(message, remedy) from None
+
+    def _unusable(self, message: str, remedy: str) -> JudgeError:
+        return JudgeError(message, field="ledger", value=str(self.path), remedy=remedy)
 
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -143,7 +103,7 @@ class Ledger:
         self._db.close()
 
     def replies(self, key: str) -> list[Reply]:
-        """All replies to one question, in the order they came."""
+        """All replies to one question, in the order in which they came."""
         rows = self._select(
             "SELECT text, finish_reason, first_tokens, prompt_tokens, reply_tokens "
             "FROM replies WHERE key = ? ORDER BY number",
@@ -161,7 +121,7 @@ class Ledger:
 
     def refuse(self, key: str, message: str) -> None:
         """Stores why a question was refused; a later run asks it again."""
-        with self._wording_errors():
+        with self._writing():
             self._db.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", (key, message))
 
     def refusal(self, key: str) -> str:
@@ -169,14 +129,11 @@ class Ledger:
         rows = self._select("SELECT message FROM refusals WHERE key = ?", key)
         return rows[0][0] if rows else ""
 
-    def spent(self, model: str) -> Spent:
-        """All tokens that a model was paid for through this ledger."""
-        rows = self._select(
-            "SELECT ifnull(sum(prompt_tokens), 0), ifnull(sum(reply_tokens), 0), count(*) "
-            "FROM replies WHERE model = ?",
-            model,
-        )
-        return Spent(*rows[0])
+    def spent(self, model: str) -> tuple[int, int]:
+        """The prompt tokens and reply tokens that a model was paid for through this ledger."""
+        sums = "ifnull(sum(prompt_tokens), 0), ifnull(sum(reply_tokens), 0)"
+        ((prompt, reply),) = self._select(f"SELECT {sums} FROM replies WHERE model = ?", model)
+        return prompt, reply
 
     def open_batch(self, file: str, base_url: str, model: str, keys: Iterable[str]) -> None:
         """Stores the questions of an uploaded batch file."""
@@ -192,15 +149,19 @@ class Ledger:
 
     def begin_batch(self, file: str, batch: str) -> None:
         """Stores the batch that was created from a file."""
-        with self._wording_errors():
+        with self._writing():
             self._db.execute("UPDATE batches SET id = ? WHERE file = ?", (batch, file))
 
-    def batches(self, base_url: str, model: str) -> list[BatchFile]:
-        """The open batches of a model at an endpoint."""
-        rows = self._select(
+    def batches(self, base_url: str, model: str) -> list[tuple[str, str]]:
+        """The open batches of a model at an endpoint.
+
+        Returns:
+            The ids of uploaded files and of their batches; a batch's id is empty while it is
+            unknown whether the batch was created.
+        """
+        return self._select(
             "SELECT file, id FROM batches WHERE base_url = ? AND model = ?", base_url, model
         )
-        return [BatchFile(file, batch) for file, batch in rows]
 
     def batch_questions(self, file: str) -> set[str]:
         """The keys of an open batch's questions."""
@@ -246,21 +207,15 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """A transaction; takes the writer's lock at once, so that two processes don't clash."""
-        with self._wording_errors():
+        """Begins a transaction that takes the writer's lock at once: two processes don't clash."""
+        # The connection's context commits or rolls back, unless a full disk has done so already.
+        with self._writing(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk may have rolled it back already.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+            yield
 
     @contextmanager
-    def _wording_errors(self) -> Iterator[None]:
-        """Words SQLite's errors for people."""
+    def _writing(self) -> Iterator[None]:
+        """Raises SQLite's errors as `JudgeError`."""
         try:
             yield
         except sqlite3.Error as error:
@@ -274,30 +229,13 @@ class Ledger:
         self._db.execute("DELETE FROM batches WHERE file = ?", (file,))
 
     def _insert(self, key: str, model: str, replies: Sequence[Reply]) -> None:
-        (number,) = self._db.execute(
-            "SELECT count(*) FROM replies WHERE key = ?", (key,)
-        ).fetchone()
-        self._db.executemany(
-            "INSERT INTO replies (key, number, model, text, finish_reason, first_tokens, "
-            "prompt_tokens, reply_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    key,
-                    number + index,
-                    model,
-                    reply.text,
-                    reply.finish_reason,
-                    json.dumps(reply.first_tokens),
-                    reply.prompt_tokens,
-                    reply.reply_tokens,
-                )
-                for index, reply in enumerate(replies)
-            ],
-        )
+        for reply in replies:
+            tokens = json.dumps(reply.first_tokens)
+            self._db.execute(
+                "INSERT INTO replies (key, number, model, text, finish_reason, first_tokens, "
+                "prompt_tokens, reply_tokens) VALUES (:key, (SELECT count(*) FROM replies WHERE "
+                "key = :key), :model, :text, :finish_reason, :first_tokens, :prompt_tokens, "
+                ":reply_tokens)",
+                asdict(reply) | {"key": key, "model": model, "first_tokens": tokens},
+            )
         self._db.execute("DELETE FROM refusals WHERE key = ?", (key,))
-
-
-def question_key(model: str, messages: Sequence[Message], sampling: Mapping[str, object]) -> str:
-    """SHA-256, in hex, of all that a reply depends on: model, conversation, sampling."""
-    content = json.dumps([model, messages, sampling], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,13 +8,11 @@ from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
 from tipstaff_trainer.judge.question import Question
 from tipstaff_trainer.judge.replies import Reply
-from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
+from tipstaff_trainer.judge.settings import CHAT_PATH
 from tipstaff_trainer.judge.wire import parse_completion, refused_part, request_body
 
 
-async def ask(
-    endpoint: Endpoint, question: Question, settings: JudgeSettings, replies: int = 1
-) -> list[Reply]:
+async def ask(endpoint: Endpoint, question: Question, replies: int) -> list[Reply]:
     """Gets replies to a question: at least one, and `replies` where one call can bring several.
 
     Raises:
@@ -23,7 +21,7 @@ async def ask(
         StoppedError: The run was stopped before the call.
     """
     while True:
-        body = request_body(question, settings, endpoint.dialect, replies)
+        body = request_body(question, endpoint.settings, endpoint.dialect, replies)
         try:
             return await endpoint.call(
                 question.key,
@@ -31,7 +29,7 @@ async def ask(
                 lambda values: parse_completion(values, question),
             )
         except RefusedError as error:
-            if name := refused_part(settings.extra_body or {}, str(error), error.param):
+            if name := refused_part(endpoint.settings.extra_body or {}, str(error), error.param):
                 raise JudgeError(
                     f"the endpoint refused it: {error}", field="extra_body", value=name
                 ) from None

@@ -19,6 +19,7 @@ _SPEED_UP = 0.97
 _IDLE = 1.0
 # Seconds between two looks at the stop event while waiting.
 _STOP_CHECK = 0.2
+_RESUME = "what was paid for is kept: run the labelling again later"
 
 
 class StoppedError(Exception):
@@ -66,15 +67,15 @@ class LearnedLimit:
     def refused(self, now: float, seconds: float) -> None:
         """Learns from a call that the endpoint put off for some seconds.
 
-        Some of the calls on their way beside it will be put off too, so the learned pace errs on
-        the fast side. The next refusal corrects that; nothing would correct one that is too slow.
+        Some of the other calls on their way will be put off too, so the learned pace errs on the
+        fast side. The next refusal corrects that; nothing would correct a pace that is too slow.
         """
-        let_through = self._begun - 1
-        if self._answers and let_through >= 1:
+        accepted = self._begun - 1
+        if self._answers and accepted >= 1:
             waited = min(now - self._last_began, _IDLE) + seconds
-            self.interval = (self._seconds + waited) / let_through
+            self.interval = (self._seconds + waited) / accepted
             # Older calls count less, but the latest few alone are too small a sample.
-            self._carried = let_through / 2, self._seconds / 2
+            self._carried = accepted / 2, self._seconds / 2
         # A refusal without an answer since the last one says nothing about speed.
         self._begun, self._seconds = self._carried
         self._answers = 0
@@ -109,31 +110,35 @@ class Pace:
         several = len(self._failing) > 1 or not self._ever_answered
         return self._faults >= _FAULTS_TO_TRIP and several
 
+    @property
+    def slowed(self) -> bool:
+        """Whether calls are made more slowly than the settings ask for."""
+        return self._limit.interval > self._interval
+
     async def turn(self) -> bool:
         """Waits until a call may begin.
 
         Returns:
             Whether the call probes an endpoint that counts as down; then `answered`, `failed` or
-            `left` must follow.
+            `release` must follow.
 
         Raises:
             StoppedError: The run was stopped.
         """
-        probing = False
+        probing = held = False
         if self.tripped:
             await self._probe.acquire()
             probing = self.tripped
             if not probing:
                 self._probe.release()
-        # Look again after each sleep: others may have changed the times meanwhile.
-        held = False
         try:
+            # Look again after each sleep: others may have changed the times meanwhile.
             while (wait := max(self._paused_until, self._next_slot) - time.monotonic()) > 0:
                 held = True
                 await self.rest(wait)
             self._check_stop()
         except BaseException:
-            self.left(probing)
+            self.release(probing)
             raise
         now = time.monotonic()
         self._limit.began(now, held=held)
@@ -151,38 +156,23 @@ class Pace:
             self._check_stop()
             await asyncio.sleep(min(_STOP_CHECK, left))
 
-    @property
-    def slowed(self) -> bool:
-        """Whether calls are made more slowly than the settings ask for."""
-        return self._limit.interval > self._interval
-
-    def _check_stop(self) -> None:
-        if self._stop.is_set():
-            raise StoppedError
-
     def pause(self, seconds: float, why: str) -> None:
         """Holds all calls back for some seconds, as the endpoint asked.
 
-        Afterwards calls begin at the rate that the endpoint has taken so far, pauses included. All
-        at once, all but the first would be refused again, and refused calls count towards the
-        limits of some endpoints.
+        Afterwards calls begin at the rate that the endpoint has accepted so far, pauses included.
+        If all began at once, all but the first would be refused again, and refused calls count
+        towards the limits of some endpoints.
 
         Raises:
             JudgeError: The pause, or the time since the last answer, is longer than the patience.
         """
         since = self._since()
         if seconds > self._patience:
-            raise JudgeError(
-                f"the endpoint asks to wait for {seconds:,.0f} s ({why})",
-                remedy="what was paid for is kept: run the labelling again then",
-            )
+            raise JudgeError(f"the endpoint asks to wait {seconds:,.0f} s ({why})", remedy=_RESUME)
         if since >= self._patience:
-            raise JudgeError(
-                f"the endpoint has put every call off for {since:,.0f} s ({why})",
-                remedy="what was paid for is kept: run the labelling again later",
-            )
+            raise JudgeError(f"every call was put off for {since:,.0f} s ({why})", remedy=_RESUME)
         now = time.monotonic()
-        # Only the first refusal of calls that were on their way together is news.
+        # Of calls that were on their way together, only the first refusal counts.
         if now >= self._paused_until:
             self._limit.refused(now, seconds)
         self._paused_until = max(self._paused_until, now + seconds)
@@ -194,9 +184,9 @@ class Pace:
         self._faults = self._trials = 0
         self._failing.clear()
         self._failing_since = None
-        self.left(probing)
+        self.release(probing)
 
-    def left(self, probing: bool) -> None:
+    def release(self, probing: bool) -> None:
         """Lets the next call probe an endpoint that counts as down."""
         if probing:
             self._probe.release()
@@ -210,20 +200,23 @@ class Pace:
         since, tripped = self._since(), self.tripped
         self._faults += 1
         self._failing.add(subject)
-        # Faults of calls that began before the breaker tripped are no news.
+        # Faults of calls that began before the breaker tripped don't count again.
         if self.tripped and (probing or not tripped):
             pause = backoff(self._trials)
             self._trials += 1
             self._paused_until = max(self._paused_until, time.monotonic() + pause)
-        self.left(probing)
+        self.release(probing)
         if self.tripped and since >= self._patience:
             raise JudgeError(
-                f"the endpoint has not answered for {since:,.0f} s: {why}",
-                remedy="what was paid for is kept: run the labelling again when it is up",
+                f"the endpoint has not answered for {since:,.0f} s: {why}", remedy=_RESUME
             )
 
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise StoppedError("stopped")
+
     def _since(self) -> float:
-        """Seconds since the last answer with nothing but faults and requests to wait."""
+        """Seconds of nothing but faults and requests to wait, since the first of them."""
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now

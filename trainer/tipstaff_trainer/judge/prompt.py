@@ -12,19 +12,21 @@ Two forms of reply, since a verdict's probability and a verdict's reasoning need
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.data.rows import text_hash
+from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.records import number_in
 
 Form = Literal["verdict_first", "json"]
 Message = dict[str, str]
 
-# A person's reason explains the label; the judge's may explain the label that they corrected.
+# A person's reason explains the label; the judge's may explain the label that the person corrected.
 NOTE_COLUMN = "note"
 REASON_COLUMNS = ("reason", NOTE_COLUMN, "judge_reason")
 
@@ -62,7 +64,7 @@ JSON_SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """How a judge is asked by one criterion.
+    """How a judge is asked about rows by one criterion.
 
     Attributes:
         criterion: The criterion.
@@ -77,15 +79,15 @@ class Prompt:
     def messages(self, row: Row) -> list[Message]:
         """The conversation about one row.
 
-        An example that is the row itself or of its group is left out: a judge that was shown the
-        answer would look better beside people than it is.
+        An example that is the row itself or of its group is left out: a judge that has seen the
+        answer would agree with people better than it otherwise does.
         """
-        examples = [example for example in self.examples if not _related(example, row)]
-        turns: list[Message] = [{"role": "system", "content": _SYSTEM}]
-        for example in examples:
-            turns.append({"role": "user", "content": self._question(example)})
-            turns.append({"role": "assistant", "content": self._answer(example)})
-        return [*turns, {"role": "user", "content": self._question(row)}]
+        turns = [("system", _SYSTEM)]
+        for example in self.examples:
+            if not _related(example, row):
+                turns += ("user", self._question(example)), ("assistant", self._answer(example))
+        turns.append(("user", self._question(row)))
+        return [{"role": role, "content": content} for role, content in turns]
 
     @property
     def hash(self) -> str:
@@ -101,11 +103,10 @@ class Prompt:
 
     def _answer(self, example: Row) -> str:
         verdict = "Yes" if example.good else "No"
-        names = [name for name in REASON_COLUMNS if example.extra.get(name)]
-        if _overruled(example):
-            # It argues for the verdict that a person overruled.
-            names = [name for name in names if name != "judge_reason"]
-        reason = example.extra[names[0]] if names else _NO_REASON
+        # The judge's reason is for the judge's verdict, which a person may have overruled.
+        columns = REASON_COLUMNS[:-1] if _overruled(example) else REASON_COLUMNS
+        reasons = [example.extra[name] for name in columns if example.extra.get(name)]
+        reason = reasons[0] if reasons else _NO_REASON
         if self.form == "verdict_first":
             return f"{verdict}\n{reason}"
         return json.dumps({"reason": reason, "verdict": verdict}, ensure_ascii=False)
@@ -128,10 +129,10 @@ def count_tokens(text: str | None) -> int:
 
 def _overruled(example: Row) -> bool:
     try:
-        judged = number_in(example.extra, "judge_label")
-    except ValueError:
+        judge_label = number_in(example, "judge_label")
+    except DataError:
         return False
-    return judged is not None and (judged >= 0.5) != example.good
+    return not math.isnan(judge_label) and (judge_label >= 0.5) != example.good
 
 
 def _related(example: Row, row: Row) -> bool:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.judge.ledger import question_key
 from tipstaff_trainer.judge.prompt import Form, Message, Prompt
 from tipstaff_trainer.judge.replies import LabelKind, Opinion, Reply, combine, read_reply
 from tipstaff_trainer.judge.settings import JudgeSettings
-
-FORMS: dict[LabelKind, Form] = {
-    "logprobs": "verdict_first",
-    "samples": "json",
-    "verdict": "json",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +22,18 @@ class Question:
         key: Identifies it in the ledger.
         messages: The conversation.
         form: The form of the reply.
-        logprobs: Whether to ask for the reply's log-probabilities.
         temperature: The sampling temperature.
     """
 
     key: str
     messages: list[Message]
     form: Form
-    logprobs: bool
     temperature: float
+
+
+def form_of(kind: LabelKind) -> Form:
+    """The form of reply that a kind of label needs."""
+    return "verdict_first" if kind == "logprobs" else "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,9 @@ class Plan:
         if self.settings.extra_body:
             sampling["extra_body"] = self.settings.extra_body
         return Question(
-            key=question_key(self.settings.model, messages, sampling),
+            key=_key(self.settings.model, messages, sampling),
             messages=messages,
             form=self.prompt.form,
-            logprobs=self.kind == "logprobs",
             temperature=temperature,
         )
 
@@ -98,9 +95,10 @@ class Plan:
         if not replies:
             return "not asked yet"
         complaint = f"none of {len(replies)} replies could be read"
-        if all(reply.finish_reason == "length" for reply in replies):
+        reasons = {reply.finish_reason for reply in replies}
+        if reasons == {"length"}:
             return f"{complaint}: each was cut at {self.settings.max_reply_tokens} tokens"
-        if all(reply.finish_reason == "content_filter" for reply in replies):
+        if reasons == {"content_filter"}:
             return f"{complaint}: the endpoint's content filter held each back"
         if not any(reply.text.strip() for reply in replies):
             return f"{complaint}: each was empty"
@@ -109,3 +107,9 @@ class Plan:
     def _opinions(self, replies: Sequence[Reply]) -> list[Opinion]:
         opinions = (read_reply(reply, self.prompt.form) for reply in replies)
         return [opinion for opinion in opinions if opinion is not None]
+
+
+def _key(model: str, messages: Sequence[Message], sampling: Mapping[str, object]) -> str:
+    """SHA-256, in hex, of all that a reply depends on: model, conversation, sampling."""
+    content = json.dumps([model, messages, sampling], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from tipstaff.types import FIELDS
-from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.data import Row
+from tipstaff_trainer.errors import DataError
 
 _DIGITS = 6
 
@@ -33,17 +34,9 @@ def row_record(row: Row, **columns: Any) -> dict[str, Any]:
     return own | {name: text for name, text in row.extra.items() if name not in own}
 
 
-def reviewed_since(file: Path, rows: Iterable[Row]) -> int:
-    """Counts the labels by people in a written file that the rows behind it don't have.
-
-    Raises:
-        DataError: The file can't be read as rows any more.
-    """
-    people = {row.id: row.label for row in rows if row.label_source == "human"}
-    return sum(
-        row.labelled and row.label_source == "human" and people.get(row.id) != row.label
-        for row in read_rows(file, labelled=False).whole
-    )
+def json_line(record: Mapping[str, Any]) -> str:
+    """A record as a line of a JSON lines file."""
+    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def rounded(label: float | None) -> float | None:
@@ -51,16 +44,17 @@ def rounded(label: float | None) -> float | None:
     return None if label is None else round(label, _DIGITS)
 
 
-def number_in(extra: Mapping[str, str], column: str) -> float | None:
-    """A probability from one of a row's further columns; None if the column is empty.
+def number_in(row: Row, column: str) -> float:
+    """A probability from one of a row's further columns; NaN if the column is empty.
 
     Raises:
-        ValueError: The column holds something else.
+        DataError: The column holds something else.
     """
-    text = extra.get(column, "").strip()
-    if not text:
-        return None
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{text} is not in [0, 1]")
+    text = row.extra.get(column, "").strip()
+    try:
+        number = float(text or "nan")
+    except ValueError as error:
+        raise DataError(f'{row.place}, column "{column}": {error}') from None
+    if text and not 0 <= number <= 1:
+        raise DataError(f'{row.place}, column "{column}": {text} is not in [0, 1]')
     return number

@@ -1,4 +1,4 @@
-"""Reading a judge's replies. A reply that doesn't keep to the form is never guessed at."""
+"""Reading a judge's replies. A reply that doesn't keep to the form is never interpreted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 
 from tipstaff_trainer.judge.prompt import Form
 
@@ -33,7 +33,7 @@ class Reply:
 
     Attributes:
         text: Its text.
-        finish_reason: The endpoint's word for why it ended; `length` if it was cut.
+        finish_reason: Why it ended, in the endpoint's words; `length` if it was cut.
         first_tokens: Log-probabilities of the alternatives for each of the first tokens; empty if
             the endpoint gives none.
         prompt_tokens: Prompt tokens charged to this reply; 0 for all but the first of a call.
@@ -89,22 +89,19 @@ def combine(opinions: Sequence[Opinion]) -> Opinion:
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     verdict: Literal["Yes", "No"]
     reason: str = ""
 
 
 def _parse_json(reply: Reply) -> Opinion | None:
-    stripped = reply.text.strip()
-    if fenced := _FENCE.match(stripped):
-        stripped = fenced[1]
+    text = reply.text.strip()
+    fence = _FENCE.match(text)
     try:
-        values: Any = json.loads(stripped)
+        values: Any = json.loads(fence[1] if fence else text)
         if isinstance(values, dict) and isinstance(values.get("verdict"), str):
             values["verdict"] = values["verdict"].strip().capitalize()
         answer = _Answer.model_validate(values)
-    except (ValueError, ValidationError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return Opinion(float(answer.verdict == "Yes"), "verdict", answer.reason.strip())
 
@@ -136,16 +133,15 @@ def _share_of_yes(tokens: Sequence[Mapping[str, float]]) -> float | None:
         total = mass[True] + mass[False]
         if total >= _LEAST_MASS:
             return mass[True] / total if _unseen(alternatives) <= _MOST_UNSEEN * total else None
-        if any(re.search(r"\w", token) for token in _likeliest(alternatives)):
+        if re.search(r"\w", max(alternatives, key=lambda token: alternatives[token], default="")):
             return None
     return None
 
 
 def _unseen(alternatives: Mapping[str, float]) -> float:
-    """Upper bound of another token's probability: that of the least likely token shown."""
+    """Upper bound of the probability of any token that isn't shown.
+
+    It has at most what the shown ones leave, and at most as much as the least likely of them.
+    """
     probabilities = [math.exp(logprob) for logprob in alternatives.values()]
     return min(1 - math.fsum(probabilities), *probabilities)
-
-
-def _likeliest(alternatives: Mapping[str, float]) -> Sequence[str]:
-    return [max(alternatives, key=lambda token: alternatives[token])] if alternatives else []

@@ -11,11 +11,7 @@ from threading import Event
 from tipstaff.errors import TipstaffError
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import BudgetError, JudgeError
-from tipstaff_trainer.judge.batch_files import (
-    check_not_in_batches,
-    collect_batches,
-    send_batches,
-)
+from tipstaff_trainer.judge.batch_files import BatchFiles, check_not_in_batches
 from tipstaff_trainer.judge.budget import Budget
 from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.endpoint import Endpoint, RefusedError
@@ -23,9 +19,8 @@ from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.live import ask
 from tipstaff_trainer.judge.pace import StoppedError
 from tipstaff_trainer.judge.prompt import Prompt
-from tipstaff_trainer.judge.question import FORMS, Plan, Question
+from tipstaff_trainer.judge.question import Plan, Question, form_of
 from tipstaff_trainer.judge.replies import LabelKind, Reply
-from tipstaff_trainer.judge.settings import JudgeSettings
 from tipstaff_trainer.progress import Reporter
 
 # Rows to find out with which kind of label an endpoint gives.
@@ -39,16 +34,14 @@ class JudgeRun:
 
     Args:
         rows: The rows to ask about.
-        settings: The judge, its pace and its budget.
         ledger: Stores questions and replies.
-        api_key: The endpoint's key; empty for none.
+        endpoint: The judge's endpoint; opened and closed by `ask_all`.
         on_settled: Takes each row that needs no more calls, when asking by calls.
         reporter: Takes notes, and each row as a step.
         stop: Set it, from any thread, to stop after the calls on their way.
 
     Attributes:
         settled: Rows that need no more calls: labelled, refused or given up.
-        calls: Calls that this run made, or questions that batches answered.
         budget: What the ledger has paid this model for, this run included.
         stopped: Why the run stopped before its end; empty if it didn't.
     """
@@ -56,27 +49,26 @@ class JudgeRun:
     def __init__(
         self,
         rows: Collection[Row],
-        settings: JudgeSettings,
         ledger: Ledger,
+        endpoint: Endpoint,
         *,
-        api_key: str,
         on_settled: Callable[[Plan, Row], None],
         reporter: Reporter,
         stop: Event,
     ) -> None:
+        self._settings = endpoint.settings
         self.settled = 0
-        self.calls = 0
-        self.budget = Budget(settings, ledger.spent(settings.model))
+        self.budget = Budget(self._settings, *ledger.spent(self._settings.model))
         self.stopped = ""
-        self._out_of_budget = ""
         self._failure: TipstaffError | None = None
         self._rows = rows
-        self._settings = settings
         self._ledger = ledger
-        self._api_key = api_key
+        self._endpoint = endpoint
         self._on_settled = on_settled
         self._reporter = reporter
         self._stop = stop
+        # Calls that this run made, or questions that batches answered.
+        self._calls = 0
         self._readable = 0
         self._unreadable = 0
         self._on_its_way: dict[str, asyncio.Event] = {}
@@ -87,123 +79,36 @@ class JudgeRun:
         """Asks about all rows, by calls or by batch files.
 
         Returns:
-            How rows became questions, by which labels are read from the ledger.
+            How rows became questions; labels are read from the ledger with it.
 
         Raises:
             JudgeError: The endpoint refuses, fails or is down.
         """
-        endpoint = Endpoint(
-            self._settings, self._stop, api_key=self._api_key, reporter=self._reporter
-        )
-        async with endpoint:
-            plan = await self._plan(endpoint, criterion, examples)
+        async with self._endpoint:
+            plan = await self._choose_plan(criterion, examples)
             if self.stopped:
                 return plan
             # Another form of reply starts a new count.
             self._readable = self._unreadable = 0
-            if batch:
-                try:
-                    with suppress(StoppedError):
-                        await self._ask_by_batch(endpoint, plan)
-                except RefusedError as error:
-                    raise JudgeError(
-                        f"the endpoint won't take a batch file: {error}",
-                        remedy="what was paid for is kept: run the labelling again, or leave out "
-                        "{batch}",
-                    ) from None
-                self._is_stopped()
-            else:
-                await self._ask_live(endpoint, plan)
+            if not batch:
+                await self._ask_live(plan)
+                return plan
+            try:
+                with suppress(StoppedError):
+                    await self._ask_by_batch(plan)
+            except RefusedError as error:
+                raise JudgeError(
+                    f"the endpoint won't take a batch file: {error}",
+                    remedy="what was paid for is kept: try again, or leave out {batch}",
+                ) from None
+            self._is_stopped()
         return plan
 
-    async def _ask_live(self, endpoint: Endpoint, plan: Plan) -> None:
-        check_not_in_batches(self._ledger, (plan.question(row).key for row in self._rows))
-        waiting = iter(self._rows)
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(min(self._settings.concurrency, len(self._rows))):
-                workers.create_task(self._work(endpoint, plan, waiting))
-        if self._failure is not None:
-            raise self._failure
-
-    async def _ask_by_batch(self, endpoint: Endpoint, plan: Plan) -> None:
-        """Collects replies and sends the questions that lack some, until none does.
-
-        Questions that failed for the moment are sent again, and those whose reply can't be read.
-        """
-        for round_ in range(1 + self._settings.attempts):
-            await collect_batches(
-                endpoint,
-                self._settings,
-                self._ledger,
-                on_replies=self._received,
-            )
-            self._count(plan)
-            if self._is_stopped():
-                return
-            self.budget.release()
-            if not round_:
-                await self._try_out(endpoint, plan)
-                if self._is_stopped():
-                    return
-            questions = self._unanswered(plan, again=round_ > 0)
-            sent = await send_batches(endpoint, questions, self._settings, self._ledger)
-            if not sent:
-                return
-            self._reporter.note(f"{sent:,} questions are on their way in batch files")
-            self._report_step()
-
-    async def _try_out(self, endpoint: Endpoint, plan: Plan) -> None:
-        """Asks one question by a call: an unsupported parameter would fail a whole file."""
-        if plan.kind == "logprobs":
-            # Making the plan has tried it out.
-            return
-        for row in self._rows:
-            if plan.missing(self._ledger.replies(plan.question(row).key)):
-                await self._settle(endpoint, plan, row)
-                self._count(plan)
-                return
-
-    def _unanswered(self, plan: Plan, *, again: bool) -> Iterator[tuple[Question, int]]:
-        """Questions that lack replies, and how many; as many questions as the budget covers."""
-        sent = set()
-        for row in self._rows:
-            question = plan.question(row)
-            missing = plan.missing(self._ledger.replies(question.key))
-            if not missing or question.key in sent:
-                continue
-            if again and self._ledger.refusal(question.key):
-                continue
-            try:
-                self.budget.take(question.messages, missing)
-            except BudgetError as error:
-                self._out_of_budget = error.message
-                return
-            sent.add(question.key)
-            yield question, missing
-
-    def _received(self, replies: list[Reply]) -> None:
-        self.budget.charge(replies)
-        self.calls += 1
-
-    def _count(self, plan: Plan) -> None:
-        keys = (plan.question(row).key for row in self._rows)
-        self.settled = sum(not plan.missing(self._ledger.replies(key)) for key in keys)
-        self._report_step()
-
-    def _report_step(self) -> None:
-        calls = f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
-        message = f"{calls}, {self.budget.tokens:,} tokens"
-        if self._settings.priced:
-            message += f", {self.budget.cost:,.4f} paid"
-        self._reporter.step(self.settled, len(self._rows), message)
-
-    async def _plan(
-        self, endpoint: Endpoint, criterion: JudgeCriterion, examples: tuple[Row, ...]
-    ) -> Plan:
+    async def _choose_plan(self, criterion: JudgeCriterion, examples: tuple[Row, ...]) -> Plan:
         """Chooses the kind of label: by the settings, or by trying out what the endpoint gives."""
 
         def plan(kind: LabelKind) -> Plan:
-            return Plan(Prompt(criterion, FORMS[kind], examples), kind, self._settings)
+            return Plan(Prompt(criterion, form_of(kind), examples), kind, self._settings)
 
         soft = self._settings.soft
         if soft in ("samples", "verdict"):
@@ -212,8 +117,8 @@ class JudgeRun:
         lacking = "the endpoint gives no log-probabilities"
         # More than one, since an endpoint may refuse a row for its content.
         for row in islice(self._rows, _TRIAL_ROWS):
-            await self._settle(endpoint, best, row)
-            replies = self._ledger.replies(best.question(row).key)
+            await self._settle(best, row)
+            replies = self._replies(best.question(row))
             if not replies:
                 if self.stopped:
                     return best
@@ -226,9 +131,7 @@ class JudgeRun:
             # A reasoning model's first tokens are its thoughts.
             lacking = "the endpoint's log-probabilities don't tell Yes from No"
         if soft == "logprobs":
-            raise JudgeError(
-                lacking, field="soft", value=soft, remedy="choose samples or verdict instead"
-            )
+            raise JudgeError(lacking, field="soft", value=soft, remedy="choose samples or verdict")
         if self._settings.samples == 1:
             self._reporter.note(f"{lacking}: labels are bare verdicts")
             return plan("verdict")
@@ -239,10 +142,20 @@ class JudgeRun:
         )
         return plan("samples")
 
-    async def _work(self, endpoint: Endpoint, plan: Plan, waiting: Iterator[Row]) -> None:
+    async def _ask_live(self, plan: Plan) -> None:
+        check_not_in_batches(self._ledger, (plan.question(row).key for row in self._rows))
+        waiting = iter(self._rows)
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(self._settings.concurrency, len(self._rows))):
+                workers.create_task(self._work(plan, waiting))
+        if self._failure is not None:
+            raise self._failure
+
+    async def _work(self, plan: Plan, waiting: Iterator[Row]) -> None:
+        """Asks about waiting rows, one at a time, until none is left or the run stops."""
         try:
             for row in waiting:
-                if await self._settle(endpoint, plan, row):
+                if await self._settle(plan, row):
                     self.settled += 1
                     self._on_settled(plan, row)
                     self._report_step()
@@ -252,17 +165,76 @@ class JudgeRun:
                 await asyncio.sleep(0)
         except TipstaffError as error:
             # Raising it here would cancel the calls on their way, which are paid for.
-            self._fail(error)
+            if self._failure is None:
+                self._failure = error
+                # Ends the workers that only wait for a turn.
+                self._stop.set()
+                if self._on_its_way:
+                    self._reporter.note(f"{error.message}: stopping after the calls on their way")
 
-    def _fail(self, error: TipstaffError) -> None:
-        if self._failure is None:
-            self._failure = error
-            # Ends those that only wait for a turn.
-            self._stop.set()
-            if self._on_its_way:
-                self._reporter.note(f"{error.message}: stopping after the calls on their way")
+    async def _ask_by_batch(self, plan: Plan) -> None:
+        """Collects replies and sends the questions that lack some, until none does.
 
-    async def _settle(self, endpoint: Endpoint, plan: Plan, row: Row) -> bool:
+        Questions that failed temporarily are sent again, and those whose reply can't be read.
+        """
+        files = BatchFiles(self._endpoint, self._ledger)
+        for round_ in range(1 + self._settings.attempts):
+            await files.collect(self._count_batched)
+            self._count_settled(plan)
+            if self._is_stopped():
+                return
+            self.budget.release()
+            # Choosing the plan has tried out log-probabilities.
+            if round_ == 0 and plan.kind != "logprobs":
+                await self._try_out(plan)
+                if self._is_stopped():
+                    return
+            sent = await files.send(self._unanswered(plan, again=round_ > 0))
+            if not sent:
+                return
+            self._reporter.note(f"{sent:,} questions are on their way in batch files")
+            self._report_step()
+
+    async def _try_out(self, plan: Plan) -> None:
+        """Asks one question by a call: an unsupported parameter would fail a whole file."""
+        for row in self._rows:
+            if plan.missing(self._replies(plan.question(row))):
+                await self._settle(plan, row)
+                self._count_settled(plan)
+                return
+
+    def _unanswered(self, plan: Plan, *, again: bool) -> Iterator[tuple[Question, int]]:
+        """Questions that lack replies, and how many; as many questions as the budget covers."""
+        sent = set()
+        for row in self._rows:
+            question = plan.question(row)
+            missing = plan.missing(self._replies(question))
+            if not missing or question.key in sent:
+                continue
+            if again and self._ledger.refusal(question.key):
+                continue
+            try:
+                self.budget.take(question.messages, missing)
+            except BudgetError as error:
+                self.stopped = error.message
+                return
+            sent.add(question.key)
+            yield question, missing
+
+    def _count_batched(self, replies: list[Reply]) -> None:
+        self.budget.charge(replies)
+        self._calls += 1
+
+    def _count_settled(self, plan: Plan) -> None:
+        questions = map(plan.question, self._rows)
+        self.settled = sum(not plan.missing(self._replies(each)) for each in questions)
+        self._report_step()
+
+    def _report_step(self) -> None:
+        calls = f"{self._calls:,} call{'' if self._calls == 1 else 's'}"
+        self._reporter.step(self.settled, len(self._rows), f"{calls}, {self.budget.summary}")
+
+    async def _settle(self, plan: Plan, row: Row) -> bool:
         """Asks about a row until the ledger has its replies; returns whether it has."""
         question = plan.question(row)
         # Rows with the same texts are one question.
@@ -270,38 +242,36 @@ class JudgeRun:
             await self._on_its_way[question.key].wait()
         settled = self._on_its_way[question.key] = asyncio.Event()
         try:
-            while missing := plan.missing(self._ledger.replies(question.key)):
+            while missing := plan.missing(self._replies(question)):
                 if self._is_stopped():
                     return False
-                await self._ask(endpoint, question, missing)
-            self._count_readable(plan, self._ledger.replies(question.key))
+                await self._ask(question, missing)
+            self._count_readable(plan, self._replies(question))
         except RefusedError as error:
             self._ledger.refuse(question.key, str(error))
-        except BudgetError as error:
-            self.stopped = error.message
-            return False
-        except StoppedError:
+        except (BudgetError, StoppedError) as error:
             # Passing it on would cancel the calls on their way.
-            self._is_stopped()
+            self.stopped = self.stopped or str(error)
             return False
         finally:
             del self._on_its_way[question.key]
             settled.set()
         return True
 
-    async def _ask(self, endpoint: Endpoint, question: Question, missing: int) -> None:
-        wanted = 1 if "n" in endpoint.dialect.without else missing
-        reserved = await self.budget.reserve(question.messages, wanted)
+    async def _ask(self, question: Question, missing: int) -> None:
+        unsupported = self._endpoint.dialect.without
+        count = 1 if "n" in unsupported else missing
+        reserved = await self.budget.reserve(question.messages, count)
         replies: list[Reply] = []
         try:
-            replies = await ask(endpoint, question, self._settings, wanted)
+            replies = await ask(self._endpoint, question, count)
             # Store them before anything else: they are paid for.
             self._ledger.add(question.key, self._settings.model, replies)
         finally:
             await self.budget.settle(reserved, replies)
-        self.calls += 1
-        if len(replies) < wanted:
-            endpoint.dialect.without.add("n")
+        self._calls += 1
+        if len(replies) < count:
+            unsupported.add("n")
 
     def _count_readable(self, plan: Plan, replies: Sequence[Reply]) -> None:
         if plan.opinion(replies) is not None:
@@ -317,8 +287,11 @@ class JudgeRun:
                 remedy="change {soft}, raise {max_reply_tokens} or choose another {model}",
             )
 
+    def _replies(self, question: Question) -> list[Reply]:
+        return self._ledger.replies(question.key)
+
     def _is_stopped(self) -> bool:
-        self.stopped = self.stopped or self._out_of_budget
+        """Whether to make no further calls; `stopped` says why from then on."""
         if self._stop.is_set():
             self.stopped = self.stopped or "stopped"
         return bool(self.stopped)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
+from pydantic_core import from_json
 
 from tipstaff.errors import UsageError
 from tipstaff_server.requests import Request, setting
@@ -25,18 +25,11 @@ _RESERVED = frozenset(
 _NOT_IN_A_URL = re.compile(r"[\s?#]")
 
 
-def _reject_constant(text: str) -> None:
-    raise ValueError(f"{text} is not JSON")
-
-
 class JudgeSettings(Request):
-    """Settings of one judge. Its key is not among them: a job keeps settings in its row."""
+    """Settings of one judge, without its key: a job keeps its settings in its row."""
 
     model: str = setting(
-        description="the judge's model, as the endpoint names it",
-        unit="model",
-        common=True,
-        min_length=1,
+        description="the model's name at the endpoint", unit="model", common=True, min_length=1
     )
     base_url: str = setting(
         "https://api.openai.com/v1",
@@ -53,52 +46,35 @@ class JudgeSettings(Request):
         common=True,
     )
     samples: int = setting(
-        5,
-        "how often to ask about a row where labels are shares",
-        unit="calls",
-        common=True,
-        ge=1,
-        le=50,
+        5, "replies per row, where labels are shares", unit="calls", common=True, ge=1, le=50
     )
     temperature: float | None = setting(
         None, "sampling temperature (default: 0 for one call a row, else 1)", ge=0, le=2
     )
-    max_reply_tokens: int = setting(
-        300, "the longest reply", title="Max reply", unit="tokens", ge=1
-    )
+    max_reply_tokens: int = setting(300, "longest reply", title="Max reply", unit="tokens", ge=1)
     extra_body: dict[str, Any] | None = setting(
         None, """further parts of each call, as JSON: '{"reasoning_effort": "low"}'""", unit="JSON"
     )
-    attempts: int = setting(
-        3, "how often to ask about a row whose reply can't be read", unit="calls", ge=1
-    )
+    attempts: int = setting(3, "unreadable replies before a row is given up", unit="calls", ge=1)
     concurrency: int = setting(16, "calls at a time", unit="calls", common=True, ge=1, le=512)
     requests_per_minute: float | None = setting(
         None, "most calls in a minute", title="Max calls per minute", unit="calls", gt=0
     )
     timeout: float = setting(60.0, "seconds for one call", unit="seconds", gt=0)
-    patience: float = setting(
-        300.0, "stop after so many seconds without any answer", unit="seconds", ge=0
-    )
-    poll_interval: float = setting(
-        30.0, "seconds between looks at a batch file's state", unit="seconds", gt=0
-    )
-    price_input: float = setting(
-        0.0, "price of a million prompt tokens", unit="money", common=True, ge=0
-    )
-    price_output: float = setting(
-        0.0, "price of a million reply tokens", unit="money", common=True, ge=0
-    )
+    patience: float = setting(300.0, "stop after this long without an answer", unit="seconds", ge=0)
+    poll_interval: float = setting(30.0, "seconds between checks of a batch", unit="seconds", gt=0)
+    price_input: float = setting(0.0, "per million prompt tokens", unit="money", common=True, ge=0)
+    price_output: float = setting(0.0, "per million reply tokens", unit="money", common=True, ge=0)
     max_cost: float | None = setting(
         None,
-        "money that may be spent; needs the prices",
+        "money to spend at most; needs the prices",
         title="Budget",
         unit="money",
         common=True,
         gt=0,
     )
     max_tokens_total: int | None = setting(
-        None, "tokens that may be spent", title="Token budget", unit="tokens", gt=0
+        None, "tokens to spend at most", title="Token budget", unit="tokens", gt=0
     )
 
     @field_validator("base_url")
@@ -107,7 +83,7 @@ class JudgeSettings(Request):
         # urlsplit checks a port only when it is read.
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError("is no address of an endpoint, as http://localhost:8000/v1 is")
+            raise ValueError("is not an endpoint's address such as http://localhost:8000/v1")
         # The address is stored and shown: in the ledger, with a job, in messages.
         if "@" in parts.netloc:
             raise ValueError("put no name or password into the address; a key has its own place")
@@ -126,19 +102,19 @@ class JudgeSettings(Request):
             value = value[-1]
         if isinstance(value, str):
             with suppress(ValueError):
-                value = json.loads(value, parse_constant=_reject_constant)
+                value = from_json(value, allow_inf_nan=False)
         if value is not None and not isinstance(value, dict):
-            raise ValueError("""is no JSON object, as '{"reasoning_effort": "low"}' is""")
+            raise ValueError("""is not a JSON object such as '{"reasoning_effort": "low"}'""")
         if reserved := _RESERVED.intersection(value or ()):
             raise ValueError(
                 f"leave out {', '.join(sorted(reserved))}: the settings of model, kind of label, "
-                "samples, temperature and length decide on that"
+                "samples, temperature and length decide that"
             )
         return value or None
 
     @model_validator(mode="after")
     def _check_prices(self) -> Self:
-        if self.max_cost is not None and not (self.price_input or self.price_output):
+        if self.max_cost is not None and not self.priced:
             raise UsageError(
                 "needs the prices of tokens",
                 field="max_cost",
@@ -158,16 +134,16 @@ class JudgeSettings(Request):
 
 
 def check_api_key(key: str | None) -> str:
-    """An endpoint's key as it is sent in a header; empty without one.
+    """Strips an endpoint's key, to be sent in a header; empty if there is no key.
 
     Raises:
-        UsageError: It can't be sent. The message doesn't show the key.
+        UsageError: The key can't be sent. The message doesn't show the key.
     """
     # A key that was read from a file ends with a line break.
     key = (key or "").strip()
     if not key.isprintable():
         raise UsageError(
-            "the variable holds no key: it has a line break, or another sign that can't be sent",
+            "the variable holds no key: it has a line break or another unprintable character",
             field="key_variable",
         )
     return key

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from pydantic import (
-    BaseModel,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
+from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from tipstaff_trainer.judge.prompt import JSON_SCHEMA, count_tokens, estimate_tokens
 from tipstaff_trainer.judge.question import Question
@@ -49,7 +45,7 @@ _ONE_REPLY = re.compile(
 
 
 class FaultyReplyError(Exception):
-    """The response is not a chat completion; a retry may bring one."""
+    """A response can't be used, for example since it is no chat completion; a retry may help."""
 
 
 @dataclass(slots=True)
@@ -57,15 +53,15 @@ class Dialect:
     """The parameters that an endpoint doesn't support, learned from its refusals.
 
     Attributes:
-        reporter: Is told of each, once.
-        without: Their names.
+        reporter: Takes a note about each, once.
+        without: The names of these parameters.
     """
 
     reporter: Reporter = field(default_factory=Reporter)
     without: set[str] = field(default_factory=set)
 
     def learn(self, sent: Container[str], error: str, param: str | None) -> bool:
-        """Leaves out an optional parameter from now on, if a refusal is about one.
+        """Leaves an optional parameter out of all further calls, if a refusal is about one.
 
         Args:
             sent: The parameters of the request that was refused.
@@ -73,7 +69,7 @@ class Dialect:
             param: The parameter that the refusal names, if any.
 
         Returns:
-            Whether it is about one.
+            Whether the refusal is about an optional parameter.
         """
         for name, consequence in _OPTIONAL.items():
             if name in sent and _is_refused(name, error, param):
@@ -95,9 +91,9 @@ def request_body(
         "temperature": question.temperature,
         "max_tokens": settings.max_reply_tokens,
     } | (settings.extra_body or {})
-    if question.logprobs:
+    if question.form == "verdict_first":
         body |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
-    if question.form == "json":
+    else:
         body["response_format"] = {
             "type": "json_schema",
             "json_schema": {"name": "judgement", "strict": True, "schema": JSON_SCHEMA},
@@ -115,9 +111,9 @@ def request_body(
 
 def refused_part(extra_body: Iterable[str], error: str, param: str | None) -> str | None:
     """The part of a request's `extra_body` that a refusal names, if any."""
-    named = (param or "").split(".")[0]
+    top = (param or "").split(".")[0]
     for name in extra_body:
-        if name == named or any(f"{quote}{name}{quote}" in error for quote in "'\"`"):
+        if name == top or any(f"{quote}{name}{quote}" in error for quote in "'\"`"):
             return name
     return None
 
@@ -171,14 +167,11 @@ def error_of(values: object) -> tuple[str, str | None, str | None]:
 class _Token(BaseModel):
     token: str
     logprob: float
-
-
-class _TokenChoices(_Token):
     top_logprobs: list[_Token] | None = None
 
 
 class _Logprobs(BaseModel):
-    content: list[_TokenChoices] | None = None
+    content: list[_Token] | None = None
 
 
 class _Message(BaseModel):
@@ -188,7 +181,7 @@ class _Message(BaseModel):
     @field_validator("content", mode="before")
     @classmethod
     def _text_of_parts(cls, content: Any) -> Any:
-        # Mistral's reasoning models reply in parts; their thoughts are a part without a text.
+        # Mistral's reasoning models reply in parts; their thoughts are in parts without a text.
         if not isinstance(content, list):
             return content
         texts = (part.get("text") for part in content if isinstance(part, dict))
@@ -205,12 +198,10 @@ class _Choice(BaseModel):
     def _drop_other_shapes(
         cls, value: Any, validate: ValidatorFunctionWrapHandler
     ) -> _Logprobs | None:
-        # Log-probabilities in another shape are ignored: the reply is paid for, and may be read.
-        try:
-            logprobs: _Logprobs | None = validate(value)
-        except ValidationError:
-            return None
-        return logprobs
+        # Log-probabilities in another shape are ignored: the reply is paid for and may be readable.
+        with suppress(ValidationError):
+            return cast("_Logprobs | None", validate(value))
+        return None
 
 
 class _Usage(BaseModel):
@@ -226,7 +217,8 @@ class _Completion(BaseModel):
 def _is_refused(name: str, error: str, param: str | None) -> bool:
     if name == "n":
         return param == name or _ONE_REPLY.search(error) is not None
-    # A parameter may also be named for its value; max_tokens, for a prompt as long as the context.
+    # A refusal may also name a parameter because of its value. For max_tokens, the reason may be a
+    # prompt as long as the context.
     if param == name and name != "max_tokens":
         return True
     message = error.lower()

@@ -1,4 +1,4 @@
-"""Agreement between two who labelled the same rows."""
+"""Agreement between two sources of labels for the same rows: a judge, people or another judge."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Floats = npt.NDArray[np.float64]
 _RESAMPLES = 2000
 _TAIL = 0.025
 _NAN = float("nan")
+# Cells of a pair of verdicts: the judge's, and the other's.
+_BOTH_GOOD, _BOTH_BAD, _JUDGE_ONLY, _OTHER_ONLY = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,60 +79,51 @@ def measure_agreement(
     """
     if not len(judge):
         raise ValueError("no row is labelled by both")
-    judged, truth = np.asarray(judge) >= 0.5, np.asarray(other) >= 0.5
-    cells = np.stack([judged & truth, ~judged & ~truth, judged & ~truth, ~judged & truth], axis=1)
-    _, numbers = np.unique(
-        np.array([str(group) for group in groups] if groups is not None else range(len(judged))),
-        return_inverse=True,
-    )
+    first, second = np.asarray(judge) >= 0.5, np.asarray(other) >= 0.5
+    cells = np.stack([first & second, ~first & ~second, first & ~second, ~first & second], axis=1)
+    names = range(len(cells)) if groups is None else [str(group) for group in groups]
+    _, numbers = np.unique(np.array(names), return_inverse=True)
     by_group = np.zeros((numbers.max() + 1, 4))
     np.add.at(by_group, numbers, cells)
-    generator = np.random.default_rng(seed)
     # Groups with equal counts are interchangeable: drawing how often each kind of group comes is
-    # drawing groups, and takes no longer for many rows.
+    # drawing groups, and takes no longer for many rows. One group shows no variation.
     kinds, times = np.unique(by_group, axis=0, return_counts=True)
-    draws = generator.multinomial(len(by_group), times / len(by_group), size=_RESAMPLES)
+    draws = np.random.default_rng(seed).multinomial(
+        len(by_group), times / len(by_group), size=_RESAMPLES if len(by_group) > 1 else 0
+    )
     resampled = draws @ kinds
     total = by_group.sum(axis=0)
-    both_good, both_bad, judge_only, other_only = range(4)
-
-    def share(of: int, beside: Sequence[int]) -> Estimate:
-        return _share(by_group, resampled, of, [of, *beside])
-
-    agreed = _share(
-        np.stack([by_group[:, :2].sum(axis=1), by_group[:, 2:].sum(axis=1)], axis=1),
-        np.stack([resampled[:, :2].sum(axis=1), resampled[:, 2:].sum(axis=1)], axis=1),
-        0,
-        [0, 1],
-    )
+    agreed = _share(by_group, resampled, [_BOTH_GOOD, _BOTH_BAD], [_JUDGE_ONLY, _OTHER_ONLY])
     kappa = _interval(_kappa(total), _kappa(resampled))
-    if kappa.value == 1:
+    if kappa.value == 1 and len(by_group) > 1:
         # As with shares, resampling never shows a disagreement that was not observed: take kappa of
         # the lowest agreement that the interval allows.
         kappa = Estimate(1.0, float(_kappa_of(agreed.low, _chance(total))), 1.0)
+    both_good, both_bad, judge_only, other_only = map(int, total)
     return Agreement(
-        n=len(judged),
-        kappa=kappa if len(by_group) > 1 else Estimate(kappa.value, _NAN, _NAN),
+        n=len(cells),
+        kappa=kappa,
         agreed=agreed,
-        false_pass=share(judge_only, [both_bad]),
-        false_block=share(other_only, [both_good]),
-        both_good=int(total[both_good]),
-        both_bad=int(total[both_bad]),
-        judge_only=int(total[judge_only]),
-        other_only=int(total[other_only]),
+        false_pass=_share(by_group, resampled, [_JUDGE_ONLY], [_BOTH_BAD]),
+        false_block=_share(by_group, resampled, [_OTHER_ONLY], [_BOTH_GOOD]),
+        both_good=both_good,
+        both_bad=both_bad,
+        judge_only=judge_only,
+        other_only=other_only,
     )
 
 
 def _kappa(cells: Floats) -> Floats:
-    """Cohen 1960; cells (..., 4): both good, both bad, only the judge good, only the other."""
-    return _kappa_of((cells[..., 0] + cells[..., 1]) / cells.sum(axis=-1), _chance(cells))
+    """Cohen's kappa (Cohen 1960); cells: shape (..., 4)."""
+    agreed = cells[..., _BOTH_GOOD] + cells[..., _BOTH_BAD]
+    return _kappa_of(agreed / cells.sum(axis=-1), _chance(cells))
 
 
 def _chance(cells: Floats) -> Floats:
     """The agreement of two independent judges with these shares of good."""
     n = cells.sum(axis=-1)
-    judge_good = (cells[..., 0] + cells[..., 2]) / n
-    other_good = (cells[..., 0] + cells[..., 3]) / n
+    judge_good = (cells[..., _BOTH_GOOD] + cells[..., _JUDGE_ONLY]) / n
+    other_good = (cells[..., _BOTH_GOOD] + cells[..., _OTHER_ONLY]) / n
     return np.asarray(judge_good * other_good + (1 - judge_good) * (1 - other_good))
 
 
@@ -140,24 +133,23 @@ def _kappa_of(observed: Floats | float, chance: Floats) -> Floats:
         return np.asarray((observed - chance) / (1 - chance))
 
 
-def _share(by_group: Floats, resampled: Floats, part: int, whole: Sequence[int]) -> Estimate:
-    """The share of one cell among some, with its interval."""
+def _share(by_group: Floats, resampled: Floats, part: list[int], rest: list[int]) -> Estimate:
+    """The share of some cells among these and the rest, with its interval."""
+    whole = part + rest
     with np.errstate(divide="ignore", invalid="ignore"):
         value = by_group[:, part].sum() / by_group[:, whole].sum()
-        values = resampled[:, part] / resampled[:, whole].sum(axis=1)
-    estimate = _interval(value, values)
+        values = resampled[:, part].sum(axis=1) / resampled[:, whole].sum(axis=1)
     if value in (0, 1):
         # Resampling never shows what was not observed; the exact interval does (Clopper and Pearson
         # 1934), with each group counted once.
         groups = int((by_group[:, whole].sum(axis=1) > 0).sum())
         end = _TAIL ** (1 / groups)
         return Estimate(value, 0.0 if value == 0 else end, 1 - end if value == 0 else 1.0)
-    return estimate if len(by_group) > 1 else Estimate(estimate.value, _NAN, _NAN)
+    return _interval(value, values)
 
 
 def _interval(value: Floats | float, values: Floats) -> Estimate:
+    """A value with the interval of its resampled values, as far as these are defined."""
     values = values[np.isfinite(values)]
-    if not np.isfinite(value) or not len(values):
-        return Estimate(_NAN, _NAN, _NAN)
-    low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
+    low, high = np.quantile(values, [_TAIL, 1 - _TAIL]) if len(values) else (_NAN, _NAN)
     return Estimate(float(value), float(low), float(high))

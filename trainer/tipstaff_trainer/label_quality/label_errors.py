@@ -2,9 +2,9 @@
 
 Confident learning (Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in
 dataset labels"): a classifier that was fitted without a row and its group gives the row a
-probability. The label is a likely error if that probability favours the other class as much as it
-does on average for rows of that class. The library cleanlab does the same under the AGPL, which
-this project can't depend on.
+probability. The label is a likely error if that probability favours the other class at least as
+much as it does on average for rows of that class. The library cleanlab does the same under the
+AGPL, which this project can't depend on.
 
 The classifier is a logistic regression on a frozen encoder's embeddings and on the words that the
 texts share: it takes seconds, where k trainings would take minutes.
@@ -50,7 +50,7 @@ class Suspect:
         row: The row.
         probability: The probability that its output is good, by a classifier that was fitted
             without its group.
-        self_confidence: That of the label's class, in [0, 1]; confident learning's term.
+        self_confidence: The probability of the label's class, in [0, 1]; confident learning's term.
         likely: Whether the label is a likely error.
     """
 
@@ -60,33 +60,23 @@ class Suspect:
     likely: bool
 
 
-def find_label_errors(
-    rows: Sequence[Row], base: Base, *, folds: int = 5, seed: int = 0
-) -> list[Suspect]:
-    """All rows, beginning with the labels that the other rows contradict most.
+def find_label_errors(rows: Sequence[Row], base: Base, *, folds: int = 5) -> list[Suspect]:
+    """Sorts all rows, beginning with the labels that the other rows contradict most.
 
     Args:
         rows: Labelled, with groups.
         base: The encoder that reads the texts.
         folds: How many classifiers to fit, each without one part of the rows.
-        seed: Seeds the folds.
 
     Raises:
         DataError: The rows can't be trained on, or a class is in fewer groups than there are folds.
     """
-    probabilities = np.array(out_of_fold_scores(rows, base, folds=folds, seed=seed))
+    probabilities = np.array(OtherRows(rows, base, folds=folds).probabilities())
     labels = np.array([row.label for row in rows], dtype=float)
     likely = likely_errors(labels, probabilities)
     confidences = self_confidence(labels, probabilities)
-    return [
-        Suspect(
-            row=rows[index],
-            probability=float(probabilities[index]),
-            self_confidence=float(confidences[index]),
-            likely=bool(likely[index]),
-        )
-        for index in np.argsort(confidences, kind="stable")
-    ]
+    suspects = map(Suspect, rows, probabilities.tolist(), confidences.tolist(), likely.tolist())
+    return sorted(suspects, key=lambda suspect: suspect.self_confidence)
 
 
 class OtherRows:
@@ -108,10 +98,9 @@ class OtherRows:
         check_trainable(rows)
         # Check before the texts are read, which takes a while.
         _check_folds(rows, folds)
+        base = base or find_base(DEFAULT_BASE)
         self._rows = rows
-        self._features = features(
-            [row.interaction for row in rows], base or find_base(DEFAULT_BASE)
-        )
+        self._features = features([row.interaction for row in rows], base)
         self._folds = folds
         self._seed = seed
 
@@ -128,14 +117,13 @@ class OtherRows:
         if labels is not None:
             rows = [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
         values = out_of_fold(self._features, rows, folds=self._folds, seed=self._seed)
-        return [float(probability) for probability in values]
+        probabilities: list[float] = values.tolist()
+        return probabilities
 
 
-def out_of_fold_scores(
-    rows: Sequence[Row], base: Base | None = None, *, folds: int = 5, seed: int = 0
-) -> list[float]:
-    """The out-of-fold probability of each row, by its own labels; see `OtherRows`."""
-    return OtherRows(rows, base, folds=folds, seed=seed).probabilities()
+def out_of_fold_scores(rows: Sequence[Row]) -> list[float]:
+    """The out-of-fold probability of each row, with the default encoder; see `OtherRows`."""
+    return OtherRows(rows).probabilities()
 
 
 def out_of_fold(matrix: Features, rows: Sequence[Row], *, folds: int, seed: int) -> Floats:
@@ -180,11 +168,11 @@ def _as_classes(labels: Floats) -> tuple[npt.NDArray[np.intp], Bools, Floats]:
 
 def _check_folds(rows: Sequence[Row], folds: int) -> None:
     good, groups = np.array([row.good for row in rows]), np.array(united_groups(rows))
-    for name, has in (("good", good), ("bad", ~good)):
-        if (count := len(np.unique(groups[has]))) < folds:
+    for name, members in (("good", good), ("bad", ~good)):
+        if (count := len(np.unique(groups[members]))) < folds:
+            group = "group" if count == 1 else "groups"
             raise DataError(
-                f"{name} rows are in {count} group{'' if count == 1 else 's'}, too few for {folds} "
-                "folds",
+                f"{name} rows are in {count} {group}, too few for {folds} folds",
                 remedy="label rows of other groups",
             )
 
@@ -212,8 +200,7 @@ def likely_errors(labels: Floats, probabilities: Floats) -> Bools:
     # A weak classifier can be sure of both classes; then the likelier one counts.
     called_good = sure_good & (~sure_bad | (probabilities >= 0.5))
     called_bad = sure_bad & (~sure_good | (probabilities < 0.5))
-    likely: Bools = (good & called_bad) | (~good & called_good)
-    return likely
+    return np.asarray((good & called_bad) | (~good & called_good))
 
 
 def features(interactions: Sequence[Interaction], base: Base) -> Features:
@@ -228,10 +215,9 @@ def features(interactions: Sequence[Interaction], base: Base) -> Features:
     embedded = dict(zip(FIELDS, parts, strict=True))
     output, truth, prompt = embedded["output"], embedded["ground_truth"], embedded["input"]
     blocks = [output, truth, prompt, output * truth, output * prompt, np.abs(output - truth)]
-    near = [(embedded[one] * embedded[other]).sum(1) for one, other in _PAIRS]
-    plain = np.column_stack(
-        [np.array([_wording(one) for one in interactions]), _echo(interactions), *near]
-    )
+    similarities = [(embedded[one] * embedded[other]).sum(1) for one, other in _PAIRS]
+    wordings = np.array([_wording(one) for one in interactions])
+    plain = np.column_stack([wordings, _echo(interactions), *similarities])
     return np.concatenate([_scaled(np.concatenate(blocks, axis=1)), _scaled(plain)], axis=1)
 
 
@@ -239,31 +225,29 @@ def _wording(interaction: Interaction) -> list[float]:
     """Lengths, and shares of common words."""
     words = {name: words_of(interaction.get(name) or "") for name in FIELDS}
     values = [float(np.log1p(len(words[name]))) for name in FIELDS]
+    distinct = {name: len({word for word, _, _ in words[name]}) for name in FIELDS}
     for one, other in _PAIRS:
         shared = len(shared_words(words[one], words[other]))
-        distinct = [len({word for word, _, _ in words[name]}) for name in (one, other)]
-        values += [shared / max(1, count) for count in distinct]
+        values += [shared / max(1, distinct[name]) for name in (one, other)]
     return values
 
 
 def _echo(interactions: Sequence[Interaction]) -> Floats:
-    """The words that an output shares with other outputs for the same input, shape (n, 2).
+    """How many words an output shares with other outputs for the same input, shape (n, 2).
 
     An answer on which several systems or samples agree is more likely right (self-consistency, Wang
     et al. 2023). Means over the other outputs: the share of its words that the other has, and the
     share of the other's words that it has. The input's words and stop words don't count. 0 if there
     is no other output.
     """
-    alike: dict[str, list[int]] = defaultdict(list)
+    by_input: dict[str, list[int]] = defaultdict(list)
     for index, one in enumerate(interactions):
         if (one.input or "").strip() and one.output is not None:
-            alike[one.input or ""].append(index)
+            by_input[one.input or ""].append(index)
     shares = np.zeros((len(interactions), 2))
-    for prompt, members in alike.items():
+    for prompt, members in by_input.items():
         ignored = STOP_WORDS | _distinct(prompt)
-        outputs = {
-            index: _distinct(interactions[index].output or "") - ignored for index in members
-        }
+        outputs = {each: _distinct(interactions[each].output or "") - ignored for each in members}
         # Sums over all outputs: linear, even with thousands for one input.
         holders = Counter(word for words in outputs.values() for word in words)
         parts: Counter[str] = Counter()
@@ -285,5 +269,4 @@ def _scaled(block: npt.NDArray[np.floating]) -> Features:
     """Standardised columns, scaled so that a block's number of columns doesn't matter."""
     spread = block.std(axis=0)
     scaled = (block - block.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    features: Features = (scaled * _BLOCK_SCALE / block.shape[1] ** 0.5).astype(np.float32)
-    return features
+    return np.asarray(scaled * _BLOCK_SCALE / block.shape[1] ** 0.5, dtype=np.float32)

@@ -1,11 +1,11 @@
-"""Relabelling: a judge's labels corrected by what people said about some of its rows.
+"""Relabelling: a judge's labels, corrected with people's labels of some of its rows.
 
-A judge errs systematically: it passes long answers that people don't, say. A few hundred reviewed
-rows show such errors, and a model of them corrects all the other labels; correcting only the
-reviewed rows would leave the rest as they are. The idea is gold loss correction (Hendrycks et al.
-2018, "Using trusted data to train deep networks on labels corrupted by severe noise"). Its table of
-class confusions becomes a logistic regression here, so that the correction may depend on the length
-of the output and on a second opinion.
+A judge errs systematically: for example, it passes long answers that people don't. A few hundred
+reviewed rows show such errors, and a model of them corrects all the other labels; correcting only
+the reviewed rows would leave the rest as they are. The idea is gold loss correction (Hendrycks et
+al. 2018, "Using trusted data to train deep networks on labels corrupted by severe noise"). Its
+table of class confusions becomes a logistic regression here, so that the correction may depend on
+the length of the output and on a second opinion.
 
 It learns only from rows drawn at random. Rows that a queue ranked first are the judge's worst: a
 model of those would be wrong about the rest.
@@ -38,19 +38,19 @@ _FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Relabelled:
-    """A judge's rows, relabelled.
+    """A judge's rows with corrected labels.
 
     Attributes:
         rows: All rows in their order: reviewed rows with people's labels, the judge's other rows
             with the probability that people would call them good, rows of other sources unchanged.
         relabelled: How many of the judge's rows have such a probability now.
-        changed: How many of these changed side.
+        changed: How many of these changed from good to bad or back.
         reviewed: How many of the judge's rows people reviewed.
         drawn: How many of the reviewed rows were drawn at random; the model learns from these.
         overruled: How many of the drawn rows people put on the other side.
-        loss_by_verdict: Log loss in nats of people's labels, cross-validated, by a model of the
+        loss_by_verdict: Log loss in nats of people's labels, cross-validated, for a model of the
             judge's label alone.
-        loss: The same by the full model.
+        loss: The same for the full model.
         note: A remark on the second opinion; may be empty.
     """
 
@@ -66,31 +66,27 @@ class Relabelled:
 
     @property
     def worth(self) -> str:
-        """How well the model predicts people's labels, for people to read."""
+        """How well the model predicts people's labels, in words."""
         return (
-            f"log loss of people's labels, by folds: {self.loss:.3f}; by the judge's label alone "
-            f"{self.loss_by_verdict:.3f}"
+            f"log loss of people's labels, cross-validated: {self.loss:.3f}; from the judge's label "
+            f"alone {self.loss_by_verdict:.3f}"
         )
 
     @property
     def warning(self) -> str:
-        """Why the labels had better stay as they were; empty if they had not."""
+        """Why to keep the judge's labels instead; empty if the corrected ones are better."""
         if self.loss >= self.loss_by_verdict:
             return (
-                "what was learned is no better than the judge's labels alone: review more rows, "
-                "drawn at random, or train on the labels as they are"
+                "the corrected labels are no better than the judge's: review more rows, drawn at "
+                "random, or train on the labels as they are"
             )
         return ""
 
 
 def relabel_rows(
-    rows: Sequence[Row],
-    reviewed: Mapping[str, Row],
-    scores: Sequence[float],
-    *,
-    seed: int = 0,
+    rows: Sequence[Row], reviewed: Mapping[str, Row], scores: Sequence[float], *, seed: int = 0
 ) -> Relabelled:
-    """Relabels a judge's rows by what people said about some of them.
+    """Corrects a judge's labels with people's labels of some of its rows.
 
     Each label of the judge becomes p(people say good | the judge's label, a second opinion, the
     output's length).
@@ -98,8 +94,8 @@ def relabel_rows(
     Args:
         rows: Rows with the judge's labels; rows of other sources are left unchanged.
         reviewed: Rows labelled by people, by id; `selection` tells which were drawn at random.
-        scores: A second opinion on each of `rows`, as probabilities: of an evaluator that was not
-            trained on these labels, or out-of-fold probabilities.
+        scores: A second opinion on each of `rows`, as probabilities: scores of an evaluator that
+            was not trained on these labels, or out-of-fold probabilities.
         seed: Seeds the folds.
 
     Raises:
@@ -107,9 +103,9 @@ def relabel_rows(
     """
     check_reviewed(rows, reviewed)
     judged = [index for index, row in enumerate(rows) if row.label_source == "judge"]
-    known = [index for index in judged if rows[index].id in reviewed]
-    drawn = [index for index in known if reviewed[rows[index].id].selection == "random"]
-    good = np.array([reviewed[rows[index].id].good for index in drawn], dtype=bool)
+    people = {index: reviewed[rows[index].id] for index in judged if rows[index].id in reviewed}
+    drawn = [index for index, person in people.items() if person.selection == "random"]
+    good = np.array([people[index].good for index in drawn], dtype=bool)
     features = _features(rows, np.asarray(scores, dtype=float))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
 
@@ -119,17 +115,16 @@ def relabel_rows(
 
     probabilities = _model().fit(features[drawn], good).predict_proba(features)[:, 1]
     corrected = list(rows)
-    for index in judged:
-        corrected[index] = replace(rows[index], label=float(probabilities[index]))
-    for index in known:
-        person = reviewed[rows[index].id]
+    for index, person in people.items():
         corrected[index] = replace(person, group=person.group or rows[index].group)
-    others = [index for index in judged if rows[index].id not in reviewed]
+    others = [index for index in judged if index not in people]
+    for index in others:
+        corrected[index] = replace(rows[index], label=float(probabilities[index]))
     return Relabelled(
         rows=corrected,
         relabelled=len(others),
         changed=sum(rows[index].good != corrected[index].good for index in others),
-        reviewed=len(known),
+        reviewed=len(people),
         drawn=len(drawn),
         overruled=int((good != [rows[index].good for index in drawn]).sum()),
         loss_by_verdict=loss(features[drawn, :1]),
@@ -152,8 +147,8 @@ def relabel_by_other_rows(
     Args:
         rows: As for `relabel_rows`.
         reviewed: As for `relabel_rows`.
-        probabilities: Gives each row's out-of-fold probability by some labels
-            (`label_errors.OtherRows.probabilities`).
+        probabilities: Gives each row's out-of-fold probability, learned from other labels of the
+            rows (`label_errors.OtherRows.probabilities`).
         seed: Seeds the folds.
 
     Raises:
@@ -164,13 +159,13 @@ def relabel_by_other_rows(
         second = probabilities([row.label for row in first.rows])
     except DataError as error:
         # Hardly a row of a class is left, as where nearly all are good.
-        note = f"the other rows were asked once only: by the corrected labels, {error.message}"
+        note = f"the other rows were used once only: with the corrected labels, {error.message}"
         return replace(first, note=note)
     return relabel_rows(rows, reviewed, second, seed=seed)
 
 
 def check_reviewed(rows: Sequence[Row], reviewed: Mapping[str, Row]) -> None:
-    """Checks, before the cost of a second opinion, that there is enough to learn from.
+    """Checks that there are enough reviewed rows, before a second opinion takes its time.
 
     Raises:
         DataError: As for `relabel_rows`.
@@ -181,12 +176,12 @@ def check_reviewed(rows: Sequence[Row], reviewed: Mapping[str, Row]) -> None:
             "no row has a judge's label",
             remedy="set {label_source} to judge, or check the column label_source",
         )
-    known = [reviewed[name] for name in judged if name in reviewed]
-    good = [row.good for row in known if row.selection == "random"]
+    people = [reviewed[name] for name in judged if name in reviewed]
+    good = [row.good for row in people if row.selection == "random"]
     if len(good) < FEWEST_DRAWN:
         raise DataError(
-            f"of the judge's rows people reviewed {len(known)} (by id), and {len(good)} of these "
-            "were drawn at random (by selection): that is too few to learn from",
+            f"people reviewed {len(people)} of the judge's rows, matched by id, and {len(good)} of "
+            "these were drawn at random (column selection): too few to learn from",
             remedy=f"review at least {FEWEST_DRAWN}, better 200, from a review queue whose "
             "{random_share} is 1",
         )
@@ -210,7 +205,7 @@ def _features(rows: Sequence[Row], scores: Floats) -> Floats:
     its verdict.
     """
     judge = np.array([row.label for row in rows], dtype=float)
-    sure = np.clip(np.where(np.isnan(scores), 0.5, scores), 1 - _SUREST, _SUREST)
-    opinion = np.log(sure / (1 - sure))
+    capped = np.clip(np.where(np.isnan(scores), 0.5, scores), 1 - _SUREST, _SUREST)
+    opinion = np.log(capped / (1 - capped))
     length = np.log1p([len((row.interaction.output or "").split()) for row in rows])
     return np.column_stack([judge, opinion, length, judge * opinion, judge * length])

@@ -29,7 +29,7 @@ class QueuedRow:
         row: The row with its label so far.
         selection: `random` for the slice drawn uniformly; `disputed` if an opinion contradicts the
             judge, else `uncertain`.
-        priority: In [0, 1], by the queue's ranking.
+        priority: In [0, 1]; what it measures depends on the ranking.
         why: The opinions in words, for the reviewer.
     """
 
@@ -53,7 +53,7 @@ def rank_for_review(
     """Ranks a judge's rows for review.
 
     `error` ranks by the probability that the label is wrong: one minus the probability of its class
-    by the pooled opinions of the judge, other judges, the evaluator and the other rows (the mean of
+    in the pooled opinions of the judge, other judges, the evaluator and the other rows (the mean of
     their log odds; a logarithmic opinion pool, Genest and Zidek 1986). With bare verdicts of the
     judge that is confident learning's self-confidence (Northcutt et al. 2021). `uncertainty` ranks
     by how near the judge's own label, a probability or a share of samples, is to one half.
@@ -78,20 +78,17 @@ def rank_for_review(
         index for index, row in enumerate(rows) if row.labelled and row.label_source != "human"
     ]
     priorities = _priorities(opinions, rank_by)
-    generator = random.Random(seed)
     # Shuffle, so that ties (as of bare verdicts alone) don't follow the file's order.
-    shuffled = generator.sample(candidates, len(candidates))
+    shuffled = random.Random(seed).sample(candidates, len(candidates))
     count = min(count, len(candidates))
-    drawn = shuffled[: round(count * random_share)]
-    taken = set(drawn)
-    ranked = sorted(
-        (index for index in reversed(shuffled) if index not in taken),
-        key=lambda index: -priorities[index],
-    )[: count - len(drawn)]
+    draws = round(count * random_share)
+    drawn, rest = shuffled[:draws], shuffled[draws:][::-1]
+    ranked = sorted(rest, key=lambda index: -priorities[index])[: count - draws]
+    random_rows = set(drawn)
     return [
         QueuedRow(
             row=rows[index],
-            selection="random" if index in taken else _selection(opinions[:, index]),
+            selection="random" if index in random_rows else _selection(opinions[:, index]),
             priority=float(priorities[index]),
             why=_why(names, opinions[:, index]),
         )
@@ -101,9 +98,10 @@ def rank_for_review(
 
 def interleave(drawn: Sequence[int], ranked: Sequence[int]) -> list[int]:
     """Merges two lists evenly, keeping the order of each."""
-    places = [((place + 0.5) / len(part), index) for part in (drawn, ranked)
-              for place, index in enumerate(part)]  # fmt: skip
-    return [index for _, index in sorted(places, key=lambda each: each[0])]
+    parts = (drawn, ranked)
+    places = [(place + 0.5) / len(part) for part in parts for place in range(len(part))]
+    items = [*drawn, *ranked]
+    return [items[index] for index in np.argsort(places, kind="stable")]
 
 
 def _opinions(
@@ -112,7 +110,7 @@ def _opinions(
     scores: Sequence[float] | None,
     out_of_fold: Sequence[float] | None,
 ) -> tuple[list[str], Floats]:
-    """The names of all who have an opinion, the judge first, and theirs, shape (names, rows)."""
+    """All opinions, the judge's first: whose they are, and an array of shape (names, rows)."""
     opinions: dict[str, Sequence[float]] = {"judge": [row.label for row in rows]}
     for number, judge in enumerate(judges, start=2):
         opinions[f"judge {number}"] = [judge.get(row.id, np.nan) for row in rows]
@@ -127,12 +125,12 @@ def _priorities(opinions: Floats, rank_by: RankBy) -> Floats:
     judge = opinions[0]
     if rank_by == "uncertainty":
         return np.asarray(1 - np.abs(2 * judge - 1))
-    known = np.where(np.isnan(judge), 0.5, opinions)
+    opinions = np.where(np.isnan(judge), 0.5, opinions)
     if rank_by == "disagreement":
-        return np.asarray(np.nanmax(known, axis=0) - np.nanmin(known, axis=0))
-    bare = (known == 0) | (known == 1)
-    sure = np.where(bare, np.clip(known, 1 - _SURE, _SURE), np.clip(known, 1 - _SUREST, _SUREST))
-    pooled = 1 / (1 + np.exp(-np.nanmean(np.log(sure / (1 - sure)), axis=0)))
+        return np.asarray(np.nanmax(opinions, axis=0) - np.nanmin(opinions, axis=0))
+    cap = np.where((opinions == 0) | (opinions == 1), _SURE, _SUREST)
+    capped = np.clip(opinions, 1 - cap, cap)
+    pooled = 1 / (1 + np.exp(-np.nanmean(np.log(capped / (1 - capped)), axis=0)))
     return np.asarray(np.where(judge >= 0.5, 1 - pooled, pooled))
 
 

@@ -1,10 +1,11 @@
 """Agreement: of a judge with people, or of two judges.
 
-rows, other rows → pairs of labels → κ and who passes what the other doesn't
+rows, other rows → pairs of labels → κ, and which rows only one of the two passes
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,17 +22,12 @@ Pair = tuple[Row, float, float]
 
 
 class AgreementRequest(Request):
-    """Whose labels to compare."""
+    """The labels to compare."""
 
     data: FileData = setting(description="labelled rows")
-    judge_column: str = setting(
-        "judge_label", "the column with the judge's label, beside a person's", unit="column"
-    )
+    judge_column: str = setting("judge_label", "column with the judge's label", unit="column")
     other: InputFile | None = setting(
-        None,
-        "compare with the labels of this file instead, row by row by id",
-        unit="file",
-        local=True,
+        None, "compare with this file's labels instead, matched by id", unit="file", local=True
     )
 
 
@@ -40,10 +36,10 @@ class AgreementResult:
     """Agreement on all rows, and on those drawn at random.
 
     Attributes:
-        judge: What to call the judge.
-        other: What to call the other.
-        all: On all rows.
-        random: On the rows drawn at random; None if there are none, or if all rows are.
+        judge: The judge's name for readers.
+        other: The name of the labels that the judge's are compared with.
+        all: Agreement on all rows.
+        random: Agreement on the rows drawn at random; None if no row is, or if all rows are.
     """
 
     judge: str
@@ -61,27 +57,25 @@ def agreement(
         request: The judge's column.
         data: Labelled rows.
         other: The same rows with other labels; None to compare `judge_column` with people's labels.
-        reporter: Takes warnings about rows that are not compared, or picked for being doubtful.
+        reporter: Takes warnings about rows that are not compared, or were picked as doubtful.
 
     Raises:
-        DataError: No row has both labels, or a judge's label is no probability.
+        DataError: No row has both labels, or a judge's label is not a probability.
     """
     if other is not None:
-        judge_name, other_name = data.file, other.file
         pairs = _pairs_by_id(data, other, reporter)
     else:
-        judge_name, other_name = "judge", "people"
         pairs = _pairs_with_people(data, request.judge_column, reporter)
-    if picked := sum(row.selection in ("uncertain", "disputed") for row, _, _ in pairs):
+    if doubtful := sum(row.selection in ("uncertain", "disputed") for row, _, _ in pairs):
         reporter.warn(
-            f"{picked} of {len(pairs)} rows were picked for being doubtful, so agreement on all "
-            "rows is better than that"
+            f"{doubtful} of {len(pairs)} rows were picked because they are doubtful: agreement on "
+            "rows drawn at random would be better"
         )
-    # Rows of any other selection were chosen for how they look.
+    # Rows of any other selection were chosen for what they look like.
     drawn = [pair for pair in pairs if pair[0].selection == "random"]
     return AgreementResult(
-        judge=judge_name,
-        other=other_name,
+        judge=data.file if other else "judge",
+        other=other.file if other else "people",
         all=_measure(pairs),
         random=_measure(drawn) if drawn and len(drawn) < len(pairs) else None,
     )
@@ -105,11 +99,8 @@ def _pairs_by_id(data: Data, other: Data, reporter: Reporter) -> list[Pair]:
 def _pairs_with_people(data: Data, column: str, reporter: Reporter) -> list[Pair]:
     pairs = []
     for row in data.rows:
-        try:
-            label = number_in(row.extra, column)
-        except ValueError as error:
-            raise DataError(f'{row.place}, column "{column}": {error}') from None
-        if label is not None and row.label_source == "human":
+        label = number_in(row, column)
+        if not math.isnan(label) and row.label_source == "human":
             pairs.append((row, label, row.label))
     if not pairs:
         raise DataError(
@@ -126,8 +117,5 @@ def _pairs_with_people(data: Data, column: str, reporter: Reporter) -> list[Pair
 
 
 def _measure(pairs: Sequence[Pair]) -> Agreement:
-    return measure_agreement(
-        [label for _, label, _ in pairs],
-        [label for _, _, label in pairs],
-        [row.group for row, _, _ in pairs],
-    )
+    rows, labels, other_labels = zip(*pairs, strict=True)
+    return measure_agreement(labels, other_labels, [row.group for row in rows])

@@ -1,16 +1,15 @@
 """Label: an LLM judge's labels for rows of a file or a data set.
 
-rows → questions → ledger → labels → file, or whoever takes them as they come
+rows → questions → ledger → labels → file, or a callable that takes each as it comes
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Self
@@ -19,19 +18,15 @@ from pydantic import model_validator
 
 from tipstaff.errors import UsageError
 from tipstaff_server.requests import setting
-from tipstaff_trainer.data import Row
+from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge import (
-    JudgeCriterion,
-    JudgedRow,
-    JudgeSettings,
-    LabelKind,
-    Ledger,
-    label_rows,
-)
+from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
-from tipstaff_trainer.judge.records import reviewed_since
-from tipstaff_trainer.judge.settings import check_api_key
+from tipstaff_trainer.judge.labelling import JudgedRow, label_rows
+from tipstaff_trainer.judge.ledger import Ledger
+from tipstaff_trainer.judge.records import json_line
+from tipstaff_trainer.judge.replies import LabelKind
+from tipstaff_trainer.judge.settings import JudgeSettings, check_api_key
 from tipstaff_trainer.operations.outputs import write_lines
 from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData
 from tipstaff_trainer.progress import Reporter
@@ -40,12 +35,12 @@ _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 
 
 class LabelRequest(JudgeSettings):
-    """What to label, by which criterion, and the judge's settings."""
+    """The rows to label, the criterion, and the judge's settings."""
 
     data: FileData | StoredData = setting(description="the rows to label")
     criterion: str = setting(
         min_length=1,
-        description="what is judged: the name of a criterion, or a TOML file of one",
+        description="the criterion to judge by: its name, or a TOML file of one",
         unit="name|file",
         common=True,
     )
@@ -53,16 +48,10 @@ class LabelRequest(JudgeSettings):
         None, "the .jsonl file to write; needed to label a file", unit="file", local=True
     )
     ledger: Path | None = setting(
-        None,
-        "where replies are kept, so that none is paid for twice (default: beside the labels)",
-        unit="file",
-        local=True,
+        None, "where paid replies are kept (default: beside the labels)", unit="file", local=True
     )
     examples: InputFile | None = setting(
-        None,
-        "reviewed rows to show the judge some of; none drawn at random or of the test part",
-        unit="file",
-        local=True,
+        None, "reviewed rows to choose examples from (never held-out ones)", unit="file", local=True
     )
     shots: int = setting(
         8,
@@ -73,9 +62,7 @@ class LabelRequest(JudgeSettings):
         ge=0,
         le=MOST_EXAMPLES,
     )
-    batch: bool = setting(
-        False, "ask by the provider's batch files: cheaper, within a day", title="Batch files"
-    )
+    batch: bool = setting(False, "use batch files: cheaper, within a day", title="Batch files")
     key_variable: str = setting(
         "OPENAI_API_KEY",
         "the environment variable that holds the endpoint's key",
@@ -83,21 +70,21 @@ class LabelRequest(JudgeSettings):
         unit="name",
         common=True,
     )
-    pilot: bool = setting(
-        False, "label a few rows that no person has seen, which then wait for review"
-    )
-    only: str = setting("all", "label only the rows of this kind, as unlabelled", title="Rows")
+    pilot: bool = setting(False, "label a few rows no person has seen, and queue them for review")
+    only: str = setting("all", "label only rows of this kind, such as unlabelled", title="Rows")
 
     @model_validator(mode="after")
-    def _check_files(self) -> Self:
-        if isinstance(self.data, StoredData):
-            return self
+    def _check(self) -> Self:
+        if isinstance(self.data, FileData):
+            self._check_file(self.data.data)
+        else:
+            self._check_stored()
+        return self
+
+    def _check_file(self, data: Path) -> None:
         if self.out is None:
             raise UsageError("is needed", field="out", remedy="name a .jsonl file for the labels")
-        for path, what in (
-            (self.data.data, "the rows come from"),
-            (self.ledger, "replies are kept in"),
-        ):
+        for path, what in ((data, "the rows come from"), (self.ledger, "replies are kept in")):
             if path is not None and self.out.resolve() == path.resolve():
                 raise UsageError(
                     f"is the file that {what}",
@@ -106,17 +93,13 @@ class LabelRequest(JudgeSettings):
                     remedy="choose another name",
                 )
         if self.pilot or self.only != "all":
-            raise UsageError(
-                "a file's rows are all labelled", field="pilot" if self.pilot else "only"
-            )
-        return self
+            name = "pilot" if self.pilot else "only"
+            raise UsageError("a file's rows are all labelled", field=name)
 
-    @model_validator(mode="after")
-    def _check_stored(self) -> Self:
-        if isinstance(self.data, FileData):
-            return self
-        # Whoever starts a job in a browser also says where its key is sent: no other secret of this
-        # machine may go there. At a command line people can read the variables anyway.
+    def _check_stored(self) -> None:
+        # Whoever starts a job in a browser also chooses the address its key is sent to: no other
+        # secret of this machine may go there. At a command line people can read the variables
+        # anyway.
         if self.key_variable and not _KEY_VARIABLE.fullmatch(self.key_variable):
             raise UsageError(
                 "is not read as a key",
@@ -126,11 +109,10 @@ class LabelRequest(JudgeSettings):
             )
         if self.pilot and self.only != "all":
             raise UsageError("chooses its rows itself", field="pilot", remedy="leave out {only}")
-        return self
 
     @property
     def ledger_file(self) -> Path:
-        """Where a file's labelling keeps its replies."""
+        """The ledger of a request for a file."""
         assert self.out is not None
         return self.ledger or self.out.with_suffix(".ledger.sqlite")
 
@@ -175,14 +157,14 @@ def label(
     reporter: Reporter | None = None,
     stop: Event | None = None,
 ) -> LabelResult:
-    """Has a judge label rows, as far as the ledger doesn't have the replies already.
+    """Has a judge label rows; asks only for replies that the ledger doesn't have.
 
     Args:
-        request: The judge, its pace and budget. With `out`, all rows are written there at the end,
-            in their order.
+        request: The judge, its pace and budget, and the file for the labels, if any: all rows are
+            written there at the end, in their order.
         rows: Iterated over more than once; need not be in memory.
         criterion: The criterion that the request names.
-        ledger: Where questions and replies are stored; of the calling thread.
+        ledger: Where questions and replies are stored; opened by the calling thread.
         examples: Reviewed rows to show the judge.
         api_key: The endpoint's key (`read_api_key`).
         on_row: Takes each row that needs no more calls, in the calling thread, in any order.
@@ -239,13 +221,13 @@ def read_api_key(variable: str) -> str | None:
     return check_api_key(os.environ.get(variable)) or None
 
 
+@dataclass(slots=True)
 class _Counts:
     """Counts labels and failures."""
 
-    def __init__(self) -> None:
-        self.kinds: Counter[LabelKind] = Counter()
-        self.good = 0
-        self.failures: Counter[str] = Counter()
+    kinds: Counter[LabelKind] = field(default_factory=Counter)
+    good: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
 
     def add(self, judged: JudgedRow) -> None:
         if judged.kind is None or judged.label is None:
@@ -259,21 +241,24 @@ def _write(judged_rows: Iterable[JudgedRow], out: Path, counts: _Counts, ledger:
     def lines() -> Iterator[str]:
         for judged in judged_rows:
             counts.add(judged)
-            yield json.dumps(judged.record(), ensure_ascii=False) + "\n"
+            yield json_line(judged.record())
 
     try:
         write_lines(out, lines())
     except DataError as error:
-        raise DataError(
-            error.message,
-            field=error.field,
-            value=error.value,
-            remedy=f"{error.remedy}; what was paid for is kept in {ledger}",
-        ) from error
+        error.remedy += f"; what was paid for is kept in {ledger}"
+        raise
 
 
 def _check_unreviewed(out: Path, rows: Collection[Row]) -> None:
-    if out.exists() and (count := reviewed_since(out, rows)):
+    """Checks that no person has corrected a label in a file since it was written."""
+    if not out.exists():
+        return
+    people = {row.id: row.label for row in rows if row.label_source == "human"}
+    if count := sum(
+        row.labelled and row.label_source == "human" and people.get(row.id) != row.label
+        for row in read_rows(out, labelled=False).whole
+    ):
         raise UsageError(
             f"people have corrected {count:,} of its labels, which would be lost",
             field="out",

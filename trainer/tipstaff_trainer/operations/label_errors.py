@@ -1,4 +1,4 @@
-"""Label errors: labels that the other rows contradict, listed for a person to look at.
+"""Label errors: labels that the other rows contradict, listed for a person to check.
 
 rows → out-of-fold probabilities → likely errors → file
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import field_validator
 from tipstaff.types import FIELDS
 from tipstaff_server.requests import Request, setting
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.judge.records import json_line
 from tipstaff_trainer.operations.outputs import check_new_file, write_lines
 from tipstaff_trainer.operations.sources import FileData, StoredData
 
@@ -28,17 +28,13 @@ _COLUMNS = ("id", *FIELDS, "label", "label_source", "group", "out_of_fold", "pla
 
 
 class LabelErrorsRequest(Request):
-    """Whose labels to doubt, and how."""
+    """The labels to check, and how."""
 
     data: FileData | StoredData = setting(description="labelled rows")
     out: Path = setting(
-        description="where the list goes, the most suspicious first: .csv or .jsonl",
-        unit="file",
-        local=True,
+        description="a new .csv or .jsonl file, most suspicious first", unit="file", local=True
     )
-    folds: int = setting(
-        5, "parts to look at in turn; take fewer where a class is in few groups", ge=2
-    )
+    folds: int = setting(5, "parts to check in turn; fewer where a class is in few groups", ge=2)
     base: str = setting("all-MiniLM-L6-v2", "encoder that reads the texts", unit="base", local=True)
 
     @field_validator("out")
@@ -50,7 +46,7 @@ class LabelErrorsRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class LabelErrors:
-    """Suspicious labels.
+    """Likely label errors, and how far to trust them.
 
     Attributes:
         suspects: All rows, beginning with the labels that the other rows contradict most.
@@ -82,9 +78,8 @@ def label_errors(request: LabelErrorsRequest, rows: Sequence[Row]) -> LabelError
 
     suspects = find_label_errors(rows, find_base(request.base), folds=request.folds)
     good = [each.row.good for each in suspects]
-    result = LabelErrors(
-        suspects, float(roc_auc_score(good, [each.probability for each in suspects]))
-    )
+    auroc = roc_auc_score(good, [each.probability for each in suspects])
+    result = LabelErrors(suspects, float(auroc))
     write_lines(request.out, _lines(result.likely, request.out.suffix))
     return result
 
@@ -103,7 +98,7 @@ def _lines(suspects: Sequence[Suspect], suffix: str) -> Iterable[str]:
         for suspect in suspects
     ]
     if suffix == ".jsonl":
-        return [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+        return map(json_line, records)
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, _COLUMNS)
     writer.writeheader()

@@ -1,11 +1,11 @@
-"""Labelling a file: what is checked and read before the judge is asked."""
+"""Labelling a file: the checks and the reading before the judge is asked."""
 
 from __future__ import annotations
 
 from tipstaff.errors import UsageError
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge import choose_examples
+from tipstaff_trainer.judge.examples import choose_examples
 from tipstaff_trainer.operations.label import LabelRequest
 from tipstaff_trainer.operations.outputs import check_writable
 from tipstaff_trainer.operations.sources import FileData, read_file
@@ -13,10 +13,10 @@ from tipstaff_trainer.progress import Reporter
 
 
 def check_files(request: LabelRequest) -> None:
-    """Checks a file's request, before anything is read, for what would lose work at its end.
+    """Checks, before rows are read, that the labels can be written.
 
     Raises:
-        UsageError: `out` can't be written, or is not this labelling's.
+        UsageError: `out` can't be written, or was not written by this labelling.
     """
     assert request.out is not None
     check_writable(request.out, ".jsonl")
@@ -33,14 +33,13 @@ def read_unlabelled(data: FileData, reporter: Reporter) -> Data:
     """Reads a file's rows to label, with or without labels.
 
     Raises:
-        UsageError: A column or a field is named that does not exist.
+        UsageError: The reference names a column or a field that does not exist.
         DataError: The file, a column or a row can't be used as it stands.
     """
     rows = read_file(data, labelled=False, reporter=reporter)
     if unattributed := sum(row.labelled and row.label_source == "other" for row in rows.whole):
         reporter.warn(
-            f"{unattributed} rows have a label, and nothing says who gave it: it becomes "
-            "previous_label",
+            f"{unattributed} rows have a label without a source: it becomes previous_label",
             remedy="set {label_source} to human to keep labels by people",
         )
     return rows
@@ -55,15 +54,10 @@ def read_examples(request: LabelRequest, reporter: Reporter) -> tuple[Row, ...]:
     if request.examples is None or not request.shots:
         return ()
     assert isinstance(request.data, FileData)
-    reviewed = read_file(
-        FileData(
-            data=request.examples,
-            mapping=request.data.mapping,
-            label_source=request.data.label_source,
-        )
-    )
-    chosen = choose_examples(reviewed.whole, request.shots)
-    if not chosen:
+    source = {"data": request.examples, "columns": None, "selection": None}
+    reviewed = read_file(request.data.model_copy(update=source)).whole
+    examples = choose_examples(reviewed, request.shots)
+    if not examples:
         raise DataError(
             "all rows were drawn at random or are of the test part: these are kept for honest "
             "numbers and never shown to the judge",
@@ -71,5 +65,5 @@ def read_examples(request: LabelRequest, reporter: Reporter) -> tuple[Row, ...]:
             value=str(request.examples),
             remedy="review others, such as those that the queue ranks, or a pilot",
         )
-    reporter.note(f"{len(chosen)} examples, {sum(row.good for row in chosen)} of them good")
-    return chosen
+    reporter.note(f"{len(examples)} examples, {sum(row.good for row in examples)} of them good")
+    return examples

@@ -1,11 +1,10 @@
-"""Relabel: a judge's labels corrected by what people said about some of its rows.
+"""Relabel: a judge's labels, corrected with people's labels of some of its rows.
 
 rows, reviewed rows → second opinion → relabelled rows → file, or a training
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -14,9 +13,9 @@ from pydantic import model_validator
 from tipstaff.errors import UsageError
 from tipstaff_server.requests import setting
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.judge.records import rounded, row_record
+from tipstaff_trainer.judge.records import json_line, rounded, row_record
 from tipstaff_trainer.operations.outputs import NewRowsFile, write_lines
-from tipstaff_trainer.operations.second_opinion import SecondOpinion, evaluator_scores, other_rows
+from tipstaff_trainer.operations.second_opinion import SecondOpinion, evaluator_scores
 from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData
 from tipstaff_trainer.progress import Reporter
 
@@ -25,14 +24,11 @@ if TYPE_CHECKING:
 
 
 class RelabelRequest(SecondOpinion):
-    """Whose labels to correct, by which reviewed rows and which second opinion."""
+    """The labels to correct, the reviewed rows and the second opinion to correct them with."""
 
     data: FileData | StoredData = setting(description="rows with a judge's labels")
     reviewed: InputFile | None = setting(
-        None,
-        "some of the same rows with people's labels, matched by id; needed to relabel a file",
-        unit="file",
-        local=True,
+        None, "reviewed rows, matched by id; needed to relabel a file", unit="file", local=True
     )
     out: NewRowsFile | None = setting(
         None, "a new .jsonl file, to train on; needed to relabel a file", unit="file", local=True
@@ -40,22 +36,17 @@ class RelabelRequest(SecondOpinion):
     seed: int = setting(0, "seeds the folds")
 
     @model_validator(mode="after")
-    def _check_one_opinion(self) -> Self:
-        other = "evaluator" if self.evaluator else "scores" if self.scores else ""
+    def _check(self) -> Self:
+        other = "{evaluator}" if self.evaluator else "{scores}" if self.scores else ""
         if other and self.out_of_fold:
             raise UsageError(
                 "there is a second opinion already",
                 field="out_of_fold",
-                remedy=f"leave out {{{other}}}",
+                remedy=f"leave out {other}",
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_files(self) -> Self:
-        if isinstance(self.data, FileData):
-            for name in ("reviewed", "out"):
-                if getattr(self, name) is None:
-                    raise UsageError("is needed", field=name)
+        for name in ("reviewed", "out") if isinstance(self.data, FileData) else ():
+            if getattr(self, name) is None:
+                raise UsageError("is needed", field=name)
         return self
 
 
@@ -67,10 +58,10 @@ def relabel(
     *,
     grouped: Sequence[Row] | None = None,
 ) -> Relabelled:
-    """Corrects a judge's labels by what people said about some of its rows.
+    """Corrects a judge's labels with people's labels of some of its rows.
 
     Args:
-        request: The second opinion; with `out`, where the rows are written.
+        request: The second opinion, and the file for the rows, if any.
         rows: Rows with the judge's labels; rows of other sources are left unchanged.
         reviewed: Rows labelled by people; those of other sources are ignored.
         reporter: Takes remarks on the result.
@@ -78,24 +69,22 @@ def relabel(
             read; `rows` themselves when None.
 
     Raises:
-        DataError: Too few reviewed rows were drawn at random, the second opinion can't be had, or
-            `out` can't be written.
+        DataError: Too few reviewed rows were drawn at random, there is no second opinion, or the
+            file can't be written.
     """
-    from tipstaff_trainer.label_quality.relabelling import (
-        check_reviewed,
-        relabel_by_other_rows,
-        relabel_rows,
-    )
+    # Imported here, since torch takes seconds.
+    from tipstaff_trainer.label_quality import relabelling
+    from tipstaff_trainer.label_quality.label_errors import OtherRows
 
     people = {row.id: row for row in reviewed if row.label_source == "human"}
-    check_reviewed(rows, people)
+    relabelling.check_reviewed(rows, people)
     grouped = rows if grouped is None else grouped
     scores = evaluator_scores(request, grouped)
     if scores is not None:
-        result = relabel_rows(rows, people, scores, seed=request.seed)
+        result = relabelling.relabel_rows(rows, people, scores, seed=request.seed)
     else:
-        probabilities = other_rows(grouped).probabilities
-        result = relabel_by_other_rows(rows, people, probabilities, seed=request.seed)
+        probabilities = OtherRows(grouped).probabilities
+        result = relabelling.relabel_by_other_rows(rows, people, probabilities, seed=request.seed)
     if request.out is not None:
         write_lines(request.out, map(_line, rows, result.rows))
     if result.note:
@@ -117,4 +106,4 @@ def _line(before: Row, after: Row) -> str:
         columns["judge_label"] = rounded(before.label)
         if after.label_source != "human":
             columns["label_kind"] = "relabelled"
-    return json.dumps(row_record(after, **columns), ensure_ascii=False) + "\n"
+    return json_line(row_record(after, **columns))

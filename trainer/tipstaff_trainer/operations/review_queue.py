@@ -7,28 +7,21 @@ A data set's queue is chosen in `workspace.review`, by the same ranking.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 from tipstaff_server.requests import setting
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import DataError
-from tipstaff_trainer.judge.records import rounded, row_record
+from tipstaff_trainer.judge.records import json_line, number_in, rounded, row_record
 from tipstaff_trainer.label_quality.review_queue import QueuedRow, RankBy, rank_for_review
 from tipstaff_trainer.operations.outputs import NewRowsFile, write_lines
-from tipstaff_trainer.operations.second_opinion import (
-    SecondOpinion,
-    evaluator_scores,
-    number,
-    other_rows,
-)
+from tipstaff_trainer.operations.second_opinion import SecondOpinion, evaluator_scores
 from tipstaff_trainer.operations.sources import FileData, InputFile
 
 
 class ReviewQueueRequest(SecondOpinion):
-    """Which rows to rank, how, and by whose opinions."""
+    """The rows to rank, and how."""
 
     data: FileData = setting(description="rows with a judge's labels")
     # An existing queue may have been reviewed since.
@@ -50,36 +43,29 @@ class ReviewQueueRequest(SecondOpinion):
     seed: int = setting(0, "seeds the random slice")
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewQueue:
-    """Rows in the order in which people should review them."""
-
-    rows: tuple[QueuedRow, ...]
-
-    def lines(self) -> Iterator[str]:
-        """The rows as JSON lines."""
-        for each in self.rows:
-            record = row_record(
-                each.row, selection=each.selection, priority=rounded(each.priority), why=each.why
-            )
-            yield json.dumps(record, ensure_ascii=False) + "\n"
-
-
 def review_queue(
     request: ReviewQueueRequest, data: Data, judges: Sequence[Data] = ()
-) -> ReviewQueue:
-    """Ranks rows for review, and writes the queue if the request has a file for it.
+) -> list[QueuedRow]:
+    """Ranks rows for review, and writes the queue if the request names a file for it.
 
     Args:
         request: The ranking and the second opinion.
         data: Rows with a judge's labels.
         judges: The same rows as labelled by other judges; matched by id.
 
+    Returns:
+        The rows in the order in which people should review them.
+
     Raises:
-        DataError: A judge labelled none of the rows, no row is left to review, or the second
-            opinion can't be had or the file not be written.
+        DataError: A judge labelled none of the rows, no row is left to review, there is no second
+            opinion, or the file can't be written.
     """
-    scores = evaluator_scores(request, data.rows)
+    scores, out_of_fold = evaluator_scores(request, data.rows), None
+    if request.out_of_fold:
+        # Imported here, since torch takes seconds.
+        from tipstaff_trainer.label_quality.label_errors import out_of_fold_scores
+
+        out_of_fold = out_of_fold_scores(data.rows)
     queue = rank_for_review(
         data.whole,
         count=request.count,
@@ -87,25 +73,33 @@ def review_queue(
         rank_by=request.rank_by,
         judges=[_labels(judge, data) for judge in judges],
         scores=scores,
-        out_of_fold=other_rows(data.rows).probabilities() if request.out_of_fold else None,
+        out_of_fold=out_of_fold,
         seed=request.seed,
     )
     if not queue:
         raise DataError(f"{data.file}: no row is left to review; people have labelled them all")
-    result = ReviewQueue(tuple(queue))
     if request.out is not None:
-        write_lines(request.out, result.lines())
-    return result
+        write_lines(request.out, queue_lines(queue))
+    return queue
+
+
+def queue_lines(queue: Iterable[QueuedRow]) -> Iterator[str]:
+    """The rows of a queue as JSON lines."""
+    for each in queue:
+        priority = rounded(each.priority)
+        yield json_line(
+            row_record(each.row, selection=each.selection, priority=priority, why=each.why)
+        )
 
 
 def _labels(judge: Data, data: Data) -> dict[str, float]:
     """A judge's label of each row: `judge_label` where a person's label has replaced it."""
-    labels = {row.id: _own_label(row) for row in judge.whole}
+    labels = {row.id: _judge_label(row) for row in judge.whole}
     if not any(row.id in labels for row in data.rows):
         raise DataError(f"{judge.file}: none of its rows is in {data.file}; rows are matched by id")
     return labels
 
 
-def _own_label(row: Row) -> float:
-    replaced = number(row, "judge_label") if row.label_source == "human" else math.nan
+def _judge_label(row: Row) -> float:
+    replaced = number_in(row, "judge_label") if row.label_source == "human" else math.nan
     return row.label if math.isnan(replaced) else replaced

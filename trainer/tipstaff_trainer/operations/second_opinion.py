@@ -1,11 +1,11 @@
-"""A second opinion on a judge's labels: an evaluator's scores, or what the other rows suggest."""
+"""A second opinion on a judge's labels: an evaluator's scores, or out-of-fold probabilities."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import model_validator
 
@@ -15,22 +15,13 @@ from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.judge.records import number_in
 
-if TYPE_CHECKING:
-    from tipstaff_trainer.label_quality.label_errors import OtherRows
-
 
 class SecondOpinion(Request):
-    """What to compare a judge's labels with."""
+    """Settings of the second opinion that a judge's labels are compared with."""
 
-    evaluator: Path | None = setting(
-        None, "compare with a bundle's scores", unit="bundle", local=True
-    )
-    scores: str | None = setting(
-        None, "compare with the evaluator's scores in this column", unit="column"
-    )
-    out_of_fold: bool = setting(
-        False, "compare with out-of-fold probabilities, learned from the other rows"
-    )
+    evaluator: Path | None = setting(None, "compare with its scores", unit="bundle", local=True)
+    scores: str | None = setting(None, "compare with the scores in this column", unit="column")
+    out_of_fold: bool = setting(False, "compare with probabilities learned from the other rows")
 
     @model_validator(mode="after")
     def _check_one_evaluator(self) -> Self:
@@ -42,14 +33,14 @@ class SecondOpinion(Request):
 
 
 def evaluator_scores(request: SecondOpinion, rows: Sequence[Row]) -> list[float] | None:
-    """An evaluator's score of each row, NaN for none; None if the request names no evaluator.
+    """An evaluator's score of each row, or NaN; None if the request names no bundle or column.
 
     Raises:
-        DataError: No row has a score in the column, or one is no probability.
+        DataError: No row has a score in the column, or a score is not a probability.
         BundleError: The bundle is damaged.
     """
     if request.scores is not None:
-        scores = [number(row, request.scores) for row in rows]
+        scores = [number_in(row, request.scores) for row in rows]
         if all(map(math.isnan, scores)):
             raise DataError(
                 "no row has a score in a column of this name", field="scores", value=request.scores
@@ -62,27 +53,5 @@ def evaluator_scores(request: SecondOpinion, rows: Sequence[Row]) -> list[float]
     from tipstaff_trainer.evaluation.predict import predict_all
 
     evaluator = Evaluator.load(request.evaluator)
-    return [
-        prediction.score for prediction in predict_all(evaluator, [row.interaction for row in rows])
-    ]
-
-
-def other_rows(rows: Sequence[Row]) -> OtherRows:
-    """Out-of-fold probabilities of rows, by the default encoder."""
-    # Imported here, since torch takes seconds.
-    from tipstaff_trainer.label_quality.label_errors import OtherRows
-
-    return OtherRows(rows)
-
-
-def number(row: Row, column: str) -> float:
-    """A probability from one of a row's further columns; NaN if the column is empty.
-
-    Raises:
-        DataError: The column holds something else.
-    """
-    try:
-        value = number_in(row.extra, column)
-    except ValueError as error:
-        raise DataError(f'{row.place}, column "{column}": {error}') from None
-    return math.nan if value is None else value
+    predictions = predict_all(evaluator, [row.interaction for row in rows])
+    return [prediction.score for prediction in predictions]

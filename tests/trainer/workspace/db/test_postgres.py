@@ -11,7 +11,7 @@ from reviewer import review_all
 from sqlalchemy import select
 
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.judge import JudgedRow
+from tipstaff_trainer.judge.labelling import JudgedRow
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem
 from tipstaff_trainer.workspace.db.rows import to_data_row

@@ -84,7 +84,7 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
     believed = {long: [row.label for row in passed if int(row.id) % 2 == long] for long in (0, 1)}
     mean = {long: sum(each) / len(each) for long, each in believed.items()}
     assert mean[1] < mean[0] - 0.2
-    assert "log loss of people's labels, by folds" in capsys.readouterr().out
+    assert "log loss of people's labels, cross-validated" in capsys.readouterr().out
     # What was stored stands as it was given.
     assert {row.label for row in workspace.stores.datasets.rows(labels)} == {0.0, 1.0}
 

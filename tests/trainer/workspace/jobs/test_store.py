@@ -17,7 +17,7 @@ from running_server import wait_until
 from sqlalchemy import func, select, update
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
-from tipstaff_trainer.judge import load_criterion
+from tipstaff_trainer.judge.criteria import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, ReviewItem

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.judge import JudgedRow
+from tipstaff_trainer.judge.labelling import JudgedRow
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Label
 from tipstaff_trainer.workspace.db.rows import to_data_row

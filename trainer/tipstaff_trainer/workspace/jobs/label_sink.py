@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import select
 
-from tipstaff_trainer.judge import JudgedRow
+from tipstaff_trainer.judge.labelling import JudgedRow
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import DatasetRow, Label, LabelSet
 from tipstaff_trainer.workspace.labels.log import NewLabel, record

@@ -44,7 +44,7 @@ Result = tuple[str, Mapping[str, Any]]
 
 def run_label(stores: Stores, job: Job, reporter: Reporter) -> Result:
     """Has the judge label the rows; what was paid for is in the ledger."""
-    from tipstaff_trainer.judge import Ledger
+    from tipstaff_trainer.judge.ledger import Ledger
     from tipstaff_trainer.operations.label import LabelRequest, label, read_api_key
     from tipstaff_trainer.workspace.jobs.label_sink import LabelSink
     from tipstaff_trainer.workspace.labels.criteria import to_judge_criterion

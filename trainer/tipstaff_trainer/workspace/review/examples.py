@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from tipstaff_trainer.data import Row, without_groups_of
-from tipstaff_trainer.judge import choose_examples
+from tipstaff_trainer.judge.examples import choose_examples
 from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import DatasetRow, Label, LabelSet
