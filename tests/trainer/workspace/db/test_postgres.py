@@ -15,8 +15,8 @@ from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem
 from tipstaff_trainer.workspace.db.rows import to_data_row
-from tipstaff_trainer.workspace.jobs.label_sink import LabelSink
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
+from tipstaff_trainer.workspace.operations.label_sink import LabelSink
 from tipstaff_trainer.workspace.review import queue
 from tipstaff_trainer.workspace.review.selection import choose
 

@@ -12,10 +12,10 @@ from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.operations.sources import StoredData
 from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.progress import Reporter
-from tipstaff_trainer.workspace.jobs.operations import run_train
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
-from tipstaff_trainer.workspace.jobs.stored_rows import read_training_rows
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
+from tipstaff_trainer.workspace.operations.run import run
+from tipstaff_trainer.workspace.operations.stored_rows import read_training_rows
 
 ROWS, REVIEWED = 200, 80
 
@@ -67,12 +67,12 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
         given.extend(rows().train)
         raise InterruptedError
 
-    monkeypatch.setattr("tipstaff_trainer.operations.train.train", stop)
+    monkeypatch.setattr("tipstaff_trainer.workspace.operations.run.train", stop)
     review(workspace, judged, REVIEWED)
     workspace.split(labels.dataset, test_size=0.2)
     job = workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
     with pytest.raises(InterruptedError):
-        run_train(workspace.stores, job, JobReporter(workspace.stores.jobs, job.id))
+        run(workspace.stores, job, JobReporter(workspace.stores.jobs, job.id))
     test = {row.key for row in workspace.stores.datasets.rows(labels, only="test")}
     assert {row.id for row in given} == {str(n) for n in truth} - test
     by_people = [row for row in given if row.label_source == "human"]

@@ -21,11 +21,11 @@ from tipstaff_trainer.judge import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, ReviewItem
-from tipstaff_trainer.workspace.jobs import runner
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.review.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations import runner
+from tipstaff_trainer.workspace.operations.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from tipstaff_trainer.judge import JudgedRow
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Label
 from tipstaff_trainer.workspace.db.rows import to_data_row
-from tipstaff_trainer.workspace.jobs import runner
-from tipstaff_trainer.workspace.jobs.label_sink import LabelSink
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.review.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations import runner
+from tipstaff_trainer.workspace.operations.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations.label_sink import LabelSink
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
 from tipstaff_trainer.workspace.review.selection import choose
 
 ROWS = 60
@@ -204,10 +204,10 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
         raise InterruptedError
 
     monkeypatch.setattr(
-        "tipstaff_trainer.operations.train.train", lambda _, rows, *__: stop(rows().train)
+        "tipstaff_trainer.workspace.operations.run.train", lambda _, rows, *__: stop(rows().train)
     )
     monkeypatch.setattr(
-        "tipstaff_trainer.operations.evaluate.evaluate",
+        "tipstaff_trainer.workspace.operations.run.evaluate",
         lambda _, rows, *__, **___: stop(rows().rows),
     )
     monkeypatch.setattr(workspace.stores.evaluators, "find", lambda *_: 1)

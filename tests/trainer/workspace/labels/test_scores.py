@@ -15,9 +15,9 @@ from tipstaff_trainer.encoders import base
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import RowScore
 from tipstaff_trainer.workspace.db.rows import to_interaction
-from tipstaff_trainer.workspace.jobs import runner
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
+from tipstaff_trainer.workspace.operations import runner
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
 
 
 def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels, tmp_path):
@@ -26,7 +26,7 @@ def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels
     job = workspace.score_dataset(dataset, "tiny", wait=60)
     assert (job.done, job.total) == (60, 60)
     assert workspace.stores.scores.counts(labels) == {("tiny", 1): 60}
-    assert not workspace.stores.scores.unscored(labels, ("tiny", 1), limit=1)
+    assert not list(workspace.stores.scores.unscored(labels, ("tiny", 1)))
     evaluator = Evaluator.load(bundle)
     with workspace.stores.database.reading() as session:
         stored = {each.row_id: each.score for each in session.scalars(select(RowScore))}

@@ -49,7 +49,7 @@ def dump(datasets: Datasets, labels: LabelSet, rows: Iterable[StoredRow], file: 
     first = True
     rest = iter(rows)
     while some := list(islice(rest, _AT_ONCE)):
-        labels_by_row = datasets.labels_of(some, labels)
+        labels_by_row = datasets.labels_of([row.id for row in some], labels)
         for row in some:
             file.write(b"\n" if first else b",\n")
             first = False

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, Select, and_, select
 
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.workspace.db.models import DatasetRow, RowLabel
+from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,15 @@ def to_stored_row(row: DatasetRow, label: RowLabel | None = None) -> StoredRow:
     if label is not None:
         values |= {name: getattr(label, name) for name in _LABEL_NAMES}
     return StoredRow(**values)
+
+
+def select_rows(labels: LabelSet) -> Select[DatasetRow, RowLabel]:
+    """The query of a data set's rows with their labels; the label of an unlabelled row is None."""
+    return (
+        select(DatasetRow, RowLabel)
+        .outerjoin(RowLabel, row_label_join(labels.criterion))
+        .where(DatasetRow.dataset_id == labels.dataset_id)
+    )
 
 
 def row_label_join(criterion: str) -> ColumnElement[bool]:

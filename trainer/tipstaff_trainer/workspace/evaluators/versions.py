@@ -97,6 +97,14 @@ class Evaluators:
         """The path of a version's bundle."""
         return repository.bundle_path(self._repository, name, version)
 
+    def bundle(self, name: str, version: int) -> Path:
+        """The path of the bundle of a version that exists.
+
+        Raises:
+            WorkspaceError: There is no such evaluator or version, as when it was archived.
+        """
+        return self.path(name, self.find(name, version))
+
     def card(self, name: str, version: int) -> str:
         """A version's model card, in Markdown.
 
@@ -104,8 +112,7 @@ class Evaluators:
             WorkspaceError: There is no such version, or it has no card.
         """
         try:
-            path = self.path(name, self.find(name, version)) / CARD_FILE
-            return path.read_text(encoding="utf-8")
+            return (self.bundle(name, version) / CARD_FILE).read_text(encoding="utf-8")
         except OSError as error:
             raise WorkspaceError(f"{name} version {version}: no model card: {error}") from error
 
@@ -131,7 +138,7 @@ class Evaluators:
             BundleError: The version's bundle is damaged.
             InvalidRequest: A case has no text that the evaluator reads; names the case.
         """
-        candidate = Bundle.open(self.path(name, self.find(name, version)))
+        candidate = Bundle.open(self.bundle(name, version))
         serving = self.serving(name)
         outcomes = promotion.try_cases(
             candidate, None if serving is None else self.path(name, serving)

@@ -29,7 +29,7 @@ from tipstaff_trainer.workspace.jobs.files import LOG_FILE
 from tipstaff_trainer.workspace.jobs.processes import end, process_of
 
 DATABASE_VARIABLE = "TIPSTAFF_DATABASE"
-_RUNNER = "tipstaff_trainer.workspace.jobs.runner"
+_RUNNER = "tipstaff_trainer.workspace.operations.runner"
 _POLL_SECONDS = 0.1
 # A progress bar rewrites its line hundreds of times: bytes to read for each character shown.
 _BYTES_PER_CHARACTER = 20

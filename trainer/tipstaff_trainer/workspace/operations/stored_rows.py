@@ -1,8 +1,8 @@
-"""A data set's rows as operations take them."""
+"""A data set's rows in the form that operations take."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tipstaff.errors import UsageError
@@ -10,39 +10,30 @@ from tipstaff.types import FIELDS, Field
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.operations.relabel import RelabelRequest, relabel
 from tipstaff_trainer.operations.sources import FileData, StoredData
 from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
-from tipstaff_trainer.workspace.db.rows import StoredRow, to_data_row, to_stored_row
-from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy
+from tipstaff_trainer.workspace.db.rows import StoredRow, to_data_row
+from tipstaff_trainer.workspace.labels.scores import ScoredBy
 from tipstaff_trainer.workspace.stores import Stores
-
-_PAGE_ROWS = 500
 
 
 class StoredRows(Collection[Row]):
-    """A data set's rows, or some of them, read from the database at each iteration.
+    """Rows of a data set, read from the database at each iteration.
 
     Args:
-        stores: The workspace's.
-        labels: The labels that the rows are read with.
-        ids: Of some rows, in their order; None for all rows.
+        count: The number of rows. A data set's rows don't change once it exists.
+        read: Reads them.
     """
 
-    def __init__(self, stores: Stores, labels: LabelSet, ids: Sequence[int] | None = None) -> None:
-        self._stores = stores
-        self._labels = labels
-        self._ids = ids
-        # A data set's rows don't change once it exists.
-        self._count = labels.dataset.rows if ids is None else len(ids)
+    def __init__(self, count: int, read: Callable[[], Iterable[StoredRow]]) -> None:
+        self._count = count
+        self._read = read
 
     def __iter__(self) -> Iterator[Row]:
-        datasets = self._stores.datasets
-        if self._ids is None:
-            yield from map(to_data_row, datasets.rows(self._labels))
-        else:
-            yield from map(to_data_row, datasets.some(self._ids, self._labels))
+        return map(to_data_row, self._read())
 
     def __len__(self) -> int:
         return self._count
@@ -51,46 +42,27 @@ class StoredRows(Collection[Row]):
         return any(row == each for each in self)
 
 
-class UnscoredRows(Collection[Row]):
+class UnscoredRows(StoredRows):
     """The rows that a scorer has not scored yet, read from the database as they are scored.
 
     Args:
-        stores: The workspace's.
-        labels: The labels that the rows are read with.
+        stores: The workspace's stores.
+        labels: The labels to read with the rows.
         scorer: An evaluator and its version, or the other rows.
 
     Attributes:
-        row_ids: The stored row's id of each row that was read, by the row's own id.
+        row_ids: The database ids of the rows that were read, by the rows' own ids.
     """
 
     def __init__(self, stores: Stores, labels: LabelSet, scorer: ScoredBy) -> None:
         self.row_ids: dict[str, int] = {}
-        self._stores = stores
-        self._labels = labels
-        self._scorer = scorer
-        self._count = labels.dataset.rows - stores.scores.counts(labels).get(scorer, 0)
+        count = labels.dataset.rows - stores.scores.counts(labels).get(scorer, 0)
+        super().__init__(count, lambda: stores.scores.unscored(labels, scorer))
 
     def __iter__(self) -> Iterator[Row]:
-        for row in self._rows():
+        for row in self._read():
             self.row_ids[row.key] = row.id
             yield to_data_row(row)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __contains__(self, row: object) -> bool:
-        return any(row == each for each in self)
-
-    def _rows(self) -> Iterator[StoredRow]:
-        if self._scorer == OTHER_ROWS:
-            yield from self._stores.datasets.rows(self._labels)
-            return
-        position = -1
-        while page := self._stores.scores.unscored(
-            self._labels, self._scorer, after=position, limit=_PAGE_ROWS
-        ):
-            position = page[-1].position
-            yield from map(to_stored_row, page)
 
 
 def stored_source(source: FileData | StoredData | None) -> StoredData:
@@ -105,14 +77,13 @@ def stored_source(source: FileData | StoredData | None) -> StoredData:
 
 
 def fields_to_read(source: StoredData, dataset: Dataset) -> tuple[Field, ...]:
-    """The fields that a request names, else all that the data set's rows have."""
-    if source.columns is not None:
-        return source.columns
-    return tuple(name for name in FIELDS if name in dataset.fields)
+    """The fields that a request names, or all that the data set's rows have, in their order."""
+    names = dataset.fields if source.columns is None else source.columns
+    return tuple(name for name in FIELDS if name in names)
 
 
 def read_labelled(stores: Stores, source: StoredData) -> Data:
-    """The labelled rows that a data reference names.
+    """Reads the labelled rows that a data reference names.
 
     Raises:
         WorkspaceError: There are no such labels.
@@ -133,7 +104,7 @@ def read_labelled(stores: Stores, source: StoredData) -> Data:
 
 
 def to_data(title: str, rows: Sequence[Row], fields: Sequence[Field]) -> Data:
-    """Stored rows as a file's are read."""
+    """Stored rows in the form of a file's rows."""
     return Data(
         file=title,
         rows=list(rows),
@@ -146,7 +117,7 @@ def to_data(title: str, rows: Sequence[Row], fields: Sequence[Field]) -> Data:
 
 
 def read_training_rows(stores: Stores, request: TrainRequest, reporter: Reporter) -> TrainingRows:
-    """The rows that a training of a data set takes.
+    """Reads the rows to train on: labelled ones of both parts, and unlabelled training rows.
 
     Raises:
         WorkspaceError: There are no such labels.
@@ -155,22 +126,18 @@ def read_training_rows(stores: Stores, request: TrainRequest, reporter: Reporter
     source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
     fields = fields_to_read(source, labels.dataset)
-    stored = [row for row in stores.datasets.rows(labels) if row.label is not None]
-    to_train_on = [row for row in stored if row.part == "train"]
-    train = (
-        _relabel(source, to_train_on, reporter)
-        if request.relabel
-        else [to_data_row(row) for row in to_train_on]
-    )
-    test = [to_data_row(row) for row in stored if row.part == "test"]
+    labelled: dict[str, list[StoredRow]] = {"train": [], "test": []}
     unlabelled: list[Row] = []
-    if request.size != "full":
-        # The full evaluator, which teaches the small one, scores them.
-        unlabelled = [
-            to_data_row(row)
-            for row in stores.datasets.rows(labels, only="unlabelled")
-            if row.part == "train"
-        ]
+    for row in stores.datasets.rows(labels):
+        if row.label is not None:
+            labelled[row.part].append(row)
+        elif row.part == "train" and request.size != "full":
+            # The full evaluator, which teaches the small one, scores them.
+            unlabelled.append(to_data_row(row))
+    train = [to_data_row(row) for row in labelled["train"]]
+    if request.relabel:
+        train = _relabel(source, labelled["train"], train, reporter)
+    test = [to_data_row(row) for row in labelled["test"]]
     rows = TrainingRows(
         _narrow(train, fields), fields, _narrow(test, fields), _narrow(unlabelled, fields)
     )
@@ -180,28 +147,19 @@ def read_training_rows(stores: Stores, request: TrainRequest, reporter: Reporter
     return rows
 
 
-def _relabel(source: StoredData, stored: Sequence[StoredRow], reporter: Reporter) -> list[Row]:
-    """The rows with the judge's labels corrected by what people said of some of them.
+def _relabel(
+    source: StoredData, stored: Sequence[StoredRow], rows: Sequence[Row], reporter: Reporter
+) -> list[Row]:
+    """Corrects the judge's labels by what people said about some of its rows.
 
     The stored labels stay as they are: the next training corrects them by the reviews until then.
     """
-    # Only now: it is seldom asked for, and torch takes seconds to import.
-    from tipstaff_trainer.operations.relabel import RelabelRequest, relabel
-
-    rows = [to_data_row(row) for row in stored]
-    judge_labels = {
-        row.key: row.judge_label
-        for row in stored
-        if row.label_source == "human" and row.judge_label is not None
-    }
-    reviewed = {row.id: row for row in rows if row.id in judge_labels}
-    judged = [
-        replace(row, label=judge_labels[row.id], label_source="judge")
-        if row.id in reviewed
-        else row
-        for row in rows
-    ]
-    result = relabel(RelabelRequest(data=source), judged, reviewed.values(), reporter)
+    judged, reviewed = list(rows), []
+    for index, (row, each) in enumerate(zip(rows, stored, strict=True)):
+        if each.label_source == "human" and each.judge_label is not None:
+            judged[index] = replace(row, label=each.judge_label, label_source="judge")
+            reviewed.append(row)
+    result = relabel(RelabelRequest(data=source), judged, reviewed, reporter)
     changed = sum(old.good != new.good for old, new in zip(rows, result.rows, strict=True))
     reporter.note(
         f"relabelled: of {result.drawn} rows drawn at random, people overruled the judge in "
@@ -212,7 +170,7 @@ def _relabel(source: StoredData, stored: Sequence[StoredRow], reporter: Reporter
 
 
 def _narrow(rows: Sequence[Row], fields: Sequence[Field]) -> list[Row]:
-    """The rows with these fields only; none that is blank in all of them."""
+    """The rows with these fields only, without rows that are blank in all of them."""
     narrowed = [replace(row, interaction=narrow(row.interaction, fields)) for row in rows]
     return [
         row for row in narrowed if any((row.interaction.get(name) or "").strip() for name in fields)
