@@ -54,19 +54,12 @@ def split_dataset(
             except DataError as error:
                 messages = [str(error)]
             warnings += [f"{labels.criterion}: {each}" for each in messages]
+    of_dataset = update(DatasetRow).where(DatasetRow.dataset_id == dataset.id)
     with database.writing() as session:
-        session.execute(
-            update(DatasetRow)
-            .where(DatasetRow.dataset_id == dataset.id, DatasetRow.part == "test")
-            .values(part="train")
-        )
+        session.execute(of_dataset.where(DatasetRow.part == "test").values(part="train"))
         for start in range(0, len(keys), _KEYS_AT_ONCE):
-            part = keys[start : start + _KEYS_AT_ONCE]
-            session.execute(
-                update(DatasetRow)
-                .where(DatasetRow.dataset_id == dataset.id, DatasetRow.key.in_(part))
-                .values(part="test")
-            )
+            part = DatasetRow.key.in_(keys[start : start + _KEYS_AT_ONCE])
+            session.execute(of_dataset.where(part).values(part="test"))
         session.execute(update(Dataset).where(Dataset.id == dataset.id).values(test=len(keys)))
     return warnings
 

@@ -57,19 +57,16 @@ class Cases:
             WorkspaceError: The cases can't be stored.
         """
         with self._database.writing() as session:
+            stored = session.scalars(select(NamedCase).where(NamedCase.criterion == criterion))
+            by_name = {each.name: each for each in stored}
             replaced = 0
             for case in cases:
-                existing = session.scalar(
-                    select(NamedCase).where(
-                        NamedCase.criterion == criterion, NamedCase.name == case.name
-                    )
-                )
-                named_case = existing or NamedCase(criterion=criterion)
-                replaced += existing is not None
+                replaced += case.name in by_name
+                named_case = by_name.setdefault(case.name, NamedCase(criterion=criterion))
                 for name in _FIELDS:
                     setattr(named_case, name, getattr(case, name))
                 named_case.author = who
-                session.add(named_case)
+            session.add_all(by_name.values())
             return replaced
 
     def remove(self, criterion: str, name: str) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowScore
-from tipstaff_trainer.workspace.db.rows import StoredRow, select_rows, to_stored_row
+from tipstaff_trainer.workspace.db.rows import StoredRow, insert_all, select_rows, to_stored_row
 
 # An evaluator's name and version.
 ScoredBy = tuple[str, int]
@@ -85,9 +85,8 @@ class Scores:
         name, version = score_key(labels.criterion, *by)
         common = {"dataset_id": labels.dataset_id, "evaluator": name, "version": version}
         values = [{**common, "row_id": row, "score": score} for row, score in scores.items()]
-        if values:
-            with self._database.writing() as session:
-                session.connection().execute(insert(RowScore.__table__), values)
+        with self._database.writing() as session:
+            insert_all(session, RowScore, values)
 
 
 def scores_by(labels: LabelSet, by: ScoredBy) -> ColumnElement[bool]:

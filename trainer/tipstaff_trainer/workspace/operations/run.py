@@ -81,13 +81,10 @@ def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) 
     ids, version = _parameters(job, "rows", "criterion_version")
     labels = stores.label_set(stored_source(request.data).dataset, request.criterion)
     criterion = stores.criteria.get(request.criterion, version)
-    if request.only != "all":
+    if ids is None:
         # Once for the whole job: a row that it labels is no longer unlabelled.
         ids = [row.id for row in stores.datasets.rows(labels, only=request.only)]
-    if ids is None:
-        rows = StoredRows(labels.dataset.rows, partial(stores.datasets.rows, labels))
-    else:
-        rows = StoredRows(len(ids), partial(stores.datasets.some, ids, labels))
+    rows = StoredRows(len(ids), partial(stores.datasets.some, ids, labels))
     if not len(rows):
         return Outcome("no row is left to label", {"labelled": 0, "failed": 0, "failures": []})
     stop = Event()
