@@ -1,4 +1,4 @@
-"""What a training is given of a data set, and what its job tells; the training itself is faked."""
+"""The rows of a training job, and its result; the training itself is faked."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def test_rows_without_a_label_teach_a_small_evaluator(
                 "faithfulness",
                 NewLabel(float(row.extra["system"] == "a"), "human", "ann"),
             )
-    given = {}
+    call = {}
 
     def train(request, rows, out, reporter):
-        given.update(rows=rows(), cases=request.cases)
+        call.update(rows=rows(), cases=request.cases)
         bundle = make_bundle(tmp_path / "bundle", bias=-9.0, cases=request.cases)
         return Trained.of(Bundle.open(bundle), request.cases)
 
@@ -41,8 +41,8 @@ def test_rows_without_a_label_teach_a_small_evaluator(
     job = workspace.fine_tune(dataset, name="tiny", size=size)
     stores = workspace.stores
     result = run(stores, job, JobReporter(stores.jobs, job.id)).result
-    assert (len(given["rows"].train), len(given["rows"].unlabelled)) == (20, more)
-    assert not any(row.labelled for row in given["rows"].unlabelled)
-    assert given["cases"] == (RIGHT,)
+    assert (len(call["rows"].train), len(call["rows"].unlabelled)) == (20, more)
+    assert not any(row.labelled for row in call["rows"].unlabelled)
+    assert call["cases"] == (RIGHT,)
     (outcome,) = result["cases"]
     assert (outcome["name"], outcome["verdict"], outcome["met"]) == ("right", "BLOCK", False)

@@ -104,14 +104,10 @@ class Reviews:
             # Others who add rows wait, and then choose different rows.
             self._database.lock_dataset(session, labels.dataset_id)
             selected = choose(
-                session,
-                labels,
-                counts,
-                rank_by=rank_by,
-                scored_by=scored_by,
-                generator=random.Random(seed),
+                session, labels, counts, random.Random(seed), rank_by=rank_by, scored_by=scored_by
             )
             last = session.scalar(select(func.max(ReviewItem.rank)).where(labels.of(ReviewItem)))
+            first = 0 if last is None else last + 1
             session.add_all(
                 ReviewItem(
                     dataset_id=labels.dataset_id,
@@ -121,38 +117,29 @@ class Reviews:
                     why=each.why,
                     rank=rank,
                 )
-                for rank, each in enumerate(selected, start=0 if last is None else last + 1)
+                for rank, each in enumerate(selected, start=first)
             )
             return [each.row_id for each in selected]
 
     def pilot(self, labels: LabelSet) -> list[int]:
         """Rows for a pilot; first those that an earlier pilot queued but no judge labelled."""
+        query = (
+            select(ReviewItem.row_id)
+            .outerjoin(RowLabel, and_(RowLabel.row_id == ReviewItem.row_id, labels.of(RowLabel)))
+            .where(labels.of(ReviewItem), ReviewItem.selection == "pilot")
+            .where(ReviewItem.state == "waiting", RowLabel.judge_label.is_(None))
+            .order_by(ReviewItem.rank)
+            .limit(PILOT_ROWS)
+        )
         with self._database.reading() as session:
-            unlabelled = list(
-                session.scalars(
-                    select(ReviewItem.row_id)
-                    .outerjoin(
-                        RowLabel,
-                        and_(RowLabel.row_id == ReviewItem.row_id, labels.of(RowLabel)),
-                    )
-                    .where(labels.of(ReviewItem), ReviewItem.selection == "pilot")
-                    .where(ReviewItem.state == "waiting", RowLabel.judge_label.is_(None))
-                    .order_by(ReviewItem.rank)
-                    .limit(PILOT_ROWS)
-                )
-            )
+            unlabelled = list(session.scalars(query))
         return unlabelled + self.queue(labels, {"pilot": PILOT_ROWS - len(unlabelled)})
 
     def progress(self, labels: LabelSet) -> ReviewProgress:
         """The number of items in each state."""
+        of_labels = select(ReviewItem.state, func.count()).where(labels.of(ReviewItem))
         with self._database.reading() as session:
-            counts = dict(
-                session.execute(
-                    select(ReviewItem.state, func.count())
-                    .where(labels.of(ReviewItem))
-                    .group_by(ReviewItem.state)
-                ).all()
-            )
+            counts = dict(session.execute(of_labels.group_by(ReviewItem.state)).all())
         return ReviewProgress(*(counts.get(state, 0) for state in ("waiting", "done", "skipped")))
 
     def waiting(
@@ -168,27 +155,24 @@ class Reviews:
             .limit(limit)
         )
         with self._database.reading() as session:
-            return [
-                (item, to_stored_row(row, label)) for item, row, label in session.execute(query)
-            ]
+            rows = session.execute(query).all()
+        return [(item, to_stored_row(row, label)) for item, row, label in rows]
 
     def claim(self, labels: LabelSet, who: str) -> ReviewItem | None:
         """The next item for a reviewer, who holds it; None if no item is free."""
+        moment = now()
+        mine = ReviewItem.holder == who
+        free = or_(mine, ReviewItem.held_until.is_(None), ReviewItem.held_until < moment)
+        query = (
+            select(ReviewItem)
+            .where(labels.of(ReviewItem), ReviewItem.state == "waiting", free)
+            # An item that they hold already comes first.
+            .order_by(mine.desc(), ReviewItem.rank)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
         with self._database.writing() as session:
-            moment = now()
-            mine = ReviewItem.holder == who
-            item = session.scalar(
-                select(ReviewItem)
-                .where(
-                    labels.of(ReviewItem),
-                    ReviewItem.state == "waiting",
-                    or_(mine, ReviewItem.held_until.is_(None), ReviewItem.held_until < moment),
-                )
-                # An item that they hold already comes first.
-                .order_by(mine.desc(), ReviewItem.rank)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
+            item = session.scalar(query)
             if item is not None:
                 item.holder, item.held_until = who, moment + _HOLD_TIME
             return item
@@ -220,14 +204,9 @@ class Reviews:
         _check_name(who)
         with self._database.writing() as session:
             item = get_item(session, item_id, lock=True)
-            label = record(
-                session,
-                item.row_id,
-                item.criterion,
-                NewLabel(value, "human", who, item.selection, based_on_label_id, reason),
-            )
-            item.state, item.holder, item.held_until = "done", who, None
-            item.finished_at = now()
+            new = NewLabel(value, "human", who, item.selection, based_on_label_id, reason)
+            label = record(session, item.row_id, item.criterion, new)
+            _finish(item, "done", who)
             concurrent = other_label(session, label) if label.concurrent else None
             return Submitted(label, concurrent)
 
@@ -236,8 +215,7 @@ class Reviews:
         with self._database.writing() as session:
             item = get_item(session, item_id, lock=True)
             if item.state == "waiting":
-                item.state, item.holder, item.held_until = "skipped", who, None
-                item.finished_at = now()
+                _finish(item, "skipped", who)
 
     def requeue_skipped(self, labels: LabelSet) -> int:
         """Puts skipped items back into the queue, and returns their number."""
@@ -258,9 +236,8 @@ class Reviews:
         with self._database.writing() as session:
             # Keeps others from queueing the row at the same time.
             self._database.lock_dataset(session, labels.dataset_id)
-            item = session.scalar(
-                finished_by(labels.of(ReviewItem), who).limit(1).with_for_update()
-            )
+            finished = finished_by(labels.of(ReviewItem), who)
+            item = session.scalar(finished.limit(1).with_for_update())
             if item is None:
                 return None
             if item.state == "done":
@@ -276,14 +253,18 @@ class Reviews:
 
     def before(self, item: ReviewItem, *, who: str) -> ReviewItem | None:
         """The item that a reviewer finished before another; None if that was their first."""
+        same_queue = and_(
+            ReviewItem.dataset_id == item.dataset_id, ReviewItem.criterion == item.criterion
+        )
+        query = finished_by(same_queue, who)
+        if item.finished_at is not None:
+            query = query.where(ReviewItem.finished_at < item.finished_at)
         with self._database.reading() as session:
-            same = and_(
-                ReviewItem.dataset_id == item.dataset_id, ReviewItem.criterion == item.criterion
-            )
-            query = finished_by(same, who)
-            if item.finished_at is not None:
-                query = query.where(ReviewItem.finished_at < item.finished_at)
             return session.scalar(query.limit(1))
+
+
+def _finish(item: ReviewItem, state: str, who: str) -> None:
+    item.state, item.holder, item.held_until, item.finished_at = state, who, None, now()
 
 
 def _check_name(who: str) -> None:
