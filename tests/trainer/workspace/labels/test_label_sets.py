@@ -191,16 +191,8 @@ def test_jobs_train_measure_and_score_by_one_criterion(workspace, dataset, both,
     monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
     calls = []
 
-    def stop(*words, **options):
-        calls.append(
-            [
-                row
-                for each in words
-                if isinstance(each, list)
-                for row in each
-                if not isinstance(row, int)
-            ]
-        )
+    def stop(rows):
+        calls.append(rows)
         raise InterruptedError
 
     monkeypatch.setattr(
@@ -228,11 +220,11 @@ def test_jobs_train_measure_and_score_by_one_criterion(workspace, dataset, both,
         assert {row.good for row in learnt if row.label_source == "human"} == {good}
         assert {row.good for row in measured} == {good}
         assert {row.good for row in others if row.label_source == "human"} == {good}
-    words = [
+    criteria = [
         job.parameters["request"]["criterion"] for job in workspace.stores.jobs.recent(kind="train")
     ]
-    assert words[0] == "It is correct."
-    assert words[1] != words[0]
+    assert criteria[0] == "It is correct."
+    assert criteria[1] != criteria[0]
 
 
 def test_a_download_has_the_labels_by_one_criterion(workspace, dataset, both, tmp_path):
@@ -261,8 +253,8 @@ def test_a_download_of_all_labels_can_be_uploaded_by_each_criterion(
         copies = list(workspace.stores.datasets.rows(uploaded))
         rows = list(workspace.stores.datasets.rows(labels))
         assert len(copies) == ROWS
-        for name in ("key", "output", "label", "label_source", "selection"):
-            assert [getattr(row, name) for row in copies] == [getattr(row, name) for row in rows]
+        for part in ("key", "output", "label", "label_source", "selection"):
+            assert [getattr(row, part) for row in copies] == [getattr(row, part) for row in rows]
         # The other criterion's labels are not lost, and don't count.
         assert (uploaded.labelled, uploaded.human, uploaded.judge) == (40, 20, 20)
         (other,) = {each.criterion for each in both} - {name}

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -45,12 +44,16 @@ _LOADING_LIMIT = timedelta(days=1)
 
 
 def store(database: Database, name: str, data: Data, *, file: str, criterion: str, who: str) -> int:
-    """Stores rows as a new data set, and returns its id.
+    """Stores rows as a new data set, which is hidden until all are there; returns its id.
 
     Raises:
         WorkspaceError: The name is taken, or the disk is full; then nothing stays of the data set.
     """
+    with database.reading() as session:
+        _check_free(session, name)
     dataset = Dataset(
+        name=_hidden_name(),
+        state="loading",
         file=file[:200],
         fields=list(data.columns),
         extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:MOST_EXTRA],
@@ -58,45 +61,15 @@ def store(database: Database, name: str, data: Data, *, file: str, criterion: st
         rows=len(data.rows),
         author=who,
     )
-    with _hidden_until_complete(database, dataset, name) as labels:
-        labels.criterion = criterion
-        total: Counter[str] = Counter()
-        for start, part in _parts(data.rows):
-            if start:
-                database.let_others_write()
-            # Prepared before the transaction takes its lock.
-            values = [_values(dataset.id, start + index, row) for index, row in enumerate(part)]
-            with database.writing() as session:
-                _insert(session, dataset.id, criterion, start, part, values, who=file or who)
-            for row in part:
-                if row.labelled:
-                    total.update(count_label(row.label, row.label_source, False))
-        for each, count in total.items():
-            setattr(labels, each, count)
-    return dataset.id
-
-
-@contextmanager
-def _hidden_until_complete(database: Database, dataset: Dataset, name: str) -> Iterator[LabelSet]:
-    """Creates a data set that stays hidden until all rows are inserted.
-
-    Yields:
-        The new label set, for its criterion and counts.
-    """
-    with database.reading() as session:
-        _check_free(session, name)
-    dataset.name, dataset.state = _hidden_name(), "loading"
     with database.writing() as session:
         session.add(dataset)
-    labels = LabelSet(dataset_id=dataset.id)
     try:
-        yield labels
+        counts = _insert_parts(database, dataset.id, criterion, data.rows, who=file or who)
         with database.writing() as session:
             _check_free(session, name)
-            session.add(labels)
-            session.execute(
-                update(Dataset).where(Dataset.id == dataset.id).values(name=name, state="ready")
-            )
+            session.add(LabelSet(dataset_id=dataset.id, criterion=criterion, **counts))
+            hidden = update(Dataset).where(Dataset.id == dataset.id)
+            session.execute(hidden.values(name=name, state="ready"))
     except BaseException:
         try:
             _delete(database, dataset.id)
@@ -104,6 +77,25 @@ def _hidden_until_complete(database: Database, dataset: Dataset, name: str) -> I
             # Even this may fail on a full disk: the rows are deleted once there is room again.
             database.unswept.add(dataset.id)
         raise
+    return dataset.id
+
+
+def _insert_parts(
+    database: Database, dataset: int, criterion: str, rows: Sequence[Row], *, who: str
+) -> Mapping[str, int]:
+    """Inserts rows a part at a time, and returns the counts of their label set."""
+    total: Counter[str] = Counter()
+    for start, part in _parts(rows):
+        if start:
+            database.let_others_write()
+        # Prepared before the transaction takes its lock.
+        values = [_values(dataset, start + index, row) for index, row in enumerate(part)]
+        with database.writing() as session:
+            _insert(session, dataset, criterion, start, part, values, who=who)
+        for row in part:
+            if row.labelled:
+                total.update(count_label(row.label, row.label_source, False))
+    return total
 
 
 def hide(database: Database, dataset: Dataset) -> None:

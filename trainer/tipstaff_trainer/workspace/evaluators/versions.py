@@ -63,9 +63,9 @@ class Evaluators:
             RepositoryError: The repository can't be read.
         """
         return [
-            self._look(published, version)
-            for published in self.published()
-            for version in reversed(published.versions)
+            self._read(evaluator, version)
+            for evaluator in self.published()
+            for version in reversed(evaluator.versions)
         ]
 
     def find(self, name: str, version: int | None = None) -> int:
@@ -150,13 +150,11 @@ class Evaluators:
         """The outcomes of the last `try_cases` in this process; None before the first."""
         return self._outcomes.get((name, version))
 
-    def _look(self, published: repository.PublishedEvaluator, version: int) -> EvaluatorVersion:
-        serving = published.serving == version
+    def _read(self, evaluator: repository.PublishedEvaluator, number: int) -> EvaluatorVersion:
+        manifest, damage = None, ""
         try:
-            manifest = read_manifest(self.path(published.name, version))
-            damage = ""
+            manifest = read_manifest(self.path(evaluator.name, number))
         except TipstaffError as error:
-            manifest, damage = None, str(error)
-        return EvaluatorVersion(
-            published.name, version, serving, manifest, damage, published.damage
-        )
+            damage = str(error)
+        serving = evaluator.serving == number
+        return EvaluatorVersion(evaluator.name, number, serving, manifest, damage, evaluator.damage)
