@@ -130,17 +130,14 @@ def sweep(database: Database) -> None:
     query = select(Dataset.id).where(
         or_(Dataset.state == "deleted", Dataset.id.in_(database.unswept), failed)
     )
-    with database.reading() as session:
-        hidden = session.scalars(query).all()
-    for dataset in hidden:
+    for dataset in database.scalars(query):
         _delete(database, dataset)
         database.unswept.discard(dataset)
 
 
 def _delete(database: Database, dataset: int) -> None:
     positions = select(func.max(DatasetRow.position)).where(DatasetRow.dataset_id == dataset)
-    with database.reading() as session:
-        last = session.scalar(positions)
+    last = database.scalar(positions)
     for first in range(0, -1 if last is None else last + 1, _ROWS_AT_ONCE):
         end = first + _ROWS_AT_ONCE - 1
         these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(first, end))

@@ -80,8 +80,7 @@ class Datasets:
                     Dataset.id.in_(select(LabelSet.dataset_id).where(has_word)),
                 )
             )
-        with self._database.reading() as session:
-            return session.scalars(query.order_by(Dataset.id.desc())).all()
+        return self._database.scalars(query.order_by(Dataset.id.desc()))
 
     def archive(self, which: AnyDataset, *, restore: bool = False) -> None:
         """Archives a data set, or restores it from the archive."""
@@ -114,15 +113,14 @@ class Datasets:
         key = which.id if isinstance(which, Dataset) else which
         column = Dataset.id if isinstance(key, int) else Dataset.name
         query = select(Dataset).where(column == key, Dataset.state.in_(_VISIBLE))
-        with self._database.reading() as session:
-            dataset = session.scalar(query)
-            if dataset is None:
-                ready = select(Dataset.name).where(Dataset.state == "ready")
-                names = ", ".join(session.scalars(ready.limit(20)))
-                raise WorkspaceError(
-                    f"there is no data set {key!r}" + (f", only {names}" if names else " yet")
-                )
-            return dataset
+        dataset = self._database.scalar(query)
+        if dataset is None:
+            ready = select(Dataset.name).where(Dataset.state == "ready").limit(20)
+            names = ", ".join(self._database.scalars(ready))
+            raise WorkspaceError(
+                f"there is no data set {key!r}" + (f", only {names}" if names else " yet")
+            )
+        return dataset
 
     def page(
         self,
@@ -152,8 +150,7 @@ class Datasets:
             query = query.where(position > after).order_by(position)
         else:
             query = query.where(position < before).order_by(position.desc())
-        with self._database.reading() as session:
-            rows = [to_stored_row(*each) for each in session.execute(query.limit(size + 1))]
+        rows = [to_stored_row(*each) for each in self._database.rows(query.limit(size + 1))]
         has_more, rows = len(rows) > size, rows[:size]
         has_earlier, has_later = after >= 0, has_more
         if before is not None:
@@ -168,21 +165,17 @@ class Datasets:
         Raises:
             WorkspaceError: The data set has no such row.
         """
-        with self._database.reading() as session:
-            match = session.execute(
-                select_rows(labels).where(DatasetRow.id == row_id)
-            ).one_or_none()
-        if match is None:
+        row = next(self.some([row_id], labels), None)
+        if row is None:
             raise WorkspaceError(f"there is no row {row_id} in {labels.dataset.name}")
-        return to_stored_row(*match)
+        return row
 
     def some(self, row_ids: Sequence[int], labels: LabelSet) -> Iterator[StoredRow]:
         """Rows of a data set by id, in the order of the ids, without deleted ones."""
         for start in range(0, len(row_ids), _IDS_AT_ONCE):
             ids = row_ids[start : start + _IDS_AT_ONCE]
-            with self._database.reading() as session:
-                rows = session.execute(select_rows(labels).where(DatasetRow.id.in_(ids)))
-                by_id = {row.id: to_stored_row(row, label) for row, label in rows}
+            rows = self._database.rows(select_rows(labels).where(DatasetRow.id.in_(ids)))
+            by_id = {row.id: to_stored_row(row, label) for row, label in rows}
             yield from (by_id[row_id] for row_id in ids if row_id in by_id)
 
     def text(self, row_id: int) -> DatasetRow:
@@ -191,8 +184,7 @@ class Datasets:
         Raises:
             WorkspaceError: There is no such row.
         """
-        with self._database.reading() as session:
-            row = session.get(DatasetRow, row_id)
+        row = self._database.scalar(select(DatasetRow).where(DatasetRow.id == row_id))
         if row is None:
             raise WorkspaceError(f"there is no row {row_id}")
         return row
@@ -205,9 +197,8 @@ class Datasets:
         """The labels of some rows, by row id, in the order of the log."""
         by_row: dict[int, list[Label]] = {row_id: [] for row_id in row_ids}
         query = select(Label).where(Label.row_id.in_(by_row), labels.of(Label)).order_by(Label.id)
-        with self._database.reading() as session:
-            for label in session.scalars(query):
-                by_row[label.row_id].append(label)
+        for label in self._database.scalars(query):
+            by_row[label.row_id].append(label)
         return by_row
 
     def rows(self, labels: LabelSet, *, only: str = "all") -> Iterator[StoredRow]:
@@ -236,8 +227,7 @@ class Datasets:
             .where(RowLabel.selection == "random", RowLabel.judge_label.is_not(None))
             .where(DatasetRow.part == "train")
         )
-        with self._database.reading() as session:
-            return session.scalars(query).one()
+        return self._database.scalar(query) or 0
 
     def split(self, which: AnyDataset, *, test_size: float, seed: int = 0) -> list[str]:
         """Holds out a test set; see `datasets.split.split_dataset`."""

@@ -205,8 +205,7 @@ class Jobs:
         return whole if len(whole) <= most else whole[-most:].partition("\n")[2]
 
     def _read(self, query: Select[Job]) -> Sequence[Job]:
-        with self._database.reading() as session:
-            jobs = session.scalars(query.order_by(Job.id.desc())).all()
+        jobs = self._database.scalars(query.order_by(Job.id.desc()))
         return [self._checked(job) for job in jobs]
 
     def _launch(self, job_id: int) -> Job:

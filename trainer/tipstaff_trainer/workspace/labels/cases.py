@@ -35,17 +35,15 @@ class Cases:
     def of(self, criterion: str) -> tuple[Case, ...]:
         """A criterion's cases, oldest first."""
         query = select(NamedCase).where(NamedCase.criterion == criterion).order_by(NamedCase.id)
-        with self._database.reading() as session:
-            return tuple(
-                Case.model_validate({name: getattr(each, name) for name in _FIELDS})
-                for each in session.scalars(query)
-            )
+        return tuple(
+            Case.model_validate({name: getattr(each, name) for name in _FIELDS})
+            for each in self._database.scalars(query)
+        )
 
     def counts(self) -> Mapping[str, int]:
         """The number of cases by criterion, without criteria that have none."""
         query = select(NamedCase.criterion, func.count()).group_by(NamedCase.criterion)
-        with self._database.reading() as session:
-            return dict(session.execute(query).all())
+        return dict(self._database.rows(query))
 
     def add(self, criterion: str, cases: Sequence[Case], *, who: str = "") -> int:
         """Stores cases; a case replaces the one with its name.

@@ -26,8 +26,7 @@ class Criteria:
         """The latest version of each, by name; version 0 is built in."""
         latest = select(func.max(StoredCriterion.id)).group_by(StoredCriterion.name)
         query = select(StoredCriterion).where(StoredCriterion.id.in_(latest))
-        with self._database.reading() as session:
-            own = {each.name: each for each in session.scalars(query)}
+        own = {each.name: each for each in self._database.scalars(query)}
         built_in = {name: _built_in(each) for name, each in builtin_criteria().items()}
         return [each for _, each in sorted((built_in | own).items())]
 
@@ -40,8 +39,8 @@ class Criteria:
         query = select(StoredCriterion).where(StoredCriterion.name == name)
         if version is not None:
             query = query.where(StoredCriterion.version == version)
-        with self._database.reading() as session:
-            criterion = session.scalar(query.order_by(StoredCriterion.version.desc()).limit(1))
+        latest = query.order_by(StoredCriterion.version.desc()).limit(1)
+        criterion = self._database.scalar(latest)
         built_in = builtin_criteria().get(name)
         if criterion is None and built_in is not None and not version:
             criterion = _built_in(built_in)

@@ -39,8 +39,7 @@ class Scores:
             .where(RowScore.dataset_id == labels.dataset_id)
             .group_by(RowScore.evaluator, RowScore.version)
         )
-        with self._database.reading() as session:
-            counts = {(name, version): count for name, version, count in session.execute(query)}
+        counts = {(name, version): count for name, version, count in self._database.rows(query)}
         other_rows = score_key(labels.criterion, *OTHER_ROWS)
         return {
             OTHER_ROWS if by == other_rows else by: count
@@ -58,11 +57,7 @@ class Scores:
             .limit(_PAGE_ROWS)
         )
         position = -1
-        while True:
-            with self._database.reading() as session:
-                page = session.execute(query.where(DatasetRow.position > position)).all()
-            if not page:
-                return
+        while page := self._database.rows(query.where(DatasetRow.position > position)):
             yield from (to_stored_row(*each) for each in page)
             position = page[-1][0].position
 

@@ -61,6 +61,5 @@ def _with_note(stores: Stores, labels: LabelSet, row: Row) -> Row:
         .order_by(Label.id.desc())
         .limit(1)
     )
-    with stores.database.reading() as session:
-        note = session.scalar(query)
+    note = stores.database.scalar(query)
     return replace(row, extra={**row.extra, NOTE_COLUMN: note}) if note else row

@@ -27,12 +27,7 @@ from tipstaff_trainer.workspace.db.models import (
 from tipstaff_trainer.workspace.db.rows import StoredRow, row_label_join, to_stored_row
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
-from tipstaff_trainer.workspace.review.items import (
-    finished_by,
-    get_item,
-    open_item,
-    other_label,
-)
+from tipstaff_trainer.workspace.review.items import finished_by, get_item, open_item, other_label
 from tipstaff_trainer.workspace.review.selection import Kind, choose
 
 PILOT_ROWS = 16
@@ -131,15 +126,13 @@ class Reviews:
             .order_by(ReviewItem.rank)
             .limit(PILOT_ROWS)
         )
-        with self._database.reading() as session:
-            unlabelled = list(session.scalars(query))
+        unlabelled = list(self._database.scalars(query))
         return unlabelled + self.queue(labels, {"pilot": PILOT_ROWS - len(unlabelled)})
 
     def progress(self, labels: LabelSet) -> ReviewProgress:
         """The number of items in each state."""
         of_labels = select(ReviewItem.state, func.count()).where(labels.of(ReviewItem))
-        with self._database.reading() as session:
-            counts = dict(session.execute(of_labels.group_by(ReviewItem.state)).all())
+        counts = dict(self._database.rows(of_labels.group_by(ReviewItem.state)))
         return ReviewProgress(*(counts.get(state, 0) for state in ("waiting", "done", "skipped")))
 
     def waiting(
@@ -154,8 +147,7 @@ class Reviews:
             .order_by(ReviewItem.rank)
             .limit(limit)
         )
-        with self._database.reading() as session:
-            rows = session.execute(query).all()
+        rows = self._database.rows(query)
         return [(item, to_stored_row(row, label)) for item, row, label in rows]
 
     def claim(self, labels: LabelSet, who: str) -> ReviewItem | None:
@@ -259,8 +251,7 @@ class Reviews:
         query = finished_by(same_queue, who)
         if item.finished_at is not None:
             query = query.where(ReviewItem.finished_at < item.finished_at)
-        with self._database.reading() as session:
-            return session.scalar(query.limit(1))
+        return self._database.scalar(query.limit(1))
 
 
 def _finish(item: ReviewItem, state: str, who: str) -> None:
