@@ -28,7 +28,7 @@ class Stores:
     Args:
         folder: Created if it doesn't exist.
         database: URL of a PostgreSQL database to use instead of the folder's SQLite file.
-        server: Address of a running `tipstaff serve`; None: the workspace starts its own.
+        server: Address of a running `tipstaff serve`; when None, the workspace starts its own.
 
     Attributes:
         folder: The workspace's folder, absolute.

@@ -55,8 +55,8 @@ class Workspace:
     Args:
         folder: Created if it doesn't exist.
         database: URL of a PostgreSQL database to use instead of the folder's SQLite file.
-        server: Address of a running `tipstaff serve` for the playground; None: the workspace
-            starts its own when it is needed.
+        server: Address of a running `tipstaff serve` for the playground; when None, the
+            workspace starts its own on request.
 
     Attributes:
         folder: The workspace's folder, absolute.
@@ -135,8 +135,8 @@ class Workspace:
                 `{"label": "toxicity.label"}`; .json can't hold it.
 
         Raises:
-            UsageError: The ending is none of these, or `together` was given with something to
-                choose by.
+            UsageError: The file has another ending, or `together` is combined with `only` or
+                `criterion`.
             WorkspaceError: There are no such labels, or the file can't be written.
         """
         datasets = self.stores.datasets
@@ -245,7 +245,7 @@ class Workspace:
             dataset: The data set.
             criterion: The criterion's name, which need not be one of the data set's yet; None
                 where the data set is judged by one.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
             settings: Fields of `LabelRequest`: at least `model`, and `base_url`; `pilot` for
                 `reviews.PILOT_ROWS` rows that no person has seen, which then wait for review.
@@ -254,7 +254,7 @@ class Workspace:
             WorkspaceError: There is no such data set or criterion, or nothing to label; the rows
                 lack a column that the criterion's question names; or the criterion can't be added
                 (`add_criterion`).
-            UsageError: A setting is off.
+            UsageError: A setting is invalid.
             JobError: It was waited for and failed.
         """
         if criterion is None:
@@ -287,7 +287,7 @@ class Workspace:
             version: Its version; the serving one, else the newest, when None.
             criterion: Whose labels the other rows have; see `label_set`. An evaluator's scores
                 are the same for all.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
 
         Returns:
@@ -322,7 +322,7 @@ class Workspace:
             cases: Named cases that must hold before the version serves, or a YAML file of them;
                 those stored with the criterion when None.
             criterion: Whose labels it learns; see `label_set`.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
             settings: Further fields of `TrainRequest`. With `size` small, the rows without a
                 label are learnt from too; with `relabel`, the judge's labels are first corrected
@@ -330,7 +330,7 @@ class Workspace:
 
         Raises:
             WorkspaceError: There are no such labels, or too few to relabel from.
-            UsageError: The name, the columns, a setting or a case is off.
+            UsageError: The name, the columns, a setting or a case is invalid.
             JobError: It was waited for and failed.
         """
         data = self._source(dataset, criterion=criterion, columns=columns)
@@ -359,7 +359,7 @@ class Workspace:
             part: `test`, `train`, or empty for all rows.
             human: Only rows that people have labelled.
             criterion: Whose labels it is measured on; see `label_set`.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
             settings: Fields of `EvaluateRequest` that change the report.
 
@@ -412,7 +412,7 @@ class Workspace:
         return repository.promote(self.repository, name, version, force=force)
 
     def archive_version(self, name: str, version: int) -> Path:
-        """Archives a version that is not online; its number is not given again.
+        """Archives a version that is not online; its number is not reused.
 
         Returns:
             The folder that it is kept in, which may be deleted.

@@ -85,10 +85,10 @@ def preview_file(path: Path, *, display_name: str) -> FilePreview:
     """
     with _errors_name(path, display_name), label_studio.as_lines(path) as lines:
         table = read_table(lines)
-    mapping: Mapping[str, str] = {}
+    mapping: dict[str, str] = {}
     # Without a guess people choose themselves.
     with suppress(DataError):
-        mapping = resolve(table.columns, {}, labelled=False, file=display_name).names
+        mapping.update(resolve(table.columns, {}, labelled=False, file=display_name).names)
     rows = [
         {name: cells.anything(record.values.get(name)) for name in table.columns}
         for record in table.records[:_PREVIEW_ROWS]
@@ -151,7 +151,7 @@ def with_scores(
     """
     data: Any = frame
     columns = resolve([str(each) for each in data.columns], {}, labelled=False, file="the frame")
-    texts = {field: [None] * len(data) for field in FIELDS}
+    texts: dict[str, list[str | None]] = {field: [None] * len(data) for field in FIELDS}
     for field, column in columns.names.items():
         if field in FIELDS:
             try:

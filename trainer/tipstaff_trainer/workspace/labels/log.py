@@ -39,8 +39,8 @@ class NewLabel:
 def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Label:
     """Appends a label to a row's log, and updates its effective label and the counts.
 
-    A label given without knowledge of another person's is recorded too, as `concurrent`: no label
-    is overwritten or dropped.
+    A person's label that was given without knowing another person's is marked as `concurrent`: no
+    label is overwritten or dropped.
 
     Raises:
         WorkspaceError: There is no such row, it is not judged by the criterion, or the value is

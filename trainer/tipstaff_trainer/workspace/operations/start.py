@@ -108,7 +108,7 @@ def start_train(stores: Stores, request: TrainRequest, *, who: str = "") -> Job:
     cases = stores.cases.of(labels.criterion) if request.cases is None else request.cases
     _check_cases(cases, fields)
     criterion = stores.criteria.get(labels.criterion).criterion if labels.criterion else ""
-    # Without cases, those of the serving version must hold: None, since () would mean no cases.
+    # None, not (): a bundle that doesn't mention cases must meet those of the serving version.
     request = request.model_copy(
         update={
             "data": source.model_copy(update={"columns": fields}),
@@ -135,8 +135,8 @@ def start_evaluate(
     """
     source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
-    found = [stores.evaluators.find(name, each) for each in versions or (None,)]
-    title, chosen = f"Measure {name} on {labels.title}", {"name": name, "versions": found}
+    numbers = [stores.evaluators.find(name, each) for each in versions or (None,)]
+    title, chosen = f"Measure {name} on {labels.title}", {"name": name, "versions": numbers}
     return _start(stores, "evaluate", title, request, labels, who, chosen)
 
 
