@@ -88,7 +88,8 @@ def preview_file(path: Path, *, display_name: str) -> FilePreview:
     mapping: dict[str, str] = {}
     # Without a guess people choose themselves.
     with suppress(DataError):
-        mapping.update(resolve(table.columns, {}, labelled=False, file=display_name).names)
+        names = resolve(table.columns, {}, labelled=False, file=display_name).names
+        mapping = {str(role): column for role, column in names.items()}
     rows = [
         {name: cells.anything(record.values.get(name)) for name in table.columns}
         for record in table.records[:_PREVIEW_ROWS]
