@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from tipstaff_trainer.data import Data, Row
+from tipstaff_trainer.data import Data
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.datasets.ingest import hide, store, sweep
 from tipstaff_trainer.workspace.datasets.split import split_dataset
 from tipstaff_trainer.workspace.db import full_text
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, Label, LabelSet, RowLabel
-from tipstaff_trainer.workspace.db.rows import StoredRow, select_rows, to_data_row, to_stored_row
+from tipstaff_trainer.workspace.db.rows import StoredRow, select_rows, to_stored_row
 
 _AT_ONCE = 2000
 # Databases limit the values of an IN list.
@@ -208,14 +208,6 @@ class Datasets:
             page = self.page(labels, only=only, after=after, size=_AT_ONCE)
             yield from page.rows
             after = page.after
-
-    def labelled(self, labels: LabelSet, *, part: str = "") -> list[Row]:
-        """The labelled rows in training's form; of one part only, if `part` is not empty."""
-        return [
-            to_data_row(row)
-            for row in self.rows(labels)
-            if row.label is not None and part in ("", row.part)
-        ]
 
     def reviewed_draw(self, labels: LabelSet) -> int:
         """How many training rows were drawn at random, judged, and labelled by people."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -50,7 +50,7 @@ def split_dataset(
         if labels is not most:
             # A criterion with a few labels is no reason to split differently.
             try:
-                messages = _check_split(datasets.labelled(labels), keys, test_size)
+                messages = _check_split(map(to_data_row, datasets.rows(labels)), keys, test_size)
             except DataError as error:
                 messages = [str(error)]
             warnings += [f"{labels.criterion}: {each}" for each in messages]
@@ -64,7 +64,7 @@ def split_dataset(
     return warnings
 
 
-def _check_split(rows: Sequence[Row], test: Collection[str], size: float) -> list[str]:
+def _check_split(rows: Iterable[Row], test: Collection[str], size: float) -> list[str]:
     test, labelled = frozenset(test), [row for row in rows if row.labelled]
     sides = [[row for row in labelled if (row.id in test) is side] for side in (False, True)]
     return check_split(sides[0], sides[1], size, name="test") if all(sides) else []

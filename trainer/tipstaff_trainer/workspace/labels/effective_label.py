@@ -31,10 +31,6 @@ class EffectiveLabel:
     selection: Selection | str = "unknown"
     disputed: bool = False
 
-    def counts(self) -> dict[str, int]:
-        """What the row adds to each count of its label set."""
-        return count_label(self.label, self.source, self.disputed)
-
 
 def effective_label(labels: Iterable[Label]) -> EffectiveLabel:
     """The effective label of one row, from its labels by one criterion in the order of the log."""

@@ -113,6 +113,7 @@ def _lock_label_set(session: Session, dataset: int, criterion: str) -> None:
 
 def _apply(session: Session, row: RowLabel, effective: EffectiveLabel) -> None:
     old = count_label(row.label, row.label_source, row.disputed)
+    new = count_label(effective.label, effective.source, effective.disputed)
     row.label, row.label_source = effective.label, effective.source
     row.disputed = effective.disputed
     # A row of the random draw stays one, even if it was labelled for another reason too.
@@ -120,7 +121,7 @@ def _apply(session: Session, row: RowLabel, effective: EffectiveLabel) -> None:
         row.selection = effective.selection
     changes = {
         name: getattr(LabelSet, name) + count - old[name]
-        for name, count in effective.counts().items()
+        for name, count in new.items()
         if count != old[name]
     }
     if changes:

@@ -90,9 +90,13 @@ def read_labelled(stores: Stores, source: StoredData) -> Data:
         DataError: No such row has a label.
     """
     labels = stores.label_set(source.dataset, source.criterion)
-    rows = stores.datasets.labelled(labels, part=source.part)
-    if source.human:
-        rows = [row for row in rows if row.label_source == "human"]
+    rows = [
+        to_data_row(row)
+        for row in stores.datasets.rows(labels)
+        if row.label is not None
+        and source.part in ("", row.part)
+        and (row.label_source == "human" or not source.human)
+    ]
     if not rows:
         whose = " from a person" if source.human else ""
         raise DataError(
