@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -64,6 +64,12 @@ def fields_of(model: type[BaseModel]) -> Iterator[RequestField]:
     for name, field in model.model_fields.items():
         if not any(_is_model(kind) for kind in _kinds(field.annotation)):
             yield _describe(name, field)
+
+
+def field_titles(model: type[BaseModel]) -> Callable[[str], str]:
+    """Gives a field's title, for messages to readers of a form; other names in words."""
+    titles = {field.name: field.title for field in fields_of(model)}
+    return lambda name: titles.get(name, name.replace("_", " "))
 
 
 def _describe(name: str, field: FieldInfo) -> RequestField:

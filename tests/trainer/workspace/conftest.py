@@ -51,15 +51,15 @@ def dataset(workspace, traces):
 
 @pytest.fixture
 def labels(workspace, dataset):
-    """Those by the criterion that nobody has named yet."""
+    """The data set's label set, whose criterion is not set."""
     return workspace.label_set(dataset)
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A server of its own, as an unprivileged user, since it refuses to run as root."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    tool = str(found[-1]) if found else require("pg_ctl")
+    """A PostgreSQL server, run as an unprivileged user: it refuses to run as root."""
+    tools = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    tool = str(tools[-1]) if tools else require("pg_ctl")
     # Not in pytest's own folder, which is closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="tipstaff-postgres-"))
     user: dict[str, object] = {}
@@ -78,7 +78,7 @@ def postgres():
 
     ctl("init", "-o", "--auth=trust --username=tipstaff --no-sync")
     ctl("start", "-l", "log", "-o", f"-k {folder} -h '' -F")
-    # By a socket of its own, as a port that was free a moment ago may be another worker's by now.
+    # Over a socket: a port that was free a moment ago may be another test worker's by now.
     yield f"postgresql://tipstaff@/postgres?host={folder}"
     ctl("stop", "-m", "immediate")
     shutil.rmtree(folder)

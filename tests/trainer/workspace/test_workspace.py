@@ -39,7 +39,7 @@ def test_a_workspace_is_imported_without_torch():
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
-def test_what_is_downloaded_can_be_uploaded_and_trained_on(workspace, labelled, tmp_path, ending):
+def test_a_download_can_be_uploaded_and_trained_on(workspace, labelled, tmp_path, ending):
     file = workspace.download_dataset(labelled.dataset, tmp_path / f"rows.{ending}")
     again = workspace.label_set(workspace.upload_dataset(file, name="again"))
     assert (again.dataset.rows, again.labelled, again.human) == (60, 40, 40)
@@ -50,7 +50,7 @@ def test_what_is_downloaded_can_be_uploaded_and_trained_on(workspace, labelled, 
     for row, copy in both:
         assert (row.key, row.input, row.output, row.ground_truth, row.label, row.group) == (
             *(copy.key, copy.input, copy.output, copy.ground_truth, copy.label),
-            # Label Studio has no place for it, and it is derived again.
+            # Label Studio's form can't hold it: it is derived again.
             copy.group,
         )
         assert row.extra["system"] == copy.extra["system"]
@@ -113,7 +113,7 @@ def test_names_are_unique_and_plain(workspace, traces, name):
     assert [each.name for each in workspace.stores.datasets.all()] == ["May"]
 
 
-def test_pages_go_both_ways_and_can_be_narrowed(workspace, labelled):
+def test_pages_go_both_ways_and_can_be_filtered(workspace, labelled):
     page = workspace.stores.datasets.page
     first = page(labelled, size=25)
     second = page(labelled, size=25, after=first.after)
@@ -129,7 +129,7 @@ def test_pages_go_both_ways_and_can_be_narrowed(workspace, labelled):
         page(labelled, only="funny")
 
 
-def test_a_split_keeps_groups_whole_and_replaces_the_last(workspace, labelled):
+def test_a_split_keeps_groups_whole_and_replaces_the_earlier_split(workspace, labelled):
     for seed in (0, 1):
         workspace.split(labelled.dataset, test_size=0.25, seed=seed)
     rows = list(workspace.stores.datasets.rows(labelled))
@@ -142,7 +142,7 @@ def test_a_split_keeps_groups_whole_and_replaces_the_last(workspace, labelled):
     )
 
 
-def test_a_frame_is_scored_by_the_version_that_serves(workspace, tmp_path):
+def test_a_frame_is_scored_by_the_online_version(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "1", seed=1), workspace.repository)
     repository.publish(make_bundle(tmp_path / "2", seed=2), workspace.repository)
     frame = pandas.DataFrame({"answer": ["paris is it", None], "context": ["paris", "london"]})
@@ -152,8 +152,8 @@ def test_a_frame_is_scored_by_the_version_that_serves(workspace, tmp_path):
     assert list(frame.columns) == ["answer", "context"]
     assert workspace.promote("tiny", 1) is None
     assert [each.serving for each in workspace.list_evaluators()] == [False, True]
-    served = workspace.evaluate_data(frame, "tiny")
-    assert not served["tiny_score"].equals(latest["tiny_score"])
+    online = workspace.evaluate_data(frame, "tiny")
+    assert not online["tiny_score"].equals(latest["tiny_score"])
     assert workspace.evaluate_data(frame, "tiny", version=2).equals(latest)
     with pytest.raises(DataError, match="no column for input, output or ground_truth"):
         workspace.evaluate_data(pandas.DataFrame({"a": [1]}), "tiny")
@@ -172,8 +172,8 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
     assert "tiny version 1" in (folder / "comparison" / "index.html").read_text()
 
 
-def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
-    for words, message in [
+def test_mistakes_are_reported_before_a_job_starts(workspace, dataset, tmp_path):
+    for arguments, message in [
         ({"name": "Bad Name"}, "no name for an evaluator"),
         ({"name": "a", "columns": []}, "no column to train on"),
         ({"name": "a", "columns": ["label"]}, "columns label: Input should be"),
@@ -181,7 +181,7 @@ def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
         ({"name": "a"}, "no row has a label yet"),
     ]:
         with pytest.raises(TipstaffError, match=message):
-            workspace.fine_tune(dataset, **words)
+            workspace.fine_tune(dataset, **arguments)
     with pytest.raises(UsageError, match="model"):
         workspace.label_dataset(dataset, criterion="faithfulness")
     with pytest.raises(UsageError, match="ends in _API_KEY"):

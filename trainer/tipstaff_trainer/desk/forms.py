@@ -45,9 +45,3 @@ def entered(
 def _split(texts: Sequence[str]) -> list[str]:
     """Several values, which people type into one field with commas between them."""
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
-
-
-def field_titles(model: type[BaseModel]) -> Callable[[str], str]:
-    """Gives what forms call a request's fields, for an error's words."""
-    titles = {field.name: field.title for field in fields_of(model)}
-    return lambda name: titles.get(name, name.replace("_", " "))

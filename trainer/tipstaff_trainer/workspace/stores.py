@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.workspace.datasets.queries import Datasets
+from tipstaff_trainer.workspace.datasets.queries import AnyDataset, Datasets
 from tipstaff_trainer.workspace.db.engine import Database, sqlite_url
-from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
+from tipstaff_trainer.workspace.db.models import LabelSet
 from tipstaff_trainer.workspace.evaluators.server import ScoringServer
 from tipstaff_trainer.workspace.evaluators.versions import Evaluators
 from tipstaff_trainer.workspace.jobs.store import Jobs
@@ -17,7 +17,6 @@ from tipstaff_trainer.workspace.labels.label_sets import LabelSets, choose_label
 from tipstaff_trainer.workspace.labels.scores import Scores
 from tipstaff_trainer.workspace.review.queue import Reviews
 
-AnyDataset = Dataset | int | str
 DATABASE_FILE = "workspace.sqlite"
 REPOSITORY_FOLDER = "repository"
 JOBS_FOLDER = "jobs"
@@ -29,7 +28,7 @@ class Stores:
     Args:
         folder: Created if it doesn't exist.
         database: URL of a PostgreSQL database to use instead of the folder's SQLite file.
-        server: Address of a running `tipstaff serve`; None: the workspace starts its own.
+        server: Address of a running `tipstaff serve`; when None, the workspace starts its own.
 
     Attributes:
         folder: The workspace's folder, absolute.

@@ -15,28 +15,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from tipstaff.errors import UsageError
-from tipstaff.types import Field, Interaction
+from tipstaff.types import Field
 from tipstaff_server import repository
+from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case
 from tipstaff_trainer.data import LabelSource
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.evaluation.predict import predict_all
+from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.label_quality.review_queue import RankBy
+from tipstaff_trainer.operations.evaluate import EvaluateRequest
+from tipstaff_trainer.operations.label import LabelRequest
+from tipstaff_trainer.operations.score import ScoreRequest
 from tipstaff_trainer.operations.sources import StoredData
+from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.datasets import formats
+from tipstaff_trainer.workspace.datasets.queries import AnyDataset
 from tipstaff_trainer.workspace.db.models import Dataset, Job, LabelSet, ReviewItem
 from tipstaff_trainer.workspace.db.rows import StoredRow
 from tipstaff_trainer.workspace.evaluators.curves import Curves, read_curves
 from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
-from tipstaff_trainer.workspace.jobs.files import CURVES_FILE
+from tipstaff_trainer.workspace.jobs.files import CURVES_FILE, REPORT_FOLDER
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
+from tipstaff_trainer.workspace.operations import start
 from tipstaff_trainer.workspace.review.selection import Kind
-from tipstaff_trainer.workspace.stores import AnyDataset, Stores
-
-if TYPE_CHECKING:
-    from tipstaff_server.evaluator import Prediction
+from tipstaff_trainer.workspace.stores import Stores
 
 Frame = TypeVar("Frame")
 
@@ -49,8 +55,8 @@ class Workspace:
     Args:
         folder: Created if it doesn't exist.
         database: URL of a PostgreSQL database to use instead of the folder's SQLite file.
-        server: Address of a running `tipstaff serve` for the playground; None: the workspace
-            starts its own when it is needed.
+        server: Address of a running `tipstaff serve` for the playground; when None, the
+            workspace starts its own on request.
 
     Attributes:
         folder: The workspace's folder, absolute.
@@ -101,14 +107,12 @@ class Workspace:
         """
         if criterion:
             self.stores.criteria.get(criterion)
-        path = Path(file)
-        display_name = display_name or path.name
-        self.stores.datasets.sweep()
-        data = formats.read(
-            path, display_name=display_name, mapping=mapping, label_source=label_source
-        )
-        name = Path(display_name).stem if name is None else name
-        return self.stores.datasets.add(name, data, file=display_name, criterion=criterion, who=who)
+        datasets, path = self.stores.datasets, Path(file)
+        shown_as = display_name or path.name
+        datasets.sweep()
+        data = formats.read(path, display_name=shown_as, mapping=mapping, label_source=label_source)
+        name = Path(shown_as).stem if name is None else name
+        return datasets.add(name, data, file=shown_as, criterion=criterion, who=who)
 
     def download_dataset(
         self,
@@ -131,23 +135,22 @@ class Workspace:
                 `{"label": "toxicity.label"}`; .json can't hold it.
 
         Raises:
-            UsageError: The ending is none of these, or `together` was given with something to
-                choose by.
+            UsageError: The file has another ending, or `together` is combined with `only` or
+                `criterion`.
             WorkspaceError: There are no such labels, or the file can't be written.
         """
         datasets = self.stores.datasets
         if not together:
-            labels = self.label_set(dataset, criterion)
-            one = partial(formats.dump, datasets, labels, only=only)
-            return formats.write(Path(file), one, formats.FORMATS)
+            dump = partial(formats.dump, datasets, self.label_set(dataset, criterion), only=only)
+            return formats.write(Path(file), dump, formats.FORMATS)
         if criterion is not None or only != "all":
             raise UsageError(
                 "takes all rows and every criterion",
                 field="together",
                 remedy="leave out {criterion} and {only}",
             )
-        every = partial(formats.dump_together, datasets, datasets.get(dataset))
-        return formats.write(Path(file), every, formats.TABLES)
+        dump = partial(formats.dump_together, datasets, datasets.get(dataset))
+        return formats.write(Path(file), dump, formats.TABLES)
 
     def label_set(self, dataset: AnyDataset, criterion: str | None = None) -> LabelSet:
         """A data set's labels by one criterion, counted; see `Stores.label_set`."""
@@ -172,8 +175,7 @@ class Workspace:
 
     def split(self, dataset: AnyDataset, *, test_size: float = 0.2, seed: int = 0) -> list[str]:
         """Holds out rows for testing; returns warnings. See `Datasets.split`."""
-        datasets = self.stores.datasets
-        return datasets.split(datasets.get(dataset), test_size=test_size, seed=seed)
+        return self.stores.datasets.split(dataset, test_size=test_size, seed=seed)
 
     def review_queue(
         self,
@@ -213,11 +215,11 @@ class Workspace:
 
     def archive_dataset(self, dataset: AnyDataset) -> None:
         """Archives a data set: it leaves the lists, and nothing is lost."""
-        self.stores.datasets.archive(self.stores.datasets.get(dataset).id)
+        self.stores.datasets.archive(dataset)
 
     def restore_dataset(self, dataset: AnyDataset) -> None:
         """Restores a data set from the archive."""
-        self.stores.datasets.archive(self.stores.datasets.get(dataset).id, restore=True)
+        self.stores.datasets.archive(dataset, restore=True)
 
     def delete_dataset(self, dataset: AnyDataset) -> None:
         """Deletes an archived data set with its labels, for good.
@@ -225,7 +227,7 @@ class Workspace:
         Raises:
             WorkspaceError: It is not archived, or a job works on it.
         """
-        self.stores.datasets.delete(self.stores.datasets.get(dataset).id)
+        self.stores.datasets.delete(dataset)
         self.stores.datasets.sweep()
 
     def label_dataset(
@@ -243,7 +245,7 @@ class Workspace:
             dataset: The data set.
             criterion: The criterion's name, which need not be one of the data set's yet; None
                 where the data set is judged by one.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
             settings: Fields of `LabelRequest`: at least `model`, and `base_url`; `pilot` for
                 `reviews.PILOT_ROWS` rows that no person has seen, which then wait for review.
@@ -252,22 +254,19 @@ class Workspace:
             WorkspaceError: There is no such data set or criterion, or nothing to label; the rows
                 lack a column that the criterion's question names; or the criterion can't be added
                 (`add_criterion`).
-            UsageError: A setting is off.
+            UsageError: A setting is invalid.
             JobError: It was waited for and failed.
         """
-        from tipstaff_trainer.judge.examples import MOST_EXAMPLES
-        from tipstaff_trainer.operations.label import LabelRequest
-        from tipstaff_trainer.workspace.jobs.start import start_label
-
-        source = self.stores.datasets.get(dataset)
-        name = self.label_set(source).criterion if criterion is None else criterion
-        if not name:
-            raise WorkspaceError(f"{source.name}: by which criterion?", remedy="name {criterion}")
-        data = StoredData(dataset=source.id, criterion=name)
+        if criterion is None:
+            criterion = self.label_set(dataset).criterion
+        data = self._source(dataset, criterion=criterion)
+        if not criterion:
+            name = self.stores.datasets.get(dataset).name
+            raise WorkspaceError(f"{name}: by which criterion?", remedy="name {criterion}")
         # As many examples as there are reviewed rows for.
-        values = {"shots": MOST_EXAMPLES, **settings, "data": data, "criterion": name}
+        values = {"shots": MOST_EXAMPLES, **settings, "data": data, "criterion": criterion}
         request = LabelRequest.parse(values)
-        return self._waited(start_label(self.stores, request, who=who), wait)
+        return self._waited(start.start_label(self.stores, request, who=who), wait)
 
     def score_dataset(
         self,
@@ -288,7 +287,7 @@ class Workspace:
             version: Its version; the serving one, else the newest, when None.
             criterion: Whose labels the other rows have; see `label_set`. An evaluator's scores
                 are the same for all.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
 
         Returns:
@@ -298,12 +297,8 @@ class Workspace:
             WorkspaceError: There is no such data set or version.
             JobError: It was waited for and failed.
         """
-        from tipstaff_trainer.operations.score import ScoreRequest
-        from tipstaff_trainer.workspace.jobs.start import start_score
-
-        data = StoredData(dataset=self.stores.datasets.get(dataset).id, criterion=criterion)
-        request = ScoreRequest(data=data)
-        job = start_score(self.stores, request, name=name, version=version, who=who)
+        request = ScoreRequest(data=self._source(dataset, criterion=criterion))
+        job = start.start_score(self.stores, request, name=name, version=version, who=who)
         return self._waited(job, wait)
 
     def fine_tune(
@@ -327,7 +322,7 @@ class Workspace:
             cases: Named cases that must hold before the version serves, or a YAML file of them;
                 those stored with the criterion when None.
             criterion: Whose labels it learns; see `label_set`.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
             settings: Further fields of `TrainRequest`. With `size` small, the rows without a
                 label are learnt from too; with `relabel`, the judge's labels are first corrected
@@ -335,22 +330,12 @@ class Workspace:
 
         Raises:
             WorkspaceError: There are no such labels, or too few to relabel from.
-            UsageError: The name, the columns, a setting or a case is off.
+            UsageError: The name, the columns, a setting or a case is invalid.
             JobError: It was waited for and failed.
         """
-        from tipstaff_trainer.operations.train import TrainRequest
-        from tipstaff_trainer.workspace.jobs.start import start_train
-
-        data = StoredData.parse(
-            {
-                "dataset": self.stores.datasets.get(dataset).id,
-                "criterion": criterion,
-                "columns": columns,
-            }
-        )
-        values = {**settings, "data": data, "name": name, "cases": cases}
-        request = TrainRequest.parse(values)
-        return self._waited(start_train(self.stores, request, who=who), wait)
+        data = self._source(dataset, criterion=criterion, columns=columns)
+        request = TrainRequest.parse({**settings, "data": data, "name": name, "cases": cases})
+        return self._waited(start.start_train(self.stores, request, who=who), wait)
 
     def evaluate_dataset(
         self,
@@ -374,7 +359,7 @@ class Workspace:
             part: `test`, `train`, or empty for all rows.
             human: Only rows that people have labelled.
             criterion: Whose labels it is measured on; see `label_set`.
-            wait: Until the job ends; or as many seconds at most.
+            wait: Whether to wait until the job ends; or the most seconds to wait.
             who: The person who starts it.
             settings: Fields of `EvaluateRequest` that change the report.
 
@@ -386,20 +371,10 @@ class Workspace:
             WorkspaceError: There are no such labels, or no such evaluator.
             JobError: It was waited for and failed.
         """
-        from tipstaff_trainer.operations.evaluate import EvaluateRequest
-        from tipstaff_trainer.workspace.jobs.start import start_evaluate
-
-        data = StoredData.parse(
-            {
-                "dataset": self.stores.datasets.get(dataset).id,
-                "criterion": criterion,
-                "part": part,
-                "human": human,
-            }
-        )
-        bundle = self.stores.repository / name
-        request = EvaluateRequest.parse({**settings, "data": data, "bundle": bundle})
-        job = start_evaluate(self.stores, request, name=name, versions=versions, who=who)
+        data = self._source(dataset, criterion=criterion, part=part, human=human)
+        values = {**settings, "data": data, "bundle": self.repository / name, "out": REPORT_FOLDER}
+        request = EvaluateRequest.parse(values)
+        job = start.start_evaluate(self.stores, request, name=name, versions=versions, who=who)
         return self._waited(job, wait)
 
     def wait_for(self, job: Job | int, *, timeout: float | None = None) -> Job:
@@ -437,7 +412,7 @@ class Workspace:
         return repository.promote(self.repository, name, version, force=force)
 
     def archive_version(self, name: str, version: int) -> Path:
-        """Archives a version that is not online; its number is not given again.
+        """Archives a version that is not online; its number is not reused.
 
         Returns:
             The folder that it is kept in, which may be deleted.
@@ -463,17 +438,12 @@ class Workspace:
             WorkspaceError: There is no such evaluator.
             DataError: The frame has none of its columns.
         """
-        return formats.with_scores(frame, name, lambda rows: self._predict(name, version, rows))
-
-    def _predict(
-        self, name: str, version: int | None, rows: Sequence[Interaction]
-    ) -> list[Prediction]:
-        from tipstaff_server.evaluator import Evaluator
-        from tipstaff_trainer.evaluation.predict import predict_all
-
         evaluators = self.stores.evaluators
-        path = evaluators.path(name, evaluators.find(name, version))
-        return predict_all(Evaluator.load(path), rows)
+        evaluator = Evaluator.load(evaluators.path(name, evaluators.find(name, version)))
+        return formats.with_scores(frame, name, partial(predict_all, evaluator))
+
+    def _source(self, dataset: AnyDataset, **values: Any) -> StoredData:
+        return StoredData.parse({"dataset": self.stores.datasets.get(dataset).id, **values})
 
     def _waited(self, job: Job, wait: bool | float) -> Job:
         if wait is False:

@@ -1,4 +1,4 @@
-"""Rows into the tables and out of them, beside people who work meanwhile."""
+"""Inserting and deleting rows while people work in the same database."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def large(tmp_path):
     return path
 
 
-def test_people_label_while_a_large_file_comes_in(workspace, dataset, labels, large):
-    """They wait less than a second, and see nothing of what is not there yet."""
+def test_people_label_while_a_large_file_is_uploaded(workspace, dataset, labels, large):
+    """They wait less than a second, and don't see the unfinished data set."""
     rows = workspace.stores.datasets.page(labels).rows
     failed = []
 
@@ -69,17 +69,21 @@ def test_people_label_while_a_large_file_comes_in(workspace, dataset, labels, la
     assert not failed
     assert meanwhile >= 2
     assert len(waited) >= 5
-    # Not the longest, which on a busy machine is the machine's doing.
+    # Not the maximum: on a busy machine that says more about the machine.
     assert statistics.median(waited) < 1
-    found = workspace.label_set("large")
-    assert (found.dataset.rows, found.labelled, found.good) == (16_000, 16_000, 8_000)
-    assert found.human == 0
-    last = workspace.stores.datasets.page(found, before=16_000, size=1).rows[0]
-    assert last.last_label_id == workspace.stores.datasets.labels(last.id, found)[0].id
-    assert len(workspace.stores.datasets.page(found, words="15999 kettle").rows) == 1
+    uploaded = workspace.label_set("large")
+    assert (uploaded.dataset.rows, uploaded.labelled, uploaded.good) == (
+        16_000,
+        16_000,
+        8_000,
+    )
+    assert uploaded.human == 0
+    last = workspace.stores.datasets.page(uploaded, before=16_000, size=1).rows[0]
+    assert last.last_label_id == workspace.stores.datasets.labels(last.id, uploaded)[0].id
+    assert len(workspace.stores.datasets.page(uploaded, words="15999 kettle").rows) == 1
 
 
-def test_what_fails_half_way_leaves_nothing(workspace, dataset, large, monkeypatch):
+def test_an_upload_that_fails_half_way_leaves_nothing(workspace, dataset, large, monkeypatch):
     real, times = ingest._insert, []
 
     def insert(*words, **more):
@@ -92,29 +96,29 @@ def test_what_fails_half_way_leaves_nothing(workspace, dataset, large, monkeypat
     with pytest.raises(WorkspaceError, match="no room"):
         workspace.upload_dataset(large)
     with workspace.stores.database.reading() as session:
-        counted = [
+        counts = [
             session.scalar(select(func.count()).select_from(table))
             for table in (Dataset, DatasetRow, Label)
         ]
-    assert counted == [1, 60, 0]
+    assert counts == [1, 60, 0]
 
 
-def test_what_was_left_by_somebody_who_died_is_swept_up(workspace, dataset, traces):
-    """Their name is free at once; their rows go when it is certain that they do not come back."""
-    left = workspace.upload_dataset(traces, name="left")
+def test_rows_of_an_upload_that_was_killed_are_swept_up(workspace, dataset, traces):
+    """The name is free at once; the rows are deleted after a day, when the upload has failed."""
+    killed = workspace.upload_dataset(traces, name="killed")
     with workspace.stores.database.writing() as session:
         session.execute(
             update(Dataset)
-            .where(Dataset.id == left.id)
+            .where(Dataset.id == killed.id)
             .values(state="loading", name="~1", created_at=now() - timedelta(hours=1))
         )
-    assert workspace.upload_dataset(traces, name="left").id != left.id
+    assert workspace.upload_dataset(traces, name="killed").id != killed.id
     with workspace.stores.database.writing() as session:
-        rows = select(func.count()).where(DatasetRow.dataset_id == left.id)
+        rows = select(func.count()).where(DatasetRow.dataset_id == killed.id)
         assert session.scalar(rows) == 60
         session.execute(
             update(Dataset)
-            .where(Dataset.id == left.id)
+            .where(Dataset.id == killed.id)
             .values(created_at=now() - timedelta(hours=25))
         )
     workspace.stores.datasets.sweep()
@@ -143,7 +147,7 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
             assert session.scalar(select(func.count()).select_from(table)) == 0
         assert session.scalars(select(DatasetRow.dataset_id).distinct()).all() == [other.id]
         assert session.scalar(select(Job.dataset_id)) is None
-        # The index's own check of itself against the rows that are left.
+        # FTS5 checks its index against the remaining rows.
         session.execute(
             text("INSERT INTO rows_text(rows_text, rank) VALUES ('integrity-check', 1)")
         )
@@ -153,12 +157,12 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
     assert workspace.upload_dataset(traces, name="traces").rows == 60
 
 
-def test_what_was_brought_back_just_now_is_not_deleted(workspace, dataset):
+def test_a_data_set_that_was_just_restored_is_not_deleted(workspace, dataset):
     workspace.archive_dataset(dataset)
-    seen = workspace.stores.datasets.get(dataset)
+    archived = workspace.stores.datasets.get(dataset)
     workspace.restore_dataset(dataset)
     with pytest.raises(WorkspaceError, match="archive the data set before deleting it"):
-        ingest.hide(workspace.stores.database, seen)
+        ingest.hide(workspace.stores.database, archived)
     assert workspace.stores.datasets.get(dataset).state == "ready"
 
 
@@ -179,7 +183,7 @@ def test_a_name_of_several_lines_is_one_line(workspace, traces):
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "positions"),
     [
         ("", {0, 1, 2}),
         ("!?", {0, 1, 2}),
@@ -191,12 +195,12 @@ def test_a_name_of_several_lines_is_one_line(workspace, traces):
         ("ettle", set()),
     ],
 )
-def test_rows_are_found_by_words_and_their_beginnings(workspace, tmp_path, words, found):
+def test_rows_are_found_by_words_and_prefixes(workspace, tmp_path, words, positions):
     file = tmp_path / "few.jsonl"
     texts = ["a red kettle", "kettles: don't", "a pan, see https://www.example.com/a"]
     file.write_text("\n".join(json.dumps({"output": each}) for each in texts))
     for name in ("before", "few", "after"):
         workspace.upload_dataset(file, name=name)
     page = workspace.stores.datasets.page(workspace.label_set(2), words=words)
-    assert {row.position for row in page.rows} == found
+    assert {row.position for row in page.rows} == positions
     assert {row.dataset_id for row in page.rows} <= {2}

@@ -78,7 +78,7 @@ def test_processes_that_open_a_new_workspace_at_once_share_it(url, tmp_path):
     engine.dispose()
 
 
-def test_what_fails_half_way_leaves_nothing(url, tmp_path, monkeypatch):
+def test_an_upgrade_that_fails_half_way_leaves_nothing(url, tmp_path, monkeypatch):
     monkeypatch.setattr("alembic.op.create_index", _fail)
     with pytest.raises(KeyboardInterrupt):
         Workspace(tmp_path / "w", database=url)
@@ -92,7 +92,7 @@ def _fail(*_, **__):
     raise KeyboardInterrupt
 
 
-def test_a_newer_workspace_is_refused_and_left_as_it_is(connect, url, tmp_path):
+def test_a_newer_workspace_is_refused_and_not_changed(connect, url, tmp_path):
     with connect() as connection:
         connection.execute(text("UPDATE tipstaff_version SET version_num = '9999'"))
     with pytest.raises(WorkspaceError, match="newer Tipstaff made the workspace's database"):

@@ -15,8 +15,8 @@ from tipstaff_trainer.judge.labelling import JudgedRow
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem
 from tipstaff_trainer.workspace.db.rows import to_data_row
-from tipstaff_trainer.workspace.jobs.label_sink import LabelSink
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
+from tipstaff_trainer.workspace.operations.label_sink import LabelSink
 from tipstaff_trainer.workspace.review import queue
 from tipstaff_trainer.workspace.review.selection import choose
 
@@ -44,25 +44,25 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
         )
         rows = [row for each in seen for row in each]
     colleague.close()
-    # What another has just locked is passed over, so somebody may stop early; nothing is lost.
+    # A claim skips rows that others have locked, so somebody may stop early; nothing is lost.
     assert len(rows) == len(set(rows)) == 40
-    found = workspace.label_set("on postgres")
-    assert (found.human, found.good) == (40, 40)
+    labels = workspace.label_set("on postgres")
+    assert (labels.human, labels.good) == (40, 40)
     file = workspace.download_dataset("on postgres", tmp_path / "rows.csv")
     workspace.upload_dataset(file, name="again")
     assert workspace.label_set("again").human == 40
     assert workspace.stores.criteria.save("polite", criterion="c", prompt="{output}").version == 1
 
 
-def test_two_people_who_add_rows_at_once_queue_none_twice(
+def test_two_people_who_queue_rows_at_once_queue_none_twice(
     workspace, traces, tmp_path, postgres, monkeypatch
 ):
-    """Each has chosen before the other's are stored, if they don't wait for each other."""
+    """Without the lock, both would choose before the other's rows are stored."""
 
-    def choose_slowly(*words, **more):
-        found = choose(*words, **more)
+    def choose_slowly(*args, **options):
+        rows = choose(*args, **options)
         time.sleep(0.5)
-        return found
+        return rows
 
     monkeypatch.setattr(queue, "choose", choose_slowly)
     labels = workspace.label_set(workspace.upload_dataset(traces, name="twice"))
@@ -75,14 +75,14 @@ def test_two_people_who_add_rows_at_once_queue_none_twice(
     colleague.close()
     assert len(rows) == len(set(rows)) == 60
     assert workspace.stores.reviews.progress(labels).waiting == 60
-    # Whoever would queue one all the same, as by a fault of ours, can't.
+    # The database itself refuses a second item of a row.
     item = ReviewItem(dataset_id=labels.dataset_id, row_id=rows[0], selection="pilot", rank=99)
     session = workspace.stores.database.writing()
     with pytest.raises(WorkspaceError, match="unique"), session as opened:
         opened.add(item)
 
 
-def test_a_text_that_postgres_can_t_hold_is_mended(workspace, tmp_path):
+def test_nul_characters_are_replaced(workspace, tmp_path):
     file = tmp_path / "nul.jsonl"
     file.write_text('{"input": "a\\u0000b"}')
     dataset = workspace.upload_dataset(file)
@@ -97,8 +97,8 @@ def test_a_database_that_is_not_there(tmp_path, url):
         Workspace(tmp_path / "w", database=url)
 
 
-def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
-    """A job that stores labels takes nothing that a reviewer needs before it has its rows."""
+def test_labelling_and_reviewing_at_once_do_not_deadlock(workspace, traces):
+    """A labelling job locks its rows before anything else that a reviewer needs."""
     dataset = workspace.upload_dataset(traces, name="at once")
     labels = workspace.label_set(dataset)
     first, *_, last = workspace.stores.datasets.rows(labels)
@@ -106,15 +106,15 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
     for row in (first, last):
         store._pending.append(judged(row))
     with ThreadPoolExecutor(1) as job, workspace.stores.database.writing() as session:
-        # A reviewer has the second row, and needs the data set's counts next.
+        # A reviewer has locked the second row, and needs the data set's counts next.
         session.scalar(select(DatasetRow).where(DatasetRow.id == last.id).with_for_update())
-        stored = job.submit(store.flush)
+        flushed = job.submit(store.flush)
         time.sleep(0.3)
         record(session, last.id, "", NewLabel(0.0, "human", "ann"))
         session.commit()
-        stored.result(timeout=20)
-    found = workspace.label_set("at once")
-    assert (found.judge, found.human) == (1, 1)
+        flushed.result(timeout=20)
+    labels = workspace.label_set("at once")
+    assert (labels.judge, labels.human) == (1, 1)
 
 
 def judged(row):
@@ -128,13 +128,13 @@ def test_rows_are_found_by_words_on_postgres(workspace, tmp_path):
     dataset = workspace.upload_dataset(file)
     labels = workspace.label_set(dataset)
 
-    def found(words):
+    def positions(words):
         return [row.position for row in workspace.stores.datasets.page(labels, words=words).rows]
 
-    assert found("kett") == [0, 1]
-    assert found("don't KETTLES") == [1]
-    assert found("example.com") == found("B") == [2]
-    assert found("red & ! | <->") == [0]
+    assert positions("kett") == [0, 1]
+    assert positions("don't KETTLES") == [1]
+    assert positions("example.com") == positions("B") == [2]
+    assert positions("red & ! | <->") == [0]
     workspace.archive_dataset(dataset)
     workspace.delete_dataset(dataset)
     with pytest.raises(WorkspaceError, match="no data set"):

@@ -1,4 +1,4 @@
-"""Jobs: real processes that are stopped, killed, gone on with, and that say what went wrong."""
+"""Jobs: real processes that are stopped, killed and resumed, and that say what went wrong."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tipstaff_trainer.judge.criteria import load_criterion
 from tipstaff_trainer.judge.prompt import Prompt
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db.models import DatasetRow, Job, Label, ReviewItem
-from tipstaff_trainer.workspace.jobs import runner
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.review.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations import runner
+from tipstaff_trainer.workspace.operations.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def judge():
         yield server
 
 
-def label(workspace, dataset, url, **words):
+def label(workspace, dataset, url, **settings):
     return workspace.label_dataset(
         dataset,
         criterion="answer-correctness",
@@ -42,19 +42,19 @@ def label(workspace, dataset, url, **words):
         base_url=url,
         concurrency=1,
         patience=1,
-        **words,
+        **settings,
     )
 
 
-def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace, dataset, judge):
+def test_a_killed_job_is_noticed_and_resumed_without_paying_twice(workspace, dataset, judge):
     job = label(workspace, dataset, judge.url)
-    # They appear as they come, and a kill takes none away.
+    # Labels are stored as they come, and a kill loses none.
     wait_until(lambda: workspace.label_set(dataset).judge >= 5, 60)
     os.kill(workspace.stores.jobs.get(job.id).pid, signal.SIGKILL)
     wait_until(lambda: workspace.stores.jobs.get(job.id).state == "failed", 20)
     assert 5 <= workspace.label_set(dataset).judge < 60
     assert "resume the job" in workspace.stores.jobs.get(job.id).message
-    # Another desk, after the first one's end, knows of it too.
+    # A desk that is started later knows of it too.
     other = Workspace(workspace.folder)
     judge.behaviour.delay = 0.0
     done = other.wait_for(other.stores.jobs.resume(job.id), timeout=60)
@@ -63,13 +63,13 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
     assert workspace.label_set(dataset).judge == 60
     with workspace.stores.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Label)) == 60
-    # One call may have been on its way when it was killed.
+    # One call may have been on its way when the job was killed.
     assert judge.behaviour.seen <= len(judge.behaviour.calls) + 1
     with pytest.raises(WorkspaceError, match="is done"):
         workspace.stores.jobs.resume(job.id)
 
 
-def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
+def test_a_stopped_labelling_keeps_its_labels(workspace, dataset, judge):
     labels = workspace.add_criterion(dataset, "answer-correctness")
     first, *_ = workspace.stores.datasets.rows(labels)
     workspace.stores.scores.add(labels, OTHER_ROWS, {first.id: None})
@@ -79,26 +79,26 @@ def test_a_stopped_labelling_keeps_what_it_has(workspace, dataset, judge):
     assert stopped.state == "stopped"
     assert not psutil.pid_exists(stopped.pid) or psutil.Process(stopped.pid).status() == "zombie"
     assert 5 <= workspace.label_set(dataset).judge < 60
-    # What the other rows said was by the labels that were.
+    # The other rows' scores were computed from the labels before.
     assert workspace.stores.scores.counts(labels) == {}
     with pytest.raises(JobError, match="stopped"):
         workspace.wait_for(job)
 
 
-def test_a_judge_that_is_down_is_said_so(workspace, dataset):
+def test_a_judge_that_is_down_fails_the_job_in_words(workspace, dataset):
     with pytest.raises(JobError, match=r"has not answered.*again when it is up"):
         label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
     assert workspace.stores.reviews.progress(workspace.label_set(dataset)).waiting == 16
 
 
-def test_a_job_that_was_stopped_before_it_came_up_stays_stopped(workspace):
+def test_a_job_that_was_stopped_before_its_process_started_stays_stopped(workspace):
     with workspace.stores.database.writing() as session:
         session.add(Job(kind="train", title="x", parameters={}, state="stopped"))
     assert runner.main(str(workspace.folder), 1) == 143
     assert workspace.stores.jobs.get(1).state == "stopped"
 
 
-def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, labels):
+def test_reviewers_notes_are_reasons_in_the_examples(workspace, dataset, labels):
     workspace.stores.reviews.queue(labels, {"pilot": 6})
     for index in range(6):
         item = workspace.stores.reviews.claim(labels, "ann")
@@ -110,17 +110,15 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, label
     examples = reviewed_examples(
         workspace.stores, labels, 20, JobReporter(workspace.stores.jobs, 1)
     )
-    # None of the examples, nor of their groups: such a row isn't shown itself.
+    # No example, nor in a group of one: a row is never its own example.
     other = replace(capitals(1)[0], id="other", group="other")
-    said = str(Prompt(criterion, "json", tuple(examples)).messages(other))
+    messages = str(Prompt(criterion, "json", tuple(examples)).messages(other))
     assert examples
-    assert said.count("because of") == len(examples)
+    assert messages.count("because of") == len(examples)
 
 
-def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
-    workspace, tmp_path, capsys
-):
-    """Rows come in pairs; the second of a pair is a reviewed row's twin."""
+def test_no_example_is_a_test_row_or_a_drawn_row_or_in_a_group_of_one(workspace, tmp_path, capsys):
+    """Rows come in pairs, which are groups; the first of each pair is reviewed."""
     file = tmp_path / "pairs.jsonl"
     file.write_text(
         "\n".join(
@@ -137,20 +135,20 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
                 record(session, row.id, "faithfulness", new)
         drawn = NewLabel(1.0, "human", "ann", "random")
         record(session, rows[1].id, "faithfulness", drawn)
-        # By another criterion it says nothing here.
+        # By another criterion: it does not count here.
         session.add(item(rows[3], "toxicity"))
-        # To be reviewed yet.
+        # Not reviewed yet.
         session.add(item(rows[5], "faithfulness"))
-        # The first is reviewed itself, of the other pair the twin is kept.
-        kept = DatasetRow.id.in_([rows[6].id, rows[9].id])
-        session.execute(update(DatasetRow).where(kept).values(part="test"))
-    shown = {
+        # A reviewed row, and the second of another pair.
+        held_out = DatasetRow.id.in_([rows[6].id, rows[9].id])
+        session.execute(update(DatasetRow).where(held_out).values(part="test"))
+    groups = {
         row.group
         for row in reviewed_examples(
             workspace.stores, labels, 20, JobReporter(workspace.stores.jobs, 1)
         )
     }
-    assert shown == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
+    assert groups == {f"g{n}" for n in range(10)} - {"g0", "g2", "g3", "g4"}
     assert "6 examples, 2 of them good" in capsys.readouterr().out
     with workspace.stores.database.writing() as session:
         session.execute(update(DatasetRow).where(DatasetRow.position % 2 == 1).values(part="test"))
@@ -170,7 +168,7 @@ def item(row, criterion):
     )
 
 
-def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):
+def test_another_process_with_the_job_s_pid_is_not_the_job(workspace):
     with workspace.stores.database.writing() as session:
         session.add(
             Job(
@@ -187,7 +185,7 @@ def test_a_pid_that_is_somebody_else_s_now_is_not_the_job(workspace):
     assert workspace.stores.jobs.stop(job.id).state == "failed"
 
 
-def test_a_job_outlives_whoever_started_it(tmp_path, traces, judge):
+def test_a_job_outlives_the_process_that_started_it(tmp_path, traces, judge):
     script = f"""
 from tipstaff_trainer import Workspace
 workspace = Workspace({str(tmp_path / "w")!r})
@@ -202,7 +200,7 @@ workspace.label_dataset(dataset, criterion="answer-correctness",
     workspace.close()
 
 
-def test_a_log_is_shown_without_what_was_drawn_over(workspace):
+def test_a_log_has_no_overwritten_progress_bars(workspace):
     folder = workspace.stores.jobs.folder(7)
     folder.mkdir(parents=True)
     (folder / "log.txt").write_bytes(b"one\n  5%\r 50%\r100%\nlast")
@@ -229,28 +227,28 @@ try:
     workspace.upload_dataset(sys.argv[2], name="too much")
 except WorkspaceError as error:
     print(error)
-print("left:", stored(), *(each.name for each in workspace.stores.datasets.all()))
+print("rest:", stored(), *(each.name for each in workspace.stores.datasets.all()))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print("enough:", workspace.upload_dataset(sys.argv[2], name="enough").rows, stored())
 """
 
 
 @pytest.mark.parametrize(("room", "some"), [(20_000, False), (3_000_000, True)])
-def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path, room, some):
-    """In the first part of a file that comes, or when some are in and can't even be deleted."""
+def test_a_full_disk_is_reported_and_loses_nothing(workspace, labels, tmp_path, room, some):
+    """At the first part of an upload, or after some parts, which then can't even be deleted."""
     large = tmp_path / "large.jsonl"
     large.write_text("\n".join(f'{{"input": "{n} {"x" * 200}"}}' for n in range(6000)))
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", FULL, str(workspace.folder), str(large), str(room)],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert said.returncode == 0, said.stderr
-    assert "make room on the disk" in said.stdout
-    (left,) = (line.split() for line in said.stdout.splitlines() if line.startswith("left:"))
-    assert left[2:] == ["traces"]
-    assert (int(left[1]) > 60) is some
+    assert process.returncode == 0, process.stderr
+    assert "make room on the disk" in process.stdout
+    (rest,) = (line.split() for line in process.stdout.splitlines() if line.startswith("rest:"))
+    assert rest[2:] == ["traces"]
+    assert (int(rest[1]) > 60) is some
     assert len(list(workspace.stores.datasets.rows(labels))) == 60
-    # The first try is gone when there is room, and the second is all there is.
-    assert "enough: 6000 6060" in said.stdout
+    # Once there is room, the first try is deleted and the second is complete.
+    assert "enough: 6000 6060" in process.stdout

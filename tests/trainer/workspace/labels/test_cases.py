@@ -1,4 +1,4 @@
-"""Named cases: kept with a criterion, taken along by a training, and asked at the gate."""
+"""Named cases: stored with a criterion, copied into a training, run before a promotion."""
 
 from __future__ import annotations
 
@@ -44,28 +44,29 @@ def labelled(workspace, dataset, labels):
     return workspace.set_criterion(dataset, "faithfulness").dataset
 
 
-def test_a_training_takes_the_criterion_s_cases_along(workspace, labelled, tmp_path, monkeypatch):
-    # What a job is given is looked at here; test_train_job looks at what it makes of it.
+def test_a_training_s_request_has_the_criterion_s_cases(workspace, labelled, tmp_path, monkeypatch):
+    # Only the request is tested here; operations/test_training.py tests what becomes of it.
     monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
     workspace.stores.cases.add("faithfulness", [LATE, RIGHT])
 
-    def taken(**words):
-        given = workspace.fine_tune(labelled, name="a", **words).parameters["request"]["cases"]
-        return given and [each["name"] for each in given]
+    def case_names(**options):
+        job = workspace.fine_tune(labelled, name="a", **options)
+        cases = job.parameters["request"]["cases"]
+        return cases and [each["name"] for each in cases]
 
-    assert taken() == ["late", "right"]
-    assert taken(cases=()) is None
+    assert case_names() == ["late", "right"]
+    assert case_names(cases=()) is None
     file = tmp_path / "cases.yaml"
     file.write_text("- {name: one, expect: pass, output: no}")
-    assert taken(cases=file) == ["one"]
+    assert case_names(cases=file) == ["one"]
     with pytest.raises(UsageError, match='"late" has none of input, which'):
         workspace.fine_tune(labelled, name="a", columns=["input"])
     file.write_text("- {name: one, expect: maybe, output: no}")
     with pytest.raises(DataError, match="case 1"):
-        taken(cases=file)
+        case_names(cases=file)
 
 
-def test_the_gate_holds_and_can_be_forced(workspace, tmp_path):
+def test_a_failed_case_stops_a_promotion_unless_forced(workspace, tmp_path):
     for version, bias in enumerate((9.0, -9.0), start=1):
         bundle = make_bundle(tmp_path / str(version), bias=bias, cases=(RIGHT,))
         repository.publish(bundle, workspace.repository)
@@ -81,7 +82,7 @@ def test_the_gate_holds_and_can_be_forced(workspace, tmp_path):
         workspace.stores.evaluators.try_cases("tiny", 3)
 
 
-def test_cases_of_the_version_online_hold_for_one_without(workspace, tmp_path):
+def test_the_online_version_s_cases_hold_for_a_version_without_cases(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "1", bias=9.0, cases=(RIGHT,)), workspace.repository)
     repository.publish(make_bundle(tmp_path / "2", bias=-9.0), workspace.repository)
     assert workspace.stores.evaluators.try_cases("tiny", 2) == []
@@ -89,7 +90,7 @@ def test_cases_of_the_version_online_hold_for_one_without(workspace, tmp_path):
     assert [each.met for each in workspace.stores.evaluators.try_cases("tiny", 2)] == [False]
 
 
-def test_cases_of_the_version_online_hold_beside_a_version_s_own(workspace, tmp_path):
+def test_the_online_version_s_cases_hold_beside_a_version_s_own(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "1", bias=9.0, cases=(RIGHT,)), workspace.repository)
     own = RIGHT.model_copy(update={"name": "wrong", "expect": "block"})
     repository.publish(make_bundle(tmp_path / "2", bias=-9.0, cases=(own,)), workspace.repository)

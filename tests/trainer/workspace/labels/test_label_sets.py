@@ -1,4 +1,4 @@
-"""The same rows judged by two criteria: neither knows of what was said by the other."""
+"""The same rows judged by two criteria: labels by one never count for the other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tipstaff_trainer.judge.labelling import JudgedRow
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Label
 from tipstaff_trainer.workspace.db.rows import to_data_row
-from tipstaff_trainer.workspace.jobs import runner
-from tipstaff_trainer.workspace.jobs.label_sink import LabelSink
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
-from tipstaff_trainer.workspace.review.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations import runner
+from tipstaff_trainer.workspace.operations.examples import reviewed_examples
+from tipstaff_trainer.workspace.operations.label_sink import LabelSink
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
 from tipstaff_trainer.workspace.review.selection import choose
 
 ROWS = 60
@@ -27,18 +27,20 @@ ROWS = 60
 
 @pytest.fixture
 def both(workspace, dataset):
-    """A person calls every row faithful and none correct; a judge says the contrary of each."""
-    found = [workspace.add_criterion(dataset, name) for name in ("faithfulness", "correctness")]
-    rows = [row.id for row in workspace.stores.datasets.rows(found[0])]
+    """A person labels every row faithful and not correct; the judges label the opposite."""
+    label_sets = [
+        workspace.add_criterion(dataset, name) for name in ("faithfulness", "correctness")
+    ]
+    rows = [row.id for row in workspace.stores.datasets.rows(label_sets[0])]
     with workspace.stores.database.writing() as session:
-        for labels, value in zip(found, (1.0, 0.0), strict=True):
+        for labels, value in zip(label_sets, (1.0, 0.0), strict=True):
             name = labels.criterion
             for row in rows[:40]:
                 record(session, row, name, NewLabel(1 - value, "judge", f"judge of {name}"))
             for row in rows[:20]:
                 new = NewLabel(value, "human", "ann", "pilot", reason=f"for {name}")
                 record(session, row, name, new)
-    return [workspace.label_set(dataset, each.criterion) for each in found]
+    return [workspace.label_set(dataset, each.criterion) for each in label_sets]
 
 
 @pytest.fixture(autouse=True)
@@ -46,38 +48,37 @@ def correctness(workspace):
     workspace.stores.criteria.save("correctness", criterion="It is correct.", prompt="{output}")
 
 
-def said(workspace, labels):
+def human_labels(workspace, labels):
     return {row.label for row in workspace.stores.datasets.rows(labels, only="human")}
 
 
-def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, both):
+def test_effective_labels_and_counts_are_by_criterion(workspace, dataset, both):
     faithful, correct = both
-    assert (said(workspace, faithful), said(workspace, correct)) == ({1.0}, {0.0})
+    assert (human_labels(workspace, faithful), human_labels(workspace, correct)) == ({1.0}, {0.0})
     for labels, good in ((faithful, 20), (correct, 20)):
-        counted = (labels.labelled, labels.human, labels.judge, labels.good, labels.disputed)
-        assert counted == (40, 20, 20, good, 0)
+        counts = (labels.labelled, labels.human, labels.judge, labels.good, labels.disputed)
+        assert counts == (40, 20, 20, good, 0)
         assert len(workspace.stores.datasets.page(labels, only="judge", size=ROWS).rows) == 20
         assert len(workspace.stores.datasets.page(labels, only="unlabelled", size=ROWS).rows) == 20
         row = next(workspace.stores.datasets.rows(labels))
-        given = workspace.stores.datasets.labels(row.id, labels)
-        assert [each.who for each in given] == [f"judge of {labels.criterion}", "ann"]
-        # Neither was given over the other's, nor crosses it.
-        assert row.last_label_id == given[-1].id
-        assert not any(each.concurrent for each in given)
+        log = workspace.stores.datasets.labels(row.id, labels)
+        assert [each.who for each in log] == [f"judge of {labels.criterion}", "ann"]
+        assert row.last_label_id == log[-1].id
+        assert not any(each.concurrent for each in log)
     third = workspace.add_criterion(dataset, "toxicity")
     assert (third.labelled, list(workspace.stores.datasets.rows(third, only="human"))) == (0, [])
 
 
-def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_path):
+def test_a_data_set_with_several_criteria_needs_one_named(workspace, dataset, both, tmp_path):
     file = tmp_path / "rows.csv"
     for call in (
-        lambda **more: workspace.label_set(dataset, **more),
-        lambda **more: workspace.label_dataset(dataset, model="m", **more),
-        lambda **more: workspace.review_queue(dataset, **more),
-        lambda **more: workspace.fine_tune(dataset, name="a", **more),
-        lambda **more: workspace.score_dataset(dataset, None, **more),
-        lambda **more: workspace.evaluate_dataset(dataset, "a", **more),
-        lambda **more: workspace.download_dataset(dataset, file, **more),
+        lambda **options: workspace.label_set(dataset, **options),
+        lambda **options: workspace.label_dataset(dataset, model="m", **options),
+        lambda **options: workspace.review_queue(dataset, **options),
+        lambda **options: workspace.fine_tune(dataset, name="a", **options),
+        lambda **options: workspace.score_dataset(dataset, None, **options),
+        lambda **options: workspace.evaluate_dataset(dataset, "a", **options),
+        lambda **options: workspace.download_dataset(dataset, file, **options),
     ):
         with pytest.raises(WorkspaceError, match="choose one of 'faithfulness', 'correctness'"):
             call()
@@ -88,30 +89,29 @@ def test_a_data_set_with_several_wants_one_named(workspace, dataset, both, tmp_p
     assert len(workspace.stores.datasets.get(dataset).label_sets) == 2
 
 
-def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path):
+def test_the_criterion_of_a_file_s_labels_is_set_by_somebody(workspace, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("output,label\na,1\nb,0\n")
-    unsaid = workspace.upload_dataset(file)
+    unset = workspace.upload_dataset(file)
     with pytest.raises(WorkspaceError, match="the criterion of its labels is not set"):
-        workspace.label_dataset(unsaid, criterion="toxicity", model="m")
+        workspace.label_dataset(unset, criterion="toxicity", model="m")
     with pytest.raises(WorkspaceError, match="by which criterion"):
-        workspace.label_dataset(unsaid, model="m")
-    labels = workspace.set_criterion(unsaid, "correctness")
+        workspace.label_dataset(unset, model="m")
+    labels = workspace.set_criterion(unset, "correctness")
     assert (labels.criterion, labels.labelled, labels.good) == ("correctness", 2, 1)
     assert [row.label for row in workspace.stores.datasets.rows(labels)] == [1.0, 0.0]
-    # A job or a page from before it was said goes on with the same labels.
-    assert workspace.label_set(unsaid, "").criterion == "correctness"
-    assert workspace.add_criterion(unsaid, "toxicity").labelled == 0
+    # A job or a page from before the criterion was set keeps working with the same labels.
+    assert workspace.label_set(unset, "").criterion == "correctness"
+    assert workspace.add_criterion(unset, "toxicity").labelled == 0
     with pytest.raises(WorkspaceError, match="by 'correctness', 'toxicity' already"):
-        workspace.set_criterion(unsaid, "faithfulness")
-    said = workspace.upload_dataset(file, name="said", criterion="toxicity")
-    assert workspace.label_set(said).criterion == "toxicity"
+        workspace.set_criterion(unset, "faithfulness")
+    named = workspace.upload_dataset(file, name="named", criterion="toxicity")
+    assert workspace.label_set(named).criterion == "toxicity"
     with pytest.raises(WorkspaceError, match="no criterion 'funny'"):
         workspace.upload_dataset(file, name="more", criterion="funny")
 
 
-def test_a_label_that_was_on_its_way_is_not_lost_in_another_s_name(workspace, labels, dataset):
-    """The page it comes from was opened before somebody said what the labels are by."""
+def test_a_label_from_before_the_criterion_was_set_is_refused(workspace, labels, dataset):
     row = next(workspace.stores.datasets.rows(labels))
     workspace.set_criterion(dataset, "faithfulness")
     with (
@@ -121,19 +121,19 @@ def test_a_label_that_was_on_its_way_is_not_lost_in_another_s_name(workspace, la
         record(session, row.id, "", NewLabel(1.0, "human", "ann"))
 
 
-def test_each_has_a_review_of_its_own(workspace, both):
+def test_each_criterion_has_its_own_review_queue(workspace, both):
     faithful, correct = both
     assert len(workspace.stores.reviews.queue(faithful, {"random": ROWS}, seed=0)) == 40
     assert workspace.stores.reviews.progress(correct).total == 0
     assert workspace.stores.reviews.claim(correct, "ann") is None
-    # A draw of all rows, and neither draw takes from the other.
+    # Each draw is over all rows, independent of the other.
     assert len(workspace.stores.reviews.queue(correct, {"random": ROWS}, seed=1)) == 40
     for labels, value in ((faithful, 1.0), (correct, 0.0)):
         item = workspace.stores.reviews.claim(labels, "ann")
         workspace.stores.reviews.submit(item.id, value, who="ann", based_on_label_id=0)
         row = workspace.stores.datasets.row(item.row_id, labels)
         assert (row.label, row.selection) == (value, "random")
-    # Each draw: the 20 that a person had seen before, and the one just now.
+    # In each draw: the 20 that a person had labelled before, and the one just now.
     drawn = [
         sum(row.selection == "random" for row in workspace.stores.datasets.rows(labels))
         for labels in both
@@ -143,20 +143,20 @@ def test_each_has_a_review_of_its_own(workspace, both):
     assert workspace.stores.reviews.progress(faithful).done == 1
 
 
-def test_rows_are_ranked_by_its_own_judges(workspace, both):
-    """The other criterion's judge takes the other side everywhere, and has no say here."""
+def test_rows_are_ranked_by_the_criterion_s_own_judges(workspace, both):
+    """The other criterion's judge disagrees everywhere, and does not count."""
     faithful, correct = both
     with workspace.stores.database.writing() as session:
         for labels in both:
-            found = choose(
+            rows = choose(
                 session,
                 labels,
                 {"ranked": 5, "disputed": 5},
                 rank_by="disagreement",
                 generator=random.Random(0),
             )
-            assert not any("judge 2" in each.why for each in found)
-            assert not any(each.selection == "disputed" for each in found)
+            assert not any("judge 2" in each.why for each in rows)
+            assert not any(each.selection == "disputed" for each in rows)
     workspace.stores.scores.add(faithful, OTHER_ROWS, {1: 0.5})
     workspace.stores.scores.add(correct, ("tiny", 1), {1: 0.5})
     assert workspace.stores.scores.counts(faithful) == {OTHER_ROWS: 1, ("tiny", 1): 1}
@@ -165,55 +165,47 @@ def test_rows_are_ranked_by_its_own_judges(workspace, both):
     assert OTHER_ROWS in workspace.stores.scores.counts(faithful)
 
 
-def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
+def test_a_judge_s_examples_and_labels_are_by_its_criterion(workspace, both):
     for labels, value in zip(both, (1.0, 0.0), strict=True):
         examples = reviewed_examples(workspace.stores, labels, 20, Reporter())
         assert examples
         assert {row.label for row in examples} == {value}
         notes = {text for row in examples for text in row.extra.values() if "for " in text}
         assert notes == {f"for {labels.criterion}"}
-    # The same label by the other criterion is no reason not to record it; by this one it is.
-    for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
-        store = LabelSink(workspace.stores.database, both[asked], 1)
+    # A label is recorded unless the row has the same label by the same criterion already.
+    for index, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
+        store = LabelSink(workspace.stores.database, both[index], 1)
         for row in list(workspace.stores.datasets.rows(both[0]))[40:]:
             store(JudgedRow(to_data_row(row), 1.0, "verdict", "", "", "gpt", "c", "h"))
         store.flush()
-        counted = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
-        assert counted == expected
+        counts = [workspace.label_set(each.dataset, each.criterion).labelled for each in both]
+        assert counts == expected
     with workspace.stores.database.reading() as session:
-        given = session.scalars(
+        criteria = session.scalars(
             select(Label.criterion).where(Label.who == "gpt").order_by(Label.id)
         ).all()
-    assert given == ["faithfulness"] * 20 + ["correctness"] * 20
+    assert criteria == ["faithfulness"] * 20 + ["correctness"] * 20
 
 
-def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeypatch):
+def test_jobs_train_measure_and_score_by_one_criterion(workspace, dataset, both, monkeypatch):
     monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
-    given = []
+    calls = []
 
-    def stop(*words, **more):
-        given.append(
-            [
-                row
-                for each in words
-                if isinstance(each, list)
-                for row in each
-                if not isinstance(row, int)
-            ]
-        )
+    def stop(rows):
+        calls.append(rows)
         raise InterruptedError
 
     monkeypatch.setattr(
-        "tipstaff_trainer.operations.train.train", lambda _, rows, *__: stop(rows().train)
+        "tipstaff_trainer.workspace.operations.run.train", lambda _, rows, *__: stop(rows().train)
     )
     monkeypatch.setattr(
-        "tipstaff_trainer.operations.evaluate.evaluate",
+        "tipstaff_trainer.workspace.operations.run.evaluate",
         lambda _, rows, *__, **___: stop(rows().rows),
     )
     monkeypatch.setattr(workspace.stores.evaluators, "find", lambda *_: 1)
     monkeypatch.setattr("tipstaff_trainer.label_quality.label_errors.out_of_fold_scores", stop)
     for name, good in (("faithfulness", True), ("correctness", False)):
-        given.clear()
+        calls.clear()
         train = workspace.fine_tune(dataset, name="a", criterion=name)
         assert train.title == f"Train a on traces, {name}"
         measure = workspace.evaluate_dataset(
@@ -223,19 +215,19 @@ def test_jobs_learn_measure_and_compare_by_one(workspace, dataset, both, monkeyp
         for job in (train, measure, score):
             with pytest.raises(InterruptedError):
                 runner.run(workspace.stores, job, JobReporter(workspace.stores.jobs, job.id))
-        learnt, measured, others = given
+        learnt, measured, others = calls
         assert len(learnt) == len(others) == 40
         assert {row.good for row in learnt if row.label_source == "human"} == {good}
         assert {row.good for row in measured} == {good}
         assert {row.good for row in others if row.label_source == "human"} == {good}
-    words = [
+    criteria = [
         job.parameters["request"]["criterion"] for job in workspace.stores.jobs.recent(kind="train")
     ]
-    assert words[0] == "It is correct."
-    assert words[1] != words[0]
+    assert criteria[0] == "It is correct."
+    assert criteria[1] != criteria[0]
 
 
-def test_a_download_has_one_criterion_s_labels(workspace, dataset, both, tmp_path):
+def test_a_download_has_the_labels_by_one_criterion(workspace, dataset, both, tmp_path):
     for name, value in (("faithfulness", "1.0"), ("correctness", "0.0")):
         file = workspace.download_dataset(dataset, tmp_path / f"{name}.csv", criterion=name)
         with file.open() as lines:
@@ -248,7 +240,7 @@ def test_a_download_has_one_criterion_s_labels(workspace, dataset, both, tmp_pat
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
+def test_a_download_of_all_labels_can_be_uploaded_by_each_criterion(
     workspace, dataset, both, tmp_path, ending
 ):
     file = workspace.download_dataset(dataset, tmp_path / f"all.{ending}", together=True)
@@ -257,14 +249,14 @@ def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
         again = workspace.upload_dataset(
             file, name=f"again {name}", mapping={"label": f"{name}.label"}, criterion=name
         )
-        found = workspace.label_set(again, name)
-        copies = list(workspace.stores.datasets.rows(found))
+        uploaded = workspace.label_set(again, name)
+        copies = list(workspace.stores.datasets.rows(uploaded))
         rows = list(workspace.stores.datasets.rows(labels))
         assert len(copies) == ROWS
-        for kept in ("key", "output", "label", "label_source", "selection"):
-            assert [getattr(row, kept) for row in copies] == [getattr(row, kept) for row in rows]
-        # Nothing of the other's is lost, and nothing of it counts.
-        assert (found.labelled, found.human, found.judge) == (40, 20, 20)
+        for part in ("key", "output", "label", "label_source", "selection"):
+            assert [getattr(row, part) for row in copies] == [getattr(row, part) for row in rows]
+        # The other criterion's labels are not lost, and don't count.
+        assert (uploaded.labelled, uploaded.human, uploaded.judge) == (40, 20, 20)
         (other,) = {each.criterion for each in both} - {name}
         assert f"{other}.label" in copies[0].extra
     with pytest.raises(UsageError, match=r"all\.json: end it in one of \.csv, "):
@@ -273,7 +265,7 @@ def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
         workspace.download_dataset(dataset, file, together=True, criterion="correctness")
 
 
-def test_rows_set_aside_are_so_by_every_criterion(workspace, dataset, both):
+def test_test_rows_are_the_same_for_every_criterion(workspace, dataset, both):
     few = workspace.add_criterion(dataset, "toxicity")
     warnings = workspace.split(dataset, test_size=0.25)
     parts = [
@@ -284,7 +276,7 @@ def test_rows_set_aside_are_so_by_every_criterion(workspace, dataset, both):
     assert parts[0] == parts[1] == parts[2]
     assert parts[0]
     assert all(each.startswith("correctness: ") for each in warnings)
-    # Of a criterion with a few labels it is said, and no reason to split otherwise.
+    # A criterion with a few labels gets a warning; the split stays.
     rows = [row.id for row in workspace.stores.datasets.rows(few)]
     with workspace.stores.database.writing() as session:
         for row in rows:

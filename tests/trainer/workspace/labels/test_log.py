@@ -1,4 +1,4 @@
-"""What stands after which labels, and that none is ever lost."""
+"""Effective labels and counts after some labels; no label is ever lost."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def label(value, source="human", who="ann", selection="random"):
         ([label(0.3, "judge", "gpt"), label(1.0), label(None)], 0.3, "judge", False),
     ],
 )
-def test_what_stands(labels, value, source, disputed):
-    found = effective_label(labels)
-    assert (found.label, found.source, found.disputed) == (value, source, disputed)
+def test_the_effective_label(labels, value, source, disputed):
+    effective = effective_label(labels)
+    assert (effective.label, effective.source, effective.disputed) == (value, source, disputed)
 
 
-def test_labels_given_for_different_reasons_are_no_random_draw():
+def test_labels_with_different_selections_are_no_random_draw():
     assert (
         effective_label([label(1.0), label(1.0, who="ben", selection="pilot")]).selection
         == "unknown"
@@ -55,18 +55,18 @@ def test_counts_follow_every_label(workspace, dataset, labels):
     now = workspace.label_set(dataset)
     assert (now.labelled, now.human, now.judge, now.disputed) == (2, 1, 1, 1)
     with workspace.stores.database.reading() as session:
-        counted = session.execute(
+        counts = session.execute(
             select(
                 func.count(RowLabel.label),
                 func.count().filter(RowLabel.label_source == "human"),
                 func.count().filter(RowLabel.label >= 0.5),
             ).where(RowLabel.dataset_id == dataset.id)
         ).one()
-        assert tuple(counted) == (now.labelled, now.human, now.good)
+        assert tuple(counts) == (now.labelled, now.human, now.good)
         assert session.scalar(select(func.count(Label.id))) == 6
 
 
-def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, labels):
+def test_a_label_given_without_knowing_another_person_s_is_kept_as_concurrent(workspace, labels):
     row = workspace.stores.datasets.page(labels).rows[0]
     with workspace.stores.database.writing() as session:
         first = record(session, row.id, "", NewLabel(1.0, "human", "ann", based_on_label_id=0))
@@ -83,7 +83,7 @@ def test_a_label_that_did_not_see_another_persons_is_kept_and_marked(workspace, 
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
-def test_what_is_no_label_changes_nothing(workspace, labels, value):
+def test_an_invalid_value_changes_nothing(workspace, labels, value):
     row = workspace.stores.datasets.page(labels).rows[0]
     with (
         pytest.raises(WorkspaceError, match="is not a label"),

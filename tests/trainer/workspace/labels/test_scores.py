@@ -1,4 +1,4 @@
-"""Rows scored as a job, to be chosen for review by what an evaluator says of them."""
+"""Jobs that score rows, to choose rows for review."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tipstaff_trainer.encoders import base
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import RowScore
 from tipstaff_trainer.workspace.db.rows import to_interaction
-from tipstaff_trainer.workspace.jobs import runner
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
+from tipstaff_trainer.workspace.operations import runner
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
 
 
-def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels, tmp_path):
+def test_a_job_scores_every_row_as_the_server_would(workspace, dataset, labels, tmp_path):
     bundle = make_bundle(tmp_path / "tiny", order=("output", "ground_truth"))
     repository.publish(bundle, workspace.repository)
     job = workspace.score_dataset(dataset, "tiny", wait=60)
     assert (job.done, job.total) == (60, 60)
     assert workspace.stores.scores.counts(labels) == {("tiny", 1): 60}
-    assert not workspace.stores.scores.unscored(labels, ("tiny", 1), limit=1)
+    assert not list(workspace.stores.scores.unscored(labels, ("tiny", 1)))
     evaluator = Evaluator.load(bundle)
     with workspace.stores.database.reading() as session:
         stored = {each.row_id: each.score for each in session.scalars(select(RowScore))}
@@ -36,7 +36,7 @@ def test_a_job_scores_every_row_as_it_would_be_served(workspace, dataset, labels
         workspace.score_dataset(dataset, "tiny", version=2)
 
 
-def test_what_was_scored_is_not_scored_again(workspace, dataset, labels, tmp_path):
+def test_rows_with_a_score_are_not_scored_again(workspace, dataset, labels, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
     first, *_ = workspace.stores.datasets.rows(labels)
     workspace.stores.scores.add(labels, ("tiny", 1), {first.id: 0.5})
@@ -48,7 +48,7 @@ def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
     job = workspace.score_dataset(dataset, "tiny")
     assert workspace.score_dataset(dataset, "tiny").id == job.id
-    # By whatever the rows are judged: an evaluator says the same.
+    # Whatever the criterion: an evaluator's scores are the same.
     workspace.add_criterion(dataset, "faithfulness")
     workspace.add_criterion(dataset, "toxicity")
     assert workspace.score_dataset(dataset, "tiny", criterion="toxicity").id == job.id
@@ -56,7 +56,7 @@ def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
     assert workspace.score_dataset(dataset, "tiny", wait=60).id != job.id
 
 
-def test_a_row_with_nothing_to_read_is_passed_over(workspace, tmp_path):
+def test_a_row_without_a_text_to_read_gets_no_score(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny", order=("output",)), workspace.repository)
     file = tmp_path / "rows.csv"
     file.write_text("input,output\nonly a question,\nparis,paris\n")
@@ -69,7 +69,7 @@ def test_a_row_with_nothing_to_read_is_passed_over(workspace, tmp_path):
     assert workspace.stores.scores.counts(labels) == {("tiny", 1): 2}
 
 
-def test_before_there_is_an_evaluator_the_other_rows_say(workspace, tmp_path, bert, monkeypatch):
+def test_the_other_rows_score_rows_without_an_evaluator(workspace, tmp_path, bert, monkeypatch):
     rows = [
         {"id": number, "input": f"asked {number}", "output": row.interaction.output}
         | ({"label": row.label} if number < 50 else {})

@@ -1,4 +1,4 @@
-"""The review queue: who gets which row, in what order, and that two people never lose a label."""
+"""The review queue: who gets which row, in what order; two people never lose a label."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ def queued(workspace, labels):
     return labels
 
 
-def test_everybody_gets_another_row_and_keeps_it(workspace, queued):
+def test_everybody_gets_a_different_row_and_keeps_it(workspace, queued):
     ann, ben = (workspace.stores.reviews.claim(queued, who) for who in ("ann", "ben"))
     assert ann.row_id != ben.row_id
     assert workspace.stores.reviews.claim(queued, "ann").id == ann.id
 
 
-def test_a_row_that_somebody_left_goes_to_another(workspace, queued, monkeypatch):
+def test_a_row_whose_hold_ran_out_goes_to_another_reviewer(workspace, queued, monkeypatch):
     monkeypatch.setattr(reviews_module, "_HOLD_TIME", -reviews_module._HOLD_TIME)
-    left = workspace.stores.reviews.claim(queued, "ann")
-    assert workspace.stores.reviews.claim(queued, "ben").id == left.id
+    held = workspace.stores.reviews.claim(queued, "ann")
+    assert workspace.stores.reviews.claim(queued, "ben").id == held.id
 
 
-def test_a_late_label_is_kept_and_said_so(workspace, queued, monkeypatch):
+def test_a_late_label_is_kept_and_marked_concurrent(workspace, queued, monkeypatch):
     monkeypatch.setattr(reviews_module, "_HOLD_TIME", -reviews_module._HOLD_TIME)
     item = workspace.stores.reviews.claim(queued, "ann")
     assert workspace.stores.reviews.claim(queued, "ben").id == item.id
-    seen = workspace.stores.datasets.row(item.row_id, queued).last_label_id
+    latest = workspace.stores.datasets.row(item.row_id, queued).last_label_id
     assert (
-        workspace.stores.reviews.submit(item.id, 1.0, who="ben", based_on_label_id=seen).concurrent
+        workspace.stores.reviews.submit(
+            item.id, 1.0, who="ben", based_on_label_id=latest
+        ).concurrent
         is None
     )
-    late = workspace.stores.reviews.submit(item.id, 0.0, who="ann", based_on_label_id=seen)
+    late = workspace.stores.reviews.submit(item.id, 0.0, who="ann", based_on_label_id=latest)
     assert late.concurrent.who == "ben"
     row = workspace.stores.datasets.row(item.row_id, queued)
     assert row.disputed
@@ -55,8 +57,8 @@ def test_many_people_at_once_lose_nothing(workspace, dataset, labels):
         return review_all(workspace, labels, who)
 
     with ThreadPoolExecutor(4) as people:
-        seen = [row for rows in people.map(work, ["ann", "ben", "cem", "dua"]) for row in rows]
-    assert len(seen) == len(set(seen)) == 48
+        labelled = [row for rows in people.map(work, ["ann", "ben", "cem", "dua"]) for row in rows]
+    assert len(labelled) == len(set(labelled)) == 48
     after = workspace.label_set(dataset)
     assert (after.human, after.good, after.disputed) == (48, 48, 0)
 
@@ -82,7 +84,7 @@ def test_undo_back_and_skip(workspace, queued):
     assert (progress.waiting, progress.done, progress.skipped) == (10, 0, 0)
 
 
-def test_what_is_taken_back_waits_once_if_it_was_put_into_the_queue_again(workspace, queued):
+def test_an_undone_row_that_was_queued_again_waits_once(workspace, queued):
     first = workspace.stores.reviews.claim(queued, "ann")
     workspace.stores.reviews.submit(first.id, 1.0, who="ann", based_on_label_id=0)
     with workspace.stores.database.writing() as session:
@@ -92,11 +94,11 @@ def test_what_is_taken_back_waits_once_if_it_was_put_into_the_queue_again(worksp
     assert (again.row_id, again.id != first.id, again.holder) == (first.row_id, True, "ann")
     assert [row.id for _, row in workspace.stores.reviews.waiting(queued)].count(first.row_id) == 1
     assert workspace.stores.datasets.row(first.row_id, queued).label == 0.0
-    # That was all that there was to take back.
+    # There is nothing more to undo.
     assert workspace.stores.reviews.undo(queued, who="ann") is None
 
 
-def test_what_was_skipped_comes_back(workspace, queued):
+def test_skipped_rows_can_be_queued_again(workspace, queued):
     for _ in range(10):
         workspace.stores.reviews.skip(workspace.stores.reviews.claim(queued, "ann").id, who="ann")
     assert workspace.stores.reviews.claim(queued, "ann") is None
@@ -106,7 +108,7 @@ def test_what_was_skipped_comes_back(workspace, queued):
 
 @pytest.fixture
 def judged(workspace, labels):
-    """Rows that a judge is the less sure of the earlier they stand, all of them good to it."""
+    """Rows that a judge labelled good, with rising certainty."""
     rows = workspace.stores.datasets.page(labels).rows[:20]
     with workspace.stores.database.writing() as session:
         for index, row in enumerate(rows):
@@ -115,7 +117,7 @@ def judged(workspace, labels):
 
 
 @pytest.mark.parametrize("rank_by", ["error", "uncertainty"])
-def test_the_most_doubtful_come_first_and_none_twice(workspace, labels, judged, rank_by):
+def test_the_most_uncertain_rows_come_first_and_none_twice(workspace, labels, judged, rank_by):
     def queue(count):
         return workspace.stores.reviews.queue(labels, {"ranked": count}, rank_by=rank_by)
 
@@ -124,18 +126,16 @@ def test_the_most_doubtful_come_first_and_none_twice(workspace, labels, judged, 
     assert {item.selection for item, _ in workspace.stores.reviews.waiting(labels)} == {"uncertain"}
 
 
-def test_rows_are_ranked_by_what_an_evaluator_says_against_the_judge(
-    workspace, dataset, labels, judged
-):
-    """The last two are those that the judge was surest of."""
+def test_rows_are_ranked_by_disagreement_of_evaluator_and_judge(workspace, dataset, labels, judged):
+    """The judge was most certain of the last two."""
     scores = {row.id: 0.9 for row in judged} | {judged[-1].id: 0.1, judged[-2].id: 0.2}
     workspace.stores.scores.add(labels, ("tiny", 2), scores)
-    found = workspace.review_queue(
+    queue = workspace.review_queue(
         dataset, {"ranked": 2}, rank_by="disagreement", scored_by=("tiny", 2)
     )
-    assert [row.id for _, row in found] == [judged[-1].id, judged[-2].id]
-    assert {item.selection for item, _ in found} == {"disputed"}
-    assert found[0][0].why == "judge good (0.88), evaluator bad (0.10)"
+    assert [row.id for _, row in queue] == [judged[-1].id, judged[-2].id]
+    assert {item.selection for item, _ in queue} == {"disputed"}
+    assert queue[0][0].why == "judge good (0.88), evaluator bad (0.10)"
     workspace.stores.scores.add(labels, OTHER_ROWS, {judged[3].id: 0.0})
     (*_, (item, row)) = workspace.review_queue(dataset, {"ranked": 1}, scored_by=OTHER_ROWS)
     assert (row.id, item.why) == (judged[3].id, "judge good (0.56), other rows bad (0.00)")
@@ -143,7 +143,7 @@ def test_rows_are_ranked_by_what_an_evaluator_says_against_the_judge(
         workspace.review_queue(dataset, {"ranked": 2}, scored_by=("tiny", 1))
 
 
-def test_a_second_judge_is_a_voice_of_its_own(workspace, labels, judged):
+def test_a_second_judge_counts_on_its_own(workspace, labels, judged):
     with workspace.stores.database.writing() as session:
         record(session, judged[-1].id, "", NewLabel(0.0, "judge", "mistral"))
         record(session, judged[-2].id, "", NewLabel(0.9, "judge", "mistral"))
@@ -152,7 +152,7 @@ def test_a_second_judge_is_a_voice_of_its_own(workspace, labels, judged):
     assert (row.id, item.why) == (judged[-1].id, "judge bad (0.00), judge 2 good (0.88)")
 
 
-def test_rows_that_people_disagree_on_are_asked_for_by_themselves(workspace, labels, judged):
+def test_rows_that_people_disagree_on_are_a_kind_of_their_own(workspace, labels, judged):
     with workspace.stores.database.writing() as session:
         for who, value in (("ann", 1.0), ("ben", 0.0)):
             record(session, judged[5].id, "", NewLabel(value, "human", who))
@@ -161,29 +161,27 @@ def test_rows_that_people_disagree_on_are_asked_for_by_themselves(workspace, lab
 
 
 def test_random_rows_are_spread_among_the_ranked(workspace, labels, judged):
-    """Wherever somebody stops, they have seen both in proportion."""
+    """Wherever a reviewer stops, they have seen both in proportion."""
     workspace.stores.reviews.queue(labels, {"ranked": 10, "random": 5}, seed=3)
     kinds = [item.selection for item, _ in workspace.stores.reviews.waiting(labels)]
     assert [kinds[start : start + 3].count("random") for start in range(0, 15, 3)] == [1] * 5
 
 
-def test_a_random_draw_is_over_all_rows_and_asks_nobody_twice(workspace, labels):
+def test_a_random_draw_is_over_all_rows_and_queues_no_reviewed_row(workspace, labels):
     rows = workspace.stores.datasets.page(labels, size=60).rows
     with workspace.stores.database.writing() as session:
         for row in rows[:30]:
             record(session, row.id, "", NewLabel(1.0, "human", "ann", "uncertain"))
     waiting = workspace.stores.reviews.queue(labels, {"random": 40}, seed=1)
-    drawn = list(workspace.stores.datasets.rows(labels))
-    already = [row for row in drawn if row.selection == "random"]
+    rows = list(workspace.stores.datasets.rows(labels))
+    already = [row for row in rows if row.selection == "random"]
     assert len(waiting) + len(already) == 40
     assert already
     assert all(row.label_source == "human" for row in already)
     assert not workspace.stores.reviews.queue(labels, {"random": 100}, seed=2)[20:]
 
 
-def test_rows_that_a_judge_labelled_as_a_sample_of_something_are_drawn_for_people(
-    workspace, labels
-):
+def test_a_judge_s_label_of_a_random_sample_does_not_count_as_drawn(workspace, labels):
     rows = workspace.stores.datasets.page(labels, size=60).rows
     with workspace.stores.database.writing() as session:
         for row in rows:
@@ -191,15 +189,15 @@ def test_rows_that_a_judge_labelled_as_a_sample_of_something_are_drawn_for_peopl
     assert len(workspace.stores.reviews.queue(labels, {"random": 10}, seed=1)) == 10
 
 
-def test_an_unknown_reason_is_refused(workspace, labels):
+def test_an_unknown_kind_or_ranking_is_refused(workspace, labels):
     with pytest.raises(WorkspaceError, match="funny"):
         workspace.stores.reviews.queue(labels, {"funny": 1})
     with pytest.raises(WorkspaceError, match="by 'beauty', only by error"):
         workspace.stores.reviews.queue(labels, {"ranked": 1}, rank_by="beauty")
 
 
-def test_a_row_that_waits_and_is_drawn_waits_once_as_drawn(workspace, labels):
-    """Else somebody is asked twice, and the draw's label is lost on the way."""
+def test_a_waiting_row_that_is_drawn_waits_once_as_drawn(workspace, labels):
+    """Else somebody would label it twice, and the draw would lose its label."""
     waiting = workspace.stores.reviews.queue(labels, {"pilot": 30}, seed=0)
     new = workspace.stores.reviews.queue(labels, {"random": 60}, seed=1)
     assert not set(waiting) & set(new)
@@ -208,7 +206,7 @@ def test_a_row_that_waits_and_is_drawn_waits_once_as_drawn(workspace, labels):
     assert {item.selection for item, _ in queue} == {"random"}
 
 
-def test_a_pilot_that_came_to_nothing_is_not_asked_twice_over(workspace, labels):
+def test_a_failed_pilot_is_repeated_with_the_same_rows(workspace, labels):
     first = workspace.stores.reviews.pilot(labels)
     assert set(workspace.stores.reviews.pilot(labels)) == set(first)
     with workspace.stores.database.writing() as session:

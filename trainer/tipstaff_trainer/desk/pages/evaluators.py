@@ -12,9 +12,9 @@ from starlette.routing import Route
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
-from tipstaff_server.request_fields import RequestField
+from tipstaff_server.request_fields import RequestField, field_titles
 from tipstaff_trainer.desk.context import RequestContext, local_address
-from tipstaff_trainer.desk.forms import field_titles, form_fields
+from tipstaff_trainer.desk.forms import form_fields
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.train import TrainRequest

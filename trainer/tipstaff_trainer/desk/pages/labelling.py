@@ -9,9 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_server.request_fields import RequestField
+from tipstaff_server.request_fields import RequestField, field_titles
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.forms import field_titles, form_fields
+from tipstaff_trainer.desk.forms import form_fields
 from tipstaff_trainer.desk.routing import get, post
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -84,20 +85,16 @@ def preview_file(path: Path, *, display_name: str) -> FilePreview:
     """
     with _errors_name(path, display_name), label_studio.as_lines(path) as lines:
         table = read_table(lines)
-        mapping: dict[str, str] = {}
-        # Without a guess people choose themselves.
-        with suppress(DataError):
-            mapping.update(
-                (str(role), column)
-                for role, column in resolve(
-                    table.columns, {}, labelled=False, file=display_name
-                ).names.items()
-            )
-        rows = [
-            {name: cells.anything(record.values.get(name)) for name in table.columns}
-            for record in table.records[:_PREVIEW_ROWS]
-        ]
-        return FilePreview(table.columns, rows, mapping, len(table.records))
+    mapping: dict[str, str] = {}
+    # Without a guess people choose themselves.
+    with suppress(DataError):
+        names = resolve(table.columns, {}, labelled=False, file=display_name).names
+        mapping = {str(role): column for role, column in names.items()}
+    rows = [
+        {name: cells.anything(record.values.get(name)) for name in table.columns}
+        for record in table.records[:_PREVIEW_ROWS]
+    ]
+    return FilePreview(table.columns, rows, mapping, len(table.records))
 
 
 def write(path: Path, dump: Callable[[BinaryIO, str], None], endings: Sequence[str]) -> Path:
@@ -155,18 +152,14 @@ def with_scores(
     """
     data: Any = frame
     columns = resolve([str(each) for each in data.columns], {}, labelled=False, file="the frame")
-    texts: dict[str, list[str | None]] = {}
-    for field in FIELDS:
-        if field not in columns.names:
-            texts[field] = [None] * len(data)
-            continue
-        try:
-            texts[field] = [cells.text(value) for value in data[columns.names[field]].tolist()]
-        except ValueError as error:
-            raise DataError(f'the frame, column "{columns.names[field]}": {error}') from None
-    interactions = [
-        Interaction(*each) for each in zip(*(texts[field] for field in FIELDS), strict=True)
-    ]
+    texts: dict[str, list[str | None]] = {field: [None] * len(data) for field in FIELDS}
+    for field, column in columns.names.items():
+        if field in FIELDS:
+            try:
+                texts[field] = [cells.text(value) for value in data[column].tolist()]
+            except ValueError as error:
+                raise DataError(f'the frame, column "{column}": {error}') from None
+    interactions = [Interaction(*each) for each in zip(*texts.values(), strict=True)]
     scores = [prediction.score for prediction in score(interactions)]
     return data.assign(**{f"{name}_score": scores})  # type: ignore[no-any-return]
 
@@ -198,28 +191,16 @@ RowByPrefix = Mapping[str, StoredRow]
 def _record(by_prefix: RowByPrefix) -> dict[str, Any]:
     """A row in the columns that `tipstaff train` reads, its own columns last."""
     row = next(iter(by_prefix.values()))
-    columns: dict[str, Any] = {
-        "id": row.key,
-        **{str(name): getattr(row, name) for name in FIELDS},
-        **{
-            prefix + name: value
-            for prefix, labelled in by_prefix.items()
-            for name, value in _label(labelled).items()
-        },
-        "weight": row.weight,
-        "group": row.group or None,
-        "split": row.part,
-    }
+    columns = {"id": row.key, **{str(name): getattr(row, name) for name in FIELDS}}
+    for prefix, labelled in by_prefix.items():
+        columns |= {
+            f"{prefix}label": labelled.label,
+            f"{prefix}label_source": labelled.label_source or None,
+            f"{prefix}selection": labelled.selection,
+            f"{prefix}judge_label": labelled.judge_label,
+        }
+    columns |= {"weight": row.weight, "group": row.group or None, "split": row.part}
     return columns | {name: text for name, text in row.extra.items() if name not in columns}
-
-
-def _label(row: StoredRow) -> dict[str, Any]:
-    return {
-        "label": row.label,
-        "label_source": row.label_source or None,
-        "selection": row.selection,
-        "judge_label": row.judge_label,
-    }
 
 
 def _dump(
@@ -256,7 +237,7 @@ class _Utf8:
 
 
 def _dump_parquet(
-    records: Iterable[dict[str, Any]], names: Sequence[str], numbers: Container[str], file: BinaryIO
+    records: Iterator[dict[str, Any]], names: Sequence[str], numbers: Container[str], file: BinaryIO
 ) -> None:
     # Slow to import, and not needed by other formats.
     import pyarrow as pa
@@ -264,11 +245,5 @@ def _dump_parquet(
 
     schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in names])
     with pq.ParquetWriter(file, schema) as writer:
-        batch: list[dict[str, Any]] = []
-        for record in records:
-            batch.append(record)
-            if len(batch) == _PARQUET_ROWS:
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-                batch = []
-        if batch:
+        while batch := list(islice(records, _PARQUET_ROWS)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,9 +31,9 @@ from tipstaff_trainer.workspace.db.models import (
     ReviewItem,
     RowLabel,
     RowScore,
-    Table,
     now,
 )
+from tipstaff_trainer.workspace.db.rows import insert_all
 from tipstaff_trainer.workspace.labels.effective_label import count_label
 
 # Inserting so many takes a tenth of a second.
@@ -45,12 +44,16 @@ _LOADING_LIMIT = timedelta(days=1)
 
 
 def store(database: Database, name: str, data: Data, *, file: str, criterion: str, who: str) -> int:
-    """Stores rows as a new data set, and returns its id.
+    """Stores rows as a new data set, which is hidden until all are there; returns its id.
 
     Raises:
         WorkspaceError: The name is taken, or the disk is full; then nothing stays of the data set.
     """
+    with database.reading() as session:
+        _check_free(session, name)
     dataset = Dataset(
+        name=_hidden_name(),
+        state="loading",
         file=file[:200],
         fields=list(data.columns),
         extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:MOST_EXTRA],
@@ -58,46 +61,15 @@ def store(database: Database, name: str, data: Data, *, file: str, criterion: st
         rows=len(data.rows),
         author=who,
     )
-    with _hidden_until_complete(database, dataset, name) as labels:
-        labels.criterion = criterion
-        total = Counter(count_label(None, "", False))
-        for start, part in _parts(data.rows):
-            if start:
-                database.let_others_write()
-            # Prepared before the transaction takes its lock.
-            values = [_values(dataset.id, start + index, row) for index, row in enumerate(part)]
-            with database.writing() as session:
-                _insert(session, dataset.id, criterion, start, part, values, who=file or who)
-            for row in part:
-                label, source = _label(row)
-                total.update(count_label(label, source, False))
-        for each, count in total.items():
-            setattr(labels, each, count)
-    return dataset.id
-
-
-@contextmanager
-def _hidden_until_complete(database: Database, dataset: Dataset, name: str) -> Iterator[LabelSet]:
-    """Creates a data set that stays hidden until all rows are inserted.
-
-    Yields:
-        The new label set, for its criterion and counts.
-    """
-    check_free(database, name)
-    dataset.name, dataset.state = _hidden_name(), "loading"
     with database.writing() as session:
         session.add(dataset)
-    labels = LabelSet(dataset_id=dataset.id)
     try:
-        yield labels
+        counts = _insert_parts(database, dataset.id, criterion, data.rows, who=file or who)
         with database.writing() as session:
             _check_free(session, name)
-            session.add(labels)
-            session.execute(
-                update(Dataset)
-                .where(Dataset.id == dataset.id)
-                .values({"name": name, "state": "ready"})
-            )
+            session.add(LabelSet(dataset_id=dataset.id, criterion=criterion, **counts))
+            hidden = update(Dataset).where(Dataset.id == dataset.id)
+            session.execute(hidden.values(name=name, state="ready"))
     except BaseException:
         try:
             _delete(database, dataset.id)
@@ -105,16 +77,25 @@ def _hidden_until_complete(database: Database, dataset: Dataset, name: str) -> I
             # Even this may fail on a full disk: the rows are deleted once there is room again.
             database.unswept.add(dataset.id)
         raise
+    return dataset.id
 
 
-def check_free(database: Database, name: str) -> None:
-    """Checks that a name is free.
-
-    Raises:
-        WorkspaceError: A data set has the name.
-    """
-    with database.reading() as session:
-        _check_free(session, name)
+def _insert_parts(
+    database: Database, dataset: int, criterion: str, rows: Sequence[Row], *, who: str
+) -> Mapping[str, int]:
+    """Inserts rows a part at a time, and returns the counts of their label set."""
+    total: Counter[str] = Counter()
+    for start, part in _parts(rows):
+        if start:
+            database.let_others_write()
+        # Prepared before the transaction takes its lock.
+        values = [_values(dataset, start + index, row) for index, row in enumerate(part)]
+        with database.writing() as session:
+            _insert(session, dataset, criterion, start, part, values, who=who)
+        for row in part:
+            if row.labelled:
+                total.update(count_label(row.label, row.label_source, False))
+    return total
 
 
 def hide(database: Database, dataset: Dataset) -> None:
@@ -145,26 +126,18 @@ def sweep(database: Database) -> None:
 
     An upload by another process counts as failed after a day.
     """
-    with database.reading() as session:
-        hidden = session.scalars(
-            select(Dataset.id).where(
-                or_(
-                    Dataset.state == "deleted",
-                    Dataset.id.in_(database.unswept),
-                    and_(Dataset.state == "loading", Dataset.created_at < now() - _LOADING_LIMIT),
-                )
-            )
-        ).all()
-    for dataset in hidden:
+    failed = and_(Dataset.state == "loading", Dataset.created_at < now() - _LOADING_LIMIT)
+    query = select(Dataset.id).where(
+        or_(Dataset.state == "deleted", Dataset.id.in_(database.unswept), failed)
+    )
+    for dataset in database.scalars(query):
         _delete(database, dataset)
         database.unswept.discard(dataset)
 
 
 def _delete(database: Database, dataset: int) -> None:
-    with database.reading() as session:
-        last = session.scalar(
-            select(func.max(DatasetRow.position)).where(DatasetRow.dataset_id == dataset)
-        )
+    positions = select(func.max(DatasetRow.position)).where(DatasetRow.dataset_id == dataset)
+    last = database.scalar(positions)
     for first in range(0, -1 if last is None else last + 1, _ROWS_AT_ONCE):
         end = first + _ROWS_AT_ONCE - 1
         these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(first, end))
@@ -200,14 +173,12 @@ def _hidden_name() -> str:
 def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
     """Rows in parts that are quick to insert, each with the position of its first row."""
     start, characters = 0, 0
-    for position, row in enumerate(rows):
+    for end, row in enumerate(rows, start=1):
         texts = (row.interaction.get(name) or "" for name in FIELDS)
         characters += sum(map(len, texts)) + sum(map(len, row.extra.values()))
-        if position + 1 - start >= _ROWS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
-            yield start, rows[start : position + 1]
-            start, characters = position + 1, 0
-    if start < len(rows):
-        yield start, rows[start:]
+        if end - start == _ROWS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE or end == len(rows):
+            yield start, rows[start:end]
+            start, characters = end, 0
 
 
 def _values(dataset: int, position: int, row: Row) -> dict[str, Any]:
@@ -222,10 +193,6 @@ def _values(dataset: int, position: int, row: Row) -> dict[str, Any]:
     }
 
 
-def _label(row: Row) -> tuple[float | None, str]:
-    return (row.label, row.label_source) if row.labelled else (None, "")
-
-
 def _insert(
     session: Session,
     dataset: int,
@@ -237,43 +204,38 @@ def _insert(
     who: str,
 ) -> None:
     """Adds rows with their labels in bulk."""
-    # A bulk insert, and ids read afterwards: the ORM would be far slower, row by row.
-    session.connection().execute(insert(Table.metadata.tables[DatasetRow.__tablename__]), values)
+    insert_all(session, DatasetRow, values)
     end = start + len(rows) - 1
     these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(start, end))
     ids = session.scalars(select(DatasetRow.id).where(these).order_by(DatasetRow.position)).all()
+    common = {"dataset_id": dataset, "criterion": criterion, "who": who[:200]}
     labels = [
         {
-            "dataset_id": dataset,
+            **common,
             "row_id": row_id,
-            "criterion": criterion,
             "value": row.label,
             "source": row.label_source,
-            "who": who[:200],
             "selection": row.selection,
         }
         for row_id, row in zip(ids, rows, strict=True)
         if row.labelled
     ]
-    if labels:
-        session.connection().execute(insert(Table.metadata.tables[Label.__tablename__]), labels)
-        # Each row has a single label, which is its effective label.
-        row_labels = select(
-            *(DatasetRow.id, Label.criterion, DatasetRow.dataset_id, DatasetRow.position),
-            *(Label.value, Label.source, Label.selection, literal(False)),
-            case((Label.source == "judge", Label.value)),
-            Label.id,
-        ).join(Label, Label.row_id == DatasetRow.id)
-        session.execute(
-            insert(RowLabel).from_select(
-                [
-                    *("row_id", "criterion", "dataset_id", "position"),
-                    *("label", "label_source", "selection", "disputed", "judge_label"),
-                    "last_label_id",
-                ],
-                row_labels.where(these),
-            )
-        )
+    insert_all(session, Label, labels)
+    # Each row has a single label, which is its effective label.
+    columns = {
+        "row_id": DatasetRow.id,
+        "criterion": Label.criterion,
+        "dataset_id": DatasetRow.dataset_id,
+        "position": DatasetRow.position,
+        "label": Label.value,
+        "label_source": Label.source,
+        "selection": Label.selection,
+        "disputed": literal(False),
+        "judge_label": case((Label.source == "judge", Label.value)),
+        "last_label_id": Label.id,
+    }
+    row_labels = select(*columns.values()).join(Label, Label.row_id == DatasetRow.id).where(these)
+    session.execute(insert(RowLabel).from_select(list(columns), row_labels))
     full_text.add(session, dataset, start, end)
 
 

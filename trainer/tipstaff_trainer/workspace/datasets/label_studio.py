@@ -46,15 +46,14 @@ def as_lines(path: Path) -> Iterator[Path]:
 def dump(datasets: Datasets, labels: LabelSet, rows: Iterable[StoredRow], file: BinaryIO) -> None:
     """Writes rows as tasks for Label Studio, with each labeller's latest label."""
     file.write(b"[")
-    first = True
+    separator = b"\n"
     rest = iter(rows)
     while some := list(islice(rest, _AT_ONCE)):
-        labels_by_row = datasets.labels_of(some, labels)
+        labels_by_row = datasets.labels_of([row.id for row in some], labels)
         for row in some:
-            file.write(b"\n" if first else b",\n")
-            first = False
             task = json.dumps(_task(row, labels_by_row[row.id]), ensure_ascii=False)
-            file.write(task.encode("utf-8", "replace"))
+            file.write(separator + task.encode("utf-8", "replace"))
+            separator = b",\n"
     file.write(b"\n]\n")
 
 
@@ -113,20 +112,12 @@ def _task(row: StoredRow, labels: Iterable[Label]) -> dict[str, Any]:
     for label in latest.values():
         if label.value is None:
             continue
-        choice = {
-            "from_name": _FROM,
-            "to_name": _TO,
-            "type": "choices",
-            "value": {"choices": ["good" if label.value >= 0.5 else "bad"]},
-        }
+        verdict = {"choices": ["good" if label.value >= 0.5 else "bad"]}
+        choice = {"from_name": _FROM, "to_name": _TO, "type": "choices", "value": verdict}
         if label.source == "human":
-            annotations.append(
-                {
-                    "result": [choice],
-                    "completed_by": {"email": label.who},
-                    "created_at": label.created_at.isoformat(),
-                }
-            )
+            author = {"email": label.who}
+            created = label.created_at.isoformat()
+            annotations.append({"result": [choice], "completed_by": author, "created_at": created})
         else:
             predictions.append(
                 {"result": [choice], "model_version": label.who, "score": label.value}

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from tipstaff_trainer.data import Data, Row
+from tipstaff_trainer.data import Data
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.datasets.ingest import hide, store, sweep
 from tipstaff_trainer.workspace.datasets.split import split_dataset
 from tipstaff_trainer.workspace.db import full_text
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, Label, LabelSet, RowLabel
-from tipstaff_trainer.workspace.db.rows import StoredRow, row_label_join, to_data_row, to_stored_row
+from tipstaff_trainer.workspace.db.rows import StoredRow, select_rows, to_stored_row
 
 _AT_ONCE = 2000
 # Databases limit the values of an IN list.
 _IDS_AT_ONCE = 500
+# A data set, its id or its name.
+AnyDataset = Dataset | int | str
 # The states of data sets that users see.
 _VISIBLE = ("ready", "archived")
 _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
@@ -78,51 +80,47 @@ class Datasets:
                     Dataset.id.in_(select(LabelSet.dataset_id).where(has_word)),
                 )
             )
-        with self._database.reading() as session:
-            return session.scalars(query.order_by(Dataset.id.desc())).all()
+        return self._database.scalars(query.order_by(Dataset.id.desc()))
 
-    def archive(self, dataset: int, *, restore: bool = False) -> None:
+    def archive(self, which: AnyDataset, *, restore: bool = False) -> None:
         """Archives a data set, or restores it from the archive."""
+        dataset = self.get(which)
         with self._database.writing() as session:
             session.execute(
                 update(Dataset)
-                .where(Dataset.id == dataset, Dataset.state.in_(_VISIBLE))
+                .where(Dataset.id == dataset.id, Dataset.state.in_(_VISIBLE))
                 .values(state="ready" if restore else "archived")
             )
 
-    def delete(self, dataset: int) -> None:
+    def delete(self, which: AnyDataset) -> None:
         """Deletes a data set with all its labels; `sweep` frees the disk space.
 
         Raises:
             WorkspaceError: The data set is not in the archive, or a job works on it.
         """
-        hide(self._database, self.get(dataset))
+        hide(self._database, self.get(which))
 
     def sweep(self) -> None:
         """Removes the rows of deleted data sets and of failed uploads."""
         sweep(self._database)
 
-    def get(self, which: int | str | Dataset) -> Dataset:
+    def get(self, which: AnyDataset) -> Dataset:
         """One data set by id or name, as it is now.
 
         Raises:
             WorkspaceError: There is no such data set.
         """
         key = which.id if isinstance(which, Dataset) else which
-        with self._database.reading() as session:
-            dataset = session.scalar(
-                select(Dataset).where(
-                    Dataset.id == key if isinstance(key, int) else Dataset.name == key,
-                    Dataset.state.in_(_VISIBLE),
-                )
+        column = Dataset.id if isinstance(key, int) else Dataset.name
+        query = select(Dataset).where(column == key, Dataset.state.in_(_VISIBLE))
+        dataset = self._database.scalar(query)
+        if dataset is None:
+            ready = select(Dataset.name).where(Dataset.state == "ready").limit(20)
+            names = ", ".join(self._database.scalars(ready))
+            raise WorkspaceError(
+                f"there is no data set {key!r}" + (f", only {names}" if names else " yet")
             )
-            if dataset is None:
-                ready = select(Dataset.name).where(Dataset.state == "ready")
-                names = ", ".join(session.scalars(ready.limit(20)))
-                raise WorkspaceError(
-                    f"there is no data set {key!r}" + (f", only {names}" if names else " yet")
-                )
-            return dataset
+        return dataset
 
     def page(
         self,
@@ -152,19 +150,14 @@ class Datasets:
             query = query.where(position > after).order_by(position)
         else:
             query = query.where(position < before).order_by(position.desc())
-        with self._database.reading() as session:
-            rows = [to_stored_row(*each) for each in session.execute(query.limit(size + 1))]
-        more, rows = len(rows) > size, rows[:size]
+        rows = [to_stored_row(*each) for each in self._database.rows(query.limit(size + 1))]
+        has_more, rows = len(rows) > size, rows[:size]
+        has_earlier, has_later = after >= 0, has_more
         if before is not None:
             rows.reverse()
-            return Page(
-                rows, rows[0].position if more else None, rows[-1].position if rows else None
-            )
-        return Page(
-            rows,
-            rows[0].position if rows and after >= 0 else None,
-            rows[-1].position if more else None,
-        )
+            has_earlier, has_later = has_more, True
+        first, last = (rows[0].position, rows[-1].position) if rows else (None, None)
+        return Page(rows, first if has_earlier else None, last if has_later else None)
 
     def row(self, row_id: int, labels: LabelSet) -> StoredRow:
         """One row of a data set.
@@ -172,30 +165,18 @@ class Datasets:
         Raises:
             WorkspaceError: The data set has no such row.
         """
-        query = (
-            select(DatasetRow, RowLabel)
-            .outerjoin(RowLabel, row_label_join(labels.criterion))
-            .where(DatasetRow.id == row_id, DatasetRow.dataset_id == labels.dataset_id)
-        )
-        with self._database.reading() as session:
-            match = session.execute(query).one_or_none()
-        if match is None:
+        row = next(self.some([row_id], labels), None)
+        if row is None:
             raise WorkspaceError(f"there is no row {row_id} in {labels.dataset.name}")
-        return to_stored_row(*match)
+        return row
 
     def some(self, row_ids: Sequence[int], labels: LabelSet) -> Iterator[StoredRow]:
         """Rows of a data set by id, in the order of the ids, without deleted ones."""
-        query = (
-            select(DatasetRow, RowLabel)
-            .outerjoin(RowLabel, row_label_join(labels.criterion))
-            .where(DatasetRow.dataset_id == labels.dataset_id)
-        )
         for start in range(0, len(row_ids), _IDS_AT_ONCE):
-            these = row_ids[start : start + _IDS_AT_ONCE]
-            with self._database.reading() as session:
-                rows = session.execute(query.where(DatasetRow.id.in_(these)))
-                by_id = {row.id: to_stored_row(row, label) for row, label in rows}
-            yield from (by_id[row_id] for row_id in these if row_id in by_id)
+            ids = row_ids[start : start + _IDS_AT_ONCE]
+            rows = self._database.rows(select_rows(labels).where(DatasetRow.id.in_(ids)))
+            by_id = {row.id: to_stored_row(row, label) for row, label in rows}
+            yield from (by_id[row_id] for row_id in ids if row_id in by_id)
 
     def text(self, row_id: int) -> DatasetRow:
         """One row of any data set, without its labels.
@@ -203,45 +184,30 @@ class Datasets:
         Raises:
             WorkspaceError: There is no such row.
         """
-        with self._database.reading() as session:
-            row = session.get(DatasetRow, row_id)
+        row = self._database.scalar(select(DatasetRow).where(DatasetRow.id == row_id))
         if row is None:
             raise WorkspaceError(f"there is no row {row_id}")
         return row
 
     def labels(self, row_id: int, labels: LabelSet) -> Sequence[Label]:
         """A row's labels in the order of the log."""
-        with self._database.reading() as session:
-            return session.scalars(
-                select(Label).where(Label.row_id == row_id, labels.of(Label)).order_by(Label.id)
-            ).all()
+        return self.labels_of([row_id], labels)[row_id]
 
-    def labels_of(self, rows: Sequence[StoredRow], labels: LabelSet) -> dict[int, list[Label]]:
+    def labels_of(self, row_ids: Sequence[int], labels: LabelSet) -> dict[int, list[Label]]:
         """The labels of some rows, by row id, in the order of the log."""
-        by_row: dict[int, list[Label]] = {row.id: [] for row in rows}
+        by_row: dict[int, list[Label]] = {row_id: [] for row_id in row_ids}
         query = select(Label).where(Label.row_id.in_(by_row), labels.of(Label)).order_by(Label.id)
-        with self._database.reading() as session:
-            for label in session.scalars(query):
-                by_row[label.row_id].append(label)
+        for label in self._database.scalars(query):
+            by_row[label.row_id].append(label)
         return by_row
 
     def rows(self, labels: LabelSet, *, only: str = "all") -> Iterator[StoredRow]:
         """All rows in their order, read a page at a time to bound memory."""
-        position = -1
-        while True:
-            page = self.page(labels, only=only, after=position, size=_AT_ONCE)
+        after: int | None = -1
+        while after is not None:
+            page = self.page(labels, only=only, after=after, size=_AT_ONCE)
             yield from page.rows
-            if page.after is None:
-                return
-            position = page.after
-
-    def labelled(self, labels: LabelSet, *, part: str = "") -> list[Row]:
-        """The labelled rows in training's form; of one part only, if `part` is not empty."""
-        return [
-            to_data_row(row)
-            for row in self.rows(labels)
-            if row.label is not None and part in ("", row.part)
-        ]
+            after = page.after
 
     def reviewed_draw(self, labels: LabelSet) -> int:
         """How many training rows were drawn at random, judged, and labelled by people."""
@@ -249,16 +215,15 @@ class Datasets:
             select(func.count())
             .select_from(RowLabel)
             .join(DatasetRow, DatasetRow.id == RowLabel.row_id)
-            .where(
-                labels.of(RowLabel), RowLabel.label_source == "human", DatasetRow.part == "train"
-            )
+            .where(labels.of(RowLabel), RowLabel.label_source == "human")
             .where(RowLabel.selection == "random", RowLabel.judge_label.is_not(None))
+            .where(DatasetRow.part == "train")
         )
-        with self._database.reading() as session:
-            return session.scalar(query) or 0
+        return self._database.scalar(query) or 0
 
-    def split(self, dataset: Dataset, *, test_size: float, seed: int = 0) -> list[str]:
+    def split(self, which: AnyDataset, *, test_size: float, seed: int = 0) -> list[str]:
         """Holds out a test set; see `datasets.split.split_dataset`."""
+        dataset = self.get(which)
         return split_dataset(self._database, self, dataset, test_size=test_size, seed=seed)
 
 
@@ -281,19 +246,19 @@ def _filtered(
     labels: LabelSet, only: str
 ) -> tuple[Select[DatasetRow, RowLabel], InstrumentedAttribute[int]]:
     """A query of rows with their labels by a filter, and the column that orders it."""
-    query = select(DatasetRow, RowLabel).where(DatasetRow.dataset_id == labels.dataset_id)
-    every = query.outerjoin(RowLabel, row_label_join(labels.criterion))
+    rows = select_rows(labels)
     # By the index of `row_labels`, for a few labelled rows among many.
-    labelled = query.join(RowLabel, RowLabel.row_id == DatasetRow.id).where(labels.of(RowLabel))
+    join = RowLabel.row_id == DatasetRow.id
+    labelled = select(DatasetRow, RowLabel).join(RowLabel, join).where(labels.of(RowLabel))
     match only:
         case "all":
-            return every, DatasetRow.position
+            return rows, DatasetRow.position
         case "unlabelled":
-            return every.where(func.coalesce(RowLabel.label_source, "") == ""), DatasetRow.position
+            return rows.where(func.coalesce(RowLabel.label_source, "") == ""), DatasetRow.position
         case "human" | "judge" | "other":
             return labelled.where(RowLabel.label_source == only), RowLabel.position
         case "disputed":
             return labelled.where(RowLabel.disputed.is_(True)), RowLabel.position
         case "test":
-            return every.where(DatasetRow.part == "test"), DatasetRow.position
+            return rows.where(DatasetRow.part == "test"), DatasetRow.position
     raise WorkspaceError(f"there is no filter {only!r} for rows, only {', '.join(FILTERS)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -50,28 +50,21 @@ def split_dataset(
         if labels is not most:
             # A criterion with a few labels is no reason to split differently.
             try:
-                messages = _check_split(datasets.labelled(labels), keys, test_size)
+                messages = _check_split(map(to_data_row, datasets.rows(labels)), keys, test_size)
             except DataError as error:
                 messages = [str(error)]
             warnings += [f"{labels.criterion}: {each}" for each in messages]
+    of_dataset = update(DatasetRow).where(DatasetRow.dataset_id == dataset.id)
     with database.writing() as session:
-        session.execute(
-            update(DatasetRow)
-            .where(DatasetRow.dataset_id == dataset.id, DatasetRow.part == "test")
-            .values(part="train")
-        )
+        session.execute(of_dataset.where(DatasetRow.part == "test").values(part="train"))
         for start in range(0, len(keys), _KEYS_AT_ONCE):
-            part = keys[start : start + _KEYS_AT_ONCE]
-            session.execute(
-                update(DatasetRow)
-                .where(DatasetRow.dataset_id == dataset.id, DatasetRow.key.in_(part))
-                .values(part="test")
-            )
+            part = DatasetRow.key.in_(keys[start : start + _KEYS_AT_ONCE])
+            session.execute(of_dataset.where(part).values(part="test"))
         session.execute(update(Dataset).where(Dataset.id == dataset.id).values(test=len(keys)))
     return warnings
 
 
-def _check_split(rows: Sequence[Row], test: Collection[str], size: float) -> list[str]:
+def _check_split(rows: Iterable[Row], test: Collection[str], size: float) -> list[str]:
     test, labelled = frozenset(test), [row for row in rows if row.labelled]
     sides = [[row for row in labelled if (row.id in test) is side] for side in (False, True)]
     return check_split(sides[0], sides[1], size, name="test") if all(sides) else []

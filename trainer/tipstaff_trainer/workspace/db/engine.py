@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, Row, Select, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db import migrations
 
+Value = TypeVar("Value")
+Columns = TypeVarTuple("Columns")
 # How long a writer waits for another, in seconds; jobs and the desk share the database.
 _PATIENCE = 20
 # A waiting writer tries again every tenth of a second (sqlite3_busy_timeout).
@@ -65,6 +67,21 @@ class Database:
         """A session that reads one state of the database."""
         with _readable_errors(), self._read() as session:
             yield session
+
+    def scalar(self, query: Select[Value]) -> Value | None:
+        """The first value that a query reads; None if there is none."""
+        with self.reading() as session:
+            return session.scalar(query)
+
+    def scalars(self, query: Select[Value]) -> Sequence[Value]:
+        """The values that a query reads."""
+        with self.reading() as session:
+            return session.scalars(query).all()
+
+    def rows(self, query: Select[*Columns]) -> Sequence[Row[*Columns]]:
+        """The rows that a query reads."""
+        with self.reading() as session:
+            return session.execute(query).all()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

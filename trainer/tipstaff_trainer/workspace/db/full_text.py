@@ -19,27 +19,22 @@ _FIELDS = "input, output, ground_truth"
 
 def add(session: Session, dataset: int, first: int, last: int) -> None:
     """Adds a range of positions to the index; PostgreSQL does so by itself."""
-    if session.get_bind().dialect.name == "sqlite":
-        session.execute(
-            text(
-                f"INSERT INTO rows_text(rowid, {_FIELDS}) SELECT id, {_FIELDS} FROM rows "
-                "WHERE dataset_id = :dataset AND position BETWEEN :first AND :last"
-            ),
-            {"dataset": dataset, "first": first, "last": last},
-        )
+    _write(session, f"(rowid, {_FIELDS}) SELECT id, {_FIELDS}", dataset, first, last)
 
 
 def remove(session: Session, dataset: int, first: int, last: int) -> None:
     """Removes a range of positions from the index, before the rows are deleted."""
+    values = f"(rows_text, rowid, {_FIELDS}) SELECT 'delete', id, {_FIELDS}"
+    _write(session, values, dataset, first, last)
+
+
+def _write(session: Session, values: str, dataset: int, first: int, last: int) -> None:
     if session.get_bind().dialect.name == "sqlite":
-        session.execute(
-            text(
-                f"INSERT INTO rows_text(rows_text, rowid, {_FIELDS}) "
-                f"SELECT 'delete', id, {_FIELDS} FROM rows "
-                "WHERE dataset_id = :dataset AND position BETWEEN :first AND :last"
-            ),
-            {"dataset": dataset, "first": first, "last": last},
+        statement = text(
+            f"INSERT INTO rows_text{values} FROM rows "
+            "WHERE dataset_id = :dataset AND position BETWEEN :first AND :last"
         )
+        session.execute(statement, {"dataset": dataset, "first": first, "last": last})
 
 
 def contains(words: str, dataset: int, *, sqlite: bool) -> TextClause | None:

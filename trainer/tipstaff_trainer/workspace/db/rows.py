@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, Select, and_, insert, select
+from sqlalchemy.orm import Session
 
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.workspace.db.models import DatasetRow, RowLabel
+from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowLabel, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,25 @@ def to_stored_row(row: DatasetRow, label: RowLabel | None = None) -> StoredRow:
     return StoredRow(**values)
 
 
+def select_rows(labels: LabelSet) -> Select[DatasetRow, RowLabel]:
+    """The query of a data set's rows with their labels; the label of an unlabelled row is None."""
+    return (
+        select(DatasetRow, RowLabel)
+        .outerjoin(RowLabel, row_label_join(labels.criterion))
+        .where(DatasetRow.dataset_id == labels.dataset_id)
+    )
+
+
 def row_label_join(criterion: str) -> ColumnElement[bool]:
     """The SQL condition that joins a row to its label by a criterion."""
     return and_(RowLabel.row_id == DatasetRow.id, RowLabel.criterion == criterion)
+
+
+def insert_all(session: Session, table: type[Table], values: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows in bulk; the ORM would be far slower, row by row."""
+    if values:
+        statement = insert(Table.metadata.tables[table.__tablename__])
+        session.connection().execute(statement, values)
 
 
 def to_interaction(row: StoredRow | DatasetRow) -> Interaction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,7 @@ class Curves:
 
 def read_curves(file: Path) -> Curves:
     """Reads a run's `metrics.jsonl`; metrics that are not logged yet are empty."""
-    loss: list[tuple[float, float]] = []
-    validation: dict[str, list[tuple[float, float]]] = {}
+    series: dict[str, list[tuple[float, float]]] = defaultdict(list)
     epoch = 0.0
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -39,16 +39,14 @@ def read_curves(file: Path) -> Curves:
         if not isinstance(entry, Mapping) or not isinstance(step := entry.get("step"), int):
             continue
         epoch = max(epoch, _number(entry.get("epoch")) or 0.0)
-        if (value := _number(entry.get("loss"))) is not None:
-            loss.append((step, value))
-        for name in ("eval_calibrated_loss", "eval_accuracy", "eval_roc_auc"):
-            if (value := _number(entry.get(name))) is not None:
-                validation.setdefault(name, []).append((step, value))
+        for name in entry:
+            if (value := _number(entry[name])) is not None:
+                series[name].append((step, value))
     return Curves(
-        loss=_downsample(loss),
-        validation_loss=validation.get("eval_calibrated_loss", []),
-        accuracy=validation.get("eval_accuracy", []),
-        auroc=validation.get("eval_roc_auc", []),
+        loss=_downsample(series["loss"]),
+        validation_loss=series["eval_calibrated_loss"],
+        accuracy=series["eval_accuracy"],
+        auroc=series["eval_roc_auc"],
         epoch=epoch,
     )
 

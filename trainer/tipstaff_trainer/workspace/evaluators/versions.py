@@ -63,9 +63,9 @@ class Evaluators:
             RepositoryError: The repository can't be read.
         """
         return [
-            self._look(published, version)
-            for published in self.published()
-            for version in reversed(published.versions)
+            self._read(evaluator, version)
+            for evaluator in self.published()
+            for version in reversed(evaluator.versions)
         ]
 
     def find(self, name: str, version: int | None = None) -> int:
@@ -97,6 +97,14 @@ class Evaluators:
         """The path of a version's bundle."""
         return repository.bundle_path(self._repository, name, version)
 
+    def bundle(self, name: str, version: int) -> Path:
+        """The path of the bundle of a version that exists.
+
+        Raises:
+            WorkspaceError: There is no such evaluator or version, as when it was archived.
+        """
+        return self.path(name, self.find(name, version))
+
     def card(self, name: str, version: int) -> str:
         """A version's model card, in Markdown.
 
@@ -104,8 +112,7 @@ class Evaluators:
             WorkspaceError: There is no such version, or it has no card.
         """
         try:
-            path = self.path(name, self.find(name, version)) / CARD_FILE
-            return path.read_text(encoding="utf-8")
+            return (self.bundle(name, version) / CARD_FILE).read_text(encoding="utf-8")
         except OSError as error:
             raise WorkspaceError(f"{name} version {version}: no model card: {error}") from error
 
@@ -131,7 +138,7 @@ class Evaluators:
             BundleError: The version's bundle is damaged.
             InvalidRequest: A case has no text that the evaluator reads; names the case.
         """
-        candidate = Bundle.open(self.path(name, self.find(name, version)))
+        candidate = Bundle.open(self.bundle(name, version))
         serving = self.serving(name)
         outcomes = promotion.try_cases(
             candidate, None if serving is None else self.path(name, serving)
@@ -143,13 +150,11 @@ class Evaluators:
         """The outcomes of the last `try_cases` in this process; None before the first."""
         return self._outcomes.get((name, version))
 
-    def _look(self, published: repository.PublishedEvaluator, version: int) -> EvaluatorVersion:
-        serving = published.serving == version
+    def _read(self, evaluator: repository.PublishedEvaluator, number: int) -> EvaluatorVersion:
+        manifest, damage = None, ""
         try:
-            manifest = read_manifest(self.path(published.name, version))
-            damage = ""
+            manifest = read_manifest(self.path(evaluator.name, number))
         except TipstaffError as error:
-            manifest, damage = None, str(error)
-        return EvaluatorVersion(
-            published.name, version, serving, manifest, damage, published.damage
-        )
+            damage = str(error)
+        serving = evaluator.serving == number
+        return EvaluatorVersion(evaluator.name, number, serving, manifest, damage, evaluator.damage)

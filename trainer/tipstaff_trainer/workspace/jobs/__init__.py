@@ -1,1 +1,1 @@
-"""Jobs: work in processes of their own."""
+"""Background jobs: their records, processes and folders; `operations` is what they do."""

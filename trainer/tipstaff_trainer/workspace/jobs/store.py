@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
 from tipstaff_trainer.workspace.db.engine import Database
@@ -29,7 +29,8 @@ from tipstaff_trainer.workspace.jobs.files import LOG_FILE
 from tipstaff_trainer.workspace.jobs.processes import end, process_of
 
 DATABASE_VARIABLE = "TIPSTAFF_DATABASE"
-_RUNNER = "tipstaff_trainer.workspace.jobs.runner"
+# By name: the operations stand above the jobs.
+_RUNNER = "tipstaff_trainer.workspace.operations.runner"
 _POLL_SECONDS = 0.1
 # A progress bar rewrites its line hundreds of times: bytes to read for each character shown.
 _BYTES_PER_CHARACTER = 20
@@ -111,21 +112,17 @@ class Jobs:
         self, *, dataset: int | None = None, kind: JobKind | None = None, limit: int = 50
     ) -> Sequence[Job]:
         """The latest jobs, the newest first."""
-        query = select(Job).order_by(Job.id.desc()).limit(limit)
+        query = select(Job).limit(limit)
         if dataset is not None:
             query = query.where(Job.dataset_id == dataset)
         if kind is not None:
             query = query.where(Job.kind == kind)
-        with self._database.reading() as session:
-            jobs = session.scalars(query).all()
-        return [self._checked(job) for job in jobs]
+        return self._read(query)
 
     def active(self) -> Sequence[Job]:
         """The jobs that have not ended, the newest first."""
-        query = select(Job).where(Job.state.in_(("queued", "running"))).order_by(Job.id.desc())
-        with self._database.reading() as session:
-            jobs = session.scalars(query).all()
-        return [job for each in jobs if (job := self._checked(each)).active]
+        jobs = self._read(select(Job).where(Job.state.in_(("queued", "running"))))
+        return [job for job in jobs if job.active]
 
     def stop(self, job_id: int) -> Job:
         """Stops a job with SIGTERM, then SIGKILL; one that has ended stays as it is.
@@ -162,7 +159,7 @@ class Jobs:
         return current
 
     def finish(self, job_id: int, state: JobState, message: str, **result: Any) -> Job:
-        """Records how a job ended; a job that has ended stays as it is."""
+        """Records how a job ended and its result; a job that has ended stays as it is."""
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
             if job.active:
@@ -207,8 +204,18 @@ class Jobs:
         whole = "\n".join(lines[1:] if start else lines)
         return whole if len(whole) <= most else whole[-most:].partition("\n")[2]
 
+    def _read(self, query: Select[Job]) -> Sequence[Job]:
+        jobs = self._database.scalars(query.order_by(Job.id.desc()))
+        return [self._checked(job) for job in jobs]
+
     def _launch(self, job_id: int) -> Job:
         folder = self.folder(job_id)
+        environment = {
+            **os.environ,
+            DATABASE_VARIABLE: self._database.url,
+            # Deprecation warnings are of no use to the log's readers.
+            "PYTHONWARNINGS": "ignore",
+        }
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / LOG_FILE).open("ab") as log:
@@ -217,12 +224,7 @@ class Jobs:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={
-                        **os.environ,
-                        DATABASE_VARIABLE: self._database.url,
-                        # Deprecation warnings are of no use to the log's readers.
-                        "PYTHONWARNINGS": "ignore",
-                    },
+                    env=environment,
                     # Ctrl-C in the desk's terminal must not reach the job.
                     start_new_session=True,
                 )

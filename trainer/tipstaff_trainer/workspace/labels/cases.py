@@ -35,17 +35,15 @@ class Cases:
     def of(self, criterion: str) -> tuple[Case, ...]:
         """A criterion's cases, oldest first."""
         query = select(NamedCase).where(NamedCase.criterion == criterion).order_by(NamedCase.id)
-        with self._database.reading() as session:
-            return tuple(
-                Case.model_validate({name: getattr(each, name) for name in _FIELDS})
-                for each in session.scalars(query)
-            )
+        return tuple(
+            Case.model_validate({name: getattr(each, name) for name in _FIELDS})
+            for each in self._database.scalars(query)
+        )
 
     def counts(self) -> Mapping[str, int]:
         """The number of cases by criterion, without criteria that have none."""
         query = select(NamedCase.criterion, func.count()).group_by(NamedCase.criterion)
-        with self._database.reading() as session:
-            return dict(session.execute(query).all())
+        return dict(self._database.rows(query))
 
     def add(self, criterion: str, cases: Sequence[Case], *, who: str = "") -> int:
         """Stores cases; a case replaces the one with its name.
@@ -57,19 +55,16 @@ class Cases:
             WorkspaceError: The cases can't be stored.
         """
         with self._database.writing() as session:
+            stored = session.scalars(select(NamedCase).where(NamedCase.criterion == criterion))
+            by_name = {each.name: each for each in stored}
             replaced = 0
             for case in cases:
-                existing = session.scalar(
-                    select(NamedCase).where(
-                        NamedCase.criterion == criterion, NamedCase.name == case.name
-                    )
-                )
-                named_case = existing or NamedCase(criterion=criterion)
-                replaced += existing is not None
+                replaced += case.name in by_name
+                named_case = by_name.setdefault(case.name, NamedCase(criterion=criterion))
                 for name in _FIELDS:
                     setattr(named_case, name, getattr(case, name))
                 named_case.author = who
-                session.add(named_case)
+            session.add_all(by_name.values())
             return replaced
 
     def remove(self, criterion: str, name: str) -> None:

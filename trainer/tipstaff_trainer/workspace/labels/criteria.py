@@ -26,8 +26,7 @@ class Criteria:
         """The latest version of each, by name; version 0 is built in."""
         latest = select(func.max(StoredCriterion.id)).group_by(StoredCriterion.name)
         query = select(StoredCriterion).where(StoredCriterion.id.in_(latest))
-        with self._database.reading() as session:
-            own = {each.name: each for each in session.scalars(query)}
+        own = {each.name: each for each in self._database.scalars(query)}
         built_in = {name: _built_in(each) for name, each in builtin_criteria().items()}
         return [each for _, each in sorted((built_in | own).items())]
 
@@ -40,8 +39,8 @@ class Criteria:
         query = select(StoredCriterion).where(StoredCriterion.name == name)
         if version is not None:
             query = query.where(StoredCriterion.version == version)
-        with self._database.reading() as session:
-            criterion = session.scalar(query.order_by(StoredCriterion.version.desc()).limit(1))
+        latest = query.order_by(StoredCriterion.version.desc()).limit(1)
+        criterion = self._database.scalar(latest)
         built_in = builtin_criteria().get(name)
         if criterion is None and built_in is not None and not version:
             criterion = _built_in(built_in)
@@ -62,28 +61,23 @@ class Criteria:
         Raises:
             WorkspaceError: The name, the words or the prompt can't be used.
         """
-        checked = to_judge_criterion(name, criterion, prompt)
+        draft = StoredCriterion(name=name, criterion=criterion, prompt=prompt)
+        stored = StoredCriterion(**to_judge_criterion(draft).model_dump(), author=who)
         versions = select(func.max(StoredCriterion.version)).where(StoredCriterion.name == name)
         with self._database.writing() as session:
-            stored = StoredCriterion(
-                name=checked.name,
-                version=(session.scalar(versions) or 0) + 1,
-                criterion=checked.criterion,
-                prompt=checked.prompt,
-                author=who,
-            )
+            stored.version = (session.scalar(versions) or 0) + 1
             session.add(stored)
-            return stored
+        return stored
 
 
-def to_judge_criterion(name: str, criterion: str, prompt: str) -> JudgeCriterion:
+def to_judge_criterion(stored: StoredCriterion) -> JudgeCriterion:
     """A criterion in the judge's form.
 
     Raises:
         WorkspaceError: The name, the words or the prompt can't be used.
     """
     try:
-        return JudgeCriterion(name=name, criterion=criterion, prompt=prompt)
+        return JudgeCriterion(name=stored.name, criterion=stored.criterion, prompt=stored.prompt)
     except ValidationError as error:
         first = error.errors()[0]
         fields = {"name": "the name", "criterion": "the criterion in words", "prompt": "the prompt"}
@@ -95,7 +89,7 @@ def to_judge_criterion(name: str, criterion: str, prompt: str) -> JudgeCriterion
 
 def missing_columns(criterion: StoredCriterion, dataset: Dataset) -> list[str]:
     """The columns that a criterion's question uses and that no row of a data set has a text in."""
-    columns = to_judge_criterion(criterion.name, criterion.criterion, criterion.prompt).columns
+    columns = to_judge_criterion(criterion).columns
     known = {*dataset.fields, *dataset.extra}
     # A data set with very many columns doesn't know all their names; then the labelling job checks
     # other columns row by row.
@@ -120,15 +114,8 @@ def check_columns(criterion: StoredCriterion, dataset: Dataset) -> None:
 
 def preview(criterion: StoredCriterion, row: StoredRow) -> str:
     """The question that a judge would be asked about a row."""
-    question = to_judge_criterion(criterion.name, criterion.criterion, criterion.prompt)
-    return question.render(to_data_row(row))
+    return to_judge_criterion(criterion).render(to_data_row(row))
 
 
 def _built_in(criterion: JudgeCriterion) -> StoredCriterion:
-    return StoredCriterion(
-        name=criterion.name,
-        version=0,
-        criterion=criterion.criterion,
-        prompt=criterion.prompt,
-        author="Tipstaff",
-    )
+    return StoredCriterion(**criterion.model_dump(), version=0, author="Tipstaff")

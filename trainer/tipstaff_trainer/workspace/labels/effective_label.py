@@ -31,28 +31,24 @@ class EffectiveLabel:
     selection: Selection | str = "unknown"
     disputed: bool = False
 
-    def counts(self) -> dict[str, int]:
-        """What the row adds to each count of its label set."""
-        return count_label(self.label, self.source, self.disputed)
-
 
 def effective_label(labels: Iterable[Label]) -> EffectiveLabel:
     """The effective label of one row, from its labels by one criterion in the order of the log."""
     latest: dict[tuple[str, str], Label] = {(each.source, each.who): each for each in labels}
     for source in LABEL_SOURCES:
         votes = [
-            each for each in latest.values() if each.source == source and each.value is not None
+            (each.value, each.selection)
+            for each in latest.values()
+            if each.source == source and each.value is not None
         ]
-        if not votes:
-            continue
-        values = [each.value for each in votes if each.value is not None]
-        selections = {each.selection for each in votes}
-        return EffectiveLabel(
-            label=math.fsum(values) / len(values),
-            source=source,
-            selection=votes[0].selection if len(selections) == 1 else "unknown",
-            disputed=source != "other" and len({value >= 0.5 for value in values}) > 1,
-        )
+        if votes:
+            values, selections = zip(*votes, strict=True)
+            return EffectiveLabel(
+                label=math.fsum(values) / len(values),
+                source=source,
+                selection=selections[0] if len(set(selections)) == 1 else "unknown",
+                disputed=source != "other" and len({value >= 0.5 for value in values}) > 1,
+            )
     return EffectiveLabel()
 
 

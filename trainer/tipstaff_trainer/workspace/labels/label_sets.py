@@ -103,12 +103,9 @@ def _locked_criteria(session: Session, dataset: Dataset) -> list[str]:
 
 def _rename(session: Session, dataset: int, criterion: str) -> None:
     for table in (LabelSet, RowLabel, Label, ReviewItem):
-        session.execute(
-            update(table)
-            .where(table.dataset_id == dataset, table.criterion == "")
-            .values(criterion=criterion),
-            execution_options={"synchronize_session": False},
-        )
+        rows = update(table).where(table.dataset_id == dataset, table.criterion == "")
+        options = {"synchronize_session": False}
+        session.execute(rows.values(criterion=criterion), execution_options=options)
     # Estimates from other rows are kept by criterion; a scoring job makes them anew.
     evaluator, _ = score_key("", *OTHER_ROWS)
     session.execute(

@@ -7,7 +7,7 @@ same transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import select, update
@@ -39,8 +39,8 @@ class NewLabel:
 def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Label:
     """Appends a label to a row's log, and updates its effective label and the counts.
 
-    A label given without knowledge of another person's is recorded too, as `concurrent`: no label
-    is overwritten or dropped.
+    A person's label that was given without knowing another person's is marked as `concurrent`: no
+    label is overwritten or dropped.
 
     Raises:
         WorkspaceError: There is no such row, it is not judged by the criterion, or the value is
@@ -54,32 +54,30 @@ def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Labe
     if row is None:
         raise WorkspaceError(f"there is no row {row_id}")
     _lock_label_set(session, row.dataset_id, criterion)
-    earlier = list(
-        session.scalars(
-            select(Label)
-            .where(Label.row_id == row_id, Label.criterion == criterion)
-            .order_by(Label.id)
-        )
-    )
+    query = select(Label).where(Label.row_id == row_id, Label.criterion == criterion)
+    earlier = session.scalars(query.order_by(Label.id)).all()
+    concurrent = new.source == "human" and _is_concurrent(earlier, new)
     label = Label(
         dataset_id=row.dataset_id,
         row_id=row_id,
         criterion=criterion,
-        value=new.value,
-        source=new.source,
-        who=new.who,
-        selection=new.selection,
-        based_on_label_id=new.based_on_label_id,
-        concurrent=new.source == "human" and _is_concurrent(earlier, new),
-        reason=new.reason,
-        details=new.details,
+        concurrent=concurrent,
+        **{each.name: getattr(new, each.name) for each in fields(new)},
     )
     session.add(label)
     session.flush()
     # Read anew, now that the row is locked; the session may hold an older state.
     row_label = session.get(RowLabel, (row_id, criterion), populate_existing=True)
     if row_label is None:
-        row_label = _new_row_label(row, criterion)
+        row_label = RowLabel(
+            row_id=row_id,
+            criterion=criterion,
+            dataset_id=row.dataset_id,
+            position=row.position,
+            label_source="",
+            selection="unknown",
+            disputed=False,
+        )
         session.add(row_label)
     _apply(session, row_label, effective_label([*earlier, label]))
     row_label.last_label_id = label.id
@@ -113,30 +111,18 @@ def _lock_label_set(session: Session, dataset: int, criterion: str) -> None:
         )
 
 
-def _new_row_label(row: DatasetRow, criterion: str) -> RowLabel:
-    return RowLabel(
-        row_id=row.id,
-        criterion=criterion,
-        dataset_id=row.dataset_id,
-        position=row.position,
-        label_source="",
-        selection="unknown",
-        disputed=False,
-    )
-
-
 def _apply(session: Session, row: RowLabel, effective: EffectiveLabel) -> None:
     old = count_label(row.label, row.label_source, row.disputed)
-    new = effective.counts()
+    new = count_label(effective.label, effective.source, effective.disputed)
     row.label, row.label_source = effective.label, effective.source
     row.disputed = effective.disputed
     # A row of the random draw stays one, even if it was labelled for another reason too.
     if row.selection != "random":
         row.selection = effective.selection
     changes = {
-        name: getattr(LabelSet, name) + new[name] - old[name]
-        for name in new
-        if new[name] != old[name]
+        name: getattr(LabelSet, name) + count - old[name]
+        for name, count in new.items()
+        if count != old[name]
     }
     if changes:
         session.execute(

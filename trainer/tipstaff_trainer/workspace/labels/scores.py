@@ -6,17 +6,19 @@ their labels, so it is kept by criterion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowScore, Table
+from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowScore
+from tipstaff_trainer.workspace.db.rows import StoredRow, insert_all, select_rows, to_stored_row
 
 # An evaluator's name and version.
 ScoredBy = tuple[str, int]
 # Stands for no evaluator: each row's label as estimated from the other rows' labels.
 OTHER_ROWS: ScoredBy = ("", 0)
+_PAGE_ROWS = 500
 
 
 def score_key(criterion: str, name: str, version: int) -> ScoredBy:
@@ -37,29 +39,27 @@ class Scores:
             .where(RowScore.dataset_id == labels.dataset_id)
             .group_by(RowScore.evaluator, RowScore.version)
         )
-        with self._database.reading() as session:
-            counts = {(name, version): count for name, version, count in session.execute(query)}
-        by_other_rows = counts.get(score_key(labels.criterion, *OTHER_ROWS))
-        by_evaluators = {by: count for by, count in counts.items() if not by[0].startswith("~")}
-        return by_evaluators | ({OTHER_ROWS: by_other_rows} if by_other_rows else {})
+        counts = {(name, version): count for name, version, count in self._database.rows(query)}
+        other_rows = score_key(labels.criterion, *OTHER_ROWS)
+        return {
+            OTHER_ROWS if by == other_rows else by: count
+            for by, count in counts.items()
+            if by == other_rows or not by[0].startswith("~")
+        }
 
-    def unscored(
-        self, labels: LabelSet, by: ScoredBy, *, after: int = -1, limit: int
-    ) -> Sequence[DatasetRow]:
-        """Rows without a score by a scorer, in their order, after a position."""
-        scored = and_(scores_by(labels, by), RowScore.row_id == DatasetRow.id)
-        with self._database.reading() as session:
-            return session.scalars(
-                select(DatasetRow)
-                .outerjoin(RowScore, scored)
-                .where(
-                    DatasetRow.dataset_id == labels.dataset_id,
-                    DatasetRow.position > after,
-                    RowScore.row_id.is_(None),
-                )
-                .order_by(DatasetRow.position)
-                .limit(limit)
-            ).all()
+    def unscored(self, labels: LabelSet, by: ScoredBy) -> Iterator[StoredRow]:
+        """Rows without a score by a scorer, in their order; read a page at a time."""
+        query = (
+            select_rows(labels)
+            .outerjoin(RowScore, and_(scores_by(labels, by), RowScore.row_id == DatasetRow.id))
+            .where(RowScore.row_id.is_(None))
+            .order_by(DatasetRow.position)
+            .limit(_PAGE_ROWS)
+        )
+        position = -1
+        while page := self._database.rows(query.where(DatasetRow.position > position)):
+            yield from (to_stored_row(*each) for each in page)
+            position = page[-1][0].position
 
     def delete(self, labels: LabelSet, by: ScoredBy) -> None:
         """Deletes a scorer's scores of a data set."""
@@ -78,21 +78,10 @@ class Scores:
             WorkspaceError: The scores can't be stored.
         """
         name, version = score_key(labels.criterion, *by)
-        values = [
-            {
-                "dataset_id": labels.dataset_id,
-                "evaluator": name,
-                "version": version,
-                "row_id": row,
-                "score": score,
-            }
-            for row, score in scores.items()
-        ]
-        if values:
-            with self._database.writing() as session:
-                session.connection().execute(
-                    insert(Table.metadata.tables[RowScore.__tablename__]), values
-                )
+        common = {"dataset_id": labels.dataset_id, "evaluator": name, "version": version}
+        values = [{**common, "row_id": row, "score": score} for row, score in scores.items()]
+        with self._database.writing() as session:
+            insert_all(session, RowScore, values)
 
 
 def scores_by(labels: LabelSet, by: ScoredBy) -> ColumnElement[bool]:

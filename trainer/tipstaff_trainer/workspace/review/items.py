@@ -13,11 +13,7 @@ def finished_by(items: ColumnElement[bool], who: str) -> Select[ReviewItem]:
     """The items that a reviewer finished or skipped, latest first."""
     return (
         select(ReviewItem)
-        .where(
-            items,
-            ReviewItem.holder == who,
-            ReviewItem.finished_at.is_not(None),
-        )
+        .where(items, ReviewItem.holder == who, ReviewItem.finished_at.is_not(None))
         .order_by(ReviewItem.finished_at.desc(), ReviewItem.id.desc())
     )
 
@@ -49,13 +45,8 @@ def other_label(session: Session, label: Label) -> Label | None:
     """The latest label of a row that another person gave before `label`."""
     return session.scalar(
         select(Label)
-        .where(
-            Label.row_id == label.row_id,
-            Label.criterion == label.criterion,
-            Label.source == "human",
-            Label.who != label.who,
-            Label.id < label.id,
-        )
+        .where(Label.row_id == label.row_id, Label.criterion == label.criterion)
+        .where(Label.source == "human", Label.who != label.who, Label.id < label.id)
         .order_by(Label.id.desc())
         .limit(1)
     )

@@ -27,12 +27,7 @@ from tipstaff_trainer.workspace.db.models import (
 from tipstaff_trainer.workspace.db.rows import StoredRow, row_label_join, to_stored_row
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
-from tipstaff_trainer.workspace.review.items import (
-    finished_by,
-    get_item,
-    open_item,
-    other_label,
-)
+from tipstaff_trainer.workspace.review.items import finished_by, get_item, open_item, other_label
 from tipstaff_trainer.workspace.review.selection import Kind, choose
 
 PILOT_ROWS = 16
@@ -104,14 +99,10 @@ class Reviews:
             # Others who add rows wait, and then choose different rows.
             self._database.lock_dataset(session, labels.dataset_id)
             selected = choose(
-                session,
-                labels,
-                counts,
-                rank_by=rank_by,
-                scored_by=scored_by,
-                generator=random.Random(seed),
+                session, labels, counts, random.Random(seed), rank_by=rank_by, scored_by=scored_by
             )
             last = session.scalar(select(func.max(ReviewItem.rank)).where(labels.of(ReviewItem)))
+            first = 0 if last is None else last + 1
             session.add_all(
                 ReviewItem(
                     dataset_id=labels.dataset_id,
@@ -121,38 +112,27 @@ class Reviews:
                     why=each.why,
                     rank=rank,
                 )
-                for rank, each in enumerate(selected, start=0 if last is None else last + 1)
+                for rank, each in enumerate(selected, start=first)
             )
             return [each.row_id for each in selected]
 
     def pilot(self, labels: LabelSet) -> list[int]:
         """Rows for a pilot; first those that an earlier pilot queued but no judge labelled."""
-        with self._database.reading() as session:
-            unlabelled = list(
-                session.scalars(
-                    select(ReviewItem.row_id)
-                    .outerjoin(
-                        RowLabel,
-                        and_(RowLabel.row_id == ReviewItem.row_id, labels.of(RowLabel)),
-                    )
-                    .where(labels.of(ReviewItem), ReviewItem.selection == "pilot")
-                    .where(ReviewItem.state == "waiting", RowLabel.judge_label.is_(None))
-                    .order_by(ReviewItem.rank)
-                    .limit(PILOT_ROWS)
-                )
-            )
+        query = (
+            select(ReviewItem.row_id)
+            .outerjoin(RowLabel, and_(RowLabel.row_id == ReviewItem.row_id, labels.of(RowLabel)))
+            .where(labels.of(ReviewItem), ReviewItem.selection == "pilot")
+            .where(ReviewItem.state == "waiting", RowLabel.judge_label.is_(None))
+            .order_by(ReviewItem.rank)
+            .limit(PILOT_ROWS)
+        )
+        unlabelled = list(self._database.scalars(query))
         return unlabelled + self.queue(labels, {"pilot": PILOT_ROWS - len(unlabelled)})
 
     def progress(self, labels: LabelSet) -> ReviewProgress:
         """The number of items in each state."""
-        with self._database.reading() as session:
-            counts = dict(
-                session.execute(
-                    select(ReviewItem.state, func.count())
-                    .where(labels.of(ReviewItem))
-                    .group_by(ReviewItem.state)
-                ).all()
-            )
+        of_labels = select(ReviewItem.state, func.count()).where(labels.of(ReviewItem))
+        counts = dict(self._database.rows(of_labels.group_by(ReviewItem.state)))
         return ReviewProgress(*(counts.get(state, 0) for state in ("waiting", "done", "skipped")))
 
     def waiting(
@@ -167,28 +147,24 @@ class Reviews:
             .order_by(ReviewItem.rank)
             .limit(limit)
         )
-        with self._database.reading() as session:
-            return [
-                (item, to_stored_row(row, label)) for item, row, label in session.execute(query)
-            ]
+        rows = self._database.rows(query)
+        return [(item, to_stored_row(row, label)) for item, row, label in rows]
 
     def claim(self, labels: LabelSet, who: str) -> ReviewItem | None:
         """The next item for a reviewer, who holds it; None if no item is free."""
+        moment = now()
+        mine = ReviewItem.holder == who
+        free = or_(mine, ReviewItem.held_until.is_(None), ReviewItem.held_until < moment)
+        query = (
+            select(ReviewItem)
+            .where(labels.of(ReviewItem), ReviewItem.state == "waiting", free)
+            # An item that they hold already comes first.
+            .order_by(mine.desc(), ReviewItem.rank)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
         with self._database.writing() as session:
-            moment = now()
-            mine = ReviewItem.holder == who
-            item = session.scalar(
-                select(ReviewItem)
-                .where(
-                    labels.of(ReviewItem),
-                    ReviewItem.state == "waiting",
-                    or_(mine, ReviewItem.held_until.is_(None), ReviewItem.held_until < moment),
-                )
-                # An item that they hold already comes first.
-                .order_by(mine.desc(), ReviewItem.rank)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
+            item = session.scalar(query)
             if item is not None:
                 item.holder, item.held_until = who, moment + _HOLD_TIME
             return item
@@ -220,14 +196,9 @@ class Reviews:
         _check_name(who)
         with self._database.writing() as session:
             item = get_item(session, item_id, lock=True)
-            label = record(
-                session,
-                item.row_id,
-                item.criterion,
-                NewLabel(value, "human", who, item.selection, based_on_label_id, reason),
-            )
-            item.state, item.holder, item.held_until = "done", who, None
-            item.finished_at = now()
+            new = NewLabel(value, "human", who, item.selection, based_on_label_id, reason)
+            label = record(session, item.row_id, item.criterion, new)
+            _finish(item, "done", who)
             concurrent = other_label(session, label) if label.concurrent else None
             return Submitted(label, concurrent)
 
@@ -236,8 +207,7 @@ class Reviews:
         with self._database.writing() as session:
             item = get_item(session, item_id, lock=True)
             if item.state == "waiting":
-                item.state, item.holder, item.held_until = "skipped", who, None
-                item.finished_at = now()
+                _finish(item, "skipped", who)
 
     def requeue_skipped(self, labels: LabelSet) -> int:
         """Puts skipped items back into the queue, and returns their number."""
@@ -258,9 +228,8 @@ class Reviews:
         with self._database.writing() as session:
             # Keeps others from queueing the row at the same time.
             self._database.lock_dataset(session, labels.dataset_id)
-            item = session.scalar(
-                finished_by(labels.of(ReviewItem), who).limit(1).with_for_update()
-            )
+            finished = finished_by(labels.of(ReviewItem), who)
+            item = session.scalar(finished.limit(1).with_for_update())
             if item is None:
                 return None
             if item.state == "done":
@@ -276,14 +245,17 @@ class Reviews:
 
     def before(self, item: ReviewItem, *, who: str) -> ReviewItem | None:
         """The item that a reviewer finished before another; None if that was their first."""
-        with self._database.reading() as session:
-            same = and_(
-                ReviewItem.dataset_id == item.dataset_id, ReviewItem.criterion == item.criterion
-            )
-            query = finished_by(same, who)
-            if item.finished_at is not None:
-                query = query.where(ReviewItem.finished_at < item.finished_at)
-            return session.scalar(query.limit(1))
+        same_queue = and_(
+            ReviewItem.dataset_id == item.dataset_id, ReviewItem.criterion == item.criterion
+        )
+        query = finished_by(same_queue, who)
+        if item.finished_at is not None:
+            query = query.where(ReviewItem.finished_at < item.finished_at)
+        return self._database.scalar(query.limit(1))
+
+
+def _finish(item: ReviewItem, state: str, who: str) -> None:
+    item.state, item.holder, item.held_until, item.finished_at = state, who, None, now()
 
 
 def _check_name(who: str) -> None:

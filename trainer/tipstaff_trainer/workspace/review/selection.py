@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from sqlalchemy import and_, func, literal, select, update
 from sqlalchemy.orm import Session
@@ -33,7 +33,7 @@ from tipstaff_trainer.workspace.db.models import (
     RowLabel,
     RowScore,
 )
-from tipstaff_trainer.workspace.db.rows import row_label_join
+from tipstaff_trainer.workspace.db.rows import select_rows
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy, scores_by
 
 # random: drawn from all rows; disputed: people labelled them differently; ranked: ordered by
@@ -57,10 +57,10 @@ def choose(
     session: Session,
     labels: LabelSet,
     counts: Mapping[Kind, int],
+    generator: random.Random,
     *,
     rank_by: RankBy = "error",
     scored_by: ScoredBy | None = None,
-    generator: random.Random,
 ) -> list[SelectedRow]:
     """Chooses rows, in the order for review.
 
@@ -68,17 +68,16 @@ def choose(
         session: A transaction that may write, since drawn rows are marked.
         labels: The rows' labels by the criterion to judge by.
         counts: The most rows of each kind.
+        generator: The source of randomness.
         rank_by: The order of ranked rows.
         scored_by: The scorer to compare with the judge's labels.
-        generator: The source of randomness.
 
     Raises:
         WorkspaceError: A kind or a ranking is unknown.
     """
-    if unknown := set(counts) - set(KINDS):
+    if unknown := ", ".join(sorted(counts.keys() - set(KINDS))):
         raise WorkspaceError(
-            f"there is no kind {', '.join(sorted(unknown))} of rows to queue, only "
-            f"{', '.join(KINDS)}"
+            f"there is no kind {unknown} of rows to queue, only {', '.join(KINDS)}"
         )
     if rank_by not in RANKINGS:
         raise WorkspaceError(f"rows can't be ranked by {rank_by!r}, only by {', '.join(RANKINGS)}")
@@ -108,9 +107,8 @@ def drawn_rows(session: Session, labels: LabelSet) -> set[int]:
     drawn = select(RowLabel.row_id).where(
         labels.of(RowLabel), RowLabel.selection == "random", RowLabel.label_source == "human"
     )
-    queued = select(ReviewItem.row_id).where(
-        labels.of(ReviewItem), ReviewItem.selection == "random"
-    )
+    random_items = labels.of(ReviewItem), ReviewItem.selection == "random"
+    queued = select(ReviewItem.row_id).where(*random_items)
     return {*session.scalars(drawn), *session.scalars(queued)}
 
 
@@ -123,30 +121,21 @@ def _draw(
     has labelled already is marked as drawn and not queued again.
     """
     before = drawn_rows(session, labels)
-    rows = session.execute(
-        select(DatasetRow.id, RowLabel.label_source)
-        .outerjoin(RowLabel, row_label_join(labels.criterion))
-        .where(DatasetRow.dataset_id == labels.dataset_id)
-    ).all()
-    free = [(row, source) for row, source in rows if row not in before]
+    query = select_rows(labels).with_only_columns(DatasetRow.id, RowLabel.label_source)
+    free = [(row, source) for row, source in session.execute(query) if row not in before]
     sample = generator.sample(free, min(count, len(free)))
     reviewed = [row for row, source in sample if source == "human"]
-    if reviewed:
-        session.execute(
-            update(RowLabel)
-            .where(labels.of(RowLabel), RowLabel.row_id.in_(reviewed))
-            .values(selection="random")
-        )
-    rest = [row for row, source in sample if source != "human"]
+    labelled = update(RowLabel).where(labels.of(RowLabel), RowLabel.row_id.in_(reviewed))
+    session.execute(labelled.values(selection="random"))
     waiting = _open_rows(session, labels)
-    if both := [row for row in rest if row in waiting]:
-        session.execute(
-            update(ReviewItem)
-            .where(labels.of(ReviewItem), ReviewItem.row_id.in_(both))
-            .where(ReviewItem.state != "done")
-            .values(selection="random")
-        )
-    return [SelectedRow(row, "random") for row in rest if row not in waiting]
+    drawn = [row for row, source in sample if source != "human"]
+    queued = (
+        update(ReviewItem)
+        .where(labels.of(ReviewItem), ReviewItem.state != "done")
+        .where(ReviewItem.row_id.in_(waiting.intersection(drawn)))
+    )
+    session.execute(queued.values(selection="random"))
+    return [SelectedRow(row, "random") for row in drawn if row not in waiting]
 
 
 def _disputed(
@@ -173,10 +162,10 @@ def _ranked(
     seed: int,
 ) -> list[SelectedRow]:
     """The first rows for review, in the order of `label_quality.review_queue`."""
-    score = RowScore.score if scored_by else literal(None)
-    query = select(
-        RowLabel.row_id, func.coalesce(RowLabel.judge_label, RowLabel.label), score
-    ).where(labels.of(RowLabel), RowLabel.label_source.in_(("judge", "other")))
+    columns = RowLabel.row_id, func.coalesce(RowLabel.judge_label, RowLabel.label)
+    query = select(*columns, RowScore.score if scored_by else literal(None)).where(
+        labels.of(RowLabel), RowLabel.label_source.in_(("judge", "other"))
+    )
     if scored_by:
         joined = and_(scores_by(labels, scored_by), RowScore.row_id == RowLabel.row_id)
         query = query.outerjoin(RowScore, joined)
@@ -214,9 +203,9 @@ def _unreviewed(
     return [SelectedRow(row, "pilot") for row in generator.sample(free, min(count, len(free)))]
 
 
-def _other_judges(session: Session, labels: LabelSet) -> list[Mapping[str, float]]:
+def _other_judges(session: Session, labels: LabelSet) -> Sequence[Mapping[str, float]]:
     """Each judge's labels of rows that another judge labelled later, by row id."""
-    judges = (labels.of(Label), Label.source == "judge")
+    judges = labels.of(Label), Label.source == "judge"
     if len(session.scalars(select(Label.who).where(*judges).distinct()).all()) < 2:
         return []
     latest: dict[int, dict[str, float | None]] = defaultdict(dict)
@@ -229,13 +218,10 @@ def _other_judges(session: Session, labels: LabelSet) -> list[Mapping[str, float
         for who, value in list(by_judge.items())[:-1]:
             if value is not None:
                 others[who][str(row_id)] = value
-    return cast(list[Mapping[str, float]], list(others.values()))
+    return list(others.values())
 
 
 def _open_rows(session: Session, labels: LabelSet) -> set[int]:
     """The rows that wait for review or were skipped."""
-    return set(
-        session.scalars(
-            select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.state != "done")
-        )
-    )
+    query = select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.state != "done")
+    return set(session.scalars(query))

@@ -53,17 +53,13 @@ def reviewed_examples(
 
 def _with_note(stores: Stores, labels: LabelSet, row: Row) -> Row:
     """The row with its latest reviewer's note, which explains the label to the judge."""
-    with stores.database.reading() as session:
-        note = session.scalar(
-            select(Label.reason)
-            .join(DatasetRow, DatasetRow.id == Label.row_id)
-            .where(
-                DatasetRow.dataset_id == labels.dataset_id,
-                DatasetRow.key == row.id,
-                labels.of(Label),
-            )
-            .where(Label.source == "human", Label.value.is_not(None), Label.reason != "")
-            .order_by(Label.id.desc())
-            .limit(1)
-        )
+    query = (
+        select(Label.reason)
+        .join(DatasetRow, DatasetRow.id == Label.row_id)
+        .where(labels.of(Label), DatasetRow.key == row.id)
+        .where(Label.source == "human", Label.value.is_not(None), Label.reason != "")
+        .order_by(Label.id.desc())
+        .limit(1)
+    )
+    note = stores.database.scalar(query)
     return replace(row, extra={**row.extra, NOTE_COLUMN: note}) if note else row

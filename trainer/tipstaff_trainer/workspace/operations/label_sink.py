@@ -1,4 +1,4 @@
-"""Records a judge's labels as they come."""
+"""Stores a judge's labels as they come."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class LabelSink:
     Args:
         database: The workspace's.
         labels: The labels to add to.
-        criterion_version: Of the criterion that the judge was asked by.
+        criterion_version: The version of the criterion that the judge is asked by.
 
     Attributes:
         count: Labels stored so far.
         failed: Rows that the judge could not label.
-        failures: The reasons, of the first of them.
+        failures: The reasons for the first of them.
     """
 
     def __init__(self, database: Database, labels: LabelSet, criterion_version: int) -> None:
@@ -43,7 +43,7 @@ class LabelSink:
         self._flushed_at = time.monotonic()
 
     def __call__(self, judged: JudgedRow) -> None:
-        """Takes a row; it is stored with the next one that comes half a second later."""
+        """Takes a row; it is stored at the latest with the next one after half a second."""
         if judged.label is None:
             self.failed += 1
             if self.failed <= _FAILURES:
@@ -70,44 +70,31 @@ class LabelSink:
                 .order_by(DatasetRow.id)
                 .with_for_update()
             ).all()
-            latest = {
-                label.row_id: label
-                for label in session.scalars(
-                    select(Label)
-                    .where(Label.row_id.in_([row_id for row_id, _ in rows]))
-                    .where(self._labels.of(Label), Label.source == "judge")
-                    .order_by(Label.id)
-                )
-            }
+            labels = session.scalars(
+                select(Label)
+                .where(Label.row_id.in_([row_id for row_id, _ in rows]))
+                .where(self._labels.of(Label), Label.source == "judge")
+                .order_by(Label.id)
+            )
+            latest = {label.row_id: _to_new_label(label) for label in labels}
             for row_id, key in rows:
-                new = _new_label(pending[key], self._criterion_version)
-                if not _is_same(latest.get(row_id), new):
+                new = self._new_label(pending[key])
+                if latest.get(row_id) != new:
                     record(session, row_id, self._labels.criterion, new)
         self.count += len(self._pending)
         self._pending.clear()
         self._flushed_at = time.monotonic()
 
-
-def _is_same(last: Label | None, new: NewLabel) -> bool:
-    return last is not None and (last.value, last.who, last.reason, last.details) == (
-        new.value,
-        new.who,
-        new.reason,
-        new.details,
-    )
-
-
-def _new_label(judged: JudgedRow, criterion_version: int) -> NewLabel:
-    assert judged.label is not None
-    return NewLabel(
-        value=judged.label,
-        source="judge",
-        who=judged.judge,
-        reason=judged.reason,
-        details={
+    def _new_label(self, judged: JudgedRow) -> NewLabel:
+        details = {
             "kind": judged.kind,
             "criterion": judged.criterion,
-            "criterion_version": criterion_version,
+            "criterion_version": self._criterion_version,
             "prompt_hash": judged.prompt_hash,
-        },
-    )
+        }
+        return NewLabel(judged.label, "judge", judged.judge, reason=judged.reason, details=details)
+
+
+def _to_new_label(label: Label) -> NewLabel:
+    """A recorded label of a judge as it was before, to compare with."""
+    return NewLabel(label.value, "judge", label.who, reason=label.reason, details=label.details)

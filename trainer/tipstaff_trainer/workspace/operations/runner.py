@@ -1,4 +1,4 @@
-"""The process of one job: `python -m tipstaff_trainer.workspace.jobs.runner WORKSPACE JOB`."""
+"""The process of one job: `python -m` with this module, the workspace's folder and the job's id."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tipstaff.errors import TipstaffError
+from tipstaff_server.request_fields import field_titles
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import Job, now
-from tipstaff_trainer.workspace.jobs import operations
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.jobs.store import DATABASE_VARIABLE, STOPPED
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
+from tipstaff_trainer.workspace.operations.run import request_model, run
 from tipstaff_trainer.workspace.stores import Stores
 
-_OPERATIONS = {
-    "label": operations.run_label,
-    "score": operations.run_score,
-    "train": operations.run_train,
-    "evaluate": operations.run_evaluate,
-    "serve": operations.run_serve,
-}
+_EXIT_STOPPED = 128 + signal.SIGTERM
 
 
 class _Stopped(BaseException):
@@ -39,44 +33,45 @@ def main(folder: str, job_id: int) -> int:
     stores = Stores(folder, database=os.environ.get(DATABASE_VARIABLE))
     job = stores.jobs.begin(job_id)
     if job is None:
-        return 143  # stopped before it started
+        return _EXIT_STOPPED  # before it started
     print(f"{now():%Y-%m-%d %H:%M:%S} UTC  {job.title}", flush=True)
-    reporter = JobReporter(stores.jobs, job_id)
+    name_of = field_titles(request_model(job.kind))
     try:
-        message, result = run(stores, job, reporter)
-        print(message, flush=True)
-        stores.jobs.finish(job_id, "done", message, **result)
-        return 0
+        if job.kind == "serve":
+            _serve(stores, job)
+        outcome = run(stores, job, JobReporter(stores.jobs, job_id, name_of))
+        print(outcome.message, flush=True)
+        stores.jobs.finish(job_id, outcome.state, outcome.message, **outcome.result)
+        return 0 if outcome.state == "done" else _EXIT_STOPPED
     except _Stopped:
         print("stopped", flush=True)
         stores.jobs.finish(job_id, "stopped", STOPPED)
-        return 143
+        return _EXIT_STOPPED
     except TipstaffError as error:
-        return _failed(stores, job_id, error.describe(reporter.name_of))
+        reason = error.describe(name_of)
     except OSError as error:
-        return _failed(stores, job_id, str(error))
+        reason = str(error)
     except Exception as error:
         traceback.print_exc()
         reason = f"an internal error of Tipstaff, see the log: {type(error).__name__}"
-        return _failed(stores, job_id, reason)
-
-
-def run(stores: Stores, job: Job, reporter: JobReporter) -> tuple[str, Mapping[str, Any]]:
-    """Runs a job's operation in this process.
-
-    Returns:
-        How it ended, for people, and its result.
-    """
-    return _OPERATIONS[job.kind](stores, job, reporter)
-
-
-def _failed(stores: Stores, job_id: int, reason: str) -> int:
     # On a full disk neither may work; then the next reader marks the job by its missing process.
     with suppress(OSError):
         print(f"error: {reason}", flush=True)
     with suppress(WorkspaceError):
         stores.jobs.finish(job_id, "failed", reason)
     return 1
+
+
+def _serve(stores: Stores, job: Job) -> NoReturn:
+    """Becomes the server, in this very process, so that stopping the job stops it."""
+    environment = {
+        **os.environ,
+        "TIPSTAFF_REPOSITORY": str(stores.repository),
+        "TIPSTAFF_POLL_SECONDS": "0.5",
+        "TIPSTAFF_LISTEN": job.parameters["listen"],
+        "TIPSTAFF_METRICS_LISTEN": "off",
+    }
+    os.execve(sys.executable, [sys.executable, "-m", "tipstaff", "serve"], environment)
 
 
 def _stop(*_: object) -> NoReturn:

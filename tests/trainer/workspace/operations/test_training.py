@@ -1,4 +1,4 @@
-"""What a training is given of a data set, and what its job tells; the training itself is faked."""
+"""The rows of a training job, and its result; the training itself is faked."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tiny_bundle import make_bundle
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import Case
 from tipstaff_trainer.operations.train import Trained
-from tipstaff_trainer.workspace.jobs.operations import run_train
-from tipstaff_trainer.workspace.jobs.reporter import JobReporter
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
+from tipstaff_trainer.workspace.operations.reporter import JobReporter
+from tipstaff_trainer.workspace.operations.run import run
 
 RIGHT = Case(name="right", expect="pass", output="paris", ground_truth="paris")
 
@@ -30,19 +30,19 @@ def test_rows_without_a_label_teach_a_small_evaluator(
                 "faithfulness",
                 NewLabel(float(row.extra["system"] == "a"), "human", "ann"),
             )
-    given = {}
+    call = {}
 
     def train(request, rows, out, reporter):
-        given.update(rows=rows(), cases=request.cases)
+        call.update(rows=rows(), cases=request.cases)
         bundle = make_bundle(tmp_path / "bundle", bias=-9.0, cases=request.cases)
         return Trained.of(Bundle.open(bundle), request.cases)
 
-    monkeypatch.setattr("tipstaff_trainer.operations.train.train", train)
+    monkeypatch.setattr("tipstaff_trainer.workspace.operations.run.train", train)
     job = workspace.fine_tune(dataset, name="tiny", size=size)
     stores = workspace.stores
-    _, result = run_train(stores, job, JobReporter(stores.jobs, job.id))
-    assert (len(given["rows"].train), len(given["rows"].unlabelled)) == (20, more)
-    assert not any(row.labelled for row in given["rows"].unlabelled)
-    assert given["cases"] == (RIGHT,)
+    result = run(stores, job, JobReporter(stores.jobs, job.id)).result
+    assert (len(call["rows"].train), len(call["rows"].unlabelled)) == (20, more)
+    assert not any(row.labelled for row in call["rows"].unlabelled)
+    assert call["cases"] == (RIGHT,)
     (outcome,) = result["cases"]
     assert (outcome["name"], outcome["verdict"], outcome["met"]) == ("right", "BLOCK", False)

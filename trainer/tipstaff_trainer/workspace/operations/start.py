@@ -1,4 +1,4 @@
-"""Starts operations on stored data as background jobs, once what can be checked now is checked.
+"""Starts operations on stored data as jobs, once what can be checked now is checked.
 
 A job's row holds the operation's request, and what was chosen when it started.
 """
@@ -11,7 +11,6 @@ from typing import Any
 from tipstaff.errors import UsageError
 from tipstaff.types import Field
 from tipstaff_server.evaluator.cases import Case
-from tipstaff_server.requests import Request
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.evaluate import EvaluateRequest
@@ -19,10 +18,10 @@ from tipstaff_trainer.operations.label import LabelRequest
 from tipstaff_trainer.operations.score import ScoreRequest
 from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.db.models import Job, JobKind, LabelSet
-from tipstaff_trainer.workspace.jobs.stored_rows import fields_to_read, stored_source
 from tipstaff_trainer.workspace.labels.criteria import check_columns
 from tipstaff_trainer.workspace.labels.label_sets import choose_label_set
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
+from tipstaff_trainer.workspace.operations.stored_rows import fields_to_read, stored_source
 from tipstaff_trainer.workspace.stores import Stores
 
 
@@ -33,7 +32,8 @@ def start_label(stores: Stores, request: LabelRequest, *, who: str = "") -> Job:
         WorkspaceError: There is no such data set or criterion, or nothing to label; the rows lack
             a column that the criterion's question names; or the criterion can't be added.
     """
-    dataset = stores.datasets.get(stored_source(request.data).dataset)
+    source = stored_source(request.data)
+    dataset = stores.datasets.get(source.dataset)
     criterion = stores.criteria.get(request.criterion)
     check_columns(criterion, dataset)
     labels = stores.add_criterion(dataset, criterion.name)
@@ -48,9 +48,8 @@ def start_label(stores: Stores, request: LabelRequest, *, who: str = "") -> Job:
             )
         which = f"{len(rows)} rows"
     title = f"Label {which} of {dataset.name}: {criterion.name}"
-    return _start(
-        stores, "label", title, request, who, rows=rows, criterion_version=criterion.version
-    )
+    chosen = {"rows": rows, "criterion_version": criterion.version}
+    return _start(stores, "label", title, request, labels, who, chosen)
 
 
 def start_score(
@@ -66,37 +65,27 @@ def start_score(
     """
     source = stored_source(request.data)
     dataset = stores.datasets.get(source.dataset)
+    # An evaluator scores the same whatever the rows are judged by.
+    any_criterion = name is not None and source.criterion is None
+    labels = dataset.label_sets[0] if any_criterion else choose_label_set(dataset, source.criterion)
     if name is None:
-        scorer, title = OTHER_ROWS, "with the other rows"
-        labels = choose_label_set(dataset, source.criterion)
+        scorer, title = OTHER_ROWS, f"{labels.title} with the other rows"
     else:
         scorer = name, stores.evaluators.find(name, version)
-        title = f"with {name} version {scorer[1]}"
-        # An evaluator scores the same whatever the rows are judged by.
-        labels = (
-            dataset.label_sets[0]
-            if source.criterion is None
-            else choose_label_set(dataset, source.criterion)
-        )
+        title = f"{dataset.name} with {name} version {scorer[1]}"
         request = request.model_copy(update={"bundle": stores.evaluators.path(*scorer)})
+    chosen = {
+        "name": scorer[0],
+        "version": scorer[1],
+        "other_rows_of": labels.criterion if name is None else None,
+    }
     # Two would store each other's scores again, and one of them fail.
     for job in stores.jobs.active():
-        if job.kind != "score" or job.dataset_id != dataset.id:
-            continue
-        chosen = job.parameters
-        same_labels = name is not None or chosen["judged_by"] == labels.criterion
-        if same_labels and (chosen["name"], chosen["version"]) == scorer:
+        same = job.kind == "score" and chosen.items() <= job.parameters.items()
+        if same and job.dataset_id == dataset.id:
             return job
-    return _start(
-        stores,
-        "score",
-        f"Score the rows of {dataset.name if name else labels.title} {title}",
-        request,
-        who,
-        name=scorer[0],
-        version=scorer[1],
-        judged_by=labels.criterion,
-    )
+    title = f"Score the rows of {title}"
+    return _start(stores, "score", title, request, labels, who, chosen)
 
 
 def start_train(stores: Stores, request: TrainRequest, *, who: str = "") -> Job:
@@ -110,26 +99,25 @@ def start_train(stores: Stores, request: TrainRequest, *, who: str = "") -> Job:
     labels = stores.label_set(source.dataset, source.criterion)
     dataset = labels.dataset
     fields = fields_to_read(source, dataset)
-    check_fields(
-        fields, resolve(dataset.fields, {}, labelled=False, file=dataset.name), file=dataset.name
-    )
+    columns = resolve(dataset.fields, {}, labelled=False, file=dataset.name)
+    check_fields(fields, columns, file=dataset.name)
     if labels.labelled == 0:
         raise WorkspaceError(f"{labels.title}: no row has a label yet: label some first")
     if request.relabel:
-        _check_drawn(stores, labels)
+        _check_reviewed(stores, labels)
     cases = stores.cases.of(labels.criterion) if request.cases is None else request.cases
     _check_cases(cases, fields)
     criterion = stores.criteria.get(labels.criterion).criterion if labels.criterion else ""
+    # None, not (): a bundle that doesn't mention cases must meet those of the serving version.
     request = request.model_copy(
         update={
             "data": source.model_copy(update={"columns": fields}),
             "criterion": request.criterion or criterion,
-            # None says nothing about cases: then those of the serving version must hold.
             "cases": tuple(cases) or None,
         }
     )
     title = f"Train {request.name} on {labels.title}"
-    return _start(stores, "train", title, request, who, name=request.name)
+    return _start(stores, "train", title, request, labels, who, {"name": request.name})
 
 
 def start_evaluate(
@@ -147,23 +135,25 @@ def start_evaluate(
     """
     source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
-    return _start(
-        stores,
-        "evaluate",
-        f"Measure {name} on {labels.title}",
-        request,
-        who,
-        name=name,
-        versions=[stores.evaluators.find(name, each) for each in versions or (None,)],
-    )
+    numbers = [stores.evaluators.find(name, each) for each in versions or (None,)]
+    title, chosen = f"Measure {name} on {labels.title}", {"name": name, "versions": numbers}
+    return _start(stores, "evaluate", title, request, labels, who, chosen)
 
 
 def _start(
-    stores: Stores, kind: JobKind, title: str, request: Request, who: str, **chosen: Any
+    stores: Stores,
+    kind: JobKind,
+    title: str,
+    request: LabelRequest | ScoreRequest | TrainRequest | EvaluateRequest,
+    labels: LabelSet,
+    who: str,
+    chosen: dict[str, Any],
 ) -> Job:
-    dataset = stored_source(getattr(request, "data", None)).dataset
+    # Named: the data set may be judged by more criteria when the job runs.
+    source = stored_source(request.data).model_copy(update={"criterion": labels.criterion})
+    request = request.model_copy(update={"data": source})
     parameters = {"request": request.model_dump(mode="json"), **chosen}
-    return stores.jobs.start(kind, title, parameters, dataset=dataset, who=who)
+    return stores.jobs.start(kind, title, parameters, dataset=labels.dataset_id, who=who)
 
 
 def _check_cases(cases: Sequence[Case], fields: Sequence[Field]) -> None:
@@ -171,23 +161,25 @@ def _check_cases(cases: Sequence[Case], fields: Sequence[Field]) -> None:
         if all(case.interaction.get(field) is None for field in fields):
             raise UsageError(
                 f'named case "{case.name}" has none of {", ".join(fields)}, which the evaluator '
-                "is to read: give it one, or remove it"
+                "is to read",
+                remedy="give it one, or remove it",
             )
 
 
-def _check_drawn(stores: Stores, labels: LabelSet) -> None:
+def _check_reviewed(stores: Stores, labels: LabelSet) -> None:
     """Checks that enough rows were drawn and reviewed to relabel from; the job looks closer.
 
     Raises:
         WorkspaceError: There are too few.
     """
-    # Only now: sklearn, which it needs, takes a while to import.
+    # Imported here: sklearn, which it needs, takes a while.
     from tipstaff_trainer.label_quality.relabelling import FEWEST_DRAWN
 
-    drawn = stores.datasets.reviewed_draw(labels)
-    if drawn < FEWEST_DRAWN:
+    reviewed = stores.datasets.reviewed_draw(labels)
+    if reviewed < FEWEST_DRAWN:
         raise WorkspaceError(
-            f"{labels.title}: people reviewed {drawn} of the judge's rows that were drawn at "
-            f"random, which is too few to relabel from. Review at least {FEWEST_DRAWN}, better "
-            "200, that are added to the queue as random"
+            f"{labels.title}: people reviewed {reviewed} of the judge's rows that were drawn at "
+            "random, which is too few to relabel from",
+            remedy=f"review at least {FEWEST_DRAWN}, better 200, that are added to the queue as "
+            "random",
         )
