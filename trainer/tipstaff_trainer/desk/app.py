@@ -41,7 +41,7 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
     pages = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
     app = Starlette(
         routes=[
-            *(route for page in pages for route in page.routes()),
+            *(route for page in pages for route in page.routes),
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
         exception_handlers={404: _not_found, 500: _internal_error},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -14,20 +14,34 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk.context import Desk, RequestContext, local_address
+from tipstaff_trainer.desk.forms import describe
 from tipstaff_trainer.desk.guard import TooLargeError
 from tipstaff_trainer.desk.sessions import keep_alive
 
 Handler = Callable[[RequestContext], Response]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
 
-def get(path: str, handler: Handler, *, public: bool = False) -> Route:
-    """A route for a page; a public one needs no token."""
-    return Route(path, _endpoint(handler, public), methods=["GET"])
+class Routes(list[Route]):
+    """The routes of a module of pages; decorators add its handlers.
 
+    A public route needs no token.
+    """
 
-def post(path: str, handler: Handler, *, public: bool = False) -> Route:
-    """A route for a form; a public one needs no token."""
-    return Route(path, _endpoint(handler, public), methods=["POST"])
+    def get(self, path: str, *, public: bool = False) -> Callable[[AnyHandler], AnyHandler]:
+        """Adds the handler of a page."""
+        return self._add("GET", path, public)
+
+    def post(self, path: str, *, public: bool = False) -> Callable[[AnyHandler], AnyHandler]:
+        """Adds the handler of a form."""
+        return self._add("POST", path, public)
+
+    def _add(self, method: str, path: str, public: bool) -> Callable[[AnyHandler], AnyHandler]:
+        def add(handler: AnyHandler) -> AnyHandler:
+            self.append(Route(path, _endpoint(handler, public), methods=[method]))
+            return handler
+
+        return add
 
 
 def _endpoint(handler: Handler, public: bool) -> Callable[[Request], Awaitable[Response]]:
@@ -67,8 +81,8 @@ def _answer(ctx: RequestContext, handler: Handler, public: bool) -> Response:
         return handler(ctx)
     except TipstaffError as error:
         if ctx.request.method == "POST" and (back := local_address(ctx.text("back"))):
-            return ctx.redirect(back, str(error), "bad")
-        return ctx.page("problem.html", status=404, problem=str(error))
+            return ctx.redirect(back, describe(error), "bad")
+        return ctx.page("problem.html", status=404, problem=describe(error))
 
 
 def _is_admitted(ctx: RequestContext) -> bool:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import get_args
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff_server.evaluator.cases import Case, Expectation
 from tipstaff_trainer.data.cases import make_case, parse_cases
 from tipstaff_trainer.data.columns import listed
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.forms import describe
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import StoredCriterion
 from tipstaff_trainer.workspace.labels.criteria import missing_columns, preview
+
+routes = Routes()
 
 # A file of named cases is read into memory; this is enough for thousands.
 _MOST_BYTES = 2**20
 _EMPTY_PROMPT = """Decide whether …
 
-What the user ctx:
+What the user asked:
 {input}
 
 The answer to judge:
@@ -29,36 +31,26 @@ The answer to judge:
 """
 
 
-def routes() -> list[Route]:
-    """The routes for criteria."""
-    return [
-        get("/criteria", show_all),
-        get("/criteria/{name:str}", show),
-        post("/criteria/{name:str}", save),
-        get("/criteria/{name:str}/cases", show_cases),
-        post("/criteria/{name:str}/cases", change_cases),
-    ]
-
-
+@routes.get("/criteria")
 def show_all(ctx: RequestContext) -> Response:
     """The list of criteria."""
     return ctx.page("criteria.html", criteria=ctx.stores.criteria.all())
 
 
+@routes.get("/criteria/{name:str}")
 def show(ctx: RequestContext) -> Response:
     """The editor of a criterion; `new` opens an empty one."""
     name = ctx.request.path_params["name"]
-    if name == "new":
-        blank = StoredCriterion(name="", version=0, criterion="", prompt=_EMPTY_PROMPT, author="")
-        return _editor(ctx, blank)
-    return _editor(ctx, ctx.stores.criteria.get(name))
+    blank = StoredCriterion(name="", version=0, criterion="", prompt=_EMPTY_PROMPT, author="")
+    return _editor(ctx, blank if name == "new" else ctx.stores.criteria.get(name))
 
 
+@routes.post("/criteria/{name:str}")
 def save(ctx: RequestContext) -> Response:
     """Saves a criterion's next version, or shows a preview."""
     draft = StoredCriterion(
         name=ctx.text("name"),
-        version=ctx.integer("version", 0) or 0,
+        version=ctx.integer("version", 0),
         criterion=ctx.text("criterion"),
         prompt=ctx.text("prompt"),
         author="",
@@ -70,15 +62,11 @@ def save(ctx: RequestContext) -> Response:
             draft.name, criterion=draft.criterion, prompt=draft.prompt, who=ctx.who
         )
     except TipstaffError as error:
-        return _editor(ctx, draft, str(error))
+        return _editor(ctx, draft, describe(error))
     return ctx.redirect(f"/criteria/{stored.name}", f"Saved as version {stored.version}.")
 
 
-def show_cases(ctx: RequestContext) -> Response:
-    """A criterion's named cases."""
-    return _cases_page(ctx)
-
-
+@routes.post("/criteria/{name:str}/cases")
 def change_cases(ctx: RequestContext) -> Response:
     """Adds a case or a file of cases, or removes a case."""
     criterion = ctx.stores.criteria.get(ctx.request.path_params["name"]).name
@@ -103,16 +91,17 @@ def change_cases(ctx: RequestContext) -> Response:
                 cases = (make_case(values, place="the case"),)
         replaced = ctx.stores.cases.add(criterion, cases, who=ctx.who)
     except TipstaffError as error:
-        return _cases_page(ctx, str(error))
+        return cases_page(ctx, describe(error))
     notice = f"{len(cases)} named case{'s' if len(cases) > 1 else ''} added"
     return ctx.redirect(here, f"{notice}, {replaced} replaced." if replaced else f"{notice}.")
 
 
-def _cases_page(ctx: RequestContext, error: str = "") -> Response:
+@routes.get("/criteria/{name:str}/cases")
+def cases_page(ctx: RequestContext, error: str = "") -> Response:
+    """A criterion's named cases."""
     criterion = ctx.stores.criteria.get(ctx.request.path_params["name"])
     return ctx.page(
         "cases.html",
-        status=400 if error else 200,
         criterion=criterion,
         cases=ctx.stores.cases.of(criterion.name),
         values={name: ctx.text(name) for name in Case.model_fields},
@@ -123,8 +112,8 @@ def _cases_page(ctx: RequestContext, error: str = "") -> Response:
 
 def _editor(ctx: RequestContext, criterion: StoredCriterion, error: str = "") -> Response:
     datasets = ctx.stores.datasets.all()
-    dataset_id = ctx.integer("dataset") or (datasets[0].id if datasets else None)
-    number = max(1, ctx.integer("row", 1) or 1)
+    dataset_id = ctx.integer("dataset", None) or (datasets[0].id if datasets else None)
+    number = max(1, ctx.integer("row", 1))
     question, missing, columns = "", [], ""
     if dataset_id is not None:
         dataset = ctx.stores.datasets.get(dataset_id)
@@ -134,10 +123,9 @@ def _editor(ctx: RequestContext, criterion: StoredCriterion, error: str = "") ->
             missing = missing_columns(criterion, dataset)
             question = preview(criterion, rows[0]) if rows else ""
         except TipstaffError as reason:
-            error = error or (str(reason) if ctx.form else "")
+            error = error or (describe(reason) if ctx.form else "")
     return ctx.page(
         "criterion.html",
-        status=400 if error else 200,
         criterion=criterion,
         datasets=datasets,
         dataset_id=dataset_id,

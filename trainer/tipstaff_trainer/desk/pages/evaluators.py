@@ -7,43 +7,34 @@ from contextlib import suppress
 from itertools import groupby
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
 from tipstaff_trainer.desk.context import RequestContext, local_address
-from tipstaff_trainer.desk.forms import field_titles, form_fields
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.forms import RequestForm
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
 from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
 from tipstaff_trainer.workspace.labels.cases import outcome_values
 
-# The data set, the name and what is read have fields of their own on the page.
-_FIELDS = form_fields(TrainRequest, without=("name", "criterion", "cases", "test_size", "restart"))
-_name_of = field_titles(TrainRequest)
+routes = Routes()
+
+_FORM = RequestForm(
+    TrainRequest,
+    own={
+        "data": "Data set",
+        "criterion": "Criterion",
+        "test_size": "Test set",
+        "name": "Name of the evaluator",
+        "columns": "Fields to read",
+    },
+)
 
 
-def routes() -> list[Route]:
-    """The routes for evaluators."""
-    return [
-        get("/evaluators", show_all),
-        post("/evaluators", train),
-        get("/evaluators/{name:str}/{version:int}", show),
-        post("/evaluators/{name:str}/{version:int}/promote", promote),
-        post("/evaluators/{name:str}/{version:int}/cases", run_cases),
-        post("/evaluators/{name:str}/{version:int}/archive", archive),
-        post("/evaluators/{name:str}/{version:int}/measure", measure),
-    ]
-
-
-def show_all(ctx: RequestContext) -> Response:
-    """The list of evaluators and trainings, and the form to train one."""
-    return _overview(ctx)
-
-
+@routes.post("/evaluators")
 def train(ctx: RequestContext) -> Response:
     """Starts a training job."""
     try:
@@ -53,20 +44,17 @@ def train(ctx: RequestContext) -> Response:
             criterion=criterion,
             name=ctx.text("name"),
             columns=ctx.texts("columns"),  # type: ignore[arg-type]
-            **ctx.entered(_FIELDS),
+            **_FORM.entered(ctx.texts),
             who=ctx.who,
         )
     except TipstaffError as error:
-        return _overview(ctx, error.describe(_name_of))
+        return list_page(ctx, error)
     return ctx.redirect(f"/jobs/{job.id}")
 
 
-def show(ctx: RequestContext) -> Response:
+@routes.get("/evaluators/{name:str}/{version:int}")
+def version_page(ctx: RequestContext, refused: PromotionRefused | None = None) -> Response:
     """A version: its metrics beside those of the Online version, its cases and its card."""
-    return _version_page(ctx)
-
-
-def _version_page(ctx: RequestContext, refused: PromotionRefused | None = None) -> Response:
     name, number = ctx.request.path_params["name"], ctx.path_number("version")
     ctx.stores.evaluators.find(name, number)
     card = ""
@@ -99,6 +87,7 @@ def _version_page(ctx: RequestContext, refused: PromotionRefused | None = None) 
     )
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/promote")
 def promote(ctx: RequestContext) -> Response:
     """Puts a version online, or rolls back to it; its named cases must be met."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
@@ -106,7 +95,7 @@ def promote(ctx: RequestContext) -> Response:
     try:
         before = ctx.workspace.promote(name, version, force=ctx.text("force") == "yes")
     except PromotionRefused as refused:
-        return _version_page(ctx, refused)
+        return version_page(ctx, refused)
     if ctx.stores.server.own:
         ctx.stores.server.start(who=ctx.who)
     replaced = f" in place of version {before}" if before and before != version else ""
@@ -119,6 +108,7 @@ def promote(ctx: RequestContext) -> Response:
     )
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/cases")
 def run_cases(ctx: RequestContext) -> Response:
     """Runs a version's named cases."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
@@ -126,6 +116,7 @@ def run_cases(ctx: RequestContext) -> Response:
     return ctx.redirect(f"/evaluators/{name}/{version}#cases")
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/archive")
 def archive(ctx: RequestContext) -> Response:
     """Archives a version."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
@@ -136,6 +127,7 @@ def archive(ctx: RequestContext) -> Response:
     )
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/measure")
 def measure(ctx: RequestContext) -> Response:
     """Starts a job that measures a version, and the Online version, on a data set."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
@@ -186,19 +178,26 @@ def _dataset_and_criterion(ctx: RequestContext) -> tuple[int, str | None]:
     return int(number), criterion if separator else None
 
 
-def _overview(ctx: RequestContext, error: str = "") -> Response:
+@routes.get("/evaluators")
+def list_page(ctx: RequestContext, error: TipstaffError | None = None) -> Response:
+    """The list of evaluators and trainings, and the form to train one."""
     versions = ctx.workspace.list_evaluators()
+    label_sets = _label_sets(ctx)
+    labelled = next((each for each in label_sets if each.labelled), None)
     return ctx.page(
         "evaluators.html",
         status=400 if error else 200,
         evaluators=[(name, list(some)) for name, some in groupby(versions, lambda each: each.name)],
         training=_unfinished(ctx.stores.jobs.recent(kind="train", limit=10)),
-        label_sets=_label_sets(ctx),
+        label_sets=label_sets,
         cases=ctx.stores.cases.counts(),
-        dataset=ctx.text("dataset"),
+        dataset=ctx.text("dataset")
+        or (f"{labelled.dataset_id}/{labelled.criterion}" if labelled else ""),
+        name=ctx.text("name"),
         fields=FIELDS,
-        settings=_FIELDS,
-        values={name: ctx.text(name) for name in ctx.form},
-        columns=ctx.texts("columns") or list(FIELDS),
-        error=error,
+        columns=ctx.texts("columns") if ctx.form else FIELDS,
+        form=_FORM,
+        values=_FORM.entered(ctx.texts) if ctx.form else {},
+        wrong=error.field if error else "",
+        refusal=_FORM.describe(error) if error else "",
     )

@@ -6,64 +6,51 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.forms import field_titles, form_fields
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.forms import RequestForm
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.operations.label import LabelRequest
 from tipstaff_trainer.workspace.labels.criteria import check_columns, missing_columns
 from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
 
+routes = Routes()
 # The choices of rows, as arguments of `label_dataset`.
 _ROWS: Mapping[str, Mapping[str, Any]] = {
     "pilot": {"pilot": True},
     "rest": {"only": "unlabelled"},
     "all": {},
 }
-# Criterion and rows have fields of their own on the page.
-_FIELDS = form_fields(LabelRequest, without=("criterion", "pilot", "only"))
-_name_of = field_titles(LabelRequest)
+_FORM = RequestForm(
+    LabelRequest,
+    own={"criterion": "Criterion", "pilot": "Rows to label", "only": "Rows to label"},
+)
 
 
-def routes() -> list[Route]:
-    """The routes for labelling."""
-    return [
-        get("/datasets/{dataset:int}/label", show),
-        post("/datasets/{dataset:int}/label", label),
-    ]
-
-
-def show(ctx: RequestContext) -> Response:
-    """The form to label a data set with an LLM."""
-    return _label_page(ctx)
-
-
+@routes.post("/datasets/{dataset:int}/label")
 def label(ctx: RequestContext) -> Response:
     """Starts a labelling job, or shows the form for another criterion."""
     if ctx.text("action") == "choose":
-        return _label_page(ctx)
+        return label_page(ctx)
     dataset = ctx.stores.datasets.get(ctx.path_number("dataset"))
     try:
         rows = ctx.text("rows")
         if rows not in _ROWS:
             raise WorkspaceError("choose the rows to label")
         job = ctx.workspace.label_dataset(
-            dataset,
-            criterion=ctx.text("criterion"),
-            **_ROWS[rows],
-            **ctx.entered(_FIELDS),
-            who=ctx.who,
+            dataset, criterion=ctx.text("criterion"), **_ROWS[rows], **_entered(ctx), who=ctx.who
         )
     except TipstaffError as error:
-        return _label_page(ctx, error.describe(_name_of))
+        return label_page(ctx, error)
     return ctx.redirect(f"/jobs/{job.id}")
 
 
-def _label_page(ctx: RequestContext, error: str = "") -> Response:
+@routes.get("/datasets/{dataset:int}/label")
+def label_page(ctx: RequestContext, error: TipstaffError | None = None) -> Response:
+    """The form to label a data set with an LLM."""
     dataset = ctx.stores.datasets.get(ctx.path_number("dataset"))
     by_criterion = {each.criterion: each for each in dataset.label_sets}
     labels = by_criterion.get(ctx.text("criterion"), dataset.label_sets[0])
@@ -78,35 +65,45 @@ def _label_page(ctx: RequestContext, error: str = "") -> Response:
         check_columns(ctx.stores.criteria.get(criterion), dataset)
     except WorkspaceError as reason:
         column_error = str(reason)
-    # People mostly ask the judge that they asked last.
-    latest = ctx.stores.jobs.recent(kind="label", limit=1)
-    request = latest[0].parameters["request"] if latest else {}
-    values = {
-        # As many examples as there are reviewed rows for.
-        "shots": MOST_EXAMPLES,
-        **{each.name: request[each.name] for each in _FIELDS if request.get(each.name) is not None},
-        **{name: ctx.text(name) for name in ctx.form},
-        "criterion": criterion,
-    }
     # The default depends on the criterion, which may just have been changed.
-    if ctx.text("action") != "start":
-        values["rows"] = _default_rows(dataset.rows, labelled, human)
+    starting = ctx.text("action") == "start"
     return ctx.page(
         "label.html",
-        status=400 if error else 200,
         dataset=dataset,
         labels=labels,
         criteria=criteria,
+        criterion=criterion,
         missing=missing,
         column_error=column_error,
         labelled=labelled,
         unreviewed=dataset.rows - human,
         waiting=0 if is_new or human else ctx.stores.reviews.progress(labels).waiting,
-        fields=_FIELDS,
-        values=values,
+        rows=ctx.text("rows") if starting else _default_rows(dataset.rows, labelled, human),
         pilot_rows=PILOT_ROWS,
-        error=error,
+        form=_FORM,
+        values=_entered(ctx) if ctx.form else _latest_values(ctx),
+        wrong=error.field if error else "",
+        error=_FORM.describe(error) if error else "",
     )
+
+
+def _entered(ctx: RequestContext) -> dict[str, Any]:
+    # An emptied key variable means that no key is sent.
+    values = {"shots": MOST_EXAMPLES, **_FORM.entered(ctx.texts)}
+    return {**values, "key_variable": ctx.text("key_variable")}
+
+
+def _latest_values(ctx: RequestContext) -> dict[str, Any]:
+    """The settings of the latest labelling job: people mostly use the same model again."""
+    latest = ctx.stores.jobs.recent(kind="label", limit=1)
+    request = latest[0].parameters["request"] if latest else {}
+    key_variable = LabelRequest.model_fields["key_variable"].default
+    return {
+        **_FORM.stored(request),
+        # As many examples as there are reviewed rows for.
+        "shots": request.get("shots", MOST_EXAMPLES),
+        "key_variable": request.get("key_variable", key_variable),
+    }
 
 
 def _first_usable(missing: Mapping[str, Sequence[str]]) -> str:

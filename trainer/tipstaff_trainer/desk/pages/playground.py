@@ -6,55 +6,48 @@ import time
 from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS, Interaction
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.forms import describe
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.workspace.db.rows import to_interaction
 
-
-def routes() -> list[Route]:
-    """The routes for the playground."""
-    return [
-        get("/playground", show),
-        post("/playground", score),
-        get("/playground/ready", ready),
-        post("/playground/server", serve),
-    ]
+routes = Routes()
 
 
+@routes.get("/playground")
 def show(ctx: RequestContext) -> Response:
     """The form, empty or filled with a row's texts."""
-    texts: dict[str, str] = dict.fromkeys(FIELDS, "")
-    number = ctx.integer("row_id")
-    if number is not None:
-        interaction = to_interaction(ctx.stores.datasets.text(number))
-        texts = {name: interaction.get(name) or "" for name in FIELDS}
-    return _page(ctx, texts)
+    number = ctx.integer("row_id", None)
+    if number is None:
+        return _page(ctx, Interaction())
+    return _page(ctx, to_interaction(ctx.stores.datasets.text(number)))
 
 
+@routes.post("/playground")
 def score(ctx: RequestContext) -> Response:
     """Scores the form's texts."""
-    texts: dict[str, str] = {name: ctx.text(name) for name in FIELDS}
-    interaction = Interaction(**{name: text or None for name, text in texts.items()})
-    if not any(texts.values()):
-        return _page(ctx, texts, error="Fill in at least one of the fields.")
+    interaction = Interaction(**{name: ctx.text(name) or None for name in FIELDS})
+    if interaction == Interaction():
+        return _page(ctx, interaction, error="Fill in at least one of the fields.")
     explain = ctx.text("explain") == "yes"
     started = time.perf_counter()
     try:
         result = ctx.stores.server.score(ctx.text("evaluator"), interaction, explain=explain)
     except TipstaffError as error:
-        return _page(ctx, texts, error=str(error))
-    return _page(ctx, texts, result=result, took=time.perf_counter() - started)
+        return _page(ctx, interaction, error=describe(error))
+    return _page(ctx, interaction, result=result, took=time.perf_counter() - started)
 
 
+@routes.get("/playground/ready")
 def ready(ctx: RequestContext) -> Response:
     """Whether the server has loaded an evaluator, for the page that waits for it."""
     return PlainTextResponse("yes" if ctx.stores.server.serves() else "no")
 
 
+@routes.post("/playground/server")
 def serve(ctx: RequestContext) -> Response:
     """Starts or stops the workspace's own server."""
     if ctx.text("action") == "stop":
@@ -66,25 +59,23 @@ def serve(ctx: RequestContext) -> Response:
 
 def _page(
     ctx: RequestContext,
-    texts: dict[str, str],
+    interaction: Interaction,
     *,
     error: str = "",
     result: Any = None,
     took: float = 0.0,
 ) -> Response:
     server = ctx.stores.server
-    online = {each.name: each for each in ctx.workspace.list_evaluators() if each.serving}
     return ctx.page(
         "playground.html",
-        status=400 if error else 200,
-        texts=texts,
+        texts={name: interaction.get(name) or "" for name in FIELDS},
         result=result,
         took=took,
         served=server.serves(),
         own=server.own,
         address=server.address(),
         server=server.job() if server.own else None,
-        online=online,
+        online=any(each.serving for each in ctx.workspace.list_evaluators()),
         evaluator=ctx.text("evaluator"),
         explain=ctx.text("explain") == "yes",
         error=error,
