@@ -43,7 +43,9 @@ class RequestForm:
                 # A box that is not ticked is not sent.
                 values[field.name] = bool(texts)
             elif texts:
-                values[field.name] = texts if field.several and field.choices else texts[0]
+                # JSON has commas of its own.
+                several = field.several and field.unit != "JSON"
+                values[field.name] = _split(texts[0]) if several else texts[0]
         return values
 
     def stored(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +63,10 @@ class RequestForm:
     def describe(self, error: TipstaffError) -> str:
         """An error in the form's words: a field is called what its label says."""
         return describe(error, self._titles)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def field_text(value: Any) -> str:

@@ -15,7 +15,6 @@ from tipstaff_server.evaluator.marks import content_words, shared_words, words_o
 from tipstaff_trainer.workspace.db.models import Label, LabelSet, ReviewItem, now
 from tipstaff_trainer.workspace.db.rows import StoredRow
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
 # Messages begin with one of these words, which gets a capital, or with a name, which doesn't.
 _FIRST_WORDS = frozenset(
     "a an can can't choose evaluator give it its job neither no none nothing only say somebody "
@@ -139,7 +138,7 @@ def labels_url(labels: LabelSet, part: str = "", *, section: str = "datasets", *
 def chart_lines(
     series: Sequence[tuple[str, Points]], *, low: float | None = None, high: float | None = None
 ) -> dict[str, Any] | None:
-    """Where a line chart has its lines, for the macro `chart`; None without points.
+    """A line chart's lines and ticks, as shares of its width and height; None without points.
 
     Args:
         series: Each line's CSS class and its (step, value) points.
@@ -155,20 +154,14 @@ def chart_lines(
     top = top if top > bottom else bottom + 1
     last = max(step for step, _ in points) or 1
 
-    def x(step: float) -> float:
-        return _LEFT + step / last * (_WIDTH - _LEFT - 8)
-
-    def y(value: float) -> float:
-        return _TOP + (1 - (value - bottom) / (top - bottom)) * (_HEIGHT - _TOP - _BOTTOM)
-
-    ticks = [bottom, (bottom + top) / 2, top]
+    span = top - bottom
     return {
-        "width": _WIDTH,
-        "height": _HEIGHT,
-        "left": _LEFT,
         "last": last,
-        "ticks": [(y(value), value) for value in ticks],
-        "lines": [(kind, [(x(step), y(value)) for step, value in line]) for kind, line in series],
+        "ticks": [(share, bottom + share * span) for share in (0.0, 0.5, 1.0)],
+        "lines": [
+            (kind, [(step / last, (value - bottom) / span) for step, value in line])
+            for kind, line in series
+        ],
     }
 
 

@@ -34,7 +34,7 @@ class TrainSettings(Request):
     )
     learning_rate: float | None = setting(
         None,
-        "its peak (default: smaller for more rows and for wider encoders)",
+        "peak of the rate (default: smaller for more rows and for wider encoders)",
         common=True,
         gt=0,
         lt=1,
@@ -116,7 +116,7 @@ class TrainSettings(Request):
     other_weight: float = setting(
         1.0, "what any other label counts, likewise", title="Weight of other labels", ge=0, le=1000
     )
-    seed: int = setting(0, "of the split, the head and the row order", common=True, ge=0, lt=2**32)
+    seed: int = setting(0, "seeds the split, head and row order", common=True, ge=0, lt=2**32)
     bf16: bool | None = setting(
         None, "train in bfloat16 (default: where the machine has it in hardware)", title="bfloat16"
     )

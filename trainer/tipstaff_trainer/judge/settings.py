@@ -84,10 +84,20 @@ class JudgeSettings(Request):
         30.0, "seconds between looks at a batch file's state", unit="seconds", gt=0
     )
     price_input: float = setting(
-        0.0, "price of a million prompt tokens", unit="money", common=True, ge=0
+        0.0,
+        "money for a million prompt tokens",
+        title="Price of input",
+        unit="money",
+        common=True,
+        ge=0,
     )
     price_output: float = setting(
-        0.0, "price of a million reply tokens", unit="money", common=True, ge=0
+        0.0,
+        "money for a million reply tokens",
+        title="Price of output",
+        unit="money",
+        common=True,
+        ge=0,
     )
     max_cost: float | None = setting(
         None,

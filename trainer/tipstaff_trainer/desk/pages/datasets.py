@@ -36,8 +36,8 @@ _CHUNK = 2**16
 _KINDS: tuple[Kind, ...] = ("ranked", "disputed", "random")
 _KINDS_IN_WORDS = (
     "Ranked rows have a label from a judge or a file and none from a person; disputed rows are "
-    "those that people labelled differently. Random rows are never drawn twice, also if a file says "
-    "that they were drawn."
+    "those that people labelled differently. Random rows are never drawn twice, even if a file "
+    "says that they were drawn."
 )
 # A larger download is written to a temporary file.
 _IN_MEMORY = 2**22

@@ -152,14 +152,12 @@ def _versions(ctx: RequestContext, name: str) -> list[EvaluatorVersion]:
 
 def _unfinished(trainings: Sequence[Job]) -> list[Job]:
     """The trainings that run, or that failed without a later one of the same evaluator."""
-    names: set[str] = set()
-    unfinished = []
-    for job in trainings:
-        name = job.parameters.get("name", "")
-        if job.active or (job.state != "done" and name not in names):
-            unfinished.append(job)
-        names.add(name)
-    return unfinished
+    latest = {job.parameters.get("name"): job.id for job in reversed(trainings)}
+    return [
+        job
+        for job in trainings
+        if job.active or (job.state != "done" and job.id in latest.values())
+    ]
 
 
 def _label_sets(ctx: RequestContext) -> list[LabelSet]:
@@ -183,7 +181,7 @@ def list_page(ctx: RequestContext, error: TipstaffError | None = None) -> Respon
     """The list of evaluators and trainings, and the form to train one."""
     versions = ctx.workspace.list_evaluators()
     label_sets = _label_sets(ctx)
-    labelled = next((each for each in label_sets if each.labelled), None)
+    labelled = (f"{each.dataset_id}/{each.criterion}" for each in label_sets if each.labelled)
     return ctx.page(
         "evaluators.html",
         status=400 if error else 200,
@@ -191,8 +189,7 @@ def list_page(ctx: RequestContext, error: TipstaffError | None = None) -> Respon
         training=_unfinished(ctx.stores.jobs.recent(kind="train", limit=10)),
         label_sets=label_sets,
         cases=ctx.stores.cases.counts(),
-        dataset=ctx.text("dataset")
-        or (f"{labelled.dataset_id}/{labelled.criterion}" if labelled else ""),
+        dataset=ctx.text("dataset") or next(labelled, ""),
         name=ctx.text("name"),
         fields=FIELDS,
         columns=ctx.texts("columns") if ctx.form else FIELDS,

@@ -26,8 +26,14 @@ _ROWS: Mapping[str, Mapping[str, Any]] = {
 }
 _FORM = RequestForm(
     LabelRequest,
-    own={"criterion": "Criterion", "pilot": "Rows to label", "only": "Rows to label"},
+    own={
+        "criterion": "Criterion",
+        "pilot": "Rows to label",
+        "only": "Rows to label",
+        "key_variable": "Key variable",
+    },
 )
+_KEY_VARIABLE = LabelRequest.model_fields["key_variable"].default
 
 
 @routes.post("/datasets/{dataset:int}/label")
@@ -41,7 +47,12 @@ def label(ctx: RequestContext) -> Response:
         if rows not in _ROWS:
             raise WorkspaceError("choose the rows to label")
         job = ctx.workspace.label_dataset(
-            dataset, criterion=ctx.text("criterion"), **_ROWS[rows], **_entered(ctx), who=ctx.who
+            dataset,
+            criterion=ctx.text("criterion"),
+            key_variable=ctx.text("key_variable"),
+            **_ROWS[rows],
+            **_FORM.entered(ctx.texts),
+            who=ctx.who,
         )
     except TipstaffError as error:
         return label_page(ctx, error)
@@ -65,6 +76,14 @@ def label_page(ctx: RequestContext, error: TipstaffError | None = None) -> Respo
         check_columns(ctx.stores.criteria.get(criterion), dataset)
     except WorkspaceError as reason:
         column_error = str(reason)
+    if ctx.form:
+        values, key_variable = _FORM.entered(ctx.texts), ctx.text("key_variable")
+    else:
+        # People mostly use the same model again.
+        latest = ctx.stores.jobs.recent(kind="label", limit=1)
+        request = latest[0].parameters["request"] if latest else {}
+        values = _FORM.stored(request)
+        key_variable = request.get("key_variable", _KEY_VARIABLE)
     # The default depends on the criterion, which may just have been changed.
     starting = ctx.text("action") == "start"
     return ctx.page(
@@ -81,29 +100,11 @@ def label_page(ctx: RequestContext, error: TipstaffError | None = None) -> Respo
         rows=ctx.text("rows") if starting else _default_rows(dataset.rows, labelled, human),
         pilot_rows=PILOT_ROWS,
         form=_FORM,
-        values=_entered(ctx) if ctx.form else _latest_values(ctx),
+        values={"shots": MOST_EXAMPLES, **values},
+        key_variable=key_variable,
         wrong=error.field if error else "",
         error=_FORM.describe(error) if error else "",
     )
-
-
-def _entered(ctx: RequestContext) -> dict[str, Any]:
-    # An emptied key variable means that no key is sent.
-    values = {"shots": MOST_EXAMPLES, **_FORM.entered(ctx.texts)}
-    return {**values, "key_variable": ctx.text("key_variable")}
-
-
-def _latest_values(ctx: RequestContext) -> dict[str, Any]:
-    """The settings of the latest labelling job: people mostly use the same model again."""
-    latest = ctx.stores.jobs.recent(kind="label", limit=1)
-    request = latest[0].parameters["request"] if latest else {}
-    key_variable = LabelRequest.model_fields["key_variable"].default
-    return {
-        **_FORM.stored(request),
-        # As many examples as there are reviewed rows for.
-        "shots": request.get("shots", MOST_EXAMPLES),
-        "key_variable": request.get("key_variable", key_variable),
-    }
 
 
 def _first_usable(missing: Mapping[str, Sequence[str]]) -> str:
