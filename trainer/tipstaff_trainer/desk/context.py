@@ -13,9 +13,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk import sessions, views
 from tipstaff_trainer.desk.attempts import Attempts
-from tipstaff_trainer.desk.forms import field_text
+from tipstaff_trainer.desk.forms import describe, field_text
 from tipstaff_trainer.desk.sessions import Session
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.errors import WorkspaceError
@@ -149,16 +150,23 @@ class RequestContext:
         return file if isinstance(file, UploadFile) and file.filename else None
 
     def page(
-        self, template: str, *, status: int | None = None, error: str = "", **values: Any
+        self, template: str, *, status: int = 0, error: TipstaffError | str = "", **values: Any
     ) -> Response:
-        """A page, with the notice that a redirect left for it; status 400 if it has an error."""
+        """A page, with the notice that a redirect left for it.
+
+        Args:
+            template: Its template.
+            status: Its status; if 0, 400 with an error and 200 without.
+            error: What is wrong with the form that was sent; marks the field at fault.
+            values: Further values for the template; the error uses the titles of a `form`.
+        """
         html = self.desk.templates.get_template(template).render(
             ctx=self,
             path=self.request.url.path,
             notice=sessions.pop_notice(self.session),
             running=self.running_jobs,
-            max_upload_bytes=self.desk.settings.max_upload_bytes,
-            error=error,
+            error=describe(error, values["form"].titles if "form" in values else {}),
+            wrong=error.field if isinstance(error, TipstaffError) else "",
             **values,
         )
         return HTMLResponse(html, status_code=status or (400 if error else 200))

@@ -23,12 +23,13 @@ class RequestForm:
 
     Attributes:
         fields: The fields that `request_form.html` draws.
+        titles: The labels of all fields, by name.
     """
 
     def __init__(self, model: type[BaseModel], own: Mapping[str, str]) -> None:
         described = list(fields_of(model))
         self.fields = [each for each in described if not each.local and each.name not in own]
-        self._titles = {**{each.name: each.title for each in described}, **own}
+        self.titles = {**{each.name: each.title for each in described}, **own}
 
     def entered(self, texts_of: Callable[[str], Sequence[str]]) -> dict[str, Any]:
         """What people entered, for the request and to show again; an empty field is absent.
@@ -60,10 +61,6 @@ class RequestForm:
         """Whether a field has another value than its default."""
         return field_text(values.get(field.name, field.default)) != field_text(field.default)
 
-    def describe(self, error: TipstaffError) -> str:
-        """An error in the form's words: a field is called what its label says."""
-        return describe(error, self._titles)
-
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
@@ -80,6 +77,8 @@ def field_text(value: Any) -> str:
     return str(value).removesuffix(".0")
 
 
-def describe(error: TipstaffError, titles: Mapping[str, str] | None = None) -> str:
+def describe(error: TipstaffError | str, titles: Mapping[str, str]) -> str:
     """An error for a page: fields are called by their titles, or by their names in words."""
-    return error.describe(lambda name: (titles or {}).get(name, name.replace("_", " ")))
+    if isinstance(error, str):
+        return error
+    return error.describe(lambda name: titles.get(name, name.replace("_", " ")))

@@ -37,12 +37,10 @@ def time_ago(moment: datetime | None) -> str:
     if moment is None:
         return ""
     seconds = (now() - moment).total_seconds()
-    if seconds < 60:
-        return "just now"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit} ago"
-    return ""
+    return "just now"
 
 
 def duration(start: datetime | None, end: datetime | None) -> str:
@@ -182,20 +180,7 @@ def sentence(message: str) -> str:
     return message if message.endswith((".", "!", "?", "”")) else f"{message}."
 
 
-FILTERS: dict[str, Any] = {
-    each.__name__: each for each in (by_weight, number, sentence, shorten, time_ago, verdict_word)
-}
-GLOBALS: dict[str, Any] = {
-    "reasons": REASONS_IN_WORDS,
-    **{
-        each.__name__: each
-        for each in (
-            chart_lines,
-            compare_texts,
-            duration,
-            labels_url,
-            mark_highlights,
-            picked_because,
-        )
-    },
-}
+_FILTERS = (by_weight, number, sentence, shorten, time_ago, verdict_word)
+_HELPERS = (chart_lines, compare_texts, duration, labels_url, mark_highlights, picked_because)
+FILTERS: dict[str, Any] = {each.__name__: each for each in _FILTERS}
+GLOBALS: dict[str, Any] = {each.__name__: each for each in _HELPERS} | {"reasons": REASONS_IN_WORDS}

@@ -11,7 +11,6 @@ from tipstaff_server.evaluator.cases import Case, Expectation
 from tipstaff_trainer.data.cases import make_case, parse_cases
 from tipstaff_trainer.data.columns import listed
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.forms import describe
 from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import StoredCriterion
@@ -38,79 +37,19 @@ def show_all(ctx: RequestContext) -> Response:
 
 
 @routes.get("/criteria/{name:str}")
-def show(ctx: RequestContext) -> Response:
-    """The editor of a criterion; `new` opens an empty one."""
+def editor_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
+    """The editor of a criterion, with a preview of its question; `new` opens an empty one."""
     name = ctx.request.path_params["name"]
-    blank = StoredCriterion(name="", version=0, criterion="", prompt=_EMPTY_PROMPT, author="")
-    return _editor(ctx, blank if name == "new" else ctx.stores.criteria.get(name))
-
-
-@routes.post("/criteria/{name:str}")
-def save(ctx: RequestContext) -> Response:
-    """Saves a criterion's next version, or shows a preview."""
-    draft = StoredCriterion(
-        name=ctx.text("name"),
-        version=ctx.integer("version", 0),
-        criterion=ctx.text("criterion"),
-        prompt=ctx.text("prompt"),
-        author="",
-    )
-    if ctx.text("action") == "preview":
-        return _editor(ctx, draft)
-    try:
-        stored = ctx.stores.criteria.save(
-            draft.name, criterion=draft.criterion, prompt=draft.prompt, who=ctx.who
+    if ctx.form or name == "new":
+        criterion = StoredCriterion(
+            name=ctx.text("name"),
+            version=ctx.integer("version", 0),
+            criterion=ctx.text("criterion"),
+            prompt=ctx.text("prompt", "" if ctx.form else _EMPTY_PROMPT),
+            author="",
         )
-    except TipstaffError as error:
-        return _editor(ctx, draft, describe(error))
-    return ctx.redirect(f"/criteria/{stored.name}", f"Saved as version {stored.version}.")
-
-
-@routes.post("/criteria/{name:str}/cases")
-def change_cases(ctx: RequestContext) -> Response:
-    """Adds a case or a file of cases, or removes a case."""
-    criterion = ctx.stores.criteria.get(ctx.request.path_params["name"]).name
-    here = f"/criteria/{criterion}/cases"
-    try:
-        match ctx.text("action"):
-            case "remove":
-                ctx.stores.cases.remove(criterion, ctx.text("case"))
-                return ctx.redirect(
-                    here, "The case is removed. Versions that were trained with it keep it.", "note"
-                )
-            case "upload":
-                file = ctx.file("file")
-                if file is None:
-                    raise WorkspaceError("no file was chosen")
-                content = file.file.read(_MOST_BYTES + 1)
-                if len(content) > _MOST_BYTES:
-                    raise WorkspaceError("the file is larger than 1 MB: are these named cases?")
-                cases = parse_cases(content, shown=(file.filename or "the file")[:200])
-            case _:
-                values = {name: text for name in Case.model_fields if (text := ctx.text(name))}
-                cases = (make_case(values, place="the case"),)
-        replaced = ctx.stores.cases.add(criterion, cases, who=ctx.who)
-    except TipstaffError as error:
-        return cases_page(ctx, describe(error))
-    notice = f"{len(cases)} named case{'s' if len(cases) > 1 else ''} added"
-    return ctx.redirect(here, f"{notice}, {replaced} replaced." if replaced else f"{notice}.")
-
-
-@routes.get("/criteria/{name:str}/cases")
-def cases_page(ctx: RequestContext, error: str = "") -> Response:
-    """A criterion's named cases."""
-    criterion = ctx.stores.criteria.get(ctx.request.path_params["name"])
-    return ctx.page(
-        "cases.html",
-        criterion=criterion,
-        cases=ctx.stores.cases.of(criterion.name),
-        values={name: ctx.text(name) for name in Case.model_fields},
-        expectations=get_args(Expectation),
-        error=error,
-    )
-
-
-def _editor(ctx: RequestContext, criterion: StoredCriterion, error: str = "") -> Response:
+    else:
+        criterion = ctx.stores.criteria.get(name)
     datasets = ctx.stores.datasets.all()
     dataset_id = ctx.integer("dataset", None) or (datasets[0].id if datasets else None)
     number = max(1, ctx.integer("row", 1))
@@ -123,7 +62,7 @@ def _editor(ctx: RequestContext, criterion: StoredCriterion, error: str = "") ->
             missing = missing_columns(criterion, dataset)
             question = preview(criterion, rows[0]) if rows else ""
         except TipstaffError as reason:
-            error = error or (describe(reason) if ctx.form else "")
+            error = error or (reason if ctx.form else "")
     return ctx.page(
         "criterion.html",
         criterion=criterion,
@@ -136,3 +75,55 @@ def _editor(ctx: RequestContext, criterion: StoredCriterion, error: str = "") ->
         cases=len(ctx.stores.cases.of(criterion.name)) if criterion.name else 0,
         error=error,
     )
+
+
+@routes.post("/criteria/{name:str}", again=editor_page)
+def save(ctx: RequestContext) -> Response:
+    """Saves a criterion's next version, or shows a preview."""
+    if ctx.text("action") == "preview":
+        return editor_page(ctx)
+    criterion, prompt = ctx.text("criterion"), ctx.text("prompt")
+    stored = ctx.stores.criteria.save(
+        ctx.text("name"), criterion=criterion, prompt=prompt, who=ctx.who
+    )
+    return ctx.redirect(f"/criteria/{stored.name}", f"Saved as version {stored.version}.")
+
+
+@routes.get("/criteria/{name:str}/cases")
+def cases_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
+    """A criterion's named cases."""
+    criterion = ctx.stores.criteria.get(ctx.request.path_params["name"])
+    return ctx.page(
+        "cases.html",
+        criterion=criterion,
+        cases=ctx.stores.cases.of(criterion.name),
+        values={name: ctx.text(name) for name in Case.model_fields},
+        expectations=get_args(Expectation),
+        error=error,
+    )
+
+
+@routes.post("/criteria/{name:str}/cases", again=cases_page)
+def change_cases(ctx: RequestContext) -> Response:
+    """Adds a case or a file of cases, or removes a case."""
+    criterion = ctx.stores.criteria.get(ctx.request.path_params["name"]).name
+    here = f"/criteria/{criterion}/cases"
+    match ctx.text("action"):
+        case "remove":
+            ctx.stores.cases.remove(criterion, ctx.text("case"))
+            notice = "The case is removed. Versions that were trained with it keep it."
+            return ctx.redirect(here, notice, "note")
+        case "upload":
+            file = ctx.file("file")
+            if file is None:
+                raise WorkspaceError("no file was chosen")
+            content = file.file.read(_MOST_BYTES + 1)
+            if len(content) > _MOST_BYTES:
+                raise WorkspaceError("the file is larger than 1 MB: are these named cases?")
+            cases = parse_cases(content, shown=(file.filename or "the file")[:200])
+        case _:
+            values = {name: text for name in Case.model_fields if (text := ctx.text(name))}
+            cases = (make_case(values, place="the case"),)
+    replaced = ctx.stores.cases.add(criterion, cases, who=ctx.who)
+    notice = f"{len(cases)} named case{'s' if len(cases) > 1 else ''} added"
+    return ctx.redirect(here, f"{notice}, {replaced} replaced." if replaced else f"{notice}.")

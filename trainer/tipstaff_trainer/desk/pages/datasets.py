@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
+from tipstaff.errors import TipstaffError
 from tipstaff_server.errors import RepositoryError
 from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.routing import Routes
@@ -44,7 +45,7 @@ _IN_MEMORY = 2**22
 
 
 @routes.get("/datasets")
-def list_page(ctx: RequestContext, error: str = "") -> Response:
+def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The list of data sets, filtered by words or by the archive, and the upload form."""
     datasets = ctx.stores.datasets
     words, archived = ctx.text("words"), ctx.text("archived") == "yes"

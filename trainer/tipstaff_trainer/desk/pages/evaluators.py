@@ -34,21 +34,40 @@ _FORM = RequestForm(
 )
 
 
-@routes.post("/evaluators")
+@routes.get("/evaluators")
+def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
+    """The list of evaluators and trainings, and the form to train one."""
+    versions = ctx.workspace.list_evaluators()
+    label_sets = _label_sets(ctx)
+    labelled = (f"{each.dataset_id}/{each.criterion}" for each in label_sets if each.labelled)
+    return ctx.page(
+        "evaluators.html",
+        evaluators=[(name, list(some)) for name, some in groupby(versions, lambda each: each.name)],
+        training=_unfinished(ctx.stores.jobs.recent(kind="train", limit=10)),
+        label_sets=label_sets,
+        cases=ctx.stores.cases.counts(),
+        dataset=ctx.text("dataset") or next(labelled, ""),
+        name=ctx.text("name"),
+        fields=FIELDS,
+        columns=ctx.texts("columns") if ctx.form else FIELDS,
+        form=_FORM,
+        values=_FORM.entered(ctx.texts) if ctx.form else {},
+        error=error,
+    )
+
+
+@routes.post("/evaluators", again=list_page)
 def train(ctx: RequestContext) -> Response:
     """Starts a training job."""
-    try:
-        dataset, criterion = _dataset_and_criterion(ctx)
-        job = ctx.workspace.fine_tune(
-            dataset,
-            criterion=criterion,
-            name=ctx.text("name"),
-            columns=ctx.texts("columns"),  # type: ignore[arg-type]
-            **_FORM.entered(ctx.texts),
-            who=ctx.who,
-        )
-    except TipstaffError as error:
-        return list_page(ctx, error)
+    dataset, criterion = _dataset_and_criterion(ctx)
+    job = ctx.workspace.fine_tune(
+        dataset,
+        criterion=criterion,
+        name=ctx.text("name"),
+        columns=ctx.texts("columns"),  # type: ignore[arg-type]
+        **_FORM.entered(ctx.texts),
+        who=ctx.who,
+    )
     return ctx.redirect(f"/jobs/{job.id}")
 
 
@@ -174,27 +193,3 @@ def _dataset_and_criterion(ctx: RequestContext) -> tuple[int, str | None]:
     if not number.isdecimal() or len(number) > 15:
         raise WorkspaceError("choose a data set")
     return int(number), criterion if separator else None
-
-
-@routes.get("/evaluators")
-def list_page(ctx: RequestContext, error: TipstaffError | None = None) -> Response:
-    """The list of evaluators and trainings, and the form to train one."""
-    versions = ctx.workspace.list_evaluators()
-    label_sets = _label_sets(ctx)
-    labelled = (f"{each.dataset_id}/{each.criterion}" for each in label_sets if each.labelled)
-    return ctx.page(
-        "evaluators.html",
-        status=400 if error else 200,
-        evaluators=[(name, list(some)) for name, some in groupby(versions, lambda each: each.name)],
-        training=_unfinished(ctx.stores.jobs.recent(kind="train", limit=10)),
-        label_sets=label_sets,
-        cases=ctx.stores.cases.counts(),
-        dataset=ctx.text("dataset") or next(labelled, ""),
-        name=ctx.text("name"),
-        fields=FIELDS,
-        columns=ctx.texts("columns") if ctx.form else FIELDS,
-        form=_FORM,
-        values=_FORM.entered(ctx.texts) if ctx.form else {},
-        wrong=error.field if error else "",
-        refusal=_FORM.describe(error) if error else "",
-    )

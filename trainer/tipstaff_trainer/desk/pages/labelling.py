@@ -36,31 +36,8 @@ _FORM = RequestForm(
 _KEY_VARIABLE = LabelRequest.model_fields["key_variable"].default
 
 
-@routes.post("/datasets/{dataset:int}/label")
-def label(ctx: RequestContext) -> Response:
-    """Starts a labelling job, or shows the form for another criterion."""
-    if ctx.text("action") == "choose":
-        return label_page(ctx)
-    dataset = ctx.stores.datasets.get(ctx.path_number("dataset"))
-    try:
-        rows = ctx.text("rows")
-        if rows not in _ROWS:
-            raise WorkspaceError("choose the rows to label")
-        job = ctx.workspace.label_dataset(
-            dataset,
-            criterion=ctx.text("criterion"),
-            key_variable=ctx.text("key_variable"),
-            **_ROWS[rows],
-            **_FORM.entered(ctx.texts),
-            who=ctx.who,
-        )
-    except TipstaffError as error:
-        return label_page(ctx, error)
-    return ctx.redirect(f"/jobs/{job.id}")
-
-
 @routes.get("/datasets/{dataset:int}/label")
-def label_page(ctx: RequestContext, error: TipstaffError | None = None) -> Response:
+def label_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The form to label a data set with an LLM."""
     dataset = ctx.stores.datasets.get(ctx.path_number("dataset"))
     by_criterion = {each.criterion: each for each in dataset.label_sets}
@@ -102,9 +79,27 @@ def label_page(ctx: RequestContext, error: TipstaffError | None = None) -> Respo
         form=_FORM,
         values={"shots": MOST_EXAMPLES, **values},
         key_variable=key_variable,
-        wrong=error.field if error else "",
-        error=_FORM.describe(error) if error else "",
+        error=error,
     )
+
+
+@routes.post("/datasets/{dataset:int}/label", again=label_page)
+def label(ctx: RequestContext) -> Response:
+    """Starts a labelling job, or shows the form for another criterion."""
+    if ctx.text("action") == "choose":
+        return label_page(ctx)
+    rows = ctx.text("rows")
+    if rows not in _ROWS:
+        raise WorkspaceError("choose the rows to label")
+    job = ctx.workspace.label_dataset(
+        ctx.path_number("dataset"),
+        criterion=ctx.text("criterion"),
+        key_variable=ctx.text("key_variable"),
+        **_ROWS[rows],
+        **_FORM.entered(ctx.texts),
+        who=ctx.who,
+    )
+    return ctx.redirect(f"/jobs/{job.id}")
 
 
 def _first_usable(missing: Mapping[str, Sequence[str]]) -> str:

@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
 
 from tipstaff.errors import TipstaffError
-from tipstaff.types import FIELDS, Interaction
+from tipstaff.types import FIELDS, Interaction, Score
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.forms import describe
 from tipstaff_trainer.desk.routing import Routes
+from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.rows import to_interaction
 
 routes = Routes()
 
 
 @routes.get("/playground")
-def show(ctx: RequestContext) -> Response:
-    """The form, empty or filled with a row's texts."""
+def show(
+    ctx: RequestContext,
+    error: TipstaffError | str = "",
+    *,
+    result: Score | None = None,
+    took: float = 0.0,
+) -> Response:
+    """The form, empty or filled with what was sent or with a row's texts; and a score."""
+    texts: dict[str, str] = {name: ctx.text(name) for name in FIELDS}
     number = ctx.integer("row_id", None)
-    if number is None:
-        return _page(ctx, Interaction())
-    return _page(ctx, to_interaction(ctx.stores.datasets.text(number)))
+    if number is not None:
+        interaction = to_interaction(ctx.stores.datasets.text(number))
+        texts = {name: interaction.get(name) or "" for name in FIELDS}
+    server = ctx.stores.server
+    return ctx.page(
+        "playground.html",
+        texts=texts,
+        result=result,
+        took=took,
+        served=server.serves(),
+        own=server.own,
+        address=server.address(),
+        server=server.job() if server.own else None,
+        online=any(each.serving for each in ctx.workspace.list_evaluators()),
+        evaluator=ctx.text("evaluator"),
+        explain=ctx.text("explain") == "yes",
+        error=error,
+    )
 
 
-@routes.post("/playground")
+@routes.post("/playground", again=show)
 def score(ctx: RequestContext) -> Response:
     """Scores the form's texts."""
     interaction = Interaction(**{name: ctx.text(name) or None for name in FIELDS})
     if interaction == Interaction():
-        return _page(ctx, interaction, error="Fill in at least one of the fields.")
+        raise WorkspaceError("Fill in at least one of the fields")
     explain = ctx.text("explain") == "yes"
     started = time.perf_counter()
-    try:
-        result = ctx.stores.server.score(ctx.text("evaluator"), interaction, explain=explain)
-    except TipstaffError as error:
-        return _page(ctx, interaction, error=describe(error))
-    return _page(ctx, interaction, result=result, took=time.perf_counter() - started)
+    result = ctx.stores.server.score(ctx.text("evaluator"), interaction, explain=explain)
+    return show(ctx, result=result, took=time.perf_counter() - started)
 
 
 @routes.get("/playground/ready")
@@ -55,28 +73,3 @@ def serve(ctx: RequestContext) -> Response:
         return ctx.redirect("/playground", "The server has stopped.", "note")
     ctx.stores.server.start(who=ctx.who)
     return ctx.redirect("/playground", "The server is starting. This takes a few seconds.", "note")
-
-
-def _page(
-    ctx: RequestContext,
-    interaction: Interaction,
-    *,
-    error: str = "",
-    result: Any = None,
-    took: float = 0.0,
-) -> Response:
-    server = ctx.stores.server
-    return ctx.page(
-        "playground.html",
-        texts={name: interaction.get(name) or "" for name in FIELDS},
-        result=result,
-        took=took,
-        served=server.serves(),
-        own=server.own,
-        address=server.address(),
-        server=server.job() if server.own else None,
-        online=any(each.serving for each in ctx.workspace.list_evaluators()),
-        evaluator=ctx.text("evaluator"),
-        explain=ctx.text("explain") == "yes",
-        error=error,
-    )

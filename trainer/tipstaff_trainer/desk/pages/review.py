@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.forms import describe
 from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.desk.views import labels_url, verdict_word
 from tipstaff_trainer.errors import WorkspaceError
@@ -26,21 +26,18 @@ def show_all(ctx: RequestContext) -> Response:
 
 
 @routes.get("/review/{dataset:int}")
-def show(ctx: RequestContext) -> Response:
-    """The next row for review, or the row of an item that the address names."""
+def show(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
+    """The next row for review, or the row of an item that the address or the form names."""
     labels = ctx.label_set()
     if not ctx.who:
         return ctx.page("who.html", back=labels_url(labels, section="review"))
     reviews = ctx.stores.reviews
-    item_id = ctx.integer("item", None)
-    item = reviews.item(item_id) if item_id else reviews.claim(labels, ctx.who)
+    item = _item(ctx, labels)
+    if item is None and isinstance(error, TipstaffError):
+        raise error
+    item = item or reviews.claim(labels, ctx.who)
     if item is None:
         return ctx.page("review_done.html", labels=labels, progress=reviews.progress(labels))
-    _check_queue(item, labels)
-    return _row_page(ctx, labels, item)
-
-
-def _row_page(ctx: RequestContext, labels: LabelSet, item: ReviewItem, error: str = "") -> Response:
     row = ctx.stores.datasets.row(item.row_id, labels)
     log = ctx.stores.datasets.labels(row.id, labels)
     judge_labels = [each for each in log if each.source == "judge"]
@@ -55,32 +52,20 @@ def _row_page(ctx: RequestContext, labels: LabelSet, item: ReviewItem, error: st
         judge_label=judge_labels[-1] if judge_labels else None,
         own_label=own,
         note=ctx.text("note") if error else own.reason if own else "",
-        progress=ctx.stores.reviews.progress(labels),
+        progress=reviews.progress(labels),
         error=error,
     )
 
 
-@routes.post("/review/{dataset:int}")
+# On a full disk, for example, the same row is shown again with its note.
+@routes.post("/review/{dataset:int}", again=show)
 def act(ctx: RequestContext) -> Response:
     """Records a reviewer's decision."""
     labels = ctx.label_set()
+    here = labels_url(labels, section="review")
     if not ctx.who:
-        return ctx.page("who.html", back=labels_url(labels, section="review"))
-    item_id = ctx.integer("item", None)
-    item = None if item_id is None else ctx.stores.reviews.item(item_id)
-    if item is not None:
-        _check_queue(item, labels)
-    try:
-        return _decide(ctx, labels, item)
-    except WorkspaceError as error:
-        if item is None:
-            raise
-        # Shows the same row with the note, as on a full disk.
-        return _row_page(ctx, labels, item, describe(error))
-
-
-def _decide(ctx: RequestContext, labels: LabelSet, item: ReviewItem | None) -> Response:
-    reviews, here = ctx.stores.reviews, labels_url(labels, section="review")
+        return ctx.page("who.html", back=here)
+    reviews, item = ctx.stores.reviews, _item(ctx, labels)
     action = ctx.text("action")
     if action == "requeue-skipped":
         count = reviews.requeue_skipped(labels)
@@ -111,15 +96,18 @@ def _decide(ctx: RequestContext, labels: LabelSet, item: ReviewItem | None) -> R
     )
     if (other := submitted.concurrent) is None:
         return ctx.redirect(here)
-    return ctx.redirect(
-        here,
+    notice = (
         f"{other.who} labelled that row {verdict_word(other.value)} while you looked at it. Both "
-        "labels are kept; if they differ, the row is disputed.",
-        "note",
+        "labels are kept; if they differ, the row is disputed."
     )
+    return ctx.redirect(here, notice, "note")
 
 
-def _check_queue(item: ReviewItem, labels: LabelSet) -> None:
-    """Checks that an item belongs to the page's queue."""
+def _item(ctx: RequestContext, labels: LabelSet) -> ReviewItem | None:
+    """The item that a request names, which must be in the page's queue; None if it names none."""
+    if not (item_id := ctx.integer("item", 0)):
+        return None
+    item = ctx.stores.reviews.item(item_id)
     if (item.dataset_id, item.criterion) != (labels.dataset_id, labels.criterion):
         raise WorkspaceError(f"there is no row {item.id} in the review of {labels.title}")
+    return item

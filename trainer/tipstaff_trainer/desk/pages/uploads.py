@@ -7,7 +7,6 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +16,6 @@ from starlette.responses import Response
 from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.forms import describe
 from tipstaff_trainer.desk.pages.datasets import list_page
 from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
@@ -32,18 +30,18 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 _STORED_SECONDS = 7 * 24 * 3600
 
 
-@routes.post("/uploads")
+@routes.post("/uploads", again=list_page)
 def upload(ctx: RequestContext) -> Response:
     """Stores the file, and redirects to the mapping of its columns."""
     file = ctx.file("file")
     if file is None:
-        return list_page(ctx, "No file was chosen.")
+        raise WorkspaceError("no file was chosen")
     # For display only: the file is stored under another name.
     name = PurePosixPath((file.filename or "").replace("\\", "/")).name[:200] or "file"
     ending = PurePosixPath(name).suffix.casefold()
     if ending not in _ENDINGS:
         endings = ", ".join(_ENDINGS)
-        return list_page(ctx, f"{name}: the file must end in {endings}; convert it to one of them.")
+        raise WorkspaceError(f"{name}: the file must end in {endings}; convert it to one of them")
     folder = ctx.workspace.folder / _FOLDER
     key = secrets.token_hex(16)
     path = folder / f"{key}{ending}"
@@ -56,64 +54,61 @@ def upload(ctx: RequestContext) -> Response:
     except OSError as error:
         with suppress(OSError):
             _discard(path)
-        return list_page(
-            ctx,
+        raise WorkspaceError(
             f"{name}: can't be stored in {folder} on the desk's machine: {error.strerror}. Make "
-            "room there and upload the file again. Nothing was stored.",
-        )
+            "room there and upload the file again. Nothing was stored"
+        ) from error
     return ctx.redirect(f"/uploads/{key}")
 
 
-@routes.post("/uploads/{key:str}")
-def create(ctx: RequestContext) -> Response:
-    """Creates a data set from the file."""
-    path, name = _stored_file(ctx)
-    mapping = {str(role): column for role in ROLES if (column := ctx.text(f"map-{role}"))}
-    try:
-        roles = mapping or formats.preview_file(path, display_name=name).mapping
-        if "ground_truth" in roles and not {"input", "output"} & set(roles):
-            # Rows of only a ground truth would be dropped as repetitions of a few.
-            raise UsageError("choose which column is the output, or at least the input")
-        dataset = ctx.workspace.upload_dataset(
-            path,
-            name=ctx.text("name"),
-            mapping=mapping,
-            label_source=ctx.text("label_source") or None,  # type: ignore[arg-type]
-            criterion=ctx.text("criterion"),
-            display_name=name,
-            who=ctx.who,
-        )
-    except TipstaffError as error:
-        return mapping_page(ctx, mapping, describe(error))
-    _discard(path)
-    return ctx.redirect(
-        f"/datasets/{dataset.id}", f"{dataset.name} is created with {dataset.rows:,} rows."
-    )
-
-
 @routes.get("/uploads/{key:str}")
-def mapping_page(
-    ctx: RequestContext, mapping: Mapping[str, str] | None = None, error: str = ""
-) -> Response:
+def mapping_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The file's columns and first rows, with a guess of the mapping."""
     path, name = _stored_file(ctx)
     preview: Any = None
     try:
         preview = formats.preview_file(path, display_name=name)
     except TipstaffError as reason:
-        error = error or describe(reason)
+        error = error or reason
     return ctx.page(
         "upload.html",
         file=name,
         name=ctx.text("name") or PurePosixPath(name).stem,
         preview=preview,
         roles=ROLES,
-        mapping=mapping or (preview.mapping if preview else {}),
+        mapping=_mapping(ctx) or (preview.mapping if preview else {}),
         label_source=ctx.text("label_source"),
         criteria=ctx.stores.criteria.all(),
         criterion=ctx.text("criterion"),
         error=error,
     )
+
+
+@routes.post("/uploads/{key:str}", again=mapping_page)
+def create(ctx: RequestContext) -> Response:
+    """Creates a data set from the file."""
+    path, name = _stored_file(ctx)
+    mapping = _mapping(ctx)
+    roles = mapping or formats.preview_file(path, display_name=name).mapping
+    if "ground_truth" in roles and not {"input", "output"} & set(roles):
+        # Rows of only a ground truth would be dropped as repetitions of a few.
+        raise UsageError("choose which column is the output, or at least the input")
+    dataset = ctx.workspace.upload_dataset(
+        path,
+        name=ctx.text("name"),
+        mapping=mapping,
+        label_source=ctx.text("label_source") or None,  # type: ignore[arg-type]
+        criterion=ctx.text("criterion"),
+        display_name=name,
+        who=ctx.who,
+    )
+    _discard(path)
+    notice = f"{dataset.name} is created with {dataset.rows:,} rows."
+    return ctx.redirect(f"/datasets/{dataset.id}", notice)
+
+
+def _mapping(ctx: RequestContext) -> dict[str, str]:
+    return {role: column for role in ROLES if (column := ctx.text(f"map-{role}"))}
 
 
 def _stored_file(ctx: RequestContext) -> tuple[Path, str]:
