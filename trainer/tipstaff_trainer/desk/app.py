@@ -62,10 +62,8 @@ async def _problem(request: Request, error: Exception) -> Response:
     )
     if isinstance(error, HTTPException):
         status, title = 404, "There is no such page"
-        problem = (
-            f"There is nothing at {request.url.path[:200]}: it may have been deleted, or the "
-            "address is mistyped."
-        )
+        path = request.url.path[:200]
+        problem = f"There is nothing at {path}: it may be deleted or mistyped."
     desk: Desk = request.app.state.desk
     html = desk.templates.get_template("bare_problem.html").render(title=title, problem=problem)
     return HTMLResponse(html, status_code=status)

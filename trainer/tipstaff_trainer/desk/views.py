@@ -97,18 +97,11 @@ def mark_highlights(text: str, highlights: Sequence[Highlight]) -> Markup:
     Each mark ends with its rank, for those who can't see colours, and as in the list beside it.
     """
     ranks = {each: rank for rank, each in enumerate(by_weight(highlights), start=1)}
-    return _mark(
-        text,
-        [
-            (
-                each.start,
-                each.end,
-                f"lowers {'most' if ranks[each] == 1 else 'more'}",
-                Markup("<sup>{}</sup>").format(ranks[each]),
-            )
-            for each in highlights
-        ],
-    )
+    marks = []
+    for each in highlights:
+        kind = "lowers most" if ranks[each] == 1 else "lowers more"
+        marks.append((each.start, each.end, kind, Markup("<sup>{}</sup>").format(ranks[each])))
+    return _mark(text, marks)
 
 
 def _mark(text: str, marks: Iterable[tuple[int, int, str, str]]) -> Markup:

@@ -63,21 +63,16 @@ def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
 def show(ctx: RequestContext) -> Response:
     """A data set with its labels by one criterion: next steps, and rows."""
     labels = ctx.label_set()
-    only = ctx.text("only", "all")
-    page = ctx.stores.datasets.page(
-        labels,
-        only=only,
-        words=ctx.text("words"),
-        after=ctx.integer("after", -1),
-        before=ctx.integer("before", None),
-    )
+    only, words = ctx.text("only", "all"), ctx.text("words")
+    after, before = ctx.integer("after", -1), ctx.integer("before", None)
+    page = ctx.stores.datasets.page(labels, only=only, words=words, after=after, before=before)
     return ctx.page(
         "dataset.html",
         labels=labels,
         dataset=labels.dataset,
         page=page,
         only=only,
-        words=ctx.text("words"),
+        words=words,
         filters=FILTERS,
         formats=formats.FORMATS,
         tables=formats.TABLES,
@@ -108,13 +103,13 @@ def download(ctx: RequestContext) -> Response:
     endings = formats.TABLES if together else formats.FORMATS
     if ending not in endings:
         raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(endings)}")
-    datasets, only = ctx.stores.datasets, ctx.text("only", "all")
+    datasets = ctx.stores.datasets
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  see _pieces
     try:
         if together:
             formats.dump_together(datasets, labels.dataset, file, ending)
         else:
-            formats.dump(datasets, labels, file, ending, only=only)
+            formats.dump(datasets, labels, file, ending, only=ctx.text("only", "all"))
         file.seek(0)
     except OSError as error:
         file.close()
@@ -156,11 +151,8 @@ def queue(ctx: RequestContext) -> Response:
             criterion=labels.criterion,
             who=ctx.who,
         )
-        return ctx.redirect(
-            f"/jobs/{job.id}",
-            "The rows are scored first. Add rows to the queue when the job is done.",
-            "note",
-        )
+        notice = "The rows are scored first. Add rows to the queue when the job is done."
+        return ctx.redirect(f"/jobs/{job.id}", notice, "note")
     counts = {kind: ctx.integer(kind, 0) for kind in _KINDS}
     rows = ctx.stores.reviews.queue(
         labels,
@@ -185,11 +177,8 @@ def judge_by(ctx: RequestContext) -> Response:
         labels = ctx.workspace.set_criterion(dataset, criterion)
         return ctx.redirect(labels_url(labels), f"The criterion of its labels is {criterion}.")
     labels = ctx.workspace.add_criterion(dataset, criterion)
-    return ctx.redirect(
-        labels_url(labels),
-        f"{criterion} is added to {dataset.name}. It starts without labels: those by other "
-        "criteria don’t count here.",
-    )
+    notice = f"{criterion} is added to {dataset.name}, with no labels of its own yet."
+    return ctx.redirect(labels_url(labels), notice)
 
 
 @routes.post("/datasets/{dataset:int}/archive")
@@ -208,11 +197,8 @@ def delete(ctx: RequestContext) -> Response:
     """Deletes an archived data set, if its name was entered."""
     dataset = _dataset(ctx)
     if ctx.text("name") != dataset.name:
-        return ctx.redirect(
-            f"/datasets/{dataset.id}",
-            "Nothing was deleted: the name that you entered is different.",
-            "bad",
-        )
+        notice = "Nothing was deleted: the name that you entered is different."
+        return ctx.redirect(f"/datasets/{dataset.id}", notice, "bad")
     ctx.stores.datasets.delete(dataset.id)
     response = ctx.redirect("/datasets", f"{dataset.name} is deleted with all its labels.", "note")
     response.background = BackgroundTask(ctx.stores.datasets.sweep)
@@ -230,7 +216,7 @@ def _scored_by(text: str) -> ScoredBy | None:
 
 
 def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, str, bool]]:
-    """The scorers to choose rows by: `name/version`, the text, and whether all rows are scored.
+    """The evaluators whose scores rows can be chosen by: `name/version`, text, scored already.
 
     Marks the version that is Online, whose mistakes matter most.
     """

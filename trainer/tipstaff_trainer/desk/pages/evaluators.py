@@ -22,16 +22,9 @@ from tipstaff_trainer.workspace.labels.cases import outcome_values
 
 routes = Routes()
 
-_FORM = RequestForm(
-    TrainRequest,
-    own={
-        "data": "Data set",
-        "criterion": "Criterion",
-        "test_size": "Test set",
-        "name": "Name of the evaluator",
-        "columns": "Fields to read",
-    },
-)
+_OWN = {"name": "Name of the evaluator", "columns": "Fields to read", "criterion": "Criterion"}
+# A data set has its own test rows.
+_FORM = RequestForm(TrainRequest, own=_OWN | {"test_size": "Test set"})
 
 
 @routes.get("/evaluators")
@@ -120,11 +113,9 @@ def promote(ctx: RequestContext) -> Response:
     replaced = f" in place of version {before}" if before and before != version else ""
     met = sum(each.met for each in outcomes)
     cases = f" {met} of {len(outcomes)} named cases met." if outcomes else ""
-    return ctx.redirect(
-        local_address(ctx.text("back"), "/evaluators"),
-        f"{name} version {version} is online{replaced}.{cases}",
-        "good" if met == len(outcomes) else "note",
-    )
+    notice = f"{name} version {version} is online{replaced}.{cases}"
+    back = local_address(ctx.text("back"), "/evaluators")
+    return ctx.redirect(back, notice, "good" if met == len(outcomes) else "note")
 
 
 @routes.post("/evaluators/{name:str}/{version:int}/cases")
@@ -139,11 +130,9 @@ def run_cases(ctx: RequestContext) -> Response:
 def archive(ctx: RequestContext) -> Response:
     """Archives a version."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
-    archived = ctx.workspace.archive_version(name, version)
-    folder = archived.relative_to(ctx.workspace.folder)
-    return ctx.redirect(
-        "/evaluators", f"{name} version {version} is archived in the folder {folder}.", "note"
-    )
+    folder = ctx.workspace.archive_version(name, version).relative_to(ctx.workspace.folder)
+    notice = f"{name} version {version} is archived in the folder {folder}."
+    return ctx.redirect("/evaluators", notice, "note")
 
 
 @routes.post("/evaluators/{name:str}/{version:int}/measure")
@@ -171,12 +160,8 @@ def _versions(ctx: RequestContext, name: str) -> list[EvaluatorVersion]:
 
 def _unfinished(trainings: Sequence[Job]) -> list[Job]:
     """The trainings that run, or that failed without a later one of the same evaluator."""
-    latest = {job.parameters.get("name"): job.id for job in reversed(trainings)}
-    return [
-        job
-        for job in trainings
-        if job.active or (job.state != "done" and job.id in latest.values())
-    ]
+    latest = {job.parameters.get("name"): job for job in reversed(trainings)}.values()
+    return [job for job in trainings if job.active or (job.state != "done" and job in latest)]
 
 
 def _label_sets(ctx: RequestContext) -> list[LabelSet]:

@@ -24,15 +24,8 @@ _ROWS: Mapping[str, Mapping[str, Any]] = {
     "rest": {"only": "unlabelled"},
     "all": {},
 }
-_FORM = RequestForm(
-    LabelRequest,
-    own={
-        "criterion": "Criterion",
-        "pilot": "Rows to label",
-        "only": "Rows to label",
-        "key_variable": "Key variable",
-    },
-)
+_OWN = {"criterion": "Criterion", "key_variable": "Key variable"}
+_FORM = RequestForm(LabelRequest, own=_OWN | dict.fromkeys(("pilot", "only"), "Rows to label"))
 _KEY_VARIABLE = LabelRequest.model_fields["key_variable"].default
 
 

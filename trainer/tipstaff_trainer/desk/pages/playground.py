@@ -26,8 +26,7 @@ def show(
 ) -> Response:
     """The form, empty or filled with what was sent or with a row's texts; and a score."""
     texts: dict[str, str] = {name: ctx.text(name) for name in FIELDS}
-    number = ctx.integer("row_id", None)
-    if number is not None:
+    if (number := ctx.integer("row_id", None)) is not None:
         interaction = to_interaction(ctx.stores.datasets.text(number))
         texts = {name: interaction.get(name) or "" for name in FIELDS}
     server = ctx.stores.server
