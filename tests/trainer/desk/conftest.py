@@ -22,7 +22,7 @@ from tipstaff_trainer.workspace import Workspace
 
 @dataclass
 class RunningDesk:
-    """A desk's process, and where it is."""
+    """A desk's process, its log and its workspace."""
 
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -33,14 +33,14 @@ class RunningDesk:
         return self.log_file.read_text()
 
     @property
-    def way_in(self) -> str:
+    def link(self) -> str:
         match = re.search(r"desk +(http://\S+)", self.log)
         assert match, self.log
         return match[1]
 
     @property
     def url(self) -> str:
-        return self.way_in.partition("/?")[0].rstrip("/")
+        return self.link.partition("/?")[0].rstrip("/")
 
     def stop(self) -> int:
         if self.process.poll() is None:

@@ -1,4 +1,4 @@
-"""Guessing the token gets slower and slower."""
+"""A limit on attempts to guess the token."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_waits_double_up_to_five_minutes_and_are_forgotten_after_an_hour(clock):
     waits = []
     for _ in range(12):
         waits.append(attempts.take("10.0.0.1"))
-        assert attempts.take("10.0.0.1") == waits[-1]  # asking counts for nothing
+        assert attempts.take("10.0.0.1") == waits[-1]  # a refused attempt doesn't count
         clock.now += waits[-1]
         assert attempts.take("10.0.0.1") == 0
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
@@ -34,7 +34,7 @@ def test_waits_double_up_to_five_minutes_and_are_forgotten_after_an_hour(clock):
     assert [attempts.take("10.0.0.1") for _ in range(5)] == [0.0] * 5
 
 
-def test_another_address_and_one_that_got_in_start_anew(clock):
+def test_each_address_has_its_own_count_and_signing_in_resets_it(clock):
     attempts = Attempts(clock)
     for _ in range(6):
         attempts.take("10.0.0.1")
@@ -44,13 +44,13 @@ def test_another_address_and_one_that_got_in_start_anew(clock):
     assert attempts.take("10.0.0.1") == 0
 
 
-def test_an_ipv6_network_is_one_guesser(clock):
+def test_attempts_of_an_ipv6_network_count_together(clock):
     attempts = Attempts(clock)
     assert [attempts.take(f"2001:db8::{number}") for number in range(6)] == [0.0] * 5 + [1.0]
     assert attempts.take("2001:db8:0:1::1") == 0
 
 
-def test_many_addresses_take_no_end_of_memory(clock, monkeypatch):
+def test_the_number_of_remembered_addresses_is_bounded(clock, monkeypatch):
     monkeypatch.setattr(attempts_module, "_MOST_ADDRESSES", 3)
     attempts = Attempts(clock)
     for number in range(10):

@@ -1,4 +1,4 @@
-"""Named cases on the desk, and a promotion that they stop."""
+"""Named cases on the desk, and promotions that they stop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def browser(visit):
     return visit()
 
 
-def test_cases_are_typed_brought_and_taken_away(browser, workspace):
+def test_cases_are_entered_uploaded_and_removed(browser, workspace):
     form = hidden(browser.get(HERE).text)
     typed = {"action": "add", "name": "late", "expect": "block", "output": "yes"}
     assert "1 named case added." in browser.post(HERE, data=form | typed).text
@@ -42,7 +42,7 @@ def test_cases_are_typed_brought_and_taken_away(browser, workspace):
     assert [case.name for case in workspace.stores.cases.of("faithfulness")] == ["b"]
 
 
-def test_what_is_wrong_with_a_case_is_told_and_kept(browser, workspace):
+def test_an_invalid_case_is_refused_with_the_reason(browser, workspace):
     form = hidden(browser.get(HERE).text)
     for fields, files, message in [
         ({"action": "add", "name": "late", "expect": "block"}, None, "The case (late)"),
@@ -72,8 +72,8 @@ def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     page = browser.get("/evaluators/tiny/1").text
     assert "&lt;b&gt;right" in page
     form = hidden(page)
-    held = browser.post("/evaluators/tiny/1/promote", data=form)
-    assert "tiny version 1 is online. 1 of 1 named cases met." in held.text
+    promoted = browser.post("/evaluators/tiny/1/promote", data=form)
+    assert "tiny version 1 is online. 1 of 1 named cases met." in promoted.text
     refused = browser.post("/evaluators/tiny/2/promote", data=form)
     assert (refused.status_code, "version 1, which is Online, meets" in refused.text) == (409, True)
     assert 'BLOCK <span class="chip bad">fails</span>' in refused.text
@@ -89,9 +89,7 @@ def test_a_version_that_fails_a_case_is_shown_with_it_and_can_be_forced(
     assert 'class="chip bad">fails' in browser.post("/evaluators/tiny/2/cases", data=form).text
 
 
-def test_a_version_that_judges_by_other_words_says_so_before_it_is_promoted(
-    browser, workspace, tmp_path
-):
+def test_a_version_with_another_criterion_warns_before_promotion(browser, workspace, tmp_path):
     for version, criterion in enumerate(("It is right.", "It is right.", "It is <kind>."), start=1):
         bundle = make_bundle(tmp_path / str(version))
         write_manifest(bundle, read_manifest(bundle).model_copy(update={"criterion": criterion}))

@@ -69,7 +69,7 @@ def test_rows_are_scored_before_they_are_compared_with_scores(
         assert 'class="notice bad"' in refused.text
 
 
-def test_fewer_rows_than_were_asked_for_are_told(visit, dataset):
+def test_a_notice_says_when_fewer_rows_were_added_than_requested(visit, dataset):
     browser = visit()
     here = f"/datasets/{dataset.id}"
     form = hidden(browser.get(here).text) | {"ranked": "0", "random": "40"}
@@ -83,10 +83,10 @@ def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_pa
     file.write_text("output\nGrün & <b>Élan</b>\nrot\n")
     may = workspace.upload_dataset(file)
     browser = visit()
-    found = browser.get(f"/datasets/{may.id}?words=elan+GRÜ").text
-    assert "&lt;b&gt;Élan" in found
-    assert "rot" not in found
-    assert "only=human&amp;words=elan+GR%C3%9C#rows" in found
+    matches = browser.get(f"/datasets/{may.id}?words=elan+GRÜ").text
+    assert "&lt;b&gt;Élan" in matches
+    assert "rot" not in matches
+    assert "only=human&amp;words=elan+GR%C3%9C#rows" in matches
     nothing = browser.get(f"/datasets/{may.id}?words=%22OR+blue")
     assert (nothing.status_code, "contains “&#34;OR blue”" in nothing.text) == (200, True)
     listed = browser.get("/datasets?words=ma").text
@@ -95,17 +95,17 @@ def test_rows_and_data_sets_are_found_by_words(visit, workspace, dataset, tmp_pa
     assert "No such data set" in browser.get("/datasets?words=%25").text
 
 
-def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, workspace, dataset):
+def test_labels_by_two_criteria_are_independent(visit, workspace, dataset):
     browser = visit()
     here = f"/datasets/{dataset.id}"
     page = browser.get(here).text
     assert "The criterion of these labels is not set" in page
     refused = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
     assert "set it first" in refused.text
-    said = hidden(page) | {"by": "faithfulness", "action": "name"}
+    named = hidden(page) | {"by": "faithfulness", "action": "name"}
     assert (
         "The criterion of its labels is faithfulness."
-        in browser.post(f"{here}/criteria", data=said).text
+        in browser.post(f"{here}/criteria", data=named).text
     )
     # A page that was opened before is about the same labels.
     assert "30 labelled" in browser.get(f"{here}?criterion=").text
@@ -131,12 +131,12 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     listed = browser.get("/datasets").text
     assert f'href="{here}?criterion=toxicity"' in listed
     assert f'href="{here}?criterion=faithfulness"' in listed
-    # Where nobody says by which, nothing is done to either.
+    # Without a criterion, neither is changed.
     del form["criterion"]
-    unsaid = browser.post(f"{here}/queue", data=form)
-    assert "choose one of" in unsaid.text
+    unnamed = browser.post(f"{here}/queue", data=form)
+    assert "choose one of" in unnamed.text
     item = hidden(shown.text)["item"]
-    # What is sent again, and whoever changes their name, comes back to the same criterion.
+    # Signing in again or changing the name leads back to the same criterion.
     signed_out = visit("http://desk.example", host="0.0.0.0", token="t")
     stale = signed_out.post(shown.url.raw_path.decode(), data={"action": "good", "item": item})
     assert f'value="/review/{dataset.id}?criterion=toxicity"' in stale.text
@@ -147,7 +147,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     download = f"{here}/download/csv?criterion=toxicity"
     assert browser.get(download).text.count(",human,random,") == 1
     assert "judge" not in browser.get(download).text.partition("\n")[2]
-    # Or both in one file, for those who have several; a judge's every label is in it, too.
+    # One file with both has all labels, the judge's too.
     offered = f"{here}/download/csv?criterion=toxicity&together=yes"
     assert f'href="{escape(offered)}"' in browser.get(f"{here}?criterion=toxicity").text
     header, *rows = browser.get(offered).text.splitlines()
@@ -156,17 +156,17 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     assert browser.get(offered.replace("csv", "json")).status_code == 404
 
 
-def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dataset):
+def test_a_data_set_is_archived_restored_and_deleted(visit, workspace, dataset):
     browser = visit()
     here = f"/datasets/{dataset.id}"
     form = hidden(browser.get(here).text)
     assert "rows is archived" in browser.post(f"{here}/archive", data=form).text
     assert ">rows<" not in browser.get("/datasets").text
     assert ">rows<" in browser.get("/datasets?archived=yes").text
-    laid_aside = browser.get(here).text
-    assert "This data set is archived" in laid_aside
-    assert "Label with an LLM" not in laid_aside
-    assert "Add to the queue" not in laid_aside
+    archived = browser.get(here).text
+    assert "This data set is archived" in archived
+    assert "Label with an LLM" not in archived
+    assert "Add to the queue" not in archived
     assert (
         "rows is restored"
         in browser.post(f"{here}/archive", data=form | {"action": "restore"}).text
@@ -188,7 +188,7 @@ def test_a_data_set_is_laid_aside_brought_back_and_deleted(visit, workspace, dat
     assert (left.status_code, "/datasets/None" in left.text) == (200, False)
 
 
-def test_a_version_is_laid_aside_unless_it_is_online(visit, workspace, tmp_path):
+def test_a_version_is_archived_unless_it_is_online(visit, workspace, tmp_path):
     bundle = make_bundle(tmp_path / "tiny")
     for promote in (True, False):
         repository.publish(bundle, workspace.repository, promote=promote)
@@ -198,12 +198,12 @@ def test_a_version_is_laid_aside_unless_it_is_online(visit, workspace, tmp_path)
     assert "Archive version" not in browser.get("/evaluators/tiny/1").text
     refused = browser.post("/evaluators/tiny/1/archive", data=hidden(page))
     assert "promote another version" in refused.text
-    aside = browser.post("/evaluators/tiny/2/archive", data=hidden(page))
-    assert "repository/tiny/archived-2" in aside.text
+    archived_page = browser.post("/evaluators/tiny/2/archive", data=hidden(page))
+    assert "repository/tiny/archived-2" in archived_page.text
     assert repository.versions(workspace.repository, "tiny") == (1,)
 
 
-def test_rows_are_seen_beside_a_damaged_repository(visit, workspace, dataset, tmp_path):
+def test_a_data_set_page_works_with_a_damaged_repository(visit, workspace, dataset, tmp_path):
     repository.publish(make_bundle(tmp_path / "1"), workspace.repository, promote=True)
     (workspace.repository / "tiny" / repository.SERVING_FILE).write_text("{")
     browser = visit()
@@ -212,7 +212,7 @@ def test_rows_are_seen_beside_a_damaged_repository(visit, workspace, dataset, tm
     assert "tiny version 1" in page.text
 
 
-def test_it_is_said_where_it_can_t_be_told_which_version_is_online_and_mended_by_promoting(
+def test_an_unknown_online_version_is_reported_and_repaired_by_promoting(
     visit, workspace, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(workspace.stores.server, "start", lambda **_: None)
@@ -236,13 +236,13 @@ def test_it_is_said_where_it_can_t_be_told_which_version_is_online_and_mended_by
         assert browser.get(address).status_code == 200
     refused = browser.post("/evaluators/tiny/1/archive", data=hidden(page.text))
     assert "promote a version again" in refused.text
-    mended = browser.post("/evaluators/tiny/1/promote", data=hidden(page.text))
-    assert "tiny version 1 is online" in mended.text
-    assert "can’t tell which" not in mended.text
+    repaired = browser.post("/evaluators/tiny/1/promote", data=hidden(page.text))
+    assert "tiny version 1 is online" in repaired.text
+    assert "can’t tell which" not in repaired.text
     assert repository.versions(workspace.repository, "tiny") == (1, 2)
 
 
-def test_a_damaged_version_is_seen_and_laid_aside(visit, workspace, tmp_path):
+def test_a_damaged_version_is_shown_and_archived(visit, workspace, tmp_path):
     browser = visit()
     repository.publish(make_bundle(tmp_path / "1"), workspace.repository)
     path = repository.bundle_path(workspace.repository, "tiny", 1)
@@ -251,15 +251,15 @@ def test_a_damaged_version_is_seen_and_laid_aside(visit, workspace, tmp_path):
     (path / CARD_FILE).unlink(missing_ok=True)
     page = browser.get("/evaluators/tiny/1")
     assert (page.status_code, "Model card" in page.text) == (200, False)
-    aside = browser.post("/evaluators/tiny/1/archive", data=hidden(page.text))
-    assert "repository/tiny/archived-1" in aside.text
+    archived_page = browser.post("/evaluators/tiny/1/archive", data=hidden(page.text))
+    assert "repository/tiny/archived-1" in archived_page.text
 
 
-def test_too_few_reviewed_rows_to_relabel_by_are_told_on_the_form(visit, workspace, dataset):
+def test_too_few_reviewed_rows_to_relabel_is_an_error_on_the_form(visit, workspace, dataset):
     browser = visit()
     form = hidden(browser.get("/evaluators").text) | {"name": "a", "columns": "output"}
-    asked = form | {"dataset": f"{dataset.id}/", "relabel": "yes"}
-    refused = browser.post("/evaluators", data=asked)
+    request = form | {"dataset": f"{dataset.id}/", "relabel": "yes"}
+    refused = browser.post("/evaluators", data=request)
     assert (refused.status_code, "people reviewed 0" in refused.text) == (400, True)
     assert 'name="relabel" value="true" checked' in refused.text
     assert not workspace.stores.jobs.recent()

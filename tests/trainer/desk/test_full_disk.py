@@ -1,4 +1,4 @@
-"""A desk whose disk is full: what stands is seen, and what can't be done is said."""
+"""A full disk: stored data is shown, and what can't be stored is reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = 300
 
 @contextmanager
 def full(*others):
-    """No file grows any more, by this process and others, as where a disk is full."""
+    """Limits the file size of this process and others, so that writing fails as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for process in (psutil.Process(), *others):
         process.rlimit(psutil.RLIMIT_FSIZE, (1000, before[1]))
@@ -34,7 +34,7 @@ def dataset(workspace, tmp_path):
     return workspace.upload_dataset(file)
 
 
-def test_a_job_that_the_full_disk_ended_takes_nothing_else_with_it(visit, workspace, dataset):
+def test_a_job_that_a_full_disk_ended_can_be_resumed(visit, workspace, dataset):
     browser = visit()
     with JudgeServer(Behaviour(delay=0.05)) as judge:
         settings = {"model": "judge-1", "base_url": judge.url, "concurrency": 1}
@@ -75,7 +75,7 @@ def test_a_row_stays_with_its_note_until_its_label_can_be_stored(visit, workspac
             assert f'name="item" value="{form["item"]}"' in page.text
             assert 'value="why &lt;this&gt;"' in page.text
     browser.post(here, data=hidden(page.text) | {"action": "good", "note": "why <this>"})
-    given = workspace.stores.datasets.labels(
+    recorded = workspace.stores.datasets.labels(
         workspace.stores.reviews.item(int(form["item"])).row_id, labels
     )
-    assert [(each.who, each.reason) for each in given] == [("Ann", "why <this>")]
+    assert [(each.who, each.reason) for each in recorded] == [("Ann", "why <this>")]

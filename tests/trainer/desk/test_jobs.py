@@ -1,4 +1,4 @@
-"""The page of all jobs, which follows them while they run."""
+"""The page of all jobs, which reloads while they run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_job(workspace):
     return add_job
 
 
-def test_it_renews_itself_while_something_runs_that_will_end(visit, workspace, add_job):
+def test_the_page_reloads_while_a_job_runs_that_ends(visit, workspace, add_job):
     browser = visit()
     add_job("serve")
     assert RENEWED not in browser.get("/jobs").text
@@ -43,7 +43,7 @@ def test_it_renews_itself_while_something_runs_that_will_end(visit, workspace, a
     assert RENEWED not in browser.get("/jobs").text
 
 
-def test_a_job_is_seen_to_its_end_without_a_hand(chromium, start_desk, workspace, tmp_path):
+def test_the_page_follows_a_job_until_it_ends(chromium, start_desk, workspace, tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(json.dumps({"output": f"Paris {n}"}) for n in range(60)))
     dataset = workspace.upload_dataset(file)
@@ -65,8 +65,8 @@ def test_a_job_is_seen_to_its_end_without_a_hand(chromium, start_desk, workspace
         row = page.get_by_role("row", name="Label all rows")
         expect(row).to_contain_text("done", timeout=60_000)
         expect(page.get_by_role("link", name="Jobs", exact=True)).to_be_visible()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
     page.wait_for_timeout(4000)
-    assert asked == []
+    assert requests == []
     page.context.close()

@@ -1,4 +1,4 @@
-"""Asking a judge: what it can be asked, and which rows are paid for."""
+"""Labelling with an LLM: criteria that fit, and which rows are paid for."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def here(dataset):
 
 def give(workspace, dataset, source, rows, *, criterion="relevance"):
     labels = workspace.add_criterion(dataset, criterion)
-    found = workspace.stores.datasets.page(labels, size=ROWS).rows
+    stored = workspace.stores.datasets.page(labels, size=ROWS).rows
     with workspace.stores.database.writing() as session:
-        for row in found[rows]:
+        for row in stored[rows]:
             record(session, row.id, criterion, NewLabel(1.0, source, "somebody"))
 
 
@@ -46,7 +46,7 @@ def start(browser, here, **fields):
     return browser.post(here, data=form | fields)
 
 
-def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
+def test_a_missing_column_is_reported_where_the_criterion_is_chosen(
     visit, workspace, dataset, here
 ):
     workspace.stores.criteria.save(
@@ -54,7 +54,7 @@ def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     )
     browser = visit()
     page = browser.get(here).text
-    # One that can be asked is chosen first.
+    # A criterion whose columns exist is chosen first.
     assert '<option value="relevance" selected>' in page
     assert '<option value="tone">tone: uses a column that the data set lacks' in page
     assert "no row has a text there" not in page
@@ -70,11 +70,11 @@ def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     assert [each.criterion for each in workspace.stores.datasets.get(dataset).label_sets] == [""]
 
 
-def test_a_column_that_is_not_there_is_told_at_the_preview(visit, dataset):
+def test_a_missing_column_is_reported_at_the_preview(visit, dataset):
     browser = visit()
     page = browser.get(f"/criteria/faithfulness?dataset={dataset.id}").text
-    told = "No row of this data set has a text in {ground_truth}"
-    assert told in page
+    message = "No row of this data set has a text in {ground_truth}"
+    assert message in page
     assert "&#34;input&#34;, &#34;output&#34; and &#34;channel&#34;" in page
     draft = {"name": "a", "criterion": "A.", "prompt": "{output}", "action": "preview"}
     mended = browser.post("/criteria/faithfulness", data=hidden(page) | draft).text
@@ -86,7 +86,7 @@ def test_a_column_that_is_not_there_is_told_at_the_preview(visit, dataset):
 
 
 @pytest.mark.parametrize(
-    ("given", "chosen", "offered"),
+    ("labels", "chosen", "offered"),
     [
         ((), "pilot", {"pilot", "all"}),
         ((("judge", slice(None)),), "pilot", {"pilot", "all"}),
@@ -95,23 +95,23 @@ def test_a_column_that_is_not_there_is_told_at_the_preview(visit, dataset):
         ((("human", slice(None)),), None, {"all"}),
     ],
 )
-def test_what_is_paid_for_is_said_and_never_all_by_itself(
-    visit, workspace, dataset, here, given, chosen, offered
+def test_the_form_says_what_is_paid_for_and_never_chooses_all_rows(
+    visit, workspace, dataset, here, labels, chosen, offered
 ):
-    for source, rows in given:
+    for source, rows in labels:
         give(workspace, dataset, source, rows)
     page = visit().get(f"{here}?criterion=relevance").text
     for value in ("pilot", "rest", "all"):
         radio = f'<input type="radio" name="rows" value="{value}" required'
         assert (radio in page) == (value in offered)
         assert (f"{radio} checked>" in page) == (value == chosen)
-    labelled = max((len(range(ROWS)[rows]) for _, rows in given), default=0)
+    labelled = max((len(range(ROWS)[rows]) for _, rows in labels), default=0)
     assert ("24 rows without a label" in page) == ("rest" in offered)
     assert (f"including {labelled} that have a label" in page) == (0 < labelled < ROWS)
     assert ("All 40 rows, which all have a label already" in page) == (labelled == ROWS)
 
 
-def test_what_is_paid_for_goes_by_the_criterion_that_is_chosen(visit, workspace, dataset, here):
+def test_the_rows_to_label_depend_on_the_criterion(visit, workspace, dataset, here):
     give(workspace, dataset, "judge", slice(None))
     give(workspace, dataset, "human", slice(16))
     browser = visit()
@@ -126,28 +126,28 @@ def test_what_is_paid_for_goes_by_the_criterion_that_is_chosen(visit, workspace,
     assert (nothing.status_code, "Choose the rows to label" in nothing.text) == (400, True)
 
 
-def test_rows_that_wait_for_a_person_come_before_more_are_asked_about(
+def test_rows_that_wait_for_review_are_mentioned_before_labelling_more(
     visit, workspace, dataset, here
 ):
     give(workspace, dataset, "judge", slice(16))
     browser = visit()
-    told = "16 rows wait for review"
-    assert told not in browser.get(f"{here}?criterion=relevance").text
+    message = "16 rows wait for review"
+    assert message not in browser.get(f"{here}?criterion=relevance").text
     workspace.stores.reviews.queue(workspace.label_set(dataset), {"ranked": 16})
-    assert told in browser.get(f"{here}?criterion=relevance").text
-    assert told not in browser.get(f"{here}?criterion=toxicity").text
+    assert message in browser.get(f"{here}?criterion=relevance").text
+    assert message not in browser.get(f"{here}?criterion=toxicity").text
     give(workspace, dataset, "human", slice(1))
-    assert told not in browser.get(f"{here}?criterion=relevance").text
+    assert message not in browser.get(f"{here}?criterion=relevance").text
 
 
-def test_only_rows_without_a_label_are_asked_about(visit, workspace, dataset, here):
+def test_only_rows_without_a_label_are_labelled(visit, workspace, dataset, here):
     give(workspace, dataset, "human", slice(16))
     with JudgeServer() as judge:
-        asked = start(
+        response = start(
             visit(), here, criterion="relevance", rows="rest", base_url=judge.url, shots="0"
         )
-        job = workspace.wait_for(int(asked.url.path.rpartition("/")[2]), timeout=60)
-        assert "Label the unlabelled rows" in asked.text
+        job = workspace.wait_for(int(response.url.path.rpartition("/")[2]), timeout=60)
+        assert "Label the unlabelled rows" in response.text
     assert job.message == "24 of 24 rows are labelled"
     assert judge.behaviour.seen == 24
     labels = workspace.label_set(dataset)
@@ -156,7 +156,7 @@ def test_only_rows_without_a_label_are_asked_about(visit, workspace, dataset, he
     assert (again.status_code, "no rows of the kind" in again.text) == (400, True)
 
 
-def test_choosing_a_criterion_shows_its_page_and_keeps_what_was_typed(
+def test_choosing_a_criterion_reloads_the_form_and_keeps_its_values(
     chromium, start_desk, tmp_path_factory, dataset, workspace
 ):
     workspace.close()

@@ -41,21 +41,21 @@ def test_words_that_lowered_a_score_are_marked_and_listed(browser):
     marked = re.findall(r'<mark class="lowers \w+">(.*?)<sup>(\d)</sup></mark>', shown)
     assert marked
     listed = re.findall(r"<li>“(.*?)”", page)
-    # The list goes by weight, as the numbers in the text do.
+    # The list is sorted by weight, as the numbers in the text are.
     assert listed == [word for word, _ in sorted(marked, key=lambda each: each[1])]
     plain = score(browser, output=output, ground_truth="refund in 14 days")
     assert 'id="explained"' not in plain
     assert re.search(r'id="score">([\d.]+)', plain)[1] == re.search(r'id="score">([\d.]+)', page)[1]
 
 
-def test_nothing_to_explain_is_said(browser):
+def test_a_page_without_words_to_explain_says_so(browser):
     page = score(browser, input="refund my order", explain="yes")
     assert "can’t explain this score" in page or "No words: leaving out" in page
 
 
 def test_marks_are_numbered_by_weight_and_nothing_is_lost_between():
-    found = [Highlight(2, 5, 0.5), Highlight(8, 10, 2.0)]
-    assert views.mark_highlights("a <&> b cd e", found) == (
+    highlights = [Highlight(2, 5, 0.5), Highlight(8, 10, 2.0)]
+    assert views.mark_highlights("a <&> b cd e", highlights) == (
         'a <mark class="lowers more">&lt;&amp;&gt;<sup>2</sup></mark> b'
         ' <mark class="lowers most">cd<sup>1</sup></mark> e'
     )

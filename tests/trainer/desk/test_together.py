@@ -42,7 +42,7 @@ def reviewer(chromium, desk):
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
-        page.goto(desk.way_in)
+        page.goto(desk.link)
         page.goto(f"{desk.url}/review/{dataset}")
         page.get_by_label("Your name").fill(name)
         page.get_by_role("button", name="Start reviewing").click()
@@ -58,12 +58,12 @@ def labels(desk, dataset):
     workspace = Workspace(desk.folder)
     counted = workspace.label_set(dataset)
     rows = list(workspace.stores.datasets.rows(counted))
-    found = {row.id: workspace.stores.datasets.labels(row.id, counted) for row in rows}
+    labels_by_row = {row.id: workspace.stores.datasets.labels(row.id, counted) for row in rows}
     workspace.close()
-    return found, counted
+    return labels_by_row, counted
 
 
-def test_two_browsers_review_at_once_without_loss(desk, reviewer):
+def test_two_people_review_at_once_and_no_label_is_lost(desk, reviewer):
     ann, ben = reviewer("Ann", 1), reviewer("Ben", 1)
     for _ in range(COUNT // 2):
         shown = [page.locator("input[name=item]").input_value() for page in (ann, ben)]
@@ -72,13 +72,13 @@ def test_two_browsers_review_at_once_without_loss(desk, reviewer):
             page.keyboard.press(key)
         for page, item in zip((ann, ben), shown, strict=True):
             expect(page.locator(f"input[name=item][value='{item}']")).to_have_count(0)
-    # Her page may have come while his last row was still on his screen.
+    # Her page may have loaded while his last row was still claimed.
     ann.reload()
     expect(ann.get_by_text("All done")).to_be_visible()
-    found, counted = labels(desk, 1)
-    given = [label for row in found.values() for label in row]
-    assert sorted(label.who for label in given) == ["Ann"] * 6 + ["Ben"] * 6
-    assert all((label.value == 1) == (label.who == "Ann") for label in given)
+    labels_by_row, counted = labels(desk, 1)
+    recorded = [label for row in labels_by_row.values() for label in row]
+    assert sorted(label.who for label in recorded) == ["Ann"] * 6 + ["Ben"] * 6
+    assert all((label.value == 1) == (label.who == "Ann") for label in recorded)
     assert (counted.human, counted.good) == (12, 6)
 
 
@@ -91,8 +91,8 @@ def test_the_same_row_on_two_screens_keeps_both_labels(desk, reviewer):
     expect(ann.get_by_text(f"1 of {COUNT} done")).to_be_visible()
     ben.keyboard.press("b")
     expect(ben.get_by_role("status")).to_contain_text("Ann labelled that row good")
-    found, counted = labels(desk, 2)
-    (both,) = [row for row in found.values() if row]
+    labels_by_row, counted = labels(desk, 2)
+    (both,) = [row for row in labels_by_row.values() if row]
     assert [(label.who, label.value, label.concurrent) for label in both] == [
         ("Ann", 1.0, False),
         ("Ben", 0.0, True),
@@ -106,15 +106,15 @@ def test_a_label_outlives_the_session(desk, reviewer):
     page.context.clear_cookies()
     page.get_by_label("Note").fill("kept")
     page.get_by_role("button", name="Bad").click()
-    page.get_by_label("Token").fill(desk.way_in.partition("token=")[2])
+    page.get_by_label("Token").fill(desk.link.partition("token=")[2])
     page.get_by_label("Your name").fill("Cem")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Send again").click()
     page.get_by_role("button", name="Good").wait_for()
-    found, _ = labels(desk, 2)
-    assert [label.reason for row in found.values() for label in row if label.who == "Cem"] == [
-        "kept"
-    ]
+    labels_by_row, _ = labels(desk, 2)
+    assert [
+        label.reason for row in labels_by_row.values() for label in row if label.who == "Cem"
+    ] == ["kept"]
 
 
 UNLABELLED = """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]

@@ -1,4 +1,4 @@
-"""Files that people bring: good ones, broken ones, and those that want to climb out."""
+"""Uploads: good files, broken files, and names that point out of the folder."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def browser(visit):
 
 
 @pytest.fixture
-def bring(browser):
-    def bring(name, content):
+def upload(browser):
+    def upload(name, content):
         form = hidden(browser.get("/datasets").text)
         return browser.post("/uploads", data=form, files={"file": (name, content)})
 
-    return bring
+    return upload
 
 
 def store(browser, page, **fields):
     return browser.post(str(page.url), data=hidden(page.text) | fields)
 
 
-def test_a_file_becomes_a_data_set(browser, bring, workspace):
-    page = bring("../../etc/traces of May.csv", ROWS)
+def test_a_file_becomes_a_data_set(browser, upload, workspace):
+    page = upload("../../etc/traces of May.csv", ROWS)
     assert page.url.path.startswith("/uploads/")
     assert "traces of May.csv" in page.text
     assert "<script>alert" not in page.text
@@ -43,8 +43,8 @@ def test_a_file_becomes_a_data_set(browser, bring, workspace):
     assert "This upload no longer exists" in browser.get(str(page.url)).text
 
 
-def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
-    page = bring("traces.csv", ROWS)
+def test_a_wrong_mapping_is_refused_and_can_be_corrected(browser, upload, workspace):
+    page = upload("traces.csv", ROWS)
     for fields, message in [
         ({"name": "May"}, "no column for input, output or ground_truth"),
         ({"name": "May", "map-output": "reply", "map-label": "asked"}, "is not a label"),
@@ -74,8 +74,10 @@ def test_a_wrong_mapping_is_told_and_can_be_mended(browser, bring, workspace):
         ("rows.json", json.dumps({"a": []}).encode(), "input, output or ground_truth"),
     ],
 )
-def test_a_broken_file_is_told(browser, bring, workspace, name, content, message):
-    page = bring(name, content)
+def test_a_broken_file_is_refused_with_the_reason(
+    browser, upload, workspace, name, content, message
+):
+    page = upload(name, content)
     refused = page if page.status_code == 400 else store(browser, page, name="x")
     assert refused.status_code == 400
     assert message in refused.text
@@ -83,8 +85,8 @@ def test_a_broken_file_is_told(browser, bring, workspace, name, content, message
     assert not workspace.stores.datasets.all()
 
 
-def test_a_file_that_is_too_large_is_refused_before_it_is_read(browser, bring, workspace):
-    refused = bring("rows.csv", b"input\n" + b"x" * 3_000_000)
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(browser, upload, workspace):
+    refused = upload("rows.csv", b"input\n" + b"x" * 3_000_000)
     assert refused.status_code == 413
     assert "max_upload_bytes" in refused.text
     assert not (workspace.folder / "uploads").exists()
@@ -96,21 +98,21 @@ def test_no_file(browser):
 
 
 @pytest.mark.parametrize("key", ["%2e%2e", "%2e%2e%2fworkspace", "0" * 32, "a.name"])
-def test_no_other_file_is_reached(browser, key):
+def test_an_upload_s_key_reaches_no_other_file(browser, key):
     assert browser.get(f"/uploads/{key}").status_code == 404
 
 
-def test_what_is_to_know_of_how_a_file_was_read_is_on_its_data_set_s_page(browser, bring):
-    page = bring("rows.csv", b"output,answer\nyes,no\n")
+def test_notes_on_how_a_file_was_read_are_on_the_data_set_s_page(browser, upload):
+    page = upload("rows.csv", b"output,answer\nyes,no\n")
     stored = store(browser, page, name="rows")
     assert (stored.status_code, "is not read as output" in stored.text) == (200, True)
-    # Open while nothing else has been done with it.
+    # Open until rows are labelled.
     assert '<details class="card" open><summary>Notes on the file' in stored.text
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
-def test_downloads(browser, bring, ending):
-    page = bring("traces.csv", ROWS)
+def test_downloads(browser, upload, ending):
+    page = upload("traces.csv", ROWS)
     store(browser, page, name='M, "ä"'.replace('"', ""), **{"map-output": "reply"})
     answer = browser.get(f"/datasets/1/download/{ending}")
     assert answer.status_code == 200
@@ -119,15 +121,15 @@ def test_downloads(browser, bring, ending):
     assert browser.get("/datasets/1/download/exe").status_code == 404
 
 
-def test_what_columns_hold_is_seen_where_they_are_chosen(bring):
-    page = bring("traces.csv", ROWS)
+def test_columns_are_offered_with_their_first_text(upload):
+    page = upload("traces.csv", ROWS)
     assert '<option value="reply">reply: a1</option>' in page.text
 
 
-def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspace):
-    """They would be few: rows of one text are taken for one."""
+def test_a_mapping_with_only_a_ground_truth_is_refused(browser, upload, workspace):
+    """Rows with the same ground truth would count as repetitions."""
     rows = b'{"reply": "a", "reference": "x"}\n{"reply": "b", "reference": "x"}\n'
-    page = bring("rows.jsonl", rows)
+    page = upload("rows.jsonl", rows)
     refused = store(browser, page, name="few")
     assert (refused.status_code, "which column is the output" in refused.text) == (400, True)
     assert not workspace.stores.datasets.all()
@@ -135,13 +137,13 @@ def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspac
     assert workspace.stores.datasets.get("all").rows == 2
 
 
-def test_a_full_disk_is_told_whatever_is_full(visit, workspace, tmp_path, monkeypatch):
-    """Files are spooled where temporary files are, on their way in and on their way out."""
+def test_a_full_disk_is_reported_whichever_folder_is_full(visit, workspace, tmp_path, monkeypatch):
+    """Uploads and downloads go through the folder of temporary files."""
     browser = visit()
     form = hidden(browser.get("/datasets").text)
     rows = b"output\n" + b"\n".join(b"%d %s" % (n, b"x" * 1000) for n in range(6000))
-    brought = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
-    store(browser, brought, name="large")
+    uploaded = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
+    store(browser, uploaded, name="large")
     room = tmp_path / "no such folder"
     monkeypatch.setattr(tempfile, "tempdir", str(room))
     refused = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
@@ -156,8 +158,8 @@ def test_a_full_disk_is_told_whatever_is_full(visit, workspace, tmp_path, monkey
     assert list(uploads.iterdir()) == []
     uploads.rmdir()
     uploads.touch()
-    told = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
-    assert (told.status_code, "Make room there and upload the file again" in told.text) == (
+    refused = browser.post("/uploads", data=form, files={"file": ("large.csv", rows)})
+    assert (refused.status_code, "Make room there and upload the file again" in refused.text) == (
         400,
         True,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -41,10 +42,10 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
     pages = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
     app = Starlette(
         routes=[
-            *(route for page in pages for route in page.routes()),
+            *(route for page in pages for route in page.routes),
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
-        exception_handlers={404: _not_found, 500: _internal_error},
+        exception_handlers={404: _problem, 500: _problem},
     )
     secret = load_secret(workspace.folder)
     app.state.desk = Desk(workspace, settings, cookie_name(secret), Attempts(), templates())
@@ -52,28 +53,17 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
     return Guard(with_sessions, max_upload_bytes=settings.max_upload_bytes, local=settings.local)
 
 
-async def _not_found(request: Request, _: Exception) -> Response:
-    return _problem(
-        request,
-        404,
-        "There is no such page",
-        f"There is nothing at {request.url.path[:200]}: it may have been deleted, or the address "
-        "is mistyped.",
-    )
-
-
-async def _internal_error(request: Request, error: Exception) -> Response:
-    return _problem(
-        request,
-        500,
-        "Internal error",
+async def _problem(request: Request, error: Exception) -> Response:
+    """The page for an address that doesn't exist, or for a fault of the desk."""
+    status, title = 500, "Internal error"
+    problem = (
         f"The desk failed on this request ({type(error).__name__}). The terminal that it runs in "
-        "has details. Nothing that was stored is lost.",
+        "has details. Nothing that was stored is lost."
     )
-
-
-def _problem(request: Request, status: int, title: str, problem: str) -> Response:
+    if isinstance(error, HTTPException):
+        status, title = 404, "There is no such page"
+        path = request.url.path[:200]
+        problem = f"There is nothing at {path}: it may be deleted or mistyped."
     desk: Desk = request.app.state.desk
-    template = desk.templates.get_template("bare_problem.html")
-    html = template.render(title=title, problem=problem)
-    return Response(html, status_code=status, media_type="text/html")
+    html = desk.templates.get_template("bare_problem.html").render(title=title, problem=problem)
+    return HTMLResponse(html, status_code=status)

@@ -7,20 +7,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
-# Enough for people who mistype.
+# Attempts without a wait: enough for people who mistype.
 _FREE = 5
 _LONGEST_SECONDS = 300.0
 _FORGOTTEN_SECONDS = 3600.0
 _MOST_ADDRESSES = 10_000
-
-
-@dataclass(slots=True)
-class _Tries:
-    count: int = 0
-    latest: float = 0.0
-    until: float = 0.0
 
 
 class Attempts:
@@ -36,7 +28,8 @@ class Attempts:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._tries: OrderedDict[str, _Tries] = OrderedDict()
+        # How many attempts, and when the last one was allowed.
+        self._tries: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def take(self, address: str) -> float:
         """Counts an attempt before it is checked.
@@ -49,19 +42,14 @@ class Attempts:
         """
         moment, key = self._clock(), _network(address)
         with self._lock:
-            tries = self._tries.pop(key, None)
-            if tries is None or moment - tries.latest > _FORGOTTEN_SECONDS:
-                tries = _Tries()
-            self._tries[key] = tries
+            count, latest = self._tries.pop(key, (0, moment))
+            if moment - latest > _FORGOTTEN_SECONDS:
+                count = 0
+            seconds = latest + _pause(count) - moment
+            self._tries[key] = (count, latest) if seconds > 0 else (count + 1, moment)
             if len(self._tries) > _MOST_ADDRESSES:
                 self._tries.popitem(last=False)
-            if moment < tries.until:
-                return tries.until - moment
-            tries.count, tries.latest = tries.count + 1, moment
-            # Bounded, so that the power stays small.
-            beyond = min(tries.count - _FREE, 20)
-            tries.until = moment + (min(2.0**beyond, _LONGEST_SECONDS) if beyond >= 0 else 0)
-            return 0.0
+            return max(seconds, 0.0)
 
     def succeeded(self, address: str) -> None:
         """Forgets an address's attempts, after it gave the right token."""
@@ -69,8 +57,14 @@ class Attempts:
             self._tries.pop(_network(address), None)
 
 
+def _pause(count: int) -> float:
+    """How long to wait after some attempts, in seconds."""
+    # Bounded, so that the power stays small.
+    return min(2.0 ** min(count - _FREE, 20), _LONGEST_SECONDS) if count >= _FREE else 0.0
+
+
 def _network(address: str) -> str:
-    """The network to count attempts by: an IPv4 address, or a 64-bit network of IPv6."""
+    """The network whose attempts count together: an IPv4 address, or 64 bits of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tipstaff_server.request_fields import RequestField
+from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk import sessions, views
 from tipstaff_trainer.desk.attempts import Attempts
-from tipstaff_trainer.desk.forms import entered
+from tipstaff_trainer.desk.forms import describe, field_text
 from tipstaff_trainer.desk.sessions import Session
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.errors import WorkspaceError
@@ -28,6 +28,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 # The largest integer of a database is below this.
 _INTEGER_LIMIT = 2**63
 Tone = Literal["good", "bad", "note"]
+Default = TypeVar("Default", int, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class RequestContext:
     @property
     def stores(self) -> Stores:
         """What the workspace holds."""
-        return self.desk.workspace.stores
+        return self.workspace.stores
 
     @property
     def session(self) -> Session:
@@ -115,18 +116,18 @@ class RequestContext:
     @property
     def running_jobs(self) -> list[Job]:
         """The jobs that have not ended, without the server, which runs until it is stopped."""
-        # Every page shows their number, also the page that says the database can't be read.
+        # Each page shows how many there are, even the page that says the database can't be read.
         with suppress(WorkspaceError):
             return [job for job in self.stores.jobs.active() if job.kind != "serve"]
         return []
 
     def text(self, name: str, default: str = "") -> str:
-        """A field of the form, or of the query."""
+        """A field of the form or of the query, without spaces around it."""
         value = self.form.get(name, self.request.query_params.get(name, default))
         return value.strip() if isinstance(value, str) else default
 
-    def integer(self, name: str, default: int | None = None) -> int | None:
-        """A field with a whole number; the default if the field is empty.
+    def integer(self, name: str, default: Default) -> int | Default:
+        """A field with a whole number; the default if it is empty.
 
         Raises:
             WorkspaceError: The field holds something else.
@@ -139,31 +140,36 @@ class RequestContext:
         return int(text)
 
     def texts(self, name: str) -> list[str]:
-        """All values of a field that may have several."""
-        form = self.form
-        values = form.getlist(name) if isinstance(form, FormData) else []
+        """All values of a form's field that may have several."""
+        values = self.form.getlist(name) if isinstance(self.form, FormData) else []
         return [value for value in values if isinstance(value, str)]
-
-    def entered(self, fields: Sequence[RequestField]) -> dict[str, Any]:
-        """What was entered for a request's fields; see `forms.entered`."""
-        return entered(fields, self.texts)
 
     def file(self, name: str) -> UploadFile | None:
         """An uploaded file; None if none was chosen."""
         file = self.form.get(name)
         return file if isinstance(file, UploadFile) and file.filename else None
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        """A page, with the notice that is due."""
+    def page(
+        self, template: str, *, status: int = 0, error: TipstaffError | str = "", **values: Any
+    ) -> Response:
+        """A page, with the notice that a redirect left for it.
+
+        Args:
+            template: Its template.
+            status: Its status; if 0, 400 with an error and 200 without.
+            error: What is wrong with the form that was sent; marks the field at fault.
+            values: Further values for the template; the error uses the titles of a `form`.
+        """
         html = self.desk.templates.get_template(template).render(
             ctx=self,
             path=self.request.url.path,
             notice=sessions.pop_notice(self.session),
             running=self.running_jobs,
-            max_upload_bytes=self.desk.settings.max_upload_bytes,
-            **{"error": "", **values},
+            error=describe(error, values["form"].titles if "form" in values else {}),
+            wrong=error.field if isinstance(error, TipstaffError) else "",
+            **values,
         )
-        return HTMLResponse(html, status_code=status)
+        return HTMLResponse(html, status_code=status or (400 if error else 200))
 
     def fragment(self, template: str, **values: Any) -> Response:
         """A part of a page, which the browser replaces while the page is open."""
@@ -186,7 +192,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(views.GLOBALS)
-    environment.filters.update(views.FILTERS)
+    environment.filters.update(views.FILTERS, field_text=field_text)
     return environment
 
 

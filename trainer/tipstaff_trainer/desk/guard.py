@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tipstaff_trainer.desk.settings import is_loopback
 
 # Room for a form's other fields beside a file.
 _OTHER_FIELDS = 2 * 2**20
@@ -87,11 +88,9 @@ class Guard:
         host = headers.get("host", "")
         if self._local and not _is_local(host):
             return f"{host!r} is not this desk's host name: open the desk as localhost or 127.0.0.1"
-        if method in _SAFE:
-            return ""
-        if not _is_cross_site(headers, host):
-            return ""
-        return "this request came from another site's page: open the desk itself"
+        if method not in _SAFE and _is_cross_site(headers, host):
+            return "this request came from another site's page: open the desk itself"
+        return ""
 
 
 def _is_cross_site(headers: Headers, host: str) -> bool:
@@ -106,6 +105,5 @@ def _is_cross_site(headers: Headers, host: str) -> bool:
 def _is_local(host: str) -> bool:
     """Whether a Host header names the loopback interface."""
     with suppress(ValueError):
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -14,23 +14,50 @@ from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk.context import Desk, RequestContext, local_address
+from tipstaff_trainer.desk.forms import describe
 from tipstaff_trainer.desk.guard import TooLargeError
 from tipstaff_trainer.desk.sessions import keep_alive
 
 Handler = Callable[[RequestContext], Response]
+# A page that shows a form again, with what was entered and what is wrong with it.
+FormPage = Callable[[RequestContext, TipstaffError], Response]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
 
-def get(path: str, handler: Handler, *, public: bool = False) -> Route:
-    """A route for a page; a public one needs no token."""
-    return Route(path, _endpoint(handler, public), methods=["GET"])
+class Routes(list[Route]):
+    """The routes of a module of pages; decorators add its handlers. A public one needs no token."""
+
+    def get(self, path: str, *, public: bool = False) -> Callable[[AnyHandler], AnyHandler]:
+        """Adds the handler of a page."""
+        return self.post(path, public=public, method="GET")
+
+    def post(
+        self,
+        path: str,
+        *,
+        public: bool = False,
+        again: FormPage | None = None,
+        method: str = "POST",
+    ) -> Callable[[AnyHandler], AnyHandler]:
+        """Adds the handler of a form.
+
+        Args:
+            path: Its path.
+            public: Whether it needs no token.
+            again: The page that shows the form again with the handler's error.
+            method: The HTTP method.
+        """
+
+        def add(handler: AnyHandler) -> AnyHandler:
+            self.append(Route(path, _endpoint(handler, public, again), methods=[method]))
+            return handler
+
+        return add
 
 
-def post(path: str, handler: Handler, *, public: bool = False) -> Route:
-    """A route for a form; a public one needs no token."""
-    return Route(path, _endpoint(handler, public), methods=["POST"])
-
-
-def _endpoint(handler: Handler, public: bool) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    handler: Handler, public: bool, again: FormPage | None
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         desk: Desk = request.app.state.desk
         ctx = RequestContext(desk, request, {})
@@ -44,7 +71,7 @@ def _endpoint(handler: Handler, public: bool) -> Callable[[Request], Awaitable[R
             return ctx.page("problem.html", status=507, problem=_disk_full(error))
         try:
             ctx = RequestContext(desk, request, form)
-            return await run_in_threadpool(_answer, ctx, handler, public)
+            return await run_in_threadpool(_answer, ctx, handler, public, again)
         finally:
             if isinstance(form, FormData):
                 await form.close()
@@ -52,7 +79,9 @@ def _endpoint(handler: Handler, public: bool) -> Callable[[Request], Awaitable[R
     return endpoint
 
 
-def _answer(ctx: RequestContext, handler: Handler, public: bool) -> Response:
+def _answer(
+    ctx: RequestContext, handler: Handler, public: bool, again: FormPage | None
+) -> Response:
     if not public and not _is_admitted(ctx):
         has_cookie = ctx.desk.session_cookie in ctx.request.cookies
         expired = not ctx.session and (has_cookie or ctx.request.method == "POST")
@@ -64,11 +93,16 @@ def _answer(ctx: RequestContext, handler: Handler, public: bool) -> Response:
             kept=_text_fields(ctx.form),
         )
     try:
-        return handler(ctx)
+        try:
+            return handler(ctx)
+        except TipstaffError as error:
+            if again is None:
+                raise
+            return again(ctx, error)
     except TipstaffError as error:
         if ctx.request.method == "POST" and (back := local_address(ctx.text("back"))):
-            return ctx.redirect(back, str(error), "bad")
-        return ctx.page("problem.html", status=404, problem=str(error))
+            return ctx.redirect(back, describe(error, {}), "bad")
+        return ctx.page("problem.html", status=404, problem=describe(error, {}))
 
 
 def _is_admitted(ctx: RequestContext) -> bool:

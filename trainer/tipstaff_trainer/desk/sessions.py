@@ -12,6 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,10 @@ def load_secret(folder: Path) -> str:
     """
     file = folder / SECRET_FILE
     try:
-        try:
+        with suppress(FileExistsError):
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as opened:
                 opened.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass
         secret = file.read_text(encoding="ascii")
     except OSError as error:
         raise WorkspaceError(f"{file}: can't be used: {error.strerror}") from error

@@ -1,8 +1,8 @@
-"""Template helpers: numbers, times, marked words, charts, links."""
+"""Helpers for templates: numbers, times, marked words, charts, links."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -10,13 +10,12 @@ from urllib.parse import urlencode
 from markupsafe import Markup, escape
 
 from tipstaff.cli.score import REASONS_IN_WORDS
-from tipstaff.types import Highlight, Reason
+from tipstaff.types import Highlight
 from tipstaff_server.evaluator.marks import content_words, shared_words, words_of
 from tipstaff_trainer.workspace.db.models import Label, LabelSet, ReviewItem, now
 from tipstaff_trainer.workspace.db.rows import StoredRow
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 200, 44, 24, 10
-# Messages may begin with these words, or with a name, which is not capitalised.
+# Messages begin with one of these words, which gets a capital, or with a name, which doesn't.
 _FIRST_WORDS = frozenset(
     "a an can can't choose evaluator give it its job neither no none nothing only say somebody "
     "that the there these this what which who".split()
@@ -38,12 +37,10 @@ def time_ago(moment: datetime | None) -> str:
     if moment is None:
         return ""
     seconds = (now() - moment).total_seconds()
-    if seconds < 60:
-        return "just now"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit} ago"
-    return ""
+    return "just now"
 
 
 def duration(start: datetime | None, end: datetime | None) -> str:
@@ -82,23 +79,15 @@ def compare_texts(row: StoredRow) -> dict[str, Markup]:
         return {"output": escape(output), "ground_truth": escape(truth)}
     ours, theirs = words_of(output), words_of(truth)
     shared = shared_words(ours, theirs, "forms")
+    agrees = dict.fromkeys(shared, "agrees")
+    differs = dict.fromkeys(content_words(ours), "differs")
 
-    def marked(text: str, words: Sequence[tuple[str, int, int]], only: frozenset[str]) -> Markup:
-        parts: list[Markup] = []
-        at = 0
-        for word, start, end in words:
-            kind = "agrees" if word in shared else "differs" if word in only else ""
-            if kind:
-                parts += [
-                    escape(text[at:start]),
-                    Markup('<mark class="{}">{}</mark>').format(kind, text[start:end]),
-                ]
-                at = end
-        return Markup("").join([*parts, escape(text[at:])])
+    def mark(text: str, words: Sequence[tuple[str, int, int]], kinds: Mapping[str, str]) -> Markup:
+        return _mark(text, [(at, to, kinds[word], "") for word, at, to in words if word in kinds])
 
     return {
-        "output": marked(output, ours, content_words(ours) - shared),
-        "ground_truth": marked(truth, theirs, frozenset()),
+        "output": mark(output, ours, differs | agrees),
+        "ground_truth": mark(truth, theirs, agrees),
     }
 
 
@@ -107,19 +96,23 @@ def mark_highlights(text: str, highlights: Sequence[Highlight]) -> Markup:
 
     Each mark ends with its rank, for those who can't see colours, and as in the list beside it.
     """
-    parts: list[Markup] = []
-    at = 0
     ranks = {each: rank for rank, each in enumerate(by_weight(highlights), start=1)}
+    marks = []
     for each in highlights:
-        strength = "most" if ranks[each] == 1 else "more"
-        parts += [
-            escape(text[at : each.start]),
-            Markup('<mark class="lowers {}">{}<sup>{}</sup></mark>').format(
-                strength, text[each.start : each.end], ranks[each]
-            ),
-        ]
-        at = each.end
-    return Markup("").join([*parts, escape(text[at:])])
+        kind = "lowers most" if ranks[each] == 1 else "lowers more"
+        marks.append((each.start, each.end, kind, Markup("<sup>{}</sup>").format(ranks[each])))
+    return _mark(text, marks)
+
+
+def _mark(text: str, marks: Iterable[tuple[int, int, str, str]]) -> Markup:
+    """A text with marks: each has a start, an end, a CSS class and a suffix."""
+    parts: list[Markup] = []
+    before = 0
+    for start, end, kind, suffix in marks:
+        words = Markup('<mark class="{}">{}{}</mark>').format(kind, text[start:end], suffix)
+        parts += [escape(text[before:start]), words]
+        before = end
+    return Markup("").join([*parts, escape(text[before:])])
 
 
 def by_weight(highlights: Sequence[Highlight]) -> list[Highlight]:
@@ -133,66 +126,34 @@ def labels_url(labels: LabelSet, part: str = "", *, section: str = "datasets", *
     return f"{path}?{urlencode({'criterion': labels.criterion, **query})}"
 
 
-def chart(
-    title: str,
-    series: Sequence[tuple[str, Points]],
-    *,
-    low: float | None = None,
-    high: float | None = None,
-) -> Markup:
-    """A line chart as SVG, styled by `desk.css`.
+def chart_lines(
+    series: Sequence[tuple[str, Points]], *, low: float | None = None, high: float | None = None
+) -> dict[str, Any] | None:
+    """A line chart's lines and ticks, as shares of its width and height; None without points.
 
     Args:
-        title: A description for screen readers.
         series: Each line's CSS class and its (step, value) points.
         low: The axis's lowest value; the lowest of the data if None.
         high: The axis's highest value; the highest of the data if None.
     """
     points = [point for _, line in series for point in line]
     if not points:
-        return Markup("")
+        return None
     values = [value for _, value in points]
     bottom = min(values) if low is None else low
     top = max(values) if high is None else high
     top = top if top > bottom else bottom + 1
     last = max(step for step, _ in points) or 1
 
-    def x(step: float) -> float:
-        return _LEFT + step / last * (_WIDTH - _LEFT - 8)
-
-    def y(value: float) -> float:
-        return _TOP + (1 - (value - bottom) / (top - bottom)) * (_HEIGHT - _TOP - _BOTTOM)
-
-    parts = [
-        Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-            _WIDTH, _HEIGHT, title
-        )
-    ]
-    for share in (0.0, 0.5, 1.0):
-        value = bottom + share * (top - bottom)
-        parts.append(
-            Markup(
-                '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
-                '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-            ).format(_LEFT, _WIDTH - 8, y(value), y(value), _LEFT - 6, y(value) + 4, f"{value:.2f}")
-        )
-    parts.append(
-        Markup('<text x="{}" y="{}" text-anchor="end">step {}</text>').format(
-            _WIDTH - 8, _HEIGHT - 6, f"{last:,.0f}"
-        )
-    )
-    for kind, line in series:
-        if len(line) == 1:
-            step, value = line[0]
-            parts.append(
-                Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(
-                    kind, x(step), y(value)
-                )
-            )
-        elif line:
-            path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in line)
-            parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, path))
-    return Markup("").join([*parts, Markup("</svg>")])
+    span = top - bottom
+    return {
+        "last": last,
+        "ticks": [(share, bottom + share * span) for share in (0.0, 0.5, 1.0)],
+        "lines": [
+            (kind, [(step / last, (value - bottom) / span) for step, value in line])
+            for kind, line in series
+        ],
+    }
 
 
 def shorten(text: str | None, most: int = 140) -> str:
@@ -212,25 +173,7 @@ def sentence(message: str) -> str:
     return message if message.endswith((".", "!", "?", "”")) else f"{message}."
 
 
-def in_words(reason: Reason) -> str:
-    """A score's reason in words."""
-    return REASONS_IN_WORDS[reason]
-
-
-FILTERS: dict[str, Any] = {
-    "ago": time_ago,
-    "by_weight": by_weight,
-    "in_words": in_words,
-    "number": number,
-    "sentence": sentence,
-    "shorten": shorten,
-    "verdict_word": verdict_word,
-}
-GLOBALS: dict[str, Any] = {
-    "chart": chart,
-    "compare_texts": compare_texts,
-    "duration": duration,
-    "labels_url": labels_url,
-    "mark_highlights": mark_highlights,
-    "picked_because": picked_because,
-}
+_FILTERS = (by_weight, number, sentence, shorten, time_ago, verdict_word)
+_HELPERS = (chart_lines, compare_texts, duration, labels_url, mark_highlights, picked_because)
+FILTERS: dict[str, Any] = {each.__name__: each for each in _FILTERS}
+GLOBALS: dict[str, Any] = {each.__name__: each for each in _HELPERS} | {"reasons": REASONS_IN_WORDS}

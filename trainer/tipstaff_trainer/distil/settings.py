@@ -89,7 +89,7 @@ class TrainSettings(Request):
     human_weight: float = _label_weight(2.0, "people's labels")
     judge_weight: float = _label_weight(1.0, "a judge's labels")
     other_weight: float = _label_weight(1.0, "other labels")
-    seed: int = setting(0, "of the split, the head and the row order", common=True, ge=0, lt=2**32)
+    seed: int = setting(0, "seeds the split, head and row order", common=True, ge=0, lt=2**32)
     bf16: bool | None = setting(
         None, "train in bfloat16 (default: where the machine has it in hardware)", title="bfloat16"
     )

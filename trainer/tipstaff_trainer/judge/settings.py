@@ -63,8 +63,22 @@ class JudgeSettings(Request):
     timeout: float = setting(60.0, "seconds for one call", unit="seconds", gt=0)
     patience: float = setting(300.0, "stop after this long without an answer", unit="seconds", ge=0)
     poll_interval: float = setting(30.0, "seconds between checks of a batch", unit="seconds", gt=0)
-    price_input: float = setting(0.0, "per million prompt tokens", unit="money", common=True, ge=0)
-    price_output: float = setting(0.0, "per million reply tokens", unit="money", common=True, ge=0)
+    price_input: float = setting(
+        0.0,
+        "money for a million prompt tokens",
+        title="Price of input",
+        unit="money",
+        common=True,
+        ge=0,
+    )
+    price_output: float = setting(
+        0.0,
+        "money for a million reply tokens",
+        title="Price of output",
+        unit="money",
+        common=True,
+        ge=0,
+    )
     max_cost: float | None = setting(
         None,
         "money to spend at most; needs the prices",

@@ -1,4 +1,4 @@
-"""The desk's pages, a module for each place: each reads what was ctx, calls the workspace, shows.
+"""The desk's pages, a module for each part of the desk, with its `routes`.
 
-Every module has `routes()`.
+A handler reads the request, calls the workspace, and renders a page or redirects to one.
 """

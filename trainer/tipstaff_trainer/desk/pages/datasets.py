@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
+from tipstaff.errors import TipstaffError
 from tipstaff_server.errors import RepositoryError
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.desk.views import labels_url
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.datasets import formats
@@ -23,6 +23,8 @@ from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy
 from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
 from tipstaff_trainer.workspace.review.selection import Kind
+
+routes = Routes()
 
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -35,39 +37,20 @@ _CHUNK = 2**16
 _KINDS: tuple[Kind, ...] = ("ranked", "disputed", "random")
 _KINDS_IN_WORDS = (
     "Ranked rows have a label from a judge or a file and none from a person; disputed rows are "
-    "those that people labelled differently."
+    "those that people labelled differently. Random rows are never drawn twice, even if a file "
+    "says that they were drawn."
 )
 # A larger download is written to a temporary file.
 _IN_MEMORY = 2**22
 
 
-def routes() -> list[Route]:
-    """The routes for data sets."""
-    return [
-        get("/datasets", show_all),
-        get("/datasets/{dataset:int}", show),
-        get("/datasets/{dataset:int}/rows/{row:int}", show_row),
-        get("/datasets/{dataset:int}/download/{ending:str}", download),
-        post("/datasets/{dataset:int}/split", split),
-        post("/datasets/{dataset:int}/queue", queue),
-        post("/datasets/{dataset:int}/criteria", judge_by),
-        post("/datasets/{dataset:int}/archive", archive),
-        post("/datasets/{dataset:int}/delete", delete),
-    ]
-
-
-def show_all(ctx: RequestContext) -> Response:
-    """The list of data sets, and the upload form."""
-    return list_page(ctx)
-
-
-def list_page(ctx: RequestContext, error: str = "") -> Response:
-    """The list of data sets, filtered by words or by the archive."""
+@routes.get("/datasets")
+def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
+    """The list of data sets, filtered by words or by the archive, and the upload form."""
     datasets = ctx.stores.datasets
     words, archived = ctx.text("words"), ctx.text("archived") == "yes"
     return ctx.page(
         "datasets.html",
-        status=400 if error else 200,
         datasets=datasets.all(words=words, archived=archived),
         words=words,
         archived=archived,
@@ -76,24 +59,20 @@ def list_page(ctx: RequestContext, error: str = "") -> Response:
     )
 
 
+@routes.get("/datasets/{dataset:int}")
 def show(ctx: RequestContext) -> Response:
     """A data set with its labels by one criterion: next steps, and rows."""
     labels = ctx.label_set()
-    only = ctx.text("only", "all")
-    page = ctx.stores.datasets.page(
-        labels,
-        only=only,
-        words=ctx.text("words"),
-        after=ctx.integer("after", -1) or 0,
-        before=ctx.integer("before"),
-    )
+    only, words = ctx.text("only", "all"), ctx.text("words")
+    after, before = ctx.integer("after", -1), ctx.integer("before", None)
+    page = ctx.stores.datasets.page(labels, only=only, words=words, after=after, before=before)
     return ctx.page(
         "dataset.html",
         labels=labels,
         dataset=labels.dataset,
         page=page,
         only=only,
-        words=ctx.text("words"),
+        words=words,
         filters=FILTERS,
         formats=formats.FORMATS,
         tables=formats.TABLES,
@@ -106,6 +85,7 @@ def show(ctx: RequestContext) -> Response:
     )
 
 
+@routes.get("/datasets/{dataset:int}/rows/{row:int}")
 def show_row(ctx: RequestContext) -> Response:
     """A row with all its labels by one criterion."""
     labels = ctx.label_set()
@@ -114,6 +94,7 @@ def show_row(ctx: RequestContext) -> Response:
     return ctx.page("row.html", labels=labels, row=row, log=log)
 
 
+@routes.get("/datasets/{dataset:int}/download/{ending:str}")
 def download(ctx: RequestContext) -> Response:
     """The data set as a file, with its labels by one criterion or by all."""
     labels = ctx.label_set()
@@ -122,13 +103,13 @@ def download(ctx: RequestContext) -> Response:
     endings = formats.TABLES if together else formats.FORMATS
     if ending not in endings:
         raise WorkspaceError(f"there is no download as {ending!r}: {', '.join(endings)}")
-    datasets, only = ctx.stores.datasets, ctx.text("only", "all")
+    datasets = ctx.stores.datasets
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  see _pieces
     try:
         if together:
             formats.dump_together(datasets, labels.dataset, file, ending)
         else:
-            formats.dump(datasets, labels, file, ending, only=only)
+            formats.dump(datasets, labels, file, ending, only=ctx.text("only", "all"))
         file.seek(0)
     except OSError as error:
         file.close()
@@ -144,21 +125,18 @@ def download(ctx: RequestContext) -> Response:
     )
 
 
+@routes.post("/datasets/{dataset:int}/split")
 def split(ctx: RequestContext) -> Response:
     """Holds out a test set."""
     labels = ctx.label_set()
-    percent = ctx.integer("percent", 20) or 0
-    dataset = labels.dataset
-    warnings = ctx.workspace.split(
-        dataset, test_size=percent / 100, seed=ctx.integer("seed", 0) or 0
-    )
+    dataset, share = labels.dataset, ctx.integer("percent", 20) / 100
+    warnings = ctx.workspace.split(dataset, test_size=share, seed=ctx.integer("seed", 0))
     count = ctx.stores.datasets.get(dataset).test
-    notice = f"{count:,} of {dataset.rows:,} rows are held out for testing."
-    return ctx.redirect(
-        labels_url(labels), " ".join([notice, *warnings]), "note" if warnings else "good"
-    )
+    notice = " ".join([f"{count:,} of {dataset.rows:,} rows are held out for testing.", *warnings])
+    return ctx.redirect(labels_url(labels), notice, "note" if warnings else "good")
 
 
+@routes.post("/datasets/{dataset:int}/queue")
 def queue(ctx: RequestContext) -> Response:
     """Adds rows to the review queue; starts a scoring job first if scores are needed."""
     labels = ctx.label_set()
@@ -173,38 +151,25 @@ def queue(ctx: RequestContext) -> Response:
             criterion=labels.criterion,
             who=ctx.who,
         )
-        return ctx.redirect(
-            f"/jobs/{job.id}",
-            "The rows are scored first. Add rows to the queue when the job is done.",
-            "note",
-        )
-    counts: dict[Kind, int] = {kind: ctx.integer(kind, 0) or 0 for kind in _KINDS}
+        notice = "The rows are scored first. Add rows to the queue when the job is done."
+        return ctx.redirect(f"/jobs/{job.id}", notice, "note")
+    counts = {kind: ctx.integer(kind, 0) for kind in _KINDS}
     rows = ctx.stores.reviews.queue(
         labels,
         counts,
         rank_by=ctx.text("rank_by", "error"),  # type: ignore[arg-type]
         scored_by=by,
     )
-    if not rows:
-        return ctx.redirect(
-            labels_url(labels),
-            "No row was added: there are no more rows of these kinds. " + _KINDS_IN_WORDS,
-            "note",
-        )
+    here = labels_url(labels, section="review" if rows else "datasets")
     requested = sum(counts.values())
-    if len(rows) < requested:
-        return ctx.redirect(
-            labels_url(labels, section="review"),
-            f"Only {len(rows):,} of {requested:,} rows were added: there are no more of these "
-            f"kinds. {_KINDS_IN_WORDS} Random rows are never drawn twice, also if a file says that "
-            "they were drawn.",
-            "note",
-        )
-    return ctx.redirect(
-        labels_url(labels, section="review"), f"{len(rows):,} rows are in the review queue."
-    )
+    if rows and len(rows) == requested:
+        return ctx.redirect(here, f"{len(rows):,} rows are in the review queue.")
+    added = f"Only {len(rows):,} of {requested:,} rows were added" if rows else "No row was added"
+    notice = f"{added}: there are no more rows of these kinds. {_KINDS_IN_WORDS}"
+    return ctx.redirect(here, notice, "note")
 
 
+@routes.post("/datasets/{dataset:int}/criteria")
 def judge_by(ctx: RequestContext) -> Response:
     """Adds a criterion, or sets the criterion of labels that were imported without one."""
     dataset, criterion = _dataset(ctx), ctx.text("by")
@@ -212,13 +177,11 @@ def judge_by(ctx: RequestContext) -> Response:
         labels = ctx.workspace.set_criterion(dataset, criterion)
         return ctx.redirect(labels_url(labels), f"The criterion of its labels is {criterion}.")
     labels = ctx.workspace.add_criterion(dataset, criterion)
-    return ctx.redirect(
-        labels_url(labels),
-        f"{criterion} is added to {dataset.name}. It starts without labels: those by other "
-        "criteria don’t count here.",
-    )
+    notice = f"{criterion} is added to {dataset.name}, with no labels of its own yet."
+    return ctx.redirect(labels_url(labels), notice)
 
 
+@routes.post("/datasets/{dataset:int}/archive")
 def archive(ctx: RequestContext) -> Response:
     """Archives a data set, or restores it."""
     dataset = _dataset(ctx)
@@ -229,15 +192,13 @@ def archive(ctx: RequestContext) -> Response:
     return ctx.redirect("/datasets", f"{dataset.name} is archived with all its labels.", "note")
 
 
+@routes.post("/datasets/{dataset:int}/delete")
 def delete(ctx: RequestContext) -> Response:
     """Deletes an archived data set, if its name was entered."""
     dataset = _dataset(ctx)
     if ctx.text("name") != dataset.name:
-        return ctx.redirect(
-            f"/datasets/{dataset.id}",
-            "Nothing was deleted: the name that you entered is different.",
-            "bad",
-        )
+        notice = "Nothing was deleted: the name that you entered is different."
+        return ctx.redirect(f"/datasets/{dataset.id}", notice, "bad")
     ctx.stores.datasets.delete(dataset.id)
     response = ctx.redirect("/datasets", f"{dataset.name} is deleted with all its labels.", "note")
     response.background = BackgroundTask(ctx.stores.datasets.sweep)
@@ -255,24 +216,20 @@ def _scored_by(text: str) -> ScoredBy | None:
 
 
 def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, str, bool]]:
-    """The scorers to choose rows by: `name/version`, the text, and whether all rows are scored.
+    """The evaluators whose scores rows can be chosen by: `name/version`, text, scored already.
 
     Marks the version that is Online, whose mistakes matter most.
     """
-    scored = ctx.stores.scores.counts(labels)
-    evaluators = []
+    words: dict[ScoredBy, str] = {}
     # The evaluators' page shows the error; this page works without a repository.
     with suppress(RepositoryError):
-        evaluators = [
-            ((each.name, version), each.serving == version)
-            for each in ctx.stores.evaluators.published()
-            for version in reversed(each.versions)
-        ]
-    words = [
-        (by, f"{by[0]} version {by[1]}{' (Online)' if online else ''}") for by, online in evaluators
-    ] + [(OTHER_ROWS, "estimate from the other rows")]
-    rows = labels.dataset.rows
-    return [(f"{by[0]}/{by[1]}", word, scored.get(by, 0) >= rows) for by, word in words]
+        for each in ctx.stores.evaluators.published():
+            for version in reversed(each.versions):
+                online = " (Online)" if version == each.serving else ""
+                words[each.name, version] = f"{each.name} version {version}{online}"
+    words[OTHER_ROWS] = "estimate from the other rows"
+    scored, rows = ctx.stores.scores.counts(labels), labels.dataset.rows
+    return [(f"{by[0]}/{by[1]}", word, scored.get(by, 0) >= rows) for by, word in words.items()]
 
 
 def _dataset(ctx: RequestContext) -> Dataset:

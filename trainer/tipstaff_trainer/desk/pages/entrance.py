@@ -7,24 +7,15 @@ import math
 from urllib.parse import quote
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tipstaff_trainer.desk import sessions
 from tipstaff_trainer.desk.context import RequestContext, local_address
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.routing import Routes
+
+routes = Routes()
 
 
-def routes() -> list[Route]:
-    """The routes for signing in and out."""
-    return [
-        get("/", start, public=True),
-        post("/sign-in", sign_in, public=True),
-        get("/name", ask_name),
-        post("/name", set_name),
-        post("/sign-out", sign_out),
-    ]
-
-
+@routes.get("/", public=True)
 def start(ctx: RequestContext) -> Response:
     """Redirects to the data sets; a token in the address signs in."""
     if ctx.desk.settings.token and "token" in ctx.request.query_params:
@@ -32,16 +23,19 @@ def start(ctx: RequestContext) -> Response:
     return ctx.redirect("/datasets")
 
 
+@routes.post("/sign-in", public=True)
 def sign_in(ctx: RequestContext) -> Response:
     """Signs in with the token, and redirects to the page that was asked for."""
     return _check_token(ctx, _local(ctx.text("to")))
 
 
+@routes.get("/name")
 def ask_name(ctx: RequestContext) -> Response:
-    """The form for the person's name, and for signing out."""
+    """The form to give a name, and to sign out."""
     return ctx.page("who.html", back=_local(ctx.text("back")))
 
 
+@routes.post("/name")
 def set_name(ctx: RequestContext) -> Response:
     """Sets the person's name, which labels are recorded under."""
     name = " ".join(ctx.text("name").split())
@@ -52,6 +46,7 @@ def set_name(ctx: RequestContext) -> Response:
     return ctx.redirect(to)
 
 
+@routes.post("/sign-out")
 def sign_out(ctx: RequestContext) -> Response:
     """Clears the session."""
     ctx.session.clear()

@@ -7,66 +7,66 @@ from contextlib import suppress
 from itertools import groupby
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
-from tipstaff_server.request_fields import RequestField, field_titles
 from tipstaff_trainer.desk.context import RequestContext, local_address
-from tipstaff_trainer.desk.forms import form_fields
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.forms import RequestForm
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
 from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
 from tipstaff_trainer.workspace.labels.cases import outcome_values
 
-# Fields that the page asks for in its own way, or not at all.
-_OWN_FIELDS = ("name", "criterion", "cases", "test_size", "restart")
+routes = Routes()
+
+_OWN = {"name": "Name of the evaluator", "columns": "Fields to read", "criterion": "Criterion"}
+# A data set has its own test rows.
+_FORM = RequestForm(TrainRequest, own=_OWN | {"test_size": "Test set"})
 
 
-def routes() -> list[Route]:
-    """The routes for evaluators."""
-    return [
-        get("/evaluators", show_all),
-        post("/evaluators", train),
-        get("/evaluators/{name:str}/{version:int}", show),
-        post("/evaluators/{name:str}/{version:int}/promote", promote),
-        post("/evaluators/{name:str}/{version:int}/cases", run_cases),
-        post("/evaluators/{name:str}/{version:int}/archive", archive),
-        post("/evaluators/{name:str}/{version:int}/measure", measure),
-    ]
-
-
-def show_all(ctx: RequestContext) -> Response:
+@routes.get("/evaluators")
+def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The list of evaluators and trainings, and the form to train one."""
-    return _overview(ctx)
+    versions = ctx.workspace.list_evaluators()
+    label_sets = _label_sets(ctx)
+    labelled = (f"{each.dataset_id}/{each.criterion}" for each in label_sets if each.labelled)
+    return ctx.page(
+        "evaluators.html",
+        evaluators=[(name, list(some)) for name, some in groupby(versions, lambda each: each.name)],
+        training=_unfinished(ctx.stores.jobs.recent(kind="train", limit=10)),
+        label_sets=label_sets,
+        cases=ctx.stores.cases.counts(),
+        dataset=ctx.text("dataset") or next(labelled, ""),
+        name=ctx.text("name"),
+        fields=FIELDS,
+        columns=ctx.texts("columns") if ctx.form else FIELDS,
+        form=_FORM,
+        values=_FORM.entered(ctx.texts) if ctx.form else {},
+        error=error,
+    )
 
 
+@routes.post("/evaluators", again=list_page)
 def train(ctx: RequestContext) -> Response:
     """Starts a training job."""
-    try:
-        dataset, criterion = _dataset_and_criterion(ctx)
-        job = ctx.workspace.fine_tune(
-            dataset,
-            criterion=criterion,
-            name=ctx.text("name"),
-            columns=ctx.texts("columns"),  # type: ignore[arg-type]
-            **ctx.entered(_fields()),
-            who=ctx.who,
-        )
-    except TipstaffError as error:
-        return _overview(ctx, error.describe(field_titles(TrainRequest)))
+    dataset, criterion = _dataset_and_criterion(ctx)
+    job = ctx.workspace.fine_tune(
+        dataset,
+        criterion=criterion,
+        name=ctx.text("name"),
+        columns=ctx.texts("columns"),  # type: ignore[arg-type]
+        **_FORM.entered(ctx.texts),
+        who=ctx.who,
+    )
     return ctx.redirect(f"/jobs/{job.id}")
 
 
-def show(ctx: RequestContext) -> Response:
+@routes.get("/evaluators/{name:str}/{version:int}")
+def version_page(ctx: RequestContext, refused: PromotionRefused | None = None) -> Response:
     """A version: its metrics beside those of the Online version, its cases and its card."""
-    return _version_page(ctx)
-
-
-def _version_page(ctx: RequestContext, refused: PromotionRefused | None = None) -> Response:
     name, number = ctx.request.path_params["name"], ctx.path_number("version")
     ctx.stores.evaluators.find(name, number)
     card = ""
@@ -99,6 +99,7 @@ def _version_page(ctx: RequestContext, refused: PromotionRefused | None = None) 
     )
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/promote")
 def promote(ctx: RequestContext) -> Response:
     """Puts a version online, or rolls back to it; its named cases must be met."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
@@ -106,19 +107,18 @@ def promote(ctx: RequestContext) -> Response:
     try:
         before = ctx.workspace.promote(name, version, force=ctx.text("force") == "yes")
     except PromotionRefused as refused:
-        return _version_page(ctx, refused)
+        return version_page(ctx, refused)
     if ctx.stores.server.own:
         ctx.stores.server.start(who=ctx.who)
     replaced = f" in place of version {before}" if before and before != version else ""
     met = sum(each.met for each in outcomes)
     cases = f" {met} of {len(outcomes)} named cases met." if outcomes else ""
-    return ctx.redirect(
-        local_address(ctx.text("back"), "/evaluators"),
-        f"{name} version {version} is online{replaced}.{cases}",
-        "good" if met == len(outcomes) else "note",
-    )
+    notice = f"{name} version {version} is online{replaced}.{cases}"
+    back = local_address(ctx.text("back"), "/evaluators")
+    return ctx.redirect(back, notice, "good" if met == len(outcomes) else "note")
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/cases")
 def run_cases(ctx: RequestContext) -> Response:
     """Runs a version's named cases."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
@@ -126,16 +126,16 @@ def run_cases(ctx: RequestContext) -> Response:
     return ctx.redirect(f"/evaluators/{name}/{version}#cases")
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/archive")
 def archive(ctx: RequestContext) -> Response:
     """Archives a version."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
-    archived = ctx.workspace.archive_version(name, version)
-    folder = archived.relative_to(ctx.workspace.folder)
-    return ctx.redirect(
-        "/evaluators", f"{name} version {version} is archived in the folder {folder}.", "note"
-    )
+    folder = ctx.workspace.archive_version(name, version).relative_to(ctx.workspace.folder)
+    notice = f"{name} version {version} is archived in the folder {folder}."
+    return ctx.redirect("/evaluators", notice, "note")
 
 
+@routes.post("/evaluators/{name:str}/{version:int}/measure")
 def measure(ctx: RequestContext) -> Response:
     """Starts a job that measures a version, and the Online version, on a data set."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
@@ -154,24 +154,14 @@ def measure(ctx: RequestContext) -> Response:
     return ctx.redirect(f"/jobs/{job.id}")
 
 
-def _fields() -> list[RequestField]:
-    return form_fields(TrainRequest, without=_OWN_FIELDS)
-
-
 def _versions(ctx: RequestContext, name: str) -> list[EvaluatorVersion]:
     return [each for each in ctx.workspace.list_evaluators() if each.name == name]
 
 
 def _unfinished(trainings: Sequence[Job]) -> list[Job]:
     """The trainings that run, or that failed without a later one of the same evaluator."""
-    names: set[str] = set()
-    unfinished = []
-    for job in trainings:
-        name = job.parameters.get("name", "")
-        if job.active or (job.state != "done" and name not in names):
-            unfinished.append(job)
-        names.add(name)
-    return unfinished
+    latest = {job.parameters.get("name"): job for job in reversed(trainings)}.values()
+    return [job for job in trainings if job.active or (job.state != "done" and job in latest)]
 
 
 def _label_sets(ctx: RequestContext) -> list[LabelSet]:
@@ -188,21 +178,3 @@ def _dataset_and_criterion(ctx: RequestContext) -> tuple[int, str | None]:
     if not number.isdecimal() or len(number) > 15:
         raise WorkspaceError("choose a data set")
     return int(number), criterion if separator else None
-
-
-def _overview(ctx: RequestContext, error: str = "") -> Response:
-    versions = ctx.workspace.list_evaluators()
-    return ctx.page(
-        "evaluators.html",
-        status=400 if error else 200,
-        evaluators=[(name, list(some)) for name, some in groupby(versions, lambda each: each.name)],
-        training=_unfinished(ctx.stores.jobs.recent(kind="train", limit=10)),
-        label_sets=_label_sets(ctx),
-        cases=ctx.stores.cases.counts(),
-        dataset=ctx.text("dataset"),
-        fields=FIELDS,
-        settings=_fields(),
-        values={name: ctx.text(name) for name in ctx.form},
-        columns=ctx.texts("columns") or list(FIELDS),
-        error=error,
-    )

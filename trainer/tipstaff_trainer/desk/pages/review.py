@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from starlette.responses import Response
-from starlette.routing import Route
 
+from tipstaff.errors import TipstaffError
 from tipstaff_trainer.desk.context import RequestContext
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.desk.views import labels_url, verdict_word
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import LabelSet, ReviewItem
 
-
-def routes() -> list[Route]:
-    """The routes for the review."""
-    return [
-        get("/review", show_all),
-        get("/review/{dataset:int}", show),
-        post("/review/{dataset:int}", act),
-    ]
+routes = Routes()
 
 
+@routes.get("/review")
 def show_all(ctx: RequestContext) -> Response:
     """The review queues, by data set and criterion."""
     waiting = [
@@ -31,21 +25,19 @@ def show_all(ctx: RequestContext) -> Response:
     return ctx.page("reviews.html", waiting=waiting)
 
 
-def show(ctx: RequestContext) -> Response:
-    """The next row for review, or the row of an item that the address names."""
+@routes.get("/review/{dataset:int}")
+def show(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
+    """The next row for review, or the row of an item that the address or the form names."""
     labels = ctx.label_set()
     if not ctx.who:
         return ctx.page("who.html", back=labels_url(labels, section="review"))
     reviews = ctx.stores.reviews
-    item_id = ctx.integer("item")
-    item = reviews.item(item_id) if item_id else reviews.claim(labels, ctx.who)
+    item = _item(ctx, labels)
+    if item is None and isinstance(error, TipstaffError):
+        raise error
+    item = item or reviews.claim(labels, ctx.who)
     if item is None:
         return ctx.page("review_done.html", labels=labels, progress=reviews.progress(labels))
-    _check_queue(item, labels)
-    return _row_page(ctx, labels, item)
-
-
-def _row_page(ctx: RequestContext, labels: LabelSet, item: ReviewItem, error: str = "") -> Response:
     row = ctx.stores.datasets.row(item.row_id, labels)
     log = ctx.stores.datasets.labels(row.id, labels)
     judge_labels = [each for each in log if each.source == "judge"]
@@ -53,7 +45,6 @@ def _row_page(ctx: RequestContext, labels: LabelSet, item: ReviewItem, error: st
     own = own_labels[-1] if own_labels and own_labels[-1].value is not None else None
     return ctx.page(
         "review.html",
-        status=400 if error else 200,
         labels=labels,
         criterion=ctx.stores.criteria.get(labels.criterion) if labels.criterion else None,
         item=item,
@@ -61,46 +52,36 @@ def _row_page(ctx: RequestContext, labels: LabelSet, item: ReviewItem, error: st
         judge_label=judge_labels[-1] if judge_labels else None,
         own_label=own,
         note=ctx.text("note") if error else own.reason if own else "",
-        progress=ctx.stores.reviews.progress(labels),
+        progress=reviews.progress(labels),
         error=error,
     )
 
 
+# On a full disk, for example, the same row is shown again with its note.
+@routes.post("/review/{dataset:int}", again=show)
 def act(ctx: RequestContext) -> Response:
     """Records a reviewer's decision."""
     labels = ctx.label_set()
+    here = labels_url(labels, section="review")
     if not ctx.who:
-        return ctx.page("who.html", back=labels_url(labels, section="review"))
-    item_id = ctx.integer("item")
-    item = None if item_id is None else ctx.stores.reviews.item(item_id)
-    if item is not None:
-        _check_queue(item, labels)
-    try:
-        return _decide(ctx, labels, item)
-    except WorkspaceError as error:
-        if item is None:
-            raise
-        # Shows the same row with the note, as on a full disk.
-        return _row_page(ctx, labels, item, str(error))
-
-
-def _decide(ctx: RequestContext, labels: LabelSet, item: ReviewItem | None) -> Response:
-    reviews, here = ctx.stores.reviews, labels_url(labels, section="review")
+        return ctx.page("who.html", back=here)
+    reviews, item = ctx.stores.reviews, _item(ctx, labels)
     action = ctx.text("action")
     if action == "requeue-skipped":
         count = reviews.requeue_skipped(labels)
         return ctx.redirect(here, f"{count:,} skipped rows are back in the queue.")
     if action == "undo":
-        return _after_undo(ctx, labels, reviews.undo(labels, who=ctx.who))
+        item = reviews.undo(labels, who=ctx.who)
+        if item is None:
+            return ctx.redirect(here, "You have nothing to undo.", "note")
+        again = labels_url(labels, section="review", item=item.id)
+        return ctx.redirect(again, "Your label is taken back, and the row is open again.", "note")
     if item is None:
         raise WorkspaceError("no row was chosen: open the review again")
     if action == "back":
-        before = reviews.before(item, who=ctx.who)
-        return (
-            ctx.redirect(labels_url(labels, section="review", item=before.id))
-            if before
-            else ctx.redirect(here, "That was your first row.", "note")
-        )
+        if before := reviews.before(item, who=ctx.who):
+            return ctx.redirect(labels_url(labels, section="review", item=before.id))
+        return ctx.redirect(here, "That was your first row.", "note")
     if action == "skip":
         reviews.skip(item.id, who=ctx.who)
         return ctx.redirect(here)
@@ -110,29 +91,23 @@ def _decide(ctx: RequestContext, labels: LabelSet, item: ReviewItem | None) -> R
         item.id,
         1.0 if action == "good" else 0.0,
         who=ctx.who,
-        based_on_label_id=ctx.integer("based_on_label_id", 0) or 0,
+        based_on_label_id=ctx.integer("based_on_label_id", 0),
         reason=ctx.text("note")[:2000],
     )
-    other = submitted.concurrent
-    if other is None:
+    if (other := submitted.concurrent) is None:
         return ctx.redirect(here)
-    return ctx.redirect(
-        here,
+    notice = (
         f"{other.who} labelled that row {verdict_word(other.value)} while you looked at it. Both "
-        "labels are kept; if they differ, the row is disputed.",
-        "note",
+        "labels are kept; if they differ, the row is disputed."
     )
+    return ctx.redirect(here, notice, "note")
 
 
-def _after_undo(ctx: RequestContext, labels: LabelSet, item: ReviewItem | None) -> Response:
-    if item is None:
-        here = labels_url(labels, section="review")
-        return ctx.redirect(here, "You have nothing to undo.", "note")
-    again = labels_url(labels, section="review", item=item.id)
-    return ctx.redirect(again, "Your label is taken back, and the row is open again.", "note")
-
-
-def _check_queue(item: ReviewItem, labels: LabelSet) -> None:
-    """Checks that an item belongs to the page's queue."""
+def _item(ctx: RequestContext, labels: LabelSet) -> ReviewItem | None:
+    """The item that a request names, which must be in the page's queue; None if it names none."""
+    if not (item_id := ctx.integer("item", 0)):
+        return None
+    item = ctx.stores.reviews.item(item_id)
     if (item.dataset_id, item.criterion) != (labels.dataset_id, labels.criterion):
         raise WorkspaceError(f"there is no row {item.id} in the review of {labels.title}")
+    return item

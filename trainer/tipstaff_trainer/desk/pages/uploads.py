@@ -12,44 +12,36 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_trainer.data.columns import ROLES
 from tipstaff_trainer.desk.context import RequestContext
 from tipstaff_trainer.desk.pages.datasets import list_page
-from tipstaff_trainer.desk.routing import get, post
+from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.datasets import formats
+
+routes = Routes()
 
 _FOLDER = "uploads"
 _ENDINGS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 _KEY = re.compile(r"[0-9a-f]{32}")
-# Uploads without a mapping are deleted after this time.
+# Uploads that did not become a data set are deleted after this time.
 _STORED_SECONDS = 7 * 24 * 3600
 
 
-def routes() -> list[Route]:
-    """The routes for uploads."""
-    return [
-        post("/uploads", upload),
-        get("/uploads/{key:str}", show),
-        post("/uploads/{key:str}", create),
-    ]
-
-
+@routes.post("/uploads", again=list_page)
 def upload(ctx: RequestContext) -> Response:
     """Stores the file, and redirects to the mapping of its columns."""
     file = ctx.file("file")
     if file is None:
-        return _refused(ctx, "No file was chosen.")
-    # The name is only shown: the file is stored under another.
+        raise WorkspaceError("no file was chosen")
+    # For display only: the file is stored under another name.
     name = PurePosixPath((file.filename or "").replace("\\", "/")).name[:200] or "file"
     ending = PurePosixPath(name).suffix.casefold()
     if ending not in _ENDINGS:
-        return _refused(
-            ctx, f"{name}: the file must end in {', '.join(_ENDINGS)}; convert it to one of them."
-        )
+        endings = ", ".join(_ENDINGS)
+        raise WorkspaceError(f"{name}: the file must end in {endings}; convert it to one of them")
     folder = ctx.workspace.folder / _FOLDER
     key = secrets.token_hex(16)
     path = folder / f"{key}{ending}"
@@ -61,70 +53,62 @@ def upload(ctx: RequestContext) -> Response:
         (folder / f"{key}.name").write_text(json.dumps(name), encoding="utf-8")
     except OSError as error:
         with suppress(OSError):
-            path.unlink(missing_ok=True)
-            path.with_suffix(".name").unlink(missing_ok=True)
-        return _refused(
-            ctx,
+            _discard(path)
+        raise WorkspaceError(
             f"{name}: can't be stored in {folder} on the desk's machine: {error.strerror}. Make "
-            "room there and upload the file again. Nothing was stored.",
-        )
+            "room there and upload the file again. Nothing was stored"
+        ) from error
     return ctx.redirect(f"/uploads/{key}")
 
 
-def show(ctx: RequestContext) -> Response:
+@routes.get("/uploads/{key:str}")
+def mapping_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The file's columns and first rows, with a guess of the mapping."""
-    return _mapping_page(ctx, {})
-
-
-def create(ctx: RequestContext) -> Response:
-    """Creates a data set from the file."""
-    path, name = _stored_file(ctx)
-    mapping: dict[str, str] = {
-        role: column for role in ROLES if (column := ctx.text(f"map-{role}"))
-    }
-    try:
-        roles = mapping or formats.preview_file(path, display_name=name).mapping
-        if "ground_truth" in roles and not {"input", "output"} & set(roles):
-            # Rows of only a ground truth would be dropped as repetitions of a few.
-            raise UsageError("choose which column is the output, or at least the input")
-        dataset = ctx.workspace.upload_dataset(
-            path,
-            name=ctx.text("name"),
-            mapping=mapping,
-            label_source=ctx.text("label_source") or None,  # type: ignore[arg-type]
-            criterion=ctx.text("criterion"),
-            display_name=name,
-            who=ctx.who,
-        )
-    except TipstaffError as error:
-        return _mapping_page(ctx, mapping, str(error))
-    path.unlink(missing_ok=True)
-    path.with_suffix(".name").unlink(missing_ok=True)
-    return ctx.redirect(
-        f"/datasets/{dataset.id}", f"{dataset.name} is created with {dataset.rows:,} rows."
-    )
-
-
-def _mapping_page(ctx: RequestContext, mapping: dict[str, str], error: str = "") -> Response:
     path, name = _stored_file(ctx)
     preview: Any = None
     try:
         preview = formats.preview_file(path, display_name=name)
     except TipstaffError as reason:
-        error = error or str(reason)
+        error = error or reason
     return ctx.page(
         "upload.html",
-        status=400 if error else 200,
         file=name,
         name=ctx.text("name") or PurePosixPath(name).stem,
         preview=preview,
         roles=ROLES,
-        mapping=mapping or (preview.mapping if preview else {}),
+        mapping=_mapping(ctx) or (preview.mapping if preview else {}),
         label_source=ctx.text("label_source"),
         criteria=ctx.stores.criteria.all(),
         criterion=ctx.text("criterion"),
         error=error,
     )
+
+
+@routes.post("/uploads/{key:str}", again=mapping_page)
+def create(ctx: RequestContext) -> Response:
+    """Creates a data set from the file."""
+    path, name = _stored_file(ctx)
+    mapping = _mapping(ctx)
+    roles = mapping or formats.preview_file(path, display_name=name).mapping
+    if "ground_truth" in roles and not {"input", "output"} & set(roles):
+        # Rows of only a ground truth would be dropped as repetitions of a few.
+        raise UsageError("choose which column is the output, or at least the input")
+    dataset = ctx.workspace.upload_dataset(
+        path,
+        name=ctx.text("name"),
+        mapping=mapping,
+        label_source=ctx.text("label_source") or None,  # type: ignore[arg-type]
+        criterion=ctx.text("criterion"),
+        display_name=name,
+        who=ctx.who,
+    )
+    _discard(path)
+    notice = f"{dataset.name} is created with {dataset.rows:,} rows."
+    return ctx.redirect(f"/datasets/{dataset.id}", notice)
+
+
+def _mapping(ctx: RequestContext) -> dict[str, str]:
+    return {role: column for role in ROLES if (column := ctx.text(f"map-{role}"))}
 
 
 def _stored_file(ctx: RequestContext) -> tuple[Path, str]:
@@ -143,8 +127,9 @@ def _stored_file(ctx: RequestContext) -> tuple[Path, str]:
     )
 
 
-def _refused(ctx: RequestContext, error: str) -> Response:
-    return list_page(ctx, error)
+def _discard(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".name").unlink(missing_ok=True)
 
 
 def _tidy(folder: Path) -> None:

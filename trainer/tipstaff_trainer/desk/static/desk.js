@@ -14,6 +14,11 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
   if (form.dataset.busy && event.submitter) event.submitter.textContent = form.dataset.busy;
 });
+// Browsers can't point at an invalid field that is hidden: show it.
+document.addEventListener("invalid", (event) => {
+  const details = event.target.closest("details");
+  if (details) details.open = true;
+}, true);
 // After going back in the history, forms can be sent again.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;

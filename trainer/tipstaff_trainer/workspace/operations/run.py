@@ -17,7 +17,7 @@ from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_server.requests import Request
 from tipstaff_trainer.data import Data, Row
 from tipstaff_trainer.errors import WorkspaceError
-from tipstaff_trainer.judge import Ledger
+from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.operations.compare import CompareRequest, compare
 from tipstaff_trainer.operations.evaluate import EvaluateRequest, evaluate
 from tipstaff_trainer.operations.label import LabelRequest, label, read_api_key
