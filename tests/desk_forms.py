@@ -10,5 +10,5 @@ LOCAL = "http://127.0.0.1:7860"
 
 def hidden(page: str) -> dict[str, str]:
     """The hidden fields of a page's forms."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
-    return {html.unescape(name): html.unescape(value) for name, value in found}
+    fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
+    return {html.unescape(name): html.unescape(value) for name, value in fields}

@@ -1,4 +1,4 @@
-"""A person at the review queue."""
+"""Reviews rows as a person would."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from tipstaff_trainer.workspace.db.models import LabelSet
 
 
 def review_all(workspace: Workspace, labels: LabelSet, who: str) -> list[int]:
-    """Calls every row good that the queue has for a person; gives the rows in order."""
-    seen = []
+    """Labels every row good that the queue offers a person; returns the row ids in order."""
+    row_ids = []
     while (item := workspace.stores.reviews.claim(labels, who)) is not None:
         row = workspace.stores.datasets.row(item.row_id, labels)
         workspace.stores.reviews.submit(item.id, 1.0, who=who, based_on_label_id=row.last_label_id)
-        seen.append(item.row_id)
-    return seen
+        row_ids.append(item.row_id)
+    return row_ids

@@ -53,7 +53,7 @@ class TestIdealQueue:
     def test_one_lane_by_hand(self) -> None:
         assert ideal_latencies([0, 1, 2, 9], [1.5] * 4, servers=1) == [1.5, 2.0, 2.5, 1.5]
 
-    def test_a_second_lane_takes_what_waits(self) -> None:
+    def test_a_second_server_takes_what_waits(self) -> None:
         assert ideal_latencies([0, 1, 2, 2.5], [3, 1, 1, 1], servers=2) == [3, 1, 1, 1.5]
 
     def test_waits_as_long_as_queueing_theory_says(self) -> None:
