@@ -170,7 +170,7 @@ class TestNumbers:
 
 
 def _records(**changes: object) -> list[dict[str, object]]:
-    """A run in which every target is met, aims and all."""
+    """Records of a run that meets every target and every aim."""
     closed = {"phase": "closed", "concurrent": 32, "p50_ms": 1, "p99_ms": 2, "errors": {}}
     common = {"answered": 100, "memory_mb": 1, "differing": 0, "largest_difference": 0.0}
     speeds = {"tipstaff": 200, "infinity-torch": 20, "mosec": 100, "mosec-single": 250}
@@ -191,7 +191,7 @@ def _records(**changes: object) -> list[dict[str, object]]:
         *(
             {"contender": name, "per_second": speed * pace, "cpu_seconds": 1.0, **closed, **common}
             | {"phase": "round", "round": number}
-            # The machine has a slow hour, in which all are as slow.
+            # In one round the machine is slow for every contender.
             for number, pace in enumerate((1.0, 0.5, 1.0))
             for name, speed in speeds.items()
         ),
@@ -288,7 +288,7 @@ class TestModelFolder:
 
     @pytest.fixture
     def batch(self) -> dict[str, np.ndarray]:
-        """Padded, with marks."""
+        """A padded batch with marks."""
         return collate(
             [Tokens(np.arange(1, 1 + length), np.arange(length) % 2) for length in (5, 12, 9)],
             pad_id=0,

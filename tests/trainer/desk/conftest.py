@@ -22,7 +22,7 @@ from tipstaff_trainer.workspace import Workspace
 
 @dataclass
 class RunningDesk:
-    """A desk's process, and where it is."""
+    """A desk's process and its address."""
 
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -50,7 +50,7 @@ class RunningDesk:
 
 @pytest.fixture(scope="module")
 def start_desk(tmp_path_factory) -> Iterator[Callable[..., RunningDesk]]:
-    """Starts desks, and in the end stops them and the jobs that outlive them."""
+    """Starts desks; afterwards stops them and their remaining jobs."""
     started: list[RunningDesk] = []
 
     def start(folder: Path, *words: object, **environment: str) -> RunningDesk:
@@ -87,7 +87,7 @@ def workspace(tmp_path):
 
 @pytest.fixture
 def visit(workspace):
-    """A browser without scripts, to a desk with some settings."""
+    """Makes a browser without scripts for a desk with the given settings."""
 
     def visit(base_url=LOCAL, **settings) -> TestClient:
         desk = build(workspace, DeskSettings(**settings))

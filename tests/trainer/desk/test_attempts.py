@@ -26,7 +26,7 @@ def test_waits_double_up_to_five_minutes_and_are_forgotten_after_an_hour(clock):
     waits = []
     for _ in range(12):
         waits.append(attempts.take("10.0.0.1"))
-        assert attempts.take("10.0.0.1") == waits[-1]  # asking counts for nothing
+        assert attempts.take("10.0.0.1") == waits[-1]  # an attempt while waiting doesn't count
         clock.now += waits[-1]
         assert attempts.take("10.0.0.1") == 0
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]

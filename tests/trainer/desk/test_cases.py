@@ -1,4 +1,4 @@
-"""Named cases on the desk, and a promotion that they stop."""
+"""Named cases on the desk, and a promotion that they prevent."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
         "The criterion of its labels is faithfulness."
         in browser.post(f"{here}/criteria", data=said).text
     )
-    # A page that was opened before is about the same labels.
+    # A page opened before the labels had a criterion still shows the same labels.
     assert "30 labelled" in browser.get(f"{here}?criterion=").text
     added = browser.post(f"{here}/criteria", data=hidden(page) | {"by": "toxicity"})
     assert "toxicity is added to rows" in added.text
@@ -131,12 +131,12 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     listed = browser.get("/datasets").text
     assert f'href="{here}?criterion=toxicity"' in listed
     assert f'href="{here}?criterion=faithfulness"' in listed
-    # Where nobody says by which, nothing is done to either.
+    # A request that doesn't name the criterion changes neither.
     del form["criterion"]
     unsaid = browser.post(f"{here}/queue", data=form)
     assert "choose one of" in unsaid.text
     item = hidden(shown.text)["item"]
-    # What is sent again, and whoever changes their name, comes back to the same criterion.
+    # Sending a form again and changing the name lead back to the same criterion.
     signed_out = visit("http://desk.example", host="0.0.0.0", token="t")
     stale = signed_out.post(shown.url.raw_path.decode(), data={"action": "good", "item": item})
     assert f'value="/review/{dataset.id}?criterion=toxicity"' in stale.text
@@ -147,7 +147,7 @@ def test_rows_are_judged_by_two_criteria_that_know_nothing_of_each_other(visit, 
     download = f"{here}/download/csv?criterion=toxicity"
     assert browser.get(download).text.count(",human,random,") == 1
     assert "judge" not in browser.get(download).text.partition("\n")[2]
-    # Or both in one file, for those who have several; a judge's every label is in it, too.
+    # Both criteria in one file, with every label of the judge.
     offered = f"{here}/download/csv?criterion=toxicity&together=yes"
     assert f'href="{escape(offered)}"' in browser.get(f"{here}?criterion=toxicity").text
     header, *rows = browser.get(offered).text.splitlines()

@@ -96,7 +96,7 @@ def test_guessing_gets_slow_and_loses_nothing_that_was_typed(visit):
     statuses = [browser.post("/sign-in", data=form).status_code for _ in range(5)]
     statuses.append(browser.get("/?token=no").status_code)
     assert statuses == [401] * 5 + [429]
-    # Not even the right one, or guessing would go on all the same.
+    # The right token is refused too, or guessing could continue.
     waiting = browser.post("/sign-in", data=form | {"token": "t"})
     assert (waiting.status_code, waiting.headers["retry-after"]) == (429, "1")
     assert 'name="kept-note" value="typed"' in waiting.text
@@ -132,7 +132,7 @@ def test_what_was_typed_outlives_the_session(visit, workspace):
     browser.get("/?token=t")
     form = hidden(browser.get("/criteria/new").text) | criterion(action="save")
     for cookie in list(browser.cookies.jar):
-        # As if the session had expired: the cookie is there, and is not valid.
+        # Simulates an expired session: the cookie is present but invalid.
         if cookie.name.startswith("tipstaff_desk"):
             cookie.value = cookie.value[:-4] + "beef"
     out = browser.post("/criteria/new", data=form)
@@ -215,7 +215,7 @@ def test_a_number_beyond_all_numbers_is_no_fault(visit, path):
 
 
 def test_two_desks_on_one_machine_leave_each_other_alone(visit, workspace, tmp_path):
-    """A browser sends a cookie to every port of a host."""
+    """A browser sends the cookies of a host to all its ports."""
     browser = visit()
     browser.post("/name", data=hidden(browser.get("/datasets").text) | {"name": "Ann"})
     second = Workspace(tmp_path / "second")

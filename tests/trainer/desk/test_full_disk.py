@@ -1,4 +1,4 @@
-"""A desk whose disk is full: what stands is seen, and what can't be done is said."""
+"""A desk with a full disk: it shows what is stored and reports what fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = 300
 
 @contextmanager
 def full(*others):
-    """No file grows any more, by this process and others, as where a disk is full."""
+    """Stops this process and others from growing files, like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for process in (psutil.Process(), *others):
         process.rlimit(psutil.RLIMIT_FSIZE, (1000, before[1]))
@@ -56,7 +56,7 @@ def test_a_job_that_the_full_disk_ended_takes_nothing_else_with_it(visit, worksp
         assert "resume the job to continue, nothing is lost" in page
         browser.post(f"/jobs/{job.id}/resume", data=hidden(page))
         assert workspace.wait_for(job, timeout=60).message == f"{ROWS} of {ROWS} rows are labelled"
-        # One call may have been on its way.
+        # One call may have been under way.
         assert judge.behaviour.seen <= ROWS + 1
 
 

@@ -1,4 +1,4 @@
-"""Asking a judge: what it can be asked, and which rows are paid for."""
+"""Labelling with a judge: criteria that it can use, and rows to pay for."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     )
     browser = visit()
     page = browser.get(here).text
-    # One that can be asked is chosen first.
+    # The first choice is a criterion that fits the data set.
     assert '<option value="relevance" selected>' in page
     assert '<option value="tone">tone: uses a column that the data set lacks' in page
     assert "no row has a text there" not in page
@@ -66,7 +66,7 @@ def test_a_column_that_is_not_there_is_told_where_the_criterion_is_chosen(
     refused = start(browser, here, criterion="tone")
     assert (refused.status_code, "uses {voice}, but no row" in refused.text) == (400, True)
     assert not workspace.stores.jobs.recent()
-    # It is not judged by it either.
+    # Nor did the data set get the criterion.
     assert [each.criterion for each in workspace.stores.datasets.get(dataset).label_sets] == [""]
 
 

@@ -41,7 +41,7 @@ def test_words_that_lowered_a_score_are_marked_and_listed(browser):
     marked = re.findall(r'<mark class="lowers \w+">(.*?)<sup>(\d)</sup></mark>', shown)
     assert marked
     listed = re.findall(r"<li>“(.*?)”", page)
-    # The list goes by weight, as the numbers in the text do.
+    # The list is ordered by weight, like the numbers in the text.
     assert listed == [word for word, _ in sorted(marked, key=lambda each: each[1])]
     plain = score(browser, output=output, ground_truth="refund in 14 days")
     assert 'id="explained"' not in plain

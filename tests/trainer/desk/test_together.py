@@ -15,7 +15,7 @@ COUNT = 12
 
 @pytest.fixture(scope="module")
 def desk(start_desk, tmp_path_factory):
-    """A desk for others than this machine, with rows that wait for review."""
+    """A desk that other machines may use, with rows waiting for review."""
     folder = tmp_path_factory.mktemp("shared")
     file = folder / "rows.jsonl"
     texts = [row.interaction for row in tiny_rows(40)]
@@ -72,7 +72,7 @@ def test_two_browsers_review_at_once_without_loss(desk, reviewer):
             page.keyboard.press(key)
         for page, item in zip((ann, ben), shown, strict=True):
             expect(page.locator(f"input[name=item][value='{item}']")).to_have_count(0)
-    # Her page may have come while his last row was still on his screen.
+    # Ann's page may have loaded before Ben finished his last row.
     ann.reload()
     expect(ann.get_by_text("All done")).to_be_visible()
     found, counted = labels(desk, 1)

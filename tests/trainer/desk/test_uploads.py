@@ -1,4 +1,4 @@
-"""Files that people bring: good ones, broken ones, and those that want to climb out."""
+"""Uploaded files: good ones, broken ones, and names that try to leave the folder."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_is_to_know_of_how_a_file_was_read_is_on_its_data_set_s_page(browse
     page = bring("rows.csv", b"output,answer\nyes,no\n")
     stored = store(browser, page, name="rows")
     assert (stored.status_code, "is not read as output" in stored.text) == (200, True)
-    # Open while nothing else has been done with it.
+    # The notes are open until something else happens to the data set.
     assert '<details class="card" open><summary>Notes on the file' in stored.text
 
 
@@ -125,7 +125,7 @@ def test_what_columns_hold_is_seen_where_they_are_chosen(bring):
 
 
 def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspace):
-    """They would be few: rows of one text are taken for one."""
+    """Rows with the same text count as one, so few would remain."""
     rows = b'{"reply": "a", "reference": "x"}\n{"reply": "b", "reference": "x"}\n'
     page = bring("rows.jsonl", rows)
     refused = store(browser, page, name="few")
@@ -136,7 +136,7 @@ def test_rows_of_nothing_but_references_are_asked_about(browser, bring, workspac
 
 
 def test_a_full_disk_is_told_whatever_is_full(visit, workspace, tmp_path, monkeypatch):
-    """Files are spooled where temporary files are, on their way in and on their way out."""
+    """Uploads and downloads are spooled in the folder for temporary files."""
     browser = visit()
     form = hidden(browser.get("/datasets").text)
     rows = b"output\n" + b"\n".join(b"%d %s" % (n, b"x" * 1000) for n in range(6000))

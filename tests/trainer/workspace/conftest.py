@@ -51,16 +51,16 @@ def dataset(workspace, traces):
 
 @pytest.fixture
 def labels(workspace, dataset):
-    """Those by the criterion that nobody has named yet."""
+    """The labels whose criterion isn't set."""
     return workspace.label_set(dataset)
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A server of its own, as an unprivileged user, since it refuses to run as root."""
+    """A PostgreSQL server, as an unprivileged user: it refuses to run as root."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     tool = str(found[-1]) if found else require("pg_ctl")
-    # Not in pytest's own folder, which is closed to other users.
+    # Outside pytest's folder, which other users can't read.
     folder = Path(tempfile.mkdtemp(prefix="tipstaff-postgres-"))
     user: dict[str, object] = {}
     if os.geteuid() == 0:
@@ -78,7 +78,7 @@ def postgres():
 
     ctl("init", "-o", "--auth=trust --username=tipstaff --no-sync")
     ctl("start", "-l", "log", "-o", f"-k {folder} -h '' -F")
-    # By a socket of its own, as a port that was free a moment ago may be another worker's by now.
+    # On a socket, since another test worker may take a port that was free a moment ago.
     yield f"postgresql://tipstaff@/postgres?host={folder}"
     ctl("stop", "-m", "immediate")
     shutil.rmtree(folder)

@@ -50,7 +50,7 @@ def test_what_is_downloaded_can_be_uploaded_and_trained_on(workspace, labelled, 
     for row, copy in both:
         assert (row.key, row.input, row.output, row.ground_truth, row.label, row.group) == (
             *(copy.key, copy.input, copy.output, copy.ground_truth, copy.label),
-            # Label Studio has no place for it, and it is derived again.
+            # Label Studio has no field for it, so it is derived again.
             copy.group,
         )
         assert row.extra["system"] == copy.extra["system"]

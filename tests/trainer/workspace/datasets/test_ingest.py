@@ -1,4 +1,4 @@
-"""Rows into the tables and out of them, beside people who work meanwhile."""
+"""Storing and deleting rows while people work."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def large(tmp_path):
 
 
 def test_people_label_while_a_large_file_comes_in(workspace, dataset, labels, large):
-    """They wait less than a second, and see nothing of what is not there yet."""
+    """They wait less than a second, and see no data set that isn't complete."""
     rows = workspace.stores.datasets.page(labels).rows
     failed = []
 
@@ -69,7 +69,7 @@ def test_people_label_while_a_large_file_comes_in(workspace, dataset, labels, la
     assert not failed
     assert meanwhile >= 2
     assert len(waited) >= 5
-    # Not the longest, which on a busy machine is the machine's doing.
+    # The median: on a busy machine the longest wait isn't the upload's fault.
     assert statistics.median(waited) < 1
     found = workspace.label_set("large")
     assert (found.dataset.rows, found.labelled, found.good) == (16_000, 16_000, 8_000)
@@ -100,7 +100,7 @@ def test_what_fails_half_way_leaves_nothing(workspace, dataset, large, monkeypat
 
 
 def test_what_was_left_by_somebody_who_died_is_swept_up(workspace, dataset, traces):
-    """Their name is free at once; their rows go when it is certain that they do not come back."""
+    """The name is free at once; the rows go once the upload certainly can't continue."""
     left = workspace.upload_dataset(traces, name="left")
     with workspace.stores.database.writing() as session:
         session.execute(
@@ -143,7 +143,7 @@ def test_a_deleted_data_set_leaves_nothing_but_the_jobs(
             assert session.scalar(select(func.count()).select_from(table)) == 0
         assert session.scalars(select(DatasetRow.dataset_id).distinct()).all() == [other.id]
         assert session.scalar(select(Job.dataset_id)) is None
-        # The index's own check of itself against the rows that are left.
+        # The full-text index checks itself against the remaining rows.
         session.execute(
             text("INSERT INTO rows_text(rows_text, rank) VALUES ('integrity-check', 1)")
         )

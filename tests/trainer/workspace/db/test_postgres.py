@@ -44,7 +44,7 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
         )
         rows = [row for each in seen for row in each]
     colleague.close()
-    # What another has just locked is passed over, so somebody may stop early; nothing is lost.
+    # Rows that another reviewer has locked are skipped, so one may stop early; none is lost.
     assert len(rows) == len(set(rows)) == 40
     found = workspace.label_set("on postgres")
     assert (found.human, found.good) == (40, 40)
@@ -57,7 +57,7 @@ def test_a_team_on_postgres(workspace, traces, tmp_path, postgres):
 def test_two_people_who_add_rows_at_once_queue_none_twice(
     workspace, traces, tmp_path, postgres, monkeypatch
 ):
-    """Each has chosen before the other's are stored, if they don't wait for each other."""
+    """Unless they wait for each other, each chooses before the other's rows are stored."""
 
     def choose_slowly(*words, **more):
         found = choose(*words, **more)
@@ -75,7 +75,7 @@ def test_two_people_who_add_rows_at_once_queue_none_twice(
     colleague.close()
     assert len(rows) == len(set(rows)) == 60
     assert workspace.stores.reviews.progress(labels).waiting == 60
-    # Whoever would queue one all the same, as by a fault of ours, can't.
+    # The database itself refuses a second entry for a row, should the code have a bug.
     item = ReviewItem(dataset_id=labels.dataset_id, row_id=rows[0], selection="pilot", rank=99)
     session = workspace.stores.database.writing()
     with pytest.raises(WorkspaceError, match="unique"), session as opened:
@@ -98,7 +98,7 @@ def test_a_database_that_is_not_there(tmp_path, url):
 
 
 def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
-    """A job that stores labels takes nothing that a reviewer needs before it has its rows."""
+    """A job that stores labels locks its rows first, and only then what a reviewer needs too."""
     dataset = workspace.upload_dataset(traces, name="at once")
     labels = workspace.label_set(dataset)
     first, *_, last = workspace.stores.datasets.rows(labels)
@@ -106,7 +106,7 @@ def test_labelling_and_reviewing_at_once_wait_for_no_circle(workspace, traces):
     for row in (first, last):
         store._pending.append(judged(row))
     with ThreadPoolExecutor(1) as job, workspace.stores.database.writing() as session:
-        # A reviewer has the second row, and needs the data set's counts next.
+        # A reviewer has locked the second row, and needs the data set's counts next.
         session.scalar(select(DatasetRow).where(DatasetRow.id == last.id).with_for_update())
         stored = job.submit(store.flush)
         time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""A training that reads a judge's labels by what people said of some of its rows."""
+"""A training that relabels the judge's rows with the help of people's labels of some rows."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_judge_s_other_labels_become_what_people_would_say(
     mean = {long: sum(each) / len(each) for long, each in believed.items()}
     assert mean[1] < mean[0] - 0.2
     assert "log loss of people's labels, by folds" in capsys.readouterr().out
-    # What was stored stands as it was given.
+    # The stored labels are unchanged.
     assert {row.label for row in workspace.stores.datasets.rows(labels)} == {0.0, 1.0}
 
 
@@ -95,7 +95,7 @@ def stored(workspace, labels, row):
 
 
 def test_too_few_rows_drawn_at_random_are_told_before_the_job_starts(workspace, judged):
-    """Those that were ranked are the judge's worst, and another criterion's draw is another's."""
+    """Ranked rows are the judge's worst, and random rows of another criterion don't count."""
     labels, other, _, _ = judged
     review(workspace, judged, REVIEWED, "uncertain")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Jobs: real processes that are stopped, killed, gone on with, and that say what went wrong."""
+"""Jobs: real processes that are stopped, killed and resumed, and that report failures."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def label(workspace, dataset, url, **words):
 
 def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace, dataset, judge):
     job = label(workspace, dataset, judge.url)
-    # They appear as they come, and a kill takes none away.
+    # Labels appear as they arrive, and a kill loses none.
     wait_until(lambda: workspace.label_set(dataset).judge >= 5, 60)
     os.kill(workspace.stores.jobs.get(job.id).pid, signal.SIGKILL)
     wait_until(lambda: workspace.stores.jobs.get(job.id).state == "failed", 20)
     assert 5 <= workspace.label_set(dataset).judge < 60
     assert "resume the job" in workspace.stores.jobs.get(job.id).message
-    # Another desk, after the first one's end, knows of it too.
+    # Another desk can resume the job after the first one has ended.
     other = Workspace(workspace.folder)
     judge.behaviour.delay = 0.0
     done = other.wait_for(other.stores.jobs.resume(job.id), timeout=60)
@@ -63,7 +63,7 @@ def test_a_killed_job_is_noticed_and_gone_on_with_paying_nothing_twice(workspace
     assert workspace.label_set(dataset).judge == 60
     with workspace.stores.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Label)) == 60
-    # One call may have been on its way when it was killed.
+    # One call may have been under way at the kill.
     assert judge.behaviour.seen <= len(judge.behaviour.calls) + 1
     with pytest.raises(WorkspaceError, match="is done"):
         workspace.stores.jobs.resume(job.id)
@@ -110,7 +110,7 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, label
     examples = reviewed_examples(
         workspace.stores, labels, 20, JobReporter(workspace.stores.jobs, 1)
     )
-    # None of the examples, nor of their groups: such a row isn't shown itself.
+    # Not one of the examples and not of their groups: the prompt leaves out such examples.
     other = replace(capitals(1)[0], id="other", group="other")
     said = str(Prompt(criterion, "json", tuple(examples)).messages(other))
     assert examples
@@ -120,7 +120,7 @@ def test_what_people_noted_is_a_reason_in_the_examples(workspace, dataset, label
 def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
     workspace, tmp_path, capsys
 ):
-    """Rows come in pairs; the second of a pair is a reviewed row's twin."""
+    """Rows come in pairs; the second of a pair is the twin of a reviewed row."""
     file = tmp_path / "pairs.jsonl"
     file.write_text(
         "\n".join(
@@ -137,11 +137,11 @@ def test_no_example_is_to_test_or_to_certify_on_or_of_such_a_row_s_group(
                 record(session, row.id, "faithfulness", new)
         drawn = NewLabel(1.0, "human", "ann", "random")
         record(session, rows[1].id, "faithfulness", drawn)
-        # By another criterion it says nothing here.
+        # A queue entry of another criterion has no effect here.
         session.add(item(rows[3], "toxicity"))
-        # To be reviewed yet.
+        # Still waiting for review.
         session.add(item(rows[5], "faithfulness"))
-        # The first is reviewed itself, of the other pair the twin is kept.
+        # Test rows: of one pair the reviewed row, of another its twin.
         kept = DatasetRow.id.in_([rows[6].id, rows[9].id])
         session.execute(update(DatasetRow).where(kept).values(part="test"))
     shown = {
@@ -237,7 +237,7 @@ print("enough:", workspace.upload_dataset(sys.argv[2], name="enough").rows, stor
 
 @pytest.mark.parametrize(("room", "some"), [(20_000, False), (3_000_000, True)])
 def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path, room, some):
-    """In the first part of a file that comes, or when some are in and can't even be deleted."""
+    """Either at the upload's start, or after some rows, which then can't even be deleted."""
     large = tmp_path / "large.jsonl"
     large.write_text("\n".join(f'{{"input": "{n} {"x" * 200}"}}' for n in range(6000)))
     said = subprocess.run(
@@ -252,5 +252,5 @@ def test_a_full_disk_is_said_so_and_loses_nothing(workspace, labels, tmp_path, r
     assert left[2:] == ["traces"]
     assert (int(left[1]) > 60) is some
     assert len(list(workspace.stores.datasets.rows(labels))) == 60
-    # The first try is gone when there is room, and the second is all there is.
+    # With room again, the first try's rows are gone and only the second's are stored.
     assert "enough: 6000 6060" in said.stdout

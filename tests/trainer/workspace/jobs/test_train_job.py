@@ -1,4 +1,4 @@
-"""What a training is given of a data set, and what its job tells; the training itself is faked."""
+"""What a training gets from a data set, and what its job reports; the training is faked."""
 
 from __future__ import annotations
 

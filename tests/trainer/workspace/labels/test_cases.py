@@ -1,4 +1,4 @@
-"""Named cases: kept with a criterion, taken along by a training, and asked at the gate."""
+"""Named cases: stored with a criterion, passed to trainings, and run before promotion."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def labelled(workspace, dataset, labels):
 
 
 def test_a_training_takes_the_criterion_s_cases_along(workspace, labelled, tmp_path, monkeypatch):
-    # What a job is given is looked at here; test_train_job looks at what it makes of it.
+    # Only the job's parameters are tested here; test_train_job tests the job.
     monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
     workspace.stores.cases.add("faithfulness", [LATE, RIGHT])
 

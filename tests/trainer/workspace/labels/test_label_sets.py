@@ -1,4 +1,4 @@
-"""The same rows judged by two criteria: neither knows of what was said by the other."""
+"""The same rows labelled by two criteria, whose labels don't affect each other."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_what_stands_and_what_is_counted_goes_by_criterion(workspace, dataset, b
         row = next(workspace.stores.datasets.rows(labels))
         given = workspace.stores.datasets.labels(row.id, labels)
         assert [each.who for each in given] == [f"judge of {labels.criterion}", "ann"]
-        # Neither was given over the other's, nor crosses it.
+        # Neither is based on the other criterion's label, nor concurrent with it.
         assert row.last_label_id == given[-1].id
         assert not any(each.concurrent for each in given)
     third = workspace.add_criterion(dataset, "toxicity")
@@ -99,7 +99,7 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
     labels = workspace.set_criterion(unsaid, "correctness")
     assert (labels.criterion, labels.labelled, labels.good) == ("correctness", 2, 1)
     assert [row.label for row in workspace.stores.datasets.rows(labels)] == [1.0, 0.0]
-    # A job or a page from before it was said goes on with the same labels.
+    # A job or page from before the criterion was set continues with the same labels.
     assert workspace.label_set(unsaid, "").criterion == "correctness"
     assert workspace.add_criterion(unsaid, "toxicity").labelled == 0
     with pytest.raises(WorkspaceError, match="by 'correctness', 'toxicity' already"):
@@ -111,7 +111,7 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
 
 
 def test_a_label_that_was_on_its_way_is_not_lost_in_another_s_name(workspace, labels, dataset):
-    """The page it comes from was opened before somebody said what the labels are by."""
+    """Its page was opened before the criterion of the labels was set."""
     row = next(workspace.stores.datasets.rows(labels))
     workspace.set_criterion(dataset, "faithfulness")
     with (
@@ -126,14 +126,14 @@ def test_each_has_a_review_of_its_own(workspace, both):
     assert len(workspace.stores.reviews.queue(faithful, {"random": ROWS}, seed=0)) == 40
     assert workspace.stores.reviews.progress(correct).total == 0
     assert workspace.stores.reviews.claim(correct, "ann") is None
-    # A draw of all rows, and neither draw takes from the other.
+    # Each criterion draws from all rows, independently of the other.
     assert len(workspace.stores.reviews.queue(correct, {"random": ROWS}, seed=1)) == 40
     for labels, value in ((faithful, 1.0), (correct, 0.0)):
         item = workspace.stores.reviews.claim(labels, "ann")
         workspace.stores.reviews.submit(item.id, value, who="ann", based_on_label_id=0)
         row = workspace.stores.datasets.row(item.row_id, labels)
         assert (row.label, row.selection) == (value, "random")
-    # Each draw: the 20 that a person had seen before, and the one just now.
+    # For each: the 20 that a person had seen before, and the one just now.
     drawn = [
         sum(row.selection == "random" for row in workspace.stores.datasets.rows(labels))
         for labels in both
@@ -144,7 +144,7 @@ def test_each_has_a_review_of_its_own(workspace, both):
 
 
 def test_rows_are_ranked_by_its_own_judges(workspace, both):
-    """The other criterion's judge takes the other side everywhere, and has no say here."""
+    """The other criterion's judge disagrees everywhere, which has no effect here."""
     faithful, correct = both
     with workspace.stores.database.writing() as session:
         for labels in both:
@@ -172,7 +172,7 @@ def test_a_judge_s_examples_and_labels_are_its_criterion_s(workspace, both):
         assert {row.label for row in examples} == {value}
         notes = {text for row in examples for text in row.extra.values() if "for " in text}
         assert notes == {f"for {labels.criterion}"}
-    # The same label by the other criterion is no reason not to record it; by this one it is.
+    # A label is skipped if this criterion has it already, but not if only the other has it.
     for asked, expected in ((0, [60, 40]), (1, [60, 60]), (0, [60, 60])):
         store = LabelSink(workspace.stores.database, both[asked], 1)
         for row in list(workspace.stores.datasets.rows(both[0]))[40:]:
@@ -263,7 +263,7 @@ def test_a_download_of_every_criterion_s_labels_comes_back_by_each(
         assert len(copies) == ROWS
         for kept in ("key", "output", "label", "label_source", "selection"):
             assert [getattr(row, kept) for row in copies] == [getattr(row, kept) for row in rows]
-        # Nothing of the other's is lost, and nothing of it counts.
+        # The other criterion's labels are stored as extra columns and don't count.
         assert (found.labelled, found.human, found.judge) == (40, 20, 20)
         (other,) = {each.criterion for each in both} - {name}
         assert f"{other}.label" in copies[0].extra
@@ -284,7 +284,7 @@ def test_rows_set_aside_are_so_by_every_criterion(workspace, dataset, both):
     assert parts[0] == parts[1] == parts[2]
     assert parts[0]
     assert all(each.startswith("correctness: ") for each in warnings)
-    # Of a criterion with a few labels it is said, and no reason to split otherwise.
+    # A criterion with few labels gives a warning, and doesn't change the split.
     rows = [row.id for row in workspace.stores.datasets.rows(few)]
     with workspace.stores.database.writing() as session:
         for row in rows:

@@ -1,4 +1,4 @@
-"""What stands after which labels, and that none is ever lost."""
+"""Which of a row's labels takes effect, and that none is ever lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows scored as a job, to be chosen for review by what an evaluator says of them."""
+"""Scoring rows in a job, to choose rows for review by an evaluator's scores."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
     job = workspace.score_dataset(dataset, "tiny")
     assert workspace.score_dataset(dataset, "tiny").id == job.id
-    # By whatever the rows are judged: an evaluator says the same.
+    # The criterion doesn't matter: an evaluator's scores are the same.
     workspace.add_criterion(dataset, "faithfulness")
     workspace.add_criterion(dataset, "toxicity")
     assert workspace.score_dataset(dataset, "tiny", criterion="toxicity").id == job.id

@@ -1,4 +1,4 @@
-"""The review queue: who gets which row, in what order, and that two people never lose a label."""
+"""The review queue: who gets which row, in which order, and that no label is ever lost."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_what_is_taken_back_waits_once_if_it_was_put_into_the_queue_again(worksp
     assert (again.row_id, again.id != first.id, again.holder) == (first.row_id, True, "ann")
     assert [row.id for _, row in workspace.stores.reviews.waiting(queued)].count(first.row_id) == 1
     assert workspace.stores.datasets.row(first.row_id, queued).label == 0.0
-    # That was all that there was to take back.
+    # There is nothing more to undo.
     assert workspace.stores.reviews.undo(queued, who="ann") is None
 
 
@@ -106,7 +106,7 @@ def test_what_was_skipped_comes_back(workspace, queued):
 
 @pytest.fixture
 def judged(workspace, labels):
-    """Rows that a judge is the less sure of the earlier they stand, all of them good to it."""
+    """Rows that the judge calls good, the earlier the less sure."""
     rows = workspace.stores.datasets.page(labels).rows[:20]
     with workspace.stores.database.writing() as session:
         for index, row in enumerate(rows):
@@ -127,7 +127,7 @@ def test_the_most_doubtful_come_first_and_none_twice(workspace, labels, judged, 
 def test_rows_are_ranked_by_what_an_evaluator_says_against_the_judge(
     workspace, dataset, labels, judged
 ):
-    """The last two are those that the judge was surest of."""
+    """The judge was surest of the last two rows, and the evaluator disagrees."""
     scores = {row.id: 0.9 for row in judged} | {judged[-1].id: 0.1, judged[-2].id: 0.2}
     workspace.stores.scores.add(labels, ("tiny", 2), scores)
     found = workspace.review_queue(
@@ -161,7 +161,7 @@ def test_rows_that_people_disagree_on_are_asked_for_by_themselves(workspace, lab
 
 
 def test_random_rows_are_spread_among_the_ranked(workspace, labels, judged):
-    """Wherever somebody stops, they have seen both in proportion."""
+    """Wherever a reviewer stops, they have seen the same share of random rows."""
     workspace.stores.reviews.queue(labels, {"ranked": 10, "random": 5}, seed=3)
     kinds = [item.selection for item, _ in workspace.stores.reviews.waiting(labels)]
     assert [kinds[start : start + 3].count("random") for start in range(0, 15, 3)] == [1] * 5
@@ -199,7 +199,7 @@ def test_an_unknown_reason_is_refused(workspace, labels):
 
 
 def test_a_row_that_waits_and_is_drawn_waits_once_as_drawn(workspace, labels):
-    """Else somebody is asked twice, and the draw's label is lost on the way."""
+    """Otherwise someone would label it twice, and the label of the draw would be lost."""
     waiting = workspace.stores.reviews.queue(labels, {"pilot": 30}, seed=0)
     new = workspace.stores.reviews.queue(labels, {"random": 60}, seed=1)
     assert not set(waiting) & set(new)
