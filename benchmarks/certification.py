@@ -1,17 +1,18 @@
-"""Counts how often certificates break their promise, on a file where the truth is known.
+"""Counts how often certified thresholds exceed their error bounds on data with known rates.
 
     python benchmarks/certification.py BUNDLE ROWS [--rows 300 1000] [--draws 1000]
 
-ROWS is a file with people's labels that BUNDLE was not trained on. It stands for the world: its own
-rates are the truth. The script draws certification sets from it with replacement, a group first and
-then a row of it. Each set gives thresholds, and the script counts how often the truth is above the
-bound. It does the same for other methods, on the same draws and with the same bound:
+ROWS is a file with people's labels that BUNDLE was not trained on. It serves as the population: its
+error rates are the true ones. The script draws certification sets from it with replacement, first a
+group and then one of its rows. Each set gives thresholds, and the script counts how often their
+true error rates exceed the bounds. It does the same for other methods, on the same draws and with
+the same bounds:
 
-    best F1          the threshold with the set's best F1, as is usual; promises nothing
+    best F1          the threshold with the set's best F1, as is usual; it promises no bound
     set's own rate   the laxest threshold at which the set itself meets the bound, no interval
     judge's labels   certified on the column `judge_label` where the file has one
 
-Prints one JSON object a line. The rows are scored once; their scores stay under
+Prints one JSON object per line. The rows are scored once; their scores stay under
 build/certification.
 """
 
@@ -39,18 +40,17 @@ from tipstaff_trainer.evaluation.predict import predict_all
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _CACHE = Path("build/certification")
-_NOTHING_PASSES, _NOTHING_BLOCKED = np.inf, -np.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The world: rows sorted by group, each array of shape (n,).
+    """The population: rows sorted by group, each array of shape (n,).
 
     Attributes:
-        passing: Scores, -inf where a verdict can't be PASS.
+        passing: Scores; -inf where the verdict can't be PASS.
         scores: Scores.
-        good: What people say.
-        judge_good: What the judge says; None without a judge.
+        good: People's labels.
+        judge_good: The judge's labels; None without a judge.
         starts: Index of each group's first row, shape (groups,).
         sizes: Rows of each group, shape (groups,).
     """
@@ -63,96 +63,105 @@ class Pool:
     sizes: npt.NDArray[np.int64]
 
     def draw(self, rows: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Indices of rows drawn with replacement, a group first."""
+        """Draws row indices with replacement: first a group, then one of its rows."""
         groups = generator.integers(len(self.starts), size=rows)
         return self.starts[groups] + (generator.random(rows) * self.sizes[groups]).astype(int)
 
     @property
     def weights(self) -> Floats:
-        """How likely each row is to be drawn."""
+        """The probability that a row is drawn."""
         return np.repeat(1 / self.sizes, self.sizes) / len(self.sizes)
 
-    def false_pass(self, cut: float) -> float:
-        """P(PASS | bad), the truth."""
-        return float(np.average(self.passing[~self.good] >= cut, weights=self.weights[~self.good]))
+    def false_pass(self, threshold: float) -> float:
+        """The true P(PASS | bad)."""
+        return float(
+            np.average(self.passing[~self.good] >= threshold, weights=self.weights[~self.good])
+        )
 
-    def false_block(self, cut: float) -> float:
-        """P(BLOCK | good), the truth."""
-        return float(np.average(self.scores[self.good] < cut, weights=self.weights[self.good]))
+    def false_block(self, threshold: float) -> float:
+        """The true P(BLOCK | good)."""
+        return float(
+            np.average(self.scores[self.good] < threshold, weights=self.weights[self.good])
+        )
 
-    def true_pass(self, cut: float) -> float:
-        """P(PASS | good), the truth: how useful the thresholds are."""
-        return float(np.average(self.passing[self.good] >= cut, weights=self.weights[self.good]))
+    def true_pass(self, threshold: float) -> float:
+        """The true P(PASS | good), which says how useful the thresholds are."""
+        return float(
+            np.average(self.passing[self.good] >= threshold, weights=self.weights[self.good])
+        )
 
 
-Cuts = tuple[float, float]
-Method = Callable[[npt.NDArray[np.int64]], Cuts | None]
+Thresholds = tuple[float, float]
+Method = Callable[[npt.NDArray[np.int64]], Thresholds | None]
 
 
 def methods(pool: Pool, promise: Promise) -> dict[str, Method]:
-    """Each method: drawn rows in, thresholds for PASS and BLOCK out, None when it refuses."""
+    """Returns the methods by name.
+
+    Each takes row indices and returns its thresholds for PASS and BLOCK, or None if it refuses.
+    """
 
     def certified(labels: Bools) -> Method:
-        def cuts(drawn: npt.NDArray[np.int64]) -> Cuts | None:
-            good = labels[drawn]
+        def thresholds_of(row_indices: npt.NDArray[np.int64]) -> Thresholds | None:
+            good = labels[row_indices]
             try:
-                found = certified_cuts(
-                    pool.passing[drawn][~good], pool.scores[drawn][good], promise
+                certificate = certified_cuts(
+                    pool.passing[row_indices][~good], pool.scores[row_indices][good], promise
                 )
             except CertificationError:
                 return None
-            return found.pass_at, found.block_below
+            return certificate.pass_at, certificate.block_below
 
-        return cuts
+        return thresholds_of
 
-    def best_f1(drawn: npt.NDArray[np.int64]) -> Cuts:
-        scores, good = pool.scores[drawn], pool.good[drawn]
+    def best_f1(row_indices: npt.NDArray[np.int64]) -> Thresholds:
+        scores, good = pool.scores[row_indices], pool.good[row_indices]
         order = np.argsort(-scores, kind="stable")
-        passed, right = np.arange(1, len(drawn) + 1), np.cumsum(good[order])
+        passed, right = np.arange(1, len(row_indices) + 1), np.cumsum(good[order])
         # F1: twice the true positives over predicted and actual positives.
-        at = scores[order][np.argmax(2 * right / (passed + good.sum()))]
-        return float(at), float(at)
+        threshold = scores[order][np.argmax(2 * right / (passed + good.sum()))]
+        return float(threshold), float(threshold)
 
-    def own_rate(drawn: npt.NDArray[np.int64]) -> Cuts:
-        good = pool.good[drawn]
-        bad_scores = np.sort(pool.passing[drawn][~good])[::-1]
-        good_scores = np.sort(pool.scores[drawn][good])
-        allowed = int(promise.max_false_pass * len(bad_scores))
-        may_block = int(promise.max_false_block * len(good_scores))
+    def observed_rate(row_indices: npt.NDArray[np.int64]) -> Thresholds:
+        good = pool.good[row_indices]
+        bad_scores = np.sort(pool.passing[row_indices][~good])[::-1]
+        good_scores = np.sort(pool.scores[row_indices][good])
+        bad_allowed = int(promise.max_false_pass * len(bad_scores))
+        good_allowed = int(promise.max_false_block * len(good_scores))
         return (
-            float(np.nextafter(bad_scores[allowed], 2)),
-            float(good_scores[may_block]) if may_block < len(good_scores) else np.inf,
+            float(np.nextafter(bad_scores[bad_allowed], 2)),
+            float(good_scores[good_allowed]) if good_allowed < len(good_scores) else np.inf,
         )
 
-    found: dict[str, Method] = {
+    methods_by_name: dict[str, Method] = {
         "certified": certified(pool.good),
-        "set's own rate": own_rate,
+        "set's own rate": observed_rate,
         "best F1": best_f1,
     }
     if pool.judge_good is not None:
-        found["certified on the judge's labels"] = certified(pool.judge_good)
-    return found
+        methods_by_name["certified on the judge's labels"] = certified(pool.judge_good)
+    return methods_by_name
 
 
 def measure(pool: Pool, promise: Promise, *, rows: int, draws: int, seed: int) -> None:
-    """Draws, certifies, counts, prints."""
+    """Draws sets, applies each method, and prints how often the bounds are exceeded."""
     generator = np.random.default_rng(seed)
     sets = [pool.draw(rows, generator) for _ in range(draws)]
-    # Three standard errors of a share of exactly 1 - confidence.
+    # What a method with a risk of exactly 1 - confidence may show: three standard errors more.
     risk = 1 - promise.confidence
     allowed = risk + 3 * np.sqrt(risk * (1 - risk) / draws)
     for name, method in methods(pool, promise).items():
-        found = [cuts for drawn in sets if (cuts := method(drawn)) is not None]
-        passes = np.array([pool.false_pass(cut) for cut, _ in found])
-        blocks = np.array([pool.false_block(cut) for _, cut in found])
-        used = np.array([pool.true_pass(cut) for cut, _ in found])
+        results = [thresholds for drawn in sets if (thresholds := method(drawn)) is not None]
+        passes = np.array([pool.false_pass(threshold) for threshold, _ in results])
+        blocks = np.array([pool.false_block(threshold) for _, threshold in results])
+        good_passes = np.array([pool.true_pass(threshold) for threshold, _ in results])
         print(
             json.dumps(
                 {
                     "method": name,
                     "rows": rows,
                     "draws": draws,
-                    "refused": draws - len(found),
+                    "refused": draws - len(results),
                     "false_pass_broken": round(float((passes > promise.max_false_pass).mean()), 4),
                     "false_block_broken": round(
                         float((blocks > promise.max_false_block).mean()), 4
@@ -160,7 +169,7 @@ def measure(pool: Pool, promise: Promise, *, rows: int, draws: int, seed: int) -
                     "allowed": round(float(allowed), 4),
                     "false_pass_mean": round(float(passes.mean()), 4),
                     "false_block_mean": round(float(blocks.mean()), 4),
-                    "good_passed_mean": round(float(used.mean()), 4),
+                    "good_passed_mean": round(float(good_passes.mean()), 4),
                 }
             ),
             flush=True,
@@ -170,7 +179,7 @@ def measure(pool: Pool, promise: Promise, *, rows: int, draws: int, seed: int) -
 def scored_pool(bundle: Path, rows: list[Row]) -> Pool:
     """Scores the rows with the bundle, or reads their scores from the cache."""
     manifest = read_manifest(bundle)
-    # The policy decides what may pass. It is in the manifest, which has no checksum.
+    # The policy decides which rows may PASS. It is in the manifest, which has no checksum.
     policies = [graph.policy.model_dump(mode="json") for graph in manifest.graphs]
     key = hashlib.sha256(
         json.dumps([sorted(manifest.checksums.items()), policies, fingerprint(rows)]).encode()
@@ -178,22 +187,22 @@ def scored_pool(bundle: Path, rows: list[Row]) -> Pool:
     cache = _CACHE / f"{key.hexdigest()[:16]}.npz"
     if not cache.exists():
         evaluator = Evaluator.load(bundle)
-        found = predict_all(evaluator, [row.interaction for row in rows])
+        predictions = predict_all(evaluator, [row.interaction for row in rows])
         cache.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
             cache,
-            passing=pass_scores(found, evaluator.graph.policy),
-            scores=[prediction.score for prediction in found],
+            passing=pass_scores(predictions, evaluator.graph.policy),
+            scores=[prediction.score for prediction in predictions],
         )
-    kept = np.load(cache)
+    scored = np.load(cache)
     order = np.argsort([row.group for row in rows], kind="stable")
     _, starts, sizes = np.unique(
         [rows[index].group for index in order], return_index=True, return_counts=True
     )
     judged = all("judge_label" in row.extra for row in rows)
     return Pool(
-        passing=kept["passing"][order],
-        scores=kept["scores"][order],
+        passing=scored["passing"][order],
+        scores=scored["scores"][order],
         good=np.array([rows[index].good for index in order]),
         judge_good=np.array([float(rows[index].extra["judge_label"]) >= 0.5 for index in order])
         if judged
@@ -204,7 +213,7 @@ def scored_pool(bundle: Path, rows: list[Row]) -> Pool:
 
 
 def main() -> None:
-    """Reads, scores once, measures each size of set."""
+    """Scores the rows and measures each size of certification set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("pool", type=Path, metavar="rows")

@@ -3,12 +3,12 @@
     pip install '.[server,trainer,benchmarks]'
     python benchmarks/compare.py BUNDLE DATA --out OUT
 
-BUNDLE has an int8 graph and, in `training/`, the weights it was made of; DATA is a file that
-`tipstaff train` reads. Each peer gets a virtual environment of its own under `build/compare`, made
-the first time. Each contender is measured by itself. Then all take turns, round after round,
+BUNDLE has an int8 graph and, in `training/`, the weights it was exported from; DATA is a file that
+`tipstaff train` reads. Each peer runs in its own virtual environment under `build/compare`, created
+on the first run. Each contender is first measured alone. Then all take turns, round after round,
 because the machine's speed drifts: ratios are medians over the rounds. Writes OUT/raw.jsonl (one
-JSON object a phase), table.md, closed.png and open.png, and prints each record; the last line lists
-the targets and whether they were met.
+JSON object per phase), table.md, closed.png and open.png, and prints each record; the last line
+lists the targets and whether they were met.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_trainer.data import read_rows
 
-# The CPU features that int8 products run on, as the kernel names them: they decide these ratios.
+# CPU features for int8 products, named as in /proc/cpuinfo. The ratios depend on them.
 _INT8 = {"avx2", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}
 _WORK = Path(__file__).resolve().parent.parent / "build" / "compare"
 _NAMES = (TIPSTAFF, *(spec.name for spec in PEERS), CEILING)
 
 
 def sample(data: Path, bundle: Path, count: int, seed: int) -> list[Interaction]:
-    """Real interactions that fit the model in full.
+    """Draws real interactions that fit the model without truncation.
 
-    Others are left out: contenders truncate them differently, and one doesn't truncate at all.
+    Contenders truncate longer ones differently, and one doesn't truncate at all.
     """
     evaluator = Evaluator.load(bundle)
     rows = read_rows(data, labelled=False).rows
@@ -61,15 +61,15 @@ def sample(data: Path, bundle: Path, count: int, seed: int) -> list[Interaction]
         if len(one.runs) == 1 and not one.partial
     ]
     if len(fitting) < count:
-        raise UsageError(f"{data}: only {len(fitting)} interactions fit, and {count} are wanted")
+        raise UsageError(f"{data}: only {len(fitting)} interactions fit, and {count} are needed")
     return fitting[:count]
 
 
 def enter(name: str, bundle: Path, model: Path, interactions: Sequence[Interaction]) -> Contender:
-    """Creates the contender of that name, and a peer's environment first.
+    """Creates the contender of that name; for a peer, also its environment.
 
     Raises:
-        UsageError: It can't be installed.
+        UsageError: The peer can't be installed.
     """
     if name == TIPSTAFF:
         settings = {"settings": "defaults", "version": version("tipstaff")}
@@ -82,42 +82,42 @@ def enter(name: str, bundle: Path, model: Path, interactions: Sequence[Interacti
 
 
 async def records(args: argparse.Namespace) -> AsyncIterator[Record]:
-    """Yields each record as it is measured, the machine's first."""
+    """Yields each record as it is measured, after one that describes the machine."""
     plan = Plan(usable_cores()[:2], args.requests, args.seconds, args.seed)
     if len(plan.cores) < 2:
-        raise UsageError("the comparison needs two cores: one to serve, one to ask from")
+        raise UsageError("needs two cores: one for the server, one for the load generator")
     interactions = sample(args.data, args.bundle, args.requests, args.seed)
     model = write_model_folder(args.bundle, _WORK / "model")
     yield {"phase": "machine", "contender": "", **machine(), "requests": args.requests}
-    entered: dict[str, Contender | None] = {}
+    contenders: dict[str, Contender | None] = {}
     for name in args.only:
         try:
             if name == CEILING:
                 yield {"phase": "settings", "contender": name, "settings": SETTINGS}
                 for record in measure_ceiling(args.bundle, interactions, plan, _WORK):
                     yield record
-                entered[name] = None
+                contenders[name] = None
                 continue
             contender = enter(name, args.bundle, model, interactions)
             yield {"phase": "settings", "contender": name, "settings": contender.settings}
             async for record in measure(contender, plan):
                 yield record
-            entered[name] = contender
-        # When one fails, the others are still measured; the table will lack its name.
+            contenders[name] = contender
+        # When a contender fails, the others are still measured; the table lacks its name.
         except (ContenderError, UsageError) as error:
             why = str(error).replace(str(_WORK), "")[-3000:]
             yield {"phase": "failed", "contender": name, "why": why}
-    for number in range(args.rounds):
-        for taking_turns in entered.values():
-            if taking_turns is None:
+    for round_number in range(args.rounds):
+        for entry in contenders.values():
+            if entry is None:
                 record = ceiling_round(args.bundle, interactions, plan, _WORK)
             else:
-                record = await measure_round(taking_turns, plan)
-            yield {"phase": "round", "round": number, **record}
+                record = await measure_round(entry, plan)
+            yield {"phase": "round", "round": round_number, **record}
 
 
 def machine() -> Record:
-    """The machine: processor, cores and versions."""
+    """Describes the machine: processor, cores and versions."""
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     models = {line.partition(":")[2].strip() for line in cpus if line.startswith("model name")}
     features = next((line for line in cpus if line.startswith(("flags", "Features"))), "")
@@ -132,19 +132,19 @@ def machine() -> Record:
 
 
 async def run(args: argparse.Namespace, raw: TextIO) -> list[Record]:
-    """Measures, writing each record as it comes."""
-    kept = []
+    """Measures, and writes each record as soon as it exists."""
+    written = []
     async for record in records(args):
         line = json.dumps(record)
         print(line, flush=True)
         raw.write(line + "\n")
         raw.flush()
-        kept.append(record)
-    return kept
+        written.append(record)
+    return written
 
 
 def main() -> None:
-    """Reads the arguments, measures, reports."""
+    """Reads the arguments, measures and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("data", type=Path)
@@ -158,13 +158,13 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         with (args.out / "raw.jsonl").open("w") as raw:
-            found = asyncio.run(run(args, raw))
+            results = asyncio.run(run(args, raw))
     except TipstaffError as error:
         sys.exit(f"compare: {error}")
-    (args.out / "table.md").write_text(tables(found))
-    draw(found, args.out)
-    failed = {r["contender"]: r["why"] for r in found if r["phase"] == "failed"}
-    print(json.dumps({"targets": evaluate(found), "failed": failed}))
+    (args.out / "table.md").write_text(tables(results))
+    draw(results, args.out)
+    failed = {r["contender"]: r["why"] for r in results if r["phase"] == "failed"}
+    print(json.dumps({"targets": evaluate(results), "failed": failed}))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python benchmarks/desk.py [--rows 100000] [--requests 20] [--database URL]
 
-Makes a workspace with a labelled data set, starts `tipstaff desk` on it, and asks for each page one
-after the other, as one person would. Prints one JSON object a page, with milliseconds from request
-to last byte, and a summary at the end. With `--database postgresql://…` the rows are stored there.
+Creates a workspace with a labelled data set, starts `tipstaff desk` on it, and requests one page
+after the other, as one person would. Prints one JSON object per page, with milliseconds from
+request to last byte, and a summary at the end. `--database postgresql://…` stores the rows there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LIMIT_MS = 300
 
 
 def main() -> int:
-    """Measures, and prints."""
+    """Fills a workspace, measures its pages and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=20)
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _fill(folder: Path, count: int, database: str | None) -> float:
-    """Makes a half-labelled data set and a review queue; returns the seconds of the upload."""
+    """Creates a half-labelled data set and a review queue; returns the upload's seconds."""
     generator = random.Random(0)
 
     def text(length: int) -> str:
@@ -82,15 +82,15 @@ def _fill(folder: Path, count: int, database: str | None) -> float:
 
 @contextmanager
 def _desk(folder: Path, database: str | None) -> Iterator[str]:
-    words = [sys.executable, "-m", "tipstaff", "desk", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "tipstaff", "desk", str(folder), "--port", "0"]
     if database:
-        words += ["--database", database]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ})
+        command += ["--database", database]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            if found := re.search(r"desk +(http://\S+?)/", line):
-                yield found[1]
+            if match := re.search(r"desk +(http://\S+?)/", line):
+                yield match[1]
                 break
     finally:
         process.terminate()
@@ -98,7 +98,7 @@ def _desk(folder: Path, database: str | None) -> Iterator[str]:
 
 
 def _measure(url: str, rows: int, requests: int) -> float:
-    """Asks for every page; returns the slowest 95th percentile, in milliseconds."""
+    """Requests every page; returns the slowest 95th percentile, in milliseconds."""
     with httpx.Client(base_url=url, follow_redirects=True, timeout=60) as browser:
         page = browser.get("/datasets")
         dataset = max(map(int, re.findall(r'href="/datasets/(\d+)\?', page.text)))
@@ -113,8 +113,8 @@ def _measure(url: str, rows: int, requests: int) -> float:
             "last rows": f"{here}?before={rows}",
             "unlabelled rows in the middle": f"{here}?only=unlabelled&after={rows // 2}",
             "judge's rows in the middle": f"{here}?only=judge&after={rows // 2}",
-            "disputed rows, of which there is none": f"{here}?only=disputed",
-            "test rows, of which there is none": f"{here}?only=test",
+            "disputed rows (there are none)": f"{here}?only=disputed",
+            "test rows (there are none)": f"{here}?only=test",
             "rows with a word that all have": f"{here}?words=kettle",
             "rows with a word that one has": f"{here}?words=unique{rows // 2}",
             "rows with words that none has": f"{here}?words=kettle+nothing",
@@ -137,20 +137,20 @@ def _measure(url: str, rows: int, requests: int) -> float:
             form = _hidden(browser.get(here).text)
             return browser.post(f"{here}/queue", data={**form, "ranked": "40", "random": "10"})
 
-        # Done once, and people expect to wait: the limit for pages doesn't apply.
+        # A button's work, not a page: people expect to wait, and the limit doesn't apply.
         _report("choose 50 rows for review", choose, min(requests, 5))
         return max(slowest, _report("show, label and show the next", label, requests))
 
 
 def _report(name: str, ask: Callable[[], httpx.Response], requests: int) -> float:
-    taken = []
+    milliseconds = []
     for _ in range(requests + 1):
         started = time.perf_counter()
         answer = ask()
-        taken.append((time.perf_counter() - started) * 1000)
+        milliseconds.append((time.perf_counter() - started) * 1000)
         assert answer.status_code == 200, (name, answer.status_code)
-    # The first compiles the page.
-    median, p95 = np.percentile(taken[1:], [50, 95])
+    # The first request compiles the page's template.
+    median, p95 = np.percentile(milliseconds[1:], [50, 95])
     print(json.dumps({"page": name, "median_ms": round(median, 1), "p95_ms": round(p95, 1)}))
     return float(p95)
 

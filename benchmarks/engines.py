@@ -5,9 +5,9 @@
 RUN is a folder that `tipstaff train` wrote, with `training/weights.safetensors` beside its bundle;
 DATA is the file it was trained on; quality is measured on the run's own validation split. Each
 engine runs one request of 64 tokens at a time on one thread; times are medians of interleaved
-rounds. `peak` is the linear layers' operations over the time of the whole graph, as a share of what
-the processor could do in int8 (with VNNI: 2 units x 64 products x 2 operations a cycle). Prints one
-JSON object an engine. OpenVINO is left out where it isn't installed.
+rounds. `peak` is the linear layers' operations divided by the whole graph's time, as a share of the
+processor's int8 peak (with VNNI: 2 units x 64 products x 2 operations a cycle). Prints one JSON
+object per engine. OpenVINO is skipped where it isn't installed.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ _CALIBRATION_ROWS = 128
 
 
 def in_onnxruntime(file: Path, pad_id: int) -> Run:
-    """Through the server's own session, on one thread."""
+    """Runs a graph in the server's own session, on one thread."""
     session = Session(file.read_bytes(), pad_id=pad_id)
     return lambda item: float(session.run([item]).logits[0])
 
 
 def in_openvino(file: Path, pad_id: int, **properties: Any) -> Run:
-    """Through OpenVINO, on one thread."""
+    """Runs a graph in OpenVINO, on one thread."""
     import openvino
 
     compiled = openvino.Core().compile_model(
@@ -87,7 +87,7 @@ def in_openvino(file: Path, pad_id: int, **properties: Any) -> Run:
 def engines(
     model: EvaluatorModel, folder: Path, pad_id: int, calibration: Sequence[Feeds]
 ) -> Iterator[tuple[str, Run]]:
-    """Each engine by name, fp32 first."""
+    """Yields each engine with its name, fp32 first."""
     plain, fused, single = (folder / f"{name}.onnx" for name in ("plain", "fused", "single"))
     export_fp32(model, plain, fuse=False)
     export_fp32(model, fused)
@@ -96,7 +96,7 @@ def engines(
     wide = [name for name, shape in linear_layers(single).items() if shape[0] > shape[1]]
 
     yield "onnxruntime fp32", in_onnxruntime(fused, pad_id)
-    made: dict[str, Callable[[], Path]] = {
+    graphs: dict[str, Callable[[], Path]] = {
         "dynamic int8, padded attention": lambda: dynamic_int8(fused, folder / "d0.onnx"),
         "dynamic int8 (shipped)": lambda: dynamic_int8(single, folder / "d1.onnx"),
         "dynamic int8, smoothed": lambda: dynamic_int8(smooth, folder / "d2.onnx"),
@@ -110,12 +110,12 @@ def engines(
         ),
         "MatMulNBits, 8 bits": lambda: matmul_nbits(single, folder / "n.onnx"),
     }
-    for name, make in made.items():
+    for name, make in graphs.items():
         yield name, in_onnxruntime(make(), pad_id)
     if find_spec("openvino"):
         quantised = weights_int8(plain, folder / "w.onnx")
         yield "OpenVINO fp32", in_openvino(plain, pad_id)
-        # Emulated, and slow, where the processor has no products of bfloat16.
+        # Slow where the processor has no bfloat16 products and must emulate them.
         yield "OpenVINO bf16", in_openvino(plain, pad_id, INFERENCE_PRECISION_HINT="bf16")
         for size in (64, 384):
             yield (
@@ -127,7 +127,7 @@ def engines(
 
 
 def interleaved(runs: Mapping[str, Run], item: Tokens) -> dict[str, npt.NDArray[np.float64]]:
-    """Seconds of each engine in each round, shape (rounds,)."""
+    """Times the engines in turns; returns each engine's seconds per round, shape (rounds,)."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(_ROUNDS):
         for name, run in runs.items():
@@ -138,14 +138,14 @@ def interleaved(runs: Mapping[str, Run], item: Tokens) -> dict[str, npt.NDArray[
 
 
 def main() -> None:
-    """Builds every engine, measures, prints."""
+    """Builds every engine, measures it and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--without", type=Path, help="leave out rows of this test file's groups")
     parser.add_argument("--peak-gops", type=float, default=640.0, help="of one core, in int8")
     args = parser.parse_args()
-    # The quantisers advise preprocessing, which has been done.
+    # The quantisers warn about missing preprocessing, but the graphs are preprocessed.
     logging.getLogger().setLevel(logging.ERROR)
     evaluator = Evaluator.load(args.run)
     manifest = evaluator.manifest
@@ -163,7 +163,7 @@ def main() -> None:
         seed=int(settings["seed"]),  # type: ignore[arg-type]
     )
     pad_id = manifest.encoding.pad_id
-    # The first window of interactions that take several.
+    # Of an interaction with several windows, only the first.
     encoded = [evaluator.encode(row.interaction).runs[0] for row in validation]
     labels = np.array([row.label >= 0.5 for row in validation])
     calibration = [
@@ -181,14 +181,14 @@ def main() -> None:
     for name, run in runs.items():
         logits = np.array([run(item) for item in encoded])
         reference = logits if reference is None else reference
-        took = float(np.median(seconds[name]))
+        engine_seconds = float(np.median(seconds[name]))
         print(
             json.dumps(
                 {
                     "engine": name,
-                    "ms": round(took * 1e3, 2),
+                    "ms": round(engine_seconds * 1e3, 2),
                     "of_fp32": round(float(np.median(seconds[name] / base)), 3),
-                    "peak": round(operations / took / 1e9 / args.peak_gops, 3),
+                    "peak": round(operations / engine_seconds / 1e9 / args.peak_gops, 3),
                     "changed": round(float(((logits >= cut) != (reference >= cut)).mean()), 4),
                     "auroc": round(float(roc_auc_score(labels, logits)), 4),
                     "largest_difference": round(float(np.abs(logits - reference).max()), 3),

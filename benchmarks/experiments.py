@@ -1,7 +1,7 @@
-"""Trains and measures on held-out rows; caches the result under a hash of all its inputs.
+"""Trains, measures on held-out rows, and caches the result under a hash of all its inputs.
 
-Trainings take minutes to an hour, and a table of them is made over days, so a finished one is read
-back. A result is of the int8 bundle through the server's code, with a score for each row, so that
+Trainings take minutes to an hour, and a table of them takes days, so finished ones are read back. A
+result comes from the int8 bundle in the server's code. It has a score for each row, so that
 intervals and paired comparisons need no second run.
 """
 
@@ -37,7 +37,7 @@ _HIDDEN_SIZE = 384
 
 @dataclass(frozen=True)
 class Experiment:
-    """A training and what it is measured on.
+    """A training and its test rows.
 
     Attributes:
         train: Rows to train on; the validation split is taken from them.
@@ -64,7 +64,7 @@ class Experiment:
 
     @property
     def row_epochs(self) -> float:
-        """About how many rows training reads, counted once an epoch."""
+        """About how many rows training reads: each counts once per epoch."""
         resolved = self.settings.resolve(rows=len(self.train), hidden_size=_HIDDEN_SIZE)
         return len(self.train) * resolved.epochs
 
@@ -75,10 +75,10 @@ class Result:
 
     Attributes:
         scores: One for each test row, in order, shape (n,).
-        metrics: Of these scores, with a threshold of 0.5.
+        metrics: Metrics of these scores at a threshold of 0.5.
         cut: The threshold with the best balanced accuracy on the validation rows.
-        balanced_accuracy_at_cut: On the test rows, with that threshold.
-        seconds: Training, export and calibration.
+        balanced_accuracy_at_cut: Balanced accuracy on the test rows at that threshold.
+        seconds: Time of training, export and calibration.
     """
 
     scores: Floats
@@ -88,19 +88,22 @@ class Result:
     seconds: float
 
 
-def is_kept(experiment: Experiment, cache: Path) -> bool:
+def is_cached(experiment: Experiment, cache: Path) -> bool:
     """Whether the result is cached, so that `run` would train nothing."""
     return _file(experiment, cache).exists()
 
 
 def seconds_a_row(cache: Path, settings: TrainSettings) -> float | None:
-    """Median seconds a row and epoch in cached trainings of this base and size."""
+    """Median seconds per row and epoch in cached trainings of this base and size."""
     paces = []
     for file in cache.glob("*.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
-        given = record["settings"]
-        if (given["base"], given.get("size", "full")) == (settings.base, settings.size):
-            paces.append(record["seconds"] / (record["train_rows"] * given["epochs"]))
+        settings_used = record["settings"]
+        if (settings_used["base"], settings_used.get("size", "full")) == (
+            settings.base,
+            settings.size,
+        ):
+            paces.append(record["seconds"] / (record["train_rows"] * settings_used["epochs"]))
     return float(np.median(paces)) if paces else None
 
 
@@ -139,13 +142,15 @@ def _measure(experiment: Experiment, cache: Path) -> dict[str, Any]:
         bundle = train(request, lambda: rows, out).bundle
         seconds = time.monotonic() - started
         evaluator = Evaluator.load(out)
-        given = bundle.manifest.training.settings
-        # The run's own split, made again.
+        settings_used = bundle.manifest.training.settings
+        # Repeats the split that training made.
         _, validation = split_rows(
-            experiment.train, float(str(given["validation_size"])), seed=experiment.settings.seed
+            experiment.train,
+            float(str(settings_used["validation_size"])),
+            seed=experiment.settings.seed,
         )
         return {
-            "settings": given,
+            "settings": settings_used,
             "train_rows": len(experiment.train),
             "seconds": round(seconds, 1),
             "cut": _best_cut(validation, _scores(evaluator, validation)),
@@ -164,6 +169,6 @@ def _scores(evaluator: Evaluator, rows: Sequence[Row]) -> Floats:
 def _best_cut(rows: Sequence[Row], scores: Floats) -> float:
     good = np.array([row.good for row in rows])
     cuts = np.unique(np.append(scores.round(3), 0.5))
-    worth = [balanced_accuracy_score(good, scores >= cut) for cut in cuts]
-    # The middle of the thresholds that do equally well.
-    return float(np.median(cuts[np.isclose(worth, np.max(worth))]))
+    accuracies = [balanced_accuracy_score(good, scores >= cut) for cut in cuts]
+    # The middle of the thresholds that are equally good.
+    return float(np.median(cuts[np.isclose(accuracies, np.max(accuracies))]))

@@ -31,7 +31,7 @@ _SMOOTHING = 0.5
 
 
 def linear_layers(source: Path) -> dict[str, tuple[int, ...]]:
-    """The products with a constant weight: name and shape of the weight."""
+    """The MatMul nodes with a constant weight: each node's name and its weight's shape."""
     model = onnx.load(source)
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     return {
@@ -42,7 +42,7 @@ def linear_layers(source: Path) -> dict[str, tuple[int, ...]]:
 
 
 def dynamic_int8(source: Path, target: Path) -> Path:
-    """Activations quantised at run time, with the export's own step."""
+    """Quantises activations at run time, with the export's own function."""
     quantise_linear_layers(source, target)
     return target
 
@@ -50,7 +50,7 @@ def dynamic_int8(source: Path, target: Path) -> Path:
 def static_int8(
     source: Path, target: Path, calibration: Sequence[Feeds], leave: Sequence[str] = ()
 ) -> Path:
-    """Activations quantised with ranges from calibration rows; some layers may stay fp32."""
+    """Quantises activations with ranges from calibration rows; layers in `leave` stay fp32."""
     quantize_static(
         _prepared(source, target),
         target,
@@ -67,7 +67,7 @@ def static_int8(
 
 
 def matmul_nbits(source: Path, target: Path) -> Path:
-    """Weights quantised to 8 bits in blocks, activations row by row, as for language models."""
+    """Quantises weights to 8 bits in blocks and activations by row, as for language models."""
     quantiser = MatMulNBitsQuantizer(
         onnx.load(source),
         algo_config=DefaultWeightOnlyQuantConfig(
@@ -80,7 +80,7 @@ def matmul_nbits(source: Path, target: Path) -> Path:
 
 
 def weights_int8(source: Path, target: Path) -> Path:
-    """Weights in int8, dequantised before each product; a runtime may quantise the activations."""
+    """Stores weights in int8 with dequantisation nodes; a runtime may quantise the activations."""
     model = onnx.load(source)
     graph, nodes = model.graph, []
     layers, weights = linear_layers(source), _weights(model)
@@ -100,18 +100,18 @@ def weights_int8(source: Path, target: Path) -> Path:
 
 
 def smoothed(source: Path, target: Path, calibration: Sequence[Feeds]) -> Path:
-    """The same function, with part of the activations' spread moved into the weights.
+    """Moves part of the activations' spread into the weights; the graph computes the same.
 
-    SmoothQuant (Xiao et al. 2023), with the division kept as a product of its own: in BERT the
-    layer normalisation before a linear layer feeds the residual too.
+    SmoothQuant (Xiao et al. 2023), except that the division is a separate product: in BERT the
+    layer normalisation before a linear layer also feeds the residual, so it can't absorb it.
     """
     model = onnx.load(source)
     graph, nodes, layers = model.graph, [], linear_layers(source)
-    weights, reach = _weights(model), dict(_reach(source, calibration))
+    weights, maxima = _weights(model), dict(_channel_maxima(source, calibration))
     for node in graph.node:
         if node.name in layers:
             tokens, name = node.input
-            factor = reach[tokens] ** _SMOOTHING / np.maximum(
+            factor = maxima[tokens] ** _SMOOTHING / np.maximum(
                 np.abs(weights[name]).max(axis=1) ** (1 - _SMOOTHING), 1e-5
             )
             factor = np.maximum(factor, 1e-5).astype(np.float32)
@@ -127,7 +127,7 @@ def smoothed(source: Path, target: Path, calibration: Sequence[Feeds]) -> Path:
     return target
 
 
-def _reach(
+def _channel_maxima(
     source: Path, calibration: Sequence[Feeds]
 ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     """The largest magnitude in each input channel of each linear layer."""
@@ -139,15 +139,15 @@ def _reach(
     options = SessionOptions()
     options.log_severity_level = 3
     session = InferenceSession(model.SerializeToString(), options)
-    wanted = [each.name for each in session.get_inputs()]
-    most = [np.float32(0)] * len(inputs)
+    input_names = [each.name for each in session.get_inputs()]
+    maxima = [np.float32(0)] * len(inputs)
     for feeds in calibration:
-        found = session.run(inputs, {name: feeds[name] for name in wanted})
-        most = [
+        outputs = session.run(inputs, {name: feeds[name] for name in input_names})
+        maxima = [
             np.maximum(one, np.abs(each).reshape(-1, each.shape[-1]).max(axis=0))
-            for one, each in zip(most, found, strict=True)
+            for one, each in zip(maxima, outputs, strict=True)
         ]
-    yield from zip(inputs, most, strict=True)
+    yield from zip(inputs, maxima, strict=True)
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
@@ -158,9 +158,9 @@ def _save(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], target: Path)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    initializers = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(initializers)
     onnx.save(model, target)
 
 
@@ -171,7 +171,7 @@ def _prepared(source: Path, target: Path) -> Path:
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Yields calibration rows, with the inputs that a graph has."""
+    """Yields calibration rows, reduced to the inputs of one graph."""
 
     def __init__(self, source: Path, rows: Sequence[Feeds]) -> None:
         names = {each.name for each in onnx.load(source).graph.input}

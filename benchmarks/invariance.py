@@ -2,10 +2,10 @@
 
     python benchmarks/invariance.py BUNDLE DATA
 
-Scores DATA's interactions one after the other on an idle server, then with 64 under way, in another
-order, then through ScoreBatch, 64 at a time; and all of it on a server with two threads a run. The
-last line printed is one JSON object: `differing` counts the interactions with a score that differs
-from the first in any bit. Exits with 1 unless it is 0.
+Scores DATA's interactions one after the other on an idle server, then 64 at a time in another
+order, then 64 at a time through ScoreBatch; and all three again on a server with two threads per
+run. The last line printed is one JSON object: `differing` counts the interactions that got a score
+other than their first one, even in the last bit. Exits with 1 unless it is 0.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Ask = Callable[[AsyncClient, Sequence[Interaction], int], Awaitable[Scores]]
 
 
 async def alone(client: AsyncClient, interactions: Sequence[Interaction], at_a_time: int) -> Scores:
-    """One after the other."""
+    """Scores one interaction after the other."""
     return [await _score(client, interaction) for interaction in interactions]
 
 
 async def together(
     client: AsyncClient, interactions: Sequence[Interaction], at_a_time: int
 ) -> Scores:
-    """A fixed number of calls under way, in random order."""
+    """Scores in random order with a fixed number of concurrent calls."""
     order = list(range(len(interactions)))
     random.Random(0).shuffle(order)
     scores = [0.0] * len(order)
@@ -56,7 +56,7 @@ async def together(
 async def in_batches(
     client: AsyncClient, interactions: Sequence[Interaction], at_a_time: int
 ) -> Scores:
-    """Through ScoreBatch, in batches of a fixed size."""
+    """Scores through ScoreBatch, in batches of a fixed size."""
     scores: Scores = []
     for start in range(0, len(interactions), at_a_time):
         answers = await client.score_batch(
@@ -86,37 +86,37 @@ def _value(answer: object) -> float:
 async def check(
     target: str, interactions: Sequence[Interaction], at_a_time: int
 ) -> dict[str, Scores]:
-    """All scores of one server, for each way to ask."""
+    """Returns one server's scores for each way to call it."""
     ways: tuple[Ask, ...] = (alone, together, in_batches)
     async with AsyncClient(target) as client:
         return {way.__name__: await way(client, interactions, at_a_time) for way in ways}
 
 
 def main() -> None:
-    """Reads the arguments, asks, compares."""
+    """Scores in every way, compares and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("data", type=Path, help="a file that `tipstaff train` reads")
     parser.add_argument("--concurrent", type=int, default=64)
     args = parser.parse_args()
     rows = read_rows(args.data, labelled=False).rows
-    # Repeats would prove nothing more.
+    # Duplicates would prove nothing more.
     interactions = list(dict.fromkeys(row.interaction for row in rows))
     reference: Scores = []
     differing: set[int] = set()
     for flags in _SETTINGS:
         with serving(args.bundle, *flags) as server:
-            found = asyncio.run(check(server.target, interactions, args.concurrent))
-        for way, scores in found.items():
+            scores_by_way = asyncio.run(check(server.target, interactions, args.concurrent))
+        for way, scores in scores_by_way.items():
             reference = reference or scores
-            moved = [
+            changed = [
                 n
                 for n, pair in enumerate(zip(reference, scores, strict=True))
                 if pair[0] != pair[1]
             ]
-            differing.update(moved)
-            told = " ".join(map(str, flags)) or "as it comes"
-            print(f"{told:12} {way:11} {len(moved)} of {len(scores)} differ", flush=True)
+            differing.update(changed)
+            name = " ".join(map(str, flags)) or "defaults"
+            print(f"{name:12} {way:11} {len(changed)} of {len(scores)} differ", flush=True)
     print(
         json.dumps(
             {

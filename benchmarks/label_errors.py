@@ -2,10 +2,10 @@
 
     python benchmarks/label_errors.py ROWS [--groups 200] [--flip 0.05 0.1 0.2] [--draws 5]
 
-Takes some groups of ROWS, whose labels count as right, flips a share of the labels at random, and
-looks for them again. Prints one JSON object a share: how many of the listed labels were flipped
-(precision), how many of the flipped labels are listed (recall), and the share of flipped labels
-among the first N, with N as many as were flipped.
+Takes some groups of ROWS, treats their labels as correct, flips a share of the labels at random and
+searches for the flipped ones. Prints one JSON object per share: the share of listed labels that
+were flipped (precision), the share of flipped labels that are listed (recall), and the share of
+flipped labels among the first N, where N is the number of flipped labels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tipstaff_trainer.label_quality.label_errors import (
 
 
 def main() -> None:
-    """Reads, flips, looks, prints."""
+    """Flips labels, searches for them and prints how many were found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path)
     parser.add_argument("--groups", type=int, default=200)
@@ -40,31 +40,31 @@ def main() -> None:
 
     rows = read_rows(args.rows).rows
     names = sorted({row.group for row in rows})
-    kept = set(generator.choice(names, min(args.groups, len(names)), replace=False))
-    rows = [row for row in rows if row.group in kept]
+    sample = set(generator.choice(names, min(args.groups, len(names)), replace=False))
+    rows = [row for row in rows if row.group in sample]
     matrix = features([row.interaction for row in rows], find_base(DEFAULT_BASE))
     for share in args.flip:
-        found = []
+        results = []
         for draw in range(args.draws):
-            flipped = generator.random(len(rows)) < share
+            is_flipped = generator.random(len(rows)) < share
             noisy = [
                 replace(row, label=1 - row.label) if flip else row
-                for row, flip in zip(rows, flipped, strict=True)
+                for row, flip in zip(rows, is_flipped, strict=True)
             ]
             labels = np.array([row.label for row in noisy], dtype=float)
             probabilities = out_of_fold(matrix, noisy, folds=5, seed=draw)
-            likely = likely_errors(labels, probabilities)
-            first = np.argsort(self_confidence(labels, probabilities))[: flipped.sum()]
-            found.append(
+            is_listed = likely_errors(labels, probabilities)
+            first = np.argsort(self_confidence(labels, probabilities))[: is_flipped.sum()]
+            results.append(
                 (
-                    likely.mean(),
-                    flipped[likely].mean(),
-                    likely[flipped].mean(),
-                    flipped[first].mean(),
+                    is_listed.mean(),
+                    is_flipped[is_listed].mean(),
+                    is_listed[is_flipped].mean(),
+                    is_flipped[first].mean(),
                 )
             )
         names = ("listed", "precision", "recall", "of_the_first")
-        means = np.mean(found, axis=0).round(3).tolist()
+        means = np.mean(results, axis=0).round(3).tolist()
         numbers = dict(zip(names, means, strict=True))
         print(json.dumps({"rows": len(rows), "flipped": share, **numbers}), flush=True)
 

@@ -1,13 +1,13 @@
-"""Learning curves: what more rows, or other settings, are worth on held-out training rows.
+"""Draws learning curves: AUROC on held-out training rows by number of rows and by settings.
 
     python benchmarks/learning_curves.py DATA --rows 256 1000 4000 all --seeds 0 1 2
     python benchmarks/learning_curves.py DATA --rows 1000 --vary learning_rate=1e-4 --vary marks=off
 
-A fifth of DATA's groups is held out, always the same, and never trained on; each seed draws from
-the rest. Defaults are chosen on the held-out rows, so that a test file is only read at the end.
-Each `--vary` adds a curve with other settings of `tipstaff train`, separated by commas. Results are
-cached in `--cache` (`experiments.py`). Prints one JSON object a training, then a table; `--plot
-FILE` draws it.
+A fifth of DATA's groups is held out: the same groups for every seed, never trained on. Each seed
+draws its rows from the rest. Defaults are chosen on the held-out rows, so a test file is read only
+at the end. Each `--vary` adds a curve with other settings of `tipstaff train`, separated by commas.
+Results are cached in `--cache` (`experiments.py`). Prints one JSON object per training, then a
+table; `--plot FILE` draws it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HELD_OUT = 0.2
 
 
 def main() -> None:
-    """Trains what isn't in the cache and prints all."""
+    """Trains what isn't cached yet, and prints all results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--rows", nargs="+", default=["256", "1000", "4000", "all"])

@@ -4,9 +4,9 @@
     python benchmarks/load.py DATA --target localhost:50051 --closed 1 8 32 --open 50 100
 
 DATA is a file that `tipstaff train` reads. Closed loop: each of the callers waits for its answer
-before it asks again. Open loop: requests come at a given rate, with Poisson arrivals, whether or
-not the server keeps up; latency counts from when a request was due, so that a generator which
-stalls with the server hides nothing. Prints one JSON object a phase.
+before it sends the next request. Open loop: requests come at a given rate, with Poisson arrivals,
+whether or not the server keeps up; latency counts from the time at which a request was due, so a
+generator that stalls together with the server hides nothing. Prints one JSON object per phase.
 """
 
 from __future__ import annotations
@@ -40,16 +40,17 @@ async def drive(args: argparse.Namespace) -> None:
         for callers in args.closed:
             outcomes = await closed(ask, requests, callers, args.seconds)
             print(
-                json.dumps({"loop": "closed", "concurrent": callers} | told(outcomes)), flush=True
+                json.dumps({"loop": "closed", "concurrent": callers} | summary(outcomes)),
+                flush=True,
             )
         for rate in args.open:
             arrivals = poisson_arrivals(rate, args.seconds, args.seed)
             outcomes = await open_loop(ask, requests, arrivals, args.deadline)
-            print(json.dumps({"loop": "open", "rate": rate} | told(outcomes)), flush=True)
+            print(json.dumps({"loop": "open", "rate": rate} | summary(outcomes)), flush=True)
 
 
-def told(outcomes: Outcomes) -> dict[str, object]:
-    """The summary of a phase."""
+def summary(outcomes: Outcomes) -> dict[str, object]:
+    """Returns the numbers of a phase: answers, rate, latency and errors."""
     return {
         "answered": len(outcomes.answered),
         "per_second": round(len(outcomes.answered) / outcomes.seconds, 1),

@@ -1,4 +1,4 @@
-"""Runs `tipstaff serve` for the time of a benchmark."""
+"""Runs `tipstaff serve` while a benchmark lasts."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterat
         wrapper: A command to start it with, such as `taskset -c 0`.
 
     Raises:
-        RuntimeError: It doesn't start; the message is its output.
+        RuntimeError: The server doesn't start; the message has its output.
     """
-    words = [
+    command = [
         *wrapper,
         str(Path(sys.executable).with_name("tipstaff")),
         *("serve", str(bundle), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"),
         *map(str, flags),
     ]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
         try:
             give_up = time.monotonic() + _START_SECONDS
-            while "ready after" not in (said := _read(log.fileno())):
+            while "ready after" not in (output := _read(log.fileno())):
                 if process.poll() is not None or time.monotonic() > give_up:
-                    raise RuntimeError(f"{' '.join(words)} doesn't come up:\n{said}")
+                    raise RuntimeError(f"{' '.join(command)} doesn't start:\n{output}")
                 time.sleep(0.1)
-            match = re.search(r"gRPC on (\S+)", said)
-            assert match, said
+            match = re.search(r"gRPC on (\S+)", output)
+            assert match, output
             yield LocalServer(process, match[1])
         finally:
             process.terminate()

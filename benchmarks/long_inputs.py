@@ -1,13 +1,13 @@
-"""Measures how well facts are found at any depth of a long ground truth, and the time.
+"""Measures quality and time with long ground truths, by the depth of the relevant part.
 
     python benchmarks/long_inputs.py BUNDLE [--data examples/support/test.jsonl] [--tokens 4000]
 
 BUNDLE is an evaluator of the example data, as `make demo` leaves it. Each row's ground truth is
-hidden at several depths of a long text, among sentences of other rows' ground truths that have no
-word in common with it. A running server scores them, one request after the other. `--max-runs` and
+hidden at several depths of a long text, among sentences of other rows' ground truths that share no
+word with it. A running server scores them, one request after the other. `--max-runs` and
 `--ground-truth-window` use a copy of BUNDLE with other windows; `--max-runs 0` truncates, as
-evaluators without windows do. `cpu_ms` is the server's processor time for a request, which depends
-less on other work on the machine than the other times. The last line printed is one JSON object.
+evaluators without windows do. `cpu_ms` is the server's processor time per request; other work on
+the machine changes it less than the other times. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Archive:
         self._random = random.Random(seed)
 
     def around(self, row: Row, tokens: int, depths: Sequence[float]) -> list[Interaction]:
-        """The row's interaction, with its ground truth at each depth of a long text."""
+        """Returns the row's interaction with its ground truth at each depth of a long text."""
         own = row.interaction.ground_truth or ""
         others = [one for one, words in self._words.items() if not words & _words(own)]
         chosen: list[str] = []
@@ -76,7 +76,7 @@ def _words(text: str) -> set[str]:
 
 @contextmanager
 def with_windows(bundle: Path, max_runs: int | None, ground_truth: int | None) -> Iterator[Path]:
-    """A copy of a bundle with other windows; without windows for zero runs."""
+    """Yields a copy of a bundle with other windows; `max_runs` 0 removes the windows."""
     if max_runs is None and ground_truth is None:
         yield bundle
         return
@@ -87,23 +87,23 @@ def with_windows(bundle: Path, max_runs: int | None, ground_truth: int | None) -
         manifest = Bundle.open(copy).manifest
         windows = manifest.encoding.windows
         if windows is None:
-            raise SystemExit(f"{bundle} reads no windows, so there is nothing to change")
-        changes = {"max_runs": max_runs, "ground_truth": ground_truth}
-        given = {name: value for name, value in changes.items() if value is not None}
-        changed = None if max_runs == 0 else windows.model_copy(update=given)
+            raise SystemExit(f"{bundle} has no windows that could be changed")
+        options = {"max_runs": max_runs, "ground_truth": ground_truth}
+        changes = {name: value for name, value in options.items() if value is not None}
+        changed = None if max_runs == 0 else windows.model_copy(update=changes)
         encoding = manifest.encoding.model_copy(update={"windows": changed})
         write_manifest(copy, manifest.model_copy(update={"encoding": encoding}))
         yield copy
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Processor time that a process has used."""
+    """The processor time that a process has used, in seconds."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 async def score_all(target: str, interactions: Sequence[Interaction]) -> list[Score]:
-    """One after the other, so that the times are those of an idle server."""
+    """Scores one after the other, so that the times are those of an idle server."""
     async with AsyncClient(target, timeout=_TIMEOUT) as client:
         return [
             await client.score(input=each.input, output=each.output, ground_truth=each.ground_truth)
@@ -114,13 +114,13 @@ async def score_all(target: str, interactions: Sequence[Interaction]) -> list[Sc
 def summary(
     name: str, labels: Sequence[float], scores: Sequence[Score], cpu: float
 ) -> dict[str, object]:
-    """Quality, coverage and times at one depth."""
+    """Prints and returns quality, coverage and times at one depth."""
     values = np.array([score.score for score in scores])
     bad = np.array(labels) < 0.5
     metrics = classification_metrics(labels, values)
     timings = [score.timing for score in scores if score.timing]
     coverage = [score.coverage["ground_truth"] for score in scores]
-    found: dict[str, object] = {
+    record: dict[str, object] = {
         "ground_truth": name,
         "auroc": metrics["roc_auc"],
         "accuracy": metrics["accuracy"],
@@ -135,20 +135,20 @@ def summary(
     print(
         "  ".join(
             f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in found.items()
+            for key, value in record.items()
         ),
         flush=True,
     )
-    return found
+    return record
 
 
 def main() -> None:
-    """Reads the arguments, asks, prints."""
+    """Scores the workloads on a server and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--data", type=Path, default=Path("examples/support/test.jsonl"))
     parser.add_argument("--tokens", type=int, default=4000, help="of the ground truth")
-    parser.add_argument("--max-runs", type=int, help="another cap than the bundle's; 0 cuts")
+    parser.add_argument("--max-runs", type=int, help="another cap than the bundle's; 0 truncates")
     parser.add_argument("--ground-truth-window", type=int, help="tokens, other than the bundle's")
     parser.add_argument("--rows", type=int, default=80, help="of the data, drawn by the seed")
     parser.add_argument("--seed", type=int, default=0)
@@ -160,20 +160,20 @@ def main() -> None:
     rows = random.Random(args.seed).sample(all_rows, min(args.rows, len(all_rows)))
     labels = [row.label for row in rows]
     deep = [archive.around(row, args.tokens, _DEPTHS) for row in rows]
-    asked = {"alone": [row.interaction for row in rows]} | {
+    workloads = {"alone": [row.interaction for row in rows]} | {
         f"at {depth:.0%}": [each[index] for each in deep] for index, depth in enumerate(_DEPTHS)
     }
-    found = []
-    other = with_windows(args.bundle, args.max_runs, args.ground_truth_window)
-    with other as served, serving(served) as server:
-        windows = Bundle.open(served).manifest.encoding.windows
+    records = []
+    bundle_to_serve = with_windows(args.bundle, args.max_runs, args.ground_truth_window)
+    with bundle_to_serve as served_bundle, serving(served_bundle) as server:
+        windows = Bundle.open(served_bundle).manifest.encoding.windows
         process = psutil.Process(server.process.pid)
-        for name, interactions in asked.items():
+        for name, interactions in workloads.items():
             before = cpu_seconds(process)
             scores = asyncio.run(score_all(server.target, interactions))
-            found.append(summary(name, labels, scores, cpu_seconds(process) - before))
-    shown = windows.model_dump() if windows else None
-    print(json.dumps({"rows": len(rows), "windows": shown, "found": found}))
+            records.append(summary(name, labels, scores, cpu_seconds(process) - before))
+    window_settings = windows.model_dump() if windows else None
+    print(json.dumps({"rows": len(rows), "windows": window_settings, "found": records}))
 
 
 if __name__ == "__main__":

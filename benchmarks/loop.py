@@ -1,24 +1,25 @@
-"""Measures what correcting a judge is worth: 200 rows of the review queue, at random, none.
+"""Measures how much correcting a judge's labels improves the evaluator, for several choices.
 
     python benchmarks/loop.py EVOUNA [--arms none,random,queue,relabel,all] [--seeds 0 1 2] [--plan]
 
 EVOUNA is a folder with the Natural Questions part of EVOUNA (Wang et al. 2023), as `quality.py`
 takes it. On 4,000 rows of its training file a simulated judge passes 60 % of the bad rows whose
-answer has at least 20 words, and flips 3 % of all others. The chosen rows get people's labels, as a
-reviewer would give them. Every arm trains on all 4,000 rows with the default settings, and is
-measured as AUROC against people's labels on the test file.
+answer has at least 20 words, and flips 3 % of all others. Each arm corrects some rows: they get
+people's labels, as from a reviewer. Every arm trains on all 4,000 rows with the default settings;
+the measure is AUROC against people's labels on the test file.
 
     none     the judge's labels as they are
-    random   200 rows at random, corrected
-    queue    200 rows of the queue, a fifth of it random; it sees the judge's labels and out-of-fold
-             scores of evaluators trained on these labels
+    random   200 random rows corrected
+    queue    200 rows of the review queue corrected, a fifth of them random; the queue sees the
+             judge's labels and out-of-fold scores of evaluators trained on these labels
     relabel  as random, and `tipstaff relabel` uses these 200 to replace the judge's other labels
-    all      every row corrected: the most there is to win
+    all      every row corrected: the upper limit
 
 Each training is cached in --cache under a hash of all its inputs, so the same command resumes where
 it was stopped, and arms and seeds can be run one at a time. A training of 4,000 rows takes about 9
-minutes on two cores, and `queue` has two more of 2,000. --plan shows what is cached, and estimates
-the time of the rest from it. Prints a table as it goes, then one JSON object.
+minutes on two cores; `queue` needs two more of 2,000 rows. --plan trains nothing, lists what is not
+cached, and estimates its time from the cached trainings. Prints a table row per arm, then one JSON
+object.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from experiments import Experiment, is_kept, run, seconds_a_row
+from experiments import Experiment, is_cached, run, seconds_a_row
 
 from tipstaff.types import Field
 from tipstaff_trainer.data import Row, fingerprint, read_rows, without_groups_of
@@ -48,24 +49,24 @@ _LONG = 20
 _PASSED_WHEN_LONG = 0.6
 _FLIPPED = 0.03
 _ARMS = ("none", "random", "queue", "relabel", "all")
-# A row and epoch, on two busy cores: `quality.py test` took 43 and 46 ms.
+# Seconds per row and epoch on two busy cores: `quality.py test` took 43 and 46 ms.
 _SECONDS_A_ROW = 0.045
 
 
 @dataclass(frozen=True)
 class World:
-    """What the arms of one seed share.
+    """Rows and settings that the arms of one seed share.
 
     Attributes:
         people: The rows with people's labels.
-        judged: The same with the judge's.
+        judged: The same rows with the judge's labels.
         test: Rows to measure on.
         fields: What the evaluator reads.
         settings: How every arm trains.
         cache: Where trainings are cached.
         corrected: How many rows people correct.
         random_share: The share of the queue that is random.
-        folds: How many, for out-of-fold scores.
+        folds: The number of folds for out-of-fold scores.
     """
 
     people: Sequence[Row]
@@ -85,7 +86,7 @@ class World:
 
     @cached_property
     def others(self) -> OtherRows:
-        """What the other rows predict for each; reading the texts takes minutes."""
+        """Predicts each row from the other rows; reading the texts takes minutes."""
         return OtherRows(self.judged, find_base(self.settings.base), seed=self.seed)
 
     @property
@@ -93,22 +94,22 @@ class World:
         """The prefix of the files that cache the other rows' predictions."""
         return f"others-{text_hash([self.settings.base, fingerprint(self.judged)])}-{self.seed}"
 
-    def others_heard(self) -> bool:
-        """Whether all of the other rows' predictions are cached: `relabel` needs two."""
+    def others_cached(self) -> bool:
+        """Whether both of the predictions that `relabel` needs are cached."""
         return len(list(self.cache.glob(f"{self.others_files}-*.npy"))) > 1
 
-    def others_say(self, labels: Sequence[float]) -> list[float]:
-        """The other rows' prediction for each row, learned from these labels."""
+    def others_predict(self, labels: Sequence[float]) -> list[float]:
+        """Predicts each row from the other rows, which have these labels."""
         file = self.cache / f"{self.others_files}-{text_hash([repr(labels)])}.npy"
         if not file.exists():
             self.cache.mkdir(parents=True, exist_ok=True)
             np.save(file, self.others.probabilities(labels))
-        found: list[float] = np.load(file).tolist()
-        return found
+        probabilities: list[float] = np.load(file).tolist()
+        return probabilities
 
 
 def main() -> None:
-    """Trains what isn't cached yet, and prints."""
+    """Trains what isn't cached yet, and prints all results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("build/quality"))
@@ -119,9 +120,7 @@ def main() -> None:
     parser.add_argument("--random-share", type=float, default=0.2, help="of the queue")
     parser.add_argument("--folds", type=int, default=2, help="for scores out of fold")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument(
-        "--plan", action="store_true", help="train nothing, say what there is to do"
-    )
+    parser.add_argument("--plan", action="store_true", help="train nothing, list what is to train")
     args = parser.parse_args()
     areas: dict[str, dict[int, float]] = defaultdict(dict)
     print("| seed | arm | AUROC | over none | rows corrected | wrong labels, before and after |")
@@ -154,7 +153,7 @@ def main() -> None:
 def _arms(text: str) -> list[str]:
     arms = text.split(",")
     if unknown := [arm for arm in arms if arm not in _ARMS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(_ARMS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(_ARMS)}")
     # The arm that the others are compared with comes first.
     return sorted(arms, key=_ARMS.index)
 
@@ -163,7 +162,7 @@ def _worlds(args: argparse.Namespace) -> Iterator[World]:
     train = read_rows(args.data_dir / "train.jsonl", label_source="human")
     test = read_rows(args.data_dir / "test.jsonl", label_source="human")
     pool = without_groups_of(train.rows, test.rows)
-    given = dict(text.split("=", 1) for text in args.set)
+    changes = dict(text.split("=", 1) for text in args.set)
     for seed in args.seeds:
         people = draw(pool, args.rows, seed)
         yield World(
@@ -171,7 +170,7 @@ def _worlds(args: argparse.Namespace) -> Iterator[World]:
             judged=simulated_judge(people, seed),
             test=test.rows,
             fields=train.columns,
-            settings=TrainSettings.model_validate(given | {"seed": seed}),
+            settings=TrainSettings.model_validate(changes | {"seed": seed}),
             cache=args.cache,
             corrected=args.corrected,
             random_share=args.random_share,
@@ -184,13 +183,13 @@ def seconds_to_train(world: World, arm: str) -> float:
     missing = []
     if arm == "queue":
         folds = [experiment for _, experiment in _folds(world)]
-        missing = [each for each in folds if not is_kept(each, world.cache)]
-    if missing or (arm == "relabel" and not world.others_heard()):
-        # Which rows isn't known yet, only how many.
+        missing = [each for each in folds if not is_cached(each, world.cache)]
+    if missing or (arm == "relabel" and not world.others_cached()):
+        # Only the number of rows to train on is known yet, not which.
         missing.append(_experiment(world, world.judged))
     else:
         last = _experiment(world, arm_rows(world, arm)[0])
-        missing = [] if is_kept(last, world.cache) else [last]
+        missing = [] if is_cached(last, world.cache) else [last]
     pace = seconds_a_row(world.cache, world.settings) or _SECONDS_A_ROW
     return sum(pace * experiment.row_epochs for experiment in missing)
 
@@ -228,57 +227,60 @@ def draw(pool: Sequence[Row], count: int, seed: int) -> list[Row]:
 
 
 def simulated_judge(people: Sequence[Row], seed: int) -> list[Row]:
-    """A judge that tends to pass long answers, and slips now and then."""
+    """Labels rows like a judge that passes most long answers and errs now and then on others."""
     generator = random.Random(seed)
     judged = []
     for row in people:
         long = len((row.interaction.output or "").split()) >= _LONG
         chance = generator.random()
         if not row.good and long:
-            says = chance < _PASSED_WHEN_LONG
+            verdict = chance < _PASSED_WHEN_LONG
         else:
-            says = row.good != (chance < _FLIPPED)
-        judged.append(replace(row, label=float(says), label_source="judge", selection="unknown"))
+            verdict = row.good != (chance < _FLIPPED)
+        judged.append(replace(row, label=float(verdict), label_source="judge", selection="unknown"))
     return judged
 
 
 def out_of_fold(world: World) -> list[float]:
-    """Scores of evaluators that were not trained on the row; folds keep groups whole."""
+    """Scores each row with an evaluator that was not trained on its group."""
     scores = np.zeros(len(world.judged))
-    for held, experiment in _folds(world):
-        scores[held] = run(experiment, world.cache).scores
+    for fold_rows, experiment in _folds(world):
+        scores[fold_rows] = run(experiment, world.cache).scores
     return scores.tolist()
 
 
 def _folds(world: World) -> Iterator[tuple[list[int], Experiment]]:
-    """The rows that each fold holds out, and the training without them."""
+    """Yields the row indices that each fold holds out, and the training without them."""
     rows = world.judged
     groups = sorted({row.group for row in rows})
     random.Random(world.seed).shuffle(groups)
     fold_of = {group: index % world.folds for index, group in enumerate(groups)}
     for fold in range(world.folds):
-        held = [index for index, row in enumerate(rows) if fold_of[row.group] == fold]
+        fold_rows = [index for index, row in enumerate(rows) if fold_of[row.group] == fold]
         rest = [row for row in rows if fold_of[row.group] != fold]
-        yield held, Experiment(rest, [rows[index] for index in held], world.fields, world.settings)
+        yield (
+            fold_rows,
+            Experiment(rest, [rows[index] for index in fold_rows], world.fields, world.settings),
+        )
 
 
-def relabelled(world: World, rows: Sequence[Row], drawn: Sequence[int]) -> list[Row]:
-    """The rows with the judge's labels replaced as `tipstaff relabel` does."""
-    reviewed = {rows[i].id: replace(rows[i], selection="random") for i in drawn}
-    return relabel_by_other_rows(world.judged, reviewed, world.others_say, seed=world.seed).rows
+def relabelled(world: World, rows: Sequence[Row], reviewed_indices: Sequence[int]) -> list[Row]:
+    """Replaces the judge's labels as `tipstaff relabel` does."""
+    reviewed = {rows[i].id: replace(rows[i], selection="random") for i in reviewed_indices}
+    return relabel_by_other_rows(world.judged, reviewed, world.others_predict, seed=world.seed).rows
 
 
 def queued(
     rows: Sequence[Row], scores: Sequence[float], count: int, random_share: float, seed: int
 ) -> list[int]:
-    """The indices of the queue's rows."""
+    """Returns the indices of the rows in the review queue."""
     index_of = {row.id: index for index, row in enumerate(rows)}
     queue = rank_for_review(rows, count=count, random_share=random_share, scores=scores, seed=seed)
     return [index_of[each.row.id] for each in queue]
 
 
 def corrected(judged: Sequence[Row], people: Sequence[Row], chosen: Sequence[int]) -> list[Row]:
-    """The judge's rows, with people's labels for the chosen ones."""
+    """Returns the judge's rows, with people's labels for the chosen ones."""
     rows = list(judged)
     for index in chosen:
         rows[index] = replace(people[index], label_source="human", selection="unknown")
@@ -286,19 +288,22 @@ def corrected(judged: Sequence[Row], people: Sequence[Row], chosen: Sequence[int
 
 
 def count_errors(rows: Sequence[Row], people: Sequence[Row]) -> int:
-    """How many rows have a label on the other side of a person's."""
+    """Counts the rows whose label contradicts a person's."""
     return sum(row.good != person.good for row, person in zip(rows, people, strict=True))
 
 
 def _summary(areas: dict[str, dict[int, float]]) -> Iterator[tuple[str, object]]:
-    for arm, found in areas.items():
-        if found:
-            yield arm, {"mean": round(float(np.mean(list(found.values()))), 4), "seeds": len(found)}
+    for arm, by_seed in areas.items():
+        if by_seed:
+            yield (
+                arm,
+                {"mean": round(float(np.mean(list(by_seed.values()))), 4), "seeds": len(by_seed)},
+            )
     pairs = [(arm, "none") for arm in areas if arm != "none"] + [("queue", "random")]
     for arm, other in pairs:
-        both = sorted(areas.get(arm, {}).keys() & areas.get(other, {}).keys())
-        if both:
-            yield f"{arm} over {other}", [round(areas[arm][s] - areas[other][s], 4) for s in both]
+        seeds = sorted(areas.get(arm, {}).keys() & areas.get(other, {}).keys())
+        if seeds:
+            yield f"{arm} over {other}", [round(areas[arm][s] - areas[other][s], 4) for s in seeds]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Measures whether a bundle notices interactions that are unlike its training data.
+"""Measures whether a bundle detects interactions that look unlike its training data.
 
     python benchmarks/ood.py BUNDLE KNOWN OTHER [OTHER ...]
 
-KNOWN is a file of new interactions like those that BUNDLE was trained on; each OTHER is of another
-kind. Prints one JSON object a file: how well its out-of-distribution scores tell it from KNOWN
-(AUROC), also with embedding or lengths alone, and the share of it that is flagged. The last line
-has the score's time on one thread.
+KNOWN is a file of new interactions like those that BUNDLE was trained on; each OTHER has
+interactions of another kind. Prints one JSON object per file: the share of its interactions that
+are flagged, and how well out-of-distribution scores separate it from KNOWN (AUROC), with both
+distances, the embedding's alone and the lengths' alone. The last line has the time to compute one
+such score on one thread.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _REPEATS = 2000
 
 
 def main() -> None:
-    """Scores every file, compares, prints."""
+    """Scores every file, compares it with the known one and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("known", type=Path)
@@ -40,16 +41,18 @@ def main() -> None:
     evaluator = Evaluator.load(args.bundle)
     ood = evaluator.graph.ood
     if ood is None:
-        parser.error(f"{args.bundle} can't tell: train it with this version")
+        parser.error(f"{args.bundle} has no out-of-distribution score: train it with this version")
     meter = OodMeter.load(Bundle.open(args.bundle).read(ood.file))
 
     def scores(file: Path) -> dict[str, Scores]:
         interactions = [row.interaction for row in read_rows(file, labelled=False).rows]
-        found = predict_all(evaluator, interactions)
+        predictions = predict_all(evaluator, interactions)
         lengths = [log_lengths(evaluator.encode(one).coverage) for one in interactions]
         return {
-            "auroc": np.array([prediction.ood_score for prediction in found], dtype=float),
-            "auroc_embedding": np.array([meter.embeddings.of(one.embedding) for one in found]),
+            "auroc": np.array([prediction.ood_score for prediction in predictions], dtype=float),
+            "auroc_embedding": np.array(
+                [meter.embeddings.of(one.embedding) for one in predictions]
+            ),
             "auroc_lengths": np.array([meter.lengths.of(one) for one in lengths]),
         }
 
@@ -57,12 +60,12 @@ def main() -> None:
     print(json.dumps({"file": str(args.known), **_flagged(known)}))
     for file in args.others:
         other = scores(file)
-        which = np.repeat([0, 1], [len(known["auroc"]), len(other["auroc"])])
-        told = {
-            name: round(float(roc_auc_score(which, [*known[name], *other[name]])), 4)
+        is_other = np.repeat([0, 1], [len(known["auroc"]), len(other["auroc"])])
+        aurocs = {
+            name: round(float(roc_auc_score(is_other, [*known[name], *other[name]])), 4)
             for name in known
         }
-        print(json.dumps({"file": str(file), **_flagged(other), **told}), flush=True)
+        print(json.dumps({"file": str(file), **_flagged(other), **aurocs}), flush=True)
 
     interaction = read_rows(args.known, labelled=False).rows[0].interaction
     prediction, coverage = evaluator.score(interaction), evaluator.encode(interaction).coverage
@@ -75,8 +78,8 @@ def main() -> None:
 
 
 def _flagged(scores: dict[str, Scores]) -> dict[str, float]:
-    found = scores["auroc"]
-    return {"n": len(found), "flagged": round(float((found > THRESHOLD).mean()), 4)}
+    ood_scores = scores["auroc"]
+    return {"n": len(ood_scores), "flagged": round(float((ood_scores > THRESHOLD).mean()), 4)}
 
 
 if __name__ == "__main__":

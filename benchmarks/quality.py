@@ -1,17 +1,20 @@
-"""Measures how good evaluators are; each command is one protocol.
+"""Measures the quality of evaluators; each command is one protocol.
 
-    python benchmarks/quality.py test EVOUNA          all rows, on the test file, a line a seed
-    python benchmarks/quality.py rows EVOUNA          1,000 rows of the training file, likewise
-    python benchmarks/quality.py systems EVOUNA       each answering system held out, and tested on
-    python benchmarks/quality.py judge EVOUNA OPENQA  trained on the judge's labels of half of
-                                                      OPENQA, measured with people's of the other
-    python benchmarks/quality.py folds FILE           five folds of one file, groups kept whole
+    python benchmarks/quality.py test EVOUNA          trains on all rows of the training file
+    python benchmarks/quality.py rows EVOUNA          trains on 1,000 of them
+    python benchmarks/quality.py systems EVOUNA       holds out each answering system in turn
+    python benchmarks/quality.py judge EVOUNA OPENQA  compares with the judge on half of OPENQA
+    python benchmarks/quality.py folds FILE           cross-validates on one file, in five folds
+
+`test` and `rows` measure on the test file. `systems` measures on the test file's answers of the
+system that is held out. `judge` trains on EVOUNA and on the judge's labels of one half of OPENQA,
+and compares evaluator and judge with people's labels of the other half. Folds keep groups whole.
 
 EVOUNA is a folder with the Natural Questions part of EVOUNA (Wang et al. 2023) as `train.jsonl` and
 `test.jsonl`: input, output, ground_truth, label, group and system. OPENQA and FILE are JSON lines;
-OPENQA has `judge_label` beside `label` (Kamalloo et al. 2023). Every number is of the int8 bundle
-through the server's code, with the default settings except for `--set NAME=VALUE`. Results are
-cached in `--cache` (`experiments.py`). Prints one JSON object a line.
+OPENQA has `judge_label` beside `label` (Kamalloo et al. 2023). Every number comes from the int8
+bundle in the server's code, with default settings except for `--set NAME=VALUE`. Results are cached
+in `--cache` (`experiments.py`). Prints one JSON object per line.
 """
 
 from __future__ import annotations
@@ -84,13 +87,13 @@ def of_few_rows(data: Sequence[Path], settings: TrainSettings, cache: Path) -> I
 def of_systems_held_out(
     data: Sequence[Path], settings: TrainSettings, cache: Path
 ) -> Iterator[Record]:
-    """Trains without one answering system; measures on its answers to new questions."""
+    """Trains without each answering system in turn; measures on its answers to new questions."""
     train, test = _evouna(data[0])
     areas = []
     for system in sorted({row.extra["system"] for row in train.rows}):
         rest = [row for row in train.rows if row.extra["system"] != system]
-        own = [row for row in test.rows if row.extra["system"] == system]
-        result = _run(train, rest, own, settings, cache)
+        system_rows = [row for row in test.rows if row.extra["system"] == system]
+        result = _run(train, rest, system_rows, settings, cache)
         areas.append(_area(result))
         yield {"system": system, **_summary(result)}
     yield {"system": "mean", "roc_auc": round(float(np.mean(areas)), 4)}
@@ -99,39 +102,39 @@ def of_systems_held_out(
 def beside_the_judge(
     data: Sequence[Path], settings: TrainSettings, cache: Path
 ) -> Iterator[Record]:
-    """Trains on EVOUNA and the judge's half of OPENQA; measures accuracy on people's half."""
+    """Trains on EVOUNA and half of OPENQA; compares accuracy with the judge's on the other half."""
     train, _ = _evouna(data[0])
     by_people = read_rows(data[1], label_source="human")
     by_judge = read_rows(data[1], mapping={"label": "judge_label"}, label_source="judge")
-    ours, theirs = split_rows(by_people.rows, 0.5, seed=settings.seed)
-    taught = {row.id for row in ours}
-    judged = [row for row in by_judge.rows if row.id in taught]
+    train_half, test_half = split_rows(by_people.rows, 0.5, seed=settings.seed)
+    train_ids = {row.id for row in train_half}
+    judged = [row for row in by_judge.rows if row.id in train_ids]
     verdicts = {row.id: row.good for row in by_judge.rows}
-    rows = [*without_groups_of(train.rows, theirs), *judged]
-    result = _run(train, rows, theirs, settings, cache)
+    rows = [*without_groups_of(train.rows, test_half), *judged]
+    result = _run(train, rows, test_half, settings, cache)
 
-    good = np.array([row.good for row in theirs])
-    right = (result.scores >= 0.5) == good
-    judge_right = np.array([verdicts[row.id] for row in theirs]) == good
+    good = np.array([row.good for row in test_half])
+    correct = (result.scores >= 0.5) == good
+    judge_correct = np.array([verdicts[row.id] for row in test_half]) == good
     yield {
         **_summary(result),
-        "judge_accuracy": round(float(judge_right.mean()), 4),
-        "difference": round(float(right.mean() - judge_right.mean()), 4),
-        "interval": _paired_bootstrap(right, judge_right, [row.group for row in theirs]),
+        "judge_accuracy": round(float(judge_correct.mean()), 4),
+        "difference": round(float(correct.mean() - judge_correct.mean()), 4),
+        "interval": _paired_bootstrap(correct, judge_correct, [row.group for row in test_half]),
     }
 
 
 def in_folds(data: Sequence[Path], settings: TrainSettings, cache: Path) -> Iterator[Record]:
-    """Every row scored by an evaluator that saw none of its group."""
+    """Scores every row with an evaluator that was not trained on its group."""
     whole = read_rows(data[0], label_source="human")
-    left, areas, labels, scores = list(whole.rows), [], [], []
+    remaining, areas, labels, scores = list(whole.rows), [], [], []
     for fold in range(_FOLDS):
         if fold < _FOLDS - 1:
-            left, test = split_rows(left, 1 / (_FOLDS - fold), seed=settings.seed)
+            remaining, test = split_rows(remaining, 1 / (_FOLDS - fold), seed=settings.seed)
         else:
-            test = left
-        held = {row.id for row in test}
-        rest = [row for row in whole.rows if row.id not in held]
+            test = remaining
+        test_ids = {row.id for row in test}
+        rest = [row for row in whole.rows if row.id not in test_ids]
         result = _run(whole, rest, test, settings, cache)
         labels += [row.good for row in test]
         scores += result.scores.tolist()
@@ -145,7 +148,7 @@ def in_folds(data: Sequence[Path], settings: TrainSettings, cache: Path) -> Iter
 
 
 def _evouna(folder: Path) -> tuple[Data, Data]:
-    """Training rows that share no group with a test row, and test rows."""
+    """Reads the training rows that share no group with a test row, and the test rows."""
     train = read_rows(folder / "train.jsonl", label_source="human")
     test = read_rows(folder / "test.jsonl", label_source="human")
     return replace(train, rows=without_groups_of(train.rows, test.rows)), test
@@ -176,13 +179,13 @@ def _summary(result: Result) -> Record:
     }
 
 
-def _paired_bootstrap(ours: Any, theirs: Any, groups: Sequence[str]) -> list[float]:
-    """The 95 % interval of the difference in accuracy, whole groups drawn with replacement."""
+def _paired_bootstrap(correct: Any, other_correct: Any, groups: Sequence[str]) -> list[float]:
+    """A 95 % interval of the difference in accuracy; the bootstrap draws whole groups."""
     names, group = np.unique(groups, return_inverse=True)
-    gain = np.bincount(group, weights=ours.astype(float) - theirs)
-    size = np.bincount(group)
+    group_gain = np.bincount(group, weights=correct.astype(float) - other_correct)
+    group_size = np.bincount(group)
     drawn = np.random.default_rng(0).integers(0, len(names), (_RESAMPLES, len(names)))
-    differences = gain[drawn].sum(axis=1) / size[drawn].sum(axis=1)
+    differences = group_gain[drawn].sum(axis=1) / group_size[drawn].sum(axis=1)
     return [round(float(end), 4) for end in np.quantile(differences, [0.025, 0.975])]
 
 

@@ -5,8 +5,8 @@
 
 A record is one table: a TOML file with the claim it supports, the commands that printed it, and the
 commit, date and processor it comes from. `results/page.toml` lists README's sections and their
-records. A study is written by hand; between `<!-- result: NAME -->` and `<!-- end -->` stands the
-record NAME.
+records. A study is written by hand, except between `<!-- result: NAME -->` and `<!-- end -->`,
+where this script writes the record NAME.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Record(BaseModel):
 
     Attributes:
         claim: What the table shows, in one sentence.
-        commands: What printed it; empty where no command is kept, which `note` must explain.
+        commands: The commands that printed it; if empty, `note` must say why.
         commit: The commit that recorded the numbers.
-        measured_commit: The commit that was measured, where that is known to be another.
+        measured_commit: The commit that was measured, if known to be a different one.
         date: The day the numbers were recorded.
-        processor: What they were measured on.
-        older_code: Which rows older code printed, and what has changed since.
-        target: What was wanted, and whether it was met.
+        processor: The processor they were measured on.
+        older_code: The rows that older code printed, and what has changed since.
+        target: The target, and whether it was met.
         note: What else a reader must know.
         columns: The table's head.
-        rows: Its cells, as they are to be printed.
+        rows: The table's cells, as text.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -92,7 +92,7 @@ class Page(BaseModel):
 
 
 def read_records() -> dict[str, Record]:
-    """The records in `results/`, by file name."""
+    """Reads the records in `results/`, by file name."""
     files = sorted((FOLDER / "results").glob("*.toml"))
     return {
         file.stem: Record.model_validate(tomllib.loads(file.read_text()))
@@ -102,15 +102,15 @@ def read_records() -> dict[str, Record]:
 
 
 def read_page() -> Page:
-    """README's plan."""
+    """Reads README's plan."""
     return Page.model_validate(tomllib.loads((FOLDER / "results" / "page.toml").read_text()))
 
 
 def render_record(record: Record, study: str = "") -> str:
-    """A record as Markdown.
+    """Renders a record as Markdown.
 
     Args:
-        record: What to render.
+        record: The record.
         study: A link to the record's study, for README, which leaves the note to the study.
     """
     parts = []
@@ -138,7 +138,7 @@ def _wrap(paragraph: str) -> str:
 
 
 def render_readme(page: Page, records: Mapping[str, Record]) -> str:
-    """README: the introduction, then a section a study and a table a claim."""
+    """Renders README: the introduction, then a section per study and a table per claim."""
     parts = ["# Benchmarks", page.introduction.strip()]
     for section in page.sections:
         parts.append(f"## {section.title}")
@@ -149,7 +149,7 @@ def render_readme(page: Page, records: Mapping[str, Record]) -> str:
 
 
 def render_study(text: str, records: Mapping[str, Record]) -> str:
-    """A study with its tables as the records have them."""
+    """Replaces a study's tables with the records' tables."""
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
@@ -159,7 +159,7 @@ def render_study(text: str, records: Mapping[str, Record]) -> str:
 
 
 def render_pages() -> Iterator[tuple[Path, str]]:
-    """Each page with the text that it should have."""
+    """Yields each page with the text that it should have."""
     records = read_records()
     yield FOLDER / "README.md", render_readme(read_page(), records)
     for study in sorted((FOLDER / "studies").glob("*.md")):
@@ -167,7 +167,7 @@ def render_pages() -> Iterator[tuple[Path, str]]:
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Writes or checks the pages; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing, name stale pages")
     args = parser.parse_args()

@@ -3,12 +3,12 @@
     python benchmarks/review_queue.py BUNDLE ROWS [--replace ' | ' '/']
 
 ROWS holds people's `label` and a judge's `judge_label` for the same rows, as the OpenQA-eval data
-does (Kamalloo et al. 2023: GPT-4's verdicts). An error is a row where the two take different sides.
-The queue sees the judge's labels, and the scores of the evaluator in BUNDLE, predictions from the
-other rows' judge labels (`out_of_fold`), or both; never people's labels. `ranked` is the queue
-without its random slice, `queue` with it: the share of all errors among the first rows, which for a
-random order equals the share of rows reviewed. --replace brings the ground truth into the form that
-the evaluator was trained on. Prints one JSON object.
+does (Kamalloo et al. 2023: GPT-4's verdicts). An error is a row where the two disagree. The queue
+sees the judge's labels and one or both of two signals: the scores of the evaluator in BUNDLE, and
+predictions from the other rows' judge labels (`out_of_fold`). It never sees people's labels. The
+result is the share of all errors among the first rows, for the queue without its random slice
+(`ranked`) and with it (`queue`); a random order would find the share of rows reviewed. --replace
+brings the ground truth into the form that the evaluator was trained on. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHARES = (0.05, 0.1, 0.2, 0.3)
 
 
 def main() -> None:
-    """Ranks, counts, prints."""
+    """Ranks the rows, counts the errors found and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("rows", type=Path)
@@ -40,10 +40,14 @@ def main() -> None:
     judged = [
         replace(row, label=float(row.extra["judge_label"]), label_source="judge") for row in people
     ]
-    wrong = {row.id for row, own in zip(people, judged, strict=True) if row.good != own.good}
-    passed = {row.id for row in judged if row.good and row.id in wrong}
+    errors = {
+        row.id
+        for row, judged_row in zip(people, judged, strict=True)
+        if row.good != judged_row.good
+    }
+    false_passes = {row.id for row in judged if row.good and row.id in errors}
     old, new = args.replace
-    scored = predict_all(
+    predictions = predict_all(
         Evaluator.load(args.bundle),
         [
             replace(
@@ -53,35 +57,39 @@ def main() -> None:
             for row in people
         ],
     )
-    scores = [prediction.score for prediction in scored]
+    scores = [prediction.score for prediction in predictions]
     others = out_of_fold_scores(judged)
-    heard = {
+    signals_by_name = {
         "evaluator": {"scores": scores},
         "out_of_fold": {"out_of_fold": others},
         "both": {"scores": scores, "out_of_fold": others},
     }
-    right = sum((score >= 0.5) == row.good for score, row in zip(scores, people, strict=True))
-    found = measure_agreement(
+    evaluator_correct = sum(
+        (score >= 0.5) == row.good for score, row in zip(scores, people, strict=True)
+    )
+    agreement = measure_agreement(
         [row.label for row in judged], [row.label for row in people], [row.group for row in people]
     )
     print(
         json.dumps(
             {
                 "rows": len(people),
-                "judge_errors": len(wrong),
-                "passed_by_the_judge_only": len(passed),
-                "kappa": asdict(found.kappa),
-                "evaluator_accuracy": round(right / len(people), 4),
+                "judge_errors": len(errors),
+                "passed_by_the_judge_only": len(false_passes),
+                "kappa": asdict(agreement.kappa),
+                "evaluator_accuracy": round(evaluator_correct / len(people), 4),
                 **{
                     name: {
-                        "ranked": _found(judged, voices, wrong, random_share=0.0),
-                        "ranked_false_passes": _found(judged, voices, passed, random_share=0.0),
-                        "queue": _found(judged, voices, wrong, random_share=0.2),
+                        "ranked": _recall_by_share(judged, signals, errors, random_share=0.0),
+                        "ranked_false_passes": _recall_by_share(
+                            judged, signals, false_passes, random_share=0.0
+                        ),
+                        "queue": _recall_by_share(judged, signals, errors, random_share=0.2),
                     }
-                    for name, voices in heard.items()
+                    for name, signals in signals_by_name.items()
                 },
                 "most_possible": {
-                    str(share): round(min(1.0, share * len(people) / len(wrong)), 3)
+                    str(share): round(min(1.0, share * len(people) / len(errors)), 3)
                     for share in _SHARES
                 },
             }
@@ -89,20 +97,20 @@ def main() -> None:
     )
 
 
-def _found(
+def _recall_by_share(
     rows: Sequence[Row],
-    voices: Mapping[str, Sequence[float]],
-    wrong: set[str],
+    signals: Mapping[str, Sequence[float]],
+    errors: set[str],
     *,
     random_share: float,
 ) -> Mapping[str, float]:
-    """The share of errors among the first rows of the queue, for each share of rows."""
-    found = {}
+    """The share of all errors among the first rows of the queue, for each share of rows."""
+    shares = {}
     for share in _SHARES:
         count = round(share * len(rows))
-        queue = rank_for_review(rows, count=count, random_share=random_share, **voices)
-        found[str(share)] = round(sum(each.row.id in wrong for each in queue) / len(wrong), 3)
-    return found
+        queue = rank_for_review(rows, count=count, random_share=random_share, **signals)
+        shares[str(share)] = round(sum(each.row.id in errors for each in queue) / len(errors), 3)
+    return shares
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     sudo python benchmarks/sidecar.py BUNDLE DATA [--cpus 0.5] [--megabytes 512] [--minutes 5]
 
-Starts the server in control groups of its own with these limits, then keeps it busy with the
-interactions of DATA, every fourth of them grown to many times its length. Prints one JSON object a
-minute, and at the end one with what an operator looks at: `threads`, memory after the first minute
-and at the end, latency and errors. Needs root for the control groups (version 1 or 2).
+Starts the server in its own control groups with these limits, then keeps it busy with the
+interactions of DATA, every fourth of which gets an output of many times its length. Prints one JSON
+object per minute, and a last one with what an operator looks at: `threads`, memory after the first
+minute and at the end, processor time and errors. Needs root for the control groups (version 1 or
+2).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 import psutil
 from comparison.contender import ask_tipstaff
 from comparison.loadgen import Answer, closed
-from load import told
+from load import summary
 from local_server import serving
 
 from tipstaff import AsyncClient, Interaction
@@ -38,7 +39,7 @@ _LONG = 12  # repetitions that make an output hundreds of tokens long
 
 @contextmanager
 def limits(cpus: float, megabytes: int) -> Iterator[list[str]]:
-    """Makes control groups with these limits; yields the wrapper that starts a command in them."""
+    """Creates control groups with these limits; yields the words that start a command in them."""
     quota, size = int(cpus * _PERIOD), megabytes * 2**20
     if (_MOUNT / "cgroup.controllers").is_file():
         (_MOUNT / "cgroup.subtree_control").write_text("+cpu +memory")
@@ -62,7 +63,7 @@ def limits(cpus: float, megabytes: int) -> Iterator[list[str]]:
 
 
 def mixed(interactions: Sequence[Interaction]) -> list[Interaction]:
-    """All interactions, every fourth with a long output."""
+    """Returns the interactions, every fourth with a long output."""
     return [
         replace(each, output=" ".join([each.output or ""] * _LONG)) if number % 4 == 3 else each
         for number, each in enumerate(interactions)
@@ -72,25 +73,25 @@ def mixed(interactions: Sequence[Interaction]) -> list[Interaction]:
 async def drive(
     target: str, process: psutil.Process, interactions: Sequence[Interaction], minutes: int
 ) -> list[dict[str, object]]:
-    """Runs two callers, minute by minute, each minute continuing where the last one ended."""
+    """Runs two callers; each minute continues with the request after the last one's."""
     phases: list[dict[str, object]] = []
-    following, behind = list(range(len(interactions))), 0
+    requests, position = list(range(len(interactions))), 0
     async with AsyncClient(target) as client:
 
         async def ask(request: int, seconds: float) -> Answer:
             return await ask_tipstaff(client, interactions[request], min(seconds, _DEADLINE))
 
         for minute in range(1, minutes + 1):
-            outcomes = await closed(ask, following[behind:] + following[:behind], 2, 60.0)
-            behind = (behind + len(outcomes.requests)) % len(following)
+            outcomes = await closed(ask, requests[position:] + requests[:position], 2, 60.0)
+            position = (position + len(outcomes.requests)) % len(requests)
             memory = process.memory_info().rss / 2**20
-            phases.append({"minute": minute, **told(outcomes), "rss_mb": round(memory, 1)})
+            phases.append({"minute": minute, **summary(outcomes), "rss_mb": round(memory, 1)})
             print(json.dumps(phases[-1]), flush=True)
     return phases
 
 
 def main() -> None:
-    """Reads the arguments and runs the server within its limits."""
+    """Reads the arguments, runs the server within its limits and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("data", type=Path, help="a file that `tipstaff train` reads")

@@ -1,12 +1,12 @@
-"""Measures what smaller evaluators cost in AUROC and save in latency.
+"""Measures how much AUROC smaller evaluators lose and how much latency they save.
 
     python benchmarks/sizes.py DATA --out FOLDER [--sizes 4 3 2] [--rows 4000] [--plot FILE.png]
 
-A fifth of DATA's groups is held out. A full evaluator learns from `--rows` of the other rows. Each
-smaller one learns from it on these rows, and on the rest without labels unless `--labelled-only` is
-given. All are int8 bundles through the server's code. Times are of one request alone on one thread,
-without encoding, all evaluators taking turns. Bundles stay in FOLDER and are not trained again.
-Prints one JSON object a size, then a table.
+A fifth of DATA's groups is held out. The full evaluator trains on `--rows` of the other rows. It
+then teaches each smaller one on these rows, and on the remaining rows without labels unless
+`--labelled-only` is given. All are int8 bundles that run in the server's code. Times are for one
+request at a time on one thread, without encoding; the evaluators take turns. Bundles stay in FOLDER
+and are not trained again. Prints one JSON object per size, then a table.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TOKENS = 64
 
 
 def main() -> None:
-    """Trains what isn't in the folder, measures all in turns and prints."""
+    """Trains the evaluators that aren't in the folder, measures all and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
@@ -132,7 +132,7 @@ def _draw(records: Sequence[dict[str, Any]], file: Path) -> None:
     times = [record["median_ms"] for record in records]
     areas = [record["roc_auc"] for record in records]
     gained = [record["auroc_gained"] for record in records]
-    # The full one has no error bar: the bars are of the differences from it.
+    # Error bars are of the difference from the full evaluator, so that one has none.
     bars = [[one.value - one.low for one in gained], [one.high - one.value for one in gained]]
     axes.errorbar(times, areas, yerr=bars, marker="o", capsize=3)
     for record, x, y in zip(records, times, areas, strict=True):

@@ -1,9 +1,9 @@
-"""What can be told about the example data without understanding it.
+"""Baselines that label the example data without comparing its fields.
 
     python examples/baselines.py [DIR]
 
-Every baseline is fitted on the train split and scored on the test split of DIR. None should get
-far: an evaluator that does has learned to compare the three fields.
+Every baseline is fitted on the train split of DIR and scored on its test split. None should score
+well; an evaluator that does has learned to compare the three fields.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def lengths(row: Row) -> list[float]:
 
 
 def overlap(row: Row) -> list[float]:
-    """What the output shares with the ground truth and with the input: words, pairs, numbers."""
+    """Words, word pairs and numbers that the output shares with the ground truth and the input."""
     output = _words(row["output"])
     features: list[float] = []
     for other in (_words(row["ground_truth"]), _words(row["input"])):
@@ -159,7 +159,7 @@ def _numbers(words: Sequence[str]) -> list[str]:
 
 
 def _shares(items: Collection[object], others: Collection[object]) -> list[float]:
-    """Shared items: how many, the Jaccard index, the share of either side."""
+    """Returns the number of shared items, the Jaccard index, and the shared part of each side."""
     one, other = set(items), set(others)
     shared = len(one & other)
     return [

@@ -1,4 +1,4 @@
-"""The whole way in one go: train on the example data, publish, serve, score.
+"""Trains on the example data, publishes the evaluator, serves it and scores with it.
 
 `make demo` runs it; every step is a command that you can run yourself.
 """
@@ -29,13 +29,13 @@ TIPSTAFF = (sys.executable, "-m", "tipstaff")
 def main() -> None:
     """Runs the steps."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="made anew each time")
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="replaced on each run")
     parser.add_argument("train_options", nargs="*", help="passed on to `tipstaff train`")
     args = parser.parse_args()
     bundle, repository = args.out / "bundle", args.out / "repository"
-    made = {"bundle", "repository", "server.log", "metrics.txt"}
-    if args.out.exists() and (foreign := {path.name for path in args.out.iterdir()} - made):
-        sys.exit(f"{args.out} holds {min(foreign)}, which is no demo's: choose another --out")
+    own_names = {"bundle", "repository", "server.log", "metrics.txt"}
+    if args.out.exists() and (foreign := {path.name for path in args.out.iterdir()} - own_names):
+        sys.exit(f"{args.out} has {min(foreign)}, which no demo wrote: choose another --out")
     for name in ("bundle", "repository"):
         shutil.rmtree(args.out / name, ignore_errors=True)
 
@@ -56,7 +56,7 @@ def main() -> None:
         save_metrics(metrics_url, metrics)
         step(5, "Stop the server")
     print(f"""
-Left for you:
+Results:
   the bundle      {bundle}   (read {bundle / "card.md"})
   the repository  {repository}
   server log      {args.out / "server.log"}
@@ -66,26 +66,26 @@ Next, with your own data (CSV, JSON lines or Parquet; input, output, ground_trut
   tipstaff train rows.csv --name my-evaluator --out my-bundle --test-size 0.2
   tipstaff serve my-bundle
   tipstaff score --target localhost:50051 --input … --output … --ground-truth …
-The commands are in {Path(sys.executable).parent}; README.md says the rest.""")
+The commands are in {Path(sys.executable).parent}; README.md has more.""")
 
 
 def step(number: int, title: str) -> None:
-    """Says what comes."""
+    """Prints the title of a step."""
     print(f"\n[{number}/5] {title}", flush=True)
 
 
 def tipstaff(*arguments: str | Path) -> None:
-    """Runs a command of Tipstaff's, shown as one would type it."""
+    """Runs a Tipstaff command, and prints it as a user would type it."""
     words = [str(argument) for argument in arguments]
     print("$ tipstaff", shlex.join(words), flush=True)
-    done = subprocess.run([*TIPSTAFF, *words], cwd=Path.cwd())
-    if done.returncode:
-        sys.exit(done.returncode)
+    process = subprocess.run([*TIPSTAFF, *words], cwd=Path.cwd())
+    if process.returncode:
+        sys.exit(process.returncode)
 
 
 @contextmanager
 def server(repository: Path, log: Path) -> Iterator[tuple[str, str]]:
-    """A real server on free ports; yields its gRPC address and the URL of its metrics."""
+    """Runs a server on free ports; yields its gRPC address and the URL of its metrics."""
     words = [
         "serve", "--repository", str(repository),
         "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
@@ -108,11 +108,11 @@ def server(repository: Path, log: Path) -> Iterator[tuple[str, str]]:
 
 
 def wait_for(log: Path, pattern: str, process: subprocess.Popen[bytes], seconds: float = 60) -> str:
-    """What the server says of itself, once it has said it."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := re.search(pattern, log.read_text()):
-            return found.group(1)
+    """Waits for a line in the server's log; returns the pattern's group."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        if match := re.search(pattern, log.read_text()):
+            return match.group(1)
         if process.poll() is not None:
             break
         time.sleep(0.05)
@@ -120,7 +120,7 @@ def wait_for(log: Path, pattern: str, process: subprocess.Popen[bytes], seconds:
 
 
 def score_some(address: str) -> None:
-    """Scores some rows of the test file, good and bad, and shows each with its verdict."""
+    """Scores some good and bad rows of the test file, and prints each with its verdict."""
     rows = [json.loads(line) for line in (DATA / "test.jsonl").read_text().splitlines()]
     good = [row for row in rows if row["label"] >= 0.5]
     bad = [row for row in rows if row["label"] < 0.5]
@@ -141,7 +141,7 @@ def score_some(address: str) -> None:
 
 
 def save_metrics(url: str, file: Path) -> None:
-    """Keeps what Prometheus would scrape."""
+    """Saves the metrics as Prometheus would scrape them."""
     from urllib.request import urlopen
 
     with urlopen(url, timeout=5) as response:

@@ -2,9 +2,9 @@
 
     python examples/make_support_data.py [--out DIR] [--seed N]
 
-Every scenario is a group of four rows. Two situations (a question and a ground truth each) are
-crossed with two answers, each of which is right in one of them and wrong in the other. So every
-text is as often good as bad, and only the fields read together give the label away.
+Every scenario is a group of four rows: two situations (a question and a ground truth each), each
+with the same two answers. Each answer is right in one situation and wrong in the other. So every
+text is good as often as bad, and only the fields together reveal the label.
 
 The wording is in `support_wording.toml`. The same seed gives the same bytes.
 """
@@ -27,10 +27,10 @@ Triple = tuple[str, str, str]
 HERE = Path(__file__).parent
 WORDING = HERE / "support_wording.toml"
 SEED = 11
-# Topics whose values are single words, so that which value an answer gives is plain to see.
+# Topics with one-word values, so that it is clear which value an answer states.
 PLAIN_TOPICS = ("restock", "colour", "carrier", "day-off", "course-day", "course-room")
 
-# Scenarios by kind; see the methods of `Writer` for what each kind's bad answers do.
+# Scenarios by kind; the methods of `Writer` describe the bad answers of each kind.
 PLANS: dict[Split, dict[str, int]] = {
     "train": {"elsewhere": 234, "beside": 86, "value": 140},
     "test": {"elsewhere": 78, "beside": 28, "value": 46},
@@ -63,17 +63,17 @@ CLOSINGS = (
     "Is there anything else I can do for you today?",
     "We look forward to seeing you soon.",
 )
-# How often the test split takes a wording that the train split never has.
+# How often the test split uses a wording that the train split never does.
 UNSEEN_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a matter may be for a thing.
+    """A value that the facts may state, such as a colour or a delivery time.
 
     Attributes:
-        written: As the facts have it.
-        spoken: As an answer may word it too; equal to `written` where there is but one way.
+        written: The wording in the facts.
+        spoken: Another wording that answers may use; equal to `written` if there is only one.
     """
 
     written: str
@@ -82,7 +82,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """Ways to say something; the test split alone has the unseen one."""
+    """Ways to word something; only the test split uses the unseen one."""
 
     common: tuple[str, ...]
     unseen: str
@@ -93,13 +93,13 @@ class Matter:
     """Something that customers ask about.
 
     Attributes:
-        name: For group names.
-        things: What it may be asked of, by split.
-        values: What the facts may say.
-        questions: How customers ask.
-        facts: How the ground truth puts it, by value as written.
-        answers: How the assistant puts it without naming the thing, by value as written.
-        named_answers: How it does so naming the thing; may be empty.
+        name: Its name within group names.
+        things: The things that customers may ask about, by split.
+        values: The values that the facts may state.
+        questions: Templates of the customers' questions.
+        facts: Templates of the ground truth, by the value's written form.
+        answers: Templates of answers that don't name the thing, by the value's written form.
+        named_answers: Templates of answers that name the thing; may be empty.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Scenario:
     answers: tuple[str, str]
 
     def labelled(self) -> list[tuple[Triple, int]]:
-        """Each situation with each answer, as (input, output, ground truth) and its label."""
+        """Pairs each situation with each answer: (input, output, ground truth) and the label."""
         return [
             ((question, answer, truth), int(situation == index))
             for situation, (question, truth) in enumerate(
@@ -132,7 +132,7 @@ class Scenario:
 
 
 def read_wording(path: Path) -> tuple[list[Matter], list[Matter]]:
-    """Reads the topics, on which the facts give a value, and the rules, which allow or refuse."""
+    """Reads the topics, whose facts state a value, and the rules, which allow or refuse."""
     wording = tomllib.loads(path.read_text(encoding="utf-8"))
     things = {
         name: {split: tuple(names) for split, names in splits.items()}
@@ -190,7 +190,7 @@ class Writer:
         self._random = random.Random(f"{split} {seed}")
 
     def write(self, plan: Mapping[str, int]) -> list[Row]:
-        """Writes as many scenarios of each kind as planned; their rows, in random order."""
+        """Writes the planned number of scenarios per kind; returns their rows in random order."""
         kinds: dict[str, Callable[[], Scenario]] = {
             "elsewhere": self._elsewhere,
             "beside": self._beside,
@@ -224,13 +224,13 @@ class Writer:
         return rows
 
     def _elsewhere(self) -> Scenario:
-        """Bad answers state a fact about something else altogether."""
+        """Bad answers state a fact about something unrelated."""
         one = self._matter()
         other = self._matter(lambda matter: not self._common_things(one, matter))
         return self._two_questions(one, self._thing(one), other, self._thing(other))
 
     def _beside(self) -> Scenario:
-        """Bad answers state a fact about the right thing, but not the one asked for."""
+        """Bad answers state a fact about the right thing, but not the fact that was asked for."""
         one = self._matter()
         other = self._matter(
             lambda matter: matter is not one and bool(self._common_things(one, matter))
@@ -244,7 +244,7 @@ class Writer:
         matter = self._random.choice(topics)
         things = self._random.sample(matter.things[self._split], 3)
         right, wrong, *others = self._random.sample(matter.values, 4)
-        # Other entries of the same list, so that the number of values mentioned tells nothing.
+        # Other entries of the same list, so that the number of values reveals nothing.
         asides = [
             self._fact(matter, thing, value)
             for thing, value in zip(things[1:], others, strict=True)
@@ -316,7 +316,7 @@ class Writer:
         return self._random.choice(templates.common)
 
     def _matter(self, fits: Callable[[Matter], bool] = lambda _: True) -> Matter:
-        """A topic twice as often as a rule."""
+        """Draws a topic or a rule; topics come twice as often."""
         topics, rules = ([one for one in some if fits(one)] for some in (self._topics, self._rules))
         return self._random.choice(topics if self._chance(2 / 3) and topics else rules or topics)
 
@@ -342,8 +342,8 @@ def make(split: Split, seed: int = SEED) -> bytes:
     """Writes one split.
 
     Args:
-        split: Which; the two share no thing asked about, and no scenario.
-        seed: Of the random source.
+        split: The split; the two have no scenario in common, and no thing that is asked about.
+        seed: The seed of the random source.
 
     Returns:
         JSON lines in UTF-8: id, group, input, output, ground_truth, label, label_source, selection.

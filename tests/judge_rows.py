@@ -12,7 +12,7 @@ def row(output, *, id, truth="Paris", label=float("nan"), **rest):
 
 
 def capitals(count):
-    """Rows of which every other one is good, each with words of its own."""
+    """Rows with distinct texts, every other one good."""
     return [
         row(f"It is {'Paris' if index % 2 == 0 else 'Lyon'}, no. {index}.", id=str(index))
         for index in range(count)

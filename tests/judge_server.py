@@ -1,18 +1,18 @@
-"""An OpenAI-compatible endpoint on this machine that judges by a rule, and fails on command.
+"""A local OpenAI-compatible endpoint that judges by a simple rule and fails on command.
 
     python tests/judge_server.py [--port N] [--logprobs yes|no] [--delay SECONDS]
 
 It speaks chat completions (log-probabilities, several choices, JSON schemas, usage) and the batch
-API (files and batches) as their references describe them. What it makes of a case: the reference
-stands in the answer, or it doesn't; unsure where the word "perhaps" is in the answer.
+API (files and batches) as their references describe them. An answer is good if it contains the
+reference. The judge is less sure if the answer contains the word "perhaps".
 
-A text may hold a command to it, which a test puts into a row:
+Tests put commands to the endpoint into a row's text:
 
-    [[status 500]] [[status 500 x2]]   that status, always or for the first two calls
-    [[retry-after 1 x1]]               429 with that header
+    [[status 500]] [[status 500 x2]]   this status, always or for the first two calls
+    [[retry-after 1 x1]]               429 with this Retry-After header
     [[garbled x1]]                     broken JSON
     [[cut x1]]                         the connection closes half-way through the reply
-    [[slow 3 x1]]                      so many seconds late
+    [[slow 3 x1]]                      a reply that many seconds late
     [[mumble x1]]                      a reply without a verdict
     [[empty x1]]                       a chat completion without choices
 """
@@ -40,29 +40,29 @@ _BLOCK = "<{0}(?:-\\d+)?>\n(.*?)\n</{0}"
 
 @dataclass
 class Behaviour:
-    """What an endpoint offers, and what it did. Attributes may be changed while it runs.
+    """Settings of an endpoint and counters of its calls; tests may change them while it runs.
 
     Attributes:
         logprobs: `yes`, `no` (left out of the reply), or `refused` with a 400.
-        structured: Whether it takes `response_format`; else a 400.
-        several: Whether it takes `n`; else it gives one reply.
-        usage: Whether it says what a call cost.
-        temperature: Whether it takes `temperature`; else a 400.
-        refusals: By parameter, the status and body that it is refused with, unless it is 1.
+        structured: Whether it accepts `response_format`; else it replies with a 400.
+        several: Whether it respects `n`; else it gives one reply.
+        usage: Whether replies state the tokens used.
+        temperature: Whether it accepts `temperature`; else it replies with a 400.
+        refusals: Parameters that it refuses unless they are 1, with the status and body to send.
         page: Whether it answers everything with a web page, as a proxy may.
-        down: Status of every reply; 0 for none.
+        down: The status of every reply; 0 for normal replies.
         delay: Seconds before a reply.
-        key: The bearer token it wants; empty for none.
-        rate: Most calls in any second; more get a 429 with Retry-After. 0 for any number.
-        calls: Chat completions that were fully answered, by their last user message's digest.
-        seen: All requests for one, answered or not.
-        bodies: The requests' bodies, when `keep_bodies`.
-        most_at_once: Requests that were there at a time.
-        batch_polls: How often a batch is looked at before it is done.
-        fail_batches: Why every batch fails; empty for none.
-        batches_lost: How many batches are made without saying so: the reply is a 504.
-        files: Uploaded ones, by name.
-        files_refused: The status that an upload is refused with; 0 for none.
+        key: The bearer token it requires; empty for none.
+        rate: The most calls in any second; more get a 429 with Retry-After. 0 for no limit.
+        calls: Counts of complete chat completions, by the digest of the last user message.
+        seen: The number of chat requests, answered or not.
+        bodies: The requests' bodies, if `keep_bodies`.
+        most_at_once: The largest number of concurrent requests.
+        batch_polls: How many polls it takes until a batch is done.
+        fail_batches: The error that every batch fails with; empty for none.
+        batches_lost: How many batches it creates but answers with a 504.
+        files: The contents of uploaded files, by id.
+        files_refused: The status of the reply to each upload; 0 to accept them.
     """
 
     logprobs: str = "yes"
@@ -93,11 +93,11 @@ class Behaviour:
 
 
 class JudgeServer:
-    """The endpoint on a thread of its own; a context manager.
+    """Runs the endpoint on its own thread; a context manager.
 
     Attributes:
-        url: What `--base-url` takes.
-        behaviour: What it offers and did.
+        url: The base URL for a judge's settings.
+        behaviour: Its settings and counters.
     """
 
     def __init__(self, behaviour: Behaviour | None = None, port: int = 0) -> None:
@@ -166,7 +166,7 @@ class _Endpoint:
         self.behaviour = behaviour
 
     async def get_calls(self, request: web.Request) -> web.Response:
-        """Not of the protocol: what was answered, for a test in another process."""
+        """Returns the counters to a test in another process; not part of the protocol."""
         calls = self.behaviour.calls
         return web.json_response(
             {
@@ -206,8 +206,8 @@ class _Endpoint:
             behaviour.at_once -= 1
 
     async def _reply(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        asked = body["messages"][-1]["content"]
-        command, value = self._command(asked)
+        prompt = body["messages"][-1]["content"]
+        command, value = self._command(prompt)
         if command == "status":
             raise _RefusalError(int(value), f"the server was told to say {value}")
         if command == "retry-after":
@@ -222,35 +222,35 @@ class _Endpoint:
         if command == "cut":
             return await _cut(request, completion)
         if command != "empty":
-            self.behaviour.calls[_digest(asked)] += 1
+            self.behaviour.calls[_digest(prompt)] += 1
         return web.json_response(completion)
 
     def complete(self, body: dict[str, Any], *, mumble: bool = False) -> dict[str, Any]:
-        """The chat completion for a request's body; also of a batch's line."""
+        """Returns the chat completion for the body of a request or of a batch line."""
         behaviour = self.behaviour
         for name, (status, refusal) in behaviour.refusals.items():
             if name in body and (body[name] is True or body[name] != 1):
                 raise _RefusalError(status, "", refusal)
-        for name, taken in (
+        for name, supported in (
             ("logprobs", behaviour.logprobs != "refused"),
             ("response_format", behaviour.structured),
             ("temperature", behaviour.temperature),
         ):
-            if name in body and not taken:
+            if name in body and not supported:
                 raise _RefusalError(
                     400,
                     f"Unsupported parameter: '{name}' is not supported with this model.",
                     param=name,
                     code="unsupported_parameter",
                 )
-        asked = body["messages"][-1]["content"]
-        belief = _belief(asked)
-        first = "Begin your reply with one word" in asked
+        prompt = body["messages"][-1]["content"]
+        belief = _belief(prompt)
+        first = "Begin your reply with one word" in prompt
         count = body.get("n", 1) if behaviour.several else 1
-        start = behaviour.calls[_digest(asked)]
+        start = behaviour.calls[_digest(prompt)]
         choices = []
         for index in range(count):
-            sample = 0.5 if not body.get("temperature") else _fraction(asked, start + index)
+            sample = 0.5 if not body.get("temperature") else _fraction(prompt, start + index)
             yes = belief > sample if body.get("temperature") else belief >= 0.5
             word = "Yes" if yes else "No"
             reason = "The answer says what the reference says." if yes else "It doesn't."
@@ -284,20 +284,20 @@ class _Endpoint:
         return completion
 
     def _command(self, text: str) -> tuple[str, str]:
-        found = _COMMAND.search(text)
-        if found is None:
+        match = _COMMAND.search(text)
+        if match is None:
             return "", ""
-        times = int(found[3] or 0)
-        given = f"{found[0]} {_digest(text)}"
-        if times and self.behaviour.commands[given] >= times:
+        times = int(match[3] or 0)
+        key = f"{match[0]} {_digest(text)}"
+        if times and self.behaviour.commands[key] >= times:
             return "", ""
-        self.behaviour.commands[given] += 1
-        return found[1], found[2] or ""
+        self.behaviour.commands[key] += 1
+        return match[1], match[2] or ""
 
     async def upload(self, request: web.Request) -> web.Response:
         form = await request.post()
-        if refused := self.behaviour.files_refused:
-            return web.json_response({"error": {"message": "No files."}}, status=refused)
+        if status := self.behaviour.files_refused:
+            return web.json_response({"error": {"message": "No files."}}, status=status)
         uploaded = form["file"]
         if form.get("purpose") != "batch" or not isinstance(uploaded, web.FileField):
             raise web.HTTPBadRequest(text='{"error": {"message": "no file for a batch"}}')
@@ -309,31 +309,31 @@ class _Endpoint:
         return web.Response(text=self.behaviour.files[request.match_info["id"]])
 
     async def create_batch(self, request: web.Request) -> web.Response:
-        asked = await request.json()
+        body = await request.json()
         name = f"batch_{uuid.uuid4().hex}"
-        lines = self.behaviour.files[asked["input_file_id"]].splitlines()
+        lines = self.behaviour.files[body["input_file_id"]].splitlines()
         self.behaviour.batches[name] = {
             "id": name,
             "object": "batch",
-            "endpoint": asked["endpoint"],
-            "input_file_id": asked["input_file_id"],
-            "completion_window": asked["completion_window"],
+            "endpoint": body["endpoint"],
+            "input_file_id": body["input_file_id"],
+            "completion_window": body["completion_window"],
             "status": "validating",
             "output_file_id": None,
             "error_file_id": None,
             "errors": None,
-            "metadata": asked.get("metadata"),
+            "metadata": body.get("metadata"),
             "request_counts": {"total": len(lines), "completed": 0, "failed": 0},
             "polls": 0,
         }
         if self.behaviour.batches_lost:
             self.behaviour.batches_lost -= 1
             return web.Response(status=504, text="Gateway timeout")
-        return web.json_response(self._shown(name))
+        return web.json_response(self._public_fields(name))
 
     async def list_batches(self, request: web.Request) -> web.Response:
-        shown = [self._shown(name) for name in reversed(self.behaviour.batches)]
-        return web.json_response({"object": "list", "data": shown[: int(request.query["limit"])]})
+        batches = [self._public_fields(name) for name in reversed(self.behaviour.batches)]
+        return web.json_response({"object": "list", "data": batches[: int(request.query["limit"])]})
 
     async def get_batch(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -348,25 +348,25 @@ class _Endpoint:
             batch.update(status="failed", errors={"object": "list", "data": errors})
         elif batch["status"] == "validating":
             batch["status"] = "in_progress"
-        return web.json_response(self._shown(name))
+        return web.json_response(self._public_fields(name))
 
-    def _shown(self, name: str) -> dict[str, Any]:
+    def _public_fields(self, name: str) -> dict[str, Any]:
         return {k: v for k, v in self.behaviour.batches[name].items() if k != "polls"}
 
     def _run(self, batch: dict[str, Any]) -> None:
         good, bad = [], []
-        # The order of the results is not that of the requests.
+        # Results come in another order than the requests.
         for line in reversed(self.behaviour.files[batch["input_file_id"]].splitlines()):
             request = json.loads(line)
-            asked = request["body"]["messages"][-1]["content"]
-            command, value = self._command(asked)
+            prompt = request["body"]["messages"][-1]["content"]
+            command, value = self._command(prompt)
             result = {"id": f"batch_req_{uuid.uuid4().hex}", "custom_id": request["custom_id"]}
             try:
                 if command in ("status", "retry-after"):
                     code = int(value) if command == "status" else 429
                     raise _RefusalError(code, f"the server was told to say {code}")
                 completion = self.complete(request["body"], mumble=command == "mumble")
-                self.behaviour.calls[_digest(asked)] += 1
+                self.behaviour.calls[_digest(prompt)] += 1
                 response = {"status_code": 200, "request_id": "r", "body": completion}
                 good.append({**result, "response": response, "error": None})
             except _RefusalError as refusal:
@@ -392,7 +392,7 @@ def _limited(seconds: str) -> web.Response:
 
 
 async def _cut(request: web.Request, completion: dict[str, Any]) -> web.StreamResponse:
-    """Promises the whole reply, sends half and closes."""
+    """Announces the whole reply, sends half of it and closes the connection."""
     content = json.dumps(completion).encode()
     response = web.StreamResponse(headers={"Content-Length": str(len(content))})
     response.content_type = "application/json"
@@ -403,10 +403,10 @@ async def _cut(request: web.Request, completion: dict[str, Any]) -> web.StreamRe
     return response
 
 
-def _belief(asked: str) -> float:
-    """How sure the judge is that the case is good."""
+def _belief(prompt: str) -> float:
+    """The judge's probability that the case is good."""
     texts = {
-        name: (re.findall(_BLOCK.format(name), asked, re.DOTALL) or [""])[-1].casefold()
+        name: (re.findall(_BLOCK.format(name), prompt, re.DOTALL) or [""])[-1].casefold()
         for name in ("output", "ground_truth")
     }
     good = any(part.strip() in texts["output"] for part in re.split(r"[/|]", texts["ground_truth"]))
@@ -415,7 +415,7 @@ def _belief(asked: str) -> float:
 
 
 def _logprobs(text: str, belief: float, count: int) -> list[dict[str, Any]]:
-    """The first tokens; the verdict's chances are spread over several spellings."""
+    """Log-probabilities of the first tokens; the verdict is spread over several spellings."""
     spread = {
         "Yes": belief * 0.9,
         " Yes": belief * 0.08,
@@ -439,7 +439,7 @@ def _logprobs(text: str, belief: float, count: int) -> list[dict[str, Any]]:
 
 
 def _fraction(text: str, number: int) -> float:
-    """A number in [0, 1) that looks like chance and is the same each time."""
+    """A pseudo-random number in [0, 1) that depends only on the arguments."""
     digest = hashlib.sha256(f"{number} {text}".encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32
 

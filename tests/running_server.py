@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for tests."""
+"""Runs a real server in its own process, for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 @dataclass
 class Server:
-    """A real server in a process of its own."""
+    """A real server in its own process."""
 
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -88,7 +88,7 @@ class Server:
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
     give_up_at = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < give_up_at, "waited in vain"
+        assert time.monotonic() < give_up_at, "timed out"
         time.sleep(0.02)
 
 
@@ -97,7 +97,7 @@ def command(*words: object) -> list[str]:
 
 
 class Starter:
-    """Starts servers, and stops them all in the end."""
+    """Starts servers, and stops all of them in `stop`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -34,7 +34,7 @@ PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "she
 
 @dataclass(frozen=True)
 class Import:
-    """One import, of a module by its full name; `module` is where it stands."""
+    """An import of `name`, a full module name, in `module`."""
 
     module: str
     name: str
@@ -65,7 +65,7 @@ def imports(package: str) -> Iterator[Import]:
 
 
 def offences(package: str, names: set[str], *, within: str = "", allowed: set[str]) -> list[str]:
-    """Imports of any of `names` in a package (or a part of it), but for the modules allowed."""
+    """Imports of any of `names` in a package or a part of it, except in the allowed modules."""
     return [
         str(each)
         for each in imports(package)
@@ -81,7 +81,7 @@ def test_the_sources_are_found():
 
 
 def test_the_client_knows_neither_server_nor_trainer_nor_their_libraries():
-    # The command shell names its commands' modules as words, so that it too imports none of them.
+    # The command shell has its commands' modules as strings, so it imports none of them either.
     assert not offences("tipstaff", TRAINING | SERVING, allowed=set())
 
 

@@ -1,4 +1,4 @@
-"""The deployment files name only settings and flags that there are."""
+"""The deployment files name only settings and flags that exist."""
 
 from __future__ import annotations
 

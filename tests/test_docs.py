@@ -31,7 +31,7 @@ PAGES = sorted(
     for path in ROOT.rglob("*.md")
     if not any(part in NOT_OURS or part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
-# What these say of commands is about today's; a log and a changelog may name what is gone.
+# Pages about the current commands; a log and a changelog may name removed ones.
 CURRENT = [page for page in PAGES if page.name not in ("LOG.md", "CHANGELOG.md")]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -160,7 +160,7 @@ def test_make_targets_exist(page):
 def test_files_of_the_repository_that_are_named_exist(page):
     text = page.read_text(encoding="utf-8")
     spans = SPAN.findall(prose(page))
-    # Indented code, as the benchmarks' pages have it.
+    # Indented code, which the benchmarks' pages use.
     spans += re.findall(r"^ +(?:sudo )?(python .+)$", text, re.MULTILINE)
     spans += [line for _, block in FENCE.findall(text) for line in block.splitlines()]
     named = {
@@ -174,7 +174,7 @@ def test_files_of_the_repository_that_are_named_exist(page):
 
 @pytest.mark.parametrize("page", CURRENT, ids=name_of)
 def test_python_examples_call_what_there_is(page):
-    """By names and signatures: `client.…`, `workspace.…` and the classes that make them."""
+    """Checks names and signatures of `client.…`, `workspace.…` and their classes."""
     found = [
         node
         for language, block in FENCE.findall(page.read_text(encoding="utf-8"))
@@ -203,7 +203,7 @@ def test_the_listed_metrics_are_those_of_the_server():
         for family in families
         if family.name.startswith("tipstaff_")
     }
-    # Once there is a dispatcher to watch.
+    # These exist only with a dispatcher.
     offered |= {"tipstaff_lanes", "tipstaff_lanes_healthy", "tipstaff_queue_depth"}
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(tipstaff_\w+)`", page, re.MULTILINE)) == offered

@@ -1,4 +1,4 @@
-"""Only `cli/` names command-line flags: elsewhere an error names a field, which a command words."""
+"""Only `cli/` names flags: other modules' errors name a field, which commands word as a flag."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def docstrings(tree: ast.AST) -> Iterator[ast.expr]:
 def flags_named(source: str, flags: set[str]) -> set[str]:
     """The declared flags in a module's strings.
 
-    Docstrings don't count, nor strings that are nothing but a flag: they start another process.
+    Docstrings don't count, nor strings that are only a flag: those start another process.
     """
     tree = ast.parse(source)
     left_out = set(docstrings(tree))

@@ -15,8 +15,8 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.scheduling import Dispatcher
 from tipstaff_trainer.distil.settings import TrainSettings
 
-# Words, so that texts come to many tokens and share some, and some take several windows; and
-# anything at all.
+# Either known words, for long texts with tokens in common, some of them with several windows; or
+# arbitrary characters.
 TEXTS = st.one_of(
     st.lists(
         st.sampled_from("the red cat sleeps no 42 Paris, € refund's".split()), max_size=60
@@ -33,7 +33,7 @@ INTERACTIONS = st.lists(
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """The default encoder, hardly trained: its shapes and kernels are those of real evaluators."""
+    """The default encoder after little training, with a real evaluator's shapes and kernels."""
     out = tmp_path_factory.mktemp("invariance") / "bundle"
     train_bundle(
         tiny_rows(48),
@@ -47,7 +47,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["int8", "fp32"])
 def evaluators(request, bundle):
-    """The same graph on one thread and on two, warm, as a server would have it."""
+    """The same graph on one thread and on two, warmed up as in a server."""
     loaded = [Evaluator.load(bundle, precision=request.param, threads=n) for n in (1, 2)]
     for evaluator in loaded:
         evaluator.warm_up()

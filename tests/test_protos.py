@@ -1,4 +1,4 @@
-"""The wire contract: well-formed, and never broken."""
+"""The wire contract is well-formed and stays compatible."""
 
 from __future__ import annotations
 

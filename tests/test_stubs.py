@@ -1,4 +1,4 @@
-"""The committed stubs are those of the committed contract."""
+"""The committed stubs match the committed protos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STUBS = ROOT / "client" / "tipstaff" / "v1"
 
 
 def test_stubs_are_not_stale(tmp_path):
-    # A dev dependency: without it, or with another version, this machine is not set up.
+    # A dev dependency: if it is missing or of another version, the environment is not set up.
     assert importlib.metadata.version("grpcio-tools") == _pinned_generator()
 
     subprocess.run(

@@ -1,7 +1,7 @@
-"""Makes a bundle in milliseconds, without torch: random weights, real files, the real graph form.
+"""Makes a bundle in milliseconds, without torch: real files, a real graph, random weights.
 
-The weights are multiples of 1/64 and are summed before anything is divided, so every sum is exact
-in fp32 whatever its order: two scores of one interaction that differ are the server's doing.
+The weights are multiples of 1/64 and are summed before any division, so every sum is exact in fp32
+in any order: if two scores of one interaction differ, the server is at fault.
 """
 
 from __future__ import annotations
@@ -66,21 +66,21 @@ def make_bundle(
     """Writes a bundle into folder `path`.
 
     Args:
-        path: Made if absent.
-        name: The evaluator's.
-        seed: Of the weights.
-        order: The fields it reads.
-        max_length: Tokens in one run.
-        windows: How long texts are read; None where they are cut.
-        precision: What the manifest says of the graph.
-        batch_invariant: Likewise.
-        policy: The cuts; both 0.5 when None.
-        bias: Added to every logit; NaN makes a graph whose every logit is NaN.
-        run_cost: Products with a 512 × 512 matrix, per run whatever its size, that only take time.
-        ood: What tells unlike interactions.
-        golden_shift: Added to the golden scores, to make them come out otherwise.
-        cases: Named cases; None to say nothing of cases.
-        seen: Hashes of the training rows; None for a bundle that doesn't know them.
+        path: The folder; created if missing.
+        name: The evaluator's name.
+        seed: The seed of the weights.
+        order: The fields that the evaluator reads, in order.
+        max_length: The most tokens in one run.
+        windows: How long texts are read; None to truncate them.
+        precision: The graph's precision in the manifest.
+        batch_invariant: The graph's batch invariance in the manifest.
+        policy: The thresholds; both 0.5 when None.
+        bias: Added to every logit; NaN makes every logit NaN.
+        run_cost: Products with a 512 × 512 matrix that slow each run down, whatever its size.
+        ood: Computes out-of-distribution scores; None for an evaluator without them.
+        golden_shift: Added to the golden scores, so that the graph no longer gives them.
+        cases: Named cases; None for a bundle without a list of cases.
+        seen: Hashes of the training rows; None for a bundle without them.
     """
     path.mkdir(parents=True, exist_ok=True)
     graph_file = f"model.{precision}.onnx"
@@ -142,7 +142,7 @@ def make_bundle(
 
 
 def ood_meter(*, longest: int) -> OodMeter:
-    """Calls an interaction unlike whose output has more than so many tokens, and no other."""
+    """A meter that flags exactly the interactions whose output has more than `longest` tokens."""
     whitening = np.zeros((3, 3), dtype=np.float32)
     whitening[0, 0] = 1 / np.log1p(longest)
     return OodMeter(
@@ -156,7 +156,7 @@ def _tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    # As real tokenizers have them: found in any text, unless the encoder says otherwise.
+    # Like a real tokenizer, it finds special tokens in any text unless the encoder forbids it.
     tokenizer.add_special_tokens(list(SPECIAL))
     return tokenizer
 

@@ -38,7 +38,7 @@ _SIZES = {
 
 
 def configurations() -> dict[str, PretrainedConfig]:
-    """One for each architecture that Tipstaff promises."""
+    """A configuration for each architecture that Tipstaff supports."""
     return {
         "bert": transformers.BertConfig(**_SIZES),
         "distilbert": transformers.DistilBertConfig(
@@ -71,7 +71,7 @@ def configurations() -> dict[str, PretrainedConfig]:
 
 
 def tiny_tokenizer(architecture: str = "bert") -> PreTrainedTokenizerFast:
-    """Of the kind that the architecture has: whole words, bytes in pairs, or pieces of words."""
+    """A tokenizer of the architecture's kind: whole words, byte pairs, or word pieces."""
     if architecture in ("roberta", "modernbert"):
         tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -108,7 +108,7 @@ def tiny_tokenizer(architecture: str = "bert") -> PreTrainedTokenizerFast:
 
 
 def tiny_base(architecture: str, folder: Path) -> Path:
-    """Writes a tiny encoder of an architecture into `folder`, once."""
+    """Writes a tiny encoder of an architecture into `folder`, unless the folder exists."""
     if not folder.exists():
         torch.manual_seed(0)
         model = transformers.AutoModel.from_config(configurations()[architecture])
@@ -118,16 +118,16 @@ def tiny_base(architecture: str, folder: Path) -> Path:
 
 
 def tiny_rows(count: int) -> list[Row]:
-    """Rows of a rule that a tiny encoder can learn: the answer's colour is the truth's."""
+    """Rows that a tiny encoder can learn: good if answer and truth have the same colour."""
     colours, animals = ("red", "blue", "green"), ("cat", "dog", "bird", "fish")
     generator = random.Random(0)
     rows = []
     for index in range(count):
         truth, animal = generator.choice(colours), generator.choice(animals)
         good = index % 2 == 0
-        said = truth if good else generator.choice([c for c in colours if c != truth])
+        colour = truth if good else generator.choice([c for c in colours if c != truth])
         interaction = Interaction(
-            f"what colour is the {animal}", f"it is {said}", f"the {animal} is {truth}"
+            f"what colour is the {animal}", f"it is {colour}", f"the {animal} is {truth}"
         )
         rows.append(
             Row(
@@ -152,8 +152,8 @@ def train_bundle(
     reporter=None,
     **request,
 ):
-    """Trains on rows at hand; returns the bundle."""
-    given = (settings or TrainSettings()).model_dump()
-    request = TrainRequest.parse({"name": "colours", **given, **request})
+    """Trains on rows in memory; returns the bundle."""
+    options = (settings or TrainSettings()).model_dump()
+    request = TrainRequest.parse({"name": "colours", **options, **request})
     source = TrainingRows(rows, fields, test, unlabelled)
     return train(request, lambda: source, out, reporter or Reporter()).bundle

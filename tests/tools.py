@@ -1,4 +1,4 @@
-"""What tests want beside the packages of the development extra, and may have to do without."""
+"""Optional tools of the tests, beyond the packages of the development extra."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 
 
 def require(tool: str) -> str:
-    """A program's path; without it the test skips, or fails under TIPSTAFF_REQUIRE_TOOLS=1."""
+    """Returns a program's path; if missing, skips, or fails under TIPSTAFF_REQUIRE_TOOLS=1."""
     path = shutil.which(tool)
     return path if path else _missing(tool)
 
 
 def require_package(name: str) -> None:
-    """The same for a Python package."""
+    """Skips or fails in the same way if a Python package is missing."""
     if find_spec(name) is None:
         _missing(name)
 

@@ -1,4 +1,4 @@
-"""The ceiling, measured as a contender is: onnxruntime in the best loop there is, in a process."""
+"""The ceiling: the evaluator in the fastest loop without a server, measured like a contender."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def measure_ceiling(
     """Measures the loop with one thread, with a thread a core, and with one thread on one core.
 
     Raises:
-        ContenderError: It can't be started.
+        ContenderError: The loop can't be started.
     """
     for cores, threads in ((plan.cores, (1, len(plan.cores))), (plan.cores[:1], (1,))):
         with _loop(bundle, interactions, cores, folder) as processes:
@@ -38,10 +38,10 @@ def measure_ceiling(
 def ceiling_round(
     bundle: Path, interactions: Sequence[Interaction], plan: Plan, folder: Path
 ) -> Record:
-    """One loop on all cores, between the rounds of others.
+    """Measures the loop on all cores, as the contenders' rounds do.
 
     Raises:
-        ContenderError: It can't be started.
+        ContenderError: The loop can't be started.
     """
     threads = len(plan.cores)
     with _loop(bundle, interactions, plan.cores, folder) as processes:
@@ -60,7 +60,7 @@ def _loop(
         cores=cores,
         environment={},
         log=folder / f"{CEILING}.log",
-        asked=True,
+        piped=True,
     )
     try:
         _answer(processes)
@@ -80,8 +80,8 @@ def _ask(processes: Processes, threads: int, seconds: float) -> Record:
     processes.popen.stdin.flush()
     reply = _answer(processes)
     outcomes = Outcomes(seconds=reply["seconds"])
-    for request, score, took in reply["answers"]:
-        outcomes.latency[outcomes.begin(request, 0.0)] = took
+    for request, score, latency in reply["answers"]:
+        outcomes.latency[outcomes.begin(request, 0.0)] = latency
         outcomes.scores.setdefault(request, []).append(score)
     return {
         **summary(outcomes),
@@ -96,5 +96,5 @@ def _answer(processes: Processes) -> dict:  # type: ignore[type-arg]
     assert processes.popen.stdout is not None
     line = processes.popen.stdout.readline()
     if not line:
-        raise ContenderError(f"{CEILING}: it ended\n{processes.log.read_text()[-2000:]}")
+        raise ContenderError(f"{CEILING}: the process ended\n{processes.log.read_text()[-2000:]}")
     return json.loads(line)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The contenders: Tipstaff over gRPC, peers over HTTP, each in processes of its own."""
+"""The contenders: Tipstaff over gRPC, peers over HTTP, each in its own processes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _PORTS = range(20_000, 30_000)
 
 
 class ContenderError(TipstaffError):
-    """A contender can't take part; the message holds the end of its log."""
+    """A contender can't take part; the message has the end of its log."""
 
 
 class Contender(ABC):
-    """Something that scores the requests of a workload.
+    """A server that scores the requests of a workload.
 
     Attributes:
-        name: As in the tables.
+        name: Its name in the tables.
         settings: Its settings and the reasons for them, for the records.
-        processes: The contender's, while it runs.
+        processes: Its processes, while it runs.
     """
 
     processes: Processes
@@ -49,14 +49,14 @@ class Contender(ABC):
         self._log.unlink(missing_ok=True)
 
     async def start(self, cores: Sequence[int], deadline: float | None = None) -> None:
-        """Starts it on these cores and waits for its first answer.
+        """Starts the contender on these cores and waits for its first answer.
 
         Args:
-            cores: All it may use.
-            deadline: How long callers wait, in seconds; some contenders take it as a setting.
+            cores: The only cores it may use.
+            deadline: How long callers wait, in seconds; some contenders have a setting for it.
 
         Raises:
-            ContenderError: It doesn't come up.
+            ContenderError: It doesn't start.
         """
         port = _free_port()
         command, environment = self._command(port, len(cores), deadline)
@@ -72,16 +72,16 @@ class Contender(ABC):
                     await self.stop()
                     raise ContenderError(f"{self.name}: {error}\n{self.log_end()}") from error
                 await asyncio.sleep(0.5)
-        # Libraries that count the host's cores pin their threads to them.
+        # Pinned again: libraries that count the host's cores pin their threads to any of them.
         self.processes.keep_to(cores)
 
     async def stop(self) -> None:
-        """Stops its processes."""
+        """Stops the contender's processes."""
         await self._disconnect()
         await asyncio.to_thread(self.processes.stop)
 
     def log_end(self) -> str:
-        """The last lines it wrote."""
+        """Returns the last lines of its log."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
 
     @abstractmethod
@@ -89,7 +89,7 @@ class Contender(ABC):
         """Asks for the score of one request within a deadline in seconds.
 
         Raises:
-            NoAnswer: None came.
+            NoAnswer: No answer came in time.
         """
 
     @abstractmethod
@@ -144,7 +144,7 @@ async def ask_tipstaff(client: AsyncClient, interaction: Interaction, seconds: f
     """Scores one interaction within a deadline in seconds.
 
     Raises:
-        NoAnswer: There is no score; `refused` when the server said so at once.
+        NoAnswer: There is no score; `refused` if the server rejected the request at once.
     """
     try:
         score = await client.score(
@@ -154,9 +154,9 @@ async def ask_tipstaff(client: AsyncClient, interaction: Interaction, seconds: f
             timeout=seconds,
         )
     except ScoringError as error:
-        # A deadline that can't be met at all is refused at once, too.
-        hopeless = isinstance(error, DeadlineError) and error.code == "FAILED_PRECONDITION"
-        refused = hopeless or isinstance(error, OverloadedError)
+        # The server also rejects a deadline at once that it can't meet even without load.
+        unmeetable = isinstance(error, DeadlineError) and error.code == "FAILED_PRECONDITION"
+        refused = unmeetable or isinstance(error, OverloadedError)
         raise NoAnswer(error.code, refused=refused) from None
     assert score.score is not None
     assert score.timing is not None
@@ -187,10 +187,10 @@ class PeerSpec:
     """How a peer is run and called.
 
     Attributes:
-        name: As in the tables.
-        requirements: The NAME of `peers/NAME.txt`, from which its environment is made.
-        command: What to run.
-        environment: Variables for it.
+        name: Its name in the tables.
+        requirements: The NAME of `peers/NAME.txt`, its pinned requirements.
+        command: Makes the command to run.
+        environment: Makes its environment variables.
         path: The route that scores.
         body: Makes the request body for an interaction.
         score: Reads the score from the reply.
@@ -249,7 +249,7 @@ class HttpPeer(Contender):
     ) -> tuple[list[str], dict[str, str]]:
         launch = Launch(self._python, self._model, port, cores, deadline)
         environment = {
-            # Nothing of this leaves the machine.
+            # Neither downloads nor telemetry.
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -274,8 +274,8 @@ class HttpPeer(Contender):
 
 
 def _free_port() -> int:
-    # Not from the kernel's ephemeral range: a client that connects to such a port before anybody
-    # listens there may get the same port as its own, and then be connected to itself.
+    # Not from the kernel's ephemeral range: a client that connects to such a port before a server
+    # listens there may get that same port as its source port, and so be connected to itself.
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""The queue that no server can beat without dropping work or reordering it by length."""
+"""An ideal queue: only dropping work or reordering it by length can be faster."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import heapq
 from collections.abc import Sequence
 
 
-def ideal_latencies(arrivals: Sequence[float], service: Sequence[float], lanes: int) -> list[float]:
-    """Latencies of a queue that loses no time: a free lane at once takes who waits longest.
+def ideal_latencies(
+    arrivals: Sequence[float], service: Sequence[float], servers: int
+) -> list[float]:
+    """Computes latencies of a first-come, first-served queue (G/G/c) without overhead.
 
-    First come, first served, which is earliest deadline first where all have the same time to
-    answer. Lindley's recursion, with the earliest free of several lanes.
+    With the same deadline for every request, this is earliest deadline first. Lindley's recursion,
+    where each request goes to the server that is free first.
 
     Args:
         arrivals: When each request comes, in seconds, ascending.
-        service: How long each takes alone, in seconds.
-        lanes: Requests that run at a time.
+        service: How long each request takes alone, in seconds.
+        servers: The number of requests that run at a time.
     """
-    free = [0.0] * lanes
+    free_at = [0.0] * servers
     latencies = []
-    for arrival, needed in zip(arrivals, service, strict=True):
-        end = max(arrival, heapq.heappop(free)) + needed
-        heapq.heappush(free, end)
+    for arrival, seconds in zip(arrivals, service, strict=True):
+        end = max(arrival, heapq.heappop(free_at)) + seconds
+        heapq.heappush(free_at, end)
         latencies.append(end - arrival)
     return latencies

@@ -1,6 +1,6 @@
-"""The peers and their settings: each is tuned as its own documentation advises.
+"""The peers and their settings, tuned as their documentation advises.
 
-Settings that were chosen by trying say so; `benchmarks/studies/peers.md` has the results.
+Settings found by experiment say so under `chosen`; `benchmarks/studies/peers.md` has the results.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PATIENCE_MS = 60_000
 
 
 def _joined(*texts: str | None) -> str:
-    """One text whose tokens are those of Tipstaff's layout."""
+    """Joins texts into one that has the tokens of Tipstaff's layout."""
     return " [SEP] ".join(text or "" for text in texts)
 
 
@@ -25,7 +25,7 @@ def _text(interaction: Interaction) -> dict[str, str]:
 
 
 def _pair(interaction: Interaction) -> dict[str, object]:
-    # The tokens are the same: a pair has [SEP] between its two texts.
+    # The same tokens: the tokenizer puts [SEP] between the two texts of a pair.
     return {
         "model": "evaluator",
         "query": interaction.output or "",

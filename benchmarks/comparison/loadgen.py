@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-# The longest wait in a closed loop; far more than any queue of 128 takes.
+# The longest wait in a closed loop; a queue of 128 requests takes far less.
 PATIENCE_SECONDS = 60.0
 
 
@@ -24,12 +24,12 @@ class Answer:
     service_seconds: float | None = None
 
 
-class NoAnswer(Exception):  # noqa: N818  an outcome like others
+class NoAnswer(Exception):  # noqa: N818  an outcome, not a fault
     """A request got no answer.
 
     Attributes:
         code: The contender's error code, or what went wrong.
-        refused: The contender refused the request, rather than being slow or broken.
+        refused: Whether the contender refused the request; otherwise it was slow or broken.
     """
 
     def __init__(self, code: str, *, refused: bool = False) -> None:
@@ -49,9 +49,9 @@ class Outcomes:
     Attributes:
         due: When each request was due, from the start of the phase, in order.
         requests: Each request's number.
-        latency: Each request's, from when it was due; None without an answer.
-        scores: The score of each request number.
-        service: The server's own time for each request number.
+        latency: Each request's, counted from when it was due; None without an answer.
+        scores: The scores of each request number.
+        service: The server's own times for each request number.
         errors: Counts for each code, refusals included.
         refusals: Latency of each refusal.
         lateness: How late the generator was with each request.
@@ -81,30 +81,30 @@ class Outcomes:
         return [latency for latency in self.latency if latency is not None]
 
     def within(self, deadline: float) -> int:
-        """How many answers came within the deadline."""
+        """Counts the answers that came within the deadline."""
         return sum(latency <= deadline for latency in self.answered)
 
 
 def percentile_ms(seconds: Sequence[float], percent: float) -> float | None:
-    """A percentile in milliseconds; None without values."""
+    """Returns a percentile in milliseconds; None without values."""
     return round(float(np.percentile(seconds, percent)) * 1e3, 3) if len(seconds) else None
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
-    """When requests are due, in seconds from the start: `rate` a second on average."""
+    """Draws the times when requests are due, in seconds from the start; `rate` per second."""
     generator = random.Random(seed)
     times = itertools.accumulate(iter(lambda: generator.expovariate(rate), None))
     return list(itertools.takewhile(lambda time: time < seconds, times))
 
 
 async def once_each(ask: Ask, requests: Sequence[int], concurrent: int) -> Outcomes:
-    """Asks for each request once, with a fixed number under way."""
-    waiting = iter(requests)
-    return await _callers(ask, lambda: next(waiting, None), concurrent)
+    """Sends each request once, with a fixed number of concurrent calls."""
+    remaining = iter(requests)
+    return await _callers(ask, lambda: next(remaining, None), concurrent)
 
 
 async def closed(ask: Ask, requests: Sequence[int], concurrent: int, seconds: float) -> Outcomes:
-    """Keeps a fixed number of requests under way; each caller waits for its answer."""
+    """Runs a fixed number of callers; each waits for an answer before its next request."""
     endless = itertools.cycle(requests)
     until = time.perf_counter() + seconds
     return await _callers(
@@ -115,14 +115,14 @@ async def closed(ask: Ask, requests: Sequence[int], concurrent: int, seconds: fl
 async def open_loop(
     ask: Ask, requests: Sequence[int], arrivals: Sequence[float], deadline: float
 ) -> Outcomes:
-    """Asks for each request when it is due, whether or not the contender keeps up.
+    """Sends each request when it is due, whether or not the contender keeps up.
 
-    Latency counts from when a request was due, and so does its deadline: a generator that is late
-    flatters nobody.
+    Latency and deadline count from when a request was due, so a late generator can't make a
+    contender look faster.
 
     Args:
-        ask: Asks for one request.
-        requests: Their numbers, repeated in a circle.
+        ask: Sends one request.
+        requests: Their numbers, used again from the start when they run out.
         arrivals: When requests are due, in seconds from the start, ascending.
         deadline: Of each request, in seconds.
     """
@@ -131,7 +131,7 @@ async def open_loop(
     started = time.perf_counter()
     tasks = []
     for due in arrivals:
-        # Also when late, so that callers that wait for an answer get a turn.
+        # Sleeps even when late, so that the tasks which wait for answers get to run.
         await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
         place = outcomes.begin(next(endless), due)
         tasks.append(asyncio.create_task(_record(outcomes, place, ask, started, deadline)))
@@ -140,12 +140,12 @@ async def open_loop(
     return outcomes
 
 
-async def _callers(ask: Ask, following: Callable[[], int | None], concurrent: int) -> Outcomes:
+async def _callers(ask: Ask, next_request: Callable[[], int | None], concurrent: int) -> Outcomes:
     outcomes = Outcomes()
     started = time.perf_counter()
 
     async def call() -> None:
-        while (request := following()) is not None:
+        while (request := next_request()) is not None:
             place = outcomes.begin(request, time.perf_counter() - started)
             await _record(outcomes, place, ask, started, PATIENCE_SECONDS)
 

@@ -1,8 +1,8 @@
-"""Measures a contender, phase by phase; each phase gives one record.
+"""Measures a contender in phases; each phase gives one record.
 
 A contender is started three times: on all cores, which it shares with the generator; on one core,
-with the generator on another, for its capacity; and there again, configured with the deadline, for
-the loads that exceed its capacity.
+with the generator on another, to measure its capacity; and on one core again, configured with the
+deadline, for loads up to three times its capacity.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from comparison.processes import Processes, pinned
 DEADLINE_SECONDS = 0.1
 CONCURRENT = (1, 8, 32, 128)
 LOADS = (0.5, 0.8, 1.0, 2.0, 3.0)
-# Callers under way when scores are compared with those of the same requests alone.
+# Concurrent callers when scores are compared with those of the same requests alone.
 TOGETHER = 32
-# The share of capacity, without a deadline that binds, at which the ideal queue is compared.
+# Load for the comparison with the ideal queue, as a share of capacity; no deadline interferes.
 UNHURRIED = 0.8
 _UNHURRIED_SECONDS = 30.0
 _UNHURRIED_TIMES = 7
 _IDLE_SECONDS = 10.0
-# A server still busy with requests that nobody waits for would spoil the next phase.
+# Between phases: a server that still works on abandoned requests would distort the next one.
 _QUIET_CORES = 0.05
 _QUIET_WITHIN_SECONDS = 90.0
 
@@ -50,9 +50,9 @@ class Plan:
 
     Attributes:
         cores: The cores to use.
-        requests: How many distinct requests there are.
+        requests: The number of distinct requests.
         seconds: How long each phase lasts.
-        seed: Of the order of requests and of the arrivals.
+        seed: The seed for the order of requests and for the arrivals.
     """
 
     cores: Sequence[int]
@@ -61,7 +61,7 @@ class Plan:
     seed: int
 
     def shuffled(self) -> list[int]:
-        """The requests' numbers in the order of the loops."""
+        """Returns the requests' numbers in the order in which the loops send them."""
         numbers = list(range(self.requests))
         random.Random(self.seed).shuffle(numbers)
         return numbers
@@ -71,7 +71,7 @@ async def measure(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
     """Measures one contender.
 
     Raises:
-        ContenderError: It can't be started.
+        ContenderError: The contender can't be started.
     """
     async with _alive(contender, plan.cores):
         async for record in _shared(contender, plan):
@@ -91,10 +91,10 @@ async def measure(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
 
 
 async def measure_round(contender: Contender, plan: Plan) -> Record:
-    """One closed loop on all cores; quick, so that contenders can take turns.
+    """Runs one closed loop on all cores; quick, so that contenders can take turns.
 
     Raises:
-        ContenderError: It can't be started.
+        ContenderError: The contender can't be started.
     """
     requests = plan.shuffled()
     async with _alive(contender, plan.cores):
@@ -122,7 +122,7 @@ async def _alive(
 
 
 async def _shared(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
-    """Idle, each request alone, all of them together, and closed loops, on all cores."""
+    """Measures on all cores: idle, each request alone, all together, closed loops."""
     requests = plan.shuffled()
     await once_each(contender.ask, requests[: plan.requests // 4], 4)  # warm
     await quiet(contender.processes)
@@ -153,7 +153,7 @@ async def _shared(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
 
 
 async def _capacity(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
-    """Closed loops on one core; the capacity is the best of them."""
+    """Runs closed loops on one core; the best one's rate is the capacity."""
     requests = plan.shuffled()
     await once_each(contender.ask, requests[: plan.requests // 4], 4)  # warm
     for concurrent in CONCURRENT[1:]:
@@ -163,12 +163,12 @@ async def _capacity(contender: Contender, plan: Plan) -> AsyncIterator[Record]:
 
 
 async def _unhurried(contender: Contender, plan: Plan, capacity: float) -> AsyncIterator[Record]:
-    """Open loops under capacity, with no deadline that binds: how good is the queue?
+    """Runs open loops below capacity, without a tight deadline, to compare the queue with an ideal.
 
-    Compares it with an ideal queue over the same arrivals. There, each request takes the time it
-    takes on this server alone: in all, and (`bare`) for encoding and graph only. Only Tipstaff
-    reports these times. Repeated, each time between two passes alone, because a shared machine's
-    speed drifts and one stall makes a 99th percentile.
+    The ideal queue gets the same arrivals. Its service times are those that each request takes on
+    this server alone: in total (`ideal`), and for encoding and graph only (`bare`). Only Tipstaff
+    reports these times. The loop is repeated, each time between two passes that measure service
+    times, because a shared machine's speed drifts and a single stall decides a 99th percentile.
     """
     requests = plan.shuffled()
     before = await _service(contender, requests)
@@ -181,27 +181,27 @@ async def _unhurried(contender: Contender, plan: Plan, capacity: float) -> Async
             for kind in before:
                 alone = {r: (before[kind][r] + after[kind][r]) / 2 for r in requests}
                 service = [alone[request] for request in outcomes.requests]
-                ideal = ideal_latencies(arrivals, service, lanes=1)
+                ideal = ideal_latencies(arrivals, service, servers=1)
                 record |= {f"{kind}_p{part}_ms": percentile_ms(ideal, part) for part in (50, 99)}
             before = after
         yield record
 
 
 async def _service(contender: Contender, requests: Sequence[int]) -> dict[str, dict[int, float]]:
-    """Seconds that each request takes alone, by kind; empty where the contender doesn't tell."""
+    """Seconds per request alone, by kind; empty if the contender doesn't report its own time."""
     spent = contender.processes.cpu_seconds()
     outcomes = await once_each(contender.ask, requests, 1)
     spent = contender.processes.cpu_seconds() - spent
     if not outcomes.service.keys() >= set(requests):
         return {}
     bare = {request: outcomes.service[request][0] for request in requests}
-    # What a processor does for a request beside encoding and graph is the same for each.
+    # Work besides encoding and graph takes the same time for each request.
     rest = max(0.0, (spent - sum(bare.values())) / len(requests))
     return {"ideal": {r: seconds + rest for r, seconds in bare.items()}, "bare": bare}
 
 
 async def _overload(contender: Contender, plan: Plan, capacity: float) -> AsyncIterator[Record]:
-    """Open loops at shares of its capacity, with the deadline."""
+    """Runs open loops at multiples of the capacity, with the deadline."""
     requests = plan.shuffled()
     await once_each(contender.ask, requests[: plan.requests // 4], 1)  # warm
     for load in LOADS:
@@ -220,7 +220,7 @@ async def _overload(contender: Contender, plan: Plan, capacity: float) -> AsyncI
 
 
 def summary(outcomes: Outcomes) -> Record:
-    """The numbers of a phase: counts, rates a second, times in milliseconds."""
+    """Returns a phase's numbers: counts, rates per second, times in milliseconds."""
     answered = outcomes.answered
     return {
         "seconds": round(outcomes.seconds, 3),
@@ -237,7 +237,7 @@ def summary(outcomes: Outcomes) -> Record:
 
 
 def differing(outcomes: Outcomes, alone: Mapping[int, float]) -> Record:
-    """How many requests got a score that differs in any bit from the one they got alone."""
+    """Counts the requests with a score that differs in any bit from their score alone."""
     differences = [
         max(abs(score - alone[request]) for score in scores)
         for request, scores in outcomes.scores.items()
@@ -252,7 +252,7 @@ def differing(outcomes: Outcomes, alone: Mapping[int, float]) -> Record:
 
 @asynccontextmanager
 async def _accounted(processes: Processes) -> AsyncIterator[Record]:
-    """Fills in what the phase cost when it is over."""
+    """Yields a record; at the end of the phase, writes processor time and memory into it."""
     costs: Record = {}
     cpu, own, started = processes.cpu_seconds(), time.process_time(), time.perf_counter()
     yield costs
@@ -264,7 +264,7 @@ async def _accounted(processes: Processes) -> AsyncIterator[Record]:
 
 
 async def quiet(processes: Processes) -> None:
-    """Waits, for a limited time, until the contender has no work left."""
+    """Waits until the contender has no work left, but only for a limited time."""
     give_up = time.monotonic() + _QUIET_WITHIN_SECONDS
     while time.monotonic() < give_up:
         before = processes.cpu_seconds()

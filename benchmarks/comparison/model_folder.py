@@ -1,11 +1,11 @@
-"""The bundle's weights as a Hugging Face model folder, which is what peers can serve.
+"""Writes the bundle's weights as a Hugging Face model folder, the form that peers can serve.
 
-    config.json, modeling_evaluator.py, model.safetensors   for torch, by `trust_remote_code`
+    config.json, modeling_evaluator.py, model.safetensors   for torch, with `trust_remote_code`
     onnx/model_quantized.onnx                               for onnxruntime, in int8
     tokenizer.json and its companions                       the bundle's own tokenizer
 
-The bundle's own int8 graph can't be batched, and peers batch. Their graph is made from the same
-weights with the same export and quantisation, and keeps its attention mask.
+Peers batch, but the bundle's own int8 graph can't be batched. Their graph comes from the same
+weights through the same export and quantisation, and keeps its attention mask.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tipstaff_trainer.export.onnx_graph import export_fp32
 WEIGHTS = Path("training") / "weights.safetensors"
 GRAPH = Path("onnx") / "model_quantized.onnx"
 _MODELING = Path(__file__).parent / "peers" / "modeling_evaluator.py"
-# What transformers calls the parts of an EvaluatorModel in a BERT with a classifier.
+# Prefixes of an EvaluatorModel's weights, and those of a BERT with a classifier in transformers.
 _PREFIXES = {"encoder.": "bert.", "head.": "classifier."}
 _RENAMED = {"marks": "token_type_ids", "logit": "logit_flat"}
 
@@ -44,28 +44,28 @@ def write_model_folder(bundle_path: Path, target: Path, base: str | None = None)
         base: The base encoder's folder or name; None for the one in the manifest.
 
     Raises:
-        UsageError: The bundle lacks its weights or its int8 graph, or is no BERT.
+        UsageError: The bundle lacks its weights or its int8 graph, or isn't a BERT.
         TipstaffError: The bundle or its base encoder can't be loaded.
     """
     bundle = Bundle.open(bundle_path)
     weights = bundle_path / WEIGHTS
     if not weights.is_file():
         raise UsageError(
-            f"{weights}: missing, and peers are served from it: train the bundle again with this "
-            "version of tipstaff, which keeps its weights there"
+            f"{weights}: missing, and peers serve these weights: train the bundle again with this "
+            "version of tipstaff, which stores them there"
         )
     if not any(graph.precision == "int8" for graph in bundle.manifest.graphs):
-        raise UsageError(f"{bundle_path}: it has no int8 graph, which the comparison is about")
-    found = find_base(base or bundle.manifest.base.name)
-    model = EvaluatorModel(found.load(), marks=bundle.manifest.encoding.marks).eval()
-    if found.info.architecture != "bert" or model.mark_input != "token_types":
+        raise UsageError(f"{bundle_path}: has no int8 graph, which the comparison needs")
+    base_encoder = find_base(base or bundle.manifest.base.name)
+    model = EvaluatorModel(base_encoder.load(), marks=bundle.manifest.encoding.marks).eval()
+    if base_encoder.info.architecture != "bert" or model.mark_input != "token_types":
         raise UsageError(f"{bundle_path}: peers are set up for BERT with token types only")
     load_model(model, weights)
     shutil.rmtree(target, ignore_errors=True)
     (target / GRAPH.parent).mkdir(parents=True)
-    _write_config(Path(found.source), model, target)
+    _write_config(Path(base_encoder.source), model, target)
     save_file(_renamed(model), target / "model.safetensors", metadata={"format": "pt"})
-    _write_tokenizer(bundle, Path(found.source), target)
+    _write_tokenizer(bundle, Path(base_encoder.source), target)
     onnx.save(rename_graph(_int8_graph(model)), target / GRAPH)
     return target
 
@@ -86,17 +86,17 @@ def _write_config(base: Path, model: EvaluatorModel, target: Path) -> None:
 
 
 def _renamed(model: EvaluatorModel) -> dict[str, Tensor]:
-    renamed = {}
+    tensors = {}
     for key, value in model.state_dict().items():
         # The evaluator uses the mean of the tokens, not the pooler.
         if not key.startswith("encoder.pooler."):
             prefix = next(old for old in _PREFIXES if key.startswith(old))
-            renamed[_PREFIXES[prefix] + key.removeprefix(prefix)] = value.contiguous()
-    return renamed
+            tensors[_PREFIXES[prefix] + key.removeprefix(prefix)] = value.contiguous()
+    return tensors
 
 
 def _write_tokenizer(bundle: Bundle, base: Path, target: Path) -> None:
-    # The base's own file may truncate and pad every text; the bundle's doesn't.
+    # The base's tokenizer file may truncate and pad every text; the bundle's doesn't.
     (target / TOKENIZER_FILE).write_text(bundle.tokenizer_json())
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (base / name).is_file():

@@ -1,4 +1,4 @@
-"""What a contender's processes cost, and which cores they and the generator may use."""
+"""Processor time and memory of a contender's processes, and pinning to cores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def usable_cores() -> list[int]:
 
 @contextmanager
 def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Pins every thread of this process to these cores for the time of a `with`."""
+    """Pins every thread of this process to these cores while the `with` block runs."""
     before = usable_cores()
     _keep_threads(os.getpid(), cores)
     try:
@@ -32,7 +32,7 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
 
 
 def _keep_threads(pid: int, cores: Sequence[int]) -> None:
-    # All threads: a process's affinity is only that of its first.
+    # Every thread: a process's affinity is only its first thread's.
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(ProcessLookupError):  # it has ended
             os.sched_setaffinity(int(task.name), cores)
@@ -48,26 +48,27 @@ class Processes:
         cores: Sequence[int],
         environment: Mapping[str, str],
         log: Path,
-        asked: bool = False,
+        piped: bool = False,
     ) -> None:
-        """Starts it.
+        """Starts the command.
 
         Args:
-            command: What to run.
-            cores: All it may use, from its first instruction on, so that it counts them correctly.
-            environment: Variables added to this process's own.
+            command: The command to run.
+            cores: The only cores it may use, from its first instruction on, so that it counts them
+                correctly.
+            environment: Variables in addition to this process's own.
             log: Where its output goes.
-            asked: Whether it reads requests from standard input and answers on standard output.
+            piped: Whether the caller sends requests to its standard input and reads its output.
         """
-        pipe = subprocess.PIPE if asked else None
+        stdio = subprocess.PIPE if piped else None
         with log.open("ab") as file, pinned(cores):
             self.popen = subprocess.Popen(
                 list(command),
                 env={**os.environ, **environment},
-                stdin=pipe if asked else subprocess.DEVNULL,
-                stdout=pipe if asked else file,
+                stdin=stdio if piped else subprocess.DEVNULL,
+                stdout=stdio if piped else file,
                 stderr=file,
-                # A group of its own, so that its workers end with it.
+                # Its own process group, so that its workers end with it.
                 start_new_session=True,
             )
         self._process = psutil.Process(self.popen.pid)
@@ -90,7 +91,7 @@ class Processes:
         return total
 
     def keep_to(self, cores: Sequence[int]) -> None:
-        """Pins every current thread to these cores, whatever it chose itself."""
+        """Pins every current thread to these cores, even those that pinned themselves."""
         for process in self._tree():
             _keep_threads(process.pid, cores)
 
@@ -103,7 +104,7 @@ class Processes:
         return sum(_high_water(process.pid) for process in self._tree())
 
     def stop(self) -> None:
-        """Asks it to end, then kills it and what it leaves behind."""
+        """Terminates the command, then kills whatever is left of its processes."""
         members = self._tree()
         if self.running:
             self.popen.send_signal(signal.SIGTERM)
@@ -131,7 +132,7 @@ def _high_water(pid: int) -> int:
 
 def _kilobytes(file: Path, name: str) -> int:
     try:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", file.read_text(), re.MULTILINE)
+        match = re.search(rf"^{name}:\s+(\d+) kB$", file.read_text(), re.MULTILINE)
     except OSError:  # it has ended
         return 0
-    return int(found[1]) * 1024 if found else 0
+    return int(match[1]) * 1024 if match else 0

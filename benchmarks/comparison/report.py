@@ -23,7 +23,7 @@ _OPEN_HEAD = (
 
 
 def tables(records: Sequence[Record]) -> str:
-    """Markdown: closed loops, then open loops."""
+    """Renders the tables as Markdown: closed loops, then open loops."""
     return "\n".join(
         [
             *("Closed loop, every core shared with the generator:", ""),
@@ -34,7 +34,7 @@ def tables(records: Sequence[Record]) -> str:
             "",
             *_table(_CLOSED_HEAD, _rows_together(records)),
             "",
-            "Open loop, server and generator on a core each, answers wanted within 100 ms:",
+            "Open loop, server and generator on a core each, deadline 100 ms:",
             "",
             *_table(_OPEN_HEAD, _open_rows(records)),
             "",
@@ -51,7 +51,7 @@ def draw(records: Sequence[Record], folder: Path) -> None:
         "CPU-ms an answer": cpu_ms,
     }
     _figure(folder / "closed.png", records, contenders, "closed", "concurrent", CONCURRENT, closed)
-    # Not their p99: where most are late, it would be that of the few lucky answers.
+    # p99 is left out: where most requests are late, it would describe the few answered ones.
     opened = {
         "answers within 100 ms, a second": lambda record: record["goodput"],
         "answers within 100 ms, of its own capacity": lambda record: (
@@ -74,13 +74,13 @@ def _figure(
     panels = figure.subplots(1, len(values))
     for panel, (title, value) in zip(panels, values.items(), strict=True):
         for contender in contenders:
-            drawn = []
+            curve = []
             for point in points:
                 try:
-                    drawn.append((point, value(find(records, contender, phase, **{axis: point}))))
+                    curve.append((point, value(find(records, contender, phase, **{axis: point}))))
                 except (LookupError, TypeError, ZeroDivisionError):
                     continue
-            _line(panel, contender, [pair for pair in drawn if pair[1] is not None])
+            _line(panel, contender, [pair for pair in curve if pair[1] is not None])
         panel.set_title(title)
         panel.set_xlabel("callers" if axis == "concurrent" else "load, of its own capacity")
         panel.set_ylim(bottom=0)
@@ -92,13 +92,13 @@ def _figure(
     figure.savefig(file, dpi=120)
 
 
-def _line(panel: Axes, contender: str, drawn: Sequence[tuple[float, float]]) -> None:
-    wide = contender == TIPSTAFF
+def _line(panel: Axes, contender: str, curve: Sequence[tuple[float, float]]) -> None:
+    is_tipstaff = contender == TIPSTAFF
     panel.plot(
-        *zip(*drawn, strict=True) if drawn else ((), ()),
+        *zip(*curve, strict=True) if curve else ((), ()),
         marker="o",
         label=contender,
-        linewidth=2.5 if wide else 1.2,
+        linewidth=2.5 if is_tipstaff else 1.2,
     )
 
 
@@ -152,7 +152,7 @@ def _compared(records: Sequence[Record]) -> int:
 
 
 def _cpu(record: Record) -> str | None:
-    # Two decimals, since two contenders may be close.
+    # Two decimals: contenders may be close.
     return f"{cpu_ms(record):.2f}" if record["answered"] else None
 
 

@@ -1,4 +1,4 @@
-"""The targets, and whether a run met them."""
+"""The targets of the comparison, and whether a run met them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Record = dict[str, Any]
 
 TIPSTAFF = "tipstaff"
 CEILING = "in-process"
-# Not a server as one would find it: mosec with Tipstaff's own idea, one request a run on workers
-# of one thread. It shows what Tipstaff's front end costs beside one in Rust, and is reported apart.
+# mosec set up in Tipstaff's way: one request per run, on workers of one thread. It compares
+# Tipstaff's front end with one in Rust. Users don't set it up like this, so it is reported apart.
 UNBATCHED = "mosec-single"
 _OVERLOAD = 3.0
 
@@ -27,8 +27,8 @@ class Target:
     Attributes:
         name: What is measured.
         value: Computes it from the run's records.
-        must: What a release needs; None for a value that is only reported.
-        aim: What we hope for.
+        must: The bound that a release must meet; None for a value that is only reported.
+        aim: The bound we hope to meet.
         at_most: Whether smaller is better.
     """
 
@@ -46,7 +46,7 @@ class Target:
 
 
 def evaluate(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Each target with its value and verdicts; they are None where the run lacks the records."""
+    """Returns each target with its value and verdicts; None where the run lacks the records."""
     rows = []
     for target in TARGETS:
         try:
@@ -72,20 +72,20 @@ def evaluate(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def find(records: Sequence[Record], contender: str, phase: str, **having: object) -> Record:
-    """The one record of a contender's phase.
+    """Returns the record of a contender's phase.
 
     Raises:
-        LookupError: There is none.
+        LookupError: There is no such record.
     """
-    wanted = {"contender": contender, "phase": phase, **having}
+    criteria = {"contender": contender, "phase": phase, **having}
     for record in records:
-        if wanted.items() <= record.items():
+        if criteria.items() <= record.items():
             return record
-    raise LookupError(f"no record with {wanted}")
+    raise LookupError(f"no record with {criteria}")
 
 
 def peers(records: Sequence[Record]) -> list[str]:
-    """The other servers, in order."""
+    """Returns the names of the other servers, in order."""
     servers = ("closed", "round")
     names = dict.fromkeys(
         r["contender"] for r in records if r["phase"] in servers and "threads" not in r
@@ -94,19 +94,19 @@ def peers(records: Sequence[Record]) -> list[str]:
 
 
 def cpu_ms(record: Record) -> float:
-    """Milliseconds of processor time an answer."""
+    """Milliseconds of processor time per answer."""
     return float(record["cpu_seconds"]) * 1e3 / int(record["answered"])
 
 
 def _median(ratio: Callable[[Sequence[Record]], float]) -> Callable[[Sequence[Record]], float]:
-    """The median of a ratio over the rounds, in which contenders ran one right after the other."""
+    """Takes the median of a ratio over the rounds, in which the contenders take turns."""
 
     def value(records: Sequence[Record]) -> float:
         rounds: dict[int, list[Record]] = defaultdict(list)
         for record in records:
             if record["phase"] == "round":
                 rounds[record["round"]].append(record)
-        return statistics.median(ratio(found) for found in rounds.values())
+        return statistics.median(ratio(round_records) for round_records in rounds.values())
 
     return value
 

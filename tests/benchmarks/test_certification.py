@@ -1,4 +1,4 @@
-"""The certification benchmark on a world made up: what it counts, and against which truth."""
+"""The certification benchmark on synthetic rows whose true error rates are known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tipstaff_trainer.certification.promise import Promise
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    """Groups of one to four rows, scores that tell good from bad by halves, a judge that errs."""
+    """Groups of one to four rows, scores that overlap by class, and a judge that errs."""
     generator = np.random.default_rng(0)
     sizes = generator.integers(1, 5, 400)
     good = generator.random(sizes.sum()) < 0.6
@@ -44,7 +44,7 @@ def test_certificates_hold_where_usual_practice_does_not(pool, capsys):
     assert certified["false_block_broken"] <= certified["allowed"]
     assert 0.3 < found["set's own rate"]["false_pass_broken"] < 0.7
     assert found["best F1"]["false_pass_broken"] == 1
-    # A fifth of the judge's labels are wrong: it takes good rows for bad ones, and overdoes it.
+    # A fifth of the judge's labels are wrong: good rows count as bad, so thresholds are too strict.
     assert (
         found["certified on the judge's labels"]["good_passed_mean"] < certified["good_passed_mean"]
     )

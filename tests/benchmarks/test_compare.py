@@ -51,16 +51,16 @@ TWO_CORES = pytest.mark.skipif(len(usable_cores()) < 2, reason="needs two cores"
 
 class TestIdealQueue:
     def test_one_lane_by_hand(self) -> None:
-        assert ideal_latencies([0, 1, 2, 9], [1.5] * 4, lanes=1) == [1.5, 2.0, 2.5, 1.5]
+        assert ideal_latencies([0, 1, 2, 9], [1.5] * 4, servers=1) == [1.5, 2.0, 2.5, 1.5]
 
-    def test_a_second_lane_takes_what_waits(self) -> None:
-        assert ideal_latencies([0, 1, 2, 2.5], [3, 1, 1, 1], lanes=2) == [3, 1, 1, 1.5]
+    def test_a_second_server_takes_what_waits(self) -> None:
+        assert ideal_latencies([0, 1, 2, 2.5], [3, 1, 1, 1], servers=2) == [3, 1, 1, 1.5]
 
     def test_waits_as_long_as_queueing_theory_says(self) -> None:
         """M/D/1 waits rho / (2 (1 - rho)) service times on average (Pollaczek-Khinchine)."""
         load = 0.8
         arrivals = poisson_arrivals(load, 200_000, seed=1)
-        waits = np.array(ideal_latencies(arrivals, [1.0] * len(arrivals), lanes=1)) - 1
+        waits = np.array(ideal_latencies(arrivals, [1.0] * len(arrivals), servers=1)) - 1
         assert waits.mean() == pytest.approx(load / (2 * (1 - load)), rel=0.05)
 
 
@@ -78,10 +78,10 @@ class TestArrivals:
 
 class TestLoops:
     def test_open_loop_accounts_for_every_request(self) -> None:
-        asked: list[tuple[int, float]] = []
+        sent: list[tuple[int, float]] = []
 
         async def ask(request: int, seconds: float) -> Answer:
-            asked.append((request, seconds))
+            sent.append((request, seconds))
             if request == 1:
                 raise NoAnswer("RESOURCE_EXHAUSTED", refused=True)
             if request == 2:
@@ -93,7 +93,7 @@ class TestLoops:
         outcomes = asyncio.run(open_loop(ask, [0, 1, 2, 3], arrivals, 0.1))
 
         assert outcomes.requests == [0, 1, 2, 3, 0, 1, 2, 3]
-        assert all(0 < seconds <= 0.1 for _, seconds in asked)
+        assert all(0 < seconds <= 0.1 for _, seconds in sent)
         assert len(outcomes.answered) == 4
         assert outcomes.within(0.1) == 2
         assert outcomes.errors == {"RESOURCE_EXHAUSTED": 2, "DEADLINE_EXCEEDED": 2}
@@ -136,15 +136,15 @@ class TestLoops:
         assert all(latency >= 0.02 for latency in outcomes.answered)
 
     def test_once_each_asks_for_each_once(self) -> None:
-        asked: list[int] = []
+        sent: list[int] = []
 
         async def ask(request: int, seconds: float) -> Answer:
-            asked.append(request)
+            sent.append(request)
             await asyncio.sleep(0.001 * (request % 3))
             return Answer(request)
 
         outcomes = asyncio.run(once_each(ask, range(50), 8))
-        assert sorted(asked) == list(range(50))
+        assert sorted(sent) == list(range(50))
         assert outcomes.scores == {request: [request] for request in range(50)}
 
 
@@ -170,7 +170,7 @@ class TestNumbers:
 
 
 def _records(**changes: object) -> list[dict[str, object]]:
-    """A run in which every target is met, aims and all."""
+    """Records of a run that meets every target and every aim."""
     closed = {"phase": "closed", "concurrent": 32, "p50_ms": 1, "p99_ms": 2, "errors": {}}
     common = {"answered": 100, "memory_mb": 1, "differing": 0, "largest_difference": 0.0}
     speeds = {"tipstaff": 200, "infinity-torch": 20, "mosec": 100, "mosec-single": 250}
@@ -191,7 +191,7 @@ def _records(**changes: object) -> list[dict[str, object]]:
         *(
             {"contender": name, "per_second": speed * pace, "cpu_seconds": 1.0, **closed, **common}
             | {"phase": "round", "round": number}
-            # The machine has a slow hour, in which all are as slow.
+            # In one round the machine is slow for every contender.
             for number, pace in enumerate((1.0, 0.5, 1.0))
             for name, speed in speeds.items()
         ),
@@ -288,7 +288,7 @@ class TestModelFolder:
 
     @pytest.fixture
     def batch(self) -> dict[str, np.ndarray]:
-        """Padded, with marks."""
+        """A padded batch with marks."""
         return collate(
             [Tokens(np.arange(1, 1 + length), np.arange(length) % 2) for length in (5, 12, 9)],
             pad_id=0,
@@ -365,7 +365,7 @@ class TestProcesses:
             cores=[core],
             environment={},
             log=tmp_path / "log",
-            asked=True,
+            piped=True,
         )
         try:
             assert processes.popen.stdout is not None

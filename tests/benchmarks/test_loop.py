@@ -67,12 +67,12 @@ def test_what_is_corrected_is_a_persons(people):
 
 @pytest.fixture
 def evouna(tmp_path):
-    """A folder as the benchmark takes it, of rows that the tiny encoder can learn from."""
+    """A folder in the benchmark's format, with rows that the tiny encoder can learn from."""
     rows = tiny_rows(360)
     for name, part in (("train", rows[:300]), ("test", rows[300:])):
         with (tmp_path / f"{name}.jsonl").open("w") as file:
             for row in part:
-                # Of its own, or the test file would keep nearly all from training.
+                # Texts are unique: rows that share one with the test file are left out of training.
                 texts = {name: f"{row.interaction.get(name)} {row.id}" for name in FIELDS}
                 record = {"id": row.id, "group": row.group, "label": row.label, **texts}
                 file.write(json.dumps(record) + "\n")
@@ -95,7 +95,7 @@ def test_an_arm_that_is_kept_is_not_trained_again(evouna, monkeypatch, capsys):
     assert not (evouna / "kept").exists()
     first = told("--arms", "none")
     assert "| 0 | none | " in first
-    # One arm more, in another session: the first is read back, and compared with.
+    # Another arm in another session: the first arm is read from the cache and compared with.
     both = told("--arms", "relabel,none")
     assert [line for line in both.splitlines() if line.startswith("| 0 | none")] == [
         line for line in first.splitlines() if line.startswith("| 0 | none")

@@ -65,7 +65,7 @@ def test_every_study_has_its_section():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_is_understood(command, monkeypatch):
-    """The script or command is there, and its parser takes these words."""
+    """The script or command exists, and its parser accepts these words."""
     program, *words = _words(command)
     parse_args = argparse.ArgumentParser.parse_args
 

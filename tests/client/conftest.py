@@ -26,7 +26,7 @@ class Refusal:
 
 
 class ScriptedService(rpc.ScoringServiceServicer):
-    """Refuses as scripted, in order, then answers; keeps every request it saw."""
+    """Refuses calls in the scripted order, then answers; records every request."""
 
     def __init__(self) -> None:
         self.script: list[Refusal] = []
@@ -95,7 +95,7 @@ class ScriptedService(rpc.ScoringServiceServicer):
 
 
 def answer(request: pb.ScoreRequest) -> pb.ScoreResponse:
-    """What the server says of one interaction; its second word is at fault."""
+    """The reply for one interaction; its highlight is the second word."""
     first, second, *_ = [*request.output.split(" "), "", ""]
     start, end = len(first) + 1, len(first) + 1 + len(second)
     return pb.ScoreResponse(
@@ -126,7 +126,7 @@ class ScriptedServer:
     running: grpc.Server | None = None
 
     def start(self) -> None:
-        # Without reuse a port still held by something else is an error, not a silent share.
+        # Without port reuse, a port that is still in use is an error and is not shared silently.
         options = [("grpc.so_reuseport", 0)]
         self.running = grpc.server(futures.ThreadPoolExecutor(16), options=options)
         rpc.add_ScoringServiceServicer_to_server(self.service, self.running)
@@ -201,7 +201,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     made: list[Any] = []
 
     def make(target: str, **kwargs: Any) -> Any:
-        # Long enough for a busy machine, where a test doesn't say otherwise.
+        # Long enough for a busy machine, unless a test sets another.
         kwargs.setdefault("timeout", 5)
         kind = Client if request.param == "Client" else BlockingAsyncClient
         made.append(kind(target, **kwargs))

@@ -1,4 +1,4 @@
-"""What both clients do when there is no score: errors, stand-ins, retries, deadlines."""
+"""What both clients do when there is no score: errors, fallbacks, retries, deadlines."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_slow_server_is_waited_for_until_the_deadline(client, service, timeout
 
     assert caught.value.code == "DEADLINE_EXCEEDED"
     assert timeout - 0.01 <= waited < timeout + 0.5
-    # Not merely ours: the server was told, and can plan with it.
+    # The server got the deadline too, so it can schedule with it.
     assert timeout - 0.1 < service.remaining[-1] < timeout + 0.05
     assert service.cancelled.wait(2)
 

@@ -1,4 +1,4 @@
-"""What both clients do with what is asked and what is answered."""
+"""What both clients do with requests and replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example data: made as its generator says, and not to be had without reading all fields."""
+"""The example data: it matches its generator, and no baseline can label it from single fields."""
 
 from __future__ import annotations
 

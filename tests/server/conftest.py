@@ -22,7 +22,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Server]:
-    """One server for all tests that leave it as it is, with two evaluators."""
+    """One server with two evaluators, shared by all tests that don't change it."""
     folder = tmp_path_factory.mktemp("server")
     two_fields = make_bundle(
         folder / "pair", name="pair", seed=1, order=("output", "input"), bias=4.0

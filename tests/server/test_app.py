@@ -40,7 +40,7 @@ def send(server: Server, count: int, timeout: float = 20) -> list[grpc.Future]:
 
 
 def seconds_alone(server: Server) -> float:
-    """What a call to an idle server takes, the least of a few."""
+    """The shortest of a few calls to an idle server, in seconds."""
     stub = server.stub()
 
     def one() -> float:
@@ -184,7 +184,7 @@ def test_a_damaged_promotion_leaves_the_old_version_serving(start, tmp_path, bun
     server = start("--repository", repo, "--poll-seconds", 0.1)
     graph = repo / "tiny" / "2" / "model.fp32.onnx"
     graph.write_bytes(graph.read_bytes()[:-1])
-    # Verified by hand or not at all: `promote` itself refuses a damaged version.
+    # Set directly, since `promote` itself refuses a damaged version.
     repository.set_serving(repo, "tiny", 2)
     server.wait_for_log("goes on serving")
     assert str(graph) in server.log
@@ -242,7 +242,7 @@ def test_overload_is_refused_at_once_with_a_time_to_come_back(start, slow):
 def test_whether_the_deadline_or_the_queue_is_at_fault_is_told_apart(start, slow):
     server = start(slow, "--workers", 1)
     seconds = seconds_alone(server)
-    # Time for some of them, not for all.
+    # Enough time for some of them, not for all.
     calls = send(server, 40, timeout=10 * seconds)
     refused = [call for call in calls if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
     assert refused
@@ -253,7 +253,7 @@ def test_whether_the_deadline_or_the_queue_is_at_fault_is_told_apart(start, slow
     stub = server.stub()
 
     def too_short() -> bool:
-        # It may also be over before the refusal is back.
+        # The deadline may also pass before the refusal arrives.
         call = stub.Score.future(REQUEST, timeout=seconds / 2)
         return call.code() is grpc.StatusCode.FAILED_PRECONDITION
 
@@ -268,9 +268,9 @@ def test_cancelled_requests_leave_the_queue_unrun(start, slow):
     stub = ScoringServiceStub(leaving)
     calls += [stub.Score.future(REQUEST, timeout=20) for _ in range(18)]
     done, waiting = "tipstaff_request_duration_seconds_count", "tipstaff_queue_depth"
-    # All but the one that runs. What is cancelled on its way here, no server hears of.
+    # All but the running one have arrived: a call cancelled earlier would never reach the server.
     wait_until(lambda: server.metric(done, waiting) >= 19)
-    # All at once: one by one, the worker would take some between two cancellations.
+    # Cancelled all at once: between two cancellations the worker could take a request.
     leaving.close()
     wait_until(lambda: server.metric(waiting) == 0)
     wait_until(lambda: server.metric(done) == 20)

@@ -11,7 +11,7 @@ AFFINITY = len(os.sched_getaffinity(0))
 
 @pytest.fixture
 def kernel(tmp_path):
-    """Writes a tree of control groups; returns the processors that it leaves."""
+    """Writes a tree of control groups; returns the number of processors that it allows."""
 
     def write(files: dict[str, str], membership: str = "0::/\n") -> float:
         for name, text in files.items():

@@ -31,7 +31,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def make_scored():
-    """Rows with scores that were not computed: what reports make of them is under test."""
+    """Makes rows with given scores, to test what reports make of them."""
 
     def make(labels, scores, *, cut=0.5, groups=None, **columns):
         rows, predictions = [], []
@@ -60,7 +60,7 @@ def make_scored():
 
 @pytest.fixture(scope="session")
 def many(make_scored):
-    """Two hundred rows that an evaluator tells apart fairly well, of two systems."""
+    """Two hundred rows of two systems, with scores that separate good from bad fairly well."""
     random = np.random.default_rng(3)
     labels = random.random(200) < 0.6
     scores = 1 / (1 + np.exp(-random.normal(2 * labels - 1, 1.2)))

@@ -14,7 +14,7 @@ from tipstaff_trainer.distil.settings import TrainSettings
 
 
 def among_others(row, sentences, depth, dice):
-    """The row with its ground truth among so many sentences about nothing, in share `depth`."""
+    """Hides the row's ground truth at `depth` (0 to 1) among that many unrelated sentences."""
     others = [
         f"{dice.choice(['one', 'two', 'three'])} {dice.choice(['runs', 'eats', 'flies'])} "
         f"{dice.choice(['in', 'to', 'of'])} the {dice.choice(['big', 'small'])} animal."
@@ -28,7 +28,7 @@ def among_others(row, sentences, depth, dice):
 
 @pytest.fixture(scope="module")
 def trained(bert, tmp_path_factory):
-    """Trained on short and long rows, a hundred runs an interaction at most."""
+    """Trained on short and long rows, with at most a hundred runs per interaction."""
     dice = random.Random(0)
     rows = [
         among_others(row, dice.choice([0, 2, 4, 20]), dice.random(), dice) for row in tiny_rows(300)
@@ -60,7 +60,7 @@ def test_a_wrong_fact_is_found_at_any_depth_of_4000_tokens(trained):
 
 
 def test_a_wrong_fact_is_found_anywhere_in_a_long_output(trained):
-    """One window of the output is wrong, all others are right."""
+    """One window of the output is wrong; all others are right."""
     evaluator = Evaluator.load(trained)
     right = "it is red. " * 40
     for place in (0, 60, 110, 220, len(right)):
@@ -73,7 +73,7 @@ def test_a_wrong_fact_is_found_anywhere_in_a_long_output(trained):
 
 
 def test_what_was_measured_is_what_is_served(trained):
-    """Golden scores and parity come through the same windows."""
+    """Golden scores and parity use the same windows."""
     evaluator = Evaluator.load(trained)
     evaluator.warm_up()
     assert evaluator.degraded == ""

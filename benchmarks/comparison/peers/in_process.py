@@ -1,10 +1,10 @@
-"""The ceiling: the evaluator in the best loop there is, with no server around it.
+"""The ceiling: the evaluator in the fastest loop, without a server.
 
     python in_process.py BUNDLE TEXTS
 
-Reads one JSON object a line, runs it, and answers with one: `{"threads": 2, "seconds": 10}` keeps
-two threads busy for ten seconds; each encodes, runs and decides one request after the other.
-TEXTS holds the requests as JSON lines.
+Reads one JSON object per line and answers each with one: `{"threads": 2, "seconds": 10}` keeps two
+threads busy for ten seconds; each thread encodes, runs and predicts one request after the other.
+TEXTS has the requests as JSON lines.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tipstaff_server.evaluator import Evaluator
 def work(
     evaluator: Evaluator, requests: list[Interaction], threads: int, seconds: float
 ) -> dict[str, object]:
-    """Scores until the time is over; returns request numbers, seconds of each, and scores."""
-    following = itertools.count()
+    """Scores until the time is over; returns each request's number, score and seconds."""
+    numbers = itertools.count()
     until = time.perf_counter() + seconds
     answers: list[tuple[int, float, float]] = []  # appending is safe from several threads
 
     def loop() -> None:
         while (started := time.perf_counter()) < until:
-            request = next(following) % len(requests)
+            request = next(numbers) % len(requests)
             score = evaluator.score(requests[request]).score
             answers.append((request, score, time.perf_counter() - started))
 
@@ -44,15 +44,15 @@ def work(
 
 
 def main() -> None:
-    """Serves standard input."""
+    """Answers the lines of standard input."""
     evaluator = Evaluator.load(Path(sys.argv[1]))
     lines = Path(sys.argv[2]).read_text().splitlines()
     requests = [Interaction(**json.loads(line)) for line in lines]
     evaluator.warm_up()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        asked = json.loads(line)
-        print(json.dumps(work(evaluator, requests, **asked)), flush=True)
+        request = json.loads(line)
+        print(json.dumps(work(evaluator, requests, **request)), flush=True)
 
 
 if __name__ == "__main__":

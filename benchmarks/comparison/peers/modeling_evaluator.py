@@ -1,6 +1,6 @@
-"""The evaluator as transformers loads it: BERT, the mean of its tokens, one logit.
+"""The evaluator for transformers: BERT, the mean of its tokens, one logit.
 
-Goes into the model folder that peers serve, whose `auto_map` names it; see `model_folder.py`.
+`model_folder.py` copies this file into the model folder that peers serve; its `auto_map` names it.
 """
 
 from torch import nn
@@ -9,7 +9,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 class EvaluatorForSequenceClassification(BertPreTrainedModel):
-    """As `tipstaff_trainer.distil.model.EvaluatorModel`, with marks as `token_type_ids`."""
+    """Like `tipstaff_trainer.distil.model.EvaluatorModel`, with marks as `token_type_ids`."""
 
     def __init__(self, config):  # noqa: ANN001, ANN204  peers' code is not type-checked
         super().__init__(config)

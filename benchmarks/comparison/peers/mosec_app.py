@@ -1,4 +1,4 @@
-"""The int8 graph behind mosec, with dynamic batching: tokenising and the graph in each worker.
+"""mosec with dynamic batching; each worker tokenises and runs the int8 graph.
 
 MODEL=FOLDER WORKERS=2 MAX_BATCH=16 MAX_WAIT_MS=5 python mosec_app.py --port 8000
 """
@@ -25,14 +25,14 @@ class Evaluator(Worker):
         self._session = onnxruntime.InferenceSession(
             model / "onnx" / "model_quantized.onnx",
             options,
-            # Its kernel takes longer on a CPU than what it replaces; Tipstaff leaves it out too.
+            # Slower on a CPU than the nodes it fuses; Tipstaff disables it too.
             disabled_optimizers=["SkipLayerNormFusion"],
         )
 
     def forward(
         self, data: dict[str, str] | list[dict[str, str]]
     ) -> dict[str, float] | list[dict[str, float]]:
-        """One score for each text; with batches of one, mosec passes the text itself."""
+        """Returns one score per text; with batches of one, mosec passes the item itself."""
         if isinstance(data, dict):
             return self.forward([data])[0]
         encodings = self._tokenizer.encode_batch([item["text"] for item in data])

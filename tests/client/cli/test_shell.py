@@ -29,7 +29,7 @@ WORDS = {
     "desk": ["workspace"],
     "score": ["--target", "localhost:1", "--output", "A"],
 }
-# A bare interpreter: what no extra brings along can't be imported.
+# An interpreter that can import only what the client needs, without any extra.
 BARE = """
 import sys
 from pathlib import Path

@@ -103,7 +103,7 @@ def test_a_manifest_that_does_not_go_with_its_tokenizer(own):
 
 
 def test_a_file_that_cannot_be_read(own, monkeypatch):
-    # Not by its mode: root, as whom tests may run, reads everything.
+    # Patched, since a file mode doesn't stop root, and tests may run as root.
     open_file = Path.open
 
     def opened(path: Path, *args, **kwargs):
@@ -139,7 +139,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     [(None, [None, None, None, b"new"]), (b"old", [b"old", b"old", None, None, b"new"])],
 )
 def test_a_bundle_is_whole_wherever_the_putting_of_a_file_ends(tmp_path, had, then, monkeypatch):
-    """It ends at each renaming in turn; the last time at none."""
+    """Stops at each of the renamings in turn; the last time, at none."""
     replace, left = Path.replace, 0
 
     def replaced(source: Path, target: Path) -> Path:

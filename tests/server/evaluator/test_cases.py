@@ -38,7 +38,7 @@ def test_cases_travel_in_the_bundle_and_run_as_served(tmp_path):
     cases = (
         Case(name="should pass", expect="pass", **whole),
         Case(name="should not", expect="not-pass", **whole),
-        # An absent field makes a REVIEW of what would be a PASS.
+        # A missing field turns a PASS into a REVIEW.
         Case(name="without an input", expect="review", output="paris", ground_truth="paris"),
     )
     bundle = Bundle.open(make_bundle(tmp_path / "b", bias=50, cases=cases))

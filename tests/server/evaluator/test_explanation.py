@@ -15,7 +15,7 @@ from tipstaff_server.evaluator.manifest import Windows
 
 
 def explained(output, logit, **options):
-    """What a search finds where `logit` gives an output's, and how many runs it asked for."""
+    """Runs a search with `logit` as the model; returns the spans and the number of runs."""
     searching = search(Interaction("Q", output, "T"), **options)
     runs = 0
     try:
@@ -55,7 +55,7 @@ def test_a_second_fault_is_found_beside_the_first():
 def test_one_of_two_faults_is_enough_for_a_low_score():
     output = "a wrong b c d e f wrong g h i j"
     found, _ = explained(output, lambda text: -2.0 * ("wrong" in text) + 0.01 * ("b" not in text))
-    # Leaving out either alone raises nothing, so that only what does is found.
+    # Removing either "wrong" alone raises nothing, so the search finds only "b".
     assert [output[each.start : each.end] for each in found] == ["b"]
 
 

@@ -1,4 +1,4 @@
-"""Layout and marks with each kind of tokenizer: words, bytes in pairs, pieces of words."""
+"""Layout and marks with each kind of tokenizer: words, byte pairs, word pieces."""
 
 from __future__ import annotations
 

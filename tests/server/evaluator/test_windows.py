@@ -37,7 +37,7 @@ def test_windows_cover_the_text_and_none_is_too_long(sentences, size):
     assert found[-1].end == len(tokens(text)) == covered(found)
     assert all(window.end - window.start <= size for window in found)
     if len(found) > 1:
-        # Each begins within the one before, so that no two neighbours are parted.
+        # Each window starts inside the previous one, so that neighbours always share a window.
         assert all(a.start < b.start < a.end < b.end for a, b in pairwise(found))
         assert max(window.end - window.start for window in found) > size / 2
 
@@ -65,7 +65,7 @@ def test_a_text_without_sentences_is_cut_at_words():
 def test_windows_are_of_like_length():
     text = "One two three four five six seven eight nine. " * 30
     lengths = [end - start for start, end in cut(text, tokens(text), 100)]
-    # Packed full, the last would have 30 of them.
+    # If the first windows were filled up, the last one would have only 30 tokens.
     assert lengths == [90, 90, 90, 60]
 
 

@@ -14,7 +14,7 @@ TEXTS = {"input": "capital of france", "output": "paris", "ground_truth": "paris
 MUST_PASS = Case(name="paris passes", expect="pass", **TEXTS)
 MUST_NOT = Case(name="nothing passes", expect="not-pass", **TEXTS)
 ALLOWED = Case(name="not blocked", expect="not-block", **TEXTS)
-# With these every interaction passes, or none does.
+# With one of these biases every interaction passes, with the other none.
 YES, NO = 50, -50
 
 
@@ -25,7 +25,7 @@ def repo(tmp_path):
 
 @pytest.fixture
 def published(repo, tmp_path):
-    """Publishes a version that says yes or no to everything, with cases."""
+    """Publishes a version with cases; its bias passes everything or nothing."""
 
     def publish(bias, *cases):
         folder = make_bundle(
@@ -127,7 +127,7 @@ def test_a_case_not_brought_that_fails_already_does_not_stop_the_next(repo, publ
     [
         ({"expect": "block"}, "pass expected, now block"),
         ({"expect": "not-pass", "input": None}, "pass expected, now not-pass; other texts"),
-        # Both fail this one, so that it doesn't stop the promotion: it is told all the same.
+        # Both versions fail this case, so it is reported but doesn't stop the promotion.
         ({"input": None}, "other texts"),
     ],
 )

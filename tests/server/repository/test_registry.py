@@ -18,7 +18,7 @@ from tipstaff_server.repository.registry import Registry
 
 
 class Watch:
-    """What the registry tells, and what it retires; a clock to set by hand."""
+    """Records the registry's events and retired evaluators; its clock is set by hand."""
 
     def __init__(self) -> None:
         self.swaps: list[tuple[int | None, int]] = []

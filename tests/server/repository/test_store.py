@@ -32,7 +32,7 @@ def test_an_evaluator_that_cannot_be_read_is_not_the_others_fault(repo, bundle, 
     iterdir = Path.iterdir
 
     def unreadable(folder: Path):
-        # Not by its mode: root, as whom tests may run, reads everything.
+        # Patched, since a file mode doesn't stop root, and tests may run as root.
         if folder.name == "other":
             raise PermissionError(errno.EACCES, "Permission denied", str(folder))
         return iterdir(folder)
@@ -132,7 +132,7 @@ def test_an_unreadable_serving_file_is_named_and_repaired_by_promoting(repo, bun
     (repo / "tiny" / "serving.json").write_text(content)
     with pytest.raises(RepositoryError, match=r"tiny/serving\.json: .*promote"):
         repository.serving_version(repo, "tiny")
-    # The others are seen all the same.
+    # The list still has the evaluator.
     (published,) = repository.contents(repo)
     assert (published.versions, published.serving) == ((1,), None)
     assert "serving.json" in published.damage

@@ -35,7 +35,7 @@ def test_the_empty_name_serves_when_all_do():
                 ({}, NOT_SERVING),
                 ({"a": True, "b": False}, NOT_SERVING),
                 ({"a": True, "b": True}, SERVING),
-                # All were ready once: a newcomer that isn't must not take the others with it.
+                # All were ready once: a new evaluator that isn't ready must not stop the others.
                 ({"a": True, "b": True, "c": False}, SERVING),
                 # The workers are dead.
                 ({"a": False, "b": False, "c": False}, NOT_SERVING),

@@ -90,7 +90,7 @@ def test_the_request_id_is_repeated_or_made(server):
 
 def test_a_field_that_is_missing_or_not_read_is_said(server):
     stub = server.stub()
-    # Biased so that all else would be a PASS.
+    # The bias makes every complete interaction a PASS.
     full = stub.Score(pb.ScoreRequest(evaluator="pair", output="paris", input="capital"))
     assert full.verdict == pb.VERDICT_PASS
     missing = stub.Score(pb.ScoreRequest(evaluator="pair", output="paris"))
@@ -145,14 +145,14 @@ def test_without_an_output_there_is_nothing_to_explain(server, texts):
 
 
 def test_a_deadline_too_short_to_explain_leaves_the_score(start, tmp_path):
-    # One run at a time, of some 20 ms and of one interaction.
+    # One run at a time; each takes some 20 ms and has one interaction.
     bundle = make_bundle(tmp_path / "slow", name="slow", run_cost=500, batch_invariant=False)
     server = start(bundle, "--workers", 1)
     interaction = {"output": "no refund paris sorry late " * 4}
     with Client(server.address, timeout=30) as client:
         plain = [client.score(**interaction) for _ in range(5)]
         run = min(one.timing.inference for one in plain)
-        # Time for the score, and for a third of the runs that explaining it takes.
+        # Enough time for the score and a third of the runs of its explanation.
         short = client.score(**interaction, explain=True, timeout=14 * run)
         assert short.highlights == ()
         assert Reason.NOT_EXPLAINED in short.reasons
@@ -240,7 +240,7 @@ def refused(metrics: Metrics, reason: str) -> float:
 
 
 async def missing(address: str, metrics: Metrics) -> None:
-    """Misses deadlines, in a batch and alone, then leaves."""
+    """Lets deadlines pass, in a batch and alone, then disconnects."""
     quick, stuck = pb.ScoreRequest(output="quick"), pb.ScoreRequest(output="stuck")
     async with grpc.aio.insecure_channel(address) as channel:
         stub = scoring_pb2_grpc.ScoringServiceStub(channel)
@@ -291,7 +291,7 @@ def test_a_missed_deadline_is_no_caller_who_left_and_loses_no_other_item():
 
 
 class UnexplainedScorer:
-    """Scores at once; the score is yet to be explained."""
+    """Returns a score at once that still needs its explanation."""
 
     async def score(self, task: Task, arrival: float, seconds: float | None) -> Unexplained:
         timing = Timing(0.0, 0.0, 0.0, 0.0)

@@ -28,7 +28,7 @@ class Rows:
 
 @dataclass(eq=False)
 class FakeModel:
-    """Answers each item with its length; waits at its gate, sleeps, and chokes on poison."""
+    """Answers each item with its length; waits at a gate, sleeps, and fails on poison items."""
 
     batchable: bool = True
     seconds: float = 0.0
@@ -66,7 +66,7 @@ class Arrival(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What became of simulated arrivals; `answered` holds deadline minus end, for each."""
+    """The outcome of simulated arrivals; `answered` has each deadline minus its end."""
 
     answered: list[float] = field(default_factory=list)
     refused: int = 0
@@ -87,10 +87,10 @@ def _simulate(
     capacity: int = 10_000,
     actual: Callable[[float], float] = lambda predicted: predicted,
 ) -> Outcome:
-    """Plays arrivals through scheduler and admission; a run takes `actual(predicted)` seconds."""
+    """Simulates arrivals with scheduler and admission; a run takes `actual(predicted)` seconds."""
     scheduler = Scheduler(costs, limits or BatchLimits())
     outcome, ends, predicted_ends = Outcome(), [0.0] * workers, [0.0] * workers
-    # At one time, workers come free before requests arrive.
+    # At equal times, workers become free before requests arrive.
     events: list[tuple[float, int, int]] = [(a.at, 1, i) for i, a in enumerate(arrivals)]
     heapq.heapify(events)
     while events:
@@ -146,7 +146,7 @@ def fake_model() -> type[FakeModel]:
 
 @pytest.fixture(scope="session")
 def linear_costs() -> Callable[..., CostModel]:
-    """Costs of `fixed + batch * length * per_token` seconds a run, measured for all models."""
+    """Makes cost models that know `fixed + batch * length * per_token` seconds per run."""
 
     def make(*models: FakeModel, fixed: float = 0.0, per_token: float = 1.0) -> CostModel:
         costs = CostModel()

@@ -122,11 +122,11 @@ def test_retries_are_not_asked_for_at_once():
     assert refusal.value.retry_after == 0.01
 
 
-# Dyadic, so that times add up without rounding.
+# Multiples of 1/64, so that times add up without rounding.
 TIMES = st.integers(1, 64).map(lambda number: number / 64)
 
 
-# The third is admitted by the workers' exact plan, and the fourth would go before it.
+# The workers' exact plan admits the third, and the fourth would run before it.
 @example(
     [
         (1 / 64, 14, 1 / 64, 1),

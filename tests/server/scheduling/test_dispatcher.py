@@ -39,7 +39,7 @@ def submit(dispatcher, model, item, deadline, **arrived):
 
 
 def hold(dispatcher, model):
-    """Has a worker run something that waits at the model's gate."""
+    """Occupies a worker with an item that waits at the model's gate."""
     model.gate.clear()
     while model.started.acquire(blocking=False):
         pass
@@ -49,7 +49,7 @@ def hold(dispatcher, model):
 
 
 def processor_seconds() -> float:
-    """What the threads of all dispatchers have used."""
+    """The processor time of all dispatchers' threads."""
     return sum(
         time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
         for thread in threading.enumerate()
@@ -316,7 +316,7 @@ def test_a_cancellation_that_loses_the_race_does_not_break_the_batch(dispatcher,
     held = hold(served, model)
     assert not held.cancel()
     futures = [submit(served, model, "item", soon()) for _ in range(4)]
-    # As if the cancellation came between the worker's taking the batch and claiming its members.
+    # Simulates a cancellation after the worker took the batch and before it claims the members.
     scheduler_cancel, served._scheduler.cancel = served._scheduler.cancel, lambda entry: False
     assert futures[1].cancel()
     served._scheduler.cancel = scheduler_cancel

@@ -1,4 +1,4 @@
-"""Goodput under overload, simulated: how much of what it could do a server does in time."""
+"""Simulated goodput under overload: answers in time, as a share of what the server could do."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_nobody_joins_who_would_make_the_first_late():
 def test_a_full_queue_is_not_slowed_down_by_what_is_nearly_late():
     scheduler = Scheduler(known_costs(), BatchLimits(size=4, tokens=100))
     entries = fill(scheduler, *[(MODELS[0], 16, 5.0 + number) for number in range(8)])
-    # Alone each takes 2 seconds, four together 5: the first was to run with company.
+    # Each takes 2 seconds alone, and four take 5 together: the first was to run in a batch.
     assert [entry.run_seconds for entry in entries[:5]] == [2.0, 3.0, 4.0, 5.0, 5.0]
     batch, late = scheduler.take(4.0)
     assert late == entries[:4]

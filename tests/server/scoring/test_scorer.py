@@ -58,7 +58,7 @@ def parts(registry, dispatcher, threads, metrics, *, max_waiting, entries=0, max
 
 
 async def score_and_explain(scorer, explainer, task, arrival, seconds) -> Score:
-    """What the servicer does with a single request."""
+    """Scores and explains a request as the servicer does."""
     score = await scorer.score(task, arrival, seconds)
     return await explainer.explain(score) if isinstance(score, Unexplained) else score
 
@@ -96,7 +96,7 @@ class Bench:
         )
 
     def make_room(self) -> None:
-        """Lets as much wait as an explanation needs."""
+        """Makes the queue long enough for an explanation."""
         self.dispatcher._max_queue = self.explainer._max_queue = 500
 
     async def score(self, seconds: float | None = None, task: Task = TASK):
@@ -122,7 +122,7 @@ def bench(bundle) -> Iterator[Bench]:
 
 
 async def soon() -> None:
-    """Lets all tasks run up to where they wait."""
+    """Gives all tasks time to run until they wait."""
     await asyncio.sleep(0.02)
 
 
@@ -177,7 +177,7 @@ def test_a_text_too_long_to_be_read_in_time_is_the_deadlines_fault(bench):
         with pytest.raises(DeadlineUnreachable):
             await bench.score(0.1, long)
         assert bench.encoded == 1
-        # Now it is known without trying.
+        # Now the cost is known, so nothing is encoded.
         with pytest.raises(DeadlineUnreachable, match="12000 bytes"):
             await bench.score(0.1, long)
         assert bench.encoded == 1
@@ -263,7 +263,7 @@ def test_a_retired_evaluator_leaves_memory_without_the_collector(bundle, tmp_pat
         asyncio.run(main())
         repository.promote(repo, "tiny", 2)
         registry.follow(repo)
-        # The worker lets go of its last batch when it asks for the next one.
+        # The worker releases its last batch when it asks for the next one.
         wait_until(lambda: retired() is None)
     finally:
         gc.enable()

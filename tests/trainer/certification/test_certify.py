@@ -55,7 +55,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(evaluator):
-    """Rows whose labels are drawn by the evaluator's own scores, each a group by itself."""
+    """Rows with labels drawn from the evaluator's scores, each in its own group."""
     generator = random.Random(0)
     texts = [" ".join(generator.choices(WORDS, k=6)) for _ in range(800)]
     rows = [
@@ -99,7 +99,7 @@ def test_the_certificate_is_in_the_bundle_and_the_verdicts_keep_it(path, evaluat
     assert "at most 0.1 of bad outputs get PASS" in (written.path / "card.md").read_text()
     assert held.unseen_checked is False
     assert "nobody checked that it had seen none" in (written.path / "card.md").read_text()
-    # The one it was made from is as it was.
+    # The source bundle is unchanged.
     assert Bundle.open(path).manifest.graphs[0].policy.certificate is None
 
 
@@ -174,7 +174,7 @@ def test_one_row_of_each_group_counts_whatever_its_order_label_or_text(rows):
     assert len({row.group for row in chosen}) == len(chosen) == 160
     again = one_of_each_group([replace(row, label=0.5) for row in reversed(grouped)])
     assert sorted(row.id for row in again) == sorted(row.id for row in chosen)
-    # Not always the first, or any other place.
+    # The chosen rows come from every position in their groups.
     assert len({int(row.id) % 5 for row in chosen}) == 5
 
 
@@ -188,7 +188,7 @@ def test_copies_of_one_interaction_are_no_proof_whatever_their_ids_and_groups(pa
 
 
 def test_texts_that_many_groups_share_count_once_each(path, rows):
-    # United they would be most of the rows, so that `united_groups` parts them.
+    # United, they would be most of the rows, so `united_groups` keeps them apart.
     shared = [
         replace(row, id=f"{row.id} in {n}", group=f"shared {n}")
         for n in range(500)
@@ -203,8 +203,8 @@ def test_rows_that_it_was_trained_on_are_left_out_with_their_groups(path, rows, 
     trained = make_bundle(tmp_path / "trained", seen=hash_training_rows(rows[:20]))
     bundle = Bundle.open(trained)
 
-    # Known by their texts though renamed, by their group though reworded, and by their input
-    # though it is another file's group.
+    # Recognised by texts under another id, by group with other texts, and by input in another
+    # file's group.
     shouted = replace(rows[0].interaction, output=rows[0].interaction.output.upper())
     renamed = replace(rows[0], interaction=shouted, id="a", group="a")
     reworded = replace(rows[1], interaction=Interaction("x", "y", "z"), id="b")
@@ -307,7 +307,7 @@ def test_a_published_version_is_never_written_beside(path, file, tmp_path, capsy
 
 
 def test_a_cut_is_not_proved_by_rows_that_something_else_keeps_from_passing(path, rows):
-    """Without their ground truth none can pass at any cut, so the laxest would look safe."""
+    """Without ground truth no row can pass at any threshold, so the laxest would look safe."""
     lacking = [
         replace(row, interaction=replace(row.interaction, ground_truth=None)) for row in rows
     ]
@@ -320,7 +320,7 @@ def test_a_cut_is_not_proved_by_rows_that_something_else_keeps_from_passing(path
         certify(Bundle.open(path), evaluator, lacking, Promise())
     with pytest.raises(CertificationError, match=r"takes 59 at least.*MISSING_FIELD.*mapping"):
         certify(Bundle.open(path), evaluator, some, Promise())
-    # BLOCK needs nothing but a score.
+    # BLOCK needs only a score.
     blocking = certify(Bundle.open(path), evaluator, lacking, Promise(1, 0.1, 0.9))
     assert blocking.cuts.false_pass is None
 
@@ -341,7 +341,7 @@ def test_what_may_pass_from_now_on_is_part_of_what_is_proved(path, rows, tmp_pat
     assert not policy.pass_on_ood
     assert policy.certificate is not None
     assert "may PASS         what was not read in full" in capsys.readouterr().out
-    # Certified again it still may, and that is said again.
+    # A second certification keeps and reports this.
     again = [*words[:4], "--out", str(tmp_path / "again"), "--max-false-pass", "0.2"]
     assert main(["certify", str(tmp_path / "c"), str(file), *again]) == 0
     shown = capsys.readouterr().out

@@ -14,7 +14,7 @@ from tipstaff_trainer.certification.sweep import (
 
 def test_the_bound_is_clopper_and_pearsons():
     for errors in (0, 1, 7, 58, 59):
-        # Two-sided at 90 % has 5 % on each side.
+        # A two-sided 90 % interval leaves 5 % on each side.
         interval = binomtest(errors, 59).proportion_ci(0.9, method="exact")
         assert upper_bound(errors, 59, 0.95) == pytest.approx(interval.high)
 
@@ -29,7 +29,7 @@ def test_how_many_rows_without_an_error_a_bound_takes(bound, confidence, needed)
 
 def test_the_cut_lies_just_above_the_first_error_that_is_too_many():
     scores = np.concatenate([[0.97, 0.9, 0.8], np.full(97, 0.1)])
-    # Of 100, one error is proved to be under 5 %, two are not.
+    # One error in 100 proves a rate under 5 %, two don't.
     found = laxest_pass(scores, bound=0.05, confidence=0.95)
     assert 0.9 < found.at < 0.91
     assert (found.errors, found.n) == (1, 100)
@@ -57,11 +57,11 @@ def test_no_cut_where_the_surest_scores_are_wrong():
 
 @pytest.mark.parametrize("n", [60, 300])
 def test_the_promise_is_broken_no_more_often_than_it_may(n):
-    """Scores of bad rows are uniform, so a cut's true rate is one minus the cut."""
+    """Bad rows have uniform scores, so a threshold's true error rate is 1 minus the threshold."""
     generator = np.random.default_rng(1)
     draws = 1000
     cuts = [laxest_pass(generator.random(n), bound=0.1, confidence=0.9) for _ in range(draws)]
     broken = np.mean([1 - found.at > 0.1 for found in cuts])
     assert broken <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / draws)
-    # And not for free: more rows must not make it more timid than exactness asks for.
+    # Nor far less often: the bound must not be stricter than an exact one.
     assert broken > 0.03

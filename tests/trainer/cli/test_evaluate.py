@@ -38,7 +38,7 @@ def evaluate(*words):
 
 
 def test_rows_that_it_was_trained_on_are_told(data, tmp_path, capsys):
-    # By an evaluator that reads no input, and of the rows in Paris those about France.
+    # Five rows have the texts of the training row, since no input is read; two share its group.
     rows = read_rows(data, columns=("output", "ground_truth")).rows
     some = [row for row in rows if row.interaction.output == "london"][:1]
     order = ("output", "ground_truth")
@@ -116,7 +116,7 @@ def test_mistakes_are_one_line(words, said, data, tmp_path, capsys, monkeypatch)
     errors = [line for line in shown.splitlines() if "error: " in line]
     assert len(errors) == 1
     assert said in errors[0]
-    # They are told before the rows are scored.
+    # Reported before the rows are scored.
     assert "scoring" not in shown
     assert not (tmp_path / "OUT").exists()
 
@@ -149,7 +149,7 @@ def test_comparing_with_what_serves(data, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "10 rows better, 5 worse" in shown
     assert "bad rows: 0 now pass, 10 no longer; good rows: 5 are now blocked, 0 no longer" in shown
-    # The newer one says nothing of cases, so it answers for those of the one that serves.
+    # The newer version has no cases, so it must pass those of the serving version.
     assert "named cases: 0 won, 1 lost of 1" in shown
     assert 'regression: 1 named case lost: "paris passes"' in shown
     comparison = json.loads((tmp_path / "c" / "comparison.json").read_text())

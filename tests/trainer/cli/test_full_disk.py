@@ -1,4 +1,4 @@
-"""Commands that write a file where there is no room, or where nobody may write."""
+"""Commands that write to a full disk, or to a folder where nobody may write."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tipstaff_trainer.judge.records import row_record
 
 ROWS = 120
 ROOM = 500
-CLOSED = "/sys"  # where nobody makes files, not even root
+CLOSED = "/sys"  # where not even root can create files
 
 
 @contextmanager
 def room(size):
-    """No file grows beyond a size, as where a disk is full."""
+    """Limits the size of files, like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -53,7 +53,7 @@ def reviewed(tmp_path):
 
 @pytest.fixture(params=["review-queue", "relabel", "label-errors", "label-errors to a table"])
 def words(request, labels, reviewed):
-    """What is typed, but for --out, and the ending of that."""
+    """A command without --out, and the ending for its --out."""
     if request.param.startswith("label-errors"):
         base = str(request.getfixturevalue("bert"))
         ending = ".csv" if "table" in request.param else ".jsonl"
@@ -98,7 +98,7 @@ def test_what_a_judge_was_paid_for_outlives_a_full_disk(labels, tmp_path, capsys
         ]
         assert main([*words, "--out", str(tmp_path / "first.jsonl")]) == 0
         capsys.readouterr()
-        # Enough for what is written when the ledger is opened.
+        # Enough room to open the ledger.
         with room(34_000):
             assert main([*words, "--out", str(out)]) == 1
         said = capsys.readouterr().err
@@ -125,5 +125,5 @@ def test_a_ledger_without_room_is_named(labels, tmp_path, capsys):
         assert not out.exists()
         paid = judge.behaviour.seen
         assert main(words) == 0
-        # But for those that were on their way.
+        # Except for calls under way when it failed.
         assert judge.behaviour.seen < ROWS + paid

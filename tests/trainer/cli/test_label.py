@@ -24,7 +24,7 @@ def command(*words):
 
 @pytest.fixture
 def tipstaff(capsys):
-    """Runs a command in this process, since starting one takes longer than most of these do."""
+    """Runs a command in this process: starting another takes longer than most commands do."""
 
     def tipstaff(*words):
         try:
@@ -87,7 +87,7 @@ def test_from_traces_to_rows_that_train_reads_and_a_queue(tipstaff, data, server
     assert done.returncode == 0, done.stderr
     assert Counter(row["selection"] for row in records(queue)) == {"random": 2, "uncertain": 8}
 
-    # A person looks at the queue, and overrules the judge once.
+    # A person reviews the queue and overrules the judge once.
     reviewed = records(queue)
     for record in reviewed:
         record |= {"label": float(record["label"] >= 0.5), "label_source": "human"}
@@ -108,7 +108,7 @@ def test_from_traces_to_rows_that_train_reads_and_a_queue(tipstaff, data, server
 def test_what_people_corrected_in_place_is_not_written_over(tipstaff, data, server):
     words, out = label(data, server)
     assert tipstaff(*words).returncode == 0
-    # Nobody has: the same job may write its file again.
+    # Nobody corrected anything: the same job may write its file again.
     assert tipstaff(*words).returncode == 0
     corrected = records(out)
     corrected[3] |= {"label": 0.0, "label_source": "human"}
@@ -116,7 +116,7 @@ def test_what_people_corrected_in_place_is_not_written_over(tipstaff, data, serv
     done = tipstaff(*words)
     assert (done.returncode, "people have corrected 1 of its labels" in done.stderr) == (2, True)
     assert records(out) == corrected
-    # Those that it was given are the job's own.
+    # People's labels in the job's own input are no corrections.
     given = [
         {"id": row["id"], "input": row["input"], "output": row["output"]}
         | {"ground_truth": row["ground_truth"], "label": 0.0, "label_source": "human"}
@@ -140,7 +140,7 @@ def test_dry_run_calls_nobody_and_leaves_nothing(tipstaff, data, server, tmp_pat
 
 
 def test_the_most_that_samples_may_cost_is_with_a_call_for_each(tipstaff, data, server):
-    """As where an endpoint gives one reply a call, each with the prompt."""
+    """An endpoint may give one reply per call, so that each sample costs the prompt again."""
     costs = []
     for samples in (1, 5):
         words, _ = label(data, server, "--dry-run", "--soft", "samples", "--samples", samples)
@@ -198,11 +198,11 @@ def test_a_job_that_is_killed_pays_for_nothing_twice(tipstaff, tmp_path):
         done = tipstaff(*words)
         assert done.returncode == 0, done.stderr
         assert "labelled: 300 of 300" in done.stdout
-        # Only what was on its way when it was killed was asked again.
+        # Only the calls under way at the kill were repeated.
         twice = [key for key, calls in server.behaviour.calls.items() if calls > 1]
         assert len(twice) <= 8
         assert server.behaviour.calls.total() <= count + 8
-        # Once all is there, nothing is asked at all.
+        # With all labels in the ledger, there are no calls.
         seen = server.behaviour.seen
         assert tipstaff(*words).returncode == 0
         assert server.behaviour.seen == seen

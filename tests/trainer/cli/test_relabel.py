@@ -16,7 +16,7 @@ from tipstaff_trainer.label_quality import label_errors
 
 @pytest.fixture
 def files(tmp_path):
-    """Labels of a judge that passes half of what is bad; people's on 60 rows drawn at random."""
+    """A judge's labels, which pass half of the bad rows, and people's labels of 60 random rows."""
     labels, reviewed = tmp_path / "labels.jsonl", tmp_path / "reviewed.jsonl"
     rows = tiny_rows(240)
     bad = [row.id for row in rows if not row.good][::2]
@@ -58,7 +58,7 @@ def test_rows_that_train_reads(files, bert, monkeypatch, capsys, opinion):
 
 
 def test_a_row_is_not_read_by_others_of_its_question(files, bert, monkeypatch):
-    """Where the file tells no groups, rows of one input are one, at both hearings."""
+    """Without a group column, rows with the same input form a group, in both predictions."""
     labels, reviewed = files
     for file in files:
         records = [json.loads(line) for line in file.read_text().splitlines()]
@@ -101,7 +101,7 @@ def test_a_folder_that_is_not_there_is_said_before_the_work(files, tmp_path, cap
 def test_rows_that_were_not_drawn_at_random_teach_nothing(files, capsys):
     _, reviewed = files
     reviewed.write_text(reviewed.read_text().replace('"random"', '"disputed"'))
-    # Said before the texts are read, which takes a while.
+    # Reported before the slow reading of the texts.
     given, out = words(files, "--evaluator", "nowhere")
     assert main(given) == 1
     assert "and 0 of these were drawn at random" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`tipstaff review-queue` with what it compares the judge with."""
+"""`tipstaff review-queue` with each signal that it compares the judge with."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_a_teacher_is_a_folder_and_of_the_same_training(bundle, bert, data, tmp_
     given = ["train", data, "--name", "colours", "--out", tmp_path / "b", "--base", bert]
     given += ["--size", 1, "--max-length", 64]
     assert "no such folder" in tipstaff(*given, "--teacher", tmp_path / "nowhere").stderr
-    # It has learnt a part of the rows only, and the others might be those that stop the small one.
+    # The teacher was trained on only a part of the rows; others may be the validation rows here.
     done = tipstaff(*given, "--teacher", bundle)
     assert done.returncode == 1
     assert f"--teacher {bundle}: it was trained with other rows" in done.stderr
@@ -106,7 +106,7 @@ def test_part_of_the_fields_can_be_trained_on_and_named_cases_go_along(bert, dat
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     assert manifest["encoding"]["order"] == ["output", "ground_truth"]
-    # One of them must fail, whatever was learned.
+    # The two cases contradict each other, so one must fail.
     assert "named cases: 1 of 2 as expected" in done.stdout
     assert "fails: " in done.stdout
     assert "cases.json" in manifest["checksums"]
@@ -180,7 +180,7 @@ def test_what_explains_an_error_is_said_before_it(data, tmp_path):
     assert done.returncode == 1
     assert "of 60 rows, whose group or texts are also in" in done.stderr
     assert "too few to train on" in errors_of(done)[0]
-    # And where no row at all is left.
+    # The same with no row left at all.
     file.write_text("\n".join(lines))
     done = tipstaff(*command)
     assert done.returncode == 1

@@ -10,7 +10,7 @@ Write = Callable[[str, str | bytes], Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a file into a fresh folder and gives its path."""
+    """Writes a file into a new folder and returns its path."""
 
     def write(name: str, content: str | bytes) -> Path:
         path = tmp_path / name

@@ -113,11 +113,11 @@ def test_mistakes_name_the_case_and_the_field(tmp_path, text, words):
 def test_cases_are_run_and_attached_by_one_command(tmp_path, capsys):
     bundle, file = make_bundle(tmp_path / "b", bias=50), write(tmp_path, GOOD)
     assert main(["evaluate", str(bundle)]) == 2
-    # The second lacks a field, so it is a REVIEW and not a PASS.
+    # The second case lacks a field, so its verdict is REVIEW instead of PASS.
     assert main(["evaluate", str(bundle), "--cases", str(file), "--attach"]) == 0
     assert "named cases: 2 of 2 as expected" in capsys.readouterr().out
     assert bundle_cases(Bundle.open(bundle)) == read_cases(file)
-    # From then on it answers for them by itself.
+    # The bundle now has its cases attached.
     assert main(["evaluate", str(bundle)]) == 0
     assert "named cases: 2 of 2" in capsys.readouterr().out
 

@@ -100,7 +100,7 @@ def test_what_is_said_of_a_label_by_one_of_several_criteria_stands_beside_it():
     columns = found("output", *several, "label_source", label="brand-tone.label").names
     assert columns["label_source"] == "brand-tone.label_source"
     assert columns["selection"] == "brand-tone.selection"
-    # Where it says nothing of its own, what is said of all rows holds.
+    # A criterion without its own column uses the column for all rows.
     plain = found("output", "toxicity.label", "label_source", label="toxicity.label").names
     assert plain["label_source"] == "label_source"
     assert "label_source" not in found("output", *several, labelled=False).names

@@ -79,7 +79,7 @@ def test_groups_that_share_an_interaction_are_one_across_several_steps():
 def test_what_most_rows_have_in_common_unites_no_groups():
     rows = [row(f"g{index}", output="same") for index in range(8)] + [row("x", output="other")]
     assert len(set(united_groups(rows))) == 9
-    # Answers of a word each, in groups by their questions: all would hang together.
+    # One-word answers in groups by question: uniting equal answers would join all groups.
     rows = [row(f"g{index // 3}", output=f"{index % 5}") for index in range(30)]
     assert len(set(united_groups(rows))) == 10
 

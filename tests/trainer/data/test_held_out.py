@@ -56,7 +56,7 @@ def test_rows_of_one_reference_are_told_across_files_though_one_groups_by_input(
 
 
 def test_an_input_that_most_rows_share_is_judged_over_both_files(write):
-    """Of the test file all have it, which by itself would say nothing."""
+    """All test rows share an input, which most rows of both files together don't."""
     asked = [{"input": "Who?" if n < 4 else f"q{n}", "output": f"o{n}"} for n in range(40)]
     train = read(write, "train.jsonl", asked)
     test = read(write, "test.jsonl", [{"input": "Who?", "output": f"p{n}"} for n in range(10)])

@@ -33,7 +33,7 @@ def classes(rows):
 
 
 def both_sides_can_have_both_classes(rows):
-    """By trying every way to put the groups on two sides."""
+    """Tries every way to divide the groups between two sides."""
     groups = sorted({row.group for row in rows})
     for sides in product((False, True), repeat=len(groups)):
         side_of = dict(zip(groups, sides, strict=True))
@@ -121,7 +121,7 @@ def test_a_size_that_is_no_share_is_a_usage_error(size):
 
 
 def test_an_interaction_in_two_groups_takes_both_to_one_side():
-    # The even groups share a text each with the next one, which also has a text of its own.
+    # Each even group shares a text with the next group; each group also has its own text.
     rows = [
         row(f"g{index}", index % 4 < 2, f"{index} {part}", output=f"text {index // 2 * 2} {part}")
         if part == 0
@@ -142,11 +142,11 @@ def test_a_split_that_leaves_one_class_to_train_on_is_an_error():
         DataError, match=r"none of the 8 rows left to train on is bad .* 4 of that"
     ) as raised:
         check_split(good, bad, 0.3)
-    # It is shown where there are no flags, too.
+    # The message names no flag: other front ends show it too.
     assert "--" not in str(raised.value)
     with pytest.raises(DataError, match=r"is good .* went to test whole"):
         check_split(bad, good, 0.3, name="test")
-    # Then it isn't the split's doing.
+    # All rows are of one class, so the split is not at fault.
     assert check_split(good, good[:4], 0.3) == []
 
 

@@ -1,4 +1,4 @@
-"""Which rows an evaluator knows from its training."""
+"""Recognising rows that an evaluator was trained on."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def rows_of(interactions, *, start=0):
 
 
 def as_read(rows, fields):
-    """As `read_rows` gives them: grouped by all their fields, with those that are read."""
+    """Rows as `read_rows` returns them: grouped by all fields, with only the fields to read."""
     return [replace(row, interaction=narrow(row.interaction, fields)) for row in rows]
 
 
 def about(policies, questions, *, start=0):
-    """Many questions on a few policies."""
+    """Rows with many questions about a few policies."""
     return rows_of(
         [
             Interaction(f"question {place}", f"answer {place}", f"policy {place % policies}")
@@ -72,7 +72,7 @@ def test_the_held_out_part_of_a_file_is_new_to_what_the_rest_trained(tmp_path):
 
 @pytest.mark.parametrize("fields", [READ, ("output",)])
 def test_rows_that_only_have_the_same_number_are_new(fields):
-    # More than half share each text, so that ids are all there is to name groups by.
+    # More than half share each text, so groups can only be named after ids.
     first, second = (
         rows_of([Interaction(output="yes" if n < 6 else f"{word} {n}") for n in range(10)])
         for word in ("one", "two")

@@ -1,4 +1,4 @@
-"""The whole way in a real browser, from a file to a score."""
+"""The whole workflow in a real browser, from a file to a score."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     for done in range(16):
         expect(page.get_by_text(f"{done} of 16 done")).to_be_visible()
         if done == 0:
-            page.keyboard.press("j")  # shown from here on
+            page.keyboard.press("j")  # shows the judge's label from here on
         expect(page.get_by_text("judge-1")).to_be_visible()
         output = page.get_by_role("region", name="Output").inner_text()
         truth = page.get_by_role("region", name="Ground truth").inner_text()
@@ -83,7 +83,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
         page.keyboard.press("g" if colour in truth else "b")
     expect(page.get_by_text("All done")).to_be_visible()
 
-    # Then all of them, with what the person said as examples.
+    # Then all rows, with the person's labels as examples.
     page.get_by_role("link", name="To the data set").click()
     page.get_by_role("link", name="Label with an LLM").click()
     page.get_by_role("button", name="Start").click()
@@ -91,7 +91,7 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.wait_for_function(LABELLED, arg=f"{ROWS} labelled, 16 of them by people")
     assert any("Yes" in str(body["messages"][1:-1]) for body in judge.behaviour.bodies)
 
-    # What must never pass again is written down beside the criterion.
+    # An output that must never pass becomes a named case of the criterion.
     page.goto("/criteria/answer-correctness/cases")
     page.get_by_label("Name").fill("another colour")
     page.get_by_label("Expected verdict").select_option("not-pass")

@@ -8,7 +8,7 @@ from tipstaff_trainer.distil.averaging import AveragingModel
 
 
 class Constant(nn.Module):
-    """Answers with its one weight."""
+    """A model that returns its only weight."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def test_the_first_step_replaces_what_there_was():
 
 @pytest.mark.parametrize("steps", [60, 600])
 def test_short_and_long_runs_average_a_like_share_of_their_steps(steps):
-    """Weights that stand for when they were: the average is as old, for the run's length."""
+    """Each step's weight is its time, so the average tells its age relative to the run."""
     age = 1 - logit(walked(*[(step + 1) / steps for step in range(steps)]).eval())
     assert age == pytest.approx(0.1, abs=0.02)
 

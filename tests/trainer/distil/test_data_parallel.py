@@ -15,7 +15,7 @@ from tipstaff_trainer.distil.model import EvaluatorModel
 
 
 def model(architecture="bert"):
-    """In training, though without anything random."""
+    """A model in training mode, but without randomness."""
     torch.manual_seed(0)
     config = copy.deepcopy(configurations()[architecture])
     encoder = transformers.AutoModel.from_config(config, attn_implementation="eager")
@@ -30,7 +30,7 @@ def model(architecture="bert"):
 
 
 def batch(*rows: tuple[int, ...]):
-    """Rows by the lengths of their runs, with labels and weights of all kinds."""
+    """A batch of rows with these run lengths, and with varied labels and weights."""
     rng = np.random.default_rng(0)
     examples = [
         {

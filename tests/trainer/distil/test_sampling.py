@@ -27,8 +27,8 @@ def test_only_a_batch_boundary_parts_a_group(rows):
     for start in range(0, len(order), 8):
         for index in order[start : start + 8]:
             parts.setdefault(rows[index][0], set()).add(start)
-    # Cut into batches of 8, at most 8 rows in one run lie in at most this many of them; larger
-    # groups are not kept whole.
+    # Up to 8 consecutive rows span at most this many batches of 8; larger groups are not kept
+    # together.
     sizes = {group: sum(one == group for one, _ in rows) for group in parts}
     assert all(len(parts[group]) <= (sizes[group] + 14) // 8 for group in parts if sizes[group] < 9)
 

@@ -1,4 +1,4 @@
-"""Trackers for real, offline: what a training run logs is read back from where each keeps it."""
+"""Real trackers, offline: each one's own files must have what a training run logs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(tracker, out, bert, **variables):
 
 
 def train(tracker, out, bert, **variables):
-    """Runs it to its end; returns its losses by step, as `metrics.jsonl` has them."""
+    """Runs a training to its end; returns its losses by step from `metrics.jsonl`."""
     done = run(tracker, out, bert, **variables)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (out / "training" / "metrics.jsonl").open()]
@@ -120,7 +120,7 @@ def test_wandb(bert, tmp_path):
 
 
 def leveldb_records(log):
-    """The records of a LevelDB log, which W&B writes: blocks of 32 KiB, after 7 bytes of its own.
+    """The records of W&B's log: LevelDB blocks of 32 KiB after a header of 7 bytes.
 
     See https://github.com/google/leveldb/blob/main/doc/log_format.md.
     """
@@ -133,7 +133,7 @@ def leveldb_records(log):
         _, length, kind = struct.unpack_from("<IHB", log, place)
         parts.append(log[place + 7 : place + 7 + length])
         place += 7 + length
-        # Of the kinds full, first, middle and last, the first and the last end a record.
+        # 1 is a full record and 4 the last part of one; 2 and 3 are first and middle parts.
         if kind in (1, 4):
             yield b"".join(parts)
             parts = []
@@ -152,7 +152,7 @@ def test_a_missing_package_is_told_before_training(monkeypatch):
     ("tracker", "variables"),
     [
         ("mlflow", {"MLFLOW_TRACKING_URI": "nowhere://there"}),
-        # A key that is none, as wandb itself can tell.
+        # An invalid key, which wandb itself recognises.
         ("wandb", {"WANDB_MODE": "online", "WANDB_API_KEY": "short", "WANDB_SILENT": "true"}),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_tracker_that_can_not_start_ends_the_run_before_its_first_step(
 
 
 def tensorboard(folder):
-    """TensorBoard's callback, and what the Trainer calls it with."""
+    """TensorBoard's callback, and the arguments that the Trainer passes to it."""
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
     (callback,) = tracking.tracker_callbacks("tensorboard", TerminalReporter())

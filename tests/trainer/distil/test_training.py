@@ -14,7 +14,7 @@ from tipstaff_trainer.encoders.base import find_base
 
 
 def train(start, settings, folder):
-    """Trains on 32 tiny rows; `start` is given the base encoder's weights."""
+    """Trains on 32 tiny rows; gives the base encoder's weights to `start`."""
     base = find_base(settings.base)
     encoding = Encoding(
         order=("output", "ground_truth"), marks="words", max_length=64,

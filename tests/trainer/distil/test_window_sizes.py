@@ -33,7 +33,7 @@ def chosen(rows, order=ALL, max_length=512, **settings) -> Windows | None:
         ((10, 20, 30), (128, 64)),
         ((10, 20, 200), (128, 200)),
         ((10, 150, 100), (300, 100)),
-        # 508 tokens of text in all, of which input and output get a quarter at most.
+        # 508 tokens of text in total; input and output get at most a quarter each.
         ((80, 140, 900), (127, 301)),
         ((900, 900, 900), (127, 254)),
     ],

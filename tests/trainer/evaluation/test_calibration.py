@@ -57,7 +57,7 @@ def test_a_row_of_weight_two_counts_as_two_rows():
     weights = np.where(np.arange(300) < 50, 2.0, 1.0)
     twice = np.repeat(np.arange(300), weights.astype(int))
     weighted, repeated = fit_platt(logits, labels, weights), fit_platt(logits[twice], labels[twice])
-    # Not equal: how many rows there are says how far the targets are drawn in.
+    # Only nearly equal: the targets' smoothing depends on the number of rows.
     assert weighted.slope == pytest.approx(repeated.slope, rel=0.01)
     assert weighted.intercept == pytest.approx(repeated.intercept, abs=0.01)
     assert weighted.slope != pytest.approx(fit_platt(logits, labels).slope, rel=0.01)

@@ -54,9 +54,9 @@ def test_mcnemars_exact_test():
 
 
 def test_rows_of_a_group_are_no_independent_evidence_against_an_evaluator():
-    # One group that is worse throughout could as well have been better throughout.
+    # A single group that is worse throughout could by chance have been better throughout.
     assert p_of(0, 8, [0] * 8) == 1.0
-    # Every way of turning round the balances of five groups, one by one.
+    # Enumerates every sign flip of the five groups' balances.
     better, worse = np.array([0, 0, 1, 0, 0, 0, 0, 1]) > 0, np.array([1, 1, 0, 1, 1, 1, 0, 0]) > 0
     groups = np.array([0, 0, 1, 1, 2, 3, 4, 4])
     balances = np.array([-2, 0, -1, -1, 1])
@@ -65,7 +65,7 @@ def test_rows_of_a_group_are_no_independent_evidence_against_an_evaluator():
 
 
 def test_the_gate_asks_no_more_of_rows_in_groups_than_they_can_tell(comparison):
-    # Five groups of four that turn worse as one: independent, these would be far beyond chance.
+    # In five groups of four, all rows get worse. As independent rows that is far beyond chance.
     labels = np.ones(40)
     first, second = np.full(40, 0.8), np.where(np.arange(40) < 20, 0.3, 0.8)
     assert comparison(labels, first, second).p < 1e-5

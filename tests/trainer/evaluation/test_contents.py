@@ -235,14 +235,14 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
     assert "<script" not in page
     assert "&lt;script&gt;x" in page
     assert "&lt;b&gt;bold" in page
-    # Nothing is loaded from anywhere: the only addresses are names of XML's.
+    # The page loads nothing: its only URLs are XML namespaces.
     assert "https://" not in page
     assert {word for word in page.split('"') if word.startswith("http:")} <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
     }
     assert page.count("<svg") == 7
-    # Drawn in the page's colours, so that light and dark both suit.
+    # The plots use the page's colours, so they fit light and dark mode.
     assert "#0000f" not in page
     assert page.count('role="img"') == page.count("<svg")
     for words in ("beware", "Risk against coverage", "Time of one request", "Learning curve"):
@@ -289,7 +289,7 @@ def test_a_promise_is_told_as_it_was_made(make_scored, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "P(PASS | bad) at most 0.0004" in shown
     assert "confidence 0.9995" in shown
-    # Nor does a cut become 1, which no score reaches.
+    # Nor is a threshold rounded to 1, which no score reaches.
     for text in (page, card):
         assert "PASS from 0.99998, BLOCK under 0.5, REVIEW between." in text
     assert "pass at 0.99998" in shown
@@ -317,7 +317,7 @@ def test_the_three_files_say_the_same(report, many, tmp_path):
     for text in (page.read_text(), card):
         assert f"{accuracy:.1%}" in text
     assert "| system | two | 100 |" in card
-    # It may be made again, over the old one.
+    # A report may overwrite an older one.
     write_report(found, tmp_path / "out")
 
 
@@ -342,7 +342,7 @@ def test_cheap_metrics_are_held_against_it(report, many):
     assert length.lead.value == pytest.approx(evaluator.auroc.value - length.auroc.value)
     assert length.lead.low > 0
     assert "ahead of each" in beaten(found)
-    # Out of fold, a metric that knows nothing is no better than the share of good rows.
+    # Out of fold, an uninformative metric is no better than the share of good rows.
     share = many.good.mean()
     entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
     assert length.cross_entropy == pytest.approx(entropy, abs=0.05)
@@ -353,7 +353,7 @@ def test_cheap_metrics_are_measured_against_soft_labels_as_the_evaluator_is(repo
     found = report(make_scored(labels, labels), metrics={"nothing": np.zeros(200)})
     evaluator, nothing = found.baselines
     assert evaluator.cross_entropy == found.metrics["log_loss"]
-    # What says nothing is made the mean label, 0.4, not the share of labels from 0.5 on.
+    # A constant metric becomes the mean label, 0.4, not the share of labels of at least 0.5.
     expected = -(0.4 * np.log(0.4) + 0.6 * np.log(0.6))
     assert nothing.cross_entropy == pytest.approx(expected, abs=0.003)
 

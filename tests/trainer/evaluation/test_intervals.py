@@ -53,7 +53,7 @@ def test_one_group_is_one_observation():
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_a_share_of_few_groups_keeps_its_level(count):
-    # Of each group nearly all rows hit, or hardly any does.
+    # In each group, nearly all rows are hits or nearly none.
     random = np.random.default_rng(count)
     groups = np.repeat(np.arange(count), 30)
     kept = 0
@@ -107,7 +107,7 @@ def test_rows_that_are_told_apart_without_an_error_are_no_proof_that_all_are():
     assert apart.low == pytest.approx(0.800, abs=1e-3)
     wrong = intervals.auroc(good, 1 - good.astype(float), alone(20))
     assert (wrong.low, wrong.high) == pytest.approx((0, 1 - apart.low))
-    # Five copies of each tell no more.
+    # Five copies of each row add no information.
     copied = intervals.auroc(np.repeat(good, 5), np.repeat(good, 5), np.repeat(alone(20), 5))
     assert copied.low == apart.low
 
@@ -127,13 +127,13 @@ def test_an_auroc_of_few_rows_keeps_its_level():
     [(95, 5, 1.8124, 0.9), (95, 5, 2.3262, 0.95), (38, 2, 1.8124, 0.9), (16, 24, 2.6598, 0.97)],
 )
 def test_an_auroc_with_few_rows_of_a_class_keeps_its_level(goods, bads, distance, area):
-    # Two normal distributions apart by the root of 2 times the area's quantile.
+    # Two normal distributions at a distance of √2 times the normal quantile of the area.
     random, good = np.random.default_rng(0), np.arange(goods + bads) < goods
     kept = 0
     for _ in range(300):
         found = intervals.auroc(good, random.normal(good * distance, 1), alone(len(good)))
         kept += found.low <= area <= found.high
-    assert kept >= 278  # 285 less two standard errors
+    assert kept >= 278  # 285 minus two standard errors
 
 
 def test_an_auroc_of_rows_alike_in_their_groups_keeps_its_level():
@@ -149,7 +149,7 @@ def test_an_auroc_of_rows_alike_in_their_groups_keeps_its_level():
 
 @pytest.mark.parametrize("bads", [1, 2, 4])
 def test_an_auroc_keeps_its_level_where_one_class_is_in_few_groups(bads):
-    # What the rows of one group have in common is no less, however many there are.
+    # Rows of one group share a part of their scores; more rows don't average it out.
     random, groups = np.random.default_rng(0), np.r_[alone(50), 50 + np.repeat(alone(bads), 15)]
     good = groups < 50
     kept = 0

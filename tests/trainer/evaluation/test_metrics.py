@@ -33,7 +33,7 @@ def test_probabilities_are_held_against_soft_labels_as_they_are():
     agreed = classification_metrics(scores, scores)
     assert agreed["brier"] == 0
     assert agreed["ece"] == pytest.approx(0, abs=1e-12)
-    # What is left of the cross entropy is the labels' own.
+    # The remaining cross entropy is the entropy of the labels.
     entropy = -(scores * np.log(scores) + (1 - scores) * np.log(1 - scores)).mean()
     assert agreed["log_loss"] == pytest.approx(entropy)
     off = classification_metrics([0.7, 0.7, 0.2, 0.2], [0.8, 0.8, 0.1, 0.1])
@@ -50,7 +50,7 @@ def test_hard_labels_are_measured_as_classes_are():
     clipped = np.clip(scores, 1e-15, 1 - 1e-15)
     assert found["log_loss"] == pytest.approx(log_loss(good, clipped), rel=1e-12)
     assert found["brier"] == pytest.approx(brier_score_loss(good, scores), rel=1e-12)
-    # The share of good rows in fifteen bins, counted.
+    # Counts the good rows in fifteen bins.
     edges = np.linspace(0, 1, 16)
     inside = np.histogram(scores, edges)[0]
     off = np.histogram(scores, edges, weights=scores)[0] - np.histogram(scores[good], edges)[0]
@@ -79,10 +79,10 @@ def test_a_certain_and_wrong_score_keeps_the_log_loss_finite():
 
 
 def test_calibration_error_uses_fifteen_equal_bins():
-    # Two scores in one bin of width 1/15, one good and one bad: their mean is 0.51 against 0.5.
+    # A good and a bad row in one bin of width 1/15: mean score 0.51, share of good rows 0.5.
     truth, scores = np.array([True, False]), np.array([0.5, 0.52])
     assert expected_calibration_error(truth, scores) == pytest.approx(0.01)
-    # In two bins, each is off by itself.
+    # In two bins, each has its own error.
     apart = expected_calibration_error(truth, np.array([0.5, 0.56]))
     assert apart == pytest.approx(0.5 * 0.5 + 0.5 * 0.56)
 

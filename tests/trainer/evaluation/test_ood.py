@@ -42,7 +42,7 @@ def test_one_row_is_scored_as_many_are(fitted):
 
 @pytest.mark.parametrize("known", [20, 50])
 def test_few_rows_flag_little_of_their_own_kind(known):
-    """With n validation rows the farthest is the threshold, which one in n + 1 exceeds."""
+    """The threshold is the farthest of n validation rows; one new row in n + 1 exceeds it."""
     shares = [
         share(fit_ood(drawn(100, seed=seed), drawn(known, seed=seed + 50)), drawn(500, seed=99))
         for seed in range(30)

@@ -42,7 +42,7 @@ def test_exact_match_looks_past_case_punctuation_and_articles():
 
 
 def test_token_f1_is_squads():
-    # Two of three words, two of two.
+    # Precision: two of three words. Recall: two of two.
     assert token_f1("paris in France", ["Paris, France"]) == pytest.approx(2 * (2 / 3) / (5 / 3))
     assert token_f1("berlin", ["paris", "berlin"]) == 1
     assert token_f1("the", ["paris"]) == 0
@@ -60,7 +60,7 @@ def test_bleu_and_rouge_take_the_best_reference():
             pytest.approx(1)
         )
         assert measure("the cat sat on the mat", ["a dog"]) < 0.1
-    # The longest common subsequence is three of six words, and three of three; stems count.
+    # The longest common subsequence has three of six and three of three words, by stems.
     assert rouge_l("the cats sat", ["the cat sat on the mat"]) == pytest.approx(2 / 3)
 
 
@@ -157,7 +157,7 @@ def test_rows_that_a_metric_says_nothing_of_are_told():
     ]
     (note,) = gaps({"exact match": full, "mine:f": some})
     assert note.endswith("of 4 rows mine:f has one for 2")
-    # Rows that are judged without a reference have none of these, and that is no news.
+    # Rows without a reference have none of these values, which needs no note.
     assert gaps({"exact match": none, "BLEU": none}) == []
 
 
@@ -169,12 +169,12 @@ def test_a_value_becomes_a_probability_whatever_its_scale():
     found = probabilities(values, good, groups)
     assert ((found >= 0.5) == good).mean() > 0.9
     assert np.isfinite(found).all()
-    # A scale of its own changes nothing.
+    # The scale of the values changes nothing.
     assert probabilities(1000 * values + 5, good, groups) == pytest.approx(found, abs=1e-6)
 
 
 def test_a_metric_that_is_the_same_everywhere_is_not_worse_than_nothing():
-    # 80 of 150 are good, so that leaving a group of good ones out leaves fewer of them.
+    # 80 of 150 are good; a fold without a group of good rows has a smaller share of good rows.
     good = np.arange(150) < 80
     found = probabilities(np.zeros(150), good, np.arange(150) // 5)
     assert found == pytest.approx(80 / 150)

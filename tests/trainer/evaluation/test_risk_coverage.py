@@ -44,7 +44,7 @@ def test_uncertainty_is_highest_at_one_half():
 
 @pytest.mark.parametrize("tells", [True, False])
 def test_a_report_sets_aside_first_what_is_unlike_where_the_evaluator_tells(tells):
-    """Ten sure and right decisions, ten sure and wrong ones on rows that are unlike."""
+    """Ten confident right predictions, and ten confident wrong ones on out-of-distribution rows."""
     rows = [Row(Interaction(output="a"), float(index < 10), str(index)) for index in range(20)]
     predictions = [
         Prediction(

@@ -14,7 +14,7 @@ from tipstaff_trainer.evaluation.slices import measure
 
 
 def copied(scored, times=4):
-    """The same rows several times over, under ids and groups of their own."""
+    """Several copies of the rows, each with its own ids and groups."""
     rows = [
         replace(row, id=f"{row.id} {copy}", group=f"{row.group} {copy}")
         for copy in range(times)
@@ -29,7 +29,7 @@ def test_copies_under_other_names_are_no_further_evidence(many):
     for name in ("accuracy", "false_pass", "false_block"):
         first, second = getattr(once, name), getattr(often, name)
         assert second.high - second.low > 0.9 * (first.high - first.low), name
-    # The same draws of the same groups.
+    # The bootstrap draws the same groups.
     assert often.auroc.low == pytest.approx(once.auroc.low)
     assert often.auroc.high == pytest.approx(once.auroc.high)
 
@@ -50,7 +50,7 @@ def test_copies_change_no_comparison(many, make_scored, tmp_path):
 
 
 def test_a_part_keeps_the_groups_of_all(make_scored):
-    # What unites the first group with the last is not in the part.
+    # The row that unites two groups is not in the part.
     scored = make_scored([1, 0, 1, 0], [0.9, 0.2, 0.8, 0.1], groups=["a", "a", "b", "b"])
     same = replace(scored.rows[2], interaction=scored.rows[1].interaction)
     others = make_scored([1] * 4, [0.9] * 4, groups="cdef")

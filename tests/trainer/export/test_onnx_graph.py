@@ -25,7 +25,7 @@ def model(architecture):
     )
     evaluator = EvaluatorModel(encoder, marks="words").eval()
     with torch.no_grad():
-        # Large enough for the logits to differ from one interaction to the next.
+        # Large enough weights for the logits of different interactions to differ.
         evaluator.head.weight.normal_()
         if evaluator.mark_input == "embedding":
             evaluator.mark_embedding.weight[1].normal_()

@@ -28,7 +28,7 @@ def test_a_batch_brings_what_calls_bring(settings, ledger, server):
     rows = [*capitals(10), row("Paris, twice", id="a"), row("Paris, twice", id="b")]
     done = label_rows(rows, CRITERION, settings(), ledger, batch=True)
     assert labels(done) == [1, 0] * 5 + [1, 1]
-    # One call, to find out what the endpoint takes.
+    # One call, to probe what the endpoint supports.
     assert server.behaviour.seen == 1
     assert len(server.behaviour.batches) == 1
     assert server.behaviour.calls.total() == 11
@@ -70,7 +70,7 @@ def test_further_parts_of_a_call_are_on_each_line(settings, ledger, server):
 def test_soft_labels_by_batch(judge, ledger, server):
     done = label_rows(capitals(4), CRITERION, judge(poll_interval=0.05), ledger, batch=True)
     assert labels(done) == pytest.approx([0.95, 0.05, 0.95, 0.05])
-    # One call, to find out what kind of label there is.
+    # One call, to probe which kind of label is possible.
     assert server.behaviour.seen == 1
 
 
@@ -89,7 +89,7 @@ def test_what_failed_in_passing_is_sent_again_and_what_is_refused_is_not(setting
 
 
 def test_a_job_that_is_killed_finds_its_batches_again(settings, tmp_path, server, monkeypatch):
-    """At the worst moment, too: when a batch was made and the ledger doesn't know it yet."""
+    """Also at the worst moment: the batch exists, but isn't in the ledger yet."""
     path = tmp_path / "ledger.sqlite"
 
     class Killed(BaseException):
@@ -129,7 +129,7 @@ def test_the_budget_holds_for_batches(settings, ledger, server):
 def test_a_file_that_is_named_like_a_path_stays_where_it_belongs(
     settings, ledger, server, monkeypatch, tmp_path
 ):
-    """An endpoint says what its files are called; that is no word on where they are written."""
+    """The endpoint chooses its files' ids, which must not decide where they are written."""
     folder = tmp_path / "temporary" / "deep"
     folder.mkdir(parents=True)
     monkeypatch.setattr(batch_files.tempfile, "tempdir", str(folder))
@@ -163,7 +163,7 @@ def test_an_endpoint_without_batch_files_says_so(settings, ledger, server, statu
     server.behaviour.files_refused = status
     with pytest.raises(JudgeError, match=says):
         label_rows(capitals(3), CRITERION, settings(), ledger, batch=True)
-    # What was never sent may be asked by calls.
+    # Rows that were never sent may be labelled by calls.
     assert None not in labels(label_rows(capitals(3), CRITERION, settings(), ledger))
 
 
@@ -179,7 +179,7 @@ def test_a_batch_whose_making_was_not_confirmed_is_not_made_twice(
 
 
 def test_what_is_on_its_way_in_a_batch_is_not_asked_by_calls(settings, ledger, server):
-    """Nor is it lost sight of where the address is written otherwise."""
+    """Also if the endpoint's address is spelled differently."""
     stop = threading.Event()
 
     class Stopping(Recorder):

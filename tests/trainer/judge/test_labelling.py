@@ -77,7 +77,7 @@ def test_what_an_endpoint_lacks_is_done_without(judge, ledger, server, lacking, 
 
 
 def test_reasoning_models_of_openai(judge, ledger, server):
-    """No logprobs, by a 403; no temperature but 1; another name for max_tokens."""
+    """They refuse logprobs with a 403, any temperature but 1, and the name max_tokens."""
     server.behaviour.refusals = {
         "max_tokens": (400, {"error": {
             "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
@@ -106,7 +106,7 @@ def test_one_row_that_is_forbidden_does_not_stop_the_job(judge, ledger, server):
 def test_log_probabilities_of_something_else_are_no_reason_to_take_bare_verdicts(
     judge, ledger, server, monkeypatch, recorder
 ):
-    """As where the first tokens are a reasoning model's thoughts."""
+    """For example, the first tokens may be a reasoning model's thoughts."""
     monkeypatch.setattr(
         judge_server, "_logprobs", lambda text, belief, count: [
             {"token": "<think>", "logprob": -0.001, "top_logprobs": []}
@@ -136,7 +136,7 @@ def test_structured_output_is_asked_for_and_validated(judge, ledger, server):
     assert list(schema["schema"]["properties"]) == ["reason", "verdict"]
     assert labels(done) == [1, None]
     assert [judged.failure for judged in done.rows] == ["", "none of 2 replies could be read"]
-    # Read or not, it is paid for: not once more for the row that was given up.
+    # Unreadable replies are paid for too: a row that failed is not tried again.
     label_rows(rows, CRITERION, judge(soft="verdict", attempts=2), ledger)
     assert server.behaviour.seen == 4
 
@@ -149,7 +149,7 @@ def test_faults_are_outlasted(judge, ledger, server):
     done = label_rows(rows, CRITERION, judge(), ledger)
     assert labels(done)[3:] == pytest.approx([0.95] * len(FAULTS))
     assert server.behaviour.calls.total() == len(rows)
-    # Each fault came as often as it says, and cost a call.
+    # Each fault occurred as often as its row says, and each cost a call.
     assert server.behaviour.seen == len(rows) + 2 + 1 + 1 + 1 + 1 + 3
 
 
@@ -183,18 +183,18 @@ def test_a_rate_limit_is_kept_to_when_it_is_met(judge, ledger, server):
     server.behaviour.rate = 20
     done = label_rows(capitals(40), CRITERION, judge(concurrency=16), ledger)
     assert None not in labels(done)
-    # What was refused is little beside what was answered.
+    # Few calls were refused, compared with those answered.
     assert server.behaviour.seen < 40 + 40
 
 
 @pytest.mark.parametrize("delay", [0, 0.3])
 def test_calls_come_as_fast_as_a_limit_lets_them_and_few_in_vain(judge, ledger, server, delay):
-    """All at once after each pause, it was up to five refused for one that was answered."""
+    """When all calls resumed at once after a pause, up to five were refused per answer."""
     server.behaviour.rate, server.behaviour.delay = 40, delay
     started = time.monotonic()
     done = label_rows(capitals(160), CRITERION, judge(concurrency=64), ledger)
     assert None not in labels(done)
-    # All that begin together may be refused once.
+    # Each of the calls that start together may be refused once.
     assert server.behaviour.seen < 160 + 64 + 40
     assert time.monotonic() - started < 3 * 160 / 40
 
@@ -283,7 +283,7 @@ def test_the_wrong_address_says_so(judge, ledger, server):
 
 
 def test_the_breaker_spares_an_endpoint_that_is_down(judge, ledger, server):
-    """Rows don't use their attempts up on it, and it is asked by one call at a time."""
+    """Rows keep their attempts, and only one call at a time tries the endpoint."""
     label_rows(capitals(1), CRITERION, judge(), ledger)
     server.behaviour.down = 502
     threading.Timer(2.5, lambda: setattr(server.behaviour, "down", 0)).start()
@@ -361,11 +361,11 @@ def test_nothing_is_paid_for_twice(judge, ledger, server):
     done = label_rows(rows, CRITERION, judge(), ledger)
     assert None not in labels(done)
     assert server.behaviour.calls.total() == 20
-    # The same texts under another id are the same question, also when both are on their way.
+    # Rows with the same texts share a call, even when both are under way.
     same = [row("Paris, twice", id="a"), row("Paris, twice", id="b")]
     label_rows(same, CRITERION, judge(), ledger)
     assert server.behaviour.calls.total() == 21
-    # Another judge, other examples, other sampling: other questions.
+    # Other sampling or other examples need new calls.
     label_rows(rows[:1], CRITERION, judge(temperature=0.5), ledger)
     example = (row("Nice.", id="e", label=0.0),)
     label_rows(rows[:1], CRITERION, judge(), ledger, examples=example)
@@ -423,7 +423,7 @@ def test_further_parts_of_a_call_are_sent_and_make_another_question(judge, ledge
     further = {"reasoning_effort": "low", "provider": {"sort": "price"}}
     assert after == before | further
     assert server.behaviour.calls.total() == 4
-    # None, or an empty one, is the question as it was.
+    # Without an extra body, or with an empty one, the request is the same as before.
     label_rows(capitals(2), CRITERION, judge(extra_body={}), ledger)
     assert server.behaviour.calls.total() == 4
 
@@ -531,7 +531,7 @@ def test_an_address_that_will_not_do(address, says):
 
 
 def test_a_key_fits_into_a_header(judge, ledger, server):
-    """Read from a file, it ends with a line break."""
+    """A key read from a file ends with a line break, which is removed."""
     server.behaviour.key = "secret"
     assert None not in labels(
         label_rows(capitals(1), CRITERION, judge(), ledger, api_key=" secret\n")
@@ -545,7 +545,7 @@ def test_a_key_fits_into_a_header(judge, ledger, server):
 def test_a_job_is_stopped_while_it_waits_for_the_endpoint(
     judge, ledger, server, monkeypatch, trouble
 ):
-    # The longest that chance can make of it.
+    # The longest random backoff.
     monkeypatch.setattr(pace.random, "uniform", lambda low, high: high)
     monkeypatch.setattr(pace, "_FIRST_BACKOFF", 30.0)
     settings = judge(soft="verdict", concurrency=4, patience=25)
@@ -562,7 +562,7 @@ def test_a_job_is_stopped_while_it_waits_for_the_endpoint(
     assert done.stopped == "stopped"
     asked_in_vain = server.behaviour.seen - server.behaviour.calls.total()
     assert 0 < asked_in_vain < 10
-    # Stopped, not given up: the same again asks for the rest.
+    # The rows were not given up: the same job labels the rest.
     server.behaviour.down = 0
     again = label_rows(capitals(30), CRITERION, settings, ledger)
     assert None not in labels(again)

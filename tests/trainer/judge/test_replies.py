@@ -41,7 +41,7 @@ def test_the_chosen_token_alone_does_not_tell_how_likely_the_other_was():
     ("form", "text"), [("verdict_first", "Yes\nso"), ("json", '{"reason": "so", "verdict": "Yes"}')]
 )
 def test_a_reply_may_stand_behind_the_judges_thoughts(form, text, thought):
-    # Of what is thought first, whose probabilities are not the verdict's.
+    # Tokens of the thoughts, whose probabilities are not the verdict's.
     first = (tokens(No=0.9, Yes=0.1),)
     assert read_reply(Reply(thought + text, first_tokens=first), form) == Opinion(
         1.0, "verdict", "so"

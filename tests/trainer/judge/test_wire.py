@@ -1,4 +1,4 @@
-"""What endpoints say, each in its own way; bodies as theirs are."""
+"""Replies and errors of different endpoints, with bodies as they send them."""
 
 from __future__ import annotations
 

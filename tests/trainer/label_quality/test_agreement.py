@@ -34,7 +34,7 @@ def test_confusion_by_direction():
 
 
 def test_intervals_hold_what_they_promise():
-    """Over many draws, most intervals contain the kappa of a very large one."""
+    """Most intervals of small samples contain the kappa of a very large sample."""
     truth = measure_agreement(*pair(200_000, 0.2, seed=99)).kappa.value
     found = [measure_agreement(*pair(150, 0.2, seed=seed)).kappa for seed in range(40)]
     assert sum(each.low <= truth <= each.high for each in found) >= 34
@@ -57,10 +57,10 @@ def test_what_was_never_seen_may_happen_yet():
     assert (found.false_pass.value, found.false_pass.low) == (0, 0)
     assert found.false_pass.high == pytest.approx(0.308, abs=0.001)
     assert found.agreed.low == pytest.approx(0.884, abs=0.001)
-    # Nor is full agreement on thirty rows full agreement on all.
+    # Full agreement on thirty rows doesn't prove it for all rows.
     assert (found.kappa.value, found.kappa.high) == (1, 1)
     assert found.kappa.low == pytest.approx((0.884 - 5 / 9) / (1 - 5 / 9), abs=0.003)
-    # Ten rows of one group are no more than one.
+    # Ten rows of one group count as one.
     alike = measure_agreement(judge, people, [*range(20), *["same"] * 10])
     assert alike.false_pass.high == pytest.approx(0.975)
 

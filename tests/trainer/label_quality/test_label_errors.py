@@ -40,7 +40,7 @@ def test_flipped_labels_come_first_and_are_called_likely(suspects):
 
 
 def test_no_row_is_judged_by_its_own_group():
-    """Features that only name the group tell everything to a classifier that saw the group."""
+    """The features only name the group: a classifier trained on it would know the label."""
     rows = [replace(row, label=float(int(row.group) % 2)) for row in ROWS]
     matrix = np.eye(60)[[int(row.group) for row in rows]] * 100
     found = out_of_fold(matrix, rows, folds=3, seed=0)
@@ -48,7 +48,7 @@ def test_no_row_is_judged_by_its_own_group():
 
 
 def test_an_unsure_label_says_less():
-    """The bad rows of one kind, as sure as told: what stands for all others of the kind."""
+    """Predictions for one kind of row follow how sure the labels of that kind are."""
     kind = np.array([int(row.group) % 2 for row in ROWS])
     matrix = np.eye(2)[kind] * 10
 
@@ -66,7 +66,7 @@ def test_confident_learning_by_hand():
     probabilities = np.array([0.9, 0.8, 0.1, 0.1, 0.2, 0.9])
     # Good rows have 0.6 on average, bad ones 0.4.
     assert likely_errors(labels, probabilities).tolist() == [False, False, True] * 2
-    # A class that the classifier is seldom sure of needs less to be believed.
+    # If the classifier is seldom sure of a class, less confidence in it is enough.
     shy = np.array([0.4, 0.35, 0.1, 0.05, 0.1, 0.38])
     assert likely_errors(labels, shy).tolist() == [False, False, True, False, False, True]
 
@@ -76,11 +76,11 @@ def test_outputs_for_one_input_echo_each_other():
     rows = [Interaction("What is the capital?", text) for text in outputs]
     rows += [Interaction("Who?", "Paris"), Interaction("", "Paris"), Interaction(None, "Paris")]
     echoes = _echo(rows)
-    # Words of the input and stop words aside, the first says Paris, and so do two of three others.
+    # Without stop words and the input's words, the first says Paris, like two of three others.
     assert echoes[0] == pytest.approx([2 / 3, 2 / 3])
     assert echoes[1] == pytest.approx([2 / 3, 2 / 3])
     assert echoes[2] == pytest.approx([0, 0])
-    # Alone for its input, or without one.
+    # Rows alone with their input, or without an input.
     assert not echoes[4:].any()
 
 
@@ -98,7 +98,7 @@ def test_more_folds_than_groups_of_a_class_are_refused(bert, capsys):
     one_group = [replace(row, group="a") if not row.good else row for row in ROWS]
     with pytest.raises(DataError, match=r"bad rows are in 1 group, too few for 5 folds"):
         find_label_errors(one_group, find_base(str(bert)))
-    # Before the texts are read.
+    # Fails before the texts are read.
     assert "frozen encoder" not in capsys.readouterr().err
 
 

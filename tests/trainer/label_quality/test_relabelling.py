@@ -14,7 +14,7 @@ from tipstaff_trainer.label_quality.relabelling import relabel_by_other_rows, re
 
 
 def world(count, *, seed=0):
-    """Rows by people, and by a judge that passes nearly every long bad answer."""
+    """Rows with people's labels, and with those of a judge that passes most long bad answers."""
     generator = random.Random(seed)
     people, judged, scores = [], [], []
     for index in range(count):
@@ -25,7 +25,7 @@ def world(count, *, seed=0):
             row(text, id=str(index), label=float(good), label_source="human", selection="random")
         )
         judged.append(row(text, id=str(index), label=float(says), label_source="judge", group="g"))
-        # Right in four of five, whatever the judge says.
+        # Correct in four of five rows, independently of the judge.
         knows = good if generator.random() < 0.8 else not good
         scores.append(0.8 if knows else 0.2)
     return people, judged, scores
@@ -78,7 +78,7 @@ def test_people_stand_and_groups_and_other_rows_stay(found):
 def test_only_rows_drawn_at_random_are_learned_from():
     people, judged, scores = world(300)
     drawn = reviewed(people, 100)
-    # The judge's worst, as a queue finds them: by these alone, it would seem to be always wrong.
+    # The judge's errors, as a queue finds them: from these alone, it would seem always wrong.
     worst = {
         each.id: replace(each, selection="disputed")
         for each, own in zip(people, judged, strict=True)
@@ -107,13 +107,13 @@ def test_no_second_opinion_on_a_row_is_taken_for_none():
 
 
 def test_what_the_others_say_is_read_by_people_too():
-    """Habits that are in all of the judge's labels are in what each row's others say."""
+    """The judge's habits also show in the other rows' predictions, which are learned from it."""
     people, judged, _ = world(1000)
     judged = [replace(each, group=each.id) for each in judged]
     generator = np.random.default_rng(0)
     good = np.array([each.good for each in people])
     long = [len(each.interaction.output.split()) > 20 for each in people]
-    # Each sees a little of what is good, and whether it is long, which tells the judge's habit.
+    # One feature is a noisy copy of the label; the other is the length, the judge's habit.
     matrix = np.column_stack([good + generator.normal(0, 0.7, 1000), long])
 
     def say(labels):

@@ -39,7 +39,7 @@ def test_by_likely_error_the_evaluator_is_heard():
 
 def test_the_evaluator_and_the_other_rows_are_pooled():
     rows = judged(1.0, 1.0, 1.0)
-    # The first is doubted by both, the others by one each.
+    # Both signals contradict the first label, one contradicts each other label.
     scores, others = [0.2, 0.1, 0.9], [0.2, 0.9, 0.3]
     queue = rank_for_review(rows, count=3, random_share=0, scores=scores, out_of_fold=others)
     assert ids(queue) == ["0", "1", "2"]
@@ -47,7 +47,7 @@ def test_the_evaluator_and_the_other_rows_are_pooled():
     alone = rank_for_review(rows, count=3, random_share=0, out_of_fold=others)
     assert ids(alone) == ["0", "2", "1"]
     assert alone[0].why == "judge good (1.00), other rows bad (0.20)"
-    # Who has nothing to say of a row is not heard there.
+    # A signal without a value for a row has no effect there.
     silent = rank_for_review(
         rows, count=3, random_share=0, scores=[math.nan, 0.1, 0.9], out_of_fold=others
     )
@@ -69,7 +69,7 @@ def test_the_random_slice_is_uniform_and_spread():
     queue = rank_for_review(rows, count=100, random_share=0.3)
     assert Counter(each.selection for each in queue)["random"] == 30
     assert len(set(ids(queue))) == 100
-    # In proportion wherever one stops.
+    # Any first part of the queue has the same share of random rows.
     assert sum(each.selection == "random" for each in queue[:50]) == 15
     drawn = [int(each.row.id) for each in queue if each.selection == "random"]
     assert sum(index < 20 for index in drawn) < 5
@@ -98,7 +98,7 @@ def test_ties_are_in_no_order_of_the_file():
 
 
 def test_a_judges_errors_come_first():
-    """A judge that is wrong in one of five, beside an evaluator that is right in nine of ten."""
+    """The judge is wrong in one of five rows, the evaluator in one of ten."""
     generator = random.Random(0)
     rows, scores, wrong = [], [], set()
     for index in range(500):

@@ -130,7 +130,7 @@ def test_a_seed_repeats_a_run_bit_by_bit(bert, tmp_path):
 
 
 def test_weights_count(bert, tmp_path):
-    """Rows of one class weighed down to nothing leave an evaluator that says the other class."""
+    """If one class has almost no weight, the evaluator predicts the other class."""
     rows = [replace(row, weight=1.0 if row.good else 1e-6) for row in tiny_rows(80)]
     train_bundle(
         rows,
@@ -186,7 +186,7 @@ def test_a_small_evaluator_has_half_the_layers_and_learns_from_the_full_one(bert
     assert Evaluator.load(out).score(tiny_rows(1)[0].interaction).score == pytest.approx(
         0.5, abs=0.5
     )
-    # What was taught without labels is not counted as labelled.
+    # Unlabelled rows are not counted as labelled.
     assert sum(bundle.manifest.training.label_sources.values()) == 100
 
     teacher = out / "training" / "teacher" / "metrics.jsonl"
@@ -266,7 +266,7 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_pat
     process.wait()
     assert not (tmp_path / "cut" / "manifest.json").exists()
     reached = max(steps_of(tmp_path / "cut"))
-    # As a kill in the middle of writing the next checkpoint leaves it, sooner or later.
+    # Leftovers of a kill in the middle of writing a checkpoint.
     (checkpoints / "checkpoint-9998").mkdir()
     (checkpoints / "checkpoint-9999").mkdir()
     (checkpoints / "checkpoint-9999" / "trainer_state.json").write_text('{"global_step": 99')
@@ -275,7 +275,7 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(bert, tmp_pat
     assert "resuming from" in done.stderr
     assert "checkpoint-999" not in done.stderr
     assert reached < 8 * 40
-    # What came after the checkpoint was done twice, and is told once.
+    # Steps after the checkpoint ran twice, but are recorded once.
     for run in ("whole", "cut"):
         assert steps_of(tmp_path / run) == list(range(1, 8 * 40 + 1))
     whole, cut = Evaluator.load(tmp_path / "whole"), Evaluator.load(tmp_path / "cut")
@@ -318,7 +318,7 @@ def test_an_out_that_cannot_be_written_says_so(bert, tmp_path):
 
 
 def leave_a_run(out, *, checkpoint):
-    """As an interrupted run with other rows leaves a folder."""
+    """Leaves a folder like an interrupted run with other rows."""
     run = out / "training"
     (run / "checkpoints").mkdir(parents=True)
     (run / "run.sha256").write_text("of another run")
@@ -357,7 +357,7 @@ def test_a_folder_with_other_files_is_not_written_into(tmp_path):
 
 
 def unsplittable():
-    """Rows whose bad ones are all in one group, with seeds that put it on either side."""
+    """Rows with all bad ones in one group, and seeds that put it on one side or the other."""
     rows = [
         replace(row, label=float(index >= 3), group="bad" if index < 9 else str(index))
         for index, row in enumerate(distinct(40))

@@ -1,4 +1,4 @@
-"""What a training is asked for, checked before anything is read or imported."""
+"""A training request is checked before anything is read or imported."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tipstaff_trainer.report.card import model_card
 
 @pytest.fixture
 def card(tmp_path):
-    """The card of a tiny bundle whose graph has a calibration."""
+    """Makes the card of a tiny bundle whose graph has a calibration."""
 
     def make(calibration, *, metrics=("test",), **further):
         manifest = Bundle.open(make_bundle(tmp_path / "b", **further)).manifest

@@ -16,7 +16,7 @@ from tipstaff_trainer.evaluation.reference_metrics import reference_metrics
 from tipstaff_trainer.report.comparison_page import write_comparison
 from tipstaff_trainer.report.page import write_report
 
-# The contrast of every text with what it stands on (WCAG 2.2, section 1.4.3), the worst first.
+# The contrast of every text with its background (WCAG 2.2, section 1.4.3), the worst first.
 CONTRASTS = """() => {
   const channel = value => {
     value /= 255;
@@ -47,7 +47,7 @@ CONTRASTS = """() => {
 
 @pytest.fixture(scope="module")
 def pages(many, tmp_path_factory):
-    """A page with all there can be on it, and a comparison."""
+    """A report page with every part, and a comparison page."""
     folder = tmp_path_factory.mktemp("pages")
     evaluator = Evaluator.load(make_bundle(folder / "b"))
     case = Case(name="a case", expect="review", input="a", output="b", ground_truth="c")

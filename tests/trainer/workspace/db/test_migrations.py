@@ -42,7 +42,7 @@ def connect(url, tmp_path):
 
 def test_models_and_revisions_agree(connect):
     with connect() as connection:
-        # Raises with the differences where there are some.
+        # Raises if there are differences.
         command.check(migrations.alembic_config(connection))
 
 
