@@ -51,7 +51,7 @@ class RequestField:
     @property
     def default_text(self) -> str:
         """The default as a reader would write it; empty where nothing holds by default."""
-        if self.default in (None, False, "", ()) or self.default == {}:
+        if self.default is False or self.default in (None, "", (), {}):
             return ""
         if isinstance(self.default, tuple):
             return ", ".join(map(str, self.default))

@@ -6,11 +6,13 @@ import argparse
 import logging
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.cases import failures
+from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.operations.train import Trained, TrainRequest, read_training_rows, train
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         TrainRequest,
         flags=FLAGS,
         without=settings | _NO_FLAGS,
-        lists={"precisions"},
+        lists={"precisions": get_args(Precision)},
     )
     add_options(parser.add_argument_group("training"), TrainSettings)
 

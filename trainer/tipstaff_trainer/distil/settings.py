@@ -17,7 +17,10 @@ class TrainSettings(Request):
     """How an evaluator is trained. None: `resolve` chooses by the data and the encoder."""
 
     base: str = setting(
-        "all-MiniLM-L6-v2", "a folder or a hub id", title="Base encoder", common=True
+        "all-MiniLM-L6-v2",
+        "encoder to start from: a folder or a hub id",
+        title="Base encoder",
+        common=True,
     )
     size: Literal["full", "small"] | PositiveInt = setting(
         "full",
