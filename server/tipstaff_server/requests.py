@@ -56,8 +56,8 @@ def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
     if first["type"] == "extra_forbidden":
         names = ", ".join(sorted(model.model_fields))
         return UsageError(f"there is no such setting; there are {names}", field=field)
-    # A field that takes a word or a number has one error for each. A list with a wrong item also has
-    # one as a whole, which would say nothing more.
+    # A field that takes a word or a number has one error for each. A list with a wrong item also
+    # has one as a whole, which would say nothing more.
     also = [
         _reason(each)
         for each in others

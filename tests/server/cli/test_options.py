@@ -33,7 +33,7 @@ def test_several_words_after_one_flag():
     assert request.precisions == ("int8", "fp16")
 
 
-def test_a_positional_word_after_several_is_named(capsys):
+def test_a_positional_word_after_several_is_named():
     with pytest.raises(argparse.ArgumentError, match=r"invalid choice: 'rows.csv'.*'int8', 'fp16'"):
         parser().parse_args(["--precision", "int8", "fp16", "rows.csv"])
 
@@ -51,5 +51,5 @@ def test_a_wrong_item_is_one_error_and_not_also_one_of_its_list():
 
 
 def test_a_value_that_fits_no_alternative_has_the_reason_of_each():
-    with pytest.raises(UsageError, match="should be 'full'; or: .*valid integer"):
+    with pytest.raises(UsageError, match=r"should be 'full'; or: .*valid integer"):
         ExampleRequest.parse({"size": "huge"})
