@@ -52,7 +52,7 @@ class RequestField:
     @property
     def default_text(self) -> str:
         """The default as text; empty if there is none to show."""
-        if self.default in (None, False, "", ()) or self.default == {}:
+        if self.default is False or self.default in (None, "", (), {}):
             return ""
         if isinstance(self.default, tuple):
             return ", ".join(map(str, self.default))

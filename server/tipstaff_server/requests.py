@@ -56,8 +56,13 @@ def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
     if first["type"] == "extra_forbidden":
         names = ", ".join(sorted(model.model_fields))
         return UsageError(f"there is no such setting; there are {names}", field=field)
-    # A field that takes a word or a number has one error for each.
-    also = [_reason(each) for each in others if each["loc"][:1] == first["loc"][:1]]
+    # A field that takes a word or a number has one error for each. A list with a wrong item also
+    # has one as a whole, which would say nothing more.
+    also = [
+        _reason(each)
+        for each in others
+        if each["loc"][:1] == first["loc"][:1] and len(each["loc"]) == len(first["loc"])
+    ]
     message = "; or: ".join(dict.fromkeys([_reason(first), *also]))
     value = first["input"]
     text = "" if isinstance(value, (Mapping, list)) else str(value)[:80]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,7 +22,7 @@ def add_options(
     flags: Mapping[str, str] | None = None,
     only: Collection[str] | None = None,
     without: Collection[str] = (),
-    lists: Collection[str] = (),
+    lists: Mapping[str, Sequence[str]] | None = None,
     old_names: Mapping[str, str] | None = None,
 ) -> None:
     """Adds a flag for each field of a model; `given` reads what was typed.
@@ -36,14 +36,15 @@ def add_options(
             positional argument.
         only: The fields to add; None for all.
         without: Fields to leave out.
-        lists: Fields whose flag takes several values at once, as in `--precision int8 fp16`; the
-            flag of any other field with several values is repeated.
+        lists: Fields whose flag takes several words at once, as in `--precision int8 fp16`, with
+            the words to choose from: any other word after them is a mistake. The flag of any other
+            field with several values is repeated.
         old_names: Fields by their former names, whose flags still work but are not shown.
     """
     for field in fields_of(model):
         if field.name not in without and (only is None or field.name in only):
             words = (flags or {}).get(field.name, flag(field.name))
-            _add(parser, field, words, at_once=field.name in lists)
+            _add(parser, field, words, (lists or {}).get(field.name, ()))
     for old, name in (old_names or {}).items():
         parser.add_argument(
             flag(old), dest=_PREFIX + name, default=argparse.SUPPRESS, help=argparse.SUPPRESS
@@ -57,19 +58,25 @@ def given(model: type[BaseModel], args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add(
-    parser: argparse._ActionsContainer, field: RequestField, words: str, *, at_once: bool
+    parser: argparse._ActionsContainer, field: RequestField, words: str, at_once: Sequence[str]
 ) -> None:
     dest = _PREFIX + field.name
     options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(field)}
     if field.switch and field.default is False:
         parser.add_argument(words, dest=dest, action="store_true", **options)
     elif words.startswith("-"):
-        if field.several and at_once:
-            options["nargs"] = "+"
+        if at_once:
+            # Checked here too: a positional word that follows would be taken for a value, and then
+            # be missed.
+            options |= {"nargs": "+", "choices": at_once}
         elif field.several:
             options["action"] = "append"
         parser.add_argument(
-            words, dest=dest, required=field.required, metavar=_metavar(field), **options
+            words,
+            dest=dest,
+            required=field.required,
+            metavar="|".join(at_once) or _metavar(field),
+            **options,
         )
     else:
         options["nargs"] = {(True, False): None, (True, True): "+", (False, True): "*"}.get(

@@ -6,10 +6,12 @@ import argparse
 import logging
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
 from tipstaff_trainer.cli.outcomes import print_outcomes
 from tipstaff_trainer.distil.settings import TrainSettings
@@ -27,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # `relabel` is a command of its own.
     others = TrainSettings.model_fields.keys() | {"data", "relabel"}
-    add_options(parser, TrainRequest, flags=FLAGS, without=others, lists={"precisions"})
+    lists = {"precisions": get_args(Precision)}
+    add_options(parser, TrainRequest, flags=FLAGS, without=others, lists=lists)
     add_options(parser.add_argument_group("training"), TrainSettings)
 
 

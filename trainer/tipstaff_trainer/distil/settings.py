@@ -29,7 +29,12 @@ def _label_weight(default: float, labels: str) -> Any:
 class TrainSettings(Request):
     """How an evaluator is trained; `resolve` chooses the settings that are None."""
 
-    base: str = setting("all-MiniLM-L6-v2", "folder or hub id", title="Base encoder", common=True)
+    base: str = setting(
+        "all-MiniLM-L6-v2",
+        "encoder to start from: a folder or a hub id",
+        title="Base encoder",
+        common=True,
+    )
     size: Literal["full", "small"] | PositiveInt = setting(
         "full",
         "small: half of the encoder's layers, taught by the full evaluator; half the time, and "

@@ -68,8 +68,8 @@ class Relabelled:
     def worth(self) -> str:
         """How well the model predicts people's labels, in words."""
         return (
-            f"log loss of people's labels, cross-validated: {self.loss:.3f}; from the judge's label "
-            f"alone {self.loss_by_verdict:.3f}"
+            f"log loss of people's labels, cross-validated: {self.loss:.3f}; from the judge's "
+            f"label alone {self.loss_by_verdict:.3f}"
         )
 
     @property
