@@ -79,10 +79,8 @@ def resolve(
         aliases = _matches(free, *ALIASES.get(role, ()))
         candidates = own or aliases
         if len(candidates) > 1:
-            raise DataError(
-                f"{file}: {listed(candidates)} could each be {role}",
-                remedy=f"choose one with {{mapping}} {role}=COLUMN",
-            )
+            remedy = f"choose one with {{mapping}} {role}=COLUMN"
+            raise DataError(f"{file}: {listed(candidates)} could each be {role}", remedy=remedy)
         if candidates:
             names[role] = candidates[0]
         if own and aliases:
@@ -142,10 +140,8 @@ def _mapped(role: str, name: str, columns: Sequence[str], file: str) -> str:
         message = f'there is no column "{name}" to map to {role}; its columns are {listed(columns)}'
         raise DataError(f"{file}: {message}")
     if len(matches) > 1:
-        raise DataError(
-            f'{file}: {listed(matches)} both match "{name}", which is mapped to {role}',
-            remedy="rename one",
-        )
+        message = f'{listed(matches)} both match "{name}", which is mapped to {role}'
+        raise DataError(f"{file}: {message}", remedy="rename one")
     return matches[0]
 
 

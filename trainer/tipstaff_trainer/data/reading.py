@@ -19,6 +19,7 @@ from tipstaff_trainer.errors import DataError, one_line
 
 # An escaped half of a surrogate pair; the other half may be missing.
 _SURROGATE_ESCAPE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -153,10 +154,8 @@ def _parse(text: str, place: str, expected: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         within = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise DataError(
-            f"{place}: not {expected}: {error.msg.removesuffix(' at')} at {within}character "
-            f"{error.colno}"
-        ) from None
+        reason = f"{error.msg.removesuffix(' at')} at {within}character {error.colno}"
+        raise DataError(f"{place}: not {expected}: {reason}") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not {expected}: {error}") from None
 
@@ -179,8 +178,13 @@ def _hint(text: str) -> str:
 
 def _without_surrogates(value: object) -> Any:
     """A JSON value with U+FFFD for each half of a surrogate pair."""
-    utf16 = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
-    return json.loads(utf16.decode("utf-16", "replace"))
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(part) for part in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(v) for name, v in value.items()}
+    return value
 
 
 def _read_parquet(path: Path) -> Table:

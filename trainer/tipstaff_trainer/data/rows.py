@@ -163,17 +163,18 @@ def check_trainable(rows: Sequence[Row]) -> list[str]:
     if len(counted) < FEWEST_ROWS:
         unweighted = len(rows) - len(counted)
         zero = f" (and {unweighted} of weight 0, their own or their source's)" if unweighted else ""
+        remedy = f"label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}"
         raise DataError(
-            f"{len(counted)} labelled rows{zero} are too few to train on",
-            remedy=f"label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}",
+            f"{len(counted)} labelled rows{zero} are too few to train on", remedy=remedy
         )
     classes = {name: sum(row.good is good for row in counted) for name, good in CLASSES.items()}
     for name, count in classes.items():
         if count == 0:
-            raise DataError(
-                f"none of the {len(counted)} rows is {name}, but an evaluator learns from both",
-                remedy="add rows of that kind, or check how the labels were written",
+            message = (
+                f"none of the {len(counted)} rows is {name}, but an evaluator learns from both"
             )
+            remedy = "add rows of that kind, or check how the labels were written"
+            raise DataError(message, remedy=remedy)
     warnings = []
     if len(counted) < ENOUGH_ROWS:
         warnings.append(
