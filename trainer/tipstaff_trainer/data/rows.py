@@ -160,29 +160,26 @@ def check_trainable(rows: Sequence[Row]) -> list[str]:
             name = row.place or row.id
             raise DataError(f"{name}: has no label", remedy="label it or leave it out")
     counted = [row for row in rows if row.weight > 0]
-    if len(counted) < FEWEST_ROWS:
-        unweighted = len(rows) - len(counted)
+    total = len(counted)
+    if total < FEWEST_ROWS:
+        unweighted = len(rows) - total
         zero = f" (and {unweighted} of weight 0, their own or their source's)" if unweighted else ""
         remedy = f"label at least {FEWEST_ROWS}, better {ENOUGH_ROWS}"
-        raise DataError(
-            f"{len(counted)} labelled rows{zero} are too few to train on", remedy=remedy
-        )
+        raise DataError(f"{total} labelled rows{zero} are too few to train on", remedy=remedy)
     classes = {name: sum(row.good is good for row in counted) for name, good in CLASSES.items()}
     for name, count in classes.items():
         if count == 0:
-            message = (
-                f"none of the {len(counted)} rows is {name}, but an evaluator learns from both"
-            )
+            message = f"none of the {total} rows is {name}, but an evaluator learns from both"
             remedy = "add rows of that kind, or check how the labels were written"
             raise DataError(message, remedy=remedy)
     warnings = []
-    if len(counted) < ENOUGH_ROWS:
+    if total < ENOUGH_ROWS:
         warnings.append(
-            f"{len(counted)} rows are few: expect a rough evaluator and unsure measurements, "
+            f"{total} rows are few: expect a rough evaluator and unsure measurements, "
             f"and label {ENOUGH_ROWS} or more before relying on it"
         )
     return warnings + [
-        f"only {count} of {len(counted)} rows are {name}: label more of that kind"
+        f"only {count} of {total} rows are {name}: label more of that kind"
         for name, count in classes.items()
         if count < _ENOUGH_OF_A_CLASS
     ]
