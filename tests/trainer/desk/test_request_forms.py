@@ -19,8 +19,8 @@ from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.db.models import Job
 
 FORMS = {
-    "/datasets/1/label": (LabelRequest, labelling._FORM),
-    "/evaluators": (TrainRequest, evaluators._FORM),
+    "/datasets/1/label": (LabelRequest, labelling._form()),
+    "/evaluators": (TrainRequest, evaluators._form()),
 }
 # Enough for a form to be sent.
 TYPED = {
@@ -173,12 +173,12 @@ def test_a_box_that_was_unticked_stays_so(send):
 
 def test_texts_become_what_the_request_takes():
     texts = {"precisions": [" int8, fp32 "], "size": ["3"], "bf16": ["false"], "epochs": [" "]}
-    entered = evaluators._FORM.entered(lambda name: texts.get(name, []))
+    entered = evaluators._form().entered(lambda name: texts.get(name, []))
     request = TrainRequest.parse({"name": "a", **entered})
     assert (request.precisions, request.size, request.bf16) == (("int8", "fp32"), 3, False)
     assert (request.epochs, request.freeze_words) == (None, False)
     texts = {"extra_body": ['{"a": 1, "b": [2, 3]}'], "batch": ["true"]}
-    entered = labelling._FORM.entered(lambda name: texts.get(name, []))
+    entered = labelling._form().entered(lambda name: texts.get(name, []))
     assert entered == {"extra_body": '{"a": 1, "b": [2, 3]}', "batch": True}
 
 

@@ -29,13 +29,15 @@ class Subject:
     scored: ScoredRows
 
     @classmethod
-    def load(cls, folder: Path, data: Data, *, title: str = "") -> Subject:
+    def load(
+        cls, folder: Path, data: Data, *, title: str = "", precision: str | None = None
+    ) -> Subject:
         """Loads a bundle and scores the rows with it.
 
         Raises:
-            BundleError: The bundle is damaged.
+            BundleError: The bundle is damaged, or has no such graph.
         """
-        bundle, evaluator = Bundle.open(folder), load_evaluator(folder)
+        bundle, evaluator = Bundle.open(folder), load_evaluator(folder, precision=precision)
         return cls(title or str(folder), bundle, evaluator, ScoredRows.score(evaluator, data.rows))
 
     def notices(self, data: Data) -> list[Notice]:

@@ -23,13 +23,17 @@ from tipstaff_trainer.workspace.labels.cases import outcome_values
 routes = Routes()
 
 _OWN = {"name": "Name of the evaluator", "columns": "Fields to read", "criterion": "Criterion"}
-# A data set has its own test rows.
-_FORM = RequestForm(TrainRequest, own=_OWN | {"test_size": "Test set"})
+
+
+def _form() -> RequestForm:
+    # A data set has its own test rows.
+    return RequestForm(TrainRequest, own=_OWN | {"test_size": "Test set"})
 
 
 @routes.get("/evaluators")
 def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The list of evaluators and trainings, and the form to train one."""
+    form = _form()
     versions = ctx.workspace.list_evaluators()
     label_sets = _label_sets(ctx)
     labelled = (f"{each.dataset_id}/{each.criterion}" for each in label_sets if each.labelled)
@@ -43,8 +47,8 @@ def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
         name=ctx.text("name"),
         fields=FIELDS,
         columns=ctx.texts("columns") if ctx.form else FIELDS,
-        form=_FORM,
-        values=_FORM.entered(ctx.texts) if ctx.form else {},
+        form=form,
+        values=form.entered(ctx.texts) if ctx.form else {},
         error=error,
     )
 
@@ -58,7 +62,7 @@ def train(ctx: RequestContext) -> Response:
         criterion=criterion,
         name=ctx.text("name"),
         columns=ctx.texts("columns"),  # type: ignore[arg-type]
-        **_FORM.entered(ctx.texts),
+        **_form().entered(ctx.texts),
         who=ctx.who,
     )
     return ctx.redirect(f"/jobs/{job.id}")

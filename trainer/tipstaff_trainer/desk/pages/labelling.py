@@ -25,13 +25,17 @@ _ROWS: Mapping[str, Mapping[str, Any]] = {
     "all": {},
 }
 _OWN = {"criterion": "Criterion", "key_variable": "Key variable"}
-_FORM = RequestForm(LabelRequest, own=_OWN | dict.fromkeys(("pilot", "only"), "Rows to label"))
 _KEY_VARIABLE = LabelRequest.model_fields["key_variable"].default
+
+
+def _form() -> RequestForm:
+    return RequestForm(LabelRequest, own=_OWN | dict.fromkeys(("pilot", "only"), "Rows to label"))
 
 
 @routes.get("/datasets/{dataset:int}/label")
 def label_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The form to label a data set with an LLM."""
+    form = _form()
     dataset = ctx.stores.datasets.get(ctx.path_number("dataset"))
     by_criterion = {each.criterion: each for each in dataset.label_sets}
     labels = by_criterion.get(ctx.text("criterion"), dataset.label_sets[0])
@@ -47,12 +51,12 @@ def label_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response
     except WorkspaceError as reason:
         column_error = str(reason)
     if ctx.form:
-        values, key_variable = _FORM.entered(ctx.texts), ctx.text("key_variable")
+        values, key_variable = form.entered(ctx.texts), ctx.text("key_variable")
     else:
         # People mostly use the same model again.
         latest = ctx.stores.jobs.recent(kind="label", limit=1)
-        request = latest[0].parameters["request"] if latest else {}
-        values = _FORM.stored(request)
+        request = latest[0].parameters.get("request", {}) if latest else {}
+        values = form.stored(request)
         key_variable = request.get("key_variable", _KEY_VARIABLE)
     # The default depends on the criterion, which may just have been changed.
     starting = ctx.text("action") == "start"
@@ -69,7 +73,7 @@ def label_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response
         waiting=0 if is_new or human else ctx.stores.reviews.progress(labels).waiting,
         rows=ctx.text("rows") if starting else _default_rows(dataset.rows, labelled, human),
         pilot_rows=PILOT_ROWS,
-        form=_FORM,
+        form=form,
         values={"shots": MOST_EXAMPLES, **values},
         key_variable=key_variable,
         error=error,
@@ -89,7 +93,7 @@ def label(ctx: RequestContext) -> Response:
         criterion=ctx.text("criterion"),
         key_variable=ctx.text("key_variable"),
         **_ROWS[rows],
-        **_FORM.entered(ctx.texts),
+        **_form().entered(ctx.texts),
         who=ctx.who,
     )
     return ctx.redirect(f"/jobs/{job.id}")
