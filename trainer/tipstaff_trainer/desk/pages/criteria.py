@@ -120,7 +120,7 @@ def change_cases(ctx: RequestContext) -> Response:
             content = file.file.read(_MOST_BYTES + 1)
             if len(content) > _MOST_BYTES:
                 raise WorkspaceError("the file is larger than 1 MB: are these named cases?")
-            cases = parse_cases(content, shown=(file.filename or "the file")[:200])
+            cases = parse_cases(content, name=(file.filename or "the file")[:200])
         case _:
             values = {name: text for name in Case.model_fields if (text := ctx.text(name))}
             cases = (make_case(values, place="the case"),)
