@@ -52,9 +52,8 @@ def eligible_rows(rows: Sequence[Row], bundle: Bundle) -> tuple[list[Row], list[
             "certificate says that nobody checked (bundles trained from now on know them)"
         )
     if not new:
-        raise CertificationError(
-            "no row is left to certify on: " + "; ".join(notes), remedy=_advice(human, drawn)
-        )
+        message = f"no row is left to certify on: {'; '.join(notes)}"
+        raise CertificationError(message, remedy=_advice(human, drawn))
     fields = bundle.manifest.fields
     _check_different(new, fields)
     single = one_of_each_group(new)

@@ -30,10 +30,7 @@ class TrainSettings(Request):
     """How an evaluator is trained; `resolve` chooses the settings that are None."""
 
     base: str = setting(
-        "all-MiniLM-L6-v2",
-        "encoder to start from: a folder or a hub id",
-        title="Base encoder",
-        common=True,
+        "all-MiniLM-L6-v2", "encoder to train: folder or hub id", title="Base encoder", common=True
     )
     size: Literal["full", "small"] | PositiveInt = setting(
         "full",
