@@ -19,6 +19,7 @@ from tipstaff_trainer.desk.pages import evaluators, labelling
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.operations import label, train
 from tipstaff_trainer.workspace import Workspace
+from tipstaff_trainer.workspace import workspace as workspace_module
 from tipstaff_trainer.workspace.jobs.store import Jobs
 
 WIDGETS = setting(
@@ -60,7 +61,7 @@ def operation(request, monkeypatch):
         "train": ("TrainRequest", train, (train_command, evaluators)),
     }[request.param]
     more = create_model(name, __base__=getattr(operation, name), widgets=(int, WIDGETS))
-    for module in (operation, *views):
+    for module in (operation, *views, workspace_module):
         monkeypatch.setattr(module, name, more)
     return request.param
 
