@@ -47,7 +47,10 @@ def parse(model: type[Model], values: Mapping[str, Any] | Model) -> Model:
 
 def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
     """The first of a validation's errors, with its field and value as data."""
-    first, *others = error.errors(include_url=False)
+    # A field that doesn't exist comes first: it may be another, which is then missing, misspelt.
+    first, *others = sorted(
+        error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"
+    )
     if not first["loc"]:
         return UsageError(_reason(first))
     field = str(first["loc"][0])

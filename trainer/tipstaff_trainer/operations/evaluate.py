@@ -91,6 +91,11 @@ class EvaluateRequest(Request):
             )
         if self.data is None and self.out is not None:
             raise UsageError("needs rows to measure on", field="out", remedy="give {data}")
+        if isinstance(self.data, StoredData):
+            # A data set's report is always written, into the job's folder.
+            if self.out is not None:
+                raise UsageError("is for rows in files", field="out")
+            return self
         for name in _FOR_THE_REPORT:
             if getattr(self, name) and self.out is None:
                 raise UsageError(

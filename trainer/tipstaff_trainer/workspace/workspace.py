@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from tipstaff.errors import UsageError
 from tipstaff.types import Field, Interaction
@@ -101,6 +101,12 @@ class Workspace:
         """
         if criterion:
             self.stores.criteria.get(criterion)
+        if label_source is not None and label_source not in get_args(LabelSource):
+            raise UsageError(
+                f"is none of {', '.join(get_args(LabelSource))}",
+                field="label_source",
+                value=str(label_source)[:80],
+            )
         path = Path(file)
         display_name = display_name or path.name
         self.stores.datasets.sweep()
@@ -262,10 +268,10 @@ class Workspace:
         source = self.stores.datasets.get(dataset)
         name = self.label_set(source).criterion if criterion is None else criterion
         if not name:
-            raise WorkspaceError(f"{source.name}: by which criterion?", remedy="name {criterion}")
+            raise WorkspaceError(f"{source.name}: has no criterion yet", remedy="give {criterion}")
         data = StoredData(dataset=source.id, criterion=name)
         # As many examples as there are reviewed rows for.
-        values = {"shots": MOST_EXAMPLES, **settings, "data": data, "criterion": name}
+        values = {"shots": MOST_EXAMPLES} | dict(**settings, data=data, criterion=name)
         request = LabelRequest.parse(values)
         return self._waited(start_label(self.stores, request, who=who), wait)
 
@@ -348,8 +354,7 @@ class Workspace:
                 "columns": columns,
             }
         )
-        values = {**settings, "data": data, "name": name, "cases": cases}
-        request = TrainRequest.parse(values)
+        request = TrainRequest.parse(dict(**settings, data=data, name=name, cases=cases))
         return self._waited(start_train(self.stores, request, who=who), wait)
 
     def evaluate_dataset(
@@ -398,7 +403,7 @@ class Workspace:
             }
         )
         bundle = self.stores.repository / name
-        request = EvaluateRequest.parse({**settings, "data": data, "bundle": bundle})
+        request = EvaluateRequest.parse(dict(**settings, data=data, bundle=bundle))
         job = start_evaluate(self.stores, request, name=name, versions=versions, who=who)
         return self._waited(job, wait)
 

@@ -94,7 +94,7 @@ def test_a_file_s_labels_are_by_what_somebody_says_they_are(workspace, tmp_path)
     unsaid = workspace.upload_dataset(file)
     with pytest.raises(WorkspaceError, match="the criterion of its labels is not set"):
         workspace.label_dataset(unsaid, criterion="toxicity", model="m")
-    with pytest.raises(WorkspaceError, match="by which criterion"):
+    with pytest.raises(WorkspaceError, match="has no criterion yet"):
         workspace.label_dataset(unsaid, model="m")
     labels = workspace.set_criterion(unsaid, "correctness")
     assert (labels.criterion, labels.labelled, labels.good) == ("correctness", 2, 1)
