@@ -53,3 +53,12 @@ def test_a_wrong_item_is_one_error_and_not_also_one_of_its_list():
 def test_a_value_that_fits_no_alternative_has_the_reason_of_each():
     with pytest.raises(UsageError, match=r"should be 'full'; or: .*valid integer"):
         ExampleRequest.parse({"size": "huge"})
+
+
+def test_a_field_that_does_not_exist_is_named_before_one_that_is_missing():
+    class NamedRequest(Request):
+        name: str = setting(description="a name")
+
+    with pytest.raises(UsageError, match="there is no such setting; there are name") as raised:
+        NamedRequest.parse({"nmae": "x"})
+    assert raised.value.field == "nmae"

@@ -66,6 +66,10 @@ def test_a_file_s_labels_are_written_in_the_order_of_its_rows(run, tmp_path):
         ({"max_cost": 1}, "max_cost"),
         ({"api_key": "secret"}, "api_key"),
         ({"base_url": "localhost"}, "base_url"),
+        # A data set keeps its labels, replies and examples: no file may be named in vain.
+        ({"out": "labels.jsonl"}, "out"),
+        ({"ledger": "ledger.sqlite"}, "ledger"),
+        ({"examples": __file__}, "examples"),
     ],
 )
 def test_a_request_that_will_not_do_names_its_field(fields, field):

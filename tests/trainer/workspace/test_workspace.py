@@ -164,16 +164,35 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
         bundle = make_bundle(tmp_path / str(seed), seed=seed)
         repository.publish(bundle, workspace.repository)
     job = workspace.evaluate_dataset(
-        labelled.dataset, "tiny", versions=[2, 1], part="", human=True, wait=120
+        labelled.dataset,
+        "tiny",
+        versions=[2, 1],
+        part="",
+        human=True,
+        slice_by=["system"],
+        wait=120,
     )
     assert {name: each["n"] for name, each in job.result["measured"].items()} == {"2": 40, "1": 40}
     folder = workspace.stores.jobs.folder(job.id)
     assert "tiny version 2" in (folder / "report" / "index.html").read_text()
+    assert "system" in json.loads((folder / "report" / "report.json").read_text())["slices"]
     assert "tiny version 1" in (folder / "comparison" / "index.html").read_text()
 
 
+<<<<<<< HEAD
 def test_mistakes_are_reported_before_a_job_starts(workspace, dataset, tmp_path):
     for arguments, message in [
+=======
+def test_a_source_of_labels_that_does_not_exist_is_refused(workspace, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("output,label\na,1\n")
+    with pytest.raises(UsageError, match="label_source alien: is none of human, judge, other"):
+        workspace.upload_dataset(file, label_source="alien")
+
+
+def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
+    for words, message in [
+>>>>>>> h/p6
         ({"name": "Bad Name"}, "no name for an evaluator"),
         ({"name": "a", "columns": []}, "no column to train on"),
         ({"name": "a", "columns": ["label"]}, "columns label: Input should be"),

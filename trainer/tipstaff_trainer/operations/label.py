@@ -31,6 +31,8 @@ from tipstaff_trainer.operations.outputs import write_lines
 from tipstaff_trainer.operations.sources import FileData, InputFile, StoredData
 from tipstaff_trainer.progress import Reporter
 
+# Fields that name files; a data set's labels, replies and examples are stored with it.
+_OF_FILES = ("out", "ledger", "examples")
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 
 
@@ -107,6 +109,9 @@ class LabelRequest(JudgeSettings):
                 value=self.key_variable[:80],
                 remedy="name an environment variable that ends in _API_KEY, or none",
             )
+        for name in _OF_FILES:
+            if getattr(self, name) is not None:
+                raise UsageError("is for rows in files", field=name)
         if self.pilot and self.only != "all":
             raise UsageError("chooses its rows itself", field="pilot", remedy="leave out {only}")
 
