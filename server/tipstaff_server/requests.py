@@ -46,16 +46,11 @@ def parse(model: type[Model], values: Mapping[str, Any] | Model) -> Model:
 
 
 def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
-<<<<<<< HEAD
     """Converts the first of a validation's errors, with its field and value as data."""
-    first, *others = error.errors(include_url=False)
-=======
-    """The first of a validation's errors, with its field and value as data."""
     # A field that doesn't exist comes first: it may be another, which is then missing, misspelt.
     first, *others = sorted(
         error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"
     )
->>>>>>> h/p6
     if not first["loc"]:
         return UsageError(_reason(first))
     field = str(first["loc"][0])

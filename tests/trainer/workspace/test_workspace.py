@@ -179,10 +179,6 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
     assert "tiny version 1" in (folder / "comparison" / "index.html").read_text()
 
 
-<<<<<<< HEAD
-def test_mistakes_are_reported_before_a_job_starts(workspace, dataset, tmp_path):
-    for arguments, message in [
-=======
 def test_a_source_of_labels_that_does_not_exist_is_refused(workspace, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("output,label\na,1\n")
@@ -190,9 +186,8 @@ def test_a_source_of_labels_that_does_not_exist_is_refused(workspace, tmp_path):
         workspace.upload_dataset(file, label_source="alien")
 
 
-def test_mistakes_are_told_before_a_job_starts(workspace, dataset, tmp_path):
-    for words, message in [
->>>>>>> h/p6
+def test_mistakes_are_reported_before_a_job_starts(workspace, dataset, tmp_path):
+    for arguments, message in [
         ({"name": "Bad Name"}, "no name for an evaluator"),
         ({"name": "a", "columns": []}, "no column to train on"),
         ({"name": "a", "columns": ["label"]}, "columns label: Input should be"),

@@ -79,16 +79,12 @@ class EvaluateRequest(Request):
             )
         if self.data is None and self.out is not None:
             raise UsageError("needs rows to measure on", field="out", remedy="give {data}")
-<<<<<<< HEAD
-        for name in _REPORT_FIELDS:
-=======
         if isinstance(self.data, StoredData):
             # A data set's report is always written, into the job's folder.
             if self.out is not None:
                 raise UsageError("is for rows in files", field="out")
             return self
-        for name in _FOR_THE_REPORT:
->>>>>>> h/p6
+        for name in _REPORT_FIELDS:
             if getattr(self, name) and self.out is None:
                 raise UsageError(
                     "is for the report", field=name, remedy="name its folder with {out}"

@@ -15,11 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-<<<<<<< HEAD
-from typing import Any, TypeVar
-=======
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
->>>>>>> h/p6
+from typing import Any, TypeVar, get_args
 
 from tipstaff.errors import UsageError
 from tipstaff.types import Field
@@ -42,7 +38,7 @@ from tipstaff_trainer.workspace.db.models import Dataset, Job, LabelSet, ReviewI
 from tipstaff_trainer.workspace.db.rows import StoredRow
 from tipstaff_trainer.workspace.evaluators.curves import Curves, read_curves
 from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
-from tipstaff_trainer.workspace.jobs.files import CURVES_FILE, REPORT_FOLDER
+from tipstaff_trainer.workspace.jobs.files import CURVES_FILE
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
 from tipstaff_trainer.workspace.operations import start
 from tipstaff_trainer.workspace.review.selection import Kind
@@ -111,29 +107,18 @@ class Workspace:
         """
         if criterion:
             self.stores.criteria.get(criterion)
-<<<<<<< HEAD
-        datasets, path = self.stores.datasets, Path(file)
-        shown_as = display_name or path.name
-        datasets.sweep()
-        data = formats.read(path, display_name=shown_as, mapping=mapping, label_source=label_source)
-        name = Path(shown_as).stem if name is None else name
-        return datasets.add(name, data, file=shown_as, criterion=criterion, who=who)
-=======
         if label_source is not None and label_source not in get_args(LabelSource):
             raise UsageError(
                 f"is none of {', '.join(get_args(LabelSource))}",
                 field="label_source",
                 value=str(label_source)[:80],
             )
-        path = Path(file)
-        display_name = display_name or path.name
-        self.stores.datasets.sweep()
-        data = formats.read(
-            path, display_name=display_name, mapping=mapping, label_source=label_source
-        )
-        name = Path(display_name).stem if name is None else name
-        return self.stores.datasets.add(name, data, file=display_name, criterion=criterion, who=who)
->>>>>>> h/p6
+        datasets, path = self.stores.datasets, Path(file)
+        shown_as = display_name or path.name
+        datasets.sweep()
+        data = formats.read(path, display_name=shown_as, mapping=mapping, label_source=label_source)
+        name = Path(shown_as).stem if name is None else name
+        return datasets.add(name, data, file=shown_as, criterion=criterion, who=who)
 
     def download_dataset(
         self,
@@ -278,28 +263,14 @@ class Workspace:
             UsageError: A setting is invalid.
             JobError: It was waited for and failed.
         """
-<<<<<<< HEAD
         if criterion is None:
             criterion = self.label_set(dataset).criterion
         data = self._source(dataset, criterion=criterion)
         if not criterion:
             name = self.stores.datasets.get(dataset).name
-            raise WorkspaceError(f"{name}: by which criterion?", remedy="name {criterion}")
+            raise WorkspaceError(f"{name}: has no criterion yet", remedy="give {criterion}")
         # As many examples as there are reviewed rows for.
-        values = {"shots": MOST_EXAMPLES, **settings, "data": data, "criterion": criterion}
-=======
-        from tipstaff_trainer.judge.examples import MOST_EXAMPLES
-        from tipstaff_trainer.operations.label import LabelRequest
-        from tipstaff_trainer.workspace.jobs.start import start_label
-
-        source = self.stores.datasets.get(dataset)
-        name = self.label_set(source).criterion if criterion is None else criterion
-        if not name:
-            raise WorkspaceError(f"{source.name}: has no criterion yet", remedy="give {criterion}")
-        data = StoredData(dataset=source.id, criterion=name)
-        # As many examples as there are reviewed rows for.
-        values = {"shots": MOST_EXAMPLES} | dict(**settings, data=data, criterion=name)
->>>>>>> h/p6
+        values = {"shots": MOST_EXAMPLES} | dict(**settings, data=data, criterion=criterion)
         request = LabelRequest.parse(values)
         return self._waited(start.start_label(self.stores, request, who=who), wait)
 
@@ -368,24 +339,9 @@ class Workspace:
             UsageError: The name, the columns, a setting or a case is invalid.
             JobError: It was waited for and failed.
         """
-<<<<<<< HEAD
         data = self._source(dataset, criterion=criterion, columns=columns)
-        request = TrainRequest.parse({**settings, "data": data, "name": name, "cases": cases})
-        return self._waited(start.start_train(self.stores, request, who=who), wait)
-=======
-        from tipstaff_trainer.operations.train import TrainRequest
-        from tipstaff_trainer.workspace.jobs.start import start_train
-
-        data = StoredData.parse(
-            {
-                "dataset": self.stores.datasets.get(dataset).id,
-                "criterion": criterion,
-                "columns": columns,
-            }
-        )
         request = TrainRequest.parse(dict(**settings, data=data, name=name, cases=cases))
-        return self._waited(start_train(self.stores, request, who=who), wait)
->>>>>>> h/p6
+        return self._waited(start.start_train(self.stores, request, who=who), wait)
 
     def evaluate_dataset(
         self,
@@ -421,27 +377,10 @@ class Workspace:
             WorkspaceError: There are no such labels, or no such evaluator.
             JobError: It was waited for and failed.
         """
-<<<<<<< HEAD
         data = self._source(dataset, criterion=criterion, part=part, human=human)
-        values = {**settings, "data": data, "bundle": self.repository / name, "out": REPORT_FOLDER}
-        request = EvaluateRequest.parse(values)
-        job = start.start_evaluate(self.stores, request, name=name, versions=versions, who=who)
-=======
-        from tipstaff_trainer.operations.evaluate import EvaluateRequest
-        from tipstaff_trainer.workspace.jobs.start import start_evaluate
-
-        data = StoredData.parse(
-            {
-                "dataset": self.stores.datasets.get(dataset).id,
-                "criterion": criterion,
-                "part": part,
-                "human": human,
-            }
-        )
-        bundle = self.stores.repository / name
+        bundle = self.repository / name
         request = EvaluateRequest.parse(dict(**settings, data=data, bundle=bundle))
-        job = start_evaluate(self.stores, request, name=name, versions=versions, who=who)
->>>>>>> h/p6
+        job = start.start_evaluate(self.stores, request, name=name, versions=versions, who=who)
         return self._waited(job, wait)
 
     def wait_for(self, job: Job | int, *, timeout: float | None = None) -> Job:
