@@ -29,9 +29,11 @@ def _read_cases(value: Any) -> Any:
     path = value[0] if isinstance(value, list) and len(value) == 1 else value
     if not isinstance(path, (str, Path)):
         return value
-    if not Path(path).is_file():
-        raise UsageError("no such file", field="cases", value=str(path))
-    return read_cases(Path(path))
+    try:
+        file = _existing_file(Path(path))
+    except ValueError as error:
+        raise UsageError(str(error), field="cases", value=str(path)) from None
+    return read_cases(file)
 
 
 # Checked with the request, so that a typing error costs no minutes of work.
