@@ -60,5 +60,5 @@ def test_a_field_that_does_not_exist_is_named_before_one_that_is_missing():
         name: str = setting(description="a name")
 
     with pytest.raises(UsageError, match="there is no such setting; there are name") as raised:
-        NamedRequest.parse({"nmae": "x"})
-    assert raised.value.field == "nmae"
+        NamedRequest.parse({"xname": "x"})
+    assert raised.value.field == "xname"
