@@ -17,7 +17,7 @@ from tipstaff_server.errors import DeadlineExpired, InvalidRequest, RequestError
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc import convert
-from tipstaff_server.rpc.statuses import Status, fault, printable, status_of
+from tipstaff_server.rpc.statuses import CallStatus, fault, printable, status_of
 from tipstaff_server.scoring.explain import Explainer, without_explanation
 from tipstaff_server.scoring.scorer import Scorer, Task, Unexplained
 
@@ -31,7 +31,7 @@ _ITEM_REPLY_SECONDS = 0.0002
 _EARLY_SECONDS = 0.005
 
 T = TypeVar("T")
-_Result: TypeAlias = pb.ScoreResponse | Status
+_Result: TypeAlias = pb.ScoreResponse | CallStatus
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
@@ -65,7 +65,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         result = await self._score(task, arrival, seconds)
         if isinstance(result, Unexplained):
             result = await self._explain(result, seconds)
-        if isinstance(result, Status):
+        if isinstance(result, CallStatus):
             await _abort(context, result, task.request_id)
         return result
 
@@ -158,7 +158,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
 
     def _refused(
         self, error: BaseException, task: Task, arrival: float, seconds: float | None
-    ) -> Status | None:
+    ) -> CallStatus | None:
         """The status for an error, which is counted and logged; None if it must be raised again."""
         if isinstance(error, RequestError):
             status = status_of(error)
@@ -221,7 +221,7 @@ async def _until(end: float | None, calls: Sequence[asyncio.Task[T]]) -> list[T 
 
 
 async def _abort(
-    context: grpc.aio.ServicerContext, status: Status, request_id: str = ""
+    context: grpc.aio.ServicerContext, status: CallStatus, request_id: str = ""
 ) -> NoReturn:
     await context.abort(status.code, status.message, status.trailers(request_id))
     raise AssertionError("abort raises")
@@ -232,7 +232,7 @@ def _item(result: _Result | BaseException) -> pb.ScoreBatchItem:
         result = status_of(DeadlineExpired("the deadline left no time to start"))
     if isinstance(result, BaseException):
         raise result
-    if isinstance(result, Status):
+    if isinstance(result, CallStatus):
         error = pb.ItemError(
             code=result.code.value[0], message=result.message, retry_after_ms=result.retry_after_ms
         )

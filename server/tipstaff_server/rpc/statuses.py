@@ -36,7 +36,7 @@ _STATUSES: dict[type[RequestError], tuple[grpc.StatusCode, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class CallStatus:
     """The reply to a request that gets no score.
 
     Attributes:
@@ -64,15 +64,15 @@ def printable(request_id: str) -> str:
     return "".join(char if " " <= char <= "~" else "?" for char in request_id[:128])
 
 
-def status_of(error: RequestError) -> Status:
+def status_of(error: RequestError) -> CallStatus:
     """The status for an error."""
     code, reason = _STATUSES.get(type(error), (grpc.StatusCode.INTERNAL, "internal"))
     if isinstance(error, Overloaded):
         after = max(1, math.ceil(error.retry_after * 1000))
-        return Status(code, str(error), error.reason, after)
-    return Status(code, str(error), reason)
+        return CallStatus(code, str(error), error.reason, after)
+    return CallStatus(code, str(error), reason)
 
 
-def fault() -> Status:
+def fault() -> CallStatus:
     """The status for an unexpected error, whose text stays in the server's log."""
-    return Status(grpc.StatusCode.INTERNAL, "the server failed; its log says how", "internal")
+    return CallStatus(grpc.StatusCode.INTERNAL, "the server failed; its log says how", "internal")

@@ -19,7 +19,12 @@ from tipstaff_server.scheduling.model import Item, Model
 from tipstaff_server.scheduling.outcome import claim, expire, notify, turn_away
 from tipstaff_server.scheduling.queue import Entry
 from tipstaff_server.scheduling.run_result import RunResult
-from tipstaff_server.scheduling.scheduler import DEFAULT_LIMITS, Batch, BatchLimits, Scheduler
+from tipstaff_server.scheduling.scheduler import (
+    DEFAULT_LIMITS,
+    BatchLimits,
+    ScheduledBatch,
+    Scheduler,
+)
 from tipstaff_server.scheduling.workers import RestartingThread, Worker
 
 WARM_UP_LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -233,7 +238,7 @@ class Dispatcher:
             capacity=self._max_queue,
         )
 
-    def _take(self, worker: int) -> Batch | None:
+    def _take(self, worker: int) -> ScheduledBatch | None:
         """Waits for the next batch; None once the dispatcher is stopped."""
         while not self._stopped:
             with self._lock:

@@ -46,7 +46,7 @@ DEFAULT_LIMITS = BatchLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ScheduledBatch:
     """Entries that run together.
 
     Attributes:
@@ -100,7 +100,7 @@ class Scheduler:
         """Takes out all entries."""
         return [self.queue.pop() for _ in range(len(self.queue))]
 
-    def take(self, now: float) -> tuple[Batch | None, list[Entry]]:
+    def take(self, now: float) -> tuple[ScheduledBatch | None, list[Entry]]:
         """Takes out the next batch.
 
         Returns:
@@ -124,11 +124,11 @@ class Scheduler:
         size = min(waiting, self._costs.best_batch(entry.model, entry.length))
         return self._costs.seconds(entry.model, size, entry.length, now)
 
-    def _form_batch(self, now: float, seconds: float) -> Batch:
+    def _form_batch(self, now: float, seconds: float) -> ScheduledBatch:
         """The earliest entry, which takes `seconds` alone, with those that join it."""
         limits, first = self._limits, self.queue[0]
         if not first.model.batchable:
-            return Batch(first.model, (self.queue.pop(),), seconds)
+            return ScheduledBatch(first.model, (self.queue.pop(),), seconds)
         members, longest, tokens = [0], first.length, first.length
         for index in range(1, min(len(self.queue), _LOOKAHEAD * limits.size)):
             size = len(members) + 1
@@ -148,4 +148,4 @@ class Scheduler:
             longest, tokens = max(longest, entry.length), tokens + entry.length
             seconds = together
         entries = [self.queue.pop(index) for index in reversed(members)]
-        return Batch(first.model, tuple(reversed(entries)), seconds)
+        return ScheduledBatch(first.model, tuple(reversed(entries)), seconds)

@@ -22,7 +22,7 @@ from tipstaff_server.scheduling.model import ModelOutputs
 from tipstaff_server.scheduling.outcome import claim, expire, fail, notify, resolve
 from tipstaff_server.scheduling.queue import Entry
 from tipstaff_server.scheduling.run_result import RunResult
-from tipstaff_server.scheduling.scheduler import Batch
+from tipstaff_server.scheduling.scheduler import ScheduledBatch
 
 _log = logging.getLogger(__name__)
 # Seconds before a thread whose code raised starts again: a fault that repeats must not burn a core.
@@ -92,7 +92,7 @@ class Worker:
 
     def __init__(
         self,
-        take: Callable[[], Batch | None],
+        take: Callable[[], ScheduledBatch | None],
         costs: CostModel,
         observe: Observe,
         clock: Callable[[], float],
@@ -144,7 +144,7 @@ class Worker:
         self.entries = ()
         return True
 
-    def _run(self, batch: Batch) -> Iterator[_Run]:
+    def _run(self, batch: ScheduledBatch) -> Iterator[_Run]:
         """Runs the batch. If that raises, each entry runs alone, so that only the culprit fails."""
         entries = [entry for entry in batch.entries if claim(entry, self._observe)]
         if not entries:

@@ -20,7 +20,12 @@ from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import BundleCertificate, Manifest, Policy
 from tipstaff_server.evaluator.policy import decide
 from tipstaff_trainer.certification.eligible import eligible_rows
-from tipstaff_trainer.certification.promise import Cuts, Promise, certified_cuts, check_enough
+from tipstaff_trainer.certification.promise import (
+    CertifiedCuts,
+    Promise,
+    certified_cuts,
+    check_enough,
+)
 from tipstaff_trainer.certification.sweep import Floats, rows_needed
 from tipstaff_trainer.data import Row, fingerprint
 from tipstaff_trainer.errors import CertificationError
@@ -42,7 +47,7 @@ class Certified:
     """
 
     policy: Policy
-    cuts: Cuts
+    cuts: CertifiedCuts
     good: Counter[Verdict]
     bad: Counter[Verdict]
     notes: tuple[str, ...]

@@ -62,7 +62,7 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
+class CertifiedCuts:
     """Thresholds of the verdicts.
 
     Attributes:
@@ -96,7 +96,7 @@ def check_enough(bad: int, good: int, promise: Promise) -> None:
             )
 
 
-def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) -> Cuts:
+def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) -> CertifiedCuts:
     """The laxest cuts that keep a promise.
 
     Args:
@@ -127,7 +127,7 @@ def certified_cuts(bad_scores: Floats, good_scores: Floats, promise: Promise) ->
     if highest_block > lowest_pass:
         # Any cut between the two keeps both bounds, and leaves nothing to review.
         lowest_pass = highest_block = min(max(_EVEN, lowest_pass), highest_block)
-    return Cuts(lowest_pass, highest_block, passing, blocking)
+    return CertifiedCuts(lowest_pass, highest_block, passing, blocking)
 
 
 def _hopeless(label: str, verdict: str, wrong: Bools, confidence: float) -> CertificationError:

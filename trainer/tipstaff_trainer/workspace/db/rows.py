@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.workspace.db.models import DatasetRow, LabelSet, RowLabel, Table
+from tipstaff_trainer.workspace.db.models import DatabaseModel, DatasetRow, LabelSet, RowLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,12 @@ def row_label_join(criterion: str) -> ColumnElement[bool]:
     return and_(RowLabel.row_id == DatasetRow.id, RowLabel.criterion == criterion)
 
 
-def insert_all(session: Session, table: type[Table], values: Sequence[Mapping[str, Any]]) -> None:
+def insert_all(
+    session: Session, table: type[DatabaseModel], values: Sequence[Mapping[str, Any]]
+) -> None:
     """Inserts rows in bulk; the ORM would be far slower, row by row."""
     if values:
-        statement = insert(Table.metadata.tables[table.__tablename__])
+        statement = insert(DatabaseModel.metadata.tables[table.__tablename__])
         session.connection().execute(statement, values)
 
 

@@ -45,7 +45,7 @@ LEDGER_FILE = "ledger.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """How a job ended.
 
     Attributes:
@@ -59,7 +59,7 @@ class Outcome:
     state: JobState = "done"
 
 
-def run(stores: Stores, job: Job, reporter: Reporter) -> Outcome:
+def run(stores: Stores, job: Job, reporter: Reporter) -> JobOutcome:
     """Runs a job's operation in this process.
 
     Raises:
@@ -76,7 +76,7 @@ def request_model(kind: str) -> type[Request]:
     return _OPERATIONS[kind][0] if kind in _OPERATIONS else Request
 
 
-def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) -> Outcome:
+def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) -> JobOutcome:
     """Has the judge label the rows; the ledger keeps the replies that were paid for."""
     ids, version = _parameters(job, "rows", "criterion_version")
     labels = stores.label_set(stored_source(request.data).dataset, request.criterion)
@@ -86,7 +86,7 @@ def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) 
         ids = [row.id for row in stores.datasets.rows(labels, only=request.only)]
     rows = StoredRows(len(ids), partial(stores.datasets.some, ids, labels))
     if not len(rows):
-        return Outcome("no row is left to label", {"labelled": 0, "failed": 0, "failures": []})
+        return JobOutcome("no row is left to label", {"labelled": 0, "failed": 0, "failures": []})
     stop = Event()
     # The calls on their way are paid for: let them finish.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -110,12 +110,12 @@ def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) 
             stores.scores.delete(labels, OTHER_ROWS)
     result = {"labelled": sink.count, "failed": sink.failed, "failures": sink.failures}
     if stopped:
-        return Outcome(f"{stopped}; {sink.count} rows are labelled so far", result, "stopped")
+        return JobOutcome(f"{stopped}; {sink.count} rows are labelled so far", result, "stopped")
     failures = f", {sink.failed} could not be: {sink.failures[0]}" if sink.failed else ""
-    return Outcome(f"{sink.count} of {len(rows)} rows are labelled{failures}", result)
+    return JobOutcome(f"{sink.count} of {len(rows)} rows are labelled{failures}", result)
 
 
-def _score(stores: Stores, job: Job, request: ScoreRequest, reporter: Reporter) -> Outcome:
+def _score(stores: Stores, job: Job, request: ScoreRequest, reporter: Reporter) -> JobOutcome:
     """Scores the rows that have no score yet, and stores each score as it comes."""
     name, version = _parameters(job, "name", "version")
     source = stored_source(request.data)
@@ -137,10 +137,10 @@ def _score(stores: Stores, job: Job, request: ScoreRequest, reporter: Reporter) 
 
     score(request, rows, store, reporter)
     message = f"{labels.dataset.rows:,} rows are scored"
-    return Outcome(message, {"name": name, "version": version})
+    return JobOutcome(message, {"name": name, "version": version})
 
 
-def _train(stores: Stores, job: Job, request: TrainRequest, reporter: Reporter) -> Outcome:
+def _train(stores: Stores, job: Job, request: TrainRequest, reporter: Reporter) -> JobOutcome:
     """Trains, publishes, and measures beside the version that serves, on the test rows."""
     source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
@@ -169,19 +169,19 @@ def _train(stores: Stores, job: Job, request: TrainRequest, reporter: Reporter) 
         "measured": measured,
         "cases": [outcome_values(each) for each in trained.outcomes],
     }
-    return Outcome(f"{name} version {version} is ready", result)
+    return JobOutcome(f"{name} version {version} is ready", result)
 
 
-def _evaluate(stores: Stores, job: Job, request: EvaluateRequest, reporter: Reporter) -> Outcome:
+def _evaluate(stores: Stores, job: Job, request: EvaluateRequest, reporter: Reporter) -> JobOutcome:
     """Measures versions of an evaluator on a data set's labelled rows, as served."""
     name, versions = _parameters(job, "name", "versions")
     data = read_labelled(stores, stored_source(request.data))
     measured = _measure(stores, job, request, name, versions, data, reporter)
     result = {"name": name, "versions": versions, "measured": measured}
-    return Outcome(f"measured on {len(data.rows)} rows", result)
+    return JobOutcome(f"measured on {len(data.rows)} rows", result)
 
 
-_OPERATIONS: Mapping[str, tuple[type[Request], Callable[..., Outcome]]] = {
+_OPERATIONS: Mapping[str, tuple[type[Request], Callable[..., JobOutcome]]] = {
     "label": (LabelRequest, _label),
     "score": (ScoreRequest, _score),
     "train": (TrainRequest, _train),

@@ -8,7 +8,7 @@ from typing import Any
 from alembic import context
 
 from tipstaff_trainer.workspace.db.migrations import VERSION_TABLE
-from tipstaff_trainer.workspace.db.models import Table
+from tipstaff_trainer.workspace.db.models import DatabaseModel
 
 
 def _is_modelled(name: str | None, kind: str, parents: MutableMapping[Any, str | None]) -> bool:
@@ -24,7 +24,7 @@ def _is_modelled(name: str | None, kind: str, parents: MutableMapping[Any, str |
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Table.metadata,
+    target_metadata=DatabaseModel.metadata,
     version_table=VERSION_TABLE,
     include_name=_is_modelled,
     compare_server_default=True,

@@ -18,7 +18,7 @@ the label, so that no page has to scan the log.
 
 from __future__ import annotations
 
-from tipstaff_trainer.workspace.db.models.base import Table, now
+from tipstaff_trainer.workspace.db.models.base import DatabaseModel, now
 from tipstaff_trainer.workspace.db.models.criteria import NamedCase, StoredCriterion
 from tipstaff_trainer.workspace.db.models.datasets import MOST_EXTRA, Dataset, DatasetRow, LabelSet
 from tipstaff_trainer.workspace.db.models.jobs import Job, JobKind, JobState
@@ -26,6 +26,7 @@ from tipstaff_trainer.workspace.db.models.labels import Label, ReviewItem, RowLa
 
 __all__ = [
     "MOST_EXTRA",
+    "DatabaseModel",
     "Dataset",
     "DatasetRow",
     "Job",
@@ -38,6 +39,5 @@ __all__ = [
     "RowLabel",
     "RowScore",
     "StoredCriterion",
-    "Table",
     "now",
 ]

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tipstaff_trainer.workspace.db.models.base import Key, Table, now
+from tipstaff_trainer.workspace.db.models.base import DatabaseModel, Key, now
 
 
-class StoredCriterion(Table):
+class StoredCriterion(DatabaseModel):
     """One version of a criterion. A change adds a version; labels name the version they used.
 
     Attributes:
@@ -33,7 +33,7 @@ class StoredCriterion(Table):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
-class NamedCase(Table):
+class NamedCase(DatabaseModel):
     """A test case for evaluators of a criterion; see `evaluator.cases.Case`.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, and_
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from tipstaff_trainer.workspace.db.models.base import Key, Table, now
+from tipstaff_trainer.workspace.db.models.base import DatabaseModel, Key, now
 
 if TYPE_CHECKING:
     from tipstaff_trainer.workspace.db.models.labels import Label, ReviewItem, RowLabel
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_EXTRA = 100
 
 
-class Dataset(Table):
+class Dataset(DatabaseModel):
     """Rows to be judged by one or more criteria.
 
     Attributes:
@@ -51,7 +51,7 @@ class Dataset(Table):
     )
 
 
-class LabelSet(Table):
+class LabelSet(DatabaseModel):
     """A data set's labels by one criterion.
 
     Attributes:
@@ -89,7 +89,7 @@ class LabelSet(Table):
         return f"{self.dataset.name}, {self.criterion or 'no criterion'}"
 
 
-class DatasetRow(Table):
+class DatasetRow(DatabaseModel):
     """One interaction of a data set.
 
     Attributes:

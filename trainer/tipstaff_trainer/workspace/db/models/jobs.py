@@ -8,13 +8,13 @@ from typing import Any, Literal
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tipstaff_trainer.workspace.db.models.base import Key, Table, now
+from tipstaff_trainer.workspace.db.models.base import DatabaseModel, Key, now
 
 JobState = Literal["queued", "running", "done", "failed", "stopped"]
 JobKind = Literal["label", "train", "score", "evaluate", "serve"]
 
 
-class Job(Table):
+class Job(DatabaseModel):
     """A job, which runs in a process of its own.
 
     Attributes:

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tipstaff_trainer.workspace.db.models.base import Key, Table, now
+from tipstaff_trainer.workspace.db.models.base import DatabaseModel, Key, now
 
 _NOT_DONE = text("state <> 'done'")
 
 
-class RowLabel(Table):
+class RowLabel(DatabaseModel):
     """A row's effective label by one criterion; exists once the row has a label.
 
     Attributes:
@@ -44,7 +44,7 @@ class RowLabel(Table):
     last_label_id: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-class Label(Table):
+class Label(DatabaseModel):
     """One label in the append-only log.
 
     Attributes:
@@ -81,7 +81,7 @@ class Label(Table):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
-class ReviewItem(Table):
+class ReviewItem(DatabaseModel):
     """A row in the review queue of one criterion.
 
     Attributes:
@@ -120,7 +120,7 @@ class ReviewItem(Table):
     finished_at: Mapped[datetime | None]
 
 
-class RowScore(Table):
+class RowScore(DatabaseModel):
     """An evaluator version's score of a row, kept to choose rows for review.
 
     Attributes:
