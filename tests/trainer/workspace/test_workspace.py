@@ -175,7 +175,8 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
     assert {name: each["n"] for name, each in job.result["measured"].items()} == {"2": 40, "1": 40}
     folder = workspace.stores.jobs.folder(job.id)
     assert "tiny version 2" in (folder / "report" / "index.html").read_text()
-    assert "system" in json.loads((folder / "report" / "report.json").read_text())["slices"]
+    slices = json.loads((folder / "report" / "report.json").read_text())["slices"]
+    assert {each["by"] for each in slices} == {"system"}
     assert "tiny version 1" in (folder / "comparison" / "index.html").read_text()
 
 
