@@ -204,7 +204,7 @@ MISTAKES = [
     (["--epochs", "many"], 2, "--epochs many:"),
     (["--size", "medium"], 2, "or: Input should be a valid integer"),
     (["--test-size", "2"], 2, "--test-size 2: Input should be less than 1"),
-    (["--base", "no/such-model"], 1, "neither a folder with a model nor to be had from the hub"),
+    (["--base", "no/such-model"], 1, "neither a folder with a model nor a model on the hub"),
     (["--columns", "answer"], 2, "'input', 'output' or 'ground_truth'"),
     (["--map", "label"], 2, "FIELD=COLUMN"),
     (["--golden", "-3"], 2, "--golden"),
