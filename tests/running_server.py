@@ -120,6 +120,9 @@ class Starter:
 
     def stop(self) -> None:
         for server in self._servers:
-            if server.process.poll() is None:
+            try:
+                # A killed process would lose what coverage counted in it.
+                server.stop()
+            except subprocess.TimeoutExpired:
                 server.process.kill()
-            server.stop()
+                server.process.wait()
