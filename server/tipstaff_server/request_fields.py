@@ -51,7 +51,7 @@ class RequestField:
 
     @property
     def default_text(self) -> str:
-        """The default as text; empty if there is none to show."""
+        """The default as text, or an empty string."""
         if self.default is False or self.default in (None, "", (), {}):
             return ""
         if isinstance(self.default, tuple):

@@ -224,7 +224,7 @@ def _run(command: Command | None, words: Sequence[str]) -> int:
 
 
 def _find(words: Sequence[str]) -> Command | None:
-    """The command among the words; None if there is none.
+    """The command among the words, or None.
 
     Raises:
         UsageError: There is no command of that name.

@@ -132,7 +132,7 @@ class Policy(_Part):
         block_below: BLOCK below this score; at most `pass_at`.
         pass_on_partial: Whether an output may pass of which not all was scored.
         pass_on_ood: Whether an output may pass that is out of distribution.
-        certificate: The guarantee on the thresholds; None if there is none.
+        certificate: The guarantee on the thresholds; None without one.
     """
 
     pass_at: Probability = 0.5
@@ -204,7 +204,7 @@ class Graph(_Part):
         calibration: From its logit to a score.
         policy: From a score to a verdict.
         parity: How it differs from torch.
-        ood: The detector of interactions unlike the training data; None if there is none.
+        ood: The detector of interactions unlike the training data; None without one.
         golden: Interactions that are scored again when a server starts.
         golden_bound: Largest difference of a golden score that counts as measured.
     """

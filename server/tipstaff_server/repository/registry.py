@@ -106,7 +106,7 @@ class Registry:
         return {name: name in served for name in sorted(self._expected | served.keys())}
 
     def known(self, name: str) -> str:
-        """The name of the evaluator in service that a request means; empty if there is none."""
+        """The name of the evaluator in service that a request means, or an empty string."""
         served = self._served
         if not name and len(served) == 1:
             return next(iter(served))

@@ -57,7 +57,7 @@ class ScoreCache:
         return served.name, served.version, explained, digest.digest()
 
     def get(self, key: Key | None) -> Score | None:
-        """The remembered score, marked as cached; None if there is none."""
+        """The remembered score, marked as cached, or None."""
         if key is None or key not in self._scores:
             return None
         self._scores.move_to_end(key)

@@ -307,16 +307,21 @@ class StuckExplainer:
         raise AssertionError
 
 
+def stuck_servicer(scorer: UnexplainedScorer, metrics: Metrics) -> ScoringServicer:
+    """A servicer whose explanations never come."""
+    return ScoringServicer(
+        scorer,  # type: ignore[arg-type]
+        StuckExplainer(),  # type: ignore[arg-type]
+        Registry(Evaluator.load, lambda evaluator: None, metrics),
+        metrics,
+        max_batch_items=8,
+    )
+
+
 def test_a_batch_keeps_the_scores_whose_explanations_its_deadline_cuts_off():
     async def main() -> None:
         metrics = Metrics()
-        servicer = ScoringServicer(
-            UnexplainedScorer(),  # type: ignore[arg-type]
-            StuckExplainer(),  # type: ignore[arg-type]
-            Registry(Evaluator.load, lambda evaluator: None, metrics),
-            metrics,
-            max_batch_items=8,
-        )
+        servicer = stuck_servicer(UnexplainedScorer(), metrics)
         request = pb.ScoreRequest(output="a", explain=True)
         reply = await servicer.ScoreBatch(
             pb.ScoreBatchRequest(requests=[request] * 3),
@@ -341,13 +346,7 @@ class QuickScorer(UnexplainedScorer):
 def test_every_item_of_an_abandoned_batch_is_counted():
     async def main() -> None:
         metrics = Metrics()
-        servicer = ScoringServicer(
-            QuickScorer(),  # type: ignore[arg-type]
-            StuckExplainer(),  # type: ignore[arg-type]
-            Registry(Evaluator.load, lambda evaluator: None, metrics),
-            metrics,
-            max_batch_items=8,
-        )
+        servicer = stuck_servicer(QuickScorer(), metrics)
         items = [pb.ScoreRequest(output=output, explain=True) for output in ("quick", "stuck")]
         call = asyncio.create_task(
             servicer.ScoreBatch(

@@ -45,7 +45,7 @@ def labelled(workspace, dataset, labels):
 
 
 def test_a_training_s_request_has_the_criterion_s_cases(workspace, labelled, tmp_path, monkeypatch):
-    # Only the request is tested here; operations/test_training.py tests what becomes of it.
+    # Only the request is tested here; operations/test_training.py tests the training itself.
     monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
     workspace.stores.cases.add("faithfulness", [LATE, RIGHT])
 

@@ -69,7 +69,7 @@ class Database:
             yield session
 
     def scalar(self, query: Select[Value]) -> Value | None:
-        """The first value that a query reads; None if there is none."""
+        """The first value that a query reads, or None."""
         with self.reading() as session:
             return session.scalar(query)
 

@@ -84,7 +84,7 @@ class Evaluators:
         return version
 
     def serving(self, name: str) -> int | None:
-        """The version that is Online; None if there is none, or the repository can't tell.
+        """The version that is Online; None without one, or if the repository can't tell.
 
         In both cases a promotion compares with no version, and repairs the repository.
         """
