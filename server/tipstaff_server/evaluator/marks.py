@@ -16,7 +16,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import filterfalse
 from typing import Final, Literal
 
 import numpy as np
@@ -100,19 +101,41 @@ def shared_words(one: Words, other: Words, kind: Marks = "words") -> frozenset[s
     ours, theirs = content_words(one), content_words(other)
     if kind != "forms":
         return ours & theirs
-    return ours & theirs | _parts(ours, theirs) | _parts(theirs, ours)
+    return (ours & theirs).union(_parts(ours, theirs))
 
 
-def _parts(words: frozenset[str], parts: frozenset[str]) -> frozenset[str]:
-    """The words that begin or end with one of `parts`, and those parts."""
-    return frozenset(
-        either
-        for word in words
-        for length in range(_LEAST_PART, len(word))
-        for part in (word[:length], word[-length:])
-        if part in parts
-        for either in (word, part)
-    )
+def _parts(ours: frozenset[str], theirs: frozenset[str]) -> Iterator[str]:
+    """The words of either text that begin or end with a word of the other, and those words."""
+    longs = [{word for word in words if len(word) >= _LEAST_PART} for words in (ours, theirs)]
+    yield from _beginnings(*longs)
+    reversed_words = _beginnings(*({word[::-1] for word in words} for words in longs))
+    yield from (word[::-1] for word in reversed_words)
+
+
+def _beginnings(ours: set[str], theirs: set[str]) -> Iterator[str]:
+    """The words of either set that begin with a word of the other, and those words.
+
+    Sorts and passes over the words, so that the time is n log n in their letters, for any words.
+    """
+    words = sorted(ours | theirs)
+    # The words that begin with a word come right after it.
+    if not any(map(str.startswith, words[1:], words)):
+        return
+    for longer, shorter in ((ours, theirs), (theirs, ours)):
+        beginning = None
+        for word in words:
+            # What begins with a longer beginning also begins with the shortest.
+            if beginning is not None and word.startswith(beginning):
+                if word in longer:
+                    yield word
+            elif word in shorter:
+                beginning = word
+        following = ""
+        for word in reversed(words):
+            if word in shorter and following.startswith(word):
+                yield word
+            if word in longer:
+                following = word
 
 
 def content_words(words: Words) -> frozenset[str]:
@@ -160,4 +183,4 @@ def _fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     decomposed = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return "".join(filterfalse(unicodedata.combining, decomposed))
