@@ -16,8 +16,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import filterfalse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, filterfalse
+from operator import itemgetter
 from typing import Final, Literal
 
 import numpy as np
@@ -31,8 +33,8 @@ KINDS: Final[Mapping[Marks, int]] = {"forms": 4, "words": 4, "overlap": 2, "off"
 # ones.
 _LEAST_PART = 4
 
-_WORD = re.compile(r"\w+")
-_LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
+_WORD = re.compile(r"(\w+)")
+_LETTERS_OR_DIGITS = re.compile(r"([^\W\d_]+|\d+)")
 _SMALL_NUMBERS = (
     ("zero",),
     ("one", "first"),
@@ -72,14 +74,20 @@ Words = list[tuple[str, int, int]]
 
 def words_of(text: str, kind: Marks = "words") -> Words:
     """The folded words of a text, each with its start and end."""
-    if kind in ("overlap", "off"):
-        matches = _WORD.finditer(text)
-        return [(_fold(match.group()), match.start(), match.end()) for match in matches]
-    words = []
-    for match in _LETTERS_OR_DIGITS.finditer(text):
-        word = _fold(match.group())
-        words.append((_DIGITS.get(word, word), match.start(), match.end()))
-    return words
+    numbered = kind not in ("overlap", "off")
+    pattern = _LETTERS_OR_DIGITS if numbered else _WORD
+    # A text may have 100,000 words: everything here loops in C.
+    words: Iterable[str]
+    if text.isascii():
+        pieces = pattern.split(text.lower())
+        words = pieces[1::2]
+    else:
+        pieces = pattern.split(text)
+        words = _fold(pieces[1::2])
+    if numbered:
+        words = map(_DIGITS.get, words, words)
+    bounds = accumulate(map(len, pieces))
+    return list(zip(words, bounds, bounds, strict=False))
 
 
 def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
@@ -91,8 +99,8 @@ def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
     """
     if not offsets:
         return []
-    first = bisect_right(words, offsets[0][0], key=lambda word: word[2])
-    last = bisect_left(words, offsets[-1][1], key=lambda word: word[1])
+    first = bisect_right(words, offsets[0][0], key=itemgetter(2))
+    last = bisect_left(words, offsets[-1][1], key=itemgetter(1))
     return words[first:last]
 
 
@@ -105,42 +113,47 @@ def shared_words(one: Words, other: Words, kind: Marks = "words") -> frozenset[s
 
 
 def _parts(ours: frozenset[str], theirs: frozenset[str]) -> Iterator[str]:
-    """The words of either text that begin or end with a word of the other, and those words."""
-    longs = [{word for word in words if len(word) >= _LEAST_PART} for words in (ours, theirs)]
-    yield from _beginnings(*longs)
-    reversed_words = _beginnings(*({word[::-1] for word in words} for words in longs))
-    yield from (word[::-1] for word in reversed_words)
-
-
-def _beginnings(ours: set[str], theirs: set[str]) -> Iterator[str]:
-    """The words of either set that begin with a word of the other, and those words.
+    """The words of either text that begin or end with a word of the other, and those words.
 
     Sorts and passes over the words, so that the time is n log n in their letters, for any words.
     """
-    words = sorted(ours | theirs)
-    # The words that begin with a word come right after it.
-    if not any(map(str.startswith, words[1:], words)):
-        return
-    for longer, shorter in ((ours, theirs), (theirs, ours)):
-        beginning = None
-        for word in words:
-            # What begins with a longer beginning also begins with the shortest.
-            if beginning is not None and word.startswith(beginning):
-                if word in longer:
-                    yield word
-            elif word in shorter:
-                beginning = word
-        following = ""
-        for word in reversed(words):
-            if word in shorter and following.startswith(word):
-                yield word
+    long = [word for word in ours | theirs if len(word) >= _LEAST_PART]
+    for step in (1, -1):  # the ends of words are the beginnings of reversed words
+        words = sorted([word[::step] for word in long])
+        # The words that begin with a word come right after it.
+        if any(map(str.startswith, words[1:], words)):
+            sides = [{word[::step] for word in side} for side in (ours, theirs)]
+            for longer, shorter in (sides, reversed(sides)):
+                yield from (word[::step] for word in _beginnings(words, longer, shorter))
+
+
+def _beginnings(words: list[str], longer: set[str], shorter: set[str]) -> Iterator[str]:
+    """The words of one set that begin with a word of another, and those that they begin with.
+
+    Args:
+        words: Words of both sets, in order.
+        longer: The one set.
+        shorter: The other.
+    """
+    beginning = None
+    for word in words:
+        # What begins with a longer beginning also begins with the shortest.
+        if beginning is not None and word.startswith(beginning):
             if word in longer:
-                following = word
+                yield word
+        elif word in shorter:
+            beginning = word
+    following = ""
+    for word in reversed(words):
+        if word in shorter and following.startswith(word):
+            yield word
+        if word in longer:
+            following = word
 
 
 def content_words(words: Words) -> frozenset[str]:
     """The folded words, without stop words."""
-    return frozenset(word for word, _, _ in words) - STOP_WORDS
+    return frozenset(map(itemgetter(0), words)) - STOP_WORDS
 
 
 def marks_by_word(shared: frozenset[str], in_input: frozenset[str]) -> dict[str, int]:
@@ -179,8 +192,16 @@ def mark(
     return token_marks
 
 
-def _fold(word: str) -> str:
-    if word.isascii():
-        return word.lower()
-    decomposed = unicodedata.normalize("NFKD", word.casefold())
+def _fold(words: Sequence[str]) -> list[str]:
+    """Words without case and accents."""
+    # No letter or digit folds to a line break.
+    text = "\n".join(words)
+    # Letter by letter: normalising a text may take a time that grows with its length's square.
+    folded = text.translate({ord(letter): _fold_letter(letter) for letter in set(text)})
+    return folded.split("\n") if words else []
+
+
+@lru_cache(maxsize=4096)
+def _fold_letter(letter: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", letter.casefold())
     return "".join(filterfalse(unicodedata.combining, decomposed))
