@@ -10,7 +10,7 @@ window of the output and one of the ground truth (see `windows`). Otherwise it i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -25,6 +25,9 @@ from tipstaff_server.evaluator import marks, windows
 from tipstaff_server.evaluator.manifest import Encoding, Windows
 from tipstaff_server.evaluator.marks import Words
 from tipstaff_server.evaluator.windows import Span, Window
+
+# Called between the steps of encoding; may raise, to stop it.
+Checkpoint = Callable[[], None]
 
 # Not \S: some tokenizers remove other characters that Python counts as blanks, without cutting
 # there.
@@ -110,6 +113,23 @@ class _Text:
 _Texts = Mapping[Field, _Text]
 
 
+class _Excerpt(NamedTuple):
+    """The part of a field's text that a run reads.
+
+    Attributes:
+        window: Its tokens.
+        words: Its words; empty if the manifest has no marks and there is only one run.
+        content: Its distinct words, without stop words.
+    """
+
+    window: Window
+    words: Words
+    content: frozenset[str]
+
+
+_Excerpts = Mapping[Field, _Excerpt]
+
+
 class _Layout(NamedTuple):
     """An interaction's runs.
 
@@ -124,6 +144,10 @@ class _Layout(NamedTuple):
     parts: Sequence[int]
     scored: Mapping[Field, int]
     windows: Sequence[Mapping[Field, Window]]
+
+
+def _go_on() -> None:
+    """The checkpoint of what nothing has to stop."""
 
 
 class Encoder:
@@ -144,8 +168,15 @@ class Encoder:
         self.encoding = encoding
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
 
-    def encode(self, interaction: Interaction) -> Encoded:
+    def encode(self, interaction: Interaction, checkpoint: Checkpoint = _go_on) -> Encoded:
         """Converts an interaction to token ids.
+
+        The time is n log n in the bytes of text at most, whatever the text.
+
+        Args:
+            interaction: The interaction.
+            checkpoint: Called between steps; may raise, to stop here. The longest step is the
+                tokenizer's.
 
         Raises:
             InvalidRequest: It has none of the fields that the evaluator reads.
@@ -161,11 +192,13 @@ class Encoder:
         encodings = self._tokenizer.encode_batch(
             [text or "" for text in texts.values()], add_special_tokens=False
         )
-        fields = {
-            name: _Text(texts[name] or "", *self._without_frame(encoding.ids, encoding.offsets))
-            for name, encoding in zip(order, encodings, strict=True)
-        }
-        layout = self._lay_out(fields)
+        checkpoint()
+        fields = {}
+        for name, encoding in zip(order, encodings, strict=True):
+            ids, offsets = self._without_frame(encoding.ids, encoding.offsets)
+            fields[name] = _Text(texts[name] or "", ids, offsets)
+            checkpoint()
+        layout = self._lay_out(fields, checkpoint)
         return Encoded(
             runs=tuple(layout.runs),
             parts=tuple(layout.parts),
@@ -216,19 +249,21 @@ class Encoder:
         ids = np.arange(1, length + 1, dtype=np.int64) * 7919 % self._tokenizer.get_vocab_size()
         return Tokens(ids, np.zeros(length, dtype=np.int64))
 
-    def _lay_out(self, texts: _Texts) -> _Layout:
+    def _lay_out(self, texts: _Texts, checkpoint: Checkpoint) -> _Layout:
         """The runs an interaction takes."""
         lengths = {name: len(text) for name, text in texts.items()}
         shares = self._shares(lengths)
         if self.encoding.windows is not None and any(
             shares[name] < lengths[name] for name in _COMPARED if name in lengths
         ):
-            return self._windowed(texts, shares, self.encoding.windows)
-        words: dict[Field, Words] = {}
-        if self.encoding.marks != "off":
-            words = {name: self._words(texts, name) for name in texts}
-        whole = {name: Window(0, count) for name, count in shares.items()}
-        return _Layout([self._run(texts, whole, words)], [0], shares, [whole])
+            return self._windowed(texts, shares, self.encoding.windows, checkpoint)
+        run = {}
+        for name, text in texts.items():
+            words = self._words(text) if self.encoding.marks != "off" else []
+            run[name] = _excerpt(Window(0, shares[name]), words)
+            checkpoint()
+        windows_read = {name: excerpt.window for name, excerpt in run.items()}
+        return _Layout([self._run(texts, run)], [0], shares, [windows_read])
 
     def _shares(self, lengths: Mapping[Field, int]) -> Mapping[Field, int]:
         """The most tokens of each field in a run."""
@@ -241,80 +276,82 @@ class Encoder:
             shares["input"] = min(shares["input"], room - rest)
         return shares
 
-    def _windowed(self, texts: _Texts, shares: Mapping[Field, int], limits: Windows) -> _Layout:
+    def _windowed(
+        self, texts: _Texts, shares: Mapping[Field, int], limits: Windows, checkpoint: Checkpoint
+    ) -> _Layout:
         """Lays out several runs, each with a window of output and ground truth."""
-        whole_input = Window(0, shares.get("input", 0))
-        input_words = self._words(texts, "input")
-        outputs = self._windows(texts, "output", shares)[: limits.max_runs]
+        whole_input = _excerpt(
+            Window(0, shares.get("input", 0)), self._words(texts.get("input", _Text()))
+        )
+        checkpoint()
+        outputs = self._windows(texts, "output", shares, limits.max_runs)
+        checkpoint()
         truths = self._windows(texts, "ground_truth", shares)
-        distinct = [{word for word, _, _ in words} for _, words in truths]
+        checkpoint()
+        wordings = [truth.content for truth in truths]
 
         runs, parts, compared = [], [], 0
         run_windows: list[Mapping[Field, Window]] = []
-        for part, (output, output_words) in enumerate(outputs):
-            query = marks.content_words([*input_words, *output_words])
-            chosen = windows.nearest(query, distinct, limits.max_runs // len(outputs))
-            for truth, truth_words in (truths[index] for index in chosen):
-                excerpt: dict[Field, Window] = {
-                    "output": output,
-                    "ground_truth": truth,
-                    "input": whole_input,
-                }
-                words: dict[Field, Words] = {
-                    "output": output_words,
-                    "ground_truth": truth_words,
-                    "input": input_words,
-                }
-                runs.append(self._run(texts, excerpt, words))
+        for part, output in enumerate(outputs):
+            query = whole_input.content | output.content
+            chosen = windows.nearest(query, wordings, limits.max_runs // len(outputs))
+            for truth in (truths[index] for index in chosen):
+                run: _Excerpts = {"output": output, "ground_truth": truth, "input": whole_input}
+                runs.append(self._run(texts, run))
                 parts.append(part)
-                run_windows.append(excerpt)
-            compared += windows.covered([truths[index][0] for index in chosen])
+                run_windows.append({name: excerpt.window for name, excerpt in run.items()})
+            compared += windows.covered([truths[index].window for index in chosen])
+            checkpoint()
         scored: dict[Field, int] = {
-            "output": windows.covered([window for window, _ in outputs]),
+            "output": windows.covered([output.window for output in outputs]),
             "ground_truth": compared // len(outputs),
-            "input": whole_input.end,
+            "input": whole_input.window.end,
         }
         return _Layout(runs, parts, scored, run_windows)
 
     def _windows(
-        self, texts: _Texts, name: Field, shares: Mapping[Field, int]
-    ) -> list[tuple[Window, Words]]:
-        """A field's windows, each with the words in it."""
+        self, texts: _Texts, name: Field, shares: Mapping[Field, int], most: int | None = None
+    ) -> list[_Excerpt]:
+        """A field's windows, at most the first `most`."""
         text = texts.get(name, _Text())
-        words = self._words(texts, name)
+        words = self._words(text)
         return [
-            (window, marks.words_within(words, text.offsets[window.start : window.end]))
-            for window in windows.cut(text.text, text.offsets, shares.get(name, 0))
+            _excerpt(window, marks.words_within(words, text.offsets[window.start : window.end]))
+            for window in windows.cut(text.text, text.offsets, shares.get(name, 0))[:most]
         ]
 
-    def _words(self, texts: _Texts, name: Field) -> Words:
-        return marks.words_of(texts.get(name, _Text()).text, self.encoding.marks)
+    def _words(self, text: _Text) -> Words:
+        return marks.words_of(text.text, self.encoding.marks)
 
-    def _run(
-        self, texts: _Texts, excerpt: Mapping[Field, Window], words: Mapping[Field, Words]
-    ) -> Tokens:
-        """Lays out one run from a window of each field, with the marks of its words."""
+    def _run(self, texts: _Texts, run: _Excerpts) -> Tokens:
+        """Lays out one run from an excerpt of each field, with the marks of its words."""
         ids: list[int] = [self.encoding.cls_id]
         flags = [np.zeros(1, dtype=np.int64)]
-        by_word = self._marks_by_word(words)
+        by_word = self._marks_by_word(run)
         for name in self.encoding.order:
-            start, end = excerpt[name]
+            (start, end), words, _ = run[name]
             ids += texts[name].ids[start:end]
             ids.append(self.encoding.sep_id)
-            own = words.get(name, []) if name in _COMPARED else []
+            own = words if name in _COMPARED else []
             flags += [
                 marks.mark(texts[name].offsets[start:end], own, by_word),
                 np.zeros(1, dtype=np.int64),
             ]
         return Tokens(np.asarray(ids, dtype=np.int64), np.concatenate(flags))
 
-    def _marks_by_word(self, words: Mapping[Field, Words]) -> Mapping[str, int]:
-        if self.encoding.marks == "off":
-            return {}
+    def _marks_by_word(self, run: _Excerpts) -> Mapping[str, int]:
         kind = self.encoding.marks
-        shared = marks.shared_words(words.get("output", []), words.get("ground_truth", []), kind)
-        input_words = words.get("input", []) if kind != "overlap" else []
-        return marks.marks_by_word(shared, marks.content_words(input_words))
+        if kind == "off":
+            return {}
+        content = {name: excerpt.content for name, excerpt in run.items()}
+        ours, theirs = (content.get(name, frozenset()) for name in _COMPARED)
+        in_input = content.get("input", frozenset()) if kind != "overlap" else frozenset()
+        # Only words of the two are marked: of a long input, each run takes what it needs.
+        return marks.marks_by_word(marks.shared(ours, theirs, kind), in_input & (ours | theirs))
+
+
+def _excerpt(window: Window, words: Words) -> _Excerpt:
+    return _Excerpt(window, words, marks.content_words(words))
 
 
 def fit(lengths: Mapping[Field, int], room: int) -> dict[Field, int]:

@@ -106,10 +106,13 @@ def words_within(words: Words, offsets: Sequence[tuple[int, int]]) -> Words:
 
 def shared_words(one: Words, other: Words, kind: Marks = "words") -> frozenset[str]:
     """The folded words that both texts have, without stop words; with kind `forms`, also parts."""
-    ours, theirs = content_words(one), content_words(other)
-    if kind != "forms":
-        return ours & theirs
-    return (ours & theirs).union(_parts(ours, theirs))
+    return shared(content_words(one), content_words(other), kind)
+
+
+def shared(ours: frozenset[str], theirs: frozenset[str], kind: Marks = "words") -> frozenset[str]:
+    """`shared_words` of two texts by their `content_words`."""
+    both = ours & theirs
+    return both.union(_parts(ours, theirs)) if kind == "forms" else both
 
 
 def _parts(ours: frozenset[str], theirs: frozenset[str]) -> Iterator[str]:

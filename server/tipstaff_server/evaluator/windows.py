@@ -17,8 +17,9 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Sequence
-from itertools import pairwise
+from collections.abc import Sequence, Set
+from itertools import accumulate, chain
+from operator import itemgetter, sub
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ Span = tuple[int, int]
 
 # Matches after the end mark, not from it: otherwise a text of nothing but dots takes a time that
 # grows with the square of its length.
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|[。！？]+|\n+")
+_SENTENCE_END = re.compile(r"((?<=[.!?…])[\"'”’)\]]*\s+|[。！？]+|\n+)")
 
 
 class Window(NamedTuple):
@@ -59,7 +60,7 @@ def cut(text: str, offsets: Sequence[Span], size: int) -> list[Window]:
     bounds = _sentences(text, offsets, size)
     fewest = len(_pack(bounds, size))
     # Two neighbouring sentences must fit into one window, or packing would get stuck.
-    low = max(bounds[index + 2] - bounds[index] for index in range(len(bounds) - 2))
+    low = max(map(sub, bounds[2:], bounds))
     high = size
     while low < high:
         middle = (low + high) // 2
@@ -70,7 +71,7 @@ def cut(text: str, offsets: Sequence[Span], size: int) -> list[Window]:
     return _pack(bounds, high)
 
 
-def nearest(query: Collection[str], candidates: Sequence[Collection[str]], count: int) -> list[int]:
+def nearest(query: Set[str], candidates: Sequence[Set[str]], count: int) -> list[int]:
     """The indices of the texts that are nearest in wording to a query, in order.
 
     A shared word counts the more, the fewer texts have it: the inverse document frequency of BM25
@@ -83,15 +84,16 @@ def nearest(query: Collection[str], candidates: Sequence[Collection[str]], count
     """
     if len(candidates) <= count:
         return list(range(len(candidates)))
-    frequencies = Counter(word for words in candidates for word in words)
+    matches = [words & query for words in candidates]
+    frequencies = Counter(chain.from_iterable(matches))
     weights = {
-        word: math.log1p((len(candidates) - frequencies[word] + 0.5) / (frequencies[word] + 0.5))
-        for word in query
-        if word in frequencies
+        word: math.log1p((len(candidates) - frequency + 0.5) / (frequency + 0.5))
+        for word, frequency in frequencies.items()
     }
     # fsum: the sum must not depend on the order of the words.
-    score = [math.fsum(weights[word] for word in words if word in weights) for words in candidates]
-    ranked = sorted(range(len(candidates)), key=lambda index: (-score[index], index))
+    scores = [math.fsum(map(weights.__getitem__, words)) for words in matches]
+    # Stable: of equal ones, the first.
+    ranked = sorted(range(len(candidates)), key=scores.__getitem__, reverse=True)
     return sorted(ranked[:count])
 
 
@@ -119,15 +121,16 @@ def deciding_run_index(logits: Sequence[float], parts: Sequence[int]) -> int:
 
 def _sentences(text: str, offsets: Sequence[Span], size: int) -> list[int]:
     """Where sentences of at most half of `size` tokens start, and the end of the text."""
-    ends = np.array([end for _, end in offsets])
-    places = [match.end() for match in _SENTENCE_END.finditer(text)]
-    starts = np.searchsorted(ends, places, side="right") if places else ()
-    bounds = [0]
-    for start, end in pairwise(sorted({0, *map(int, starts), len(offsets)})):
-        if end - start > size // 2:
-            bounds += _word_starts(text, offsets, start, end, max(1, size // 4))
-        bounds.append(end)
-    return bounds
+    ends = np.fromiter(map(itemgetter(1), offsets), dtype=np.int64, count=len(offsets))
+    places = list(accumulate(map(len, _SENTENCE_END.split(text))))[1::2]
+    starts = np.searchsorted(ends, np.array(places, dtype=np.int64), side="right")
+    bounds = np.unique(np.concatenate([[0], starts, [len(offsets)]]))
+    long = np.flatnonzero(np.diff(bounds) > size // 2)
+    cuts = [
+        _word_starts(text, offsets, start, end, max(1, size // 4))
+        for start, end in zip(bounds[long].tolist(), bounds[long + 1].tolist(), strict=True)
+    ]
+    return sorted(chain(bounds.tolist(), *cuts))
 
 
 def _word_starts(text: str, offsets: Sequence[Span], start: int, end: int, size: int) -> list[int]:
