@@ -132,6 +132,10 @@ class Policy(_Part):
         block_below: BLOCK below this score; at most `pass_at`.
         pass_on_partial: Whether an output may pass of which not all was scored.
         pass_on_ood: Whether an output may pass that is out of distribution.
+        pass_on_unreadable: Whether an output may pass where a field's share of unread characters is
+            above its limit; see `unread`.
+        max_unread_output: The limit for the output.
+        max_unread_other: The limit for each of the other fields.
         certificate: The guarantee on the thresholds; None without one.
     """
 
@@ -139,6 +143,9 @@ class Policy(_Part):
     block_below: Probability = 0.5
     pass_on_partial: bool = False
     pass_on_ood: bool = False
+    pass_on_unreadable: bool = False
+    max_unread_output: Probability = 0.1
+    max_unread_other: Probability = 0.25
     certificate: BundleCertificate | None = None
 
     @model_validator(mode="after")
