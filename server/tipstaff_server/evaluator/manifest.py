@@ -252,6 +252,18 @@ class BaseEncoder(_Part):
     sha256: Sha256 | None = None
 
 
+class UnreadText(_Part):
+    """What of one field's training text the encoder can't read; see `unread`.
+
+    Attributes:
+        share: Share of its characters.
+        scripts: The same share by the characters' script, the largest first.
+    """
+
+    share: Probability
+    scripts: dict[str, Probability] = {}
+
+
 class Training(_Part):
     """What it was trained on, and how.
 
@@ -261,6 +273,7 @@ class Training(_Part):
         fingerprint: SHA-256 over all training and validation rows, in order.
         label_sources: Number of rows by who labelled them.
         settings: The run's settings, defaults included.
+        unread: What the encoder can't read, by field; fields that it reads whole are left out.
     """
 
     rows: int = Field(ge=1)
@@ -268,6 +281,7 @@ class Training(_Part):
     fingerprint: Sha256
     label_sources: dict[str, int] = {}
     settings: dict[str, str | int | float | bool | list[str] | None] = {}
+    unread: dict[FieldName, UnreadText] = {}
 
 
 class Manifest(_Part):
