@@ -33,7 +33,10 @@ def table(base: str) -> list[str]:
     """The table's lines, for one encoder."""
     tokenizer = find_base(base).tokenizer
     meter = UnreadMeter(tokenizer)
-    lines = ["| script | language | read | characters a token | an output in it is |", "|" + " --- |" * 5]
+    lines = [
+        "| script | language | read | characters a token | an output in it is |",
+        "|" + " --- |" * 5,
+    ]
     for sample in tomllib.loads(_SAMPLES.read_text(encoding="utf-8"))["sample"]:
         text = sample["text"]
         encoding = tokenizer.encode(text, add_special_tokens=False)

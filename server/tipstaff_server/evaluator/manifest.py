@@ -144,7 +144,7 @@ class Policy(_Part):
     pass_on_partial: bool = False
     pass_on_ood: bool = False
     pass_on_unreadable: bool = False
-    max_unread_output: Probability = 0.1
+    max_unread_output: Probability = 0.05
     max_unread_other: Probability = 0.25
     certificate: BundleCertificate | None = None
 

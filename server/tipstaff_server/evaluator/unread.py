@@ -51,14 +51,17 @@ class Unread(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """Which characters of a text are read, each of shape (characters,).
+    """Which characters of a text are read.
 
     Attributes:
-        counted: Those that count: neither blanks nor accents of a letter.
-        dropped: Those of them that were dropped.
-        unread: Those of them that were dropped or are in unknown words.
+        unknown: Tokens of unknown words.
+        counted: The characters that count: neither blanks nor accents of a letter; shape
+            (characters,).
+        dropped: Those of them that were dropped, shape (characters,).
+        unread: Those of them that were dropped or are in unknown words, shape (characters,).
     """
 
+    unknown: int
     counted: Bools
     dropped: Bools
     unread: Bools
@@ -102,8 +105,7 @@ class UnreadMeter:
         if not unknown and self._is_ordinary(text):
             return Unread()
         characters = self.characters(text, ids, offsets)
-        tokens = sum(token in self._unknown for token in ids) if unknown else 0
-        return Unread(tokens, int(characters.dropped.sum()), characters.share)
+        return Unread(characters.unknown, int(characters.dropped.sum()), characters.share)
 
     def characters(self, text: str, ids: Sequence[int], offsets: Spans) -> Characters:
         """Which characters are read; the arguments are `measure`'s."""
@@ -112,9 +114,13 @@ class UnreadMeter:
         counted = (kinds != _BLANK) & ~accents
         dropped = counted & (kinds >= _ACCENT)
         if self._skips:
-            dropped |= counted & ~_within(offsets, len(text))
-        spans = [span for token, span in zip(ids, offsets, strict=True) if token in self._unknown]
-        return Characters(counted, dropped, dropped | (counted & _within(spans, len(text))))
+            dropped |= counted & ~_within(_as_array(offsets), len(text))
+        unknown = [span for token, span in zip(ids, offsets, strict=True) if token in self._unknown]
+        spans = _as_array(unknown)
+        # A blank may be an unknown token, too.
+        before = np.concatenate([[0], np.cumsum(counted)])
+        words = int((before[spans[:, 1]] > before[spans[:, 0]]).sum())
+        return Characters(words, counted, dropped, dropped | (counted & _within(spans, len(text))))
 
     def _is_ordinary(self, text: str) -> bool:
         """Whether the normaliser leaves something of every character."""
@@ -177,11 +183,12 @@ def _own_accents(kinds: npt.NDArray[np.uint8]) -> Bools:
     return accents & has_letter & (places - letters <= _MOST_ACCENTS)
 
 
-def _within(spans: Spans, length: int) -> Bools:
-    """Which of `length` characters are in one of the spans, shape (length,)."""
-    if not spans:
-        return np.zeros(length, dtype=np.bool_)
-    starts, ends = np.array(spans).T
-    depth = np.bincount(starts, minlength=length + 1) - np.bincount(ends, minlength=length + 1)
-    inside: Bools = np.cumsum(depth)[:length] > 0
+def _as_array(spans: Spans) -> npt.NDArray[np.int64]:
+    return np.array(spans, dtype=np.int64).reshape(-1, 2)
+
+
+def _within(spans: npt.NDArray[np.int64], length: int) -> Bools:
+    """Which of `length` characters are in one of the spans of shape (n, 2); shape (length,)."""
+    starts, ends = (np.bincount(edge, minlength=length + 1) for edge in spans.T)
+    inside: Bools = np.cumsum(starts - ends)[:length] > 0
     return inside
