@@ -77,7 +77,14 @@ def to_score(message: pb.ScoreResponse) -> Score:
         certificate=_to_certificate(message),
         reasons=tuple(dict.fromkeys(reasons)),
         coverage={
-            part.field: Coverage(part.tokens_scored, part.tokens_total) for part in message.coverage
+            part.field: Coverage(
+                scored=part.tokens_scored,
+                total=part.tokens_total,
+                unknown=part.tokens_unknown,
+                dropped=part.characters_dropped,
+                unread=part.unread_share,
+            )
+            for part in message.coverage
         },
         timing=_to_timing(message.timing) if message.HasField("timing") else None,
         cached=message.cached,

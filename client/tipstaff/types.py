@@ -54,20 +54,31 @@ class Reason(StrEnum):
     MISSING_FIELD = "MISSING_FIELD"
     IGNORED_FIELD = "IGNORED_FIELD"
     NOT_EXPLAINED = "NOT_EXPLAINED"
+    UNREADABLE = "UNREADABLE"
     # Never on the wire: a newer server sent a reason or verdict that this client doesn't know.
     UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of one field was scored, in tokens.
+    """How much of one field was scored.
 
-    If the output was read in several windows that were compared with different parts of the ground
-    truth, the tokens scored of the ground truth are their mean.
+    Attributes:
+        scored: Tokens scored. If the output was read in several windows that were compared with
+            different parts of the ground truth, those of the ground truth are their mean.
+        total: Tokens of the field.
+        unknown: Tokens of it that stand for words which the encoder doesn't know.
+        dropped: Characters of it that the encoder never sees, such as zero-width ones; accents that
+            it strips don't count.
+        unread: Share of its characters that were dropped or are in unknown words, in [0, 1].
+            Blanks don't count. `Reason.UNREADABLE` tells whether it is above the evaluator's limit.
     """
 
     scored: int
     total: int
+    unknown: int = 0
+    dropped: int = 0
+    unread: float = 0.0
 
     @property
     def partial(self) -> bool:

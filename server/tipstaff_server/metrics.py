@@ -82,12 +82,27 @@ class Metrics:
             ("evaluator", "field"),
             _COVERAGE,
         )
+        self._unknown_tokens = self._counter(
+            "tipstaff_unknown_tokens",
+            "Tokens of words that the encoder doesn't know.",
+            ("evaluator", "field"),
+        )
+        self._dropped_characters = self._counter(
+            "tipstaff_dropped_characters",
+            "Characters that the encoder never sees, such as zero-width ones.",
+            ("evaluator", "field"),
+        )
         self._verdicts = self._counter("tipstaff_verdicts", "Verdicts.", ("evaluator", "verdict"))
         self._reasons = self._counter(
             "tipstaff_reasons", "Reasons in replies.", ("evaluator", "reason")
         )
         self._partial = self._counter(
             "tipstaff_partial", "Interactions of which not all was scored.", one
+        )
+        self._unreadable = self._counter(
+            "tipstaff_unreadable",
+            "Interactions of which more can't be read than the evaluator's limits allow.",
+            one,
         )
         self._cache_hits = self._counter(
             "tipstaff_cache_hits", "Scores answered from the cache.", one
@@ -159,8 +174,13 @@ class Metrics:
         for field, coverage in score.coverage.items():
             share = coverage.scored / coverage.total if coverage.total else 1.0
             self._child(self._coverage, name, field).observe(share)
+            if coverage.unread:
+                self._child(self._unknown_tokens, name, field).inc(coverage.unknown)
+                self._child(self._dropped_characters, name, field).inc(coverage.dropped)
         if Reason.PARTIAL in score.reasons:
             self._child(self._partial, name).inc()
+        if Reason.UNREADABLE in score.reasons:
+            self._child(self._unreadable, name).inc()
 
     def explained(self, evaluator: str, runs: int) -> None:
         """Counts runs that were made to explain a score."""
@@ -186,7 +206,12 @@ class Metrics:
             self._info.remove(old.name, str(old.version), old.evaluator.engine)
         self._info.labels(new.name, str(new.version), new.evaluator.engine).set(1)
         self._degraded.labels(new.name).set(bool(new.evaluator.degraded))
-        self._reload_failures.labels(new.name)  # so that a rate exists before the first failure
+        # So that a rate exists before the first of each.
+        self._reload_failures.labels(new.name)
+        self._unreadable.labels(new.name)
+        for field in new.evaluator.manifest.fields:
+            self._unknown_tokens.labels(new.name, field)
+            self._dropped_characters.labels(new.name, field)
 
     def failed(self, name: str) -> None:
         """Counts a promotion that could not be followed."""

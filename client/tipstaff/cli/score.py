@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.errors import UsageError
-from tipstaff.types import FIELDS, Highlight, Interaction, Reason, Score
+from tipstaff.types import FIELDS, Coverage, Highlight, Interaction, Reason, Score
 
 REASONS_IN_WORDS = {
     Reason.PARTIAL: "not all of the text was scored",
@@ -25,6 +25,7 @@ REASONS_IN_WORDS = {
     Reason.IGNORED_FIELD: "the evaluator doesn't read one of the fields",
     Reason.NOT_EXPLAINED: "no words are marked: the deadline or the load left no time for it, or "
     "the evaluator doesn't read the output",
+    Reason.UNREADABLE: "the encoder can't read too much of the text",
     Reason.UNKNOWN: "the server sent a value that this client doesn't know: update tipstaff",
 }
 
@@ -168,6 +169,13 @@ def _as_text(score: Score, explained: str | None) -> str:
     if score.coverage:
         coverage = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
         lines.append(f"  tokens     {', '.join(coverage)}")
+        unread = [
+            f"{name} {unread_in_words(part)}"
+            for name, part in score.coverage.items()
+            if part.unread
+        ]
+        if unread:
+            lines.append(f"  unread     {', '.join(unread)}")
     if timing := score.timing:
         parts = [("encode", timing.encode), ("queue", timing.queue)]
         parts.append(("inference", timing.inference))
@@ -177,6 +185,16 @@ def _as_text(score: Score, explained: str | None) -> str:
         lines.append(f"  server     {timing.total * 1000:.1f} ms: {milliseconds}")
     lines.append(f"  request    {score.request_id}")
     return "\n".join(lines)
+
+
+def unread_in_words(coverage: Coverage) -> str:
+    """What of a field can't be read, as `12.5% (1 unknown word, 3 characters dropped)`."""
+    words, characters = coverage.unknown, coverage.dropped
+    counts = (
+        f"{words} unknown word{'s' * (words != 1)}" * bool(words),
+        f"{characters} character{'s' * (characters != 1)} dropped" * bool(characters),
+    )
+    return f"{100 * coverage.unread:.3g}% ({', '.join(filter(None, counts))})"
 
 
 def _percent(rate: float) -> str:

@@ -24,43 +24,43 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tipstaff/v1/scoring.proto\x12\x0btipstaff.v1\"\xc1\x01\n\x0cScoreRequest\x12\x11\n\tevaluator\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x12\n\x05input\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06output\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x19\n\x0cground_truth\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\x42\x08\n\x06_inputB\t\n\x07_outputB\x0f\n\r_ground_truth\"K\n\rFieldCoverage\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x15\n\rtokens_scored\x18\x02 \x01(\r\x12\x14\n\x0ctokens_total\x18\x03 \x01(\r\"k\n\x0b\x43\x65rtificate\x12\x16\n\x0emax_false_pass\x18\x01 \x01(\x01\x12\x17\n\x0fmax_false_block\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\t\n\x01n\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\"7\n\tHighlight\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\x0e\n\x06weight\x18\x03 \x01(\x01\"i\n\x06Timing\x12\x16\n\x0e\x65ncode_seconds\x18\x01 \x01(\x01\x12\x15\n\rqueue_seconds\x18\x02 \x01(\x01\x12\x19\n\x11inference_seconds\x18\x03 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x01\"\xbd\x03\n\rScoreResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tevaluator\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12%\n\x07verdict\x18\x06 \x01(\x0e\x32\x14.tipstaff.v1.Verdict\x12\x0f\n\x07pass_at\x18\x07 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x08 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\t \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12$\n\x07reasons\x18\n \x03(\x0e\x32\x13.tipstaff.v1.Reason\x12,\n\x08\x63overage\x18\x0b \x03(\x0b\x32\x1a.tipstaff.v1.FieldCoverage\x12#\n\x06timing\x18\x0c \x01(\x0b\x32\x13.tipstaff.v1.Timing\x12\x0e\n\x06\x63\x61\x63hed\x18\r \x01(\x08\x12\x16\n\tood_score\x18\x0e \x01(\x01H\x00\x88\x01\x01\x12*\n\nhighlights\x18\x0f \x03(\x0b\x32\x16.tipstaff.v1.HighlightB\x0c\n\n_ood_score\"@\n\x11ScoreBatchRequest\x12+\n\x08requests\x18\x01 \x03(\x0b\x32\x19.tipstaff.v1.ScoreRequest\"Z\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1b\n\x0eretry_after_ms\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x11\n\x0f_retry_after_ms\"s\n\x0eScoreBatchItem\x12.\n\x08response\x18\x01 \x01(\x0b\x32\x1a.tipstaff.v1.ScoreResponseH\x00\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.tipstaff.v1.ItemErrorH\x00\x42\x08\n\x06result\"@\n\x12ScoreBatchResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.tipstaff.v1.ScoreBatchItem\"\x17\n\x15ListEvaluatorsRequest\"\xca\x01\n\rEvaluatorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x11\n\tcriterion\x18\x04 \x01(\t\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x0f\n\x07pass_at\x18\x06 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x07 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\x08 \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12\x12\n\nmax_tokens\x18\t \x01(\r\"H\n\x16ListEvaluatorsResponse\x12.\n\nevaluators\x18\x01 \x03(\x0b\x32\x1a.tipstaff.v1.EvaluatorInfo*[\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_PASS\x10\x01\x12\x12\n\x0eVERDICT_REVIEW\x10\x02\x12\x11\n\rVERDICT_BLOCK\x10\x03*\xcf\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_PARTIAL\x10\x01\x12\x1e\n\x1aREASON_OUT_OF_DISTRIBUTION\x10\x02\x12\x16\n\x12REASON_UNCERTIFIED\x10\x03\x12\x13\n\x0fREASON_DEGRADED\x10\x04\x12\x18\n\x14REASON_MISSING_FIELD\x10\x05\x12\x18\n\x14REASON_IGNORED_FIELD\x10\x06\x12\x18\n\x14REASON_NOT_EXPLAINED\x10\x07\x32\xfa\x01\n\x0eScoringService\x12>\n\x05Score\x12\x19.tipstaff.v1.ScoreRequest\x1a\x1a.tipstaff.v1.ScoreResponse\x12M\n\nScoreBatch\x12\x1e.tipstaff.v1.ScoreBatchRequest\x1a\x1f.tipstaff.v1.ScoreBatchResponse\x12Y\n\x0eListEvaluators\x12\".tipstaff.v1.ListEvaluatorsRequest\x1a#.tipstaff.v1.ListEvaluatorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tipstaff/v1/scoring.proto\x12\x0btipstaff.v1\"\xc1\x01\n\x0cScoreRequest\x12\x11\n\tevaluator\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x12\n\x05input\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06output\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x19\n\x0cground_truth\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\x42\x08\n\x06_inputB\t\n\x07_outputB\x0f\n\r_ground_truth\"\x95\x01\n\rFieldCoverage\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x15\n\rtokens_scored\x18\x02 \x01(\r\x12\x14\n\x0ctokens_total\x18\x03 \x01(\r\x12\x16\n\x0etokens_unknown\x18\x04 \x01(\r\x12\x1a\n\x12\x63haracters_dropped\x18\x05 \x01(\r\x12\x14\n\x0cunread_share\x18\x06 \x01(\x01\"k\n\x0b\x43\x65rtificate\x12\x16\n\x0emax_false_pass\x18\x01 \x01(\x01\x12\x17\n\x0fmax_false_block\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\t\n\x01n\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\"7\n\tHighlight\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\x0e\n\x06weight\x18\x03 \x01(\x01\"i\n\x06Timing\x12\x16\n\x0e\x65ncode_seconds\x18\x01 \x01(\x01\x12\x15\n\rqueue_seconds\x18\x02 \x01(\x01\x12\x19\n\x11inference_seconds\x18\x03 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x01\"\xbd\x03\n\rScoreResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tevaluator\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12%\n\x07verdict\x18\x06 \x01(\x0e\x32\x14.tipstaff.v1.Verdict\x12\x0f\n\x07pass_at\x18\x07 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x08 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\t \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12$\n\x07reasons\x18\n \x03(\x0e\x32\x13.tipstaff.v1.Reason\x12,\n\x08\x63overage\x18\x0b \x03(\x0b\x32\x1a.tipstaff.v1.FieldCoverage\x12#\n\x06timing\x18\x0c \x01(\x0b\x32\x13.tipstaff.v1.Timing\x12\x0e\n\x06\x63\x61\x63hed\x18\r \x01(\x08\x12\x16\n\tood_score\x18\x0e \x01(\x01H\x00\x88\x01\x01\x12*\n\nhighlights\x18\x0f \x03(\x0b\x32\x16.tipstaff.v1.HighlightB\x0c\n\n_ood_score\"@\n\x11ScoreBatchRequest\x12+\n\x08requests\x18\x01 \x03(\x0b\x32\x19.tipstaff.v1.ScoreRequest\"Z\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1b\n\x0eretry_after_ms\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x11\n\x0f_retry_after_ms\"s\n\x0eScoreBatchItem\x12.\n\x08response\x18\x01 \x01(\x0b\x32\x1a.tipstaff.v1.ScoreResponseH\x00\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.tipstaff.v1.ItemErrorH\x00\x42\x08\n\x06result\"@\n\x12ScoreBatchResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.tipstaff.v1.ScoreBatchItem\"\x17\n\x15ListEvaluatorsRequest\"\xca\x01\n\rEvaluatorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x11\n\tcriterion\x18\x04 \x01(\t\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x0f\n\x07pass_at\x18\x06 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x07 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\x08 \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12\x12\n\nmax_tokens\x18\t \x01(\r\"H\n\x16ListEvaluatorsResponse\x12.\n\nevaluators\x18\x01 \x03(\x0b\x32\x1a.tipstaff.v1.EvaluatorInfo*[\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_PASS\x10\x01\x12\x12\n\x0eVERDICT_REVIEW\x10\x02\x12\x11\n\rVERDICT_BLOCK\x10\x03*\xe6\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_PARTIAL\x10\x01\x12\x1e\n\x1aREASON_OUT_OF_DISTRIBUTION\x10\x02\x12\x16\n\x12REASON_UNCERTIFIED\x10\x03\x12\x13\n\x0fREASON_DEGRADED\x10\x04\x12\x18\n\x14REASON_MISSING_FIELD\x10\x05\x12\x18\n\x14REASON_IGNORED_FIELD\x10\x06\x12\x18\n\x14REASON_NOT_EXPLAINED\x10\x07\x12\x15\n\x11REASON_UNREADABLE\x10\x08\x32\xfa\x01\n\x0eScoringService\x12>\n\x05Score\x12\x19.tipstaff.v1.ScoreRequest\x1a\x1a.tipstaff.v1.ScoreResponse\x12M\n\nScoreBatch\x12\x1e.tipstaff.v1.ScoreBatchRequest\x1a\x1f.tipstaff.v1.ScoreBatchResponse\x12Y\n\x0eListEvaluators\x12\".tipstaff.v1.ListEvaluatorsRequest\x1a#.tipstaff.v1.ListEvaluatorsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tipstaff.v1.scoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=1681
-  _globals['_VERDICT']._serialized_end=1772
-  _globals['_REASON']._serialized_start=1775
-  _globals['_REASON']._serialized_end=1982
+  _globals['_VERDICT']._serialized_start=1756
+  _globals['_VERDICT']._serialized_end=1847
+  _globals['_REASON']._serialized_start=1850
+  _globals['_REASON']._serialized_end=2080
   _globals['_SCOREREQUEST']._serialized_start=43
   _globals['_SCOREREQUEST']._serialized_end=236
-  _globals['_FIELDCOVERAGE']._serialized_start=238
-  _globals['_FIELDCOVERAGE']._serialized_end=313
-  _globals['_CERTIFICATE']._serialized_start=315
-  _globals['_CERTIFICATE']._serialized_end=422
-  _globals['_HIGHLIGHT']._serialized_start=424
-  _globals['_HIGHLIGHT']._serialized_end=479
-  _globals['_TIMING']._serialized_start=481
-  _globals['_TIMING']._serialized_end=586
-  _globals['_SCORERESPONSE']._serialized_start=589
-  _globals['_SCORERESPONSE']._serialized_end=1034
-  _globals['_SCOREBATCHREQUEST']._serialized_start=1036
-  _globals['_SCOREBATCHREQUEST']._serialized_end=1100
-  _globals['_ITEMERROR']._serialized_start=1102
-  _globals['_ITEMERROR']._serialized_end=1192
-  _globals['_SCOREBATCHITEM']._serialized_start=1194
-  _globals['_SCOREBATCHITEM']._serialized_end=1309
-  _globals['_SCOREBATCHRESPONSE']._serialized_start=1311
-  _globals['_SCOREBATCHRESPONSE']._serialized_end=1375
-  _globals['_LISTEVALUATORSREQUEST']._serialized_start=1377
-  _globals['_LISTEVALUATORSREQUEST']._serialized_end=1400
-  _globals['_EVALUATORINFO']._serialized_start=1403
-  _globals['_EVALUATORINFO']._serialized_end=1605
-  _globals['_LISTEVALUATORSRESPONSE']._serialized_start=1607
-  _globals['_LISTEVALUATORSRESPONSE']._serialized_end=1679
-  _globals['_SCORINGSERVICE']._serialized_start=1985
-  _globals['_SCORINGSERVICE']._serialized_end=2235
+  _globals['_FIELDCOVERAGE']._serialized_start=239
+  _globals['_FIELDCOVERAGE']._serialized_end=388
+  _globals['_CERTIFICATE']._serialized_start=390
+  _globals['_CERTIFICATE']._serialized_end=497
+  _globals['_HIGHLIGHT']._serialized_start=499
+  _globals['_HIGHLIGHT']._serialized_end=554
+  _globals['_TIMING']._serialized_start=556
+  _globals['_TIMING']._serialized_end=661
+  _globals['_SCORERESPONSE']._serialized_start=664
+  _globals['_SCORERESPONSE']._serialized_end=1109
+  _globals['_SCOREBATCHREQUEST']._serialized_start=1111
+  _globals['_SCOREBATCHREQUEST']._serialized_end=1175
+  _globals['_ITEMERROR']._serialized_start=1177
+  _globals['_ITEMERROR']._serialized_end=1267
+  _globals['_SCOREBATCHITEM']._serialized_start=1269
+  _globals['_SCOREBATCHITEM']._serialized_end=1384
+  _globals['_SCOREBATCHRESPONSE']._serialized_start=1386
+  _globals['_SCOREBATCHRESPONSE']._serialized_end=1450
+  _globals['_LISTEVALUATORSREQUEST']._serialized_start=1452
+  _globals['_LISTEVALUATORSREQUEST']._serialized_end=1475
+  _globals['_EVALUATORINFO']._serialized_start=1478
+  _globals['_EVALUATORINFO']._serialized_end=1680
+  _globals['_LISTEVALUATORSRESPONSE']._serialized_start=1682
+  _globals['_LISTEVALUATORSRESPONSE']._serialized_end=1754
+  _globals['_SCORINGSERVICE']._serialized_start=2083
+  _globals['_SCORINGSERVICE']._serialized_end=2333
 # @@protoc_insertion_point(module_scope)

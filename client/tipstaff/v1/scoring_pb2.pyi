@@ -24,6 +24,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_MISSING_FIELD: _ClassVar[Reason]
     REASON_IGNORED_FIELD: _ClassVar[Reason]
     REASON_NOT_EXPLAINED: _ClassVar[Reason]
+    REASON_UNREADABLE: _ClassVar[Reason]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_PASS: Verdict
 VERDICT_REVIEW: Verdict
@@ -36,6 +37,7 @@ REASON_DEGRADED: Reason
 REASON_MISSING_FIELD: Reason
 REASON_IGNORED_FIELD: Reason
 REASON_NOT_EXPLAINED: Reason
+REASON_UNREADABLE: Reason
 
 class ScoreRequest(_message.Message):
     __slots__ = ("evaluator", "version", "input", "output", "ground_truth", "request_id", "explain")
@@ -56,14 +58,20 @@ class ScoreRequest(_message.Message):
     def __init__(self, evaluator: _Optional[str] = ..., version: _Optional[int] = ..., input: _Optional[str] = ..., output: _Optional[str] = ..., ground_truth: _Optional[str] = ..., request_id: _Optional[str] = ..., explain: bool = ...) -> None: ...
 
 class FieldCoverage(_message.Message):
-    __slots__ = ("field", "tokens_scored", "tokens_total")
+    __slots__ = ("field", "tokens_scored", "tokens_total", "tokens_unknown", "characters_dropped", "unread_share")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     TOKENS_SCORED_FIELD_NUMBER: _ClassVar[int]
     TOKENS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    CHARACTERS_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_SHARE_FIELD_NUMBER: _ClassVar[int]
     field: str
     tokens_scored: int
     tokens_total: int
-    def __init__(self, field: _Optional[str] = ..., tokens_scored: _Optional[int] = ..., tokens_total: _Optional[int] = ...) -> None: ...
+    tokens_unknown: int
+    characters_dropped: int
+    unread_share: float
+    def __init__(self, field: _Optional[str] = ..., tokens_scored: _Optional[int] = ..., tokens_total: _Optional[int] = ..., tokens_unknown: _Optional[int] = ..., characters_dropped: _Optional[int] = ..., unread_share: _Optional[float] = ...) -> None: ...
 
 class Certificate(_message.Message):
     __slots__ = ("max_false_pass", "max_false_block", "confidence", "n", "date")

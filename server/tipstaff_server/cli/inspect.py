@@ -137,9 +137,16 @@ def _measured(graph: Graph) -> Iterator[Line]:
     policy, calibration, parity = graph.policy, graph.calibration, graph.parity
     partial = ", partial coverage may pass" if policy.pass_on_partial else ""
     unlike = ", what is out of distribution may pass" if policy.pass_on_ood else ""
+    unreadable = ", what can't be read may pass" if policy.pass_on_unreadable else ""
     yield (
         "thresholds",
-        f"pass at {policy.pass_at:g}, block below {policy.block_below:g}{partial}{unlike}",
+        f"pass at {policy.pass_at:g}, block below {policy.block_below:g}{partial}{unlike}"
+        f"{unreadable}",
+    )
+    yield (
+        "unread text",
+        f"up to {policy.max_unread_output:.12g} of an output's characters and "
+        f"{policy.max_unread_other:.12g} of another field's may be unread",
     )
     if (certificate := policy.certificate) is None:
         yield "certificate", "none: the thresholds are uncertified"

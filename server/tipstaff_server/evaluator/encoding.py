@@ -24,6 +24,7 @@ from tipstaff_server.errors import InvalidRequest
 from tipstaff_server.evaluator import marks, windows
 from tipstaff_server.evaluator.manifest import Encoding, Windows
 from tipstaff_server.evaluator.marks import Words
+from tipstaff_server.evaluator.unread import UnreadMeter
 from tipstaff_server.evaluator.windows import Span, Window
 
 # Called between the steps of encoding; may raise, to stop it.
@@ -64,9 +65,9 @@ class Encoded:
     Attributes:
         runs: One, unless the interaction is too long for it.
         parts: The index of each run's window of the output, shape (runs,).
-        coverage: For each field the evaluator reads: tokens scored and total. If the windows of the
-            output were compared with different parts of the ground truth, its tokens scored are
-            their mean.
+        coverage: For each field the evaluator reads: tokens scored and total, and what of it can't
+            be read. If the windows of the output were compared with different parts of the ground
+            truth, its tokens scored are their mean.
         missing: Fields that the evaluator reads and the interaction lacks.
         ignored: Fields that the interaction has and the evaluator doesn't read.
         excerpts: For each run, where the excerpt of each field's text that it reads starts and
@@ -167,6 +168,7 @@ class Encoder:
                 )
         self.encoding = encoding
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
+        self._unread = UnreadMeter(self._tokenizer, self._frame)
 
     def encode(self, interaction: Interaction, checkpoint: Checkpoint = _go_on) -> Encoded:
         """Converts an interaction to token ids.
@@ -193,16 +195,20 @@ class Encoder:
             [text or "" for text in texts.values()], add_special_tokens=False
         )
         checkpoint()
-        fields = {}
+        fields, unread = {}, {}
         for name, encoding in zip(order, encodings, strict=True):
-            ids, offsets = self._without_frame(encoding.ids, encoding.offsets)
-            fields[name] = _Text(texts[name] or "", ids, offsets)
+            text, ids, offsets = texts[name] or "", encoding.ids, encoding.offsets
+            unread[name] = self._unread.measure(text, ids, offsets)
+            fields[name] = _Text(text, *self._without_frame(ids, offsets))
             checkpoint()
         layout = self._lay_out(fields, checkpoint)
         return Encoded(
             runs=tuple(layout.runs),
             parts=tuple(layout.parts),
-            coverage={name: Coverage(layout.scored[name], len(fields[name])) for name in order},
+            coverage={
+                name: Coverage(layout.scored[name], len(fields[name]), *unread[name])
+                for name in order
+            },
             missing=missing,
             ignored=tuple(
                 name for name in FIELDS if name not in order and interaction.get(name) is not None

@@ -22,7 +22,7 @@ from tipstaff_server.evaluator.encoding import Encoded, Encoder, Tokens
 from tipstaff_server.evaluator.explanation import Search, excerpt_of, search
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
-from tipstaff_server.evaluator.policy import decide
+from tipstaff_server.evaluator.policy import decide, is_unreadable
 from tipstaff_server.evaluator.session import Device, Outputs, Session
 from tipstaff_server.evaluator.windows import deciding_run_index
 
@@ -263,6 +263,7 @@ class Evaluator:
     def _reasons(self, encoded: Encoded, ood_score: float | None) -> tuple[Reason, ...]:
         holds = (
             (Reason.PARTIAL, encoded.partial),
+            (Reason.UNREADABLE, is_unreadable(encoded.coverage, self.graph.policy)),
             (Reason.OUT_OF_DISTRIBUTION, ood_score is not None and ood_score > THRESHOLD),
             (Reason.MISSING_FIELD, bool(encoded.missing)),
             (Reason.IGNORED_FIELD, bool(encoded.ignored)),

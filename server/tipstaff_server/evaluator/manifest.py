@@ -132,6 +132,10 @@ class Policy(_Part):
         block_below: BLOCK below this score; at most `pass_at`.
         pass_on_partial: Whether an output may pass of which not all was scored.
         pass_on_ood: Whether an output may pass that is out of distribution.
+        pass_on_unreadable: Whether an output may pass where a field's share of unread characters is
+            above its limit; see `unread`.
+        max_unread_output: The limit for the output.
+        max_unread_other: The limit for each of the other fields.
         certificate: The guarantee on the thresholds; None without one.
     """
 
@@ -139,6 +143,9 @@ class Policy(_Part):
     block_below: Probability = 0.5
     pass_on_partial: bool = False
     pass_on_ood: bool = False
+    pass_on_unreadable: bool = False
+    max_unread_output: Probability = 0.05
+    max_unread_other: Probability = 0.25
     certificate: BundleCertificate | None = None
 
     @model_validator(mode="after")
@@ -245,6 +252,18 @@ class BaseEncoder(_Part):
     sha256: Sha256 | None = None
 
 
+class UnreadText(_Part):
+    """What of one field's training text the encoder can't read; see `unread`.
+
+    Attributes:
+        share: Share of its characters.
+        scripts: The same share by the characters' script, the largest first.
+    """
+
+    share: Probability
+    scripts: dict[str, Probability] = {}
+
+
 class Training(_Part):
     """What it was trained on, and how.
 
@@ -254,6 +273,7 @@ class Training(_Part):
         fingerprint: SHA-256 over all training and validation rows, in order.
         label_sources: Number of rows by who labelled them.
         settings: The run's settings, defaults included.
+        unread: What the encoder can't read, by field; fields that it reads whole are left out.
     """
 
     rows: int = Field(ge=1)
@@ -261,6 +281,7 @@ class Training(_Part):
     fingerprint: Sha256
     label_sources: dict[str, int] = {}
     settings: dict[str, str | int | float | bool | list[str] | None] = {}
+    unread: dict[FieldName, UnreadText] = {}
 
 
 class Manifest(_Part):

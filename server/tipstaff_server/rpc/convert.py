@@ -46,7 +46,12 @@ def from_score(score: Score) -> pb.ScoreResponse:
     )
     for field, coverage in score.coverage.items():
         response.coverage.add(
-            field=field, tokens_scored=coverage.scored, tokens_total=coverage.total
+            field=field,
+            tokens_scored=coverage.scored,
+            tokens_total=coverage.total,
+            tokens_unknown=coverage.unknown,
+            characters_dropped=coverage.dropped,
+            unread_share=coverage.unread,
         )
     for each in score.highlights:
         response.highlights.add(start=each.start, end=each.end, weight=each.weight)

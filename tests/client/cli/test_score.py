@@ -50,7 +50,9 @@ def test_a_score_for_programs(tipstaff, server):
 
     score = json.loads(result.stdout)
     assert (score["verdict"], score["score"], score["version"]) == ("PASS", 0.875, 3)
-    assert score["coverage"] == {"ground_truth": {"scored": 30, "total": 31}}
+    assert score["coverage"] == {
+        "ground_truth": {"scored": 30, "total": 31, "unknown": 0, "dropped": 0, "unread": 0.0}
+    }
     assert score["reasons"] == ["UNCERTIFIED"]
 
 

@@ -33,6 +33,14 @@ from tipstaff_trainer.evaluation.notices import knows_training_rows
 from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.export.bundle_writer import copy_bundle
 
+# The reasons that can turn a PASS into REVIEW.
+_OBSTACLES = (
+    Reason.PARTIAL,
+    Reason.OUT_OF_DISTRIBUTION,
+    Reason.UNREADABLE,
+    Reason.MISSING_FIELD,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Certified:
@@ -61,6 +69,7 @@ def certify(
     *,
     pass_on_partial: bool = False,
     pass_on_ood: bool = False,
+    pass_on_unreadable: bool = False,
 ) -> Certified:
     """Finds the laxest cuts that keep a promise, from verdicts as they are served.
 
@@ -71,6 +80,8 @@ def certify(
         promise: The error bounds.
         pass_on_partial: Let partly scored outputs pass from now on.
         pass_on_ood: Let outputs that look unlike the training data pass from now on.
+        pass_on_unreadable: Let outputs pass from now on where more text can't be read than the
+            limits allow.
 
     Raises:
         CertificationError: The rows can't certify or are too few, the evaluator doesn't run here
@@ -96,6 +107,7 @@ def certify(
     changes = {
         "pass_on_partial": policy.pass_on_partial or pass_on_partial,
         "pass_on_ood": policy.pass_on_ood or pass_on_ood,
+        "pass_on_unreadable": policy.pass_on_unreadable or pass_on_unreadable,
     }
     passing = pass_scores(bad, policy.model_copy(update=changes))
     if promise.max_false_pass < 1:
@@ -143,7 +155,7 @@ def _check_reach(bad: Sequence[Prediction], passing: Floats, promise: Promise) -
             for prediction, score in zip(bad, passing, strict=True)
             if not np.isfinite(score)
             for reason in prediction.reasons
-            if reason in (Reason.PARTIAL, Reason.OUT_OF_DISTRIBUTION, Reason.MISSING_FIELD)
+            if reason in _OBSTACLES
         )
         obstacles = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         raise CertificationError(

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from tipstaff_trainer.operations.certify import Certification
 
 FLAGS = {"bundle": "BUNDLE", **DATA_FLAGS}
-_PROMISE = ("max_false_pass", "max_false_block", "confidence", "pass_on_ood", "pass_on_partial")
+_PROMISE = (
+    *("max_false_pass", "max_false_block", "confidence"),
+    *("pass_on_ood", "pass_on_partial", "pass_on_unreadable"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +67,7 @@ def _lines(request: CertifyRequest, certification: Certification) -> Iterator[st
     for allowed, what in (
         (certified.policy.pass_on_ood, "what is unlike the training data, by its score"),
         (certified.policy.pass_on_partial, "what was not read in full, by its score"),
+        (certified.policy.pass_on_unreadable, "what the encoder can't read, by its score"),
     ):
         if allowed:
             yield f"{'may PASS':<16} {what}"

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
-from tipstaff.cli.score import REASONS_IN_WORDS
+from tipstaff.cli.score import REASONS_IN_WORDS, unread_in_words
 from tipstaff.types import Highlight
 from tipstaff_server.evaluator.marks import content_words, shared_words, words_of
 from tipstaff_trainer.workspace.db.models import Label, LabelSet, ReviewItem, now
@@ -174,6 +174,9 @@ def sentence(message: str) -> str:
 
 
 _FILTERS = (by_weight, number, sentence, shorten, time_ago, verdict_word)
-_HELPERS = (chart_lines, compare_texts, duration, labels_url, mark_highlights, picked_because)
+_HELPERS = (
+    *(chart_lines, compare_texts, duration, labels_url, mark_highlights, picked_because),
+    unread_in_words,
+)
 FILTERS: dict[str, Any] = {each.__name__: each for each in _FILTERS}
 GLOBALS: dict[str, Any] = {each.__name__: each for each in _HELPERS} | {"reasons": REASONS_IN_WORDS}

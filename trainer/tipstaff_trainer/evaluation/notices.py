@@ -56,6 +56,7 @@ def _doubts(scored: ScoredRows, graph: Graph) -> Iterator[str]:
         )
     for reason, what in (
         (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
+        (Reason.UNREADABLE, "hold more text that the encoder can't read than may pass"),
         (Reason.OUT_OF_DISTRIBUTION, "look unlike the training data"),
         (Reason.DEGRADED, "were scored in a mode other than the measured one"),
     ):

@@ -49,6 +49,11 @@ class CertifyRequest(Request):
     pass_on_partial: bool = setting(
         False, "let outputs pass that were not scored in full; the bound is proved with them"
     )
+    pass_on_unreadable: bool = setting(
+        False,
+        "let outputs pass where the encoder can't read more of a field than the limits allow; the "
+        "bound is proved with them",
+    )
 
     @model_validator(mode="after")
     def _check_promise(self) -> CertifyRequest:
@@ -114,6 +119,7 @@ def certify(request: CertifyRequest, rows: RowSource, reporter: Reporter) -> Cer
         request.promise(),
         pass_on_partial=request.pass_on_partial,
         pass_on_ood=request.pass_on_ood,
+        pass_on_unreadable=request.pass_on_unreadable,
     )
     for note in certified.notes:
         reporter.note(note)

@@ -73,6 +73,9 @@ class TrainRequest(TrainSettings):
         local=True,
         unit="file",
     )
+    allow_unreadable: bool = setting(
+        False, "train even where the encoder can't read much of the text, which then never passes"
+    )
     relabel: bool = setting(
         False,
         "first correct the judge's labels using people's labels of rows drawn at random, at least "

@@ -1,0 +1,98 @@
+"""Measures how much of real texts an encoder can't read, and what limits on it cost.
+
+    python benchmarks/unread_text.py shares BUNDLE ROWS [ROWS ...]
+    python benchmarks/unread_text.py passes BUNDLE ROWS [ROWS ...]
+
+`shares` prints a JSON object for each file and field: the share of its rows with an unknown word,
+with a dropped character, and with more unread characters than each of some limits. `passes` prints
+the share of the rows of each file that get PASS without limits and with each pair of them, and the
+same for good rows alone. Rows that look unlike the training data or are read in part count by their
+score there, so that nothing but the limits stands between a row and its PASS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tipstaff.types import Verdict
+from tipstaff_server.evaluator import Evaluator, Prediction
+from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.manifest import Policy
+from tipstaff_server.evaluator.policy import decide, is_unreadable
+from tipstaff.types import Reason
+from tipstaff_trainer.data import Row, read_rows
+from tipstaff_trainer.evaluation.predict import predict_all
+
+_LIMITS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
+# Of the output, and of the other fields.
+_PAIRS = ((0.02, 0.05), (0.05, 0.1), (0.05, 0.25), (0.1, 0.25), (0.2, 0.5))
+
+
+def main() -> None:
+    """Measures each file and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("shares", "passes"))
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("rows", type=Path, nargs="+")
+    args = parser.parse_args()
+    evaluator = Evaluator.load(args.bundle)
+    for file in args.rows:
+        rows = read_rows(file).rows
+        encoded = [evaluator.encode(row.interaction) for row in rows]
+        if args.what == "shares":
+            _print_shares(file, encoded)
+        else:
+            predictions = predict_all(evaluator, [row.interaction for row in rows])
+            _print_passes(file, rows, encoded, predictions, evaluator.graph.policy)
+
+
+def _print_shares(file: Path, encoded: Sequence[Encoded]) -> None:
+    for name in encoded[0].coverage:
+        parts = [each.coverage[name] for each in encoded if name not in each.missing]
+        if not parts:
+            continue
+        counts = {
+            "unknown": sum(part.unknown > 0 for part in parts),
+            "dropped": sum(part.dropped > 0 for part in parts),
+            **{f"over {limit:g}": sum(part.unread > limit for part in parts) for limit in _LIMITS},
+        }
+        shares = {what: round(count / len(parts), 5) for what, count in counts.items()}
+        print(json.dumps({"file": str(file), "field": name, "rows": len(parts), **shares}))
+
+
+def _print_passes(
+    file: Path,
+    rows: Sequence[Row],
+    encoded: Sequence[Encoded],
+    predictions: Sequence[Prediction],
+    policy: Policy,
+) -> None:
+    free = policy.model_copy(update={"pass_on_ood": True, "pass_on_partial": True})
+    good = sum(row.good for row in rows)
+    for output, other in ((1.0, 1.0), *_PAIRS):
+        limits = free.model_copy(update={"max_unread_output": output, "max_unread_other": other})
+        passed = [
+            row.good
+            for row, item, prediction in zip(rows, encoded, predictions, strict=True)
+            if _passes(item, prediction, limits)
+        ]
+        result = {
+            "output": output,
+            "other": other,
+            "rows": len(rows),
+            "pass": round(len(passed) / len(rows), 5),
+            "pass_good": round(sum(passed) / max(1, good), 5),
+        }
+        print(json.dumps({"file": str(file), **result}), flush=True)
+
+
+def _passes(encoded: Encoded, prediction: Prediction, policy: Policy) -> bool:
+    reasons = {Reason.UNREADABLE} if is_unreadable(encoded.coverage, policy) else set()
+    return decide(prediction.score, reasons, policy) is Verdict.PASS
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Measures the text that an encoder can't read, though no token of it was cut.
+
+Two kinds of text never reach the encoder's weights:
+
+- *Unknown words*: the vocabulary can't spell them, so that each becomes the same unknown token. A
+  Thai sentence without spaces is one such word, and so is any emoji.
+- *Dropped characters*: normalisation removes them, such as zero-width characters, Unicode tags,
+  soft hyphens, variation selectors, control characters and private use. An accent that a base
+  encoder strips is not among them, but a pile of accents and a stroke through a letter are.
+
+Characters are counted, not tokens, since one unknown token may hold a whole text.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+Bools = npt.NDArray[np.bool_]
+Spans = Sequence[tuple[int, int]]
+
+# Kinds of characters; 0 for those that were not looked up yet.
+_READ, _BLANK, _ACCENT, _DROPPED = 1, 2, 3, 4
+# What Python, but not Unicode, counts as white space.
+_SEPARATORS = "\x1c\x1d\x1e\x1f"
+# Most accents that writing puts on one letter, as in pointed Hebrew; more are decoration.
+_MOST_ACCENTS = 4
+
+
+class Unread(NamedTuple):
+    """What of a text is not read.
+
+    Attributes:
+        unknown: Tokens of unknown words.
+        dropped: Characters that were dropped.
+        share: Share of the characters that were dropped or are in unknown words, in [0, 1]. Blanks,
+            and accents that belong to a letter, don't count.
+    """
+
+    unknown: int = 0
+    dropped: int = 0
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """Which characters of a text are read.
+
+    Attributes:
+        unknown: Tokens of unknown words.
+        counted: The characters that count: neither blanks nor accents of a letter; shape
+            (characters,).
+        dropped: Those of them that were dropped, shape (characters,).
+        unread: Those of them that were dropped or are in unknown words, shape (characters,).
+    """
+
+    unknown: int
+    counted: Bools
+    dropped: Bools
+    unread: Bools
+
+    @property
+    def share(self) -> float:
+        """Share of the characters that is not read; 0 where none counts."""
+        return int(self.unread.sum()) / max(1, int(self.counted.sum()))
+
+
+class UnreadMeter:
+    """Measures what is not read with one tokenizer. Safe to use from several threads.
+
+    Args:
+        tokenizer: The tokenizer.
+        frame: Ids of the tokens that separate fields. Where a text spells one, it is left out, so
+            that it counts as unknown.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, frame: Collection[int] = ()) -> None:
+        self._normalizer = tokenizer.normalizer
+        unknown = _unknown_id(tokenizer)
+        self._unknown = frozenset(frame) | ({unknown} if unknown is not None else frozenset())
+        # Without an unknown token, a model leaves out what it can't spell.
+        self._skips = unknown is None
+        # By code point; filled as characters come up.
+        self._kinds = np.zeros(0x110000, dtype=np.uint8)
+        ascii_kinds = self._look_up(np.arange(128))
+        ordinary = np.isin(ascii_kinds, (_READ, _BLANK))
+        self._ordinary = bytes(np.flatnonzero(ordinary).tolist())
+
+    def measure(self, text: str, ids: Sequence[int], offsets: Spans) -> Unread:
+        """What of a text is not read.
+
+        Args:
+            text: The text.
+            ids: Its tokens, shape (tokens,).
+            offsets: Where each token starts and ends in the text, shape (tokens,).
+        """
+        unknown = not self._unknown.isdisjoint(ids)
+        if not unknown and self._is_ordinary(text):
+            return Unread()
+        characters = self.characters(text, ids, offsets)
+        return Unread(characters.unknown, int(characters.dropped.sum()), characters.share)
+
+    def characters(self, text: str, ids: Sequence[int], offsets: Spans) -> Characters:
+        """Which characters are read; the arguments are `measure`'s."""
+        kinds = self._look_up(_code_points(text))
+        accents = _own_accents(kinds)
+        counted = (kinds != _BLANK) & ~accents
+        dropped = counted & (kinds >= _ACCENT)
+        if self._skips:
+            dropped |= counted & ~_within(_as_array(offsets), len(text))
+        unknown = [span for token, span in zip(ids, offsets, strict=True) if token in self._unknown]
+        spans = _as_array(unknown)
+        # A blank may be an unknown token, too.
+        before = np.concatenate([[0], np.cumsum(counted)])
+        words = int((before[spans[:, 1]] > before[spans[:, 0]]).sum())
+        return Characters(words, counted, dropped, dropped | (counted & _within(spans, len(text))))
+
+    def _is_ordinary(self, text: str) -> bool:
+        """Whether the normaliser leaves something of every character."""
+        if self._skips:
+            return False
+        if text.isascii():
+            return not text.encode().translate(None, self._ordinary)
+        return int(self._look_up(_code_points(text)).max()) < _ACCENT
+
+    def _look_up(self, codes: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+        """The kind of each character, shape (characters,)."""
+        kinds: npt.NDArray[np.uint8] = self._kinds[codes]
+        if not kinds.all():
+            for code in np.unique(codes[kinds == 0]).tolist():
+                self._kinds[code] = self._kind(chr(code))
+            kinds = self._kinds[codes]
+        return kinds
+
+    def _kind(self, character: str) -> int:
+        if character.isspace() and character not in _SEPARATORS:
+            return _BLANK
+        if self._normalizer is None or self._normalizer.normalize_str(character).strip():
+            return _READ
+        return _ACCENT if _is_accent(character) else _DROPPED
+
+
+def _code_points(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+def _unknown_id(tokenizer: Tokenizer) -> int | None:
+    """The id that stands for what a model can't spell; None if it has none and leaves that out."""
+    model = tokenizer.model
+    if (token := getattr(model, "unk_token", None)) is not None:
+        return tokenizer.token_to_id(token)
+    # Unigram's isn't an attribute.
+    unknown: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")
+    return unknown
+
+
+def _is_accent(character: str) -> bool:
+    """Whether a mark stands beside a letter that can be written without it.
+
+    Unicode's combining classes tell: 200 and above for marks around any letter, 10 to 36 for points
+    in Hebrew, Arabic and Syriac. Vowel signs of Indic scripts and of Thai, strokes through letters
+    and variation selectors have others.
+    """
+    place = unicodedata.combining(character)
+    return place >= 200 or 10 <= place <= 36
+
+
+def _own_accents(kinds: npt.NDArray[np.uint8]) -> Bools:
+    """Which accents belong to a letter, and are not too many for it; shape (characters,)."""
+    accents: Bools = kinds == _ACCENT
+    if not accents.any():
+        return accents
+    places = np.arange(len(kinds))
+    letters = np.maximum.accumulate(np.where(accents, -1, places))
+    has_letter = (letters >= 0) & (kinds[letters] != _BLANK)
+    return accents & has_letter & (places - letters <= _MOST_ACCENTS)
+
+
+def _as_array(spans: Spans) -> npt.NDArray[np.int64]:
+    return np.array(spans, dtype=np.int64).reshape(-1, 2)
+
+
+def _within(spans: npt.NDArray[np.int64], length: int) -> Bools:
+    """Which of `length` characters are in one of the spans of shape (n, 2); shape (length,)."""
+    starts, ends = (np.bincount(edge, minlength=length + 1) for edge in spans.T)
+    inside: Bools = np.cumsum(starts - ends)[:length] > 0
+    return inside
