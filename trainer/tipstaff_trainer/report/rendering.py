@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tipstaff_server.evaluator.quality import Interval
 from tipstaff_trainer.evaluation.base import Part
-from tipstaff_trainer.evaluation.intervals import Interval
 
 # What Markdown or HTML would read as more than text; underscores inside of words are text to both.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~]|&(?=#?\w+;)|(?<!\w)_+|_+(?!\w)")
