@@ -151,7 +151,7 @@ def _outputs(
     outputs = graph_outputs(session, part.encoded, what=f"{precision} graph, {name} rows")
     if broken := int((~np.isfinite(outputs[0])).sum()):
         raise ParityError(
-            f"the {precision} graph overflows on {broken} of {len(part.rows)} {name} rows"
+            f"the {precision} graph gives no number on {broken} of {len(part.rows)} {name} rows"
         )
     return outputs
 
