@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from tipstaff.types import FIELDS
 from tipstaff.types import Field as FieldName
 from tipstaff_server.evaluator.marks import Marks
+from tipstaff_server.evaluator.quality import Quality
 
 SCHEMA_VERSION: Final = 1
 MANIFEST_FILE = "manifest.json"
@@ -204,6 +205,8 @@ class Graph(_Part):
     Attributes:
         file: Name of the ONNX file.
         precision: Precision of the weights in the linear layers.
+        wide_layers: Names of the linear layers that stayed in fp32, since the graph would lose too
+            much with them in `precision`.
         device: The device that it was measured on.
         batch_invariant: Whether batch-mates left every score the same, bit for bit, where the
             bundle was made; servers check it again. False for dynamic int8, which scales
@@ -218,6 +221,7 @@ class Graph(_Part):
 
     file: FileName
     precision: Precision
+    wide_layers: tuple[str, ...] = ()
     device: Literal["cpu", "cuda"] = "cpu"
     batch_invariant: bool
     calibration: Calibration = Calibration()
@@ -300,6 +304,8 @@ class Manifest(_Part):
         training: What it was trained on.
         metrics: The first graph's, measured through the server's code, by data set (`validation`,
             `test`).
+        quality: The main ones again with their 95 % intervals, by data set; empty in bundles of an
+            older tipstaff.
         checksums: SHA-256 of every file of the bundle except the manifest.
     """
 
@@ -313,6 +319,7 @@ class Manifest(_Part):
     graphs: tuple[Graph, ...] = Field(min_length=1)
     training: Training
     metrics: dict[str, dict[str, float | int | None]] = {}
+    quality: dict[str, Quality] = {}
     checksums: dict[FileName, Sha256]
 
     @model_validator(mode="after")
