@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from tipstaff.types import FIELDS
 from tipstaff.types import Field as FieldName
 from tipstaff_server.evaluator.marks import Marks
+from tipstaff_server.evaluator.quality import Quality
 
 SCHEMA_VERSION: Final = 1
 MANIFEST_FILE = "manifest.json"
@@ -279,6 +280,8 @@ class Manifest(_Part):
         training: What it was trained on.
         metrics: The first graph's, measured through the server's code, by data set (`validation`,
             `test`).
+        quality: The main ones again with their 95 % intervals, by data set; empty in bundles of an
+            older tipstaff.
         checksums: SHA-256 of every file of the bundle except the manifest.
     """
 
@@ -292,6 +295,7 @@ class Manifest(_Part):
     graphs: tuple[Graph, ...] = Field(min_length=1)
     training: Training
     metrics: dict[str, dict[str, float | int | None]] = {}
+    quality: dict[str, Quality] = {}
     checksums: dict[FileName, Sha256]
 
     @model_validator(mode="after")

@@ -6,14 +6,20 @@ older one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tipstaff_server.errors import RepositoryError
-from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.errors import BundleError, RepositoryError
+from tipstaff_server.evaluator.bundle import Bundle, read_manifest
+from tipstaff_server.evaluator.manifest import Manifest
 from tipstaff_server.repository import promotion, store
+from tipstaff_server.repository.caveats import caveats
 from tipstaff_server.requests import Request, setting
+
+log = logging.getLogger(__name__)
 
 
 class PublishRequest(Request):
@@ -70,6 +76,8 @@ def publish(
 ) -> PublishedVersion:
     """Verifies a bundle, adds it to a repository, and promotes it if the request says so.
 
+    Logs the version's caveats, see `repository.caveats`.
+
     Args:
         request: The bundle and the repository.
         on_published: Called when the version is in the repository, before it is promoted.
@@ -88,11 +96,16 @@ def publish(
     on_published(published)
     if request.promote:
         _let_serve(request.repository, name, version, force=request.force)
+    else:
+        serving = _serving(request.repository, name)
+        _warn(request.repository, bundle.manifest, version, serving)
     return published
 
 
 def promote(request: PromoteRequest) -> PromotedVersion:
     """Lets one version of an evaluator serve, after verifying its bundle and its named cases.
+
+    Logs the version's caveats, see `repository.caveats`.
 
     Raises:
         PromotionRefused: It fails a named case that the version now serving does not.
@@ -108,15 +121,32 @@ def promote(request: PromoteRequest) -> PromotedVersion:
 def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int | None:
     """Returns the version that served before; None if none did."""
     candidate = Bundle.open(store.bundle_path(repository, name, version))
-    try:
-        previous = store.serving_version(repository, name)
-    except RepositoryError:
-        previous = None  # an unreadable file is repaired by writing it anew
+    previous = _serving(repository, name)
     if previous != version:
         serving = None if previous is None else store.bundle_path(repository, name, previous)
+        _warn(repository, candidate.manifest, version, previous)
         if force:
             promotion.log_changes(candidate, serving)
         else:
             promotion.check_cases(candidate, serving, label=f"{name} version {version}")
     store.set_serving(repository, name, version)
     return previous
+
+
+def _serving(repository: Path, name: str) -> int | None:
+    """The version that serves; None if none does, or if its file can't be read."""
+    try:
+        return store.serving_version(repository, name)
+    except RepositoryError:
+        return None  # an unreadable file is repaired by writing it anew
+
+
+def _warn(repository: Path, candidate: Manifest, version: int, serving: int | None) -> None:
+    """Logs the caveats of a version beside the one that serves."""
+    now = None
+    # A damaged version, above all, must be replaceable.
+    with suppress(BundleError):
+        if serving is not None:
+            now = read_manifest(store.bundle_path(repository, candidate.name, serving))
+    for caveat in caveats(candidate, now):
+        log.warning("%s version %d %s", candidate.name, version, caveat)

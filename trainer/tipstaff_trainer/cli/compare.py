@@ -15,8 +15,8 @@ from tipstaff_trainer.operations.sources import file_source
 from tipstaff_trainer.progress import TerminalReporter
 
 if TYPE_CHECKING:
+    from tipstaff_server.evaluator.quality import Interval
     from tipstaff_trainer.evaluation.comparison import Comparison
-    from tipstaff_trainer.evaluation.intervals import Interval
 
 FLAGS = {"first": "FIRST", "second": "SECOND", **DATA_FLAGS}
 

@@ -14,11 +14,11 @@ import numpy as np
 from scipy.special import expit
 from sklearn.model_selection import GroupKFold
 
+from tipstaff_server.evaluator.quality import Interval
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.evaluation import intervals
 from tipstaff_trainer.evaluation.base import Floats, Ints, Part
 from tipstaff_trainer.evaluation.calibration import fit_platt
-from tipstaff_trainer.evaluation.intervals import Interval
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.reference_metrics import BY_NAME, Metric
 from tipstaff_trainer.evaluation.scored import ScoredRows

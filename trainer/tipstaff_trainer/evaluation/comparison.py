@@ -11,6 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from tipstaff.types import Verdict
 from tipstaff_server.evaluator.cases import Outcome
+from tipstaff_server.evaluator.quality import Interval
 from tipstaff_trainer.evaluation import intervals
 from tipstaff_trainer.evaluation.base import Bools, Ints, Part
 from tipstaff_trainer.evaluation.changed_rows import (
@@ -20,7 +21,6 @@ from tipstaff_trainer.evaluation.changed_rows import (
     changed_verdicts,
 )
 from tipstaff_trainer.evaluation.contents import CaseOutcome, Measured, case_outcome, utc_now
-from tipstaff_trainer.evaluation.intervals import Interval
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
 SIGNIFICANT = 0.05

@@ -12,11 +12,12 @@ from tipstaff.types import Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
 from tipstaff_server.evaluator.manifest import Policy
+from tipstaff_server.evaluator.quality import Interval
 from tipstaff_trainer.evaluation import curves
 from tipstaff_trainer.evaluation.base import Floats, Metrics, Part
 from tipstaff_trainer.evaluation.baselines import Baseline, measure_baselines
 from tipstaff_trainer.evaluation.curves import Curve, Histogram, ReliabilityBin
-from tipstaff_trainer.evaluation.intervals import Interval, share
+from tipstaff_trainer.evaluation.intervals import share
 from tipstaff_trainer.evaluation.latency import Latency
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.risk_coverage import risk_coverage_curves

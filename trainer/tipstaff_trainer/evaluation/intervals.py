@@ -13,7 +13,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm, rankdata, t
 
-from tipstaff_trainer.evaluation.base import Bools, Floats, Ints, Part
+from tipstaff_server.evaluator.quality import Interval
+from tipstaff_trainer.evaluation.base import Bools, Floats, Ints
 
 # The upper end of a 95 % interval, as a quantile.
 _UPPER = 0.975
@@ -25,18 +26,6 @@ _FEWEST_GROUPS = 3
 _TINY = 1e-12
 # Bounds the memory of a chunk: draws times rows.
 _CELLS = 5_000_000
-
-
-class Interval(Part):
-    """An estimate with its 95 % interval; `n` is the rows it rests on."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 def share(hits: Bools, groups: Ints) -> Interval | None:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from tipstaff.types import Verdict
+from tipstaff_server.evaluator.quality import Interval
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.data.columns import ROLES
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.evaluation import intervals
 from tipstaff_trainer.evaluation.base import Bools, Part
-from tipstaff_trainer.evaluation.intervals import Interval
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
 _MOST_VALUES = 12

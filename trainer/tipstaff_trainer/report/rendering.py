@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel
 
-from tipstaff_trainer.evaluation.base import Part
-from tipstaff_trainer.evaluation.intervals import Interval
+from tipstaff_server.evaluator.quality import Interval
 
 # What Markdown or HTML would read as more than text; underscores inside of words are text to both.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~]|&(?=#?\w+;)|(?<!\w)_+|_+(?!\w)")
@@ -43,7 +43,7 @@ def format_number(value: float, how: str) -> str:
     return _FORMATS[how](value)
 
 
-def cells(part: Part, **formats: str) -> tuple[str, ...]:
+def cells(part: BaseModel, **formats: str) -> tuple[str, ...]:
     """A table's cells: the format (`format_number`) of each field of a part that it shows."""
     return tuple(format_number(getattr(part, name), how) for name, how in formats.items())
 

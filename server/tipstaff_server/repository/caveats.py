@@ -1,0 +1,122 @@
+"""What to say of a version before it serves: how little its figures prove, or what gets worse.
+
+Caveats refuse nothing. Commands and the desk show them beside the version, as in "version 3 is not
+shown to be better than chance: …".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tipstaff_server.evaluator.manifest import Manifest
+
+# With fewer rows a share's 95 % interval is wider than a fifth, whatever its value.
+_FEW_ROWS = 50
+_FEW_OF_A_CLASS = 10
+_Z = 1.96
+
+
+def caveats(candidate: Manifest, serving: Manifest | None = None) -> list[str]:
+    """Names the doubts about a version, the gravest first.
+
+    Args:
+        candidate: The manifest of the version that is to serve.
+        serving: The manifest of the version that serves now; None if none does.
+
+    Returns:
+        Clauses that follow the version's name, without a full stop; empty without doubts.
+    """
+    return [*_chance(candidate), *_passes_more(candidate, serving), *_few_rows(candidate)]
+
+
+def measured_rows(manifest: Manifest) -> str:
+    """The name of the rows that tell most of a version's quality, as in `test`.
+
+    Validation rows come second, since they stopped and calibrated the training.
+
+    Returns:
+        Empty where the version was measured on no rows.
+    """
+    measured = [*manifest.quality, *manifest.metrics]
+    return next((name for name in ("test", "validation") if name in measured), "")
+
+
+def _chance(manifest: Manifest) -> Iterator[str]:
+    part = measured_rows(manifest)
+    quality = manifest.quality.get(part)
+    if quality is None:
+        yield from _old_chance(manifest, part)
+        return
+    rows = f"{quality.n} {part} rows"
+    if quality.auroc is None:
+        kind, other = ("good", "bad") if quality.good else ("bad", "good")
+        yield f"was measured on {kind} rows only ({rows}), which show nothing about {other} ones"
+    elif quality.auroc.low <= 0.5:
+        yield f"is not shown to be better than chance: AUROC {quality.auroc} on {rows}"
+    elif quality.accuracy.value <= (usual := max(quality.good, quality.bad) / quality.n):
+        kind = "good" if quality.good >= quality.bad else "bad"
+        yield (
+            f"decides right no more often than a rule that calls every output {kind}: accuracy "
+            f"{quality.accuracy} on {rows}, against {usual:.3f}"
+        )
+
+
+def _old_chance(manifest: Manifest, part: str) -> Iterator[str]:
+    """The same for a manifest without intervals, from an older tipstaff."""
+    metrics = manifest.metrics.get(part, {})
+    n, auroc = metrics.get("n"), metrics.get("roc_auc")
+    # The AUROC's deviation where scores are chance and half of the rows are good (Mann & Whitney
+    # 1947); where fewer are, it is larger.
+    if n and auroc is not None and auroc <= 0.5 + _Z * math.sqrt((n + 1) / (3 * n**2)):
+        yield f"is not shown to be better than chance: AUROC {auroc:.3f} on {n} {part} rows"
+
+
+def _few_rows(manifest: Manifest) -> Iterator[str]:
+    part = measured_rows(manifest)
+    if not part:
+        yield "was measured on no rows"
+        return
+    quality = manifest.quality.get(part)
+    n = manifest.metrics.get(part, {}).get("n") if quality is None else quality.n
+    classes = "" if quality is None else f" ({quality.good} good, {quality.bad} bad)"
+    few = quality is not None and 0 < min(quality.good, quality.bad) < _FEW_OF_A_CLASS
+    if n is not None and (n < _FEW_ROWS or few):
+        yield f"was measured on only {n} {part} rows{classes}, too few to rely on"
+
+
+def _passes_more(candidate: Manifest, serving: Manifest | None) -> Iterator[str]:
+    if serving is None:
+        return
+    before, now = _bad_passed(serving), _bad_passed(candidate)
+    if before and now and now.share > before.share:
+        same = ""
+        if before.fingerprint and now.fingerprint:
+            same = ", the same rows" if before.fingerprint == now.fingerprint else ", other rows"
+        yield (
+            f"lets more bad outputs pass than the version that serves: {now.words}, against "
+            f"{before.words}{same}"
+        )
+
+
+class _BadPassed(NamedTuple):
+    """P(PASS | bad), the same in words, and the fingerprint of the rows that it was measured on."""
+
+    share: float
+    words: str
+    fingerprint: str | None = None
+
+
+def _bad_passed(manifest: Manifest) -> _BadPassed | None:
+    """What is known of the first graph: its certificate's bound, or else what was measured."""
+    certificate = manifest.graphs[0].policy.certificate
+    if certificate is not None and certificate.max_false_pass < 1:
+        bound = certificate.max_false_pass
+        return _BadPassed(bound, f"at most {bound:.12g} by a certificate on {certificate.n} rows")
+    part = measured_rows(manifest)
+    quality = manifest.quality.get(part)
+    if quality is None or quality.bad_passed is None:
+        return None
+    share = quality.bad_passed
+    return _BadPassed(share.value, f"{share} of {share.n} bad {part} rows", quality.fingerprint)
