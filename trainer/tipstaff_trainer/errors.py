@@ -6,6 +6,7 @@ TipstaffError
     ├── JudgeError       judge/: a criterion, an endpoint or a ledger can't be used
     │   └── BudgetError  judge/budget: the allowed money or tokens are spent; all labels are kept
     ├── TrainingError    distil/: training can't start with a setting, base encoder or tracker
+    │   └── OtherRunError  distil/run_folder: the folder holds an interrupted run of another request
     ├── CertificationError  certification/: the rows can't prove the bounds; says what would
     ├── ExportError      export/: the model can't be exported
     │   └── ParityError  export/parity: the exported graph's decisions differ from the model's
@@ -47,6 +48,10 @@ class BudgetError(JudgeError):
 
 class TrainingError(TrainerError):
     """Training can't start with a setting, a base encoder or a tracker."""
+
+
+class OtherRunError(TrainingError):
+    """A folder holds an interrupted run of other rows or settings."""
 
 
 class CertificationError(TrainerError):

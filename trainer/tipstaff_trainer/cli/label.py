@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         _print_estimate(estimate, len(rows), request)
         return 0
     with (
-        Ledger(request.ledger_file, exclusive=True) as ledger,
+        Ledger(request.ledger_file, exclusive=True, account=request.account(criterion)) as ledger,
         closing(_BarReporter(flag_names(FLAGS), len(rows))) as bar,
         _ctrl_c() as stop,
     ):

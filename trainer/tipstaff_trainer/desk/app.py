@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -26,6 +25,7 @@ from tipstaff_trainer.desk.pages import (
     review,
     uploads,
 )
+from tipstaff_trainer.desk.problems import bare_page, show_fault, show_http_error
 from tipstaff_trainer.desk.sessions import Sessions, cookie_name, load_secret
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
@@ -45,25 +45,15 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
             *(route for page in pages for route in page.routes),
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
-        exception_handlers={404: _problem, 500: _problem},
+        exception_handlers={HTTPException: show_http_error, 500: show_fault},
     )
     secret = load_secret(workspace.folder)
-    app.state.desk = Desk(workspace, settings, cookie_name(secret), Attempts(), templates())
+    pages_of = templates()
+    app.state.desk = Desk(workspace, settings, cookie_name(secret), Attempts(), pages_of)
     with_sessions = Sessions(app, secret=secret, seconds=settings.session_seconds)
-    return Guard(with_sessions, max_upload_bytes=settings.max_upload_bytes, local=settings.local)
-
-
-async def _problem(request: Request, error: Exception) -> Response:
-    """The page for an address that doesn't exist, or for a fault of the desk."""
-    status, title = 500, "Internal error"
-    problem = (
-        f"The desk failed on this request ({type(error).__name__}). The terminal that it runs in "
-        "has details. Nothing that was stored is lost."
+    return Guard(
+        with_sessions,
+        max_upload_bytes=settings.max_upload_bytes,
+        local=settings.local,
+        refusal=partial(bare_page, pages_of, status=403, title="Refused"),
     )
-    if isinstance(error, HTTPException):
-        status, title = 404, "There is no such page"
-        path = request.url.path[:200]
-        problem = f"There is nothing at {path}: it may be deleted or mistyped."
-    desk: Desk = request.app.state.desk
-    html = desk.templates.get_template("bare_problem.html").render(title=title, problem=problem)
-    return HTMLResponse(html, status_code=status)

@@ -29,6 +29,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _INTEGER_LIMIT = 2**63
 Tone = Literal["good", "bad", "note"]
 Default = TypeVar("Default", int, None)
+# The sections in the navigation, with their addresses.
+SECTIONS = (
+    ("/datasets", "Data sets"),
+    ("/criteria", "Criteria"),
+    ("/review", "Review"),
+    ("/evaluators", "Evaluators"),
+    ("/playground", "Playground"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,11 @@ class RequestContext:
         )
         return HTMLResponse(html, status_code=status or (400 if error else 200))
 
+    def problem(self, problem: str, *, status: int, title: str = "Not possible") -> Response:
+        """The page that says what is wrong, with a way on."""
+        ways = list(dict.fromkeys([section_of(self.request.url.path), SECTIONS[0]]))
+        return self.page("problem.html", status=status, title=title, problem=problem, ways=ways)
+
     def fragment(self, template: str, **values: Any) -> Response:
         """A part of a page, which the browser replaces while the page is open."""
         return HTMLResponse(self.desk.templates.get_template(template).render(**values))
@@ -191,9 +204,20 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(views.GLOBALS)
+    environment.globals.update(views.GLOBALS, sections=SECTIONS)
     environment.filters.update(views.FILTERS, field_text=field_text)
     return environment
+
+
+def is_admitted(ctx: RequestContext) -> bool:
+    """Whether the person may use the desk: with the token, or where none is needed."""
+    return ctx.signed_in or not ctx.desk.settings.token
+
+
+def section_of(path: str) -> tuple[str, str]:
+    """The address and the name of the section that a path belongs to; the data sets by default."""
+    sections = (*SECTIONS, ("/jobs", "Jobs"))
+    return next((each for each in sections if path.startswith(each[0])), SECTIONS[0])
 
 
 def local_address(to: str, default: str = "") -> str:

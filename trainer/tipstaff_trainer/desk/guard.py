@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tipstaff_trainer.desk.settings import is_loopback
@@ -42,10 +43,20 @@ class Guard:
         max_upload_bytes: The largest file to accept.
         local: Whether only this machine is served. Then other host names are refused, so that no
             site can send requests to the desk under its own name (DNS rebinding).
+        refusal: Makes the page that refuses a request, from its path and the keywords `problem` and
+            `open_at`, an address to use instead.
     """
 
-    def __init__(self, app: ASGIApp, *, max_upload_bytes: int, local: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_upload_bytes: int,
+        local: bool,
+        refusal: Callable[..., Response],
+    ) -> None:
         self._app = app
+        self._refusal_page = refusal
         self._most = max_upload_bytes + _OTHER_FIELDS
         self._local = local
 
@@ -55,9 +66,6 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if refusal := self._refusal(scope["method"], headers):
-            await PlainTextResponse(refusal + "\n", status_code=403)(scope, receive, send)
-            return
         file = headers.get("content-type", "").startswith("multipart/form-data")
         most = self._most if file else _FORM_BYTES
         received = 0
@@ -80,17 +88,28 @@ class Guard:
                 out["cache-control"] = "no-cache" if static else "no-store"
             await send(message)
 
+        if refusal := self._refusal(scope, headers):
+            await refusal(scope, receive, with_headers)
+            return
         length = headers.get("content-length", "0")
         scope["tipstaff.too_large"] = length.isdigit() and int(length) > most
         await self._app(scope, counted, with_headers)
 
-    def _refusal(self, method: str, headers: Headers) -> str:
-        host = headers.get("host", "")
-        if self._local and not _is_local(host):
-            return f"{host!r} is not this desk's host name: open the desk as localhost or 127.0.0.1"
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        host, method, path = headers.get("host", ""), scope["method"], scope["path"]
+        # The refusing page's own styles are for everybody.
+        if self._local and not _is_local(host) and not path.startswith("/static/"):
+            _, port = scope.get("server") or ("", None)
+            return self._refusal_page(
+                path,
+                problem=f"{host[:200]!r} is not this desk's host name: open the desk as localhost "
+                "or 127.0.0.1",
+                open_at=f"http://127.0.0.1:{port}/" if port else "",
+            )
         if method not in _SAFE and _is_cross_site(headers, host):
-            return "this request came from another site's page: open the desk itself"
-        return ""
+            problem = "this request came from another site's page: open the desk itself"
+            return self._refusal_page(path, problem=problem)
+        return None
 
 
 def _is_cross_site(headers: Headers, host: str) -> bool:

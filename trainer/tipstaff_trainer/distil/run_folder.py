@@ -13,7 +13,7 @@ from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_trainer.data import Row, fingerprint
 from tipstaff_trainer.distil.checkpoints import METRICS_FILE, is_begun
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.errors import TrainingError
+from tipstaff_trainer.errors import OtherRunError, TrainingError
 
 _RUN_FILE = "run.sha256"
 
@@ -55,7 +55,8 @@ def open_run(
     A run without a checkpoint leaves nothing to resume, so any other may replace it.
 
     Raises:
-        TrainingError: It holds an interrupted run of other rows or settings, or can't be written.
+        OtherRunError: It holds an interrupted run of other rows or settings.
+        TrainingError: It can't be written.
     """
     run = run_folder(out)
     contents = json.dumps([fingerprint(rows), settings.model_dump(), list(fields)])
@@ -64,10 +65,11 @@ def open_run(
     if restart or not is_begun(run):
         shutil.rmtree(run, ignore_errors=True)
     if file.is_file() and file.read_text(encoding="utf-8").strip() not in ("", identity):
-        raise _refused(
-            out,
+        raise OtherRunError(
             "holds an interrupted run of other rows or settings",
-            "repeat its request to resume it, or add {restart} to discard it",
+            field="out",
+            value=str(out),
+            remedy="repeat its request to resume it, or add {restart} to discard it",
         )
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ class Budget:
 
     Args:
         settings: The prices and the limits.
-        prompt_tokens: Prompt tokens that the ledger has paid this model for so far; they count.
+        prompt_tokens: Prompt tokens that this job has paid for so far; they count.
         reply_tokens: Reply tokens, likewise.
     """
 

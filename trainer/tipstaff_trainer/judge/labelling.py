@@ -95,7 +95,7 @@ class JudgeOutcome:
         rows: All rows, labelled as far as the run got.
         settled: Rows that need no more calls: labelled, refused or given up.
         stopped: Why the run stopped before its end; empty if it didn't.
-        tokens: Tokens that the ledger has paid this model for, earlier runs included.
+        tokens: Tokens that were paid for, by the ledger's account and earlier runs of it.
         cost: The same in money, in the prices' currency.
     """
 

@@ -48,6 +48,8 @@ CREATE TABLE IF NOT EXISTS batch_questions (
 ) WITHOUT ROWID;
 """
 _VERSION = 1
+# Added since; an older Tipstaff, which doesn't know it, leaves it empty.
+_ACCOUNT = "account TEXT NOT NULL DEFAULT ''"
 
 
 class Ledger:
@@ -59,14 +61,17 @@ class Ledger:
         path: The file; created if it doesn't exist.
         exclusive: Keep all other processes out until it is closed: two runs that ask the same
             questions at once would both pay.
+        account: Who pays for the replies that are stored from now on, as a job; `spent` counts
+            that account's alone.
 
     Raises:
         JudgeError: The file is not a ledger, can't be written, was written by a newer Tipstaff or
             is in use by another process.
     """
 
-    def __init__(self, path: Path, *, exclusive: bool = False) -> None:
+    def __init__(self, path: Path, *, exclusive: bool = False, account: str = "") -> None:
         self.path = path
+        self._account = account
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Each statement commits by itself.
@@ -80,6 +85,7 @@ class Ledger:
             if version > _VERSION:
                 raise self._unusable("was written by a newer Tipstaff", "use that, or another file")
             self._db.executescript(_SCHEMA)
+            self._add_accounts()
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
         except (sqlite3.Error, OSError) as error:
             message = f"can't be used as a ledger: {error}"
@@ -88,6 +94,17 @@ class Ledger:
                 message = "another job uses this ledger, and both would pay for the same questions"
                 remedy = "wait until it has ended, or name another file"
             raise self._unusable(message, remedy) from None
+
+    def _add_accounts(self) -> None:
+        for table in ("replies", "batches"):
+            columns = self._db.execute(f"PRAGMA table_info({table})").fetchall()
+            if "account" not in {column[1] for column in columns}:
+                try:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {_ACCOUNT}")
+                except sqlite3.OperationalError as error:
+                    # Another process may have added it in the meantime.
+                    if "duplicate column" not in str(error):
+                        raise
 
     def _unusable(self, message: str, remedy: str) -> JudgeError:
         return JudgeError(message, field="ledger", value=str(self.path), remedy=remedy)
@@ -117,7 +134,7 @@ class Ledger:
     def add(self, key: str, model: str, replies: Sequence[Reply]) -> None:
         """Stores the replies of one call, all of them or none."""
         with self._transaction():
-            self._insert(key, model, replies)
+            self._insert(key, model, replies, self._account)
 
     def refuse(self, key: str, message: str) -> None:
         """Stores why a question was refused; a later run asks it again."""
@@ -130,17 +147,19 @@ class Ledger:
         return rows[0][0] if rows else ""
 
     def spent(self, model: str) -> tuple[int, int]:
-        """The prompt tokens and reply tokens that a model was paid for through this ledger."""
+        """The prompt tokens and reply tokens that this ledger's account has paid a model for."""
         sums = "ifnull(sum(prompt_tokens), 0), ifnull(sum(reply_tokens), 0)"
-        ((prompt, reply),) = self._select(f"SELECT {sums} FROM replies WHERE model = ?", model)
+        ((prompt, reply),) = self._select(
+            f"SELECT {sums} FROM replies WHERE model = ? AND account = ?", model, self._account
+        )
         return prompt, reply
 
     def open_batch(self, file: str, base_url: str, model: str, keys: Iterable[str]) -> None:
         """Stores the questions of an uploaded batch file."""
         with self._transaction():
             self._db.execute(
-                "INSERT INTO batches (file, base_url, model) VALUES (?, ?, ?)",
-                (file, base_url, model),
+                "INSERT INTO batches (file, base_url, model, account) VALUES (?, ?, ?, ?)",
+                (file, base_url, model, self._account),
             )
             self._db.executemany(
                 "INSERT OR IGNORE INTO batch_questions (file, key) VALUES (?, ?)",
@@ -185,14 +204,16 @@ class Ledger:
         One transaction: if the process ends before the last outcome, nothing is stored.
 
         Yields:
-            The replies to each question.
+            The replies to each question that this ledger's account pays for.
         """
+        ((account,),) = self._select("SELECT account FROM batches WHERE file = ?", file)
         with self._transaction():
             for key, outcome in outcomes:
                 if isinstance(outcome, str):
                     self.refuse(key, outcome)
-                else:
-                    self._insert(key, model, outcome)
+                    continue
+                self._insert(key, model, outcome, account)
+                if account == self._account:
                     yield outcome
             self._forget(file)
 
@@ -228,14 +249,15 @@ class Ledger:
         self._db.execute("DELETE FROM batch_questions WHERE file = ?", (file,))
         self._db.execute("DELETE FROM batches WHERE file = ?", (file,))
 
-    def _insert(self, key: str, model: str, replies: Sequence[Reply]) -> None:
+    def _insert(self, key: str, model: str, replies: Sequence[Reply], account: str) -> None:
+        common = {"key": key, "model": model, "account": account}
         for reply in replies:
             tokens = json.dumps(reply.first_tokens)
             self._db.execute(
                 "INSERT INTO replies (key, number, model, text, finish_reason, first_tokens, "
-                "prompt_tokens, reply_tokens) VALUES (:key, (SELECT count(*) FROM replies WHERE "
-                "key = :key), :model, :text, :finish_reason, :first_tokens, :prompt_tokens, "
-                ":reply_tokens)",
-                asdict(reply) | {"key": key, "model": model, "first_tokens": tokens},
+                "prompt_tokens, reply_tokens, account) VALUES (:key, (SELECT count(*) FROM replies "
+                "WHERE key = :key), :model, :text, :finish_reason, :first_tokens, :prompt_tokens, "
+                ":reply_tokens, :account)",
+                asdict(reply) | common | {"first_tokens": tokens},
             )
         self._db.execute("DELETE FROM refusals WHERE key = ?", (key,))

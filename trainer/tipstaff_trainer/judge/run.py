@@ -42,7 +42,7 @@ class JudgeRun:
 
     Attributes:
         settled: Rows that need no more calls: labelled, refused or given up.
-        budget: What the ledger has paid this model for, this run included.
+        budget: What the ledger's account has paid this model for, this run included.
         stopped: Why the run stopped before its end; empty if it didn't.
     """
 

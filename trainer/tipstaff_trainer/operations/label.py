@@ -5,6 +5,7 @@ rows → questions → ledger → labels → file, or a callable that takes each
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -115,6 +116,12 @@ class LabelRequest(JudgeSettings):
         if self.pilot and self.only != "all":
             raise UsageError("chooses its rows itself", field="pilot", remedy="leave out {only}")
 
+    def account(self, criterion: JudgeCriterion) -> str:
+        """Whose budget a ledger counts for a file: these rows by this criterion, in any run."""
+        assert isinstance(self.data, FileData)
+        words = [str(self.data.data.resolve()), criterion.model_dump_json()]
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
     @property
     def ledger_file(self) -> Path:
         """The ledger of a request for a file."""
@@ -132,7 +139,7 @@ class LabelResult:
         good: How many of the labels are good.
         failures: How many rows have no label, by reason.
         stopped: Why it stopped before its end; empty if it didn't.
-        tokens: Tokens that the ledger has paid this model for, earlier runs included.
+        tokens: Tokens that were paid for, by the ledger's account and earlier runs of it.
         cost: The same in money, in the prices' currency.
     """
 
@@ -215,6 +222,26 @@ def label(
         tokens=outcome.tokens,
         cost=outcome.cost,
     )
+
+
+def missing_key(variable: str) -> bool:
+    """Whether an environment variable that is to hold an endpoint's key is not set."""
+    return bool(variable) and not os.environ.get(variable, "").strip()
+
+
+def check_key(request: LabelRequest) -> None:
+    """Checks before any call that the key is set.
+
+    Raises:
+        UsageError: It is not set, and the endpoint is no plain one, as people run for themselves.
+    """
+    if missing_key(request.key_variable) and request.base_url.startswith("https:"):
+        raise UsageError(
+            "is not set where the judge is asked from",
+            field="key_variable",
+            value=request.key_variable,
+            remedy="set it there, or leave {key_variable} empty to send no key",
+        )
 
 
 def read_api_key(variable: str) -> str | None:

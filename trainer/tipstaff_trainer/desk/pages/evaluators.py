@@ -69,8 +69,11 @@ def train(ctx: RequestContext) -> Response:
 
 
 @routes.get("/evaluators/{name:str}/{version:int}")
-def version_page(ctx: RequestContext, refused: PromotionRefused | None = None) -> Response:
-    """A version: its metrics beside those of the Online version, its cases and its card."""
+def version_page(ctx: RequestContext) -> Response:
+    """A version: its metrics beside those of the Online version, its cases and its card.
+
+    With `refused` in the address, also the named cases that keep it from being promoted.
+    """
     name, number = ctx.request.path_params["name"], ctx.path_number("version")
     ctx.stores.evaluators.find(name, number)
     card = ""
@@ -88,6 +91,7 @@ def version_page(ctx: RequestContext, refused: PromotionRefused | None = None) -
         # A job's report is about its first version.
         and job.result["versions"][0] == number
     ]
+    refused = ctx.stores.evaluators.refusal(name, number) if ctx.text("refused") else None
     outcomes = ctx.stores.evaluators.last_outcomes(name, number) or ()
     return ctx.page(
         "evaluator.html",
@@ -110,8 +114,8 @@ def promote(ctx: RequestContext) -> Response:
     outcomes = ctx.stores.evaluators.try_cases(name, version)
     try:
         before = ctx.workspace.promote(name, version, force=ctx.text("force") == "yes")
-    except PromotionRefused as refused:
-        return version_page(ctx, refused)
+    except PromotionRefused:
+        return ctx.redirect(f"/evaluators/{name}/{version}?refused=yes")
     if ctx.stores.server.own:
         ctx.stores.server.start(who=ctx.who)
     replaced = f" in place of version {before}" if before and before != version else ""

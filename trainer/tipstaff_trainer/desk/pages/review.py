@@ -42,7 +42,7 @@ def show(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     log = ctx.stores.datasets.labels(row.id, labels)
     judge_labels = [each for each in log if each.source == "judge"]
     own_labels = [each for each in log if each.source == "human" and each.who == ctx.who]
-    own = own_labels[-1] if own_labels and own_labels[-1].value is not None else None
+    own = own_labels[-1] if own_labels else None
     return ctx.page(
         "review.html",
         labels=labels,
@@ -50,7 +50,7 @@ def show(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
         item=item,
         row=row,
         judge_label=judge_labels[-1] if judge_labels else None,
-        own_label=own,
+        own_label=own if own and own.value is not None else None,
         note=ctx.text("note") if error else own.reason if own else "",
         progress=reviews.progress(labels),
         error=error,

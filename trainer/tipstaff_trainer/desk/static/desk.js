@@ -34,17 +34,27 @@ function showError(text) {
   notice.scrollIntoView({ block: "nearest" });
 }
 
+// The second click of a double click may meet the next page, where the button decides another row.
+document.addEventListener("click", (event) => {
+  if (event.detail > 1 && event.target.closest('form[method="post"] button')) event.preventDefault();
+}, true);
+
 // Keyboard shortcuts: an element's `data-keys` names the keys that click it. Off while typing.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.getModifierState("AltGraph")) return;
+  // A key that an input method takes is not for the page.
+  if (event.isComposing || event.key === "Process") return;
   const at = event.target;
   const typing = at.matches("textarea, select, input:not([type=checkbox]):not([type=radio])");
   if (typing) {
-    if (event.key === "Escape") at.blur();
+    if (event.key === "Escape" || (event.key === "Enter" && "leave" in at.dataset)) at.blur();
     return;
   }
+  // Enter in a box presses a form's first button that is not disabled.
+  if (event.key === "Enter" && at.matches('form[method="post"] input')) event.preventDefault();
+  const keys = namesOfKey(event);
   for (const element of document.querySelectorAll("[data-keys]")) {
-    if (!element.dataset.keys.split(" ").includes(event.key)) continue;
+    if (!element.dataset.keys.split(" ").some((key) => keys.includes(key))) continue;
     event.preventDefault();
     if (event.repeat) return;
     if (element.matches("input, textarea")) element.focus();
@@ -52,6 +62,25 @@ document.addEventListener("keydown", (event) => {
     return;
   }
 });
+
+// What a key types, whatever Caps Lock says. Layouts without Latin letters, or with digits behind
+// Shift, type something else: then also what the key types on a US keyboard.
+function namesOfKey(event) {
+  if (event.key.length > 1) return [event.key];
+  const typed = event.key.toLowerCase();
+  if (event.shiftKey) return /[a-z]/.test(typed) ? [] : [typed];
+  const place = /^(?:Key|Digit)([A-Z0-9])$/.exec(event.code);
+  return place && !/[a-z0-9]/.test(typed) ? [typed, place[1].toLowerCase()] : [typed];
+}
+
+// A note that is not stored yet outlives skipping, going back and undoing.
+for (const field of document.querySelectorAll("[data-draft]")) {
+  const key = "draft:" + field.dataset.draft;
+  try { field.value = sessionStorage.getItem(key) ?? field.value; } catch { /* not allowed */ }
+  field.addEventListener("input", () => {
+    try { sessionStorage.setItem(key, field.value); } catch { /* not allowed */ }
+  });
+}
 
 // A <details> that remembers whether it was open.
 for (const details of document.querySelectorAll("details[data-remember]")) {

@@ -18,6 +18,7 @@ from tipstaff_trainer.data.columns import PART_OF, resolve
 from tipstaff_trainer.data.reading import read_table
 from tipstaff_trainer.data.writing import whole_file
 from tipstaff_trainer.errors import DataError, WorkspaceError
+from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.workspace.datasets import label_studio
 from tipstaff_trainer.workspace.datasets.queries import Datasets
 from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, LabelSet
@@ -31,6 +32,7 @@ TABLES = ("csv", "jsonl", "parquet")
 # The columns of a label that are numbers.
 _NUMBERS = ("label", "judge_label")
 _PARQUET_ROWS = 5000
+_NOTES_AT_ONCE = 500
 _PREVIEW_ROWS = 5
 
 
@@ -128,7 +130,8 @@ def dump(
     if ending == "json":
         label_studio.dump(datasets, labels, rows, file)
     else:
-        _dump(({"": row} for row in rows), [""], labels.dataset.extra, file, ending)
+        noted = _with_notes(datasets, labels, rows)
+        _dump(({"": each} for each in noted), [""], labels.dataset.extra, file, ending)
 
 
 def dump_together(datasets: Datasets, dataset: Dataset, file: BinaryIO, ending: str) -> None:
@@ -137,7 +140,8 @@ def dump_together(datasets: Datasets, dataset: Dataset, file: BinaryIO, ending: 
     `data.columns.resolve` finds the other columns of a label when its column is mapped.
     """
     prefixes = [each.criterion and each.criterion + PART_OF for each in dataset.label_sets]
-    rows = zip(*(datasets.rows(each) for each in dataset.label_sets), strict=True)
+    noted = (_with_notes(datasets, each, datasets.rows(each)) for each in dataset.label_sets)
+    rows = zip(*noted, strict=True)
     by_prefix = (dict(zip(prefixes, row, strict=True)) for row in rows)
     _dump(by_prefix, prefixes, dataset.extra, file, ending)
 
@@ -184,20 +188,33 @@ def _rename(message: str, path: Path, display_name: str) -> str:
     return message
 
 
-# A row with its labels by several criteria, keyed by the prefix of their columns.
-RowByPrefix = Mapping[str, StoredRow]
+# A row with its reviewers' notes.
+NotedRow = tuple[StoredRow, str]
+# The same by several criteria, keyed by the prefix of their labels' columns.
+RowByPrefix = Mapping[str, NotedRow]
+
+
+def _with_notes(
+    datasets: Datasets, labels: LabelSet, rows: Iterable[StoredRow]
+) -> Iterator[NotedRow]:
+    rest = iter(rows)
+    while some := list(islice(rest, _NOTES_AT_ONCE)):
+        notes = datasets.notes([row.id for row in some], labels)
+        yield from ((row, notes.get(row.id, "")) for row in some)
 
 
 def _record(by_prefix: RowByPrefix) -> dict[str, Any]:
     """A row in the columns that `tipstaff train` reads, its own columns last."""
-    row = next(iter(by_prefix.values()))
+    row, _ = next(iter(by_prefix.values()))
     columns = {"id": row.key, **{str(name): getattr(row, name) for name in FIELDS}}
-    for prefix, labelled in by_prefix.items():
+    for prefix, (labelled, note) in by_prefix.items():
         columns |= {
             f"{prefix}label": labelled.label,
             f"{prefix}label_source": labelled.label_source or None,
             f"{prefix}selection": labelled.selection,
             f"{prefix}judge_label": labelled.judge_label,
+            # An uploaded file may have brought notes.
+            f"{prefix}{NOTE_COLUMN}": note or row.extra.get(f"{prefix}{NOTE_COLUMN}"),
         }
     columns |= {"weight": row.weight, "group": row.group or None, "split": row.part}
     return columns | {name: text for name, text in row.extra.items() if name not in columns}
@@ -210,7 +227,7 @@ def _dump(
     file: BinaryIO,
     ending: str,
 ) -> None:
-    empty = to_stored_row(DatasetRow(extra={}, key=""))
+    empty = to_stored_row(DatasetRow(extra={}, key="")), ""
     names = list(dict.fromkeys([*_record(dict.fromkeys(prefixes, empty)), *extra]))
     records = map(_record, rows)
     if ending == "jsonl":

@@ -1,7 +1,8 @@
 """Label Studio's JSON: a list of tasks with `data`, people's `annotations`, models' `predictions`.
 
 See https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks. Choices
-named like a label (good, bad, yes, no, …) and numbers in [0, 1] are read; a choice is written.
+named like a label (good, bad, yes, no, …) and numbers in [0, 1] are read; a choice is written. A
+person's note is a text area.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 from tipstaff.types import FIELDS
 from tipstaff_trainer.data import cells
 from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.workspace.datasets.queries import Datasets
 from tipstaff_trainer.workspace.db.models import Label, LabelSet
 from tipstaff_trainer.workspace.db.rows import StoredRow
@@ -82,11 +84,14 @@ def _records(task: Mapping[str, Any], place: str) -> Iterator[dict[str, Any]]:
         for annotation in task.get(key) or []:
             if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
                 continue
-            for result in annotation.get("result") or []:
+            results = annotation.get("result") or []
+            note = " ".join(text for result in results for text in _note(result))
+            noted = {**data, NOTE_COLUMN: note} if note else data
+            for result in results:
                 value = _value(result, place)
                 if value is not None:
                     labelled = True
-                    yield {**data, "label": value, "label_source": source}
+                    yield {**noted, "label": value, "label_source": source}
     if not labelled:
         yield data
 
@@ -105,22 +110,41 @@ def _value(result: Any, place: str) -> float | None:
     return float(number) if isinstance(number, (int, float)) and 0 <= number <= 1 else None
 
 
+def _note(result: Any) -> list[str]:
+    """The texts of a text area that holds a note."""
+    if not isinstance(result, dict) or result.get("from_name") != NOTE_COLUMN:
+        return []
+    value = result.get("value")
+    texts = value.get("text") if isinstance(value, dict) else None
+    return [text for text in texts if isinstance(text, str)] if isinstance(texts, list) else []
+
+
 def _task(row: StoredRow, labels: Iterable[Label]) -> dict[str, Any]:
     texts = {name: text for name in FIELDS if (text := getattr(row, name)) is not None}
     latest = {(each.source, each.who): each for each in labels}
     annotations, predictions = [], []
     for label in latest.values():
-        if label.value is None:
+        results: list[dict[str, Any]] = []
+        if label.value is not None:
+            results.append(
+                _result(_FROM, "choices", choices=["good" if label.value >= 0.5 else "bad"])
+            )
+        if label.source != "human":
+            if results:
+                judge = {"model_version": label.who, "score": label.value}
+                predictions.append({"result": results, **judge})
             continue
-        verdict = {"choices": ["good" if label.value >= 0.5 else "bad"]}
-        choice = {"from_name": _FROM, "to_name": _TO, "type": "choices", "value": verdict}
-        if label.source == "human":
-            author = {"email": label.who}
-            created = label.created_at.isoformat()
-            annotations.append({"result": [choice], "completed_by": author, "created_at": created})
-        else:
-            predictions.append(
-                {"result": [choice], "model_version": label.who, "score": label.value}
+        if label.reason:
+            results.append(_result(NOTE_COLUMN, "textarea", text=[label.reason]))
+        if results:
+            annotations.append(
+                {
+                    "result": results,
+                    "completed_by": {"email": label.who},
+                    "created_at": label.created_at.isoformat(),
+                    # A label that was taken back leaves its note.
+                    "was_cancelled": label.value is None,
+                }
             )
     return {
         "id": row.id,
@@ -128,3 +152,7 @@ def _task(row: StoredRow, labels: Iterable[Label]) -> dict[str, Any]:
         "annotations": annotations,
         "predictions": predictions,
     }
+
+
+def _result(name: str, kind: str, **value: Any) -> dict[str, Any]:
+    return {"from_name": name, "to_name": _TO, "type": kind, "value": value}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -200,6 +201,28 @@ class Datasets:
         for label in self._database.scalars(query):
             by_row[label.row_id].append(label)
         return by_row
+
+    def notes(self, row_ids: Sequence[int], labels: LabelSet) -> dict[int, str]:
+        """The notes in people's latest labels of some rows, by row id; rows without are left out.
+
+        Where several people wrote one, their names come first.
+        """
+        latest: dict[int, dict[str, str]] = defaultdict(dict)
+        query = (
+            select(Label.row_id, Label.who, Label.reason)
+            .where(Label.row_id.in_(row_ids), labels.of(Label), Label.source == "human")
+            .order_by(Label.id)
+        )
+        for row_id, who, reason in self._database.rows(query):
+            latest[row_id][who] = reason
+        notes = {}
+        for row_id, by_person in latest.items():
+            written = {who: note for who, note in by_person.items() if note}
+            if len(written) == 1:
+                (notes[row_id],) = written.values()
+            elif written:
+                notes[row_id] = "; ".join(f"{who}: {note}" for who, note in written.items())
+        return notes
 
     def rows(self, labels: LabelSet, *, only: str = "all") -> Iterator[StoredRow]:
         """All rows in their order, read a page at a time to bound memory."""

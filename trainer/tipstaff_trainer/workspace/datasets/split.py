@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
+from tipstaff.errors import UsageError
 from tipstaff_trainer.data import Row, check_split, split_rows
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.workspace.db.engine import Database
@@ -39,8 +41,16 @@ def split_dataset(
         Warnings about the split.
 
     Raises:
+        UsageError: `test_size` or `seed` is no number of its kind.
         DataError: The rows can't be split, or one side would lack a class.
     """
+    if not isinstance(test_size, Real) or not 0 < test_size < 1:
+        remedy = "give a share between 0 and 1, as 0.2"
+        raise UsageError(
+            "is not a share", field="test_size", value=repr(test_size)[:80], remedy=remedy
+        )
+    if not isinstance(seed, Integral):
+        raise UsageError("is not a whole number", field="seed", value=repr(seed)[:80])
     most = max(dataset.label_sets, key=lambda each: each.labelled)
     rows = [to_data_row(row) for row in datasets.rows(most)]
     _, test = split_rows(rows, test_size, seed=seed)

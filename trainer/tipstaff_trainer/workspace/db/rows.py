@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from tipstaff.types import Interaction
@@ -66,12 +67,29 @@ def row_label_join(criterion: str) -> ColumnElement[bool]:
 
 
 def insert_all(
-    session: Session, table: type[DatabaseModel], values: Sequence[Mapping[str, Any]]
+    session: Session,
+    table: type[DatabaseModel],
+    values: Sequence[Mapping[str, Any]],
+    *,
+    unless_there: bool = False,
 ) -> None:
-    """Inserts rows in bulk; the ORM would be far slower, row by row."""
-    if values:
-        statement = insert(DatabaseModel.metadata.tables[table.__tablename__])
-        session.connection().execute(statement, values)
+    """Inserts rows in bulk; the ORM would be far slower, row by row.
+
+    Args:
+        session: A transaction that may write.
+        table: The table.
+        values: The rows.
+        unless_there: Leave out rows whose key is there already.
+    """
+    if not values:
+        return
+    target = DatabaseModel.metadata.tables[table.__tablename__]
+    connection = session.connection()
+    statement = insert(target)
+    if unless_there:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        statement = dialect.insert(target).on_conflict_do_nothing()
+    connection.execute(statement, values)
 
 
 def to_interaction(row: StoredRow | DatasetRow) -> Interaction:

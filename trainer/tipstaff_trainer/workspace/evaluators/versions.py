@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tipstaff.errors import TipstaffError
 from tipstaff_server import repository
-from tipstaff_server.errors import RepositoryError
+from tipstaff_server.errors import PromotionRefused, RepositoryError
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
 from tipstaff_server.evaluator.cases import Case, Outcome, bundle_cases
 from tipstaff_server.evaluator.manifest import CARD_FILE, Manifest
@@ -145,6 +145,23 @@ class Evaluators:
         )
         self._outcomes[name, version] = outcomes
         return outcomes
+
+    def refusal(self, name: str, version: int) -> PromotionRefused | None:
+        """Why a version would not be promoted now; None if it would be, or is Online.
+
+        Raises:
+            WorkspaceError: There is no such evaluator or version.
+            BundleError: The version's bundle is damaged.
+        """
+        candidate, serving = Bundle.open(self.bundle(name, version)), self.serving(name)
+        if serving == version:
+            return None
+        before = None if serving is None else self.path(name, serving)
+        try:
+            promotion.check_cases(candidate, before, label=f"{name} version {version}")
+        except PromotionRefused as refused:
+            return refused
+        return None
 
     def last_outcomes(self, name: str, version: int) -> list[Outcome] | None:
         """The outcomes of the last `try_cases` in this process; None before the first."""

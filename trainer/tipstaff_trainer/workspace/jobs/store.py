@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from tipstaff_trainer.errors import JobError, WorkspaceError
 from tipstaff_trainer.workspace.db.engine import Database
@@ -41,6 +42,8 @@ _GONE = (
     "job to continue, nothing is lost"
 )
 STOPPED = "stopped; it can be resumed"
+# The parameters of a scoring job that name the scorer.
+_SCORER = ("name", "version", "other_rows_of")
 
 
 class Jobs:
@@ -70,10 +73,16 @@ class Jobs:
     ) -> Job:
         """Starts a job in a process of its own.
 
+        Returns:
+            The job; one on the same data set that does the same already rather than a second.
+
         Raises:
             WorkspaceError: The job can't be recorded or started.
         """
+        self.active()  # marks those whose process is gone
         with self._database.writing() as session:
+            if (same := self._like(session, kind, parameters, dataset)) is not None:
+                return same
             job = Job(
                 dataset_id=dataset,
                 kind=kind,
@@ -88,15 +97,26 @@ class Jobs:
         """Resumes a job that failed or was stopped.
 
         Raises:
-            WorkspaceError: The job is running or done.
+            WorkspaceError: The job is running or done, or another does the same.
         """
+        self.active()  # marks those whose process is gone
         with self._database.writing() as session:
             job = _job(session.get(Job, job_id, with_for_update=True), job_id)
             if job.active or job.state == "done":
                 raise WorkspaceError(f"job {job_id} is {job.state}: there is nothing to resume")
+            if same := self._like(session, job.kind, job.parameters, job.dataset_id):
+                raise WorkspaceError(f"job {same.id} ({same.title}) does the same already")
             job.state, job.message, job.pid, job.pid_started = "queued", "", None, None
             job.started_at, job.finished_at = now(), None
         return self._launch(job_id)
+
+    def like(
+        self, kind: JobKind, parameters: Mapping[str, Any], *, dataset: int | None = None
+    ) -> Job | None:
+        """The job that does the same already, on the same data set; None without one."""
+        self.active()  # marks those whose process is gone
+        with self._database.writing() as session:
+            return self._like(session, kind, parameters, dataset)
 
     def get(self, job_id: int) -> Job:
         """One job, as it is now.
@@ -204,6 +224,18 @@ class Jobs:
         whole = "\n".join(lines[1:] if start else lines)
         return whole if len(whole) <= most else whole[-most:].partition("\n")[2]
 
+    def _like(
+        self, session: Session, kind: str, parameters: Mapping[str, Any], dataset: int | None
+    ) -> Job | None:
+        """An equal job that has not ended; jobs of a data set are started in turns."""
+        if dataset is not None:
+            self._database.lock_dataset(session, dataset)
+        active = Job.kind == kind, Job.state.in_(("queued", "running"))
+        of_dataset = Job.dataset_id.is_(None) if dataset is None else Job.dataset_id == dataset
+        jobs = session.scalars(select(Job).where(*active, of_dataset))
+        work = _work(kind, parameters)
+        return next((job for job in jobs if _work(kind, job.parameters) == work), None)
+
     def _read(self, query: Select[Job]) -> Sequence[Job]:
         jobs = self._database.scalars(query.order_by(Job.id.desc()))
         return [self._checked(job) for job in jobs]
@@ -253,6 +285,15 @@ class Jobs:
             job.state = "failed"
             job.message = f"its process is gone, and that can't be recorded: {error}"
             return job
+
+
+def _work(kind: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part of a job's parameters that says what it does."""
+    if kind == "score":
+        # Scores are the same whatever the rows are judged by.
+        return {name: parameters.get(name) for name in _SCORER}
+    # A pilot's rows are drawn.
+    return {name: value for name, value in parameters.items() if name != "rows"}
 
 
 def _job(job: Job | None, job_id: int) -> Job:

@@ -67,7 +67,7 @@ class Scores:
             session.execute(delete(RowScore).where(scores_by(labels, by)))
 
     def add(self, labels: LabelSet, by: ScoredBy, scores: Mapping[int, float | None]) -> None:
-        """Stores scores of rows that have none by this scorer.
+        """Stores scores; one that a row has by this scorer already stays.
 
         Args:
             labels: The rows' label set.
@@ -81,7 +81,7 @@ class Scores:
         common = {"dataset_id": labels.dataset_id, "evaluator": name, "version": version}
         values = [{**common, "row_id": row, "score": score} for row, score in scores.items()]
         with self._database.writing() as session:
-            insert_all(session, RowScore, values)
+            insert_all(session, RowScore, values, unless_there=True)
 
 
 def scores_by(labels: LabelSet, by: ScoredBy) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -16,13 +17,13 @@ from tipstaff_server.evaluator.bundle import Bundle, read_manifest
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_server.requests import Request
 from tipstaff_trainer.data import Data, Row
-from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.errors import OtherRunError, WorkspaceError
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.operations.compare import CompareRequest, compare
 from tipstaff_trainer.operations.evaluate import EvaluateRequest, evaluate
-from tipstaff_trainer.operations.label import LabelRequest, label, read_api_key
+from tipstaff_trainer.operations.label import LabelRequest, check_key, label, read_api_key
 from tipstaff_trainer.operations.score import ScoreRequest, score
-from tipstaff_trainer.operations.train import Trained, TrainRequest, train
+from tipstaff_trainer.operations.train import Trained, TrainingRows, TrainRequest, train
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Job, JobState
 from tipstaff_trainer.workspace.jobs.files import BUNDLE_FOLDER, COMPARISON_FOLDER, REPORT_FOLDER
@@ -51,7 +52,7 @@ class JobOutcome:
     Attributes:
         message: For people.
         result: What the job produced.
-        state: `stopped` if it can be resumed.
+        state: `done`; `stopped` before its end; or `failed`, as a labelling without a label.
     """
 
     message: str
@@ -81,6 +82,7 @@ def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) 
     ids, version = _parameters(job, "rows", "criterion_version")
     labels = stores.label_set(stored_source(request.data).dataset, request.criterion)
     criterion = stores.criteria.get(request.criterion, version)
+    check_key(request)
     if ids is None:
         # Once for the whole job: a row that it labels is no longer unlabelled.
         ids = [row.id for row in stores.datasets.rows(labels, only=request.only)]
@@ -91,9 +93,9 @@ def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) 
     # The calls on their way are paid for: let them finish.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     sink = LabelSink(stores.database, labels, criterion.version)
-    with Ledger(stores.folder / LEDGER_FILE) as ledger:
+    with Ledger(stores.folder / LEDGER_FILE, account=f"job {job.id}") as ledger:
         try:
-            stopped = label(
+            labelled = label(
                 request,
                 rows,
                 criterion=to_judge_criterion(criterion),
@@ -103,16 +105,27 @@ def _label(stores: Stores, job: Job, request: LabelRequest, reporter: Reporter) 
                 on_row=sink,
                 reporter=reporter,
                 stop=stop,
-            ).stopped
+            )
         finally:
             sink.flush()
             # They were computed from the labels before.
             stores.scores.delete(labels, OTHER_ROWS)
-    result = {"labelled": sink.count, "failed": sink.failed, "failures": sink.failures}
-    if stopped:
-        return JobOutcome(f"{stopped}; {sink.count} rows are labelled so far", result, "stopped")
-    failures = f", {sink.failed} could not be: {sink.failures[0]}" if sink.failed else ""
-    return JobOutcome(f"{sink.count} of {len(rows)} rows are labelled{failures}", result)
+    result = {
+        "labelled": sink.count,
+        "failed": sink.failed,
+        "failures": sink.failures,
+        "tokens": labelled.tokens,
+        "cost": labelled.cost if request.priced else None,
+    }
+    if labelled.stopped and (sink.count or stop.is_set()):
+        message = f"{labelled.stopped}; {sink.count} rows are labelled so far"
+        return JobOutcome(message, result, "stopped")
+    failures = f"{sink.failed} could not be: {sink.failures[0]}" if sink.failed else ""
+    if not sink.count:
+        why = labelled.stopped or failures or "no reply has come"
+        return JobOutcome(f"no row is labelled: {why}", result, "failed")
+    message = f"{sink.count} of {len(rows)} rows are labelled"
+    return JobOutcome(", ".join(filter(None, [message, failures])), result)
 
 
 def _score(stores: Stores, job: Job, request: ScoreRequest, reporter: Reporter) -> JobOutcome:
@@ -150,12 +163,11 @@ def _train(stores: Stores, job: Job, request: TrainRequest, reporter: Reporter) 
     if (out / MANIFEST_FILE).exists():
         trained = Trained.of(Bundle.open(out), request.cases)
     else:
-        trained = train(request, lambda: rows, out, reporter)
+        trained = _train_or_restart(request, rows, out, reporter)
     for outcome in trained.outcomes:
         reporter.note(f"named case {outcome}: {'met' if outcome.met else 'FAILS'}")
     name, version = request.name, _publish(trained.bundle, stores)
-    serving = stores.evaluators.serving(name)
-    versions = [version] if serving in (None, version) else [version, serving]
+    versions = [version, *_compared_with(stores, name, version, reporter)]
     measured = {}
     if rows.test:
         data = to_data(f"{labels.title}, test rows", rows.test, rows.fields)
@@ -251,6 +263,30 @@ def _measure(
         str(version): classification_metrics(labels, subject.scored.scores)
         for version, subject in zip(versions, subjects, strict=True)
     }
+
+
+def _train_or_restart(
+    request: TrainRequest, rows: TrainingRows, out: Path, reporter: Reporter
+) -> Trained:
+    """Trains; begins anew where the labels have changed since the training was interrupted."""
+    try:
+        return train(request, lambda: rows, out, reporter)
+    except OtherRunError:
+        reporter.warn("the rows or labels have changed since it was interrupted: it begins anew")
+        return train(request.model_copy(update={"restart": True}), lambda: rows, out, reporter)
+
+
+def _compared_with(stores: Stores, name: str, version: int, reporter: Reporter) -> list[int]:
+    """The version that is Online, to measure a new one beside; none if it is damaged."""
+    serving = stores.evaluators.serving(name)
+    if serving in (None, version):
+        return []
+    try:
+        Bundle.open(stores.evaluators.path(name, serving))
+    except TipstaffError as error:
+        reporter.warn(f"not compared with version {serving}, which is Online: {error}")
+        return []
+    return [serving]
 
 
 def _publish(bundle: Bundle, stores: Stores) -> int:

@@ -42,7 +42,7 @@ def main(folder: str, job_id: int) -> int:
         outcome = run(stores, job, JobReporter(stores.jobs, job_id, name_of))
         print(outcome.message, flush=True)
         stores.jobs.finish(job_id, outcome.state, outcome.message, **outcome.result)
-        return 0 if outcome.state == "done" else _EXIT_STOPPED
+        return {"done": 0, "failed": 1}.get(outcome.state, _EXIT_STOPPED)
     except _Stopped:
         print("stopped", flush=True)
         stores.jobs.finish(job_id, "stopped", STOPPED)

@@ -14,7 +14,7 @@ from tipstaff_server.evaluator.cases import Case
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.evaluate import EvaluateRequest
-from tipstaff_trainer.operations.label import LabelRequest
+from tipstaff_trainer.operations.label import LabelRequest, check_key
 from tipstaff_trainer.operations.score import ScoreRequest
 from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.db.models import Job, JobKind, LabelSet
@@ -24,31 +24,44 @@ from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.operations.stored_rows import fields_to_read, stored_source
 from tipstaff_trainer.workspace.stores import Stores
 
+_Request = LabelRequest | ScoreRequest | TrainRequest | EvaluateRequest
+
 
 def start_label(stores: Stores, request: LabelRequest, *, who: str = "") -> Job:
     """Has a judge label a data set.
 
+    Returns:
+        The job; one that does the same already rather than a second, as for all jobs here.
+
     Raises:
         WorkspaceError: There is no such data set or criterion, or nothing to label; the rows lack
             a column that the criterion's question names; or the criterion can't be added.
+        UsageError: The endpoint's key is not set.
     """
     source = stored_source(request.data)
     dataset = stores.datasets.get(source.dataset)
     criterion = stores.criteria.get(request.criterion)
     check_columns(criterion, dataset)
-    labels = stores.add_criterion(dataset, criterion.name)
+    check_key(request)
+    # The data set is not judged by the criterion before all is checked.
+    labels = LabelSet(dataset_id=dataset.id, criterion=criterion.name)
     rows, which = None, "all rows" if request.only == "all" else f"the {request.only} rows"
     if not stores.datasets.page(labels, only=request.only, size=1).rows:
-        raise WorkspaceError(f"{labels.title}: there are no rows of the kind {request.only!r}")
+        raise WorkspaceError(f"{dataset.name}: there are no rows of the kind {request.only!r}")
+    labels = stores.add_criterion(dataset, criterion.name)
+    chosen: dict[str, Any] = {"rows": rows, "criterion_version": criterion.version}
+    if same := stores.jobs.like(
+        "label", _parameters(request, labels, chosen), dataset=labels.dataset_id
+    ):
+        return same
     if request.pilot:
         rows = stores.reviews.pilot(labels)
         if not rows:
             raise WorkspaceError(
                 f"{labels.title}: people have labelled every row, or have yet to review it"
             )
-        which = f"{len(rows)} rows"
+        which, chosen["rows"] = f"{len(rows)} rows", rows
     title = f"Label {which} of {dataset.name}: {criterion.name}"
-    chosen = {"rows": rows, "criterion_version": criterion.version}
     return _start(stores, "label", title, request, labels, who, chosen)
 
 
@@ -56,9 +69,6 @@ def start_score(
     stores: Stores, request: ScoreRequest, *, name: str | None, version: int | None, who: str = ""
 ) -> Job:
     """Has an evaluator's version, or the other rows, score every row.
-
-    Returns:
-        The job; one that scores the same already rather than a second.
 
     Raises:
         WorkspaceError: There is no such data set or version.
@@ -79,11 +89,6 @@ def start_score(
         "version": scorer[1],
         "other_rows_of": labels.criterion if name is None else None,
     }
-    # Two would store each other's scores again, and one of them fail.
-    for job in stores.jobs.active():
-        same = job.kind == "score" and chosen.items() <= job.parameters.items()
-        if same and job.dataset_id == dataset.id:
-            return job
     title = f"Score the rows of {title}"
     return _start(stores, "score", title, request, labels, who, chosen)
 
@@ -144,16 +149,20 @@ def _start(
     stores: Stores,
     kind: JobKind,
     title: str,
-    request: LabelRequest | ScoreRequest | TrainRequest | EvaluateRequest,
+    request: _Request,
     labels: LabelSet,
     who: str,
     chosen: dict[str, Any],
 ) -> Job:
+    parameters = _parameters(request, labels, chosen)
+    return stores.jobs.start(kind, title, parameters, dataset=labels.dataset_id, who=who)
+
+
+def _parameters(request: _Request, labels: LabelSet, chosen: dict[str, Any]) -> dict[str, Any]:
     # Named: the data set may be judged by more criteria when the job runs.
     source = stored_source(request.data).model_copy(update={"criterion": labels.criterion})
     request = request.model_copy(update={"data": source})
-    parameters = {"request": request.model_dump(mode="json"), **chosen}
-    return stores.jobs.start(kind, title, parameters, dataset=labels.dataset_id, who=who)
+    return {"request": request.model_dump(mode="json"), **chosen}
 
 
 def _check_cases(cases: Sequence[Case], fields: Sequence[Field]) -> None:

@@ -50,3 +50,15 @@ def other_label(session: Session, label: Label) -> Label | None:
         .order_by(Label.id.desc())
         .limit(1)
     )
+
+
+def own_note(session: Session, item: ReviewItem, who: str) -> str:
+    """The note of a person's latest label of an item's row; may be empty."""
+    note = session.scalar(
+        select(Label.reason)
+        .where(Label.row_id == item.row_id, Label.criterion == item.criterion)
+        .where(Label.source == "human", Label.who == who)
+        .order_by(Label.id.desc())
+        .limit(1)
+    )
+    return note or ""

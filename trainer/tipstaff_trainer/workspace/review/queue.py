@@ -27,7 +27,13 @@ from tipstaff_trainer.workspace.db.models import (
 from tipstaff_trainer.workspace.db.rows import StoredRow, row_label_join, to_stored_row
 from tipstaff_trainer.workspace.labels.log import NewLabel, record
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
-from tipstaff_trainer.workspace.review.items import finished_by, get_item, open_item, other_label
+from tipstaff_trainer.workspace.review.items import (
+    finished_by,
+    get_item,
+    open_item,
+    other_label,
+    own_note,
+)
 from tipstaff_trainer.workspace.review.selection import Kind, choose
 
 PILOT_ROWS = 16
@@ -220,7 +226,7 @@ class Reviews:
             return len(items)
 
     def undo(self, labels: LabelSet, *, who: str) -> ReviewItem | None:
-        """Takes back a reviewer's last label or skip; the row waits again.
+        """Takes back a reviewer's last label or skip; the row waits again, and the note stays.
 
         Returns:
             The item, which the reviewer holds; None if there is nothing to take back.
@@ -234,7 +240,15 @@ class Reviews:
                 return None
             if item.state == "done":
                 row_label = session.get_one(RowLabel, (item.row_id, item.criterion))
-                retraction = NewLabel(None, "human", who, item.selection, row_label.last_label_id)
+                # The note stays: it is about the row, and may explain the next label.
+                retraction = NewLabel(
+                    None,
+                    "human",
+                    who,
+                    item.selection,
+                    row_label.last_label_id,
+                    own_note(session, item, who),
+                )
                 record(session, item.row_id, item.criterion, retraction)
                 if (newer := open_item(session, item)) is not None:
                     item.finished_at = None

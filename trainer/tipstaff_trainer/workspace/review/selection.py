@@ -11,11 +11,13 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 from sqlalchemy import and_, func, literal, select, update
 from sqlalchemy.orm import Session
 
+from tipstaff.errors import UsageError
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row, Selection
 from tipstaff_trainer.errors import WorkspaceError
@@ -74,11 +76,17 @@ def choose(
 
     Raises:
         WorkspaceError: A kind or a ranking is unknown.
+        UsageError: A count is not a whole number.
     """
     if unknown := ", ".join(sorted(counts.keys() - set(KINDS))):
         raise WorkspaceError(
             f"there is no kind {unknown} of rows to queue, only {', '.join(KINDS)}"
         )
+    for kind, number in counts.items():
+        if not isinstance(number, Integral):
+            raise UsageError(
+                "is not a whole number", field=kind, value=repr(number)[:80], remedy="give a count"
+            )
     if rank_by not in RANKINGS:
         raise WorkspaceError(f"rows can't be ranked by {rank_by!r}, only by {', '.join(RANKINGS)}")
     count = {kind: max(0, counts.get(kind, 0)) for kind in KINDS}
