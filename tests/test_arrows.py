@@ -157,7 +157,7 @@ def test_what_an_import_loads(module, absent):
 # below it.
 FLOORS = {
     "tipstaff_server": (
-        ("errors", "addresses", "cpus", "request_fields", "requests"),
+        ("errors", "addresses", "cpus", "privacy", "request_fields", "requests"),
         ("evaluator",),
         ("settings",),
         ("scheduling",),
@@ -169,7 +169,7 @@ FLOORS = {
         ("cli",),
     ),
     "tipstaff_trainer": (
-        ("errors", "progress"),
+        ("errors", "privacy", "progress"),
         ("data",),
         ("encoders",),
         ("judge", "label_quality"),

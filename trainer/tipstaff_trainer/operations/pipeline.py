@@ -55,6 +55,7 @@ from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.window_sizes import choose_windows
 from tipstaff_trainer.encoders.base import DEFAULT_BASE, Base, find_base
 from tipstaff_trainer.export.bundle_writer import cases_json, write_bundle
+from tipstaff_trainer.export.golden import Candidates, candidates_of_rows, made_up_candidates
 from tipstaff_trainer.export.graph import MeasuredGraph, RowSet, build_graph
 from tipstaff_trainer.export.onnx_graph import export_fp32
 from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
@@ -116,7 +117,7 @@ def run_pipeline(
     more = EncodedRows.of(unlabelled, encoder)
     model = _distil(base, encoded, more, settings, run, request.tracker, reporter)
     save_model(model, str(run / WEIGHTS_FILE))
-    graphs = _build_graphs(model, encoded, encoding, request, out, run, reporter)
+    graphs = _build_graphs(model, encoded, encoder, request, out, run, reporter)
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
     (out / SEEN_FILE).write_bytes(hash_training_rows([*rows.train, *unlabelled]))
     files = [TOKENIZER_FILE, SEEN_FILE, *(file for each in graphs for file in each.graph.files)]
@@ -193,7 +194,7 @@ def _distil(
 def _build_graphs(
     model: EvaluatorModel,
     encoded: Mapping[str, EncodedRows],
-    encoding: Encoding,
+    encoder: Encoder,
     request: TrainRequest,
     out: Path,
     run: Path,
@@ -202,7 +203,7 @@ def _build_graphs(
     """Exports the model and measures each graph, the quickest on a CPU first."""
     # A sample is enough to compare graphs and to fit the out-of-distribution detector.
     compared = {**encoded, "train": encoded["train"].sample(_COMPARED_ROWS, seed=request.seed)}
-    pad_id = encoding.pad_id
+    pad_id = encoder.encoding.pad_id
     row_sets = {
         name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))
         for name, part in compared.items()
@@ -216,9 +217,15 @@ def _build_graphs(
             folder=out,
             pad_id=pad_id,
             row_sets=row_sets,
-            golden=request.golden,
+            golden=_golden(encoder, encoded["validation"], request),
         )
         return [build(each) for each in _PRECISIONS if each in request.precisions]
+
+
+def _golden(encoder: Encoder, validation: EncodedRows, request: TrainRequest) -> list[Candidates]:
+    if request.golden_texts == "rows":
+        return candidates_of_rows(validation.rows, validation.encoded, request.golden)
+    return made_up_candidates(encoder, request.golden)
 
 
 def _encoding(
