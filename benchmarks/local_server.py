@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,7 +60,7 @@ def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterat
             assert match, output
             yield LocalServer(process, match[1])
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             process.wait()
 
 

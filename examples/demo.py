@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -100,7 +101,7 @@ def server(repository: Path, log: Path) -> Iterator[tuple[str, str]]:
         print("  " + log.read_text().strip().replace("\n", "\n  "))
         yield address, metrics
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         code = process.wait(timeout=60)
     print(f"  stopped, exit code {code}")
     if code:

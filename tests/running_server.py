@@ -109,7 +109,10 @@ class Starter:
         log_file = self._folder / f"server-{len(self._servers)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                command("serve", "--listen", address, "--metrics-listen", "127.0.0.1:0", *words),
+                command(
+                    *("serve", "--listen", address, "--metrics-listen", "127.0.0.1:0"),
+                    *("--lame-duck-seconds", 0, *words),
+                ),
                 stderr=log,
             )
         server = Server(process, log_file)

@@ -1,1 +1,3 @@
 """Serves evaluators over gRPC."""
+
+from tipstaff_server import privacy as privacy

@@ -10,15 +10,18 @@ import math
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from tipstaff_server.cpus import default_workers, usable_cpus
 from tipstaff_server.errors import BundleError, SettingsError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.session import Device, available_devices
-from tipstaff_server.metrics import Metrics, MetricsServer
+from tipstaff_server.metrics import Metrics
+from tipstaff_server.metrics_server import MetricsServer
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
+from tipstaff_server.rpc.malformed import MalformedMessages
 from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
 from tipstaff_server.scheduling import Dispatcher
@@ -111,9 +114,7 @@ class App:
             TipstaffError: The server can't start.
         """
         settings, started = self._settings, time.monotonic()
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        leave, drain = _stop_signals()
         health = HealthServicer()
         servicer = ScoringServicer(
             self._scorer,
@@ -122,11 +123,7 @@ class App:
             self._metrics,
             max_batch_items=settings.max_batch_items,
         )
-        server = RpcServer(
-            servicer,
-            health,
-            max_message_bytes=settings.max_request_bytes * settings.max_batch_items,
-        )
+        server = RpcServer(servicer, health, MalformedMessages(self._metrics), settings)
         self._metrics.watch(
             workers=self._workers,
             depth=lambda: self._dispatcher.depth,
@@ -135,13 +132,15 @@ class App:
         metrics_server: MetricsServer | None = None
         try:
             if settings.metrics_listen != OFF:
-                metrics_server = MetricsServer(self._metrics, settings.metrics_listen)
+                metrics_server = MetricsServer(self._metrics.registry, settings.metrics_listen)
             self._dispatcher.start()
             for address in await server.start(settings.listen):
                 log.info("gRPC on %s", address)
             if metrics_server:
                 log.info("metrics on %s", metrics_server.url)
-            await self._until(stop, asyncio.create_task(self._keep_serving(health, started)))
+            await self._until(leave, asyncio.create_task(self._keep_serving(health, started)))
+            if health.withdraw():
+                await self._lame_duck(drain)
             log.info("draining: no new requests, %.0f s for the rest", settings.drain_seconds)
         finally:
             health.close()
@@ -152,6 +151,13 @@ class App:
             if metrics_server:
                 metrics_server.stop()
         log.info("stopped")
+
+    async def _lame_duck(self, drain: asyncio.Event) -> None:
+        """Answers on until callers have had time to notice that health says NOT_SERVING."""
+        if seconds := self._settings.lame_duck_seconds:
+            log.info("leaving: health says NOT_SERVING, calls are answered for %.0f s", seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(drain.wait(), seconds)
 
     async def _until(self, stop: asyncio.Event, keeper: asyncio.Task[None]) -> None:
         """Waits for `stop`, or raises what `keeper` raises before."""
@@ -241,6 +247,26 @@ class App:
         except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(path / evaluator.graph.file, f"can't be run: {error}") from error
         return evaluator
+
+
+def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Events that are set when the server should leave service, and when it should drain.
+
+    SIGTERM sets the first, and again the second. Ctrl-C sets both: a person waits for the end.
+    """
+    leave, drain = asyncio.Event(), asyncio.Event()
+
+    def terminate() -> None:
+        (drain if leave.is_set() else leave).set()
+
+    def interrupt() -> None:
+        leave.set()
+        drain.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    return leave, drain
 
 
 class _JsonFormatter(logging.Formatter):

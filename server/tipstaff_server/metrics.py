@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from tipstaff.types import Reason, Score
-from tipstaff_server.errors import ListenError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.repository.registry import Served
 from tipstaff_server.scheduling import BatchRan, Event, WorkerRestarted
-from tipstaff_server.settings import split_address
 
 # A guardrail takes 1 to 500 ms; a few buckets beyond both ends show what is out of hand.
 _LATENCY = (
@@ -224,39 +221,3 @@ class Metrics:
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
-
-
-class MetricsServer:
-    """Answers scrapes over HTTP, on its own thread.
-
-    Attributes:
-        url: The URL to scrape, with the actual port.
-    """
-
-    def __init__(self, metrics: Metrics, address: str) -> None:
-        """Starts to listen.
-
-        Raises:
-            ListenError: The address is taken or isn't this machine's.
-        """
-        host, port = split_address(address)
-        try:
-            server, self._thread = prometheus_client.start_http_server(
-                port, host, registry=metrics.registry
-            )
-        except OSError as error:
-            raise ListenError(
-                error.strerror or str(error),
-                field="metrics_listen",
-                value=address,
-                remedy="choose another, 0 for any free port, or off",
-            ) from error
-        self._server: WSGIServer = server
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{server.server_port}/metrics"
-
-    def stop(self) -> None:
-        """Stops listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

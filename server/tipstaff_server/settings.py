@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tipstaff_server.addresses import check_address, split_address
 from tipstaff_server.errors import SettingsError
 from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_server.requests import setting, usage_error
@@ -109,8 +110,27 @@ class Settings(BaseSettings):
         131072, "bytes of text in one interaction", ge=1, le=2**24, unit="bytes"
     )
     max_batch_items: int = setting(128, "interactions in one ScoreBatch call", ge=1, le=4096)
+    lame_duck_seconds: float = setting(
+        5.0,
+        "time after SIGTERM to answer on, while health says NOT_SERVING, so that callers turn to "
+        "other servers; Ctrl-C or a second SIGTERM ends it",
+        ge=0,
+        le=3600,
+        unit="seconds",
+    )
     drain_seconds: float = setting(
-        30.0, "time to answer what was accepted, after SIGTERM or SIGINT", ge=0, unit="seconds"
+        30.0, "time to answer what was accepted, after that", ge=0, unit="seconds"
+    )
+    connection_age_seconds: float = setting(
+        300.0,
+        "age at which a connection is closed, so that its client finds servers that were added; "
+        "0 for never",
+        ge=0,
+        le=86400,
+        unit="seconds",
+    )
+    connection_grace_seconds: float = setting(
+        60.0, "time to finish the calls of a connection of that age", ge=0, le=3600, unit="seconds"
     )
     poll_seconds: float = setting(
         2.0, "pause between two looks for promotions", gt=0, le=3600, unit="seconds"
@@ -125,10 +145,7 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
-            if not address.removeprefix("unix:"):
-                raise ValueError("unix: needs a path after the colon")
-            if not address.startswith("unix:"):
-                split_address(address)
+            check_address(address)
         return value
 
     @field_validator("metrics_listen")
@@ -185,21 +202,6 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
             raise SettingsError(first.message, field=first.field, value=first.value) from None
         why = f"{first.message}, got {first.value!r}" if first.value else first.message
         raise SettingsError(f"{_origin(first.field, _config_file(flags))}: {why}") from None
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT, where an IPv6 host stands in brackets.
-
-    Raises:
-        ValueError: It is not of that form.
-    """
-    host, colon, port = address.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{address!r} is not HOST:PORT")
-    if ":" in host and not bracketed:
-        raise ValueError(f"{address!r} needs brackets around its IPv6 host, as in [::1]:50051")
-    return host.strip("[]"), int(port)
 
 
 def _config_file(flags: Mapping[str, Any]) -> Path | None:

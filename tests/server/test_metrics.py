@@ -10,7 +10,8 @@ from tools import require
 
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_server.errors import ListenError
-from tipstaff_server.metrics import Metrics, MetricsServer
+from tipstaff_server.metrics import Metrics
+from tipstaff_server.metrics_server import MetricsServer
 
 REQUEST = pb.ScoreRequest(evaluator="tiny", input="paris", output="paris is it", ground_truth="a")
 
@@ -90,4 +91,4 @@ def test_the_state_of_the_server_shows(server):
 
 def test_an_address_of_another_machine_is_refused():
     with pytest.raises(ListenError, match=r"metrics_listen 203\.0\.113\.1:0"):
-        MetricsServer(Metrics(), "203.0.113.1:0")
+        MetricsServer(Metrics().registry, "203.0.113.1:0")

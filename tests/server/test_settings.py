@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tipstaff_server.errors import SettingsError
-from tipstaff_server.settings import Settings, load_settings, split_address
+from tipstaff_server.addresses import split_address
+from tipstaff_server.settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tipstaff_trainer import privacy as privacy
+
 if TYPE_CHECKING:
     from tipstaff_trainer.workspace import Workspace
 

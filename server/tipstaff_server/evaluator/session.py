@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,10 @@ import numpy.typing as npt
 import onnxruntime
 
 from tipstaff_server.evaluator.encoding import Tokens
+
+# For a process that had imported it before Tipstaff: `tipstaff_server.privacy` came too late.
+if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":
+    onnxruntime.disable_telemetry_events()
 
 INPUTS = ("input_ids", "attention_mask", "marks")
 OUTPUTS = ("logit", "embedding")

@@ -1,4 +1,7 @@
-"""The standard gRPC health service: evaluator names, and the empty name for all of them.
+"""The standard gRPC health service: evaluator names, and two names for all of them.
+
+These are the empty name, which probes ask for, and the scoring service's, which gRPC's clients ask
+for when their service config has a `healthCheckConfig`.
 
 The servicer of grpcio-health-checking won't do: in its asyncio form, one watcher that leaves takes
 the other watchers' updates away, and open watches keep a draining server waiting for all of its
@@ -13,6 +16,10 @@ from collections.abc import AsyncIterator, Mapping
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tipstaff.v1 import scoring_pb2
+
+SERVICE = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+
 _Response = health_pb2.HealthCheckResponse
 
 
@@ -20,7 +27,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """Answers with what `show` last got. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._serving: Mapping[str, bool] = {"": False}
+        self._serving: Mapping[str, bool] = {"": False, SERVICE: False}
+        self._withdrawn = False
         self._closed = False
         self._changed = asyncio.Event()
 
@@ -31,17 +39,29 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         loaded doesn't change that: the others must not leave service with it.
         """
         ready = bool(evaluators) and all(evaluators.values())
-        serving = {**evaluators, "": ready or (self._serving[""] and any(evaluators.values()))}
-        if self._closed or serving == self._serving:
+        ready = ready or (self._serving[""] and any(evaluators.values()))
+        serving = {**evaluators, "": ready, SERVICE: ready}
+        if self._withdrawn or serving == self._serving:
             return
         self._serving = serving
         self._notify()
 
-    def close(self) -> None:
-        """Answers NOT_SERVING from now on; open watches get that answer and end."""
+    def withdraw(self) -> bool:
+        """Answers NOT_SERVING from now on, and tells open watches.
+
+        Returns:
+            Whether anything served until now.
+        """
+        served = any(self._serving.values())
         self._serving = dict.fromkeys(self._serving, False)
-        self._closed = True
+        self._withdrawn = True
         self._notify()
+        return served
+
+    def close(self) -> None:
+        """Withdraws, and ends open watches."""
+        self._closed = True
+        self.withdraw()
 
     async def Check(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext

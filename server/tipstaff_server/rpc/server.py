@@ -4,51 +4,54 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from tipstaff.v1 import scoring_pb2, scoring_pb2_grpc
+from tipstaff_server.addresses import (
+    UNIX,
+    bind_problem,
+    socket_owner_problem,
+    socket_path,
+    with_port,
+)
 from tipstaff_server.errors import ListenError
 from tipstaff_server.rpc.health import HealthServicer
+from tipstaff_server.rpc.malformed import MalformedMessages
+from tipstaff_server.rpc.methods import Methods
+from tipstaff_server.rpc.reflection import add_reflection
 from tipstaff_server.rpc.servicer import ScoringServicer
-from tipstaff_server.settings import split_address
+from tipstaff_server.settings import Settings
 
 # Room in a message for all that isn't text.
 _ENVELOPE_BYTES = 65536
 # gRPC counts message sizes in 32 bits.
 _MOST_BYTES = 2**31 - 1
+# The least pause between two pings of a client. Half of what clients are told: after three early
+# ones gRPC ends the connection, and a network doesn't keep pauses exact.
+_PING_SECONDS = 5.0
+# Once no call is at work, how long a draining server waits for callers to take their replies.
+_REPLY_SECONDS = 2.0
 
 
 class RpcServer:
     """Answers gRPC on one or several addresses. Belongs to one event loop."""
 
     def __init__(
-        self, scoring: ScoringServicer, health: HealthServicer, *, max_message_bytes: int
+        self,
+        scoring: ScoringServicer,
+        health: HealthServicer,
+        malformed: MalformedMessages,
+        settings: Settings,
     ) -> None:
-        self._server = grpc.aio.server(
-            options=[
-                # Otherwise two servers may share a port, and each gets some of the requests.
-                ("grpc.so_reuseport", 0),
-                (
-                    "grpc.max_receive_message_length",
-                    min(max_message_bytes + _ENVELOPE_BYTES, _MOST_BYTES),
-                ),
-                ("grpc.max_send_message_length", -1),
-            ]
-        )
+        self._server = grpc.aio.server(options=_options(settings))
+        self._methods = Methods(self._server, malformed)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            scoring, self._server
+            scoring, self._methods
         )
-        health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
-        services = (
-            scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-            reflection.SERVICE_NAME,
-        )
-        reflection.enable_server_reflection(services, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(health, self._methods)
+        add_reflection((scoring_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR), self._methods)
 
     async def start(self, addresses: Sequence[str]) -> tuple[str, ...]:
         """Starts to listen.
@@ -60,53 +63,69 @@ class RpcServer:
             The addresses, with the ports that they got.
 
         Raises:
-            ListenError: One is taken already, or isn't this machine's.
+            ListenError: One can't be listened on.
         """
-        bound = tuple([await self._bind(address) for address in addresses])
+        bound = tuple(self._bind(address) for address in addresses)
         await self._server.start()
         return bound
 
     async def stop(self, grace: float) -> None:
-        """Takes no more calls, waits `grace` seconds for those under way, then cancels them."""
-        await self._server.stop(grace)
+        """Takes no more calls, and answers those under way.
 
-    async def _bind(self, address: str) -> str:
-        if address.startswith("unix:"):
-            await _refuse_if_answered(address)
+        Args:
+            grace: Seconds after which they are cancelled. Once none is at work, replies that no
+                caller takes are dropped, and so are calls whose message doesn't arrive.
+        """
+        stopping = asyncio.create_task(self._server.stop(grace))
+        while not stopping.done():
+            await self._methods.idle.wait()
+            await asyncio.wait({stopping}, timeout=_REPLY_SECONDS)
+            if self._methods.idle.is_set():
+                break
+        await self._server.stop(None)
+        await stopping
+
+    def _bind(self, address: str) -> str:
+        unix = address.startswith(UNIX)
+        target = address
+        if unix:
+            # gRPC would silently take another server's socket away.
+            if problem := socket_owner_problem(socket_path(address)):
+                raise _listen_error(address, problem)
+            # gRPC reads it as a URI.
+            target = UNIX + str(socket_path(address)).replace("%", "%25")
         try:
-            port = self._server.add_insecure_port(address)
+            port = self._server.add_insecure_port(target)
         except RuntimeError:
             port = 0
         if not port:
-            raise _listen_error(
-                address, "taken already, not of this host, or a name it doesn't know"
-            )
-        if address.startswith("unix:"):
+            raise _listen_error(address, bind_problem(address))
+        if unix:
             # Clients need to write to it: let the group do so, as in a pod with an fsGroup.
-            _socket_path(address).chmod(0o660)
+            socket_path(address).chmod(0o660)
             return address
-        host, _ = split_address(address)
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return with_port(address, port)
 
 
-async def _refuse_if_answered(address: str) -> None:
-    """Raises if another server answers there: gRPC would silently take its socket away."""
-    path = _socket_path(address)
-    if not path.parent.is_dir():
-        raise _listen_error(address, f"there is no folder {path.parent}")
-    if not path.exists():
-        return
-    try:
-        _, writer = await asyncio.open_unix_connection(path)
-    except OSError:
-        return  # a leftover of a server that is gone; gRPC replaces it
-    writer.close()
-    raise _listen_error(address, "another server answers there")
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    """gRPC's options for a server."""
+    most_bytes = settings.max_request_bytes * settings.max_batch_items + _ENVELOPE_BYTES
+    options = [
+        # Otherwise two servers may share a port, and each gets some of the requests.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", min(most_bytes, _MOST_BYTES)),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", round(1000 * _PING_SECONDS)),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+    if settings.connection_age_seconds:
+        # gRPC spreads the ages, so that connections of one moment don't end in one moment.
+        options += [
+            ("grpc.max_connection_age_ms", round(1000 * settings.connection_age_seconds)),
+            ("grpc.max_connection_age_grace_ms", round(1000 * settings.connection_grace_seconds)),
+        ]
+    return options
 
 
 def _listen_error(address: str, why: str) -> ListenError:
     return ListenError(why, field="listen", value=address)
-
-
-def _socket_path(address: str) -> Path:
-    return Path(address.removeprefix("unix:").removeprefix("//"))

@@ -20,9 +20,11 @@ from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.health import HealthServicer
+from tipstaff_server.rpc.malformed import MalformedMessages
 from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
 from tipstaff_server.scoring.scorer import Task, Unexplained
+from tipstaff_server.settings import Settings
 
 REQUEST = pb.ScoreRequest(
     evaluator="tiny", input="capital of france", output="paris is it", ground_truth="paris"
@@ -280,7 +282,8 @@ def test_a_missed_deadline_is_no_caller_who_left_and_loses_no_other_item():
             metrics,
             max_batch_items=8,
         )
-        server = RpcServer(servicer, HealthServicer(), max_message_bytes=1000)
+        settings = Settings(bundles=("unused",))
+        server = RpcServer(servicer, HealthServicer(), MalformedMessages(metrics), settings)
         (address,) = await server.start(["127.0.0.1:0"])
         try:
             await asyncio.wait_for(missing(address, metrics), 20)

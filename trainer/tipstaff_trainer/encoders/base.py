@@ -71,6 +71,7 @@ class Base:
         try:
             model, loaded = AutoModel.from_pretrained(
                 self.source,
+                local_files_only=Path(self.source).is_dir(),
                 config=_with_dropout(self.config, dropout),
                 # The exporter can trace this for every architecture, and the fusions know it.
                 attn_implementation="eager",
@@ -111,7 +112,7 @@ def find_base(name: str) -> Base:
     if name.startswith((".", "/", "~")) and not Path(name).is_dir():
         raise _unusable(name, "no such folder")
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, local_files_only=Path(source).is_dir())
     except (OSError, ValueError) as error:
         message = f"is neither a folder with a model nor a model on the hub: {first_line(error)}"
         raise _unusable(name, message) from error
@@ -147,7 +148,9 @@ def _default_folder() -> Path:
 
 def _tokenizer(source: str, name: str) -> tuple[Tokenizer, SpecialTokens]:
     try:
-        fast = AutoTokenizer.from_pretrained(source, use_fast=True)  # type: ignore[no-untyped-call]
+        fast = AutoTokenizer.from_pretrained(  # type: ignore[no-untyped-call]
+            source, use_fast=True, local_files_only=Path(source).is_dir()
+        )
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
         raise _unusable(name, f"has no tokenizer to load: {first_line(error)}") from error
     if not fast.is_fast:

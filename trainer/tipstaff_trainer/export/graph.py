@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Ood, Parity, Precision
+from tipstaff_server.evaluator.manifest import Graph, Ood, Parity, Precision
 from tipstaff_server.evaluator.ood import THRESHOLD
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.data import Row
@@ -23,6 +23,7 @@ from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.ood import Representations, fit_ood, ood_scores
 from tipstaff_trainer.evaluation.predict import Embeddings, Logits, graph_outputs
 from tipstaff_trainer.export import parity
+from tipstaff_trainer.export.golden import Candidates, choose_golden
 from tipstaff_trainer.export.precision import convert_to_fp16, quantise_to_int8
 
 _PROBES = 64
@@ -57,7 +58,7 @@ def build_graph(
     folder: Path,
     pad_id: int,
     row_sets: Mapping[str, RowSet],
-    golden: int,
+    golden: Sequence[Candidates],
     wide: Sequence[str] = (),
 ) -> MeasuredGraph:
     """Writes a graph into `folder` and measures it through the server's session.
@@ -68,7 +69,7 @@ def build_graph(
         folder: The folder for the graph's files.
         pad_id: The padding token's id.
         row_sets: By name: `train`, `validation` and perhaps `test`.
-        golden: The number of validation rows in the manifest, for servers to re-score.
+        golden: The interactions to choose from for servers to re-score.
         wide: Names of the linear layers of an int8 graph that stay in fp32.
 
     Raises:
@@ -103,10 +104,14 @@ def build_graph(
             outputs[name] = _outputs(session, precision, name, part)
     difference = compare(row_sets.keys())
     parity.gate(difference, precision)
-    scores = {
-        name: np.array([calibrate(logit, calibration) for logit in logits])
-        for name, (logits, _) in outputs.items()
-    }
+
+    def calibrated(logits: Logits) -> npt.NDArray[np.float64]:
+        return np.array([calibrate(logit, calibration) for logit in logits])
+
+    def score(encoded: Sequence[Encoded]) -> npt.NDArray[np.float64]:
+        return calibrated(graph_outputs(session, encoded, what="golden interactions")[0])
+
+    scores = {name: calibrated(logits) for name, (logits, _) in outputs.items()}
     probes = [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
     usual, others = (
         Representations.of(outputs[name][1], row_sets[name].encoded)
@@ -121,7 +126,7 @@ def build_graph(
         calibration=calibration,
         parity=difference,
         ood=_write_ood(folder / f"ood.{precision}.npz", usual, others),
-        golden=_golden(validation.rows, scores["validation"], golden),
+        golden=choose_golden(golden, score),
     )
     metrics = {
         name: classification_metrics(part.labels, scores[name])
@@ -163,15 +168,3 @@ def _write_ood(file: Path, training: Representations, validation: Representation
     file.write_bytes(meter.to_bytes())
     flagged = (ood_scores(meter, validation) > THRESHOLD).mean()
     return Ood(file=file.name, n=len(validation.lengths), flagged=float(flagged))
-
-
-def _golden(
-    rows: Sequence[Row], scores: npt.NDArray[np.float64], count: int
-) -> tuple[GoldenInteraction, ...]:
-    """Rows spread evenly over the scores, so that drift shows at any score."""
-    ranked = np.argsort(scores)
-    places = np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))
-    return tuple(
-        GoldenInteraction(**asdict(rows[index].interaction), score=float(scores[index]))
-        for index in ranked[places]
-    )

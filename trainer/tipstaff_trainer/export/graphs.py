@@ -16,6 +16,7 @@ from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.errors import ExportError, ParityError
 from tipstaff_trainer.evaluation.latency import median_run_ms
+from tipstaff_trainer.export.golden import Candidates
 from tipstaff_trainer.export.graph import MeasuredGraph, RowSet, build_graph
 from tipstaff_trainer.export.int8_error import rank_layers
 from tipstaff_trainer.export.precision import kernels_saturate
@@ -35,7 +36,7 @@ class GraphBuilder:
         folder: The bundle's folder.
         pad_id: The padding token's id.
         row_sets: By name: `train`, `validation` and perhaps `test`.
-        golden: The number of validation rows in the manifest, for servers to re-score.
+        golden: The interactions to choose from for servers to re-score.
         reporter: Takes what narrow graphs lose, and what wider ones cost.
     """
 
@@ -44,7 +45,7 @@ class GraphBuilder:
     folder: Path
     pad_id: int
     row_sets: Mapping[str, RowSet]
-    golden: int
+    golden: Sequence[Candidates]
     reporter: Reporter
 
     def build(self, precisions: Sequence[Precision]) -> list[MeasuredGraph]:

@@ -61,6 +61,7 @@ from tipstaff_trainer.encoders.unread import measure_unread, unread_in_words
 from tipstaff_trainer.errors import ExportError, TrainingError, one_line
 from tipstaff_trainer.evaluation.quality import measure_bundle
 from tipstaff_trainer.export.bundle_writer import cases_json, write_bundle
+from tipstaff_trainer.export.golden import Candidates, candidates_of_rows, made_up_candidates
 from tipstaff_trainer.export.graph import MeasuredGraph, RowSet
 from tipstaff_trainer.export.graphs import GraphBuilder
 from tipstaff_trainer.export.onnx_graph import export_fp32
@@ -128,7 +129,7 @@ def run_pipeline(
     more = EncodedRows.of(unlabelled, encoder)
     model = _distil(base, encoded, more, settings, run, request.tracker, reporter)
     try:
-        graphs = _build_graphs(model, encoded, encoding, request, out, run, reporter)
+        graphs = _build_graphs(model, encoded, encoder, request, out, run, reporter)
     except Exception as error:  # those of the exporter and of onnxruntime have no common base
         why = error.message if isinstance(error, TipstaffError) else one_line(error)
         raise ExportError(
@@ -224,7 +225,7 @@ def _distil(
 def _build_graphs(
     model: EvaluatorModel,
     encoded: Mapping[str, EncodedRows],
-    encoding: Encoding,
+    encoder: Encoder,
     request: TrainRequest,
     out: Path,
     run: Path,
@@ -233,7 +234,7 @@ def _build_graphs(
     """Exports the model and measures each graph, the quickest on a CPU first."""
     # A sample is enough to compare graphs and to fit the out-of-distribution detector.
     compared = {**encoded, "train": encoded["train"].sample(_COMPARED_ROWS, seed=request.seed)}
-    pad_id = encoding.pad_id
+    pad_id = encoder.encoding.pad_id
     row_sets = {
         name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))
         for name, part in compared.items()
@@ -247,10 +248,16 @@ def _build_graphs(
             folder=out,
             pad_id=pad_id,
             row_sets=row_sets,
-            golden=request.golden,
+            golden=_golden(encoder, encoded["validation"], request),
             reporter=reporter,
         )
         return builder.build([each for each in _PRECISIONS if each in request.precisions])
+
+
+def _golden(encoder: Encoder, validation: EncodedRows, request: TrainRequest) -> list[Candidates]:
+    if request.golden_texts == "rows":
+        return candidates_of_rows(validation.rows, validation.encoded, request.golden)
+    return made_up_candidates(encoder, request.golden)
 
 
 def _encoding(

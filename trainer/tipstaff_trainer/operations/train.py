@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import field_validator, model_validator
 
@@ -65,7 +66,13 @@ class TrainRequest(TrainSettings):
         unit="precision",
     )
     golden: int = setting(
-        8, "rows copied into the bundle, for servers to check themselves with", ge=0, unit="rows"
+        8,
+        "interactions in the bundle that servers score at start to check themselves",
+        ge=0,
+        unit="interactions",
+    )
+    golden_texts: Literal["made-up", "rows"] = setting(
+        "made-up", "their texts: made up, or rows of the data, word for word, for all who get it"
     )
     cases: NamedCases | None = setting(
         None,

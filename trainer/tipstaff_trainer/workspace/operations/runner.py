@@ -70,6 +70,8 @@ def _serve(stores: Stores, job: Job) -> NoReturn:
         "TIPSTAFF_POLL_SECONDS": "0.5",
         "TIPSTAFF_LISTEN": job.parameters["listen"],
         "TIPSTAFF_METRICS_LISTEN": "off",
+        # Nobody balances load over it: whoever stops it waits for the end.
+        "TIPSTAFF_LAME_DUCK_SECONDS": "0",
     }
     os.execve(sys.executable, [sys.executable, "-m", "tipstaff", "serve"], environment)
 

@@ -1,0 +1,126 @@
+"""Addresses to listen on, HOST:PORT or unix:PATH, and why one can't be listened on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+UNIX = "unix:"
+# `sun_path` of Linux, without its closing zero.
+_MOST_PATH_BYTES = 107
+
+_TCP_PROBLEMS = {
+    errno.EADDRINUSE: "another program listens there already",
+    errno.EADDRNOTAVAIL: "not an address of this machine",
+    errno.EAFNOSUPPORT: "this machine has no addresses of that kind",
+    errno.EACCES: "this user may not listen on so low a port",
+}
+_UNIX_PROBLEMS = {
+    errno.EADDRINUSE: "something is there that can't be replaced",
+    errno.EACCES: "this user may not write to its folder",
+    errno.EROFS: "its folder is read-only",
+}
+
+
+def check_address(address: str) -> None:
+    """Checks the form of an address.
+
+    Raises:
+        ValueError: It is neither HOST:PORT nor unix:PATH; says why.
+    """
+    if not address.startswith(UNIX):
+        split_address(address)
+        return
+    path = os.fsencode(socket_path(address))
+    if path in (b"", b"."):
+        raise ValueError("unix: needs a path after the colon")
+    if b"\0" in path:
+        raise ValueError("a path can't have a zero character")
+    if len(path) > _MOST_PATH_BYTES:
+        raise ValueError(
+            f"its path has {len(path)} bytes, and that of a socket at most {_MOST_PATH_BYTES}: "
+            "give a shorter one"
+        )
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, where an IPv6 host stands in brackets.
+
+    Raises:
+        ValueError: It is not of that form.
+    """
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or not port.isascii() or not port.isdigit():
+        raise ValueError(f"{address!r} is not HOST:PORT")
+    if int(port) > 65535:
+        raise ValueError(f"{address!r} is not HOST:PORT: ports end at 65535")
+    if ":" in host and not bracketed:
+        raise ValueError(f"{address!r} needs brackets around its IPv6 host, as in [::1]:50051")
+    return host.strip("[]"), int(port)
+
+
+def with_port(address: str, port: int) -> str:
+    """HOST:PORT with another port."""
+    host, _ = split_address(address)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def socket_path(address: str) -> Path:
+    """The path of unix:PATH."""
+    return Path(address.removeprefix(UNIX).removeprefix("//"))
+
+
+def bind_problem(address: str) -> str:
+    """Why an address can't be listened on, found by another attempt."""
+    if address.startswith(UNIX):
+        return _unix_problem(socket_path(address))
+    host, port = split_address(address)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return f"this machine knows no host {host!r}"
+    for family, *_, to in found:
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(to)
+                probe.listen()
+        except OSError as error:
+            return _TCP_PROBLEMS.get(error.errno or 0, str(error))
+    return "can't be listened on"
+
+
+def socket_owner_problem(path: Path) -> str:
+    """Why the socket at a path must stay; empty if none is there, or nobody listens to it."""
+    if not path.is_socket():
+        return ""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(os.fspath(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return ""  # a leftover of a server that is gone
+        except OSError as error:
+            return f"a socket is there, and it can't be asked whether it is in use: {error.strerror}"
+    return "another server answers there"
+
+
+def _unix_problem(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder: give the path of a socket in it"
+    if path.exists() and not path.is_socket():
+        return "is a file and not a socket, so it stays as it is: give another path"
+    if not path.parent.exists():
+        return f"there is no folder {path.parent}"
+    if not path.parent.is_dir():
+        return f"{path.parent} is not a folder"
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(os.fspath(path))
+        path.unlink()
+    except OSError as error:
+        return _UNIX_PROBLEMS.get(error.errno or 0, str(error))
+    return "can't be listened on"
