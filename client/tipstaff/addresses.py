@@ -92,12 +92,14 @@ def look_up(host: str, port: int) -> tuple[str, ...]:
     except UnicodeError as error:
         raise OSError(f"{host!r} is not a valid name") from error
     hosts = dict.fromkeys((family, str(address[0])) for family, *_, address in entries)
-    return tuple(
-        f"ipv4:{ip}:{port}"
-        if family == socket.AF_INET
-        else f"ipv6:[{ip.replace('%', '%25')}]:{port}"
-        for family, ip in hosts
-    )
+    return tuple(_address(family, ip, port) for family, ip in hosts)
+
+
+def _address(family: socket.AddressFamily, ip: str, port: int) -> str:
+    if family == socket.AF_INET:
+        return f"ipv4:{ip}:{port}"
+    # A scope, as in fe80::1%eth0, is escaped in a URI.
+    return f"ipv6:[{ip.replace('%', '%25')}]:{port}"
 
 
 def readable(address: str) -> str:

@@ -141,7 +141,7 @@ class AsyncClient(BaseClient):
     async def _ask(self, call: Call[Any]) -> Any:
         self._check_usable()
         if lookup := self._addresses.refresh():
-            await asyncio.wait_for(asyncio.wrap_future(lookup), call.remaining())
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(lookup)), call.remaining())
         attempts = self._attempts(call)
         try:
             if self._pool.alone:
@@ -251,6 +251,5 @@ class AsyncClient(BaseClient):
             )
         return endpoint.connection
 
-    def _close_connection(self, connection: Connection | None) -> None:
-        if connection is not None:
-            self._run_in_background(connection.channel.close())
+    def _close_connection(self, connection: Connection) -> None:
+        self._run_in_background(connection.channel.close())

@@ -19,6 +19,7 @@ from tipstaff.channel import (
     LONGEST_TIMEOUT,
     SHORTEST_KEEPALIVE,
     ChannelOptions,
+    Connection,
     channel_options,
     checked_target,
 )
@@ -84,7 +85,7 @@ class BaseClient(ABC):
         return f"{type(self).__name__}({self._target!r}, evaluator={self._evaluator!r})"
 
     @abstractmethod
-    def _close_connection(self, connection: Any) -> None:
+    def _close_connection(self, connection: Connection) -> None:
         """Closes the connection of an address that the target no longer has."""
 
     def _score_call(
@@ -178,6 +179,8 @@ class BaseClient(ABC):
 
     def _start(self, attempts: Attempts, call: Call[Any]) -> Attempt | None:
         """Starts a call's next attempt if it is due, at one of the target's present addresses."""
+        if self._closed:
+            raise RuntimeError(CLOSED)
         self._pool.update(self._addresses.current)
         attempt = attempts.start()
         if attempt is not None:

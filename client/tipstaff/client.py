@@ -300,6 +300,5 @@ class Client(BaseClient):
             return Connection.over(grpc.insecure_channel(address, options))
         return Connection.over(grpc.secure_channel(address, self._credentials, options))
 
-    def _close_connection(self, connection: Connection | None) -> None:
-        if connection is not None:
-            connection.channel.close()
+    def _close_connection(self, connection: Connection) -> None:
+        connection.channel.close()

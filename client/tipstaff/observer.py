@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tipstaff.errors import NoAnswerError
-from tipstaff.events import ClientEvent, EventKind, OnEvent
+from tipstaff.events import ClientEvent, OnEvent
 from tipstaff.types import Verdict
 
 LOG_SECONDS = 60.0

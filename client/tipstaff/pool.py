@@ -13,7 +13,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from tipstaff.channel import Connection
 
 # Between probes of an address: none before the first, then doubling from the first delay.
 _FIRST_DELAY = 0.5
@@ -44,7 +45,7 @@ class Endpoint:
     """
 
     address: str
-    connection: Any = None
+    connection: Connection | None = None
     outstanding: int = 0
     replied_at: float = float("-inf")
     failures: int = 0
@@ -58,6 +59,11 @@ class Endpoint:
     def in_rotation(self) -> bool:
         """Whether it may get a call."""
         return not self.failures or (self.on_trial and not self.outstanding)
+
+    @property
+    def rank(self) -> int:
+        """How far from rotation it is, for when there is no better one."""
+        return 0 if self.in_rotation else self.failures
 
 
 class Pool:
@@ -76,7 +82,7 @@ class Pool:
         *,
         clock: Callable[[], float],
         on_change: Callable[[str, bool], object],
-        close: Callable[[Any], object],
+        close: Callable[[Connection], object],
         position: int = 0,
     ) -> None:
         self._clock = clock
@@ -100,25 +106,25 @@ class Pool:
         with self._lock:
             self._addresses = addresses
             known = {endpoint.address: endpoint for endpoint in self._endpoints}
-            self._endpoints = [known.pop(each, None) or Endpoint(each) for each in addresses]
+            self._endpoints = [
+                known.pop(each) if each in known else Endpoint(each) for each in addresses
+            ]
             for endpoint in known.values():
                 endpoint.retired = True
             idle = [endpoint for endpoint in known.values() if not endpoint.outstanding]
         for endpoint in idle:
-            self._close(endpoint.connection)
+            self._disconnect(endpoint)
 
     def pick(self, avoid: Collection[Endpoint] = ()) -> Endpoint:
         """Chooses the address with the fewest attempts, in turn among equals.
 
         Args:
-            avoid: Endpoints to take only if there are no others. So are ejected ones.
+            avoid: Endpoints to take only if all others are ejected.
         """
         with self._lock:
             count = len(self._endpoints)
             turn = [self._endpoints[(self._position + step) % count] for step in range(count)]
-            chosen = min(
-                turn, key=lambda each: (not each.in_rotation, each in avoid, each.outstanding)
-            )
+            chosen = min(turn, key=lambda each: (each.rank, each in avoid, each.outstanding))
             self._position = (self._endpoints.index(chosen) + 1) % count
             chosen.outstanding += 1
             return chosen
@@ -135,7 +141,7 @@ class Pool:
     def close(self) -> None:
         """Closes all connections."""
         for endpoint in self._endpoints:
-            self._close(endpoint.connection)
+            self._disconnect(endpoint)
 
     def release(self, endpoint: Endpoint) -> None:
         """Ends an attempt."""
@@ -143,7 +149,7 @@ class Pool:
             endpoint.outstanding -= 1
             closes = endpoint.retired and not endpoint.outstanding
         if closes:
-            self._close(endpoint.connection)
+            self._disconnect(endpoint)
 
     def replied(self, endpoint: Endpoint, started: float) -> None:
         """Notes that an attempt of that start was answered; an ejected address is restored."""
@@ -195,6 +201,10 @@ class Pool:
                 else:
                     self._eject(endpoint)
         self.release(endpoint)
+
+    def _disconnect(self, endpoint: Endpoint) -> None:
+        if endpoint.connection is not None:
+            self._close(endpoint.connection)
 
     def _eject(self, endpoint: Endpoint) -> None:
         now = endpoint.changed_at = self._clock()
