@@ -60,7 +60,8 @@ class Addresses:
         with self._lock:
             age = self._clock() - self._looked_up_at
             idle = self._lookup is None or self._lookup.done()
-            if idle and age >= (FAILING_LOOKUP_SECONDS if failing else LOOKUP_SECONDS):
+            soon = failing or not self.current
+            if idle and age >= (FAILING_LOOKUP_SECONDS if soon else LOOKUP_SECONDS):
                 self._lookup = Future()
                 threading.Thread(target=self._look_up, args=(self._lookup,), daemon=True).start()
             return None if self.current else self._lookup

@@ -33,6 +33,7 @@ class ScriptedService(rpc.ScoringServiceServicer):
         self.delay = 0.0
         self.loses_items = False
         self.certificate: pb.Certificate | None = None
+        self.verdict = pb.VERDICT_PASS
         self.requests: list[Any] = []
         self.remaining: list[float] = []
         self.arrived = threading.Event()
@@ -55,6 +56,7 @@ class ScriptedService(rpc.ScoringServiceServicer):
     def Score(self, request, context):  # noqa: N802
         self._receive(request, context)
         found = answer(request)
+        found.verdict = self.verdict
         if self.certificate:
             found.certificate.CopyFrom(self.certificate)
         return found
