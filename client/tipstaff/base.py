@@ -55,7 +55,7 @@ class BaseClient(ABC):
         self._timeout = _checked_timeout(timeout)
         self._on_failure = _checked_on_failure(on_failure)
         self._credentials = credentials
-        self._observer = Observer(target, on_event)
+        self._observer = Observer(on_event)
         self._addresses = Addresses(target, by_grpc=bool((options or {}).get(HTTP_PROXY)))
         self._channel_options = channel_options(
             options or {},

@@ -70,7 +70,7 @@ class Call(ABC, Generic[Result]):
         error = self._error(status, self._request_id)
         self._emit(EventKind.CALL, status.code)
         if isinstance(error, NoAnswerError):
-            self._options.observer.count(error)
+            self._options.observer.failed(error)
             if self._options.on_failure != "raise":
                 return self._fall_back(error)
         raise error from cause
@@ -104,7 +104,7 @@ class Call(ABC, Generic[Result]):
         """A score without a number, with the verdict that the caller chose and the error."""
         verdict = Verdict.PASS if self._options.on_failure == "open" else Verdict.BLOCK
         event = self._event(EventKind.FALLBACK, error.code, verdict)
-        self._options.observer.fall_back(verdict, error, event)
+        self._options.observer.fell_back(verdict, error, event)
         return Score(verdict=verdict, score=None, request_id=request_id, failure=error)
 
     def _emit(self, kind: EventKind, code: str) -> None:
@@ -174,7 +174,7 @@ class BatchCall(Call[list[Score | ScoringError]]):
         error = self._error(status, request.request_id)
         if not isinstance(error, NoAnswerError):
             return error
-        self._options.observer.count(error)
+        self._options.observer.failed(error)
         if self._options.on_failure == "raise":
             return error
         return self._fallback_score(error, request.request_id)

@@ -12,30 +12,31 @@ from tipstaff.types import Verdict
 class EventKind(StrEnum):
     """What happened."""
 
+    # A call has ended, with an answer or without.
     CALL = "call"
-    """A call has ended, with an answer or without."""
+    # An output got its verdict from `on_failure`, since the server gave none.
     FALLBACK = "fallback"
-    """An output got its verdict from `on_failure`, since the server gave none."""
+    # A call makes a further attempt.
     RETRY = "retry"
-    """A call makes a further attempt."""
+    # An address didn't answer: it gets probes instead of calls.
     EJECTED = "ejected"
-    """An address no longer gets calls, since it didn't answer; it is probed."""
+    # An address that was ejected has answered a call.
     RESTORED = "restored"
-    """An address that was ejected answers again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientEvent:
-    """One event of a client. It never holds text of an interaction.
+    """One event of a client. It holds no text of an interaction.
 
     Attributes:
         kind: What happened.
-        method: The RPC, as in `Score`; empty for an address.
-        address: The address that was called last, or the one that was ejected or restored; empty
-            if the target has no address, or none was called.
-        code: Name of the gRPC status code; `OK` for an answer. Of a retry: why the attempt before
-            it failed, where `DEADLINE_EXCEEDED` means that the attempt's own time was up.
-        seconds: From the start of the call until now; 0 for an address.
+        method: The RPC, as in `Score`; empty for an ejected or restored address.
+        address: The address: of the call's last attempt, of the retry, or of the one that was
+            ejected or restored. Empty if no attempt was made.
+        code: Name of the gRPC status code; `OK` for an answer. For a retry, why the attempt before
+            it failed: `UNAVAILABLE`, or `DEADLINE_EXCEEDED` if it took too long. Empty for an
+            ejected or restored address.
+        seconds: Since the start of the call; 0 for an ejected or restored address.
         verdict: The verdict of a fallback; otherwise None.
     """
 

@@ -188,8 +188,10 @@ class BlockingAsyncClient:
         self._client = AsyncClient(*args, **kwargs)
         self._runner = asyncio.Runner()
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, {"close": "aclose"}.get(name, name))
+        if not callable(method):
+            return method
         return lambda *args, **kwargs: self._runner.run(method(*args, **kwargs))
 
     def end(self) -> None:
