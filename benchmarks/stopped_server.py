@@ -1,12 +1,13 @@
 """Calls over two servers, one of which stops answering: how they are spread, and how many are late.
 
-    python benchmarks/stopped_server.py BUNDLE
+    PYTHONPATH=tests python benchmarks/stopped_server.py
 
-Two servers with one worker each serve the bundle. For both clients and each number of concurrent
-calls: calls for a few seconds, then SIGSTOP to one server, then calls for some seconds more. A
-stopped process keeps its connections and answers nothing, which is the hardest fault to tell from
-slowness. A call is late if it has no score by its deadline or fails. Calls that start in the first
-two seconds after the stop are counted apart.
+Two servers with one worker each. For both clients and each number of concurrent calls: calls for
+two seconds, then SIGSTOP to the first server, then calls for eight seconds more. A stopped process
+keeps its connections and answers nothing. A call is late if it has no score by its deadline. Calls
+that start in the first two seconds after the stop are counted apart.
+
+The evaluator is a tiny one with random weights, unless a bundle is given: the client is measured.
 """
 
 from __future__ import annotations
@@ -14,26 +15,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_server import LocalServer, serving
+from tiny_bundle import make_bundle
 
-from tipstaff import AsyncClient, Client, ClientEvent, EventKind, Interaction, Score
+from tipstaff import AsyncClient, Client, ClientEvent, EventKind, Score
 
 _BEFORE_SECONDS = 2.0
 _SETTLING_SECONDS = 2.0
 _AFTER_SECONDS = 6.0
 _CONCURRENT = (1, 8, 32)
-_INTERACTION = Interaction(
-    input="Can I return the kettle?",
-    output="Yes, within 14 days.",
-    ground_truth="Kitchen appliances can be returned within 14 days of delivery.",
-)
+_TEXTS = {
+    "input": "Can I return the kettle?",
+    "output": "Yes, within 14 days.",
+    "ground_truth": "Kitchen appliances can be returned within 14 days of delivery.",
+}
 
 
 @dataclass
@@ -42,19 +45,29 @@ class Calls:
 
     Attributes:
         timeout: Deadline of each, in seconds.
+        ends_at: When to make no more.
         outcomes: When each call started, how long it took and whether it has a score.
         shares: Answered calls of each address before the stop.
+        stopped_at: When the first server was stopped.
     """
 
     timeout: float
+    ends_at: float
     outcomes: list[tuple[float, float, bool]] = field(default_factory=list)
     shares: Counter[str] = field(default_factory=Counter)
     stopped_at: float = float("inf")
 
+    @property
+    def over(self) -> bool:
+        """Whether to make no more calls."""
+        return time.monotonic() > self.ends_at
+
     def note(self, started: float, score: Score) -> None:
+        """Adds a call that has ended."""
         self.outcomes.append((started, time.monotonic() - started, score.failure is None))
 
-    def count(self, event: ClientEvent) -> None:
+    def on_event(self, event: ClientEvent) -> None:
+        """The client's hook."""
         if event.kind is EventKind.CALL and event.code == "OK" and self.stopped_at == float("inf"):
             self.shares[event.address] += 1
 
@@ -69,14 +82,15 @@ class Calls:
         return late, len(window)
 
 
-def run_blocking(target: str, concurrent: int, calls: Calls, is_over: Callable[[], bool]) -> None:
-    """Calls from that many threads until it is over."""
-    with Client(target, timeout=calls.timeout, on_failure="closed", on_event=calls.count) as client:
+def run_blocking(target: str, concurrent: int, calls: Calls) -> None:
+    """Calls from that many threads."""
+    with Client(
+        target, timeout=calls.timeout, on_failure="closed", on_event=calls.on_event
+    ) as client:
 
         def call() -> None:
-            while not is_over():
-                started = time.monotonic()
-                calls.note(started, _score(client))
+            while not calls.over:
+                calls.note(time.monotonic(), client.score(**_TEXTS))
 
         threads = [threading.Thread(target=call) for _ in range(concurrent)]
         for thread in threads:
@@ -85,90 +99,65 @@ def run_blocking(target: str, concurrent: int, calls: Calls, is_over: Callable[[
             thread.join()
 
 
-def _score(client: Client) -> Score:
-    return client.score(
-        input=_INTERACTION.input,
-        output=_INTERACTION.output,
-        ground_truth=_INTERACTION.ground_truth,
-    )
+async def run_asyncio(target: str, concurrent: int, calls: Calls) -> None:
+    """Calls from that many tasks."""
+    async with AsyncClient(
+        target, timeout=calls.timeout, on_failure="closed", on_event=calls.on_event
+    ) as client:
+
+        async def call() -> None:
+            while not calls.over:
+                calls.note(time.monotonic(), await client.score(**_TEXTS))
+
+        await asyncio.gather(*(call() for _ in range(concurrent)))
 
 
-def run_async(target: str, concurrent: int, calls: Calls, is_over: Callable[[], bool]) -> None:
-    """Calls from that many tasks until it is over."""
-
-    async def main() -> None:
-        async with AsyncClient(
-            target, timeout=calls.timeout, on_failure="closed", on_event=calls.count
-        ) as client:
-
-            async def call() -> None:
-                while not is_over():
-                    started = time.monotonic()
-                    score = await client.score(
-                        input=_INTERACTION.input,
-                        output=_INTERACTION.output,
-                        ground_truth=_INTERACTION.ground_truth,
-                    )
-                    calls.note(started, score)
-
-            await asyncio.gather(*(call() for _ in range(concurrent)))
-
-    asyncio.run(main())
-
-
-CLIENTS = {"Client": run_blocking, "AsyncClient": run_async}
-
-
-def measure(
-    kind: str, servers: tuple[LocalServer, LocalServer], concurrent: int, timeout: float
-) -> Calls:
-    """Calls before and after the first of two servers is stopped, which goes on afterwards."""
-    first, second = servers
-    calls = Calls(timeout)
-    ends_at = time.monotonic() + _BEFORE_SECONDS + _SETTLING_SECONDS + _AFTER_SECONDS
+def measure(kind: str, servers: list[LocalServer], concurrent: int, timeout: float) -> Calls:
+    """Calls before and after the first server is stopped, which goes on afterwards."""
+    target = "ipv4:" + ",".join(server.target for server in servers)
+    seconds = _BEFORE_SECONDS + _SETTLING_SECONDS + _AFTER_SECONDS
+    calls = Calls(timeout, time.monotonic() + seconds)
 
     def stop() -> None:
-        first.process.send_signal(signal.SIGSTOP)
+        servers[0].process.send_signal(signal.SIGSTOP)
         calls.stopped_at = time.monotonic()
 
     timer = threading.Timer(_BEFORE_SECONDS, stop)
     timer.start()
     try:
-        CLIENTS[kind](
-            f"ipv4:{first.target},{second.target}",
-            concurrent,
-            calls,
-            lambda: time.monotonic() > ends_at,
-        )
+        if kind == "Client":
+            run_blocking(target, concurrent, calls)
+        else:
+            asyncio.run(run_asyncio(target, concurrent, calls))
     finally:
         timer.join()
-        first.process.send_signal(signal.SIGCONT)
+        servers[0].process.send_signal(signal.SIGCONT)
     return calls
 
 
 def main() -> None:
     """Reads the arguments, runs the servers and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?")
     parser.add_argument("--timeout", type=float, default=0.3, help="deadline of a call, in seconds")
     args = parser.parse_args()
-    print(
-        "| client | concurrent | calls of each server before | late in the first 2 s | late after |"
-    )
-    print("| --- | --- | --- | --- | --- |")
-    with (
-        serving(args.bundle, "--workers", 1, address="127.0.0.1:0") as first,
-        serving(args.bundle, "--workers", 1, address="127.0.0.2:0") as second,
-    ):
-        for kind in CLIENTS:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        bundle = args.bundle or make_bundle(Path(folder) / "tiny")
+        servers = [
+            stack.enter_context(serving(bundle, "--workers", 1, address=address))
+            for address in ("127.0.0.1:0", "127.0.0.2:0")
+        ]
+        print("| client | concurrent | answered by each before | late in 2 s | late after |")
+        print("| --- | --- | --- | --- | --- |")
+        for kind in ("Client", "AsyncClient"):
             for concurrent in _CONCURRENT:
-                calls = measure(kind, (first, second), concurrent, args.timeout)
-                shares = " : ".join(str(calls.shares[each.target]) for each in (first, second))
-                settling = calls.late(0, _SETTLING_SECONDS)
-                after = calls.late(_SETTLING_SECONDS, float("inf"))
+                calls = measure(kind, servers, concurrent, args.timeout)
+                shares = ", ".join(str(calls.shares[server.target]) for server in servers)
+                first, first_all = calls.late(0, _SETTLING_SECONDS)
+                late, late_all = calls.late(_SETTLING_SECONDS, float("inf"))
                 print(
-                    f"| {kind} | {concurrent} | {shares} | {settling[0]} of {settling[1]} | "
-                    f"{after[0]} of {after[1]} ({after[0] / max(1, after[1]):.2%}) |",
+                    f"| {kind} | {concurrent} | {shares} | {first} of {first_all} "
+                    f"| {late} of {late_all} ({late / max(1, late_all):.2%}) |",
                     flush=True,
                 )
 

@@ -28,12 +28,12 @@ class AsyncClient(BaseClient):
             score = await client.score(input=question, output=answer, ground_truth=passages)
             if not score.passed: ...
 
-    Make one and keep it. Its connection opens with the first call, serves any number of concurrent
-    calls and reconnects by itself. It may be made outside of an event loop, and belongs to the loop
-    of its first call. Cancelling a task also cancels its call, here and on the server.
+    Make one and keep it. Its connections open with the first calls, serve any number of concurrent
+    calls and reconnect by themselves. It may be made outside of an event loop, and belongs to the
+    loop of its first call. Cancelling a task also cancels its call, here and on the server.
 
     Raises:
-        ValueError: `target`, `timeout` or `on_failure` is invalid.
+        ValueError: `target`, `timeout`, `on_failure` or `keepalive` is invalid.
     """
 
     def __init__(

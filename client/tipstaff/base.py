@@ -61,6 +61,7 @@ class BaseClient(ABC):
             options or {},
             keepalive=_checked_keepalive(keepalive),
             authority=self._addresses.authority,
+            spreads=self._target.startswith("dns:") and not self._addresses.authority,
         )
         self._pool = Pool(
             clock=time.monotonic,

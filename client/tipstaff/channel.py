@@ -66,7 +66,7 @@ def is_serving(code: grpc.StatusCode, response: bytes) -> bool:
 
 
 def channel_options(
-    options: ChannelOptions, *, keepalive: float, authority: str = ""
+    options: ChannelOptions, *, keepalive: float, authority: str = "", spreads: bool = False
 ) -> dict[str, int | str]:
     """Options of the channel between a client and one address of its server.
 
@@ -78,6 +78,7 @@ def channel_options(
         options: The user's options, which override these.
         keepalive: Seconds between pings during a call.
         authority: The name that the server knows itself by, if the address doesn't say.
+        spreads: Whether the channel itself is to spread calls, over addresses that gRPC looks up.
     """
     return {
         "grpc.initial_reconnect_backoff_ms": 100,
@@ -95,6 +96,7 @@ def channel_options(
         # capture even calls to localhost.
         HTTP_PROXY: 0,
         **({"grpc.default_authority": authority} if authority else {}),
+        **({"grpc.lb_policy_name": "round_robin"} if spreads else {}),
         **options,
     }
 

@@ -31,28 +31,37 @@ class Client(BaseClient):
             score = client.score(input=question, output=answer, ground_truth=passages)
             if not score.passed: ...
 
-    Make one and keep it. Its connection opens with the first call, is shared by all threads and
-    reconnects by itself; every method may be called from any thread. After a fork, the child
+    Make one and keep it. Its connections open with the first calls, are shared by all threads and
+    reconnect by themselves; every method may be called from any thread. After a fork, the child
     process needs its own client, unless this one hasn't made a call yet.
 
     Args:
-        target: The server's address: `host:port` or `unix:/path/to.sock`.
+        target: The server's address: `host:port`, `unix:/path/to.sock`, or `ipv4:` with a list, as
+            in `ipv4:10.0.0.7:50051,10.0.0.8:50051`. Calls are spread over all addresses of a name
+            or a list, and an address that doesn't answer gets none until it does again.
         evaluator: Name of the evaluator to ask; may be empty when the server has only one.
         timeout: Seconds that a call may take, retries included. The server plans with this
             deadline, so give what the application can spare, not a generous guess.
         on_failure: What a call does if the server can't answer, that is, on any `NoAnswerError`.
             `raise` raises the error. `open` returns a Score with verdict PASS, `closed` one with
-            BLOCK; such a Score has `score=None` and the error in `failure`. The caller's own
-            mistakes (`InvalidRequestError`, `NotFoundError`, `AccessError`) are always raised.
-            Note that a text that is too long for the deadline also gets no answer: with `open`,
-            anyone who writes very long texts is let through.
+            BLOCK; such a Score has `score=None` and the error in `failure`, and is logged. The
+            caller's own mistakes (`InvalidRequestError`, `NotFoundError`, `AccessError`) are always
+            raised. Note that a text that is too long for the deadline also gets no answer: with
+            `open`, anyone who writes very long texts is let through.
         credentials: For TLS, as from `grpc.ssl_channel_credentials()`. None: no encryption.
+        keepalive: Seconds between pings while a call waits, at least 10.
+        options: Arguments for the gRPC channels, over the client's own. A proxy of the environment
+            is used only with `{"grpc.enable_http_proxy": 1}`.
+        on_event: Is called with a `ClientEvent` for each call, fallback, retry and change of an
+            address, in the thread of the call. What it raises breaks no call.
 
-    A call that the server refuses as UNAVAILABLE, or that finds no server, is tried four times
-    within about 0.2 s; nothing else is retried.
+    A call that is refused as UNAVAILABLE, or finds no server, is tried up to four times; so is one
+    that an address leaves without an answer for half of its time, where there is another address.
+    Attempts beyond the first are at most 10, and one more for every ten answered calls. Nothing
+    else is retried.
 
     Raises:
-        ValueError: `target`, `timeout` or `on_failure` is invalid.
+        ValueError: `target`, `timeout`, `on_failure` or `keepalive` is invalid.
     """
 
     def __init__(
