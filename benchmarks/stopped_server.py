@@ -1,6 +1,6 @@
 """Calls over two servers, one of which stops answering: how they are spread, and how many are late.
 
-    PYTHONPATH=tests python benchmarks/stopped_server.py
+    python benchmarks/stopped_server.py
 
 Two servers with one worker each. For both clients and each number of concurrent calls: calls for
 two seconds, then SIGSTOP to the first server, then calls for eight seconds more. A stopped process
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -24,7 +25,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_server import LocalServer, serving
-from tiny_bundle import make_bundle
 
 from tipstaff import AsyncClient, Client, ClientEvent, EventKind, Score
 
@@ -135,6 +135,13 @@ def measure(kind: str, servers: list[LocalServer], concurrent: int, timeout: flo
     return calls
 
 
+def _tiny_bundle(path: Path) -> Path:
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from tiny_bundle import make_bundle
+
+    return make_bundle(path)
+
+
 def main() -> None:
     """Reads the arguments, runs the servers and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -142,7 +149,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=0.3, help="deadline of a call, in seconds")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        bundle = args.bundle or make_bundle(Path(folder) / "tiny")
+        bundle = args.bundle or _tiny_bundle(Path(folder) / "tiny")
         servers = [
             stack.enter_context(serving(bundle, "--workers", 1, address=address))
             for address in ("127.0.0.1:0", "127.0.0.2:0")
