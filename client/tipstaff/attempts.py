@@ -46,8 +46,9 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """Notes an answered call."""
-        with self._lock:
-            self._tokens = min(self.MOST, self._tokens + self.SHARE)
+        if self._tokens < self.MOST:
+            with self._lock:
+                self._tokens = min(self.MOST, self._tokens + self.SHARE)
 
     def take(self) -> bool:
         """Takes a token for a further attempt; False if there is none."""

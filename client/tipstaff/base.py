@@ -32,6 +32,9 @@ from tipstaff.statuses import Status
 from tipstaff.types import Interaction, OnFailure
 from tipstaff.v1 import scoring_pb2 as pb
 
+# The address may have moved.
+_SILENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
 CLOSED = "this client has been closed: make a new one"
 
 
@@ -56,9 +59,10 @@ class BaseClient(ABC):
         self._on_failure = _checked_on_failure(on_failure)
         self._credentials = credentials
         self._observer = Observer(on_event)
-        self._addresses = Addresses(target, by_grpc=bool((options or {}).get(HTTP_PROXY)))
+        own_options = dict(options or {})
+        self._addresses = Addresses(target, by_grpc=bool(own_options.get(HTTP_PROXY)))
         self._channel_options = channel_options(
-            options or {},
+            own_options,
             keepalive=_checked_keepalive(keepalive),
             authority=self._addresses.authority,
             spreads=self._target.startswith("dns:") and not self._addresses.authority,
@@ -167,7 +171,7 @@ class BaseClient(ABC):
     def _attempts(self, call: Call[Any]) -> Attempts:
         def retried(address: str, reason: str) -> None:
             self._addresses.refresh(failing=True)
-            call.retried(readable(address), reason)
+            call.retried(address, reason)
 
         self._pool.update(self._addresses.current)
         return Attempts(
@@ -185,15 +189,17 @@ class BaseClient(ABC):
         self._pool.update(self._addresses.current)
         attempt = attempts.start()
         if attempt is not None:
-            call.address = readable(attempt.endpoint.address)
+            call.address = attempt.endpoint.address
         return attempt
 
     def _failed(self, call: Call[Result], cause: grpc.RpcError | OSError) -> Result:
         """The result of a call that failed; raises its error if there is no fallback."""
         if isinstance(cause, OSError):
             return call.failed(_lookup_status(cause), cause)
-        self._addresses.refresh(failing=True)
-        return call.failed(Status.of_call(cause), cause)
+        status = Status.of_call(cause)
+        if status.code in _SILENT:
+            self._addresses.refresh(failing=True)
+        return call.failed(status, cause)
 
     def _address_changed(self, address: str, restored: bool) -> None:
         if not restored:

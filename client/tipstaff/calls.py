@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+from tipstaff.addresses import readable
 from tipstaff.convert import to_evaluator_info, to_score
 from tipstaff.errors import InvalidRequestError, NoAnswerError, ScoringError
 from tipstaff.events import ClientEvent, EventKind
@@ -113,7 +114,8 @@ class Call(ABC, Generic[Result]):
 
     def _event(self, kind: EventKind, code: str, verdict: Verdict | None = None) -> ClientEvent:
         seconds = time.monotonic() - self._started
-        return ClientEvent(kind, self.method, self.address, code, seconds, verdict)
+        address = readable(self.address)
+        return ClientEvent(kind, self.method, address, code, seconds, verdict)
 
 
 class ScoreCall(Call[Score]):

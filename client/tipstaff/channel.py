@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
 
-ChannelOptions = Mapping[str, int | str]
+# As a mapping, or in gRPC's own form.
+ChannelOptions = Mapping[str, int | str] | Sequence[tuple[str, int | str]]
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -66,7 +67,11 @@ def is_serving(code: grpc.StatusCode, response: bytes) -> bool:
 
 
 def channel_options(
-    options: ChannelOptions, *, keepalive: float, authority: str = "", spreads: bool = False
+    options: Mapping[str, int | str],
+    *,
+    keepalive: float,
+    authority: str = "",
+    spreads: bool = False,
 ) -> dict[str, int | str]:
     """Options of the channel between a client and one address of its server.
 

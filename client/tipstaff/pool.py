@@ -122,12 +122,16 @@ class Pool:
             avoid: Endpoints to take only if all others are ejected.
         """
         with self._lock:
-            count = len(self._endpoints)
-            turn = [self._endpoints[(self._position + step) % count] for step in range(count)]
-            chosen = min(turn, key=lambda each: (each.rank, each in avoid, each.outstanding))
-            self._position = (self._endpoints.index(chosen) + 1) % count
+            chosen = self._endpoints[0] if self.alone else self._next(avoid)
             chosen.outstanding += 1
             return chosen
+
+    def _next(self, avoid: Collection[Endpoint]) -> Endpoint:
+        count = len(self._endpoints)
+        turn = [self._endpoints[(self._position + step) % count] for step in range(count)]
+        chosen = min(turn, key=lambda each: (each.rank, each in avoid, each.outstanding))
+        self._position = (self._endpoints.index(chosen) + 1) % count
+        return chosen
 
     def has_other(self, than: Collection[Endpoint]) -> bool:
         """Whether an endpoint beside these is in rotation."""

@@ -158,7 +158,8 @@ def test_a_proxy_is_asked_on_demand(connect, server, monkeypatch):
             assert connection.recv(100).startswith(b"CONNECT tipstaff.example:50051 ")
 
 
-def test_options_reach_the_channel(connect, server):
-    client = connect(server.target, options={"grpc.max_receive_message_length": 8})
+@pytest.mark.parametrize("form", [dict, list])
+def test_options_reach_the_channel(connect, server, form):
+    client = connect(server.target, options=form([("grpc.max_receive_message_length", 8)]))
     with pytest.raises(InvalidRequestError, match=r"larger than max \(\d+ vs. 8\)"):
         client.score(output="A")
