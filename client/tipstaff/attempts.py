@@ -92,13 +92,14 @@ class Attempts:
         self._budget = budget
         self._clock = clock
         self._on_retry = on_retry
-        self._deadline = clock() + timeout
+        now = clock()
+        self._deadline = now + timeout
         self._patience = pool.patience(timeout)
         self._running: list[Attempt] = []
         self._tried: list[Endpoint] = []
         self._reason = ""
         # When to start an attempt, or to look whether the last one is lost; None for never.
-        self._due: float | None = self._deadline - timeout
+        self._due: float | None = now
 
     def remaining(self) -> float:
         """Seconds until the call's deadline."""
@@ -160,8 +161,10 @@ class Attempts:
             return False
         self._pool.failed(attempt.endpoint, attempt.started)
         self._due = None
+        if not (self._may_retry() and self._pool.has_other(self._tried) and self._budget.take()):
+            return False
         self._reason = "DEADLINE_EXCEEDED"
-        return self._may_retry() and self._pool.has_other(self._tried) and self._budget.take()
+        return True
 
     def _retries(self, status: Status) -> bool:
         """Whether a refused attempt is made again; if so, sets when."""
