@@ -31,13 +31,16 @@ class LocalServer:
 
 
 @contextmanager
-def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterator[LocalServer]:
+def serving(
+    bundle: Path, *flags: object, wrapper: Sequence[str] = (), address: str = "127.0.0.1:0"
+) -> Iterator[LocalServer]:
     """Serves a bundle on free ports of this machine, and stops it afterwards.
 
     Args:
         bundle: The bundle's folder.
         flags: More arguments for `tipstaff serve`.
         wrapper: A command to start it with, such as `taskset -c 0`.
+        address: Where it listens; port 0 for a free one.
 
     Raises:
         RuntimeError: The server doesn't start; the message has its output.
@@ -45,7 +48,7 @@ def serving(bundle: Path, *flags: object, wrapper: Sequence[str] = ()) -> Iterat
     command = [
         *wrapper,
         str(Path(sys.executable).with_name("tipstaff")),
-        *("serve", str(bundle), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"),
+        *("serve", str(bundle), "--listen", address, "--metrics-listen", "127.0.0.1:0"),
         *map(str, flags),
     ]
     with tempfile.TemporaryFile() as log:

@@ -21,6 +21,7 @@ from tipstaff.errors import (
     UnavailableError,
     UsageError,
 )
+from tipstaff.events import ClientEvent, EventKind
 from tipstaff.types import (
     Certificate,
     Coverage,
@@ -55,9 +56,11 @@ __all__ = [
     "AsyncClient",
     "Certificate",
     "Client",
+    "ClientEvent",
     "Coverage",
     "DeadlineError",
     "EvaluatorInfo",
+    "EventKind",
     "Highlight",
     "Interaction",
     "InvalidRequestError",

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
 import grpc.aio
 
+from tipstaff.attempts import Attempt, Attempts
 from tipstaff.base import CLOSED, BaseClient
-from tipstaff.channel import channel_options
-from tipstaff.convert import to_evaluator_info, to_score
+from tipstaff.calls import Call, Result
+from tipstaff.channel import PROBE_SECONDS, ChannelOptions, Connection, is_serving
 from tipstaff.errors import ScoringError
+from tipstaff.events import OnEvent
+from tipstaff.pool import Endpoint
 from tipstaff.statuses import Status
 from tipstaff.types import EvaluatorInfo, Interaction, OnFailure, Score
-from tipstaff.v1 import scoring_pb2 as pb
-from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
 
 
 class AsyncClient(BaseClient):
@@ -27,12 +28,12 @@ class AsyncClient(BaseClient):
             score = await client.score(input=question, output=answer, ground_truth=passages)
             if not score.passed: ...
 
-    Make one and keep it. Its connection opens with the first call, serves any number of concurrent
-    calls and reconnects by itself. It may be made outside of an event loop, and belongs to the loop
-    of its first call. Cancelling a task also cancels its call, here and on the server.
+    Make one and keep it. Its connections open with the first calls, serve any number of concurrent
+    calls and reconnect by themselves. It may be made outside of an event loop, and belongs to the
+    loop of its first call. Cancelling a task also cancels its call, here and on the server.
 
     Raises:
-        ValueError: `target`, `timeout` or `on_failure` is invalid.
+        ValueError: `target`, `timeout`, `on_failure` or `keepalive` is invalid.
     """
 
     def __init__(
@@ -43,6 +44,9 @@ class AsyncClient(BaseClient):
         timeout: float = 1.0,
         on_failure: OnFailure = "raise",
         credentials: grpc.ChannelCredentials | None = None,
+        keepalive: float = 30.0,
+        options: ChannelOptions | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         super().__init__(
             target,
@@ -50,10 +54,12 @@ class AsyncClient(BaseClient):
             timeout=timeout,
             on_failure=on_failure,
             credentials=credentials,
+            keepalive=keepalive,
+            options=options,
+            on_event=on_event,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._channel: grpc.aio.Channel | None = None
-        self._stub: ScoringServiceStub | None = None
+        self._background: set[asyncio.Task[None]] = set()
 
     async def score(
         self,
@@ -69,22 +75,17 @@ class AsyncClient(BaseClient):
         on_failure: OnFailure | None = None,
     ) -> Score:
         """Scores one interaction; arguments, result and errors as of `Client.score`."""
-        call = self._call(timeout, on_failure)
-        request = self._request(
-            Interaction(input, output, ground_truth),
-            evaluator=evaluator,
-            version=version,
-            explain=explain,
-            request_id=request_id,
+        return await self._run(
+            self._score_call(
+                Interaction(input, output, ground_truth),
+                evaluator=evaluator,
+                version=version,
+                request_id=request_id,
+                explain=explain,
+                timeout=timeout,
+                on_failure=on_failure,
+            )
         )
-        try:
-            response = await self._answer(self._connected().Score(request, timeout=call.timeout))
-        except grpc.RpcError as failure:
-            error = call.error(Status.of_call(failure), request.request_id)
-            if not call.falls_back(error):
-                raise error from failure
-            return call.fallback_score(error, request.request_id)
-        return to_score(response)
 
     async def score_batch(
         self,
@@ -97,37 +98,27 @@ class AsyncClient(BaseClient):
         on_failure: OnFailure | None = None,
     ) -> list[Score | ScoringError]:
         """Scores many interactions in one call; all as for `Client.score_batch`."""
-        call = self._call(timeout, on_failure)
-        batch = self._batch(interactions, evaluator=evaluator, version=version, explain=explain)
-        if not batch.sent:
-            return batch.merged([])
-        try:
-            response = await self._answer(
-                self._connected().ScoreBatch(batch.message(), timeout=call.timeout)
-            )
-        except grpc.RpcError as failure:
-            error = call.error(Status.of_call(failure))
-            if not call.falls_back(error):
-                raise error from failure
-            return batch.merged(call.fallback_score(error, each.request_id) for each in batch.sent)
-        return batch.merged(call.results(batch.sent, response))
+        call = self._batch_call(
+            interactions,
+            evaluator=evaluator,
+            version=version,
+            explain=explain,
+            timeout=timeout,
+            on_failure=on_failure,
+        )
+        return call.unsent() if call.message is None else await self._run(call)
 
     async def evaluators(self, *, timeout: float | None = None) -> list[EvaluatorInfo]:
         """Lists what the server offers; as `Client.evaluators`."""
-        call = self._call(timeout)
-        try:
-            response = await self._answer(
-                self._connected().ListEvaluators(pb.ListEvaluatorsRequest(), timeout=call.timeout)
-            )
-        except grpc.RpcError as failure:
-            raise call.error(Status.of_call(failure)) from failure
-        return [to_evaluator_info(each) for each in response.evaluators]
+        return await self._run(self._evaluators_call(timeout))
 
     async def aclose(self) -> None:
-        """Closes the connection; calls under way in other tasks raise RuntimeError."""
+        """Closes the connections; calls under way in other tasks raise RuntimeError."""
         self._closed = True
-        if self._channel is not None:
-            await self._channel.close()
+        self._pool.close()
+        if self._background:
+            await asyncio.gather(*self._background, return_exceptions=True)
+        self._observer.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,34 +131,125 @@ class AsyncClient(BaseClient):
     ) -> None:
         await self.aclose()
 
-    def _connected(self) -> ScoringServiceStub:
-        if self._closed:
-            raise RuntimeError(CLOSED)
-        loop = asyncio.get_running_loop()
-        if self._stub is None:
-            self._stub = self._connect()
-            self._loop = loop
-        elif self._loop is not loop:
-            raise RuntimeError(
-                "this client belongs to another event loop: make a client in each loop"
-            )
-        return self._stub
-
-    def _connect(self) -> ScoringServiceStub:
-        if self._credentials is None:
-            self._channel = grpc.aio.insecure_channel(self._target, channel_options())
-        else:
-            self._channel = grpc.aio.secure_channel(
-                self._target, self._credentials, channel_options()
-            )
-        return ScoringServiceStub(self._channel)  # type: ignore[no-untyped-call]
-
-    async def _answer(self, call: Any) -> Any:
-        """Waits for a call; raises RuntimeError if the client was closed meanwhile."""
+    async def _run(self, call: Call[Result]) -> Result:
         try:
-            return await call
+            response = await self._ask(call)
+        except (grpc.RpcError, OSError) as failure:
+            return self._failed(call, failure)
+        return call.answered(response)
+
+    async def _ask(self, call: Call[Any]) -> Any:
+        self._check_usable()
+        if lookup := self._addresses.refresh():
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(lookup)), call.remaining())
+        attempts = self._attempts(call)
+        try:
+            if self._pool.alone:
+                return await self._ask_one(call, attempts)
+            self._probe()
+            return await self._ask_several(call, attempts)
+        finally:
+            attempts.close()
+
+    async def _ask_one(self, call: Call[Any], attempts: Attempts) -> Any:
+        """Makes one attempt after the other, which is the fastest way."""
+        while True:
+            attempt = self._start(attempts, call)
+            if attempt is None:
+                await asyncio.sleep(attempts.wait() or 0)
+                continue
+            try:
+                response = await self._answer(self._send(attempt, call, attempts.remaining()))
+            except grpc.RpcError as failure:
+                if attempts.finish(attempt, Status.of_call(failure)):
+                    raise
+            else:
+                attempts.finish(attempt, None)
+                return response
+
+    async def _ask_several(self, call: Call[Any], attempts: Attempts) -> Any:
+        """Makes attempts that may overlap, and takes the first answer."""
+        results: asyncio.Queue[Any] = asyncio.Queue()
+        running: dict[Any, Attempt] = {}
+        try:
+            while True:
+                if attempt := self._start(attempts, call):
+                    rpc = self._send(attempt, call, attempts.remaining())
+                    running[rpc] = attempt
+                    rpc.add_done_callback(results.put_nowait)
+                try:
+                    async with asyncio.timeout(attempts.wait()):
+                        rpc = await results.get()
+                except TimeoutError:
+                    continue
+                attempt = running.pop(rpc)
+                try:
+                    response = await self._answer(rpc)
+                except grpc.RpcError as failure:
+                    if attempts.finish(attempt, Status.of_call(failure)):
+                        raise
+                else:
+                    attempts.finish(attempt, None)
+                    return response
+        finally:
+            for rpc in running:
+                rpc.cancel()
+
+    def _send(self, attempt: Attempt, call: Call[Any], timeout: float) -> Any:
+        method = getattr(self._connection(attempt.endpoint).stub, call.method)
+        return method(call.message, timeout=timeout)
+
+    async def _answer(self, rpc: Any) -> Any:
+        """Waits for a reply; raises RuntimeError if the client was closed meanwhile."""
+        try:
+            return await rpc
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._closed and not (task and task.cancelling()):
                 raise RuntimeError(CLOSED) from None
             raise
+
+    def _probe(self) -> None:
+        """Starts the probes that are due."""
+        for endpoint in self._pool.due_probes():
+            self._run_in_background(self._check_health(endpoint))
+
+    async def _check_health(self, endpoint: Endpoint) -> None:
+        serving = False
+        try:
+            check = self._connection(endpoint).check_health
+            serving = is_serving(grpc.StatusCode.OK, await check(b"", timeout=PROBE_SECONDS))
+        except grpc.RpcError as failure:
+            serving = is_serving(failure.code(), b"")
+        finally:
+            self._pool.probed(endpoint, serving)
+
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        # The event loop itself keeps only weak references to tasks.
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "this client belongs to another event loop: make a client in each loop"
+            )
+
+    def _connection(self, endpoint: Endpoint) -> Connection:
+        if endpoint.connection is None:
+            options = list(self._channel_options.items())
+            endpoint.connection = Connection.over(
+                grpc.aio.insecure_channel(endpoint.address, options)
+                if self._credentials is None
+                else grpc.aio.secure_channel(endpoint.address, self._credentials, options)
+            )
+        return endpoint.connection
+
+    def _close_connection(self, connection: Connection) -> None:
+        self._run_in_background(connection.channel.close())

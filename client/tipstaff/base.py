@@ -1,25 +1,45 @@
-"""The common part of the blocking and the asyncio client: settings, calls, requests."""
+"""What the blocking and the asyncio client share: settings, calls, addresses, attempts."""
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import get_args
+from typing import Any, get_args
 
 import grpc
 
-from tipstaff.calls import Batch, Call
-from tipstaff.channel import LONGEST_TIMEOUT, checked_target
+from tipstaff.addresses import Addresses, readable
+from tipstaff.attempts import Attempt, Attempts, RetryBudget
+from tipstaff.calls import BatchCall, Call, CallOptions, EvaluatorsCall, Result, ScoreCall
+from tipstaff.channel import (
+    HTTP_PROXY,
+    LONGEST_TIMEOUT,
+    SHORTEST_KEEPALIVE,
+    ChannelOptions,
+    Connection,
+    channel_options,
+    checked_target,
+)
 from tipstaff.convert import to_request
 from tipstaff.errors import InvalidRequestError
+from tipstaff.events import ClientEvent, EventKind, OnEvent
+from tipstaff.observer import Observer
+from tipstaff.pool import Pool
+from tipstaff.statuses import Status
 from tipstaff.types import Interaction, OnFailure
 from tipstaff.v1 import scoring_pb2 as pb
+
+# The address may have moved.
+_SILENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 CLOSED = "this client has been closed: make a new one"
 
 
-class BaseClient:
-    """Holds a client's settings, and makes its calls and requests."""
+class BaseClient(ABC):
+    """Holds a client's settings and addresses, and makes its calls and their attempts."""
 
     def __init__(
         self,
@@ -29,12 +49,31 @@ class BaseClient:
         timeout: float = 1.0,
         on_failure: OnFailure = "raise",
         credentials: grpc.ChannelCredentials | None = None,
+        keepalive: float = 30.0,
+        options: ChannelOptions | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         self._target = checked_target(target)
         self._evaluator = evaluator
         self._timeout = _checked_timeout(timeout)
         self._on_failure = _checked_on_failure(on_failure)
         self._credentials = credentials
+        self._observer = Observer(on_event)
+        own_options = dict(options or {})
+        self._addresses = Addresses(target, by_grpc=bool(own_options.get(HTTP_PROXY)))
+        self._channel_options = channel_options(
+            own_options,
+            keepalive=_checked_keepalive(keepalive),
+            authority=self._addresses.authority,
+            spreads=self._target.startswith("dns:") and not self._addresses.authority,
+        )
+        self._pool = Pool(
+            clock=time.monotonic,
+            on_change=self._address_changed,
+            close=self._close_connection,
+            position=random.randrange(2**16),
+        )
+        self._budget = RetryBudget()
         self._closed = False
 
     @property
@@ -42,16 +81,73 @@ class BaseClient:
         """The server's address, as given."""
         return self._target
 
+    @property
+    def failures(self) -> dict[str, int]:
+        """Calls, and items of batches, without an answer so far, by gRPC status code."""
+        return self._observer.failures
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._target!r}, evaluator={self._evaluator!r})"
 
-    def _call(self, timeout: float | None, on_failure: OnFailure | None = None) -> Call:
-        return Call(
+    @abstractmethod
+    def _close_connection(self, connection: Connection) -> None:
+        """Closes the connection of an address that the target no longer has."""
+
+    def _score_call(
+        self,
+        interaction: Interaction,
+        *,
+        evaluator: str | None,
+        version: int,
+        request_id: str,
+        explain: bool,
+        timeout: float | None,
+        on_failure: OnFailure | None,
+    ) -> ScoreCall:
+        options = self._options(timeout, on_failure)
+        request = self._request(
+            interaction,
+            evaluator=evaluator,
+            version=version,
+            explain=explain,
+            request_id=request_id,
+        )
+        return ScoreCall(options, request)
+
+    def _batch_call(
+        self,
+        interactions: Iterable[Interaction],
+        *,
+        evaluator: str | None,
+        version: int,
+        explain: bool,
+        timeout: float | None,
+        on_failure: OnFailure | None,
+    ) -> BatchCall:
+        options = self._options(timeout, on_failure)
+        requests: list[pb.ScoreRequest | InvalidRequestError] = []
+        for interaction in interactions:
+            try:
+                request = self._request(
+                    interaction, evaluator=evaluator, version=version, explain=explain
+                )
+            except InvalidRequestError as error:
+                requests.append(error.with_traceback(None))
+            else:
+                requests.append(request)
+        return BatchCall(options, requests)
+
+    def _evaluators_call(self, timeout: float | None) -> EvaluatorsCall:
+        return EvaluatorsCall(self._options(timeout, "raise"))
+
+    def _options(self, timeout: float | None, on_failure: OnFailure | None) -> CallOptions:
+        return CallOptions(
             target=self._target,
             timeout=self._timeout if timeout is None else _checked_timeout(timeout),
             on_failure=(
                 self._on_failure if on_failure is None else _checked_on_failure(on_failure)
             ),
+            observer=self._observer,
         )
 
     def _request(
@@ -72,25 +168,50 @@ class BaseClient:
             explain=explain,
         )
 
-    def _batch(
-        self,
-        interactions: Iterable[Interaction],
-        *,
-        evaluator: str | None,
-        version: int,
-        explain: bool,
-    ) -> Batch:
-        requests: list[pb.ScoreRequest | InvalidRequestError] = []
-        for interaction in interactions:
-            try:
-                request = self._request(
-                    interaction, evaluator=evaluator, version=version, explain=explain
-                )
-            except InvalidRequestError as error:
-                requests.append(error.with_traceback(None))
-            else:
-                requests.append(request)
-        return Batch(requests)
+    def _attempts(self, call: Call[Any]) -> Attempts:
+        def retried(address: str, reason: str) -> None:
+            self._addresses.refresh(failing=True)
+            call.retried(address, reason)
+
+        self._pool.update(self._addresses.current)
+        return Attempts(
+            self._pool,
+            self._budget,
+            call.remaining(),
+            clock=time.monotonic,
+            on_retry=retried,
+        )
+
+    def _start(self, attempts: Attempts, call: Call[Any]) -> Attempt | None:
+        """Starts a call's next attempt if it is due, at one of the target's present addresses."""
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        self._pool.update(self._addresses.current)
+        attempt = attempts.start()
+        if attempt is not None:
+            call.address = attempt.endpoint.address
+        return attempt
+
+    def _failed(self, call: Call[Result], cause: grpc.RpcError | OSError) -> Result:
+        """The result of a call that failed; raises its error if there is no fallback."""
+        if isinstance(cause, OSError):
+            return call.failed(_lookup_status(cause), cause)
+        status = Status.of_call(cause)
+        if status.code in _SILENT:
+            self._addresses.refresh(failing=True)
+        return call.failed(status, cause)
+
+    def _address_changed(self, address: str, restored: bool) -> None:
+        if not restored:
+            self._addresses.refresh(failing=True)
+        kind = EventKind.RESTORED if restored else EventKind.EJECTED
+        self._observer.emit(ClientEvent(kind, address=readable(address)))
+
+
+def _lookup_status(error: OSError) -> Status:
+    if isinstance(error, TimeoutError):
+        return Status("DEADLINE_EXCEEDED", "looking up the name took too long")
+    return Status("UNAVAILABLE", f"the name has no address: {error.strerror or error}")
 
 
 def _checked_timeout(timeout: float) -> float:
@@ -99,6 +220,15 @@ def _checked_timeout(timeout: float) -> float:
             f"timeout must be a positive number of seconds, a day at most, not {timeout!r}"
         )
     return timeout
+
+
+def _checked_keepalive(keepalive: float) -> float:
+    if not SHORTEST_KEEPALIVE <= keepalive <= LONGEST_TIMEOUT:
+        raise ValueError(
+            f"keepalive must be from {SHORTEST_KEEPALIVE:g} seconds, which servers allow, "
+            f"to a day, not {keepalive!r}"
+        )
+    return keepalive
 
 
 def _checked_on_failure(on_failure: OnFailure) -> OnFailure:

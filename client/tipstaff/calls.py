@@ -1,96 +1,204 @@
-"""One call of either client: its options, and how its reply becomes a result."""
+"""One call of either client: what it sends, and how a reply or a failure becomes its result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
 
-from tipstaff.convert import to_score
+from tipstaff.addresses import readable
+from tipstaff.convert import to_evaluator_info, to_score
 from tipstaff.errors import InvalidRequestError, NoAnswerError, ScoringError
+from tipstaff.events import ClientEvent, EventKind
+from tipstaff.observer import Observer
 from tipstaff.statuses import Status, to_error
-from tipstaff.types import OnFailure, Score, Verdict
+from tipstaff.types import EvaluatorInfo, OnFailure, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallOptions:
     """The options of one call.
 
     Attributes:
-        target: The server's address.
-        timeout: Seconds until its deadline, retries included.
+        target: The client's target.
+        timeout: Seconds until the call's deadline, retries included.
         on_failure: What the caller gets if the server can't answer.
+        observer: Is told how the call ends.
     """
 
     target: str
     timeout: float
     on_failure: OnFailure
+    observer: Observer
 
-    def error(self, status: Status, request_id: str = "") -> ScoringError:
-        """The error for a status."""
-        return to_error(status, target=self.target, timeout=self.timeout, request_id=request_id)
 
-    def falls_back(self, error: ScoringError) -> bool:
-        """Whether the caller gets a fallback score instead of this error.
+class Call(ABC, Generic[Result]):
+    """One call, from its message to its result.
 
-        Never for the caller's own mistakes: a fallback would hide them for good.
+    Attributes:
+        method: Name of the RPC.
+        message: The protobuf message to send; None if there is nothing to ask.
+        timeout: Seconds until the call's deadline.
+        address: The address that was called last; empty if none was.
+    """
+
+    method: ClassVar[str]
+
+    def __init__(self, options: CallOptions, message: Any, request_id: str = "") -> None:
+        self.message = message
+        self.timeout = options.timeout
+        self.address = ""
+        self._options = options
+        self._request_id = request_id
+        self._started = time.monotonic()
+
+    def answered(self, response: Any) -> Result:
+        """The result of a reply."""
+        self._emit(EventKind.CALL, "OK")
+        return self._read(response)
+
+    def failed(self, status: Status, cause: Exception) -> Result:
+        """The result without a reply: fallback scores.
+
+        Raises:
+            ScoringError: There is no fallback for this error.
         """
-        return self.on_failure != "raise" and isinstance(error, NoAnswerError)
+        error = self._error(status, self._request_id)
+        self._emit(EventKind.CALL, status.code)
+        if isinstance(error, NoAnswerError):
+            self._options.observer.failed(error)
+            if self._options.on_failure != "raise":
+                return self._fall_back(error)
+        raise error from cause
 
-    def fallback_score(self, error: ScoringError, request_id: str) -> Score:
+    def remaining(self) -> float:
+        """Seconds until the call's deadline."""
+        return max(0.0, self._started + self.timeout - time.monotonic())
+
+    def retried(self, address: str, reason: str) -> None:
+        """Tells of a further attempt and of the status of the one before."""
+        self.address = address
+        self._emit(EventKind.RETRY, reason)
+
+    @abstractmethod
+    def _read(self, response: Any) -> Result:
+        """The result in a reply."""
+
+    def _fall_back(self, error: NoAnswerError) -> Result:
+        """The result that stands in for a reply; most calls have none."""
+        raise error
+
+    def _error(self, status: Status, request_id: str) -> ScoringError:
+        return to_error(
+            status,
+            target=self._options.target,
+            timeout=self.timeout,
+            request_id=request_id,
+        )
+
+    def _fallback_score(self, error: NoAnswerError, request_id: str) -> Score:
         """A score without a number, with the verdict that the caller chose and the error."""
-        verdict = Verdict.PASS if self.on_failure == "open" else Verdict.BLOCK
+        verdict = Verdict.PASS if self._options.on_failure == "open" else Verdict.BLOCK
+        event = self._event(EventKind.FALLBACK, error.code, verdict)
+        self._options.observer.fell_back(verdict, error, event)
         return Score(verdict=verdict, score=None, request_id=request_id, failure=error)
 
-    def results(
-        self, sent: Sequence[pb.ScoreRequest], response: pb.ScoreBatchResponse
-    ) -> list[Score | ScoringError]:
-        """The results of a batch, in order."""
-        if len(response.items) != len(sent):
-            details = f"{len(response.items)} answers to {len(sent)} requests"
-            return [self._failed(Status("INTERNAL", details), each.request_id) for each in sent]
-        return [
-            self._result(item, request.request_id)
-            for item, request in zip(response.items, sent, strict=True)
-        ]
+    def _emit(self, kind: EventKind, code: str) -> None:
+        if self._options.observer.on_event is not None:
+            self._options.observer.emit(self._event(kind, code))
 
-    def _result(self, item: pb.ScoreBatchItem, request_id: str) -> Score | ScoringError:
+    def _event(self, kind: EventKind, code: str, verdict: Verdict | None = None) -> ClientEvent:
+        seconds = time.monotonic() - self._started
+        address = readable(self.address)
+        return ClientEvent(kind, self.method, address, code, seconds, verdict)
+
+
+class ScoreCall(Call[Score]):
+    """Scores one interaction."""
+
+    method = "Score"
+
+    def __init__(self, options: CallOptions, request: pb.ScoreRequest) -> None:
+        super().__init__(options, request, request.request_id)
+
+    def _read(self, response: pb.ScoreResponse) -> Score:
+        return to_score(response)
+
+    def _fall_back(self, error: NoAnswerError) -> Score:
+        return self._fallback_score(error, self._request_id)
+
+
+class BatchCall(Call[list[Score | ScoringError]]):
+    """Scores many interactions.
+
+    Args:
+        options: The options of the call.
+        requests: A request for each interaction, or the error that keeps it from being sent.
+    """
+
+    method = "ScoreBatch"
+
+    def __init__(
+        self, options: CallOptions, requests: Sequence[pb.ScoreRequest | InvalidRequestError]
+    ) -> None:
+        self._requests = requests
+        self._sent = [each for each in requests if isinstance(each, pb.ScoreRequest)]
+        super().__init__(options, pb.ScoreBatchRequest(requests=self._sent) if self._sent else None)
+
+    def unsent(self) -> list[Score | ScoringError]:
+        """The results if there is nothing to ask."""
+        return self._merged([])
+
+    def _read(self, response: pb.ScoreBatchResponse) -> list[Score | ScoringError]:
+        items = response.items
+        if len(items) != len(self._sent):
+            status = Status("INTERNAL", f"{len(items)} answers to {len(self._sent)} requests")
+            return self._merged([self._failed_item(status, each) for each in self._sent])
+        pairs = zip(items, self._sent, strict=True)
+        return self._merged([self._read_item(item, request) for item, request in pairs])
+
+    def _read_item(self, item: pb.ScoreBatchItem, request: pb.ScoreRequest) -> Score | ScoringError:
         match item.WhichOneof("result"):
             case "response":
                 return to_score(item.response)
             case "error":
-                return self._failed(Status.of_item(item.error), request_id)
+                return self._failed_item(Status.of_item(item.error), request)
             case _:
                 status = Status("UNKNOWN", "an answer that this client is too old to read")
-                return self._failed(status, request_id)
+                return self._failed_item(status, request)
 
-    def _failed(self, status: Status, request_id: str) -> Score | ScoringError:
-        error = self.error(status, request_id)
-        return self.fallback_score(error, request_id) if self.falls_back(error) else error
+    def _failed_item(self, status: Status, request: pb.ScoreRequest) -> Score | ScoringError:
+        error = self._error(status, request.request_id)
+        if not isinstance(error, NoAnswerError):
+            return error
+        self._options.observer.failed(error)
+        if self._options.on_failure == "raise":
+            return error
+        return self._fallback_score(error, request.request_id)
 
+    def _fall_back(self, error: NoAnswerError) -> list[Score | ScoringError]:
+        return self._merged([self._fallback_score(error, each.request_id) for each in self._sent])
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A request for each of many interactions, or the error that keeps it from being sent."""
-
-    requests: Sequence[pb.ScoreRequest | InvalidRequestError]
-
-    @property
-    def sent(self) -> list[pb.ScoreRequest]:
-        """The requests that can be sent."""
-        return [each for each in self.requests if isinstance(each, pb.ScoreRequest)]
-
-    def message(self) -> pb.ScoreBatchRequest:
-        """The message with the requests."""
-        return pb.ScoreBatchRequest(requests=self.sent)
-
-    def merged(self, results: Iterable[Score | ScoringError]) -> list[Score | ScoringError]:
-        """One result for each interaction, in order.
-
-        Args:
-            results: The results of the requests that were sent.
-        """
+    def _merged(self, results: Sequence[Score | ScoringError]) -> list[Score | ScoringError]:
+        """One result for each interaction, in order, from those of the requests that were sent."""
         answers = iter(results)
         return [
-            next(answers) if isinstance(each, pb.ScoreRequest) else each for each in self.requests
+            next(answers) if isinstance(each, pb.ScoreRequest) else each for each in self._requests
         ]
+
+
+class EvaluatorsCall(Call[list[EvaluatorInfo]]):
+    """Lists what a server offers."""
+
+    method = "ListEvaluators"
+
+    def __init__(self, options: CallOptions) -> None:
+        super().__init__(options, pb.ListEvaluatorsRequest())
+
+    def _read(self, response: pb.ListEvaluatorsResponse) -> list[EvaluatorInfo]:
+        return [to_evaluator_info(each) for each in response.evaluators]

@@ -1,60 +1,109 @@
-"""How a client connects: addresses, reconnecting, retrying, liveness, message sizes."""
+"""How a client connects: targets, reconnecting, liveness, message sizes, health."""
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import grpc
+
+    from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
+
+# As a mapping, or in gRPC's own form.
+ChannelOptions = Mapping[str, int | str] | Sequence[tuple[str, int | str]]
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
 _RESOLVED_BY_GRPC = ("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:", "xds:")
 
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{"service": "tipstaff.v1.ScoringService"}],
-            # Up to four tries over some 0.2 s, all within the call's own deadline. No `timeout`
-            # here: Python's gRPC lets it fire about a second early (grpc#34547).
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.025s",
-                "maxBackoff": "0.1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
-
 # In seconds. gRPC treats much longer timeouts as if they had passed already.
 LONGEST_TIMEOUT = 86400.0
 
 
-def channel_options() -> list[tuple[str, int | str]]:
-    """Options of the channel between a client and its server.
+# A server closes connections that ping more often.
+SHORTEST_KEEPALIVE = 10.0
+
+# How long an address that was ejected may take to answer a health check, in seconds.
+PROBE_SECONDS = 1.0
+
+HTTP_PROXY = "grpc.enable_http_proxy"
+
+_HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+# A HealthCheckResponse whose status is SERVING.
+_SERVING = b"\x08\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A channel, blocking or asyncio, and what is called on it.
+
+    Attributes:
+        channel: The channel.
+        stub: The service's RPCs.
+        check_health: The standard health check, in bytes: the client doesn't depend on its proto.
+    """
+
+    channel: Any
+    stub: ScoringServiceStub
+    check_health: Any
+
+    @classmethod
+    def over(cls, channel: grpc.Channel) -> Connection:
+        """The connection over a channel."""
+        from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
+
+        stub = ScoringServiceStub(channel)  # type: ignore[no-untyped-call]
+        return cls(channel, stub, channel.unary_unary(_HEALTH_CHECK))
+
+
+def is_serving(code: grpc.StatusCode, response: bytes) -> bool:
+    """Whether a reply to a health check says that the server may get calls."""
+    # A server without health checks is alive.
+    return code.name == "UNIMPLEMENTED" or response.startswith(_SERVING)
+
+
+def channel_options(
+    options: Mapping[str, int | str],
+    *,
+    keepalive: float,
+    authority: str = "",
+    spreads: bool = False,
+) -> dict[str, int | str]:
+    """Options of the channel between a client and one address of its server.
 
     A call doesn't wait for a server to appear (`wait_for_ready` is off). Without a server it fails
     after its retries, long before most deadlines, with an error that says so instead of a missed
     deadline. A server that restarts is found within about half a second of being ready.
+
+    Args:
+        options: The user's options, which override these.
+        keepalive: Seconds between pings during a call.
+        authority: The name that the server knows itself by, if the address doesn't say.
+        spreads: Whether the channel itself is to spread calls, over addresses that gRPC looks up.
     """
-    return [
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 500),
+    return {
+        "grpc.initial_reconnect_backoff_ms": 100,
+        "grpc.max_reconnect_backoff_ms": 500,
         # Despite its name, this is also how long one attempt to connect may take; 20 s by default.
-        ("grpc.min_reconnect_backoff_ms", 2_000),
-        # A restarted pod may have a new address; 30 s by default.
-        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-        # Pings go out only during calls, so no server mistakes them for flooding. The timeout also
-        # limits how long sent bytes may stay unacknowledged: a connection whose other end vanished
-        # is given up after it.
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 5_000),
-        # Larger requests aren't retried. The default is 256 KiB, less than a batch may have.
-        ("grpc.per_rpc_retry_buffer_size", _MAX_MESSAGE_BYTES),
-        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-    ]
+        "grpc.min_reconnect_backoff_ms": 2_000,
+        # Where gRPC looks up a name: a restarted pod may have a new address; 30 s by default.
+        "grpc.dns_min_time_between_resolutions_ms": 1_000,
+        # Pings go out only during calls. The timeout also limits how long sent bytes may stay
+        # unacknowledged: a connection whose other end vanished is given up after it.
+        "grpc.keepalive_time_ms": round(keepalive * 1000),
+        "grpc.keepalive_timeout_ms": 5_000,
+        "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
+        # `http_proxy` in an application's environment is meant for its other traffic. It would
+        # capture even calls to localhost.
+        HTTP_PROXY: 0,
+        **({"grpc.default_authority": authority} if authority else {}),
+        **({"grpc.lb_policy_name": "round_robin"} if spreads else {}),
+        **options,
+    }
 
 
 def checked_target(target: str) -> str:

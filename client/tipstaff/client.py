@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Iterable
+from functools import partial
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import grpc
 
+from tipstaff.attempts import Attempt, Attempts
 from tipstaff.base import CLOSED, BaseClient
-from tipstaff.channel import channel_options
-from tipstaff.convert import to_evaluator_info, to_score
+from tipstaff.calls import Call, Result
+from tipstaff.channel import PROBE_SECONDS, ChannelOptions, Connection, is_serving
 from tipstaff.errors import ScoringError
+from tipstaff.events import OnEvent
+from tipstaff.pool import Endpoint
 from tipstaff.statuses import Status
 from tipstaff.types import EvaluatorInfo, Interaction, OnFailure, Score
-from tipstaff.v1 import scoring_pb2 as pb
-from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
-
-Response = TypeVar("Response")
 
 
 class Client(BaseClient):
@@ -29,28 +31,37 @@ class Client(BaseClient):
             score = client.score(input=question, output=answer, ground_truth=passages)
             if not score.passed: ...
 
-    Make one and keep it. Its connection opens with the first call, is shared by all threads and
-    reconnects by itself; every method may be called from any thread. After a fork, the child
+    Make one and keep it. Its connections open with the first calls, are shared by all threads and
+    reconnect by themselves; every method may be called from any thread. After a fork, the child
     process needs its own client, unless this one hasn't made a call yet.
 
     Args:
-        target: The server's address: `host:port` or `unix:/path/to.sock`.
+        target: The server's address: `host:port`, `unix:/path/to.sock`, or `ipv4:` with a list, as
+            in `ipv4:10.0.0.7:50051,10.0.0.8:50051`. Calls are spread over all addresses of a name
+            or a list, and an address that doesn't answer gets none until it does again.
         evaluator: Name of the evaluator to ask; may be empty when the server has only one.
         timeout: Seconds that a call may take, retries included. The server plans with this
             deadline, so give what the application can spare, not a generous guess.
         on_failure: What a call does if the server can't answer, that is, on any `NoAnswerError`.
             `raise` raises the error. `open` returns a Score with verdict PASS, `closed` one with
-            BLOCK; such a Score has `score=None` and the error in `failure`. The caller's own
-            mistakes (`InvalidRequestError`, `NotFoundError`, `AccessError`) are always raised.
-            Note that a text that is too long for the deadline also gets no answer: with `open`,
-            anyone who writes very long texts is let through.
+            BLOCK; such a Score has `score=None` and the error in `failure`, and is logged. The
+            caller's own mistakes (`InvalidRequestError`, `NotFoundError`, `AccessError`) are always
+            raised. Note that a text that is too long for the deadline also gets no answer: with
+            `open`, anyone who writes very long texts is let through.
         credentials: For TLS, as from `grpc.ssl_channel_credentials()`. None: no encryption.
+        keepalive: Seconds between pings while a call waits, at least 10.
+        options: Arguments for the gRPC channels, over the client's own. A proxy of the environment
+            is used only with `{"grpc.enable_http_proxy": 1}`.
+        on_event: Is called with a `ClientEvent` for each call, fallback, retry and change of an
+            address, in the thread of the call. What it raises breaks no call.
 
-    A call that the server refuses as UNAVAILABLE, or that finds no server, is tried four times
-    within about 0.2 s; nothing else is retried.
+    A call that is refused as UNAVAILABLE, or finds no server, is tried up to four times; so is one
+    that an address leaves without an answer for half of its time, where there is another address.
+    Attempts beyond the first are at most 10, and one more for every ten answered calls. Nothing
+    else is retried.
 
     Raises:
-        ValueError: `target`, `timeout` or `on_failure` is invalid.
+        ValueError: `target`, `timeout`, `on_failure` or `keepalive` is invalid.
     """
 
     def __init__(
@@ -61,6 +72,9 @@ class Client(BaseClient):
         timeout: float = 1.0,
         on_failure: OnFailure = "raise",
         credentials: grpc.ChannelCredentials | None = None,
+        keepalive: float = 30.0,
+        options: ChannelOptions | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         super().__init__(
             target,
@@ -68,10 +82,11 @@ class Client(BaseClient):
             timeout=timeout,
             on_failure=on_failure,
             credentials=credentials,
+            keepalive=keepalive,
+            options=options,
+            on_event=on_event,
         )
         self._lock = threading.Lock()
-        self._channel: grpc.Channel | None = None
-        self._stub: ScoringServiceStub | None = None
         self._pid = 0
 
     def score(
@@ -107,22 +122,17 @@ class Client(BaseClient):
             TypeError: A field is neither a str nor None.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
-        call = self._call(timeout, on_failure)
-        request = self._request(
-            Interaction(input, output, ground_truth),
-            evaluator=evaluator,
-            version=version,
-            explain=explain,
-            request_id=request_id,
+        return self._run(
+            self._score_call(
+                Interaction(input, output, ground_truth),
+                evaluator=evaluator,
+                version=version,
+                request_id=request_id,
+                explain=explain,
+                timeout=timeout,
+                on_failure=on_failure,
+            )
         )
-        try:
-            response = self._ask(lambda stub: stub.Score(request, timeout=call.timeout))
-        except grpc.RpcError as failure:
-            error = call.error(self._status(failure), request.request_id)
-            if not call.falls_back(error):
-                raise error from failure
-            return call.fallback_score(error, request.request_id)
-        return to_score(response)
 
     def score_batch(
         self,
@@ -153,20 +163,15 @@ class Client(BaseClient):
             TypeError: A field is neither a str nor None.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
-        call = self._call(timeout, on_failure)
-        batch = self._batch(interactions, evaluator=evaluator, version=version, explain=explain)
-        if not batch.sent:
-            return batch.merged([])
-        try:
-            response = self._ask(
-                lambda stub: stub.ScoreBatch(batch.message(), timeout=call.timeout)
-            )
-        except grpc.RpcError as failure:
-            error = call.error(self._status(failure))
-            if not call.falls_back(error):
-                raise error from failure
-            return batch.merged(call.fallback_score(error, each.request_id) for each in batch.sent)
-        return batch.merged(call.results(batch.sent, response))
+        call = self._batch_call(
+            interactions,
+            evaluator=evaluator,
+            version=version,
+            explain=explain,
+            timeout=timeout,
+            on_failure=on_failure,
+        )
+        return call.unsent() if call.message is None else self._run(call)
 
     def evaluators(self, *, timeout: float | None = None) -> list[EvaluatorInfo]:
         """Lists the evaluators that the server offers.
@@ -178,21 +183,15 @@ class Client(BaseClient):
             ScoringError: The server didn't answer.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
-        call = self._call(timeout)
-        try:
-            response = self._ask(
-                lambda stub: stub.ListEvaluators(pb.ListEvaluatorsRequest(), timeout=call.timeout)
-            )
-        except grpc.RpcError as failure:
-            raise call.error(self._status(failure)) from failure
-        return [to_evaluator_info(each) for each in response.evaluators]
+        return self._run(self._evaluators_call(timeout))
 
     def close(self) -> None:
-        """Closes the connection; calls under way in other threads raise RuntimeError."""
-        self._closed = True
+        """Closes the connections; calls under way in other threads raise RuntimeError."""
         with self._lock:
-            if self._channel is not None and self._pid == os.getpid():
-                self._channel.close()
+            self._closed = True
+            if self._pid == os.getpid():
+                self._pool.close()
+        self._observer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -205,39 +204,110 @@ class Client(BaseClient):
     ) -> None:
         self.close()
 
-    def _ask(self, call: Callable[[ScoringServiceStub], Response]) -> Response:
-        stub = self._connected()
+    def _run(self, call: Call[Result]) -> Result:
         try:
-            return call(stub)
+            response = self._ask(call)
+        except (grpc.RpcError, OSError) as failure:
+            if self._closed:
+                raise RuntimeError(CLOSED) from failure
+            return self._failed(call, failure)
         except ValueError as error:
             # gRPC raises this if another thread closed the channel meanwhile.
             if self._closed:
                 raise RuntimeError(CLOSED) from error
             raise
+        return call.answered(response)
 
-    def _connected(self) -> ScoringServiceStub:
-        stub = self._stub
-        if stub is None or self._closed:
+    def _ask(self, call: Call[Any]) -> Any:
+        self._check_usable()
+        if lookup := self._addresses.refresh():
+            lookup.result(call.remaining())
+        attempts = self._attempts(call)
+        try:
+            if self._pool.alone:
+                return self._ask_one(call, attempts)
+            self._probe()
+            return self._ask_several(call, attempts)
+        finally:
+            attempts.close()
+
+    def _ask_one(self, call: Call[Any], attempts: Attempts) -> Any:
+        """Makes one attempt after the other in this thread, which is the fastest way."""
+        while True:
+            attempt = self._start(attempts, call)
+            if attempt is None:
+                time.sleep(attempts.wait() or 0)
+                continue
+            try:
+                response = self._method(attempt, call)(call.message, timeout=attempts.remaining())
+            except grpc.RpcError as failure:
+                if attempts.finish(attempt, Status.of_call(failure)):
+                    raise
+            else:
+                attempts.finish(attempt, None)
+                return response
+
+    def _ask_several(self, call: Call[Any], attempts: Attempts) -> Any:
+        """Makes attempts that may overlap, and takes the first answer."""
+        results: SimpleQueue[Any] = SimpleQueue()
+        running: dict[Any, Attempt] = {}
+        try:
+            while True:
+                if attempt := self._start(attempts, call):
+                    method = self._method(attempt, call)
+                    future = method.future(call.message, timeout=attempts.remaining())
+                    running[future] = attempt
+                    future.add_done_callback(results.put)
+                try:
+                    future = results.get(timeout=attempts.wait())
+                except Empty:
+                    continue
+                failure = future.exception()
+                status = Status.of_call(failure) if failure else None
+                if attempts.finish(running.pop(future), status):
+                    return future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _method(self, attempt: Attempt, call: Call[Any]) -> Any:
+        return getattr(self._connection(attempt.endpoint).stub, call.method)
+
+    def _probe(self) -> None:
+        """Starts the probes that are due."""
+        for endpoint in self._pool.due_probes():
+            check = self._connection(endpoint).check_health.future(b"", timeout=PROBE_SECONDS)
+            check.add_done_callback(partial(self._probed, endpoint))
+
+    def _probed(self, endpoint: Endpoint, check: Any) -> None:
+        response = b"" if check.exception() else check.result()
+        self._pool.probed(endpoint, is_serving(check.code(), response))
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        if self._pid != os.getpid():
+            if self._pid:
+                raise RuntimeError(
+                    "this client made calls before the process forked, and gRPC's connections "
+                    "don't survive that: make a client in each process"
+                )
+            self._pid = os.getpid()
+
+    def _connection(self, endpoint: Endpoint) -> Connection:
+        if endpoint.connection is None:
             with self._lock:
                 if self._closed:
                     raise RuntimeError(CLOSED)
-                stub = self._stub = self._stub or self._connect()
-        if self._pid != os.getpid():
-            raise RuntimeError(
-                "this client made calls before the process forked, and gRPC's connections don't "
-                "survive that: make a client in each process"
-            )
-        return stub
+                if endpoint.connection is None:
+                    endpoint.connection = self._connect(endpoint.address)
+        return endpoint.connection
 
-    def _connect(self) -> ScoringServiceStub:
+    def _connect(self, address: str) -> Connection:
+        options = list(self._channel_options.items())
         if self._credentials is None:
-            self._channel = grpc.insecure_channel(self._target, channel_options())
-        else:
-            self._channel = grpc.secure_channel(self._target, self._credentials, channel_options())
-        self._pid = os.getpid()
-        return ScoringServiceStub(self._channel)  # type: ignore[no-untyped-call]
+            return Connection.over(grpc.insecure_channel(address, options))
+        return Connection.over(grpc.secure_channel(address, self._credentials, options))
 
-    def _status(self, failure: grpc.RpcError) -> Status:
-        if self._closed:
-            raise RuntimeError(CLOSED) from failure
-        return Status.of_call(failure)
+    def _close_connection(self, connection: Connection) -> None:
+        connection.channel.close()

@@ -34,17 +34,23 @@ class Status:
         code: Name of the gRPC status code.
         details: The explanation of the server, or of gRPC on this side.
         retry_after: Seconds after which to try again; None when the server didn't say.
+        may_retry: Whether the server left it open to try again.
     """
 
     code: str
     details: str
     retry_after: float | None = None
+    may_retry: bool = True
 
     @classmethod
     def of_call(cls, error: grpc.RpcError) -> Status:
         """The status that a call ended with, blocking or asyncio."""
         pushback = dict(error.trailing_metadata() or ()).get(PUSHBACK_TRAILER)
-        return cls(error.code().name, _one_line(error.details()), _seconds(pushback))
+        milliseconds = _whole_number(pushback)
+        # In gRPC, a negative value means not to retry.
+        may_retry = milliseconds is None or milliseconds >= 0
+        retry_after = milliseconds / 1000 if milliseconds is not None and may_retry else None
+        return cls(error.code().name, _one_line(error.details()), retry_after, may_retry)
 
     @classmethod
     def of_item(cls, error: pb.ItemError) -> Status:
@@ -96,10 +102,8 @@ def _one_line(details: str | None) -> str:
     return " ".join((details or "no details").split())
 
 
-def _seconds(pushback: str | bytes | None) -> float | None:
-    """The trailer's milliseconds in seconds; in gRPC, a negative value means not to retry."""
+def _whole_number(text: str | bytes | None) -> int | None:
     try:
-        milliseconds = int(pushback or "")
+        return int(text or "")
     except ValueError:
         return None
-    return milliseconds / 1000 if milliseconds >= 0 else None

@@ -33,6 +33,7 @@ class ScriptedService(rpc.ScoringServiceServicer):
         self.delay = 0.0
         self.loses_items = False
         self.certificate: pb.Certificate | None = None
+        self.verdict = pb.VERDICT_PASS
         self.requests: list[Any] = []
         self.remaining: list[float] = []
         self.arrived = threading.Event()
@@ -55,6 +56,7 @@ class ScriptedService(rpc.ScoringServiceServicer):
     def Score(self, request, context):  # noqa: N802
         self._receive(request, context)
         found = answer(request)
+        found.verdict = self.verdict
         if self.certificate:
             found.certificate.CopyFrom(self.certificate)
         return found
@@ -186,8 +188,10 @@ class BlockingAsyncClient:
         self._client = AsyncClient(*args, **kwargs)
         self._runner = asyncio.Runner()
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, {"close": "aclose"}.get(name, name))
+        if not callable(method):
+            return method
         return lambda *args, **kwargs: self._runner.run(method(*args, **kwargs))
 
     def end(self) -> None:

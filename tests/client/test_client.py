@@ -24,10 +24,20 @@ def test_threads_share_a_client(server):
     assert len(server.service.requests) == 200
 
 
-def test_closing_ends_the_calls_of_other_threads(server):
-    server.service.delay = 30
-    client = Client(server.target, timeout=30, on_failure="open")
-    closer = threading.Thread(target=lambda: (server.service.arrived.wait(5), client.close()))
+@pytest.mark.parametrize("addresses", [1, 2])
+def test_closing_ends_the_calls_of_other_threads(start_server, addresses):
+    servers = [start_server(f"127.0.0.{number}:0") for number in range(1, addresses + 1)]
+    for server in servers:
+        server.service.delay = 30
+    target = "ipv4:" + ",".join(server.target for server in servers)
+    client = Client(target, timeout=30, on_failure="open")
+
+    def close() -> None:
+        for server in servers:
+            server.service.arrived.wait(5)
+        client.close()
+
+    closer = threading.Thread(target=close)
     closer.start()
     start = time.monotonic()
     with pytest.raises(RuntimeError, match="has been closed"):

@@ -185,3 +185,13 @@ def test_settings_that_are_none(connect, client, settings):
         connect("localhost:50051", **settings)
     with pytest.raises(ValueError, match=next(iter(settings))):
         client.score(output="A", **settings)
+
+
+@pytest.mark.parametrize("keepalive", [0, 9.9, float("nan"), float("inf")])
+def test_a_keepalive_that_servers_refuse(connect, keepalive):
+    with pytest.raises(ValueError, match="keepalive must be from 10 seconds"):
+        connect("localhost:50051", keepalive=keepalive)
+
+
+def test_a_keepalive_that_servers_allow(connect, server):
+    assert connect(server.target, keepalive=10).score(output="A").passed

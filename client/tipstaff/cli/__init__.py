@@ -1,7 +1,7 @@
 """The program `tipstaff`: finds the command, runs it, and prints errors as one line.
 
-Exit codes: 0 success, 1 an error, 2 a mistake in the arguments or a missing extra, 130 stopped by
-Ctrl-C, 141 the output's reader has gone.
+Exit codes: 0 success, 1 an error, 2 a mistake in the arguments or a missing extra, 3 a verdict that
+`score --fail-on` lists, 130 stopped by Ctrl-C, 141 the output's reader has gone.
 """
 
 from __future__ import annotations

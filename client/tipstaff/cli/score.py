@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.errors import UsageError
-from tipstaff.types import FIELDS, Coverage, Highlight, Interaction, Reason, Score
+from tipstaff.types import FIELDS, Coverage, Highlight, Interaction, Reason, Score, Verdict
 
 REASONS_IN_WORDS = {
     Reason.PARTIAL: "not all of the text was scored",
@@ -29,12 +29,16 @@ REASONS_IN_WORDS = {
     Reason.UNKNOWN: "the server sent a value that this client doesn't know: update tipstaff",
 }
 
+# Another code than that of an error, so that a shell can tell a bad answer from a missing server.
+EXIT_FAILED = 3
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `tipstaff score`."""
     parser.epilog = (
         "Give at least one of the three texts. @FILE reads a text from a file, and - from standard "
-        "input; write @@ for a text that begins with @. The exit code is 0 whatever the verdict."
+        "input; write @@ for a text that begins with @. The exit code is 0 for a score, and "
+        f"{EXIT_FAILED} for one whose verdict --fail-on lists."
     )
     parser.add_argument(
         "--target",
@@ -71,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="mark the words of the output that lowered the score most",
     )
+    parser.add_argument(
+        "--fail-on",
+        default=frozenset(),
+        type=_verdicts,
+        metavar="VERDICTS",
+        help=f"exit with {EXIT_FAILED} for these verdicts: block, or block,review",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -96,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         print(_as_json(score))
     else:
         print(_as_text(score, interaction.output if args.explain else None))
-    return 0
+    return EXIT_FAILED if score.verdict in args.fail_on else 0
 
 
 @contextmanager
@@ -228,6 +239,13 @@ def _target(text: str) -> str:
         return checked_target(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _verdicts(text: str) -> frozenset[Verdict]:
+    names = [name.strip() for name in text.split(",")]
+    if not set(names) <= {"block", "review"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is not block, review or block,review")
+    return frozenset(Verdict(name.upper()) for name in names)
 
 
 def _version(text: str) -> int:

@@ -56,6 +56,30 @@ def test_a_score_for_programs(tipstaff, server):
     assert score["reasons"] == ["UNCERTIFIED"]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "fail_on", "code"),
+    [
+        (pb.VERDICT_PASS, "block,review", 0),
+        (pb.VERDICT_REVIEW, "block,review", 3),
+        (pb.VERDICT_REVIEW, "block", 0),
+        (pb.VERDICT_BLOCK, "block", 3),
+        (pb.VERDICT_BLOCK, "review, block", 3),
+        (pb.VERDICT_BLOCK, None, 0),
+    ],
+)
+def test_a_shell_can_act_on_the_verdict(tipstaff, server, verdict, fail_on, code):
+    server.service.verdict = verdict
+    words = () if fail_on is None else ("--fail-on", fail_on)
+    result = tipstaff("score", "--target", server.target, "--output", "A", *words)
+    assert (result.returncode, result.stderr) == (code, "")
+    assert result.stdout.startswith(pb.Verdict.Name(verdict).removeprefix("VERDICT_"))
+
+
+def test_a_missing_server_is_no_verdict(tipstaff):
+    words = ("score", "--target", "127.0.0.1:1", "--output", "A", "--fail-on", "block,review")
+    assert tipstaff(*words).returncode == 1
+
+
 def test_texts_come_as_words_from_files_and_from_standard_input(tipstaff, server, tmp_path):
     (tmp_path / "answer.txt").write_text("from a file: naïve", encoding="utf-8")
     result = tipstaff(
@@ -84,6 +108,8 @@ def test_texts_come_as_words_from_files_and_from_standard_input(tipstaff, server
         (["--output", "A", "--timeout", "0"], "'0' is not a positive number of seconds"),
         (["--output", "A", "--timeout", "1e30"], "'1e30' is not a positive number of seconds"),
         (["--output", "A", "--evaluator-version", "0"], "'0' is not a version"),
+        (["--output", "A", "--fail-on", "pass"], "'pass' is not block, review or block,review"),
+        (["--output", "A", "--fail-on", ""], "'' is not block, review or block,review"),
         (["--output", "A", "--target", "localhost"], "'localhost' is not a server's address"),
     ],
 )
