@@ -146,8 +146,8 @@ class _Layout(NamedTuple):
     windows: Sequence[Mapping[Field, Window]]
 
 
-def _go_on() -> None:
-    """The checkpoint of what nothing has to stop."""
+def go_on() -> None:
+    """The checkpoint that stops nothing."""
 
 
 class Encoder:
@@ -168,7 +168,7 @@ class Encoder:
         self.encoding = encoding
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
 
-    def encode(self, interaction: Interaction, checkpoint: Checkpoint = _go_on) -> Encoded:
+    def encode(self, interaction: Interaction, checkpoint: Checkpoint = go_on) -> Encoded:
         """Converts an interaction to token ids.
 
         The time is n log n in the bytes of text at most, whatever the text.

@@ -78,12 +78,12 @@ class Bench:
         evaluator = registry.find("tiny", 0).evaluator
         encode = evaluator.encode
 
-        def counted(interaction: Interaction):
+        def counted(interaction: Interaction, *checkpoint):
             self.encoded += 1
             done = time.thread_time() + self.encode_seconds
             while time.thread_time() < done:
                 pass
-            return encode(interaction)
+            return encode(interaction, *checkpoint)
 
         evaluator.encode = counted  # type: ignore[method-assign]
         self.scorer, self.explainer = parts(
