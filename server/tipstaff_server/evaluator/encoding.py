@@ -289,12 +289,14 @@ class Encoder:
         truths = self._windows(texts, "ground_truth", shares)
         checkpoint()
         wordings = [truth.content for truth in truths]
+        most = limits.max_runs // len(outputs)
+        weights = windows.rarities(wordings) if len(wordings) > most else {}
 
         runs, parts, compared = [], [], 0
         run_windows: list[Mapping[Field, Window]] = []
         for part, output in enumerate(outputs):
             query = whole_input.content | output.content
-            chosen = windows.nearest(query, wordings, limits.max_runs // len(outputs))
+            chosen = windows.nearest(query, wordings, most, weights)
             for truth in (truths[index] for index in chosen):
                 run: _Excerpts = {"output": output, "ground_truth": truth, "input": whole_input}
                 runs.append(self._run(texts, run))
