@@ -30,6 +30,7 @@ from tipstaff_server.evaluator.manifest import (
     Training,
     Windows,
 )
+from tipstaff_server.evaluator.marks import KINDS, Marks
 from tipstaff_server.evaluator.ood import Distance, OodMeter
 
 WORDS = """the a of to and in is it you we refund order parcel shipping card payment account
@@ -53,6 +54,7 @@ def make_bundle(
     order: tuple[Field, ...] = ("output", "ground_truth", "input"),
     max_length: int = 64,
     windows: Windows | None = None,
+    marks: Marks = "overlap",
     precision: str = "fp32",
     batch_invariant: bool = True,
     policy: Policy | None = None,
@@ -72,6 +74,7 @@ def make_bundle(
         order: The fields that the evaluator reads, in order.
         max_length: The most tokens in one run.
         windows: How long texts are read; None to truncate them.
+        marks: Which words are marked.
         precision: The graph's precision in the manifest.
         batch_invariant: The graph's batch invariance in the manifest.
         policy: The thresholds; both 0.5 when None.
@@ -85,7 +88,7 @@ def make_bundle(
     path.mkdir(parents=True, exist_ok=True)
     graph_file = f"model.{precision}.onnx"
     (path / "tokenizer.json").write_text(_tokenizer().to_str())
-    onnx.save(_model(seed, bias, run_cost), str(path / graph_file))
+    onnx.save(_model(seed, bias, run_cost, KINDS[marks]), str(path / graph_file))
     (path / "card.md").write_text(f"# {name}\n")
     files = ["tokenizer.json", graph_file, "card.md"]
     if cases is not None:
@@ -114,7 +117,7 @@ def make_bundle(
         base=BaseEncoder(name="random", architecture="tiny"),
         encoding=Encoding(
             order=order,
-            marks="overlap",
+            marks=marks,
             max_length=max_length,
             cls_id=2,
             sep_id=3,
@@ -161,7 +164,7 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _model(seed: int, bias: float, run_cost: int) -> onnx.ModelProto:
+def _model(seed: int, bias: float, run_cost: int, kinds: int) -> onnx.ModelProto:
     random = np.random.default_rng(seed)
     words = len(SPECIAL) + len(set(WORDS))
 
@@ -170,7 +173,7 @@ def _model(seed: int, bias: float, run_cost: int) -> onnx.ModelProto:
 
     constants = {
         "word_embeddings": coarse(words, HIDDEN),
-        "mark_embeddings": coarse(2, HIDDEN),
+        "mark_embeddings": coarse(kinds, HIDDEN),
         "weight": coarse(HIDDEN, 1),
         "bias": np.asarray([bias], dtype=np.float32),
         "axis_1": np.asarray([1], dtype=np.int64),

@@ -70,25 +70,31 @@ class App:
         self._encoder_threads = ThreadPoolExecutor(
             max_workers=math.ceil(cpus), thread_name_prefix="encode"
         )
+        self._long_encoder_threads = ThreadPoolExecutor(
+            max_workers=max(1, math.floor(cpus / 2)), thread_name_prefix="encode-long"
+        )
         self._metrics = Metrics()
         self._dispatcher = Dispatcher(
             workers=self._workers, max_queue=settings.max_queue, observe=self._metrics.observe
         )
         self._registry = Registry(self._load, self._dispatcher.forget, self._metrics)
-        encoders = EncoderPool(
-            self._encoder_threads, self._dispatcher, max_waiting=settings.max_queue
+        self._encoders = EncoderPool(
+            self._encoder_threads,
+            self._dispatcher,
+            max_waiting=settings.max_queue,
+            long_threads=self._long_encoder_threads,
         )
         cache = ScoreCache(settings.cache_entries)
         self._scorer = Scorer(
             self._registry,
             self._dispatcher,
-            encoders,
+            self._encoders,
             cache,
             default_deadline_seconds=settings.default_deadline_seconds,
             max_request_bytes=settings.max_request_bytes,
         )
         self._explainer = Explainer(
-            self._dispatcher, encoders, cache, self._metrics, max_queue=settings.max_queue
+            self._dispatcher, self._encoders, cache, self._metrics, max_queue=settings.max_queue
         )
 
     def profile(self) -> str:
@@ -147,7 +153,8 @@ class App:
             self._scorer.close()
             await server.stop(settings.drain_seconds)
             self._dispatcher.stop()
-            self._encoder_threads.shutdown(wait=False, cancel_futures=True)
+            for threads in (self._encoder_threads, self._long_encoder_threads):
+                threads.shutdown(wait=False, cancel_futures=True)
             if metrics_server:
                 metrics_server.stop()
         log.info("stopped")
@@ -244,6 +251,7 @@ class App:
         try:
             evaluator.warm_up()
             self._dispatcher.learn(evaluator, evaluator.filler)
+            self._encoders.learn(evaluator)
         except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(path / evaluator.graph.file, f"can't be run: {error}") from error
         return evaluator

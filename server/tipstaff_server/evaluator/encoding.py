@@ -147,8 +147,8 @@ class _Layout(NamedTuple):
     windows: Sequence[Mapping[Field, Window]]
 
 
-def _go_on() -> None:
-    """The checkpoint of what nothing has to stop."""
+def go_on() -> None:
+    """The checkpoint that stops nothing."""
 
 
 class Encoder:
@@ -170,7 +170,7 @@ class Encoder:
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
         self._unread = UnreadMeter(self._tokenizer, self._frame)
 
-    def encode(self, interaction: Interaction, checkpoint: Checkpoint = _go_on) -> Encoded:
+    def encode(self, interaction: Interaction, checkpoint: Checkpoint = go_on) -> Encoded:
         """Converts an interaction to token ids.
 
         The time is n log n in the bytes of text at most, whatever the text.
@@ -295,12 +295,14 @@ class Encoder:
         truths = self._windows(texts, "ground_truth", shares)
         checkpoint()
         wordings = [truth.content for truth in truths]
+        most = limits.max_runs // len(outputs)
+        weights = windows.rarities(wordings) if len(wordings) > most else {}
 
         runs, parts, compared = [], [], 0
         run_windows: list[Mapping[Field, Window]] = []
         for part, output in enumerate(outputs):
             query = whole_input.content | output.content
-            chosen = windows.nearest(query, wordings, limits.max_runs // len(outputs))
+            chosen = windows.nearest(query, wordings, most, weights)
             for truth in (truths[index] for index in chosen):
                 run: _Excerpts = {"output": output, "ground_truth": truth, "input": whole_input}
                 runs.append(self._run(texts, run))

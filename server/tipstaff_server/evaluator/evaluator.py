@@ -18,7 +18,7 @@ from tipstaff.types import Field, Highlight, Interaction, Reason, Verdict
 from tipstaff_server.errors import BundleError, InferenceFailed
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.calibration import calibrate
-from tipstaff_server.evaluator.encoding import Encoded, Encoder, Tokens
+from tipstaff_server.evaluator.encoding import Checkpoint, Encoded, Encoder, Tokens, go_on
 from tipstaff_server.evaluator.explanation import Search, excerpt_of, search
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
@@ -130,13 +130,13 @@ class Evaluator:
             raise BundleError(path / graph.file, f"onnxruntime can't load it: {error}") from error
         return cls(bundle.manifest, graph, encoder, session, _ood_meter(bundle, graph))
 
-    def encode(self, interaction: Interaction) -> Encoded:
-        """Converts an interaction to token ids.
+    def encode(self, interaction: Interaction, checkpoint: Checkpoint = go_on) -> Encoded:
+        """Converts an interaction to token ids; the arguments are `Encoder.encode`'s.
 
         Raises:
             InvalidRequest: It has none of the fields that this evaluator reads.
         """
-        return self._encoder.encode(interaction)
+        return self._encoder.encode(interaction, checkpoint)
 
     def least_length(self, interaction: Interaction) -> int:
         """The fewest tokens that a run of an interaction can have, without encoding it."""
@@ -202,13 +202,13 @@ class Evaluator:
         excerpt, start = excerpt_of(interaction, encoded, logits)
         return search(excerpt, slope=self.graph.calibration.slope, start=start)
 
-    def encode_variant(self, interaction: Interaction) -> Tokens:
+    def encode_variant(self, interaction: Interaction, checkpoint: Checkpoint = go_on) -> Tokens:
         """Encodes an interaction that a search asks about, as one run.
 
         Such an interaction is an excerpt that fits into one run, give or take: a token cut out of
         its text may become two. What no longer fits then is left out, for all variants alike.
         """
-        return self.encode(interaction).runs[0]
+        return self.encode(interaction, checkpoint).runs[0]
 
     def explain(self, interaction: Interaction) -> tuple[Highlight, ...]:
         """Finds the words of an output that lowered its score, in the calling thread."""

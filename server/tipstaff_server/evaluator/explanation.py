@@ -120,14 +120,14 @@ def _candidates(count: int, size: int, removed: Sequence[Span], most: int) -> li
     """At most `most` ranges of `size` words out of `count`, evenly spread, none of them removed."""
     if size < 1:
         return []
-    ranges = [
-        (first, first + size)
-        for first in range(count - size + 1)
-        if all(first >= end or first + size <= start for start, end in removed)
-    ]
-    if len(ranges) <= most:
-        return ranges
-    return [ranges[index * (len(ranges) - 1) // (most - 1)] for index in range(most)]
+    firsts: list[int] = []
+    free = 0
+    for start, end in [*sorted(removed), (count, count)]:
+        firsts += range(free, start - size + 1)
+        free = end
+    if len(firsts) > most:
+        firsts = [firsts[index * (len(firsts) - 1) // (most - 1)] for index in range(most)]
+    return [(first, first + size) for first in firsts]
 
 
 def _excerpts(interaction: Interaction, spans: Mapping[Field, Span]) -> dict[str, str | None]:

@@ -183,7 +183,8 @@ def mark(
         Shape (tokens,).
     """
     token_marks = np.zeros(len(offsets), dtype=np.int64)
-    spans = iter([(start, end, marks[word]) for word, start, end in words if word in marks])
+    # Not a list: a text may have far more words than the tokens span.
+    spans = ((start, end, marks[word]) for word, start, end in words if word in marks)
     start, end, value = next(spans, (0, 0, 0))
     for index, (token_start, token_end) in enumerate(offsets):
         while end and end <= token_start:

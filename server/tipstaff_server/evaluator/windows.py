@@ -17,7 +17,7 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from itertools import accumulate, chain
 from operator import itemgetter, sub
 from typing import NamedTuple
@@ -71,27 +71,41 @@ def cut(text: str, offsets: Sequence[Span], size: int) -> list[Window]:
     return _pack(bounds, high)
 
 
-def nearest(query: Set[str], candidates: Sequence[Set[str]], count: int) -> list[int]:
-    """The indices of the texts that are nearest in wording to a query, in order.
+def rarities(texts: Sequence[Set[str]]) -> dict[str, float]:
+    """How much a word counts when texts are compared: the more, the fewer of them have it.
 
-    A shared word counts the more, the fewer texts have it: the inverse document frequency of BM25
-    (Robertson & Zaragoza 2009), with the candidates as the collection.
+    The inverse document frequency of BM25 (Robertson & Zaragoza 2009).
+
+    Args:
+        texts: The distinct words of each text.
+    """
+    frequencies = Counter(chain.from_iterable(texts))
+    by_frequency = {
+        frequency: math.log1p((len(texts) - frequency + 0.5) / (frequency + 0.5))
+        for frequency in set(frequencies.values())
+    }
+    return {word: by_frequency[frequency] for word, frequency in frequencies.items()}
+
+
+def nearest(
+    query: Set[str],
+    candidates: Sequence[Set[str]],
+    count: int,
+    weights: Mapping[str, float] | None = None,
+) -> list[int]:
+    """The indices of the texts that are nearest in wording to a query, in order.
 
     Args:
         query: The distinct words of the query.
         candidates: The distinct words of each text.
         count: Most texts to choose.
+        weights: The candidates' `rarities`, for several queries; computed if None.
     """
     if len(candidates) <= count:
         return list(range(len(candidates)))
-    matches = [words & query for words in candidates]
-    frequencies = Counter(chain.from_iterable(matches))
-    weights = {
-        word: math.log1p((len(candidates) - frequency + 0.5) / (frequency + 0.5))
-        for word, frequency in frequencies.items()
-    }
+    weights = rarities(candidates) if weights is None else weights
     # fsum: the sum must not depend on the order of the words.
-    scores = [math.fsum(map(weights.__getitem__, words)) for words in matches]
+    scores = [math.fsum(map(weights.__getitem__, words & query)) for words in candidates]
     # Stable: of equal ones, the first.
     ranked = sorted(range(len(candidates)), key=scores.__getitem__, reverse=True)
     return sorted(ranked[:count])

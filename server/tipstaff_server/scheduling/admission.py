@@ -49,6 +49,7 @@ def admit(
     arrived: float,
     now: float,
     capacity: int,
+    reserved: float = 0.0,
 ) -> None:
     """Raises unless a request may be queued.
 
@@ -60,6 +61,7 @@ def admit(
         arrived: When the request would have come here on an idle server.
         now: The time.
         capacity: Most entries that may wait before the request's own.
+        reserved: Share of the workers' time to leave to requests that are yet to come, below 1.
 
     Raises:
         DeadlineUnreachable: It would have been late even on an idle server.
@@ -94,7 +96,7 @@ def admit(
     else:
         starts = _planned_starts([entry.cost_seconds for entry in entries], remaining)
     ends = (start + entry.run_seconds for start, entry in zip(starts, entries, strict=True))
-    lateness = now + max(ends) - deadline
+    lateness = now + max(ends) / (1 - reserved) - deadline
     if lateness > 0:
         raise _overloaded(f"would be {lateness * 1e3:.1f} ms late", "deadline", lateness)
 

@@ -18,6 +18,7 @@ from tipstaff_server.scheduling.events import Observe, WorkerRestarted
 from tipstaff_server.scheduling.model import Item, Model
 from tipstaff_server.scheduling.outcome import claim, expire, notify, turn_away
 from tipstaff_server.scheduling.queue import Entry
+from tipstaff_server.scheduling.reserve import Reserve
 from tipstaff_server.scheduling.run_result import RunResult
 from tipstaff_server.scheduling.scheduler import (
     DEFAULT_LIMITS,
@@ -75,6 +76,7 @@ class Dispatcher:
         self._deadline_came = threading.Condition(self._lock)
         # Behind the lock:
         self._scheduler = Scheduler(self._costs, limits)
+        self._reserve = Reserve(workers)
         self._busy_until = [-math.inf] * workers
         self._idle = 0
         self._sweep_at = -math.inf
@@ -129,6 +131,8 @@ class Dispatcher:
             self._scheduler.estimate(entry, now)
         with self._lock:
             self._admit(entries, now if arrived is None else arrived, now)
+            if len(entries) == 1:
+                self._reserve.add(entries[0].cost_seconds, now)
             for entry in entries:
                 self._scheduler.push(entry)
             if self._idle:
@@ -236,6 +240,7 @@ class Dispatcher:
             arrived=arrived,
             now=now,
             capacity=self._max_queue,
+            reserved=self._reserve.share(now) if len(entries) > 1 else 0.0,
         )
 
     def _take(self, worker: int) -> ScheduledBatch | None:

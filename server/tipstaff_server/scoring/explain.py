@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
-from tipstaff.types import Highlight, Interaction, Reason, Score, Timing
+from tipstaff.types import FIELDS, Highlight, Interaction, Reason, Score, Timing
 from tipstaff_server.errors import RequestError
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.encoding import Checkpoint, Tokens
 from tipstaff_server.evaluator.explanation import ROUNDS, Search
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Served
@@ -113,8 +113,12 @@ class Explainer:
         now = time.monotonic()
         encode = partial(_encode, served.evaluator, variants)
         # Without a name for the pending request: see `Scorer.score`.
+        texts = (each.get(name) or "" for each in variants for name in FIELDS)
+        text_bytes = sum(len(text.encode()) for text in texts)
         completed = await asyncio.wrap_future(
-            self._encoders.start(served.evaluator, encode, now, now + share * (end - now))
+            self._encoders.start(
+                served.evaluator, encode, now, now + share * (end - now), text_bytes=text_bytes
+            )
         )
         self._metrics.explained(served.name, len(completed.results))
         return completed.logits
@@ -137,5 +141,7 @@ def _portions(variants: Sequence[Interaction]) -> int:
     return math.ceil(len(variants) / _PORTION)
 
 
-def _encode(evaluator: Evaluator, variants: Sequence[Interaction]) -> Variants:
-    return Variants(tuple(evaluator.encode_variant(variant) for variant in variants))
+def _encode(
+    evaluator: Evaluator, variants: Sequence[Interaction], checkpoint: Checkpoint
+) -> Variants:
+    return Variants(tuple(evaluator.encode_variant(variant, checkpoint) for variant in variants))

@@ -6,19 +6,30 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, InvalidStateError
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from tipstaff_server.errors import DeadlineExpired, InferenceFailed, Overloaded, RequestError
+from tipstaff.types import Interaction
+from tipstaff_server.errors import (
+    DeadlineExpired,
+    DeadlineUnreachable,
+    InferenceFailed,
+    Overloaded,
+    RequestError,
+)
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.encoding import Checkpoint, Tokens
 from tipstaff_server.scheduling import Dispatcher, RunResult
+from tipstaff_server.scoring.reading_speed import ReadingSpeed
 
-# Shorter texts don't tell the encoding speed: their fixed costs outweigh the text's.
-_SPEED_BYTES = 8192
+# Texts of at most this size count as short: reading one takes some 20 ms.
+_SHORT_BYTES = 16384
+# What tokenizers read fastest: one word, and nothing but blanks.
+_FASTEST_TEXTS = ("a" * 8192, " " * 8192)
+_TRIES = 3
 
 
 class HasRuns(Protocol):
@@ -71,7 +82,7 @@ class PendingRequest(Future[CompletedRequest[EncodedT]]):
 
     Args:
         evaluator: The evaluator to run.
-        encode: Encodes the request's text.
+        encode: Encodes the request's text; calls its argument between steps.
         arrival: When the request came in, by `time.monotonic`.
         deadline: When its results must be there.
     """
@@ -79,7 +90,7 @@ class PendingRequest(Future[CompletedRequest[EncodedT]]):
     def __init__(
         self,
         evaluator: Evaluator,
-        encode: Callable[[], EncodedT],
+        encode: Callable[[Checkpoint], EncodedT],
         arrival: float,
         deadline: float,
     ) -> None:
@@ -103,7 +114,11 @@ class PendingRequest(Future[CompletedRequest[EncodedT]]):
             if time.monotonic() >= self._deadline:
                 raise DeadlineExpired("the deadline passed before the text was encoded")
             started = time.thread_time()
-            encoded = self._encode()
+            try:
+                encoded = self._encode(partial(self._check_time, started))
+            except DeadlineUnreachable:
+                on_encoded(time.thread_time() - started)  # it takes at least that long
+                raise
             processor_seconds = time.thread_time() - started
             on_encoded(processor_seconds)
             encode_seconds = time.monotonic() - self._arrival
@@ -123,6 +138,24 @@ class PendingRequest(Future[CompletedRequest[EncodedT]]):
             for index, future in enumerate(futures):
                 future.add_done_callback(partial(self._on_run, encoded, encode_seconds, index))
             self.add_done_callback(lambda _: _cancel(references))
+
+    def _check_time(self, started: float) -> None:
+        """Stops an encoding for which the deadline has passed, or whose caller has left.
+
+        Args:
+            started: The thread's processor time when the encoding started.
+        """
+        if self.cancelled():
+            raise CancelledError
+        if time.monotonic() < self._deadline:
+            return
+        used = time.thread_time() - started
+        if self._arrival + used >= self._deadline:
+            raise DeadlineUnreachable(
+                f"reading the text takes more than {used * 1e3:.0f} ms, and the deadline left "
+                f"{(self._deadline - self._arrival) * 1e3:.1f} ms: allow more time"
+            )
+        raise DeadlineExpired("the deadline passed while the text was encoded")
 
     def _on_run(
         self, encoded: EncodedT, encode_seconds: float, index: int, run: Future[RunResult]
@@ -151,22 +184,33 @@ class PendingRequest(Future[CompletedRequest[EncodedT]]):
 class EncoderPool:
     """Starts requests on the threads that encode them. Belongs to one event loop.
 
+    Long texts have threads of their own: no short one waits behind one of them.
+
     Args:
-        threads: The threads.
+        threads: The threads for short texts.
         dispatcher: Runs what they encode.
         max_waiting: Most requests that may wait to be encoded.
+        long_threads: The threads for long texts; `threads` if None.
     """
 
-    def __init__(self, threads: Executor, dispatcher: Dispatcher, *, max_waiting: int) -> None:
+    def __init__(
+        self,
+        threads: Executor,
+        dispatcher: Dispatcher,
+        *,
+        max_waiting: int,
+        long_threads: Executor | None = None,
+    ) -> None:
         self._threads = threads
+        self._long_threads = long_threads or threads
         self._dispatcher = dispatcher
         self._room = threading.Semaphore(max_waiting)
-        self._seconds_per_byte = 0.0  # 0 until a text was long enough to tell
+        self._speed = ReadingSpeed()
 
     def start(
         self,
         evaluator: Evaluator,
-        encode: Callable[[], EncodedT],
+        encode: Callable[[Checkpoint], EncodedT],
         arrival: float,
         deadline: float,
         *,
@@ -179,7 +223,7 @@ class EncoderPool:
             encode: Encodes the request's text.
             arrival: When the request came in, by `time.monotonic`.
             deadline: When its results must be there.
-            text_bytes: Size of the text, from which the pool learns the speed of encoding.
+            text_bytes: Size of the text.
 
         Raises:
             Overloaded: Too many requests wait to be encoded.
@@ -192,20 +236,38 @@ class EncoderPool:
 
         def begin() -> None:
             self._room.release()
-            request.encode_and_queue(self._dispatcher, partial(self._learn, text_bytes))
+            request.encode_and_queue(self._dispatcher, partial(self._speed.learn, text_bytes))
 
-        self._threads.submit(begin)
+        threads = self._long_threads if text_bytes > _SHORT_BYTES else self._threads
+        threads.submit(begin)
         return request
 
-    def least_seconds(self, text_bytes: int) -> float:
-        """The least time that encoding a text has to take; 0 while the speed is unknown."""
-        return text_bytes * self._seconds_per_byte
+    def learn(self, evaluator: Evaluator) -> None:
+        """Measures how fast an evaluator reads at best, in this thread, before it serves."""
+        for text in _FASTEST_TEXTS:
+            for _ in range(_TRIES):
+                started = time.thread_time()
+                evaluator.encode(Interaction(**dict.fromkeys(evaluator.manifest.fields, text)))
+                size = len(text) * len(evaluator.manifest.fields)
+                self._speed.learn(size, time.thread_time() - started)
 
-    def _learn(self, text_bytes: int, seconds: float) -> None:
-        if text_bytes >= _SPEED_BYTES:
-            # The fastest so far, so that only requests that certainly can't be met are refused.
-            speed = seconds / text_bytes
-            self._seconds_per_byte = min(speed, self._seconds_per_byte or speed)
+    def check_time(self, text_bytes: int, budget: float) -> None:
+        """Refuses a text that can't be read in a time, whatever it says.
+
+        Args:
+            text_bytes: Size of the text.
+            budget: Seconds that are left.
+
+        Raises:
+            DeadlineUnreachable: Reading it takes longer.
+        """
+        needed = self._speed.least_seconds(text_bytes)
+        if 0 < budget < needed:
+            self._speed.doubt()
+            raise DeadlineUnreachable(
+                f"reading {text_bytes} bytes of text takes about {needed * 1e3:.0f} ms, and the "
+                f"deadline left {budget * 1e3:.1f} ms: allow more time"
+            )
 
 
 def _cancel(references: Sequence[weakref.ref[Future[RunResult]]]) -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import cast
 
 from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Score, Timing
-from tipstaff_server.errors import DeadlineUnreachable, InvalidRequest, ShuttingDown
+from tipstaff_server.errors import InvalidRequest, ShuttingDown
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.repository.registry import Registry, Served
 from tipstaff_server.scheduling import Dispatcher
@@ -158,12 +158,7 @@ class Scorer:
                 f"too long: the interaction has {total} bytes of text and this server takes "
                 f"{self._max_request_bytes} (its setting max_request_bytes)",
             )
-        needed = self._encoders.least_seconds(total)
-        if 0 < budget < needed:
-            raise DeadlineUnreachable(
-                f"reading {total} bytes of text takes about {needed * 1e3:.0f} ms, and the "
-                f"deadline left {budget * 1e3:.1f} ms: allow more time"
-            )
+        self._encoders.check_time(total, budget)
         return total
 
 

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tipstaff_server.evaluator.marks import mark, marks_by_word, shared_words, words_of
+from tipstaff_server.evaluator.marks import (
+    STOP_WORDS,
+    mark,
+    marks_by_word,
+    shared_words,
+    words_of,
+)
 
 
 def shared(one: str, other: str) -> set[str]:
@@ -50,6 +58,37 @@ def test_words_that_others_begin_or_end_with_are_shared_by_kind_forms(one, other
     for pair in ((one, other), (other, one)):
         assert set(shared_words(*map(words_of, pair), "forms")) == alike
     assert alike == set() or shared(one, other) < alike
+
+
+SHORT_WORDS = st.frozensets(st.text("ab", min_size=1, max_size=9), max_size=12)
+
+
+@given(SHORT_WORDS, SHORT_WORDS)
+def test_parts_are_those_of_looking_at_every_beginning_and_end(ours, theirs):
+    expected = {
+        either
+        for words, parts in ((ours, theirs), (theirs, ours))
+        for word in words
+        for length in range(4, len(word))
+        for part in (word[:length], word[-length:])
+        if part in parts
+        for either in (word, part)
+    }
+    assert content(ours) & content(theirs) | expected == shared_words(
+        *([(word, 0, 0) for word in words] for words in (ours, theirs)), "forms"
+    )
+
+
+def content(words: frozenset[str]) -> frozenset[str]:
+    return words - STOP_WORDS
+
+
+@given(st.text())
+@example("Straße ΐ ﷺ ﾞﾟ 각 İI ſ ṩ ệ\u0323\u0301")
+def test_words_fold_as_their_letters_do(text):
+    for word, start, end in words_of(text, "overlap"):
+        decomposed = unicodedata.normalize("NFKD", text[start:end].casefold())
+        assert word == "".join(each for each in decomposed if not unicodedata.combining(each))
 
 
 def test_words_of_nearly_every_text_do_not_count():

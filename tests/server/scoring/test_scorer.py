@@ -42,9 +42,19 @@ from tipstaff_server.scoring.scorer import Scorer, Task, Unexplained
 TASK = Task(Interaction(output="paris"), evaluator="tiny", version=0, request_id="x")
 
 
-def parts(registry, dispatcher, threads, metrics, *, max_waiting, entries=0, max_bytes=20_000):
+def parts(
+    registry,
+    dispatcher,
+    threads,
+    metrics,
+    *,
+    max_waiting,
+    entries=0,
+    max_bytes=20_000,
+    long_threads=None,
+):
     """A scorer and an explainer, connected as the server's."""
-    pool = EncoderPool(threads, dispatcher, max_waiting=max_waiting)
+    pool = EncoderPool(threads, dispatcher, max_waiting=max_waiting, long_threads=long_threads)
     cache = ScoreCache(entries)
     scorer = Scorer(
         registry,
@@ -66,8 +76,14 @@ async def score_and_explain(scorer, explainer, task, arrival, seconds) -> Score:
 class Bench:
     """A scorer with one encoder thread that can be held up."""
 
-    def __init__(self, bundle: Path, cache_entries: int = 0) -> None:
+    def __init__(
+        self,
+        bundle: Path,
+        cache_entries: int = 0,
+        long_threads: ThreadPoolExecutor | None = None,
+    ) -> None:
         self.encoders = ThreadPoolExecutor(1)
+        self.long_encoders = long_threads
         self.dispatcher = Dispatcher(workers=1, max_queue=4, observe=lambda event: None)
         self.encoded = 0
         self.encode_seconds = 0.0
@@ -78,12 +94,12 @@ class Bench:
         evaluator = registry.find("tiny", 0).evaluator
         encode = evaluator.encode
 
-        def counted(interaction: Interaction):
+        def counted(interaction: Interaction, *checkpoint):
             self.encoded += 1
             done = time.thread_time() + self.encode_seconds
             while time.thread_time() < done:
                 pass
-            return encode(interaction)
+            return encode(interaction, *checkpoint)
 
         evaluator.encode = counted  # type: ignore[method-assign]
         self.scorer, self.explainer = parts(
@@ -93,7 +109,9 @@ class Bench:
             self.metrics,
             max_waiting=2,
             entries=cache_entries,
+            long_threads=long_threads,
         )
+        self.pool = self.scorer._encoders
 
     def make_room(self) -> None:
         """Makes the queue long enough for an explanation."""
@@ -186,6 +204,97 @@ def test_a_text_too_long_to_be_read_in_time_is_the_deadlines_fault(bench):
         assert await bench.score(0.1)
 
     asyncio.run(main())
+
+
+def test_a_slow_text_speaks_for_no_other(bench):
+    text = replace(TASK, interaction=Interaction(output="paris " * 2000))
+
+    async def main() -> None:
+        bench.encode_seconds = 1.0
+        await bench.score(30, text)
+        bench.encode_seconds = 0.0
+        refused = 0
+        while refused < 4:
+            try:
+                await bench.score(0.8, text)
+                break
+            except DeadlineUnreachable:
+                refused += 1
+        assert refused < 4, "no refusal corrects the estimate"
+        await bench.score(0.8, text)
+        # Nor does another slow one spoil what is known by now.
+        bench.encode_seconds = 1.0
+        await bench.score(30, text)
+        bench.encode_seconds = 0.0
+        await bench.score(0.8, text)
+
+    asyncio.run(main())
+
+
+def test_what_an_evaluator_reads_at_best_is_known_from_the_start(bench):
+    evaluator = bench.registry.find("tiny", 0).evaluator
+    bench.pool.learn(evaluator)
+    bench.encode_seconds = 1.0
+
+    async def main() -> None:
+        text = replace(TASK, interaction=Interaction(output="paris " * 3000))
+        assert await bench.score(30, text)
+        bench.encode_seconds = 0.0
+        # Not one is refused.
+        assert await bench.score(0.8, text)
+        with pytest.raises(DeadlineUnreachable, match="18000 bytes"):
+            await bench.score(1e-3 + 1e-7, text)
+
+    asyncio.run(main())
+
+
+def test_reading_stops_when_the_deadline_passes_or_the_caller_leaves(bench, monkeypatch):
+    evaluator = bench.registry.find("tiny", 0).evaluator
+    steps, ended = [], threading.Event()
+
+    def endless(interaction, checkpoint):
+        try:
+            for step in range(4000):
+                steps.append(step)
+                time.sleep(0.005)
+                checkpoint()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(evaluator, "encode", endless)
+
+    async def main() -> None:
+        with pytest.raises(DeadlineExpired, match="while the text was encoded"):
+            await bench.score(0.1)
+        ended.clear()
+        leaving = asyncio.create_task(bench.score(30))
+        await soon()
+        leaving.cancel()
+        assert await asyncio.to_thread(ended.wait, 10)
+
+    asyncio.run(main())
+    assert len(steps) < 2000
+
+
+def test_long_texts_hold_up_no_short_ones(bundle):
+    bench = Bench(bundle, long_threads=ThreadPoolExecutor(1))
+    bench.dispatcher.start()
+    go_on = threading.Event()
+    bench.long_encoders.submit(go_on.wait, 20)
+    long = replace(TASK, interaction=Interaction(output="paris " * 3000))
+
+    async def main() -> None:
+        waiting = asyncio.create_task(bench.score(30, long))
+        await soon()
+        assert await bench.score(10)
+        assert not waiting.done()
+        go_on.set()
+        assert await waiting
+
+    asyncio.run(main())
+    bench.dispatcher.stop()
+    bench.encoders.shutdown()
+    bench.long_encoders.shutdown()
 
 
 def test_what_the_queue_leaves_no_time_for_is_refused_unread(bench, monkeypatch):
