@@ -17,18 +17,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tipstaff.types import Verdict
+from tipstaff.types import Reason, Verdict
 from tipstaff_server.evaluator import Evaluator, Prediction
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.manifest import Policy
 from tipstaff_server.evaluator.policy import decide, is_unreadable
-from tipstaff.types import Reason
 from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.evaluation.predict import predict_all
 
 _LIMITS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 # Of the output, and of the other fields.
-_PAIRS = ((0.02, 0.05), (0.05, 0.1), (0.05, 0.25), (0.1, 0.25), (0.2, 0.5))
+_PAIRS = ((0.01, 0.05), (0.02, 0.1), (0.05, 0.1), (0.05, 0.25), (0.1, 0.5))
 
 
 def main() -> None:
