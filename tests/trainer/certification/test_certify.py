@@ -38,6 +38,10 @@ from tipstaff_trainer.report.card import model_card
 PROMISE = Promise(0.1, 0.1, 0.9)
 
 
+def _spelled(number: int) -> str:
+    return " ".join(WORDS[int(digit)] for digit in str(number))
+
+
 @pytest.fixture(scope="module")
 def evaluator(path):
     return Evaluator.load(path)
@@ -60,7 +64,8 @@ def rows(evaluator):
     texts = [" ".join(generator.choices(WORDS, k=6)) for _ in range(800)]
     rows = [
         Row(
-            Interaction(f"question {index}", text, "paris is the capital"),
+            # Words that the evaluator knows: what it can't read passes at no threshold.
+            Interaction(_spelled(index), text, "paris is the capital"),
             label=0.0,
             id=str(index),
             group=str(index),
