@@ -17,7 +17,7 @@ TRUTH = "refund in 14 days"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """Evaluators that give PASS to all that they may: one as usual, one that names what is unread."""
+    """Two evaluators that give PASS wherever they may; one may also where text can't be read."""
     folder = tmp_path_factory.mktemp("unread")
     usual = make_bundle(folder / "usual", name="usual", bias=9.0, drops=True)
     named = make_bundle(
