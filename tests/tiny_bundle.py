@@ -64,6 +64,7 @@ def make_bundle(
     cases: tuple[Case, ...] | None = None,
     ood: OodMeter | None = None,
     seen: bytes | None = None,
+    drops: bool = False,
 ) -> Path:
     """Writes a bundle into folder `path`.
 
@@ -84,10 +85,11 @@ def make_bundle(
         golden_shift: Added to the golden scores, so that the graph no longer gives them.
         cases: Named cases; None for a bundle without a list of cases.
         seen: Hashes of the training rows; None for a bundle without them.
+        drops: Whether the tokenizer drops the characters that BERT's drops.
     """
     path.mkdir(parents=True, exist_ok=True)
     graph_file = f"model.{precision}.onnx"
-    (path / "tokenizer.json").write_text(_tokenizer().to_str())
+    (path / "tokenizer.json").write_text(_tokenizer(drops=drops).to_str())
     onnx.save(_model(seed, bias, run_cost, KINDS[marks]), str(path / graph_file))
     (path / "card.md").write_text(f"# {name}\n")
     files = ["tokenizer.json", graph_file, "card.md"]
@@ -154,10 +156,10 @@ def ood_meter(*, longest: int) -> OodMeter:
     )
 
 
-def _tokenizer() -> Tokenizer:
+def _tokenizer(*, drops: bool) -> Tokenizer:
     vocabulary = {word: index for index, word in enumerate((*SPECIAL, *dict.fromkeys(WORDS)))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.normalizer = normalizers.BertNormalizer() if drops else normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     # Like a real tokenizer, it finds special tokens in any text unless the encoder forbids it.
     tokenizer.add_special_tokens(list(SPECIAL))

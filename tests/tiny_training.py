@@ -26,7 +26,7 @@ from tipstaff_trainer.progress import Reporter
 
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _WORDS = """the a of to in is was red blue green big small cat dog bird fish runs sleeps eats flies
-yes no what who where when colour animal does do not one two three four five""".split()
+yes no what who where when colour animal does do not one two three four five it""".split()
 _SIZES = {
     "vocab_size": 400,
     "hidden_size": 32,

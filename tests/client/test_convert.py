@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tipstaff.convert import to_evaluator_info, to_request, to_score
-from tipstaff.types import Certificate, Highlight, Interaction, Reason, Verdict
+from tipstaff.types import Certificate, Coverage, Highlight, Interaction, Reason, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 
 
@@ -60,6 +60,24 @@ def test_a_response_without_a_verdict_is_no_pass():
 def test_an_absent_ood_score_is_none_and_not_zero(given):
     sent = pb.ScoreResponse(ood_score=given).SerializeToString()
     assert to_score(pb.ScoreResponse.FromString(sent)).ood_score == given
+
+
+def test_what_cannot_be_read_is_told_and_an_old_server_tells_nothing():
+    parts = [
+        pb.FieldCoverage(
+            field="output",
+            tokens_scored=3,
+            tokens_total=3,
+            tokens_unknown=1,
+            characters_dropped=2,
+            unread_share=0.25,
+        ),
+        pb.FieldCoverage(field="input", tokens_scored=4, tokens_total=5),
+    ]
+    sent = pb.ScoreResponse(coverage=parts).SerializeToString()
+    coverage = to_score(pb.ScoreResponse.FromString(sent)).coverage
+    assert coverage["output"] == Coverage(3, 3, unknown=1, dropped=2, unread=0.25)
+    assert coverage["input"] == Coverage(4, 5)
 
 
 def test_highlights_are_where_they_say():

@@ -83,10 +83,8 @@ class UnreadMeter:
 
     def __init__(self, tokenizer: Tokenizer, frame: Collection[int] = ()) -> None:
         self._normalizer = tokenizer.normalizer
-        unknown = _unknown_id(tokenizer)
-        self._unknown = frozenset(frame) | ({unknown} if unknown is not None else frozenset())
-        # Without an unknown token, a model leaves out what it can't spell.
-        self._skips = unknown is None
+        unknown, self._skips = _unspelled(tokenizer)
+        self._unknown = frozenset(frame) if unknown is None else frozenset({*frame, unknown})
         # By code point; filled as characters come up.
         self._kinds = np.zeros(0x110000, dtype=np.uint8)
         ascii_kinds = self._look_up(np.arange(128))
@@ -151,14 +149,21 @@ def _code_points(text: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
-def _unknown_id(tokenizer: Tokenizer) -> int | None:
-    """The id that stands for what a model can't spell; None if it has none and leaves that out."""
-    model = tokenizer.model
-    if (token := getattr(model, "unk_token", None)) is not None:
-        return tokenizer.token_to_id(token)
+def _unspelled(tokenizer: Tokenizer) -> tuple[int | None, bool]:
+    """What becomes of text that the vocabulary can't spell.
+
+    Returns:
+        The id that stands for it, if there is one; and whether it is left out.
+    """
+    if (token := getattr(tokenizer.model, "unk_token", None)) is not None:
+        return tokenizer.token_to_id(token), False
     # Unigram's isn't an attribute.
-    unknown: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")
-    return unknown
+    described = json.loads(tokenizer.to_str())
+    unknown: int | None = described["model"].get("unk_id")
+    spells_bytes = described["model"].get("byte_fallback") or "ByteLevel" in str(
+        described["pre_tokenizer"]
+    )
+    return unknown, unknown is None and not spells_bytes
 
 
 def _is_accent(character: str) -> bool:

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from tipstaff.cli.score import unread_in_words
+from tipstaff.types import Coverage
 from tipstaff.v1 import scoring_pb2 as pb
 
 
@@ -43,6 +45,21 @@ def test_the_words_that_lowered_it_are_marked(tipstaff, server):
     shown = "  lowered by these words\n    naïve «🦊🦊» \ufffd[2J\n    in Paris\n"
     assert shown in result.stdout, result.stdout
     assert "naïve" not in tipstaff(*words).stdout
+
+
+@pytest.mark.parametrize(
+    ("coverage", "words"),
+    [
+        (Coverage(1, 1, unknown=1, unread=1.0), "100% (1 unknown word)"),
+        (
+            Coverage(9, 9, unknown=2, dropped=1, unread=0.0625),
+            "6.25% (2 unknown words, 1 character dropped)",
+        ),
+        (Coverage(9, 9, dropped=3, unread=0.0004), "0.04% (3 characters dropped)"),
+    ],
+)
+def test_what_cannot_be_read_in_words(coverage, words):
+    assert unread_in_words(coverage) == words
 
 
 def test_a_score_for_programs(tipstaff, server):

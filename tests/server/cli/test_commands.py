@@ -105,6 +105,7 @@ def test_inspecting_a_bundle(tmp_path, capsys):
         "input, output, ground_truth; up to 64 tokens",
         "graph fp32/cpu: model.fp32.onnx",
         "pass at 0.7, block below 0.3",
+        "up to 0.05 of an output's characters and 0.25 of another field's may be unread",
         "P(PASS | bad) at most 0.05",
         "240 human-labelled rows, 2026-01-01",
         "accuracy 0.9000",

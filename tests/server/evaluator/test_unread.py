@@ -52,7 +52,7 @@ def byte_pairs() -> Tokenizer:
     """Every byte is a token, so that nothing is unknown."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {each: number for number, each in enumerate([*SPECIAL, *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [], unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     return tokenizer
 

@@ -38,6 +38,10 @@ from tipstaff_trainer.report.card import model_card
 PROMISE = Promise(0.1, 0.1, 0.9)
 
 
+def _spelled(number: int) -> str:
+    return " ".join(WORDS[int(digit)] for digit in str(number))
+
+
 @pytest.fixture(scope="module")
 def evaluator(path):
     return Evaluator.load(path)
@@ -60,7 +64,8 @@ def rows(evaluator):
     texts = [" ".join(generator.choices(WORDS, k=6)) for _ in range(800)]
     rows = [
         Row(
-            Interaction(f"question {index}", text, "paris is the capital"),
+            # Words that the evaluator knows: what it can't read passes at no threshold.
+            Interaction(_spelled(index), text, "paris is the capital"),
             label=0.0,
             id=str(index),
             group=str(index),
@@ -139,6 +144,31 @@ def test_what_something_else_than_the_score_keeps_from_passing_does_not_count(ev
     assert np.isneginf(pass_scores(found, Policy())).tolist() == [True] * 6 + [False]
     named = pass_scores(found, Policy(pass_on_partial=True))
     assert np.isneginf(named).tolist() == [True] * 3 + [False] * 4
+
+
+def test_what_cannot_be_read_passes_at_no_cut_unless_the_policy_names_it(evaluator, rows):
+    thai = replace(rows[0].interaction, output="ไม่คืนเงิน")
+    found = predict_all(evaluator, [thai, rows[0].interaction])
+    assert np.isneginf(pass_scores(found, Policy())).tolist() == [True, False]
+    named = pass_scores(found, Policy(pass_on_unreadable=True))
+    assert not np.isneginf(named).any()
+
+
+def test_what_cannot_be_read_is_certified_only_by_name(path, rows, tmp_path, capsys):
+    thai = [
+        replace(row, interaction=replace(row.interaction, input=row.interaction.input + "ก" * 99))
+        for row in rows
+    ]
+    file = write(thai, tmp_path / "thai.jsonl")
+    words = ["--label-source", "human", "--selection", "random", "--out", str(tmp_path / "c")]
+    assert main(["certify", str(path), str(file), *words, "--max-false-pass", "0.2"]) == 1
+    assert "UNREADABLE" in capsys.readouterr().err
+    words += ["--max-false-pass", "0.2", "--pass-on-unreadable"]
+    assert main(["certify", str(path), str(file), *words]) == 0
+    policy = Bundle.open(tmp_path / "c").manifest.graphs[0].policy
+    assert (policy.pass_on_unreadable, policy.pass_on_partial) == (True, False)
+    assert (policy.max_unread_output, policy.max_unread_other) == (0.05, 0.25)
+    assert "may PASS         what the encoder can't read" in capsys.readouterr().out
 
 
 def test_rows_of_judges_and_rows_not_drawn_at_random_are_left_out_and_counted(path, rows):

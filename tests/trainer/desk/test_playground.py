@@ -48,6 +48,13 @@ def test_words_that_lowered_a_score_are_marked_and_listed(browser):
     assert re.search(r'id="score">([\d.]+)', plain)[1] == re.search(r'id="score">([\d.]+)', page)[1]
 
 
+def test_what_cannot_be_read_stands_beside_the_tokens(browser):
+    page = score(browser, output="refund 👍", ground_truth="refund in 14 days")
+    assert re.search(r"output: 2 of 2 <span[^>]*>unread: 14.3% \(1 unknown word\)</span>", page)
+    assert "the encoder can&#39;t read too much of the text" in page
+    assert "unread:" not in score(browser, output="refund", ground_truth="refund in 14 days")
+
+
 def test_a_page_without_words_to_explain_says_so(browser):
     page = score(browser, input="refund my order", explain="yes")
     assert "can’t explain this score" in page or "No words: leaving out" in page
