@@ -68,7 +68,7 @@ class GraphBuilder:
             for count in _doubling(len(layers)):
                 try:
                     mixed = self._built("int8", layers[:count])
-                except ParityError:
+                except ExportError:
                     continue
                 self.reporter.note(
                     f"{refusal.message}, so {count} of its {len(layers)} linear layers stay in "
