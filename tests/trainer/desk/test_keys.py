@@ -85,7 +85,8 @@ FIELDS = """() => [...document.querySelectorAll("form")].flatMap((form, at) => {
     if (form.method !== "post") return [];
     form.noValidate = true;
     for (const each of form.querySelectorAll("details")) each.open = true;
-    for (let each = form; each; each = each.parentElement) if (each.matches("details")) each.open = true;
+    const around = form.closest("details");
+    if (around) around.open = true;
     return [...form.elements].map((field, index) => [field, index])
         .filter(([field]) => field.matches("input:not([type=hidden]), select"))
         .map(([field, index]) => [at, index, form.getAttribute("action") || "", field.name]);

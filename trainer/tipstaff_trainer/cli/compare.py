@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
+    from tipstaff_trainer.report.comparison_page import headline
+
     yield f"{'':<14} {'first':>8} {'second':>8}   difference, 95 % interval"
     first, second = comparison.first, comparison.second
     for name, key, difference in (
@@ -74,7 +76,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     if comparison.cases:
         won, lost = len(comparison.won), len(comparison.lost)
         yield f"named cases: {won} won, {lost} lost of {comparison.cases}"
-    yield from [f"regression: {why}" for why in comparison.regressions] or ["no regression"]
+    yield from [f"regression: {why}" for why in comparison.regressions] or [headline(comparison)]
 
 
 def _number(value: float | None) -> str:
