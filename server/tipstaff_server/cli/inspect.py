@@ -179,6 +179,8 @@ def _measured(graph: Graph) -> Iterator[Line]:
             f"{parity.changed_low:.2%}), largest logit difference "
             f"{parity.largest_logit_difference:.3g}{auroc}",
         )
+    if graph.wide_layers:
+        yield "wider", f"{len(graph.wide_layers)} linear layers, which stay in fp32"
     if graph.ood is None:
         yield "unlike data", "not detected"
     else:

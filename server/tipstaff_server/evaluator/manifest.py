@@ -198,6 +198,8 @@ class Graph(_Part):
     Attributes:
         file: Name of the ONNX file.
         precision: Precision of the weights in the linear layers.
+        wide_layers: Names of the linear layers that stayed in fp32, since the graph would lose too
+            much with them in `precision`.
         device: The device that it was measured on.
         batch_invariant: Whether batch-mates left every score the same, bit for bit, where the
             bundle was made; servers check it again. False for dynamic int8, which scales
@@ -212,6 +214,7 @@ class Graph(_Part):
 
     file: FileName
     precision: Precision
+    wide_layers: tuple[str, ...] = ()
     device: Literal["cpu", "cuda"] = "cpu"
     batch_invariant: bool
     calibration: Calibration = Calibration()

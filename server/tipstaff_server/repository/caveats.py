@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from tipstaff_server.evaluator.manifest import Manifest
 
@@ -18,17 +19,35 @@ _FEW_OF_A_CLASS = 10
 _Z = 1.96
 
 
-def caveats(candidate: Manifest, serving: Manifest | None = None) -> list[str]:
-    """Names the doubts about a version, the gravest first.
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """One doubt about a version.
+
+    Attributes:
+        kind: `chance`: it may know nothing; `worse`: the version that serves lets fewer bad outputs
+            pass; `rows`: it was measured on too few.
+        clause: What follows the version's name in a sentence, without a full stop.
+    """
+
+    kind: Literal["chance", "worse", "rows"]
+    clause: str
+
+    def __str__(self) -> str:
+        return self.clause
+
+
+def caveats(candidate: Manifest, serving: Manifest | None = None) -> list[Caveat]:
+    """Names the doubts about a version, the gravest first; empty without doubts.
 
     Args:
         candidate: The manifest of the version that is to serve.
         serving: The manifest of the version that serves now; None if none does.
-
-    Returns:
-        Clauses that follow the version's name, without a full stop; empty without doubts.
     """
-    return [*_chance(candidate), *_passes_more(candidate, serving), *_few_rows(candidate)]
+    return [
+        *(Caveat("chance", clause) for clause in _chance(candidate)),
+        *(Caveat("worse", clause) for clause in _passes_more(candidate, serving)),
+        *(Caveat("rows", clause) for clause in _few_rows(candidate)),
+    ]
 
 
 def measured_rows(manifest: Manifest) -> str:

@@ -10,7 +10,11 @@ from tipstaff_server import repository
 from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
 from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.evaluator.quality import Interval, Quality
-from tipstaff_server.repository.caveats import caveats
+from tipstaff_server.repository import caveats as rules
+
+
+def caveats(candidate, serving=None):
+    return list(map(str, rules.caveats(candidate, serving)))
 
 
 def interval(value, low, high, n=100):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from tiny_bundle import make_bundle
@@ -173,7 +174,33 @@ def test_comparing_runs_the_cases_of_both(data, tmp_path, capsys):
     assert 'the first has otherwise, run as they are now: "flipped" (pass expected' in shown.err
 
 
+def test_comparing_gives_each_figure_its_rows_or_its_interval(data, tmp_path, capsys):
+    one, other = make_bundle(tmp_path / "one"), make_bundle(tmp_path / "other", seed=1)
+    main(["compare", str(one), str(other), str(data)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"15 rows of {data} (5 good, 10 bad); 95 % intervals in brackets"
+    for name in ("accuracy", "AUROC", "bad rows pass", "good blocked"):
+        (line,) = (line for line in lines if line.startswith(name))
+        assert len(re.findall(r"\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)", line)) == 2
+    assert "no regression" not in lines
+
+
+def test_evaluating_gives_each_figure_its_rows_or_its_interval(data, tmp_path, capsys):
+    evaluate(make_bundle(tmp_path / "b"), data)
+    lines = capsys.readouterr().out.splitlines()
+    assert "15   5 good, 10 bad" in lines[0]
+    for name in ("accuracy", "roc_auc", "bad rows pass", "good rows blocked"):
+        (line,) = (line for line in lines if line.startswith(name))
+        assert re.search(r" \d\.\d{4}   \d\.\d{4} to \d\.\d{4}", line)
+
+
 def test_comparing_an_evaluator_with_itself(data, tmp_path, capsys):
     bundle = str(make_bundle(tmp_path / "b"))
     assert main(["compare", bundle, bundle, str(data), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["regressions"] == []
+
+
+def test_comparing_one_with_itself_tells_once_what_it_was_trained_on(data, tmp_path, capsys):
+    bundle = make_bundle(tmp_path / "b", seen=hash_training_rows(read_rows(data).rows))
+    main(["compare", str(bundle), f"{bundle}/../b", str(data)])
+    assert capsys.readouterr().err.count("rows were trained on or belong with") == 1

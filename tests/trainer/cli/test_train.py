@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -53,8 +54,15 @@ def bundle(bert, data, tmp_path_factory):
     assert f'note: {data}: 60 rows; read input from "input", output from "output"' in done.stderr
     assert f"warning: {data}" not in done.stderr
     assert "rows are few" in done.stderr
-    assert "test: accuracy" in done.stdout
-    assert f"tipstaff serve {out}" in done.stdout
+    assert re.search(
+        r"^test: accuracy 0\.\d+ \(0\.\d+ to \d\.\d+\), AUROC .* on 12 rows "
+        r"\(\d+ good, \d+ bad\), int8 graph as served$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert "colours was measured on only 12 test rows" in done.stdout
+    assert "next:   label more rows" in done.stdout
+    assert "tipstaff serve" not in done.stdout
     return out
 
 

@@ -13,7 +13,8 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
 from tipstaff_trainer.evaluation.comparison import compare, mcnemar
 from tipstaff_trainer.evaluation.contents import measure_evaluator
-from tipstaff_trainer.report.comparison_page import in_words, write_comparison
+from tipstaff_trainer.evaluation.headline import headline
+from tipstaff_trainer.report.comparison_page import write_comparison
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_the_same_evaluator_is_no_regression(comparison):
     found = comparison(labels, scores, scores)
     assert (found.p, found.kappa, found.regressions) == (1.0, 1.0, ())
     assert (found.auroc_difference.low, found.auroc_difference.high) == (0, 0)
-    assert "neither is clearly better" in in_words(found)
+    assert headline(found).title == "Neither is clearly better"
 
 
 def test_a_much_worse_one_is_a_regression_and_the_other_way_round_it_is_better(comparison):
@@ -108,7 +109,7 @@ def test_a_much_worse_one_is_a_regression_and_the_other_way_round_it_is_better(c
     assert all(why in said for why, said in zip(whys, found.regressions, strict=True))
     back = comparison(labels, noise, good)
     assert back.regressions == ()
-    assert "The second is better" in in_words(back)
+    assert headline(back).title == "The second is better"
 
 
 def test_another_cut_of_the_same_scores_is_a_regression_where_more_goes_wrong(
@@ -128,6 +129,25 @@ def test_another_cut_of_the_same_scores_is_a_regression_where_more_goes_wrong(
         "blocks 10 of 20 good rows, where the first blocks 0 (p = 0.002)",
     )
     assert regressions(lax, strict) == regressions(harsh, strict) == ()
+
+
+def test_the_headline_is_what_got_worse_even_where_it_may_be_chance(evaluator, make_scored):
+    labels, scores = [1, 0] * 20, [0.9, 0.3, 0.45, *[0.1, 0.9] * 18, 0.1]
+
+    def found(one, other):
+        rows = [make_scored(labels, scores, cut=cut) for cut in (one, other)]
+        sides = tuple(measure_evaluator(evaluator, each, bundle="b") for each in rows)
+        return headline(compare(sides, tuple(rows), data="rows.jsonl"))
+
+    assert str(found(0.4, 0.2)) == (
+        "More bad rows pass. Of 20 bad rows 1 now pass and 0 no longer, which may be chance."
+    )
+    assert str(found(0.4, 0.5)) == (
+        "More good rows are blocked. Of 20 good rows 1 now are blocked and 0 no longer, which may "
+        "be chance."
+    )
+    assert found(0.2, 0.4).title == "Neither is clearly better"
+    assert not found(0.4, 0.4).worse
 
 
 def test_rows_that_another_cut_lets_through_or_stops_are_listed(evaluator, make_scored, tmp_path):

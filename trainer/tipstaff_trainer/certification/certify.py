@@ -159,7 +159,13 @@ def certified_manifest(manifest: Manifest, precision: str, policy: Policy) -> Ma
         graph.model_copy(update={"policy": policy}) if graph.precision == precision else graph
         for graph in manifest.graphs
     )
-    return manifest.model_copy(update={"graphs": graphs})
+    # Which bad outputs passed was measured at the thresholds of the first graph.
+    first = manifest.graphs[0].precision == precision
+    quality = {
+        name: measured.model_copy(update={"bad_passed": None}) if first else measured
+        for name, measured in manifest.quality.items()
+    }
+    return manifest.model_copy(update={"graphs": graphs, "quality": quality})
 
 
 def write_certified(bundle: Bundle, manifest: Manifest, out: Path, *, card: str) -> Bundle:

@@ -71,4 +71,4 @@ def _lines(request: CertifyRequest, certification: Certification) -> Iterator[st
         shares = ", ".join(
             f"{verdict} {verdicts[verdict] / max(1, verdicts.total()):.1%}" for verdict in Verdict
         )
-        yield f"{name + ' rows':<16} {shares}"
+        yield f"{name + ' rows':<16} {shares} of {verdicts.total()}"

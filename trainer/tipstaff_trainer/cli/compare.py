@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tipstaff_server.evaluator.quality import Interval
     from tipstaff_trainer.evaluation.comparison import Comparison
 
+# Of a column of values with their intervals.
+_WIDTH = 24
+
 FLAGS = {"first": "FIRST", "second": "SECOND", **DATA_FLAGS}
 
 
@@ -47,25 +50,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
-    from tipstaff_trainer.report.comparison_page import headline
+    from tipstaff_trainer.evaluation.headline import headline
 
-    yield f"{'':<14} {'first':>8} {'second':>8}   difference, 95 % interval"
     first, second = comparison.first, comparison.second
+    good = first.overall.good
+    yield (
+        f"{comparison.n} rows of {comparison.data} ({good} good, {comparison.n - good} bad); "
+        "95 % intervals in brackets"
+    )
+    yield f"{'':<14} {'first':<{_WIDTH}} {'second':<{_WIDTH}} difference"
     for name, key, difference in (
         ("accuracy", "accuracy", comparison.accuracy_difference),
-        ("AUROC", "roc_auc", comparison.auroc_difference),
-        ("log loss", "log_loss", None),
-        ("ECE", "ece", None),
+        ("AUROC", "auroc", comparison.auroc_difference),
+        ("bad rows pass", "false_pass", None),
+        ("good blocked", "false_block", None),
     ):
-        values = f"{_number(first.metrics[key])} {_number(second.metrics[key])}"
-        yield f"{name:<14} {values}   {_signed(difference)}".rstrip()
-    for name, key in (("bad rows pass", "false_pass"), ("good blocked", "false_block")):
-        shares = (getattr(part.overall, key) for part in (first, second))
-        yield f"{name:<14} {' '.join(_number(share and share.value) for share in shares)}"
+        values = (getattr(part.overall, key) for part in (first, second))
+        yield _line(name, *(str(value or "–") for value in values), _signed(difference))
+    for name, key in (("log loss", "log_loss"), ("ECE", "ece")):
+        yield _line(name, *(_number(part.metrics[key]) for part in (first, second)))
     yield (
         f"{len(comparison.better)} rows better, {len(comparison.worse)} worse at 0.5 (McNemar's "
         f"exact test by groups: p = {comparison.p:.2g}); Cohen's kappa of the two "
-        f"{_number(comparison.kappa).strip()}"
+        f"{_number(comparison.kappa)}"
     )
     rows = comparison.changed_verdicts
     yield (
@@ -76,11 +83,17 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     if comparison.cases:
         won, lost = len(comparison.won), len(comparison.lost)
         yield f"named cases: {won} won, {lost} lost of {comparison.cases}"
-    yield from [f"regression: {why}" for why in comparison.regressions] or [headline(comparison)]
+    yield from [f"regression: {why}" for why in comparison.regressions] or [
+        str(headline(comparison))
+    ]
+
+
+def _line(name: str, first: str, second: str, difference: str = "") -> str:
+    return f"{name:<14} {first:<{_WIDTH}} {second:<{_WIDTH}} {difference}".rstrip()
 
 
 def _number(value: float | None) -> str:
-    return f"{'–':>8}" if value is None else f"{value:8.4f}"
+    return "–" if value is None else f"{value:.4f}"
 
 
 def _signed(interval: Interval | None) -> str:

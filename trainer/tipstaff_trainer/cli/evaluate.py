@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tipstaff.cli import flag_names
 from tipstaff.errors import UsageError
@@ -15,6 +16,10 @@ from tipstaff_trainer.cli.outcomes import print_outcomes
 from tipstaff_trainer.operations.evaluate import EvaluateRequest, evaluate
 from tipstaff_trainer.operations.sources import file_source
 from tipstaff_trainer.progress import TerminalReporter
+
+if TYPE_CHECKING:
+    from tipstaff_trainer.evaluation.base import Metrics
+    from tipstaff_trainer.operations.subject import Subject
 
 FLAGS = {"bundle": "BUNDLE", **DATA_FLAGS}
 _GROUPS = {
@@ -50,16 +55,34 @@ def run(args: argparse.Namespace) -> int:
     evaluation = evaluate(request, rows, reporter)
     # With --json, standard output holds one JSON object and nothing else.
     rest = sys.stderr if args.json else sys.stdout
-    if evaluation.metrics is not None:
-        print(json.dumps(evaluation.metrics) if args.json else _table(evaluation.metrics))
+    if evaluation.metrics is not None and evaluation.subject is not None:
+        if args.json:
+            print(json.dumps(evaluation.metrics))
+        else:
+            print("\n".join(_table(evaluation.metrics, evaluation.subject)))
     if evaluation.report is not None:
         print(f"report: {evaluation.report}", file=rest)
     return int(print_outcomes(evaluation.outcomes, rest))
 
 
-def _table(metrics: Mapping[str, float | None]) -> str:
-    values = {
-        name: "not defined" if value is None else f"{value:,}" if name == "n" else f"{value:.4f}"
-        for name, value in metrics.items()
-    }
-    return "\n".join(f"{name:<18} {value:>11}" for name, value in values.items())
+def _table(metrics: Metrics, subject: Subject) -> Iterator[str]:
+    from tipstaff_trainer.evaluation.slices import measure
+
+    overall = measure(subject.scored)
+    intervals = {"accuracy": overall.accuracy, "roc_auc": overall.auroc}
+    for name, value in metrics.items():
+        if name == "n":
+            beside = f"{overall.good} good, {overall.n - overall.good} bad; 95 % intervals beside"
+            yield f"{name:<18} {value:>11,}   {beside}"
+            continue
+        text = "not defined" if value is None else f"{value:.4f}"
+        interval = intervals.get(name)
+        beside = f"   {interval.low:.4f} to {interval.high:.4f}" if interval else ""
+        yield f"{name:<18} {text:>11}{beside}"
+    for name, interval, rows in (
+        ("bad rows pass", overall.false_pass, "bad"),
+        ("good rows blocked", overall.false_block, "good"),
+    ):
+        if interval is not None:
+            ends = f"{interval.low:.4f} to {interval.high:.4f}"
+            yield f"{name:<18} {interval.value:>11.4f}   {ends}, of {interval.n} {rows} rows"

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if likely:
         print(
             "Check them, since many may be right: rare cases look like errors too, and the other "
-            f"rows tell good from bad with an AUROC of {result.auroc:.2f}. Nothing was changed."
+            f"rows tell good from bad with an AUROC of {result.auroc} on {result.auroc.n} rows. "
+            "Nothing was changed."
         )
     return 0

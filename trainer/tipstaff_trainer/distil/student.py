@@ -15,15 +15,15 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.torch import load_model, save_model
 from scipy.special import expit
 from torch import nn
 
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.distil.checkpoints import TEACHER_FOLDER, WEIGHTS_FILE, discard_checkpoints
+from tipstaff_trainer.distil.checkpoints import TEACHER_FOLDER
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.distil.weights import load_weights, save_weights
 from tipstaff_trainer.errors import TrainingError
 
 # The teacher's share of a labelled row's target; the rest is the label's.
@@ -51,7 +51,7 @@ def train_small(
         start: Makes the full evaluator as it is before the first step.
         labelled: The rows that both evaluators learn.
         unlabelled: More rows for the small one.
-        size: The number of layers of the small one; `small` is half of them, rounded up.
+        size: The number of layers of the small one; see `layers_of`.
         run: The run's folder; the full evaluator's run is a folder in it.
         pad_id: The padding token's id.
 
@@ -59,23 +59,22 @@ def train_small(
         TrainingError: The encoder can't be made smaller.
     """
     teacher = start().eval()
-    layers = (int(teacher.config.num_hidden_layers) + 1) // 2 if size == "small" else size
+    layers = layers_of(teacher, size)
     shrink(teacher, layers)  # an error comes now rather than after hours of training
-    weights = run / TEACHER_FOLDER / WEIGHTS_FILE
-    if weights.exists():
-        load_model(teacher, str(weights))
-    else:
-        weights.parent.mkdir(exist_ok=True)
-        teacher = train(start, labelled, weights.parent)
-        # Written under another name first: a resumed run takes a file of this name for complete.
-        partial = weights.with_suffix(".partial")
-        save_model(teacher, str(partial))
-        partial.replace(weights)
-        discard_checkpoints(weights.parent)
+    folder = run / TEACHER_FOLDER
+    if not load_weights(teacher, folder):
+        folder.mkdir(exist_ok=True)
+        teacher = train(start, labelled, folder)
+        save_weights(teacher, folder)
     encoded = [*labelled.encoded, *unlabelled.encoded]
     logits = torch_logits(teacher, encoded, pad_id=pad_id)
     rows = taught_rows([*labelled.rows, *unlabelled.rows], logits)
     return train(lambda: shrink(teacher, layers), EncodedRows(rows, encoded), run)
+
+
+def layers_of(teacher: EvaluatorModel, size: Literal["small"] | int) -> int:
+    """The number of layers of a smaller evaluator; `small` is half of them, rounded up."""
+    return (int(teacher.config.num_hidden_layers) + 1) // 2 if size == "small" else size
 
 
 def shrink(teacher: EvaluatorModel, layers: int) -> EvaluatorModel:

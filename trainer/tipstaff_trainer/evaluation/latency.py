@@ -10,6 +10,7 @@ import numpy as np
 from tipstaff.types import Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.evaluation.base import Part
 
 _LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -50,6 +51,19 @@ def measure_latency(*evaluators: Evaluator) -> list[tuple[Latency, ...]]:
         tuple(point for point in points if point.tokens <= _longest(evaluator))
         for evaluator, points in zip(evaluators, zip(*by_length, strict=True), strict=True)
     ]
+
+
+def median_run_ms(sessions: Sequence[Session], runs: Sequence[Tokens]) -> list[float]:
+    """The median time of a run through each session, in ms; the sessions take turns."""
+    times = np.empty((len(runs), len(sessions)))
+    for line, tokens in zip(times, runs, strict=True):
+        for place, session in enumerate(sessions):
+            session.run([tokens])
+            start = time.perf_counter()
+            session.run([tokens])
+            line[place] = time.perf_counter() - start
+    medians: list[float] = (np.median(times, axis=0) * 1e3).tolist()
+    return medians
 
 
 def _longest(evaluator: Evaluator) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,25 +12,20 @@ import numpy.typing as npt
 
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Ood, Precision
+from tipstaff_server.evaluator.manifest import GoldenInteraction, Graph, Ood, Parity, Precision
 from tipstaff_server.evaluator.ood import THRESHOLD
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.errors import ExportError, ParityError, first_line
 from tipstaff_trainer.evaluation.base import Metrics
 from tipstaff_trainer.evaluation.calibration import fit_platt
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.ood import Representations, fit_ood, ood_scores
-from tipstaff_trainer.evaluation.predict import Logits, graph_outputs
+from tipstaff_trainer.evaluation.predict import Embeddings, Logits, graph_outputs
 from tipstaff_trainer.export import parity
 from tipstaff_trainer.export.precision import convert_to_fp16, quantise_to_int8
 
 _PROBES = 64
-
-_CONVERT: dict[Precision, Callable[[Path, Path], object]] = {
-    "int8": quantise_to_int8,
-    "fp16": convert_to_fp16,
-    "fp32": shutil.copyfile,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +56,56 @@ def build_graph(
     fp32_file: Path,
     folder: Path,
     pad_id: int,
-    row_sets: dict[str, RowSet],
+    row_sets: Mapping[str, RowSet],
     golden: int,
+    wide: Sequence[str] = (),
 ) -> MeasuredGraph:
     """Writes a graph into `folder` and measures it through the server's session.
 
     Args:
         precision: The precision of the graph's linear layers.
         fp32_file: The exported model.
-        folder: The bundle's folder.
+        folder: The folder for the graph's files.
         pad_id: The padding token's id.
         row_sets: By name: `train`, `validation` and perhaps `test`.
         golden: The number of validation rows in the manifest, for servers to re-score.
+        wide: Names of the linear layers of an int8 graph that stay in fp32.
 
     Raises:
+        ExportError: The graph can't be made.
         ParityError: The graph's decisions differ from the trained model's.
     """
     file = folder / f"model.{precision}.onnx"
-    _CONVERT[precision](fp32_file, file)
-    session = Session(file.read_bytes(), pad_id=pad_id)
-    outputs = {
-        name: graph_outputs(session, part.encoded, what=f"{precision} graph, {name} rows")
-        for name, part in row_sets.items()
-    }
-    logits = {name: part for name, (part, _) in outputs.items()}
+    try:
+        _convert(precision, fp32_file, file, wide)
+        session = Session(file.read_bytes(), pad_id=pad_id)
+    except Exception as error:  # those of the converters and of onnxruntime have no common base
+        raise ExportError(f"the {precision} graph can't be made: {first_line(error)}") from error
     validation = row_sets["validation"]
+    # First, since they may refuse the graph, and are fewer.
+    outputs = {"validation": _outputs(session, precision, "validation", validation)}
     weights = np.array([row.weight for row in validation.rows], dtype=float)
-    calibration = fit_platt(logits["validation"], validation.labels, weights)
-    difference = parity.compare(
-        {name: part.torch for name, part in row_sets.items()},
-        logits,
-        validation.labels,
-        # The logit whose calibrated score is one half.
-        cut=-calibration.intercept / calibration.slope,
-    )
+    calibration = fit_platt(outputs["validation"][0], validation.labels, weights)
+    # The logit whose calibrated score is one half.
+    cut = -calibration.intercept / calibration.slope
+
+    def compare(names: Collection[str]) -> Parity:
+        return parity.compare(
+            {name: row_sets[name].torch for name in names},
+            {name: outputs[name][0] for name in names},
+            validation.labels,
+            cut=cut,
+        )
+
+    parity.gate_auroc(compare(["validation"]), precision)
+    for name, part in row_sets.items():
+        if name != "validation":
+            outputs[name] = _outputs(session, precision, name, part)
+    difference = compare(row_sets.keys())
     parity.gate(difference, precision)
     scores = {
-        name: np.array([calibrate(logit, calibration) for logit in part])
-        for name, part in logits.items()
+        name: np.array([calibrate(logit, calibration) for logit in logits])
+        for name, (logits, _) in outputs.items()
     }
     probes = [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
     usual, others = (
@@ -108,6 +115,7 @@ def build_graph(
     graph = Graph(
         file=file.name,
         precision=precision,
+        wide_layers=tuple(wide),
         # Dynamic int8 scales activations by the whole run, so batch-mates always matter.
         batch_invariant=precision != "int8" and session.is_batch_invariant(probes),
         calibration=calibration,
@@ -121,6 +129,31 @@ def build_graph(
         if name != "train"
     }
     return MeasuredGraph(graph, metrics)
+
+
+def _convert(precision: Precision, source: Path, target: Path, wide: Sequence[str]) -> None:
+    if precision == "int8":
+        quantise_to_int8(source, target, wide=wide)
+    elif precision == "fp16":
+        convert_to_fp16(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _outputs(
+    session: Session, precision: Precision, name: str, part: RowSet
+) -> tuple[Logits, Embeddings]:
+    """The graph's outputs for rows.
+
+    Raises:
+        ParityError: A logit is not a number, as after an overflow in fp16.
+    """
+    outputs = graph_outputs(session, part.encoded, what=f"{precision} graph, {name} rows")
+    if broken := int((~np.isfinite(outputs[0])).sum()):
+        raise ParityError(
+            f"the {precision} graph gives no number on {broken} of {len(part.rows)} {name} rows"
+        )
+    return outputs
 
 
 def _write_ood(file: Path, training: Representations, validation: Representations) -> Ood | None:

@@ -54,14 +54,22 @@ def gate(parity: Parity, precision: str) -> None:
     if parity.changed_low > MAX_CHANGED:
         raise ParityError(
             f"the {precision} graph decides {parity.changed:.1%} of {parity.n} rows differently "
-            f"from the model (at least {parity.changed_low:.1%}, allowed {MAX_CHANGED:.0%})",
-            remedy="train with another base encoder, a lower learning rate or more rows",
+            f"from the model (at least {parity.changed_low:.1%}, allowed {MAX_CHANGED:.0%})"
         )
-    if parity.auroc_torch is not None and parity.auroc_graph is not None:
-        drop = parity.auroc_torch - parity.auroc_graph
-        if drop > MAX_AUROC_DROP:
-            raise ParityError(
-                f"the {precision} graph loses {drop:.3f} AUROC against the trained model "
-                f"(allowed {MAX_AUROC_DROP})",
-                remedy="train with another base encoder or more rows",
-            )
+    gate_auroc(parity, precision)
+
+
+def gate_auroc(parity: Parity, precision: str) -> None:
+    """Checks only the AUROC, which the validation rows suffice for.
+
+    Raises:
+        ParityError: It is lower.
+    """
+    if parity.auroc_torch is None or parity.auroc_graph is None:
+        return
+    drop = parity.auroc_torch - parity.auroc_graph
+    if drop > MAX_AUROC_DROP:
+        raise ParityError(
+            f"the {precision} graph loses {drop:.3f} AUROC against the trained model (allowed "
+            f"{MAX_AUROC_DROP})"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -23,20 +24,25 @@ def convert_to_fp16(source: Path, target: Path) -> None:
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
 
 
-def quantise_to_int8(source: Path, target: Path) -> None:
+def quantise_to_int8(source: Path, target: Path, *, wide: Collection[str] = ()) -> None:
     """Writes the fp32 graph `source` to `target` in int8, for runs of one request.
 
     Under dynamic quantisation the answer of a single run can be repeated exactly, and that of a
     batch can't: see `Graph.batch_invariant`.
+
+    Args:
+        source: The exported model.
+        target: The file to write.
+        wide: Names of linear layers that stay in fp32 (`int8_error.rank_layers`).
     """
     with tempfile.TemporaryDirectory() as folder:
         single = Path(folder) / "single.onnx"
         onnx.save(unpadded(onnx.load(source)), single)
-        quantise_linear_layers(single, target)
+        quantise_linear_layers(single, target, wide=wide)
 
 
-def quantise_linear_layers(source: Path, target: Path) -> None:
-    """Writes the fp32 graph `source` to `target` with its linear layers in int8.
+def quantise_linear_layers(source: Path, target: Path, *, wide: Collection[str] = ()) -> None:
+    """Writes the fp32 graph `source` to `target` with its linear layers in int8, but for some.
 
     Dynamic quantisation: weights are int8, with a scale for each output channel; activations are
     quantised at run time, with the range of the whole run. Where this processor's kernels saturate
@@ -61,6 +67,7 @@ def quantise_linear_layers(source: Path, target: Path) -> None:
                 reduce_range=kernels_saturate(),
                 # Without the embedding tables: they cost no time, and int8 would cost accuracy.
                 op_types_to_quantize=["MatMul", "Gemm"],
+                nodes_to_exclude=sorted(wide),
                 extra_options={
                     "MatMulConstBOnly": True,
                     # Shape inference stops at onnxruntime's own fused operators.

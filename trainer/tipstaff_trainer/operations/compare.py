@@ -100,7 +100,8 @@ def compare(
         reporter.warn(message)
     for notice in dict.fromkeys([*first.notices(data), *second.notices(data)]):
         reporter.warn(notice.message, remedy=notice.remedy)
-    for subject in (first, second):
+    # Once for each folder: a bundle may be compared with itself.
+    for subject in {each.bundle.path.resolve(): each for each in (first, second)}.values():
         for notice in training_rows(subject.bundle, data.rows):
             reporter.warn(f"{subject.title}: {notice.message}", remedy=notice.remedy)
     # Only the page shows latencies, and measuring them takes seconds.

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import field_validator
 
 from tipstaff.types import FIELDS
 from tipstaff_server.requests import Request, setting
-from tipstaff_trainer.data import Row
+from tipstaff_trainer.data import Row, united_groups
 from tipstaff_trainer.judge.records import json_line
 from tipstaff_trainer.operations.outputs import check_new_file, write_lines
 from tipstaff_trainer.operations.sources import FileData, StoredData
 
 if TYPE_CHECKING:
+    from tipstaff_server.evaluator.quality import Interval
     from tipstaff_trainer.label_quality.label_errors import Suspect
 
 _COLUMNS = ("id", *FIELDS, "label", "label_source", "group", "out_of_fold", "place")
@@ -54,7 +56,7 @@ class LabelErrors:
     """
 
     suspects: Sequence[Suspect]
-    auroc: float
+    auroc: Interval
 
     @property
     def likely(self) -> list[Suspect]:
@@ -71,15 +73,17 @@ def label_errors(request: LabelErrorsRequest, rows: Sequence[Row]) -> LabelError
         TrainingError: There is no such encoder.
     """
     # Imported here, since torch takes seconds.
-    from sklearn.metrics import roc_auc_score
-
     from tipstaff_trainer.encoders.base import find_base
+    from tipstaff_trainer.evaluation.intervals import auroc
     from tipstaff_trainer.label_quality.label_errors import find_label_errors
 
     suspects = find_label_errors(rows, find_base(request.base), folds=request.folds)
-    good = [each.row.good for each in suspects]
-    auroc = roc_auc_score(good, [each.probability for each in suspects])
-    result = LabelErrors(suspects, float(auroc))
+    good = np.array([each.row.good for each in suspects])
+    probabilities = np.array([each.probability for each in suspects])
+    _, groups = np.unique(united_groups([each.row for each in suspects]), return_inverse=True)
+    area = auroc(good, probabilities, groups)
+    assert area is not None  # folds need both classes
+    result = LabelErrors(suspects, area)
     write_lines(request.out, _lines(result.likely, request.out.suffix))
     return result
 

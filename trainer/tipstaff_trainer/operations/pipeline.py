@@ -13,14 +13,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
 import transformers
-from safetensors.torch import save_model
 
+from tipstaff.errors import TipstaffError
 from tipstaff.types import Field
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of
 from tipstaff_server.evaluator.cases import CASES_FILE
@@ -42,20 +41,24 @@ from tipstaff_trainer.data import (
     split_rows,
     without_groups_of,
 )
-from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE, discard_checkpoints
+from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.run_folder import open_run
 from tipstaff_trainer.distil.settings import ResolvedSettings
-from tipstaff_trainer.distil.student import Start, train_small
+from tipstaff_trainer.distil.student import Start, layers_of, shrink, train_small
 from tipstaff_trainer.distil.teacher import adopt_teacher
 from tipstaff_trainer.distil.tracking import Tracker
 from tipstaff_trainer.distil.training import train_model
+from tipstaff_trainer.distil.weights import load_weights, save_weights
 from tipstaff_trainer.distil.window_sizes import choose_windows
 from tipstaff_trainer.encoders.base import DEFAULT_BASE, Base, find_base
+from tipstaff_trainer.errors import ExportError, one_line
+from tipstaff_trainer.evaluation.quality import measure_bundle
 from tipstaff_trainer.export.bundle_writer import cases_json, write_bundle
-from tipstaff_trainer.export.graph import MeasuredGraph, RowSet, build_graph
+from tipstaff_trainer.export.graph import MeasuredGraph, RowSet
+from tipstaff_trainer.export.graphs import GraphBuilder
 from tipstaff_trainer.export.onnx_graph import export_fp32
 from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
 from tipstaff_trainer.progress import Reporter
@@ -115,8 +118,15 @@ def run_pipeline(
 
     more = EncodedRows.of(unlabelled, encoder)
     model = _distil(base, encoded, more, settings, run, request.tracker, reporter)
-    save_model(model, str(run / WEIGHTS_FILE))
-    graphs = _build_graphs(model, encoded, encoding, request, out, run, reporter)
+    try:
+        graphs = _build_graphs(model, encoded, encoding, request, out, run, reporter)
+    except Exception as error:  # those of the exporter and of onnxruntime have no common base
+        why = error.message if isinstance(error, TipstaffError) else one_line(error)
+        raise ExportError(
+            f"the model is trained, but {why}",
+            remedy=f"its weights are kept in {run / WEIGHTS_FILE}: the same request starts from "
+            "there, also with other {precisions}",
+        ) from error
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
     (out / SEEN_FILE).write_bytes(hash_training_rows([*rows.train, *unlabelled]))
     files = [TOKENIZER_FILE, SEEN_FILE, *(file for each in graphs for file in each.graph.files)]
@@ -138,6 +148,8 @@ def run_pipeline(
         metrics=graphs[0].metrics,
         checksums={file: sha256_of(out / file) for file in files},
     )
+    quality = measure_bundle(manifest, encoder, out, {"validation": validation, "test": rows.test})
+    manifest = manifest.model_copy(update={"quality": quality})
     added = {CARD_FILE: model_card(manifest).encode()}
     if request.cases is not None:
         added[CASES_FILE] = cases_json(request.cases)
@@ -148,7 +160,6 @@ def run_pipeline(
             remedy="label more rows",
         )
     write_bundle(out, manifest, added)
-    discard_checkpoints(run)
     return Bundle.open(out)
 
 
@@ -177,17 +188,27 @@ def _distil(
             reporter=reporter,
         )
 
+    if (run / WEIGHTS_FILE).exists():
+        model = start().eval()
+        if settings.size != "full":
+            model = shrink(model, layers_of(model, settings.size))
+        load_weights(model, run)
+        reporter.note(f"the model is trained already: its weights are in {run / WEIGHTS_FILE}")
+        return model
     if settings.size == "full":
-        return train(start, encoded["train"], run)
-    return train_small(
-        train,
-        start,
-        encoded["train"],
-        unlabelled,
-        size=settings.size,
-        run=run,
-        pad_id=base.special.pad,
-    )
+        model = train(start, encoded["train"], run)
+    else:
+        model = train_small(
+            train,
+            start,
+            encoded["train"],
+            unlabelled,
+            size=settings.size,
+            run=run,
+            pad_id=base.special.pad,
+        )
+    save_weights(model, run)
+    return model
 
 
 def _build_graphs(
@@ -210,15 +231,16 @@ def _build_graphs(
     with tempfile.TemporaryDirectory(dir=run) as folder:
         file = Path(folder) / "model.onnx"
         export_fp32(model, file, reporter=reporter)
-        build = partial(
-            build_graph,
+        builder = GraphBuilder(
             fp32_file=file,
+            work=Path(folder),
             folder=out,
             pad_id=pad_id,
             row_sets=row_sets,
             golden=request.golden,
+            reporter=reporter,
         )
-        return [build(each) for each in _PRECISIONS if each in request.precisions]
+        return builder.build([each for each in _PRECISIONS if each in request.precisions])
 
 
 def _encoding(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tipstaff_server.evaluator.manifest import BundleCertificate, Graph, Manifest, Policy
+from tipstaff_server.repository.caveats import caveats
 from tipstaff_trainer.report.rendering import environment
 
 
@@ -20,6 +21,7 @@ def model_card(manifest: Manifest) -> str:
         # What the validation rows did to the training.
         use="stopped and calibrated" if calibrated else "stopped",
         windows=manifest.encoding.windows,
+        caveats=caveats(manifest),
         verdicts=_verdicts(manifest.graphs),
     )
 

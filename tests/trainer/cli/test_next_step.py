@@ -1,0 +1,80 @@
+"""After training: what the figures prove, and the step that follows from it."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_bundle import make_bundle
+from tiny_training import tiny_rows
+
+from tipstaff.cli import main
+from tipstaff_server.evaluator.bundle import Bundle, read_manifest, write_manifest
+from tipstaff_server.evaluator.quality import Interval, Quality
+from tipstaff_trainer.judge.records import json_line, row_record
+from tipstaff_trainer.operations.train import Trained
+
+
+def quality(n, auroc, low, high):
+    return Quality(
+        n=n,
+        good=n // 2,
+        accuracy=Interval(value=0.8, low=0.7, high=0.9, n=n),
+        auroc=Interval(value=auroc, low=low, high=high, n=n),
+    )
+
+
+GOOD = quality(200, 0.9, 0.85, 0.94)
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch, capsys):
+    """Runs the command with a training that ends in a bundle of some quality; returns its words."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json_line(row_record(row)) for row in tiny_rows(40)))
+    folder = make_bundle(tmp_path / "bundle")
+
+    def run(**parts):
+        metrics = {name: {"n": part.n, "ece": 0.031} for name, part in parts.items()}
+        manifest = read_manifest(folder)
+        changes = {"quality": parts, "metrics": metrics}
+        write_manifest(folder, manifest.model_copy(update=changes))
+        result = Trained(Bundle.open(folder), ())
+        monkeypatch.setattr("tipstaff_trainer.cli.train.train", lambda *_: result)
+        words = ["train", str(rows), "--name", "tiny", "--out", str(tmp_path / "out")]
+        assert main(words) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_every_figure_has_its_interval_or_its_rows(trained):
+    said = trained(validation=GOOD, test=GOOD)
+    for part in ("validation", "test"):
+        assert (
+            f"{part}: accuracy 0.800 (0.700 to 0.900), AUROC 0.900 (0.850 to 0.940), ECE 0.031 on "
+            "200 rows (100 good, 100 bad), fp32 graph as served"
+        ) in said
+
+
+def test_a_good_and_well_measured_evaluator_is_to_serve(trained, tmp_path):
+    said = trained(validation=GOOD, test=GOOD)
+    assert f"next:   tipstaff serve {tmp_path / 'bundle'}\n" in said
+
+
+def test_one_that_may_be_chance_needs_rows_or_better_labels(trained, tmp_path):
+    said = trained(validation=GOOD, test=quality(200, 0.55, 0.47, 0.63))
+    assert "tiny is not shown to be better than chance: AUROC 0.550 (0.470 to 0.630) on 200" in said
+    assert f"or look for wrong labels: tipstaff label-errors {tmp_path / 'rows.jsonl'}" in said
+
+
+def test_one_measured_on_a_handful_needs_more(trained, tmp_path):
+    said = trained(validation=GOOD, test=quality(12, 1.0, 0.74, 1.0))
+    assert "tiny was measured on only 12 test rows (6 good, 6 bad), too few to rely on." in said
+    assert "next:   label more rows and train again, or measure it on more: tipstaff " in said
+
+
+def test_one_without_test_rows_is_to_be_measured(trained, tmp_path):
+    said = trained(validation=GOOD)
+    assert (
+        "next:   measure it on rows that it has not seen: tipstaff evaluate "
+        f"{tmp_path / 'bundle'} DATA\n"
+    ) in said
