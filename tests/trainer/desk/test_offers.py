@@ -182,7 +182,7 @@ def test_scorers_say_what_the_rows_lack(visit, workspace, upload, tmp_path, queu
     page = visit().get("/datasets/1").text
     assert options(page, "scored-by") == {
         "": ("nothing", ""),
-        "both/1": ("both version 1, without ground truth: scores the rows first", ""),
+        "both/1": ("both version 1: scores the rows first, without ground truth", ""),
         "/0": ("estimate from the other rows: scores the rows first", ""),
     }
     with pytest.raises(WorkspaceError, match="asked version 1 reads input, and no row of outputs"):

@@ -217,13 +217,13 @@ def _scored_by(text: str) -> ScoredBy | None:
     return name, int(version)
 
 
-def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, str, bool]]:
-    """The evaluators whose scores rows can be chosen by: `name/version`, text, scored already.
+def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, str, str]]:
+    """The evaluators whose scores rows can be chosen by: `name/version`, text, what is to do first.
 
     Marks the version that is Online, whose mistakes matter most. A damaged version, and one that
     reads no field of the rows, is left out.
     """
-    words: dict[ScoredBy, str] = {}
+    words: dict[ScoredBy, tuple[str, str]] = {}
     # The evaluators' page shows the error; this page works without a repository.
     with suppress(RepositoryError):
         for each in ctx.stores.evaluators.versions():
@@ -234,12 +234,19 @@ def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, st
             if len(missing) < len(fields):
                 online = " (Online)" if each.serving else ""
                 without = f", without {in_words(missing)}" if missing else ""
-                text = f"{each.name} version {each.version}{online}{without}"
-                words[each.name, each.version] = text
+                text = f"{each.name} version {each.version}{online}"
+                words[each.name, each.version] = text, without
     if not untrainable(labels):
-        words[OTHER_ROWS] = "estimate from the other rows"
+        words[OTHER_ROWS] = "estimate from the other rows", ""
     scored, rows = ctx.stores.scores.counts(labels), labels.dataset.rows
-    return [(f"{by[0]}/{by[1]}", word, scored.get(by, 0) >= rows) for by, word in words.items()]
+    return [
+        (
+            f"{by[0]}/{by[1]}",
+            text,
+            "" if scored.get(by, 0) >= rows else f": scores the rows first{without}",
+        )
+        for by, (text, without) in words.items()
+    ]
 
 
 def _dataset(ctx: RequestContext) -> Dataset:
