@@ -70,3 +70,36 @@ def test_the_page_follows_a_job_until_it_ends(chromium, start_desk, workspace, t
     page.wait_for_timeout(4000)
     assert requests == []
     page.context.close()
+
+
+def test_a_job_is_stopped_and_resumed_from_its_page(visit, workspace, add_job, monkeypatch):
+    monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
+    job, browser = add_job("label"), visit()
+    here = f"/jobs/{job.id}"
+    stopped = browser.post(f"{here}/stop", data={"back": here})
+    assert "to label: stopped." in stopped.text
+    assert "Resume</button>" in stopped.text
+    resumed = browser.post(f"{here}/resume", data={"back": here})
+    assert "Stop</button>" in resumed.text
+    again = browser.post(f"{here}/resume", data={"back": here})
+    assert "there is nothing to resume" in again.text
+
+
+def test_only_reports_are_read_from_a_job_s_folder(visit, workspace, add_job):
+    job, browser = add_job("evaluate"), visit()
+    folder = workspace.stores.jobs.folder(job.id)
+    (folder / "report").mkdir(parents=True)
+    (folder / "report" / "index.html").write_text("<p>quality</p>")
+    (folder / "secret").write_text("secret")
+    page = browser.get(f"/jobs/{job.id}/report/index.html")
+    assert (page.status_code, page.text) == (200, "<p>quality</p>")
+    assert "sandbox" in page.headers["content-security-policy"]
+    for path in ("report/card.md", "report/secret", "comparison/index.html", "..%2f/secret"):
+        missing = browser.get(f"/jobs/{job.id}/{path}")
+        assert (missing.status_code, "secret</" in missing.text) == (404, False)
+
+
+def test_what_a_labelling_cost_is_on_its_page(visit, workspace, add_job):
+    job = add_job("label")
+    workspace.stores.jobs.finish(job.id, "done", "all of them", tokens=12345, cost=0.5)
+    assert "12,345 tokens, 0.5000 paid by this job." in visit().get(f"/jobs/{job.id}").text

@@ -85,7 +85,8 @@ FIELDS = """() => [...document.querySelectorAll("form")].flatMap((form, at) => {
     if (form.method !== "post") return [];
     form.noValidate = true;
     for (const each of form.querySelectorAll("details")) each.open = true;
-    for (let each = form; each; each = each.parentElement) if (each.matches("details")) each.open = true;
+    const around = form.closest("details");
+    if (around) around.open = true;
     return [...form.elements].map((field, index) => [field, index])
         .filter(([field]) => field.matches("input:not([type=hidden]), select"))
         .map(([field, index]) => [at, index, form.getAttribute("action") || "", field.name]);
@@ -263,3 +264,37 @@ def test_a_note_survives_undo_skip_and_back(page, log):
     page.get_by_role("button", name="Back").click()
     assert next_item(page, skipped) == item
     expect(page.get_by_label("Note")).to_have_value("rounded <up>")
+
+
+@pytest.mark.parametrize(
+    ("path", "button"),
+    [
+        ("/datasets/1", "Split"),
+        ("/datasets/1", "Add to the queue"),
+        ("/datasets/1", "Archive this data set"),
+        ("/datasets/1/label", "Start"),
+        ("/criteria/faithfulness", "Save"),
+        ("/criteria/faithfulness/cases", "Add"),
+        ("/evaluators", "Start training"),
+        ("/evaluators", "Promote"),
+        ("/evaluators/tiny/1", "Promote"),
+        ("/evaluators/tiny/1", "Measure"),
+        ("/evaluators/tiny/1", "Archive version 1"),
+    ],
+)
+def test_a_double_click_sends_a_form_once(page, path, button):
+    sent = []
+
+    def count(route):
+        if route.request.method != "POST":
+            return route.continue_()
+        sent.append(route.request.url)
+        return route.fulfill(status=204)  # the page stays
+
+    page.goto(path)
+    page.route("**", count)
+    page.evaluate("for (const form of document.forms) form.noValidate = true")
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.get_by_role("button", name=button).first.dblclick()
+    page.wait_for_timeout(300)
+    assert len(sent) == 1

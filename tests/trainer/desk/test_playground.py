@@ -6,11 +6,12 @@ import re
 
 import pytest
 from desk_forms import LOCAL, hidden
-from running_server import Starter
+from running_server import Starter, wait_until
 from starlette.testclient import TestClient
 from tiny_bundle import make_bundle
 
 from tipstaff.types import Highlight
+from tipstaff_server import repository
 from tipstaff_trainer.desk import views
 from tipstaff_trainer.desk.app import build
 from tipstaff_trainer.desk.settings import DeskSettings
@@ -66,3 +67,39 @@ def test_marks_are_numbered_by_weight_and_nothing_is_lost_between():
         'a <mark class="lowers more">&lt;&amp;&gt;<sup>2</sup></mark> b'
         ' <mark class="lowers most">cd<sup>1</sup></mark> e'
     )
+
+
+def test_a_form_without_texts_is_refused_and_kept(browser):
+    empty = browser.post("/playground", data={"evaluator": "tiny"})
+    assert (empty.status_code, "Fill in at least one of the fields" in empty.text) == (400, True)
+    unknown = browser.post("/playground", data={"evaluator": "none", "output": "<kept>"})
+    assert (unknown.status_code, "&lt;kept&gt;" in unknown.text) == (400, True)
+
+
+def test_a_row_s_texts_fill_the_form(visit, workspace, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("output,ground_truth\n<b>no</b>,yes\n")
+    labels = workspace.label_set(workspace.upload_dataset(file))
+    (row,) = workspace.stores.datasets.rows(labels)
+    page = visit().get(f"/playground?row_id={row.id}").text
+    assert ">&lt;b&gt;no&lt;/b&gt;</textarea>" in page
+    assert visit().get("/playground?row_id=99").status_code == 404
+
+
+def test_the_workspace_s_own_server_is_started_and_stopped(visit, workspace, tmp_path):
+    browser = visit()
+    assert "No evaluator is Online" in browser.get("/playground").text
+    repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository, promote=True)
+    assert "The workspace’s server is not running." in browser.get("/playground").text
+    refused = browser.post("/playground", data={"output": "x"})
+    assert (refused.status_code, "No server is running" in refused.text) == (400, True)
+    assert browser.get("/playground/ready").text == "no"
+    started = browser.post("/playground/server", data={"action": "start"})
+    assert "The server is starting." in started.text
+    wait_until(lambda: browser.get("/playground/ready").text == "yes", 60)
+    assert "server runs" in browser.get("/playground").text
+    job = workspace.stores.server.job()
+    assert workspace.stores.server.start().id == job.id
+    stopped = browser.post("/playground/server", data={"action": "stop"})
+    assert "The server has stopped." in stopped.text
+    assert browser.get("/playground/ready").text == "no"

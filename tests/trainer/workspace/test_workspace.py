@@ -230,3 +230,17 @@ def test_a_damaged_bundle_is_shown_as_such(workspace, tmp_path):
     (version,) = workspace.list_evaluators()
     assert version.manifest is None
     assert "not JSON" in version.damage
+
+
+@pytest.mark.parametrize("count", ["3", 2.5, None])
+def test_a_count_of_rows_to_review_is_a_whole_number(workspace, dataset, count):
+    with pytest.raises(UsageError, match=r"random .*: is not a whole number"):
+        workspace.review_queue(dataset, {"random": count})
+
+
+@pytest.mark.parametrize("size", ["x", "0.2", None, 0, 1, -0.5, float("nan")])
+def test_a_test_set_s_size_is_a_share(workspace, dataset, size):
+    with pytest.raises(UsageError, match=r"test_size .*: is not a share"):
+        workspace.split(dataset, test_size=size)
+    with pytest.raises(UsageError, match="seed 'x': is not a whole number"):
+        workspace.split(dataset, seed="x")

@@ -19,7 +19,13 @@ from tipstaff_trainer.judge.criteria import JudgeCriterion, builtin_criteria, lo
 from tipstaff_trainer.judge.estimate import CostEstimate, estimate_cost
 from tipstaff_trainer.judge.ledger import Ledger
 from tipstaff_trainer.judge.settings import JudgeSettings
-from tipstaff_trainer.operations.label import LabelRequest, LabelResult, label, read_api_key
+from tipstaff_trainer.operations.label import (
+    LabelRequest,
+    LabelResult,
+    check_key,
+    label,
+    read_api_key,
+)
 from tipstaff_trainer.operations.label_files import check_files, read_examples, read_unlabelled
 from tipstaff_trainer.progress import TerminalReporter, progress
 
@@ -54,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     reporter = TerminalReporter(flag_names(FLAGS))
     if not args.dry_run:
         check_files(request)
+        check_key(request)
     rows = read_unlabelled(data, reporter).whole
     examples = read_examples(request, reporter)
     if args.dry_run:

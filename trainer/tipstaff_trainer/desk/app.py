@@ -48,12 +48,12 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
         exception_handlers={HTTPException: show_http_error, 500: show_fault},
     )
     secret = load_secret(workspace.folder)
-    pages_of = templates()
-    app.state.desk = Desk(workspace, settings, cookie_name(secret), Attempts(), pages_of)
+    environment = templates()
+    app.state.desk = Desk(workspace, settings, cookie_name(secret), Attempts(), environment)
     with_sessions = Sessions(app, secret=secret, seconds=settings.session_seconds)
     return Guard(
         with_sessions,
         max_upload_bytes=settings.max_upload_bytes,
         local=settings.local,
-        refusal=partial(bare_page, pages_of, status=403, title="Refused"),
+        refusal=partial(bare_page, environment, status=403, title="Refused"),
     )

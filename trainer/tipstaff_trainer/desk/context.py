@@ -90,6 +90,11 @@ class RequestContext:
         return bool(self.session.get("signed_in"))
 
     @property
+    def admitted(self) -> bool:
+        """Whether the person may use the desk: with the token, or where none is needed."""
+        return self.signed_in or not self.desk.settings.token
+
+    @property
     def url(self) -> str:
         """The request's path and query."""
         url = self.request.url
@@ -207,11 +212,6 @@ def templates() -> Environment:
     environment.globals.update(views.GLOBALS, sections=SECTIONS)
     environment.filters.update(views.FILTERS, field_text=field_text)
     return environment
-
-
-def is_admitted(ctx: RequestContext) -> bool:
-    """Whether the person may use the desk: with the token, or where none is needed."""
-    return ctx.signed_in or not ctx.desk.settings.token
 
 
 def section_of(path: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tipstaff_trainer.desk.context import Desk, RequestContext, is_admitted, section_of
+from tipstaff_trainer.desk.context import Desk, RequestContext, section_of
 
 _TITLES = {
     400: "The form can’t be read",
@@ -61,11 +61,7 @@ async def show_http_error(request: Request, error: Exception) -> Response:
         problem = f"{path[:200]} takes no {request.method} request."
     desk: Desk = request.app.state.desk
     title = _TITLES.get(status, "Not possible")
-    ctx = RequestContext(desk, request, {})
-    if is_admitted(ctx):
-        page = ctx.problem(problem, status=status, title=title)
-    else:
-        page = bare_page(desk.templates, path, status=status, title=title, problem=problem)
+    page = RequestContext(desk, request, {}).problem(problem, status=status, title=title)
     page.headers.update(error.headers or {})
     return page
 

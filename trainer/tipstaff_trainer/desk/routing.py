@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tipstaff.errors import TipstaffError
-from tipstaff_trainer.desk.context import Desk, RequestContext, is_admitted, local_address
+from tipstaff_trainer.desk.context import Desk, RequestContext, local_address
 from tipstaff_trainer.desk.forms import describe
 from tipstaff_trainer.desk.guard import TooLargeError
 from tipstaff_trainer.desk.sessions import keep_alive
@@ -63,12 +63,12 @@ def _endpoint(
         ctx = RequestContext(desk, request, {})
         keep_alive(request.session, desk.settings.session_seconds)
         try:
-            form = await _form(request, files=is_admitted(ctx))
+            form = await _form(request, files=ctx.admitted)
         except TooLargeError:
             return ctx.problem(_too_large(desk, request), status=413, title="Too large")
         except OSError as error:
             # Uploads are written to a temporary file first.
-            return ctx.problem(_disk_full(error), status=507, title="The disk is full")
+            return ctx.problem(_disk_full(error), status=507, title="The upload failed")
         try:
             ctx = RequestContext(desk, request, form)
             return await run_in_threadpool(_answer, ctx, handler, public, again)
@@ -82,7 +82,7 @@ def _endpoint(
 def _answer(
     ctx: RequestContext, handler: Handler, public: bool, again: FormPage | None
 ) -> Response:
-    if not public and not is_admitted(ctx):
+    if not public and not ctx.admitted:
         has_cookie = ctx.desk.session_cookie in ctx.request.cookies
         expired = not ctx.session and (has_cookie or ctx.request.method == "POST")
         return ctx.page(

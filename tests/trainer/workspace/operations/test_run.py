@@ -7,7 +7,9 @@ from judge_server import Behaviour, JudgeServer
 from running_server import wait_until
 from tiny_bundle import make_bundle
 
+from tipstaff_server import repository
 from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_trainer.errors import OtherRunError
 from tipstaff_trainer.operations.train import Trained
 from tipstaff_trainer.workspace.db.models import Job
 from tipstaff_trainer.workspace.operations import runner
@@ -127,3 +129,45 @@ def test_a_stopped_labelling_is_resumed_and_pays_nothing_twice(workspace, datase
     assert workspace.label_set(dataset, "answer-correctness").judge == 60
     assert workspace.label_set(dataset, "toxicity").judge == 0
     assert judge.behaviour.seen == len(judge.behaviour.calls)
+
+
+def fake_training(monkeypatch, train):
+    monkeypatch.setattr("tipstaff_trainer.workspace.operations.run.train", train)
+
+
+def test_a_training_is_done_although_the_online_version_is_damaged(
+    workspace, dataset, judged, run_job, monkeypatch, tmp_path
+):
+    repository.publish(make_bundle(tmp_path / "1"), workspace.repository, promote=True)
+    for file in repository.bundle_path(workspace.repository, "tiny", 1).glob("*.onnx"):
+        file.write_text("damaged")
+    workspace.split(dataset, test_size=0.5)
+
+    def train(request, rows, out, reporter):
+        return Trained.of(Bundle.open(make_bundle(out, seed=1)), request.cases)
+
+    fake_training(monkeypatch, train)
+    job = workspace.fine_tune(dataset, name="tiny")
+    done = run_job(job)
+    assert (done.state, done.message) == ("done", "tiny version 2 is ready")
+    assert done.result["versions"] == [2]
+    assert list(done.result["measured"]) == ["2"]
+
+
+def test_a_training_whose_labels_changed_begins_anew(
+    workspace, dataset, judged, run_job, monkeypatch, capsys
+):
+    restarts = []
+
+    def train(request, rows, out, reporter):
+        restarts.append(request.restart)
+        if not request.restart:
+            raise OtherRunError("other rows", field="out", remedy="add {restart} to discard it")
+        return Trained.of(Bundle.open(make_bundle(out)), request.cases)
+
+    fake_training(monkeypatch, train)
+    done = run_job(workspace.fine_tune(dataset, name="tiny"))
+    assert (done.state, restarts) == ("done", [False, True])
+    printed = capsys.readouterr().out
+    assert "the rows or labels have changed since it was interrupted: it begins anew" in printed
+    assert "restart" not in printed.casefold()

@@ -21,6 +21,7 @@ from tipstaff_trainer.workspace.datasets import formats
 from tipstaff_trainer.workspace.datasets.queries import FILTERS
 from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS, ScoredBy
+from tipstaff_trainer.workspace.operations.suitable import in_words, lacking, untrainable
 from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
 from tipstaff_trainer.workspace.review.selection import Kind
 
@@ -77,6 +78,7 @@ def show(ctx: RequestContext) -> Response:
         formats=formats.FORMATS,
         tables=formats.TABLES,
         progress=ctx.stores.reviews.progress(labels),
+        untrainable=untrainable(labels),
         jobs=ctx.stores.jobs.recent(dataset=labels.dataset_id, limit=5),
         pilot_rows=PILOT_ROWS,
         scorers=_scorer_options(ctx, labels),
@@ -215,21 +217,36 @@ def _scored_by(text: str) -> ScoredBy | None:
     return name, int(version)
 
 
-def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, str, bool]]:
-    """The evaluators whose scores rows can be chosen by: `name/version`, text, scored already.
+def _scorer_options(ctx: RequestContext, labels: LabelSet) -> list[tuple[str, str, str]]:
+    """The evaluators whose scores rows can be chosen by: `name/version`, text, what is to do first.
 
-    Marks the version that is Online, whose mistakes matter most.
+    Marks the version that is Online, whose mistakes matter most. A damaged version, and one that
+    reads no field of the rows, is left out.
     """
-    words: dict[ScoredBy, str] = {}
+    words: dict[ScoredBy, tuple[str, str]] = {}
     # The evaluators' page shows the error; this page works without a repository.
     with suppress(RepositoryError):
-        for each in ctx.stores.evaluators.published():
-            for version in reversed(each.versions):
-                online = " (Online)" if version == each.serving else ""
-                words[each.name, version] = f"{each.name} version {version}{online}"
-    words[OTHER_ROWS] = "estimate from the other rows"
+        for each in ctx.stores.evaluators.versions():
+            if each.manifest is None:
+                continue
+            fields = each.manifest.fields
+            missing = lacking(fields, labels.dataset)
+            if len(missing) < len(fields):
+                online = " (Online)" if each.serving else ""
+                without = f", without {in_words(missing)}" if missing else ""
+                text = f"{each.name} version {each.version}{online}"
+                words[each.name, each.version] = text, without
+    if not untrainable(labels):
+        words[OTHER_ROWS] = "estimate from the other rows", ""
     scored, rows = ctx.stores.scores.counts(labels), labels.dataset.rows
-    return [(f"{by[0]}/{by[1]}", word, scored.get(by, 0) >= rows) for by, word in words.items()]
+    return [
+        (
+            f"{by[0]}/{by[1]}",
+            text,
+            "" if scored.get(by, 0) >= rows else f": scores the rows first{without}",
+        )
+        for by, (text, without) in words.items()
+    ]
 
 
 def _dataset(ctx: RequestContext) -> Dataset:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from tipstaff.errors import TipstaffError
 from tipstaff.types import FIELDS
 from tipstaff_server.errors import PromotionRefused
+from tipstaff_server.repository.caveats import caveats
 from tipstaff_trainer.desk.context import RequestContext, local_address
 from tipstaff_trainer.desk.forms import RequestForm
+from tipstaff_trainer.desk.options import LabelsOption, choose
 from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.train import TrainRequest
@@ -35,18 +38,21 @@ def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
     """The list of evaluators and trainings, and the form to train one."""
     form = _form()
     versions = ctx.workspace.list_evaluators()
-    label_sets = _label_sets(ctx)
-    labelled = (f"{each.dataset_id}/{each.criterion}" for each in label_sets if each.labelled)
+    options = [LabelsOption.for_training(each) for each in _label_sets(ctx)]
+    chosen = choose(options, ctx.text("dataset"))
+    # What the data set has is offered, and ticked unless somebody unticked it.
+    fields = [name for name in FIELDS if chosen and name in chosen.labels.dataset.fields]
+    keep = ctx.form and ctx.text("action") != "choose"
     return ctx.page(
         "evaluators.html",
-        evaluators=[(name, list(some)) for name, some in groupby(versions, lambda each: each.name)],
+        evaluators=[_with_doubts(list(some)) for _, some in groupby(versions, _name)],
         training=_unfinished(ctx.stores.jobs.recent(kind="train", limit=10)),
-        label_sets=label_sets,
+        options=options,
+        chosen=chosen,
         cases=ctx.stores.cases.counts(),
-        dataset=ctx.text("dataset") or next(labelled, ""),
         name=ctx.text("name"),
-        fields=FIELDS,
-        columns=ctx.texts("columns") if ctx.form else FIELDS,
+        fields=fields,
+        columns=ctx.texts("columns") if keep else fields,
         form=form,
         values=form.entered(ctx.texts) if ctx.form else {},
         error=error,
@@ -55,7 +61,9 @@ def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
 
 @routes.post("/evaluators", again=list_page)
 def train(ctx: RequestContext) -> Response:
-    """Starts a training job."""
+    """Starts a training job, or shows the form for another data set."""
+    if ctx.text("action") == "choose":
+        return list_page(ctx)
     dataset, criterion = _dataset_and_criterion(ctx)
     job = ctx.workspace.fine_tune(
         dataset,
@@ -93,6 +101,9 @@ def version_page(ctx: RequestContext) -> Response:
     ]
     refused = ctx.stores.evaluators.refusal(name, number) if ctx.text("refused") else None
     outcomes = ctx.stores.evaluators.last_outcomes(name, number) or ()
+    reads = version.manifest.fields if version.manifest else ()
+    options = [LabelsOption.for_measuring(each, reads) for each in _label_sets(ctx)]
+    chosen = choose(options, ctx.text("dataset"))
     return ctx.page(
         "evaluator.html",
         status=409 if refused else 200,
@@ -101,9 +112,12 @@ def version_page(ctx: RequestContext) -> Response:
         outcomes=[outcome_values(each) for each in outcomes],
         version=version,
         serving=next((each for each in versions if each.serving), None),
+        doubts=next(doubts for each, doubts in _with_doubts(versions) if each is version),
         card=card,
         measurements=measurements[:4],
-        label_sets=_label_sets(ctx),
+        options=options,
+        chosen=chosen,
+        parts=_parts(ctx, chosen),
     )
 
 
@@ -147,23 +161,60 @@ def archive(ctx: RequestContext) -> Response:
 def measure(ctx: RequestContext) -> Response:
     """Starts a job that measures a version, and the Online version, on a data set."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
+    here = f"/evaluators/{name}/{version}"
+    if ctx.text("action") == "choose":
+        return ctx.redirect(f"{here}?{urlencode({'dataset': ctx.text('dataset')})}#measure")
     serving = [each.version for each in _versions(ctx, name) if each.serving]
     dataset, criterion = _dataset_and_criterion(ctx)
+    labels, part = ctx.workspace.label_set(dataset, criterion), ctx.text("part")
+    human = ctx.text("human") == "yes"
+    if not ctx.stores.datasets.labelled(labels, part=part, human=human):
+        rows, whose = (f"{part} row" if part else "row"), (" from a person" if human else "")
+        raise WorkspaceError(f"{labels.title}: no {rows} has a label{whose}: choose other rows")
     job = ctx.workspace.evaluate_dataset(
         dataset,
         name,
         criterion=criterion,
         versions=list(dict.fromkeys([version, *serving])),
-        part=ctx.text("part"),
-        human=ctx.text("human") == "yes",
+        part=part,
+        human=human,
         wait=False,
         who=ctx.who,
     )
     return ctx.redirect(f"/jobs/{job.id}")
 
 
+def _parts(ctx: RequestContext, chosen: LabelsOption | None) -> list[tuple[str, str, int]]:
+    """The parts of a data set to measure on: the form's value, words, and labelled rows."""
+    parts = (("test", "test rows"), ("", "all rows"))
+    count = ctx.stores.datasets.labelled
+    return [
+        (part, words, count(chosen.labels, part=part) if chosen else 0) for part, words in parts
+    ]
+
+
 def _versions(ctx: RequestContext, name: str) -> list[EvaluatorVersion]:
     return [each for each in ctx.workspace.list_evaluators() if each.name == name]
+
+
+def _name(version: EvaluatorVersion) -> str:
+    return version.name
+
+
+def _with_doubts(
+    versions: Sequence[EvaluatorVersion],
+) -> list[tuple[EvaluatorVersion, Sequence[str]]]:
+    """An evaluator's versions, each with the doubts to read before it is promoted."""
+    serving = next((each.manifest for each in versions if each.serving), None)
+    return [
+        (
+            each,
+            ()
+            if each.serving or each.manifest is None
+            else [f"Version {each.version} {why}." for why in caveats(each.manifest, serving)],
+        )
+        for each in versions
+    ]
 
 
 def _unfinished(trainings: Sequence[Job]) -> list[Job]:

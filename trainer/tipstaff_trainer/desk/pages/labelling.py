@@ -13,7 +13,7 @@ from tipstaff_trainer.desk.forms import RequestForm
 from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
-from tipstaff_trainer.operations.label import LabelRequest
+from tipstaff_trainer.operations.label import LabelRequest, missing_key
 from tipstaff_trainer.workspace.labels.criteria import check_columns, missing_columns
 from tipstaff_trainer.workspace.review.queue import PILOT_ROWS
 
@@ -76,6 +76,7 @@ def label_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response
         form=form,
         values={"shots": MOST_EXAMPLES, **values},
         key_variable=key_variable,
+        key_missing=missing_key(key_variable),
         error=error,
     )
 

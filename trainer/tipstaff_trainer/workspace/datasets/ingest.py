@@ -55,7 +55,7 @@ def store(database: Database, name: str, data: Data, *, file: str, criterion: st
         name=_hidden_name(),
         state="loading",
         file=file[:200],
-        fields=list(data.columns),
+        fields=_fields_with_text(data),
         extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:MOST_EXTRA],
         notes=list(data.warnings),
         rows=len(data.rows),
@@ -156,6 +156,15 @@ def _delete(database: Database, dataset: int) -> None:
         session.execute(update(Job).where(Job.dataset_id == dataset).values(dataset_id=None))
         session.execute(delete(LabelSet).where(LabelSet.dataset_id == dataset))
         session.execute(delete(Dataset).where(Dataset.id == dataset))
+
+
+def _fields_with_text(data: Data) -> list[str]:
+    """The fields that a row has a text in; a file may have a column for one and leave it empty."""
+    texts = {
+        name: any((row.interaction.get(name) or "").strip() for row in data.rows)
+        for name in data.columns
+    }
+    return [name for name, any_text in texts.items() if any_text] or list(data.columns)
 
 
 def _check_free(session: Session, name: str) -> None:

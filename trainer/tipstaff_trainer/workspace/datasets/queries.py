@@ -232,6 +232,20 @@ class Datasets:
             yield from page.rows
             after = page.after
 
+    def labelled(self, labels: LabelSet, *, part: str = "", human: bool = False) -> int:
+        """How many rows of a part, or of all, have a label; or have one by a person."""
+        query = (
+            select(func.count())
+            .select_from(RowLabel)
+            .join(DatasetRow, DatasetRow.id == RowLabel.row_id)
+            .where(labels.of(RowLabel), RowLabel.label.is_not(None))
+        )
+        if part:
+            query = query.where(DatasetRow.part == part)
+        if human:
+            query = query.where(RowLabel.label_source == "human")
+        return self._database.scalar(query) or 0
+
     def reviewed_draw(self, labels: LabelSet) -> int:
         """How many training rows were drawn at random, judged, and labelled by people."""
         query = (

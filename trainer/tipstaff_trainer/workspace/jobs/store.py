@@ -110,14 +110,6 @@ class Jobs:
             job.started_at, job.finished_at = now(), None
         return self._launch(job_id)
 
-    def like(
-        self, kind: JobKind, parameters: Mapping[str, Any], *, dataset: int | None = None
-    ) -> Job | None:
-        """The job that does the same already, on the same data set; None without one."""
-        self.active()  # marks those whose process is gone
-        with self._database.writing() as session:
-            return self._like(session, kind, parameters, dataset)
-
     def get(self, job_id: int) -> Job:
         """One job, as it is now.
 
@@ -292,8 +284,7 @@ def _work(kind: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     if kind == "score":
         # Scores are the same whatever the rows are judged by.
         return {name: parameters.get(name) for name in _SCORER}
-    # A pilot's rows are drawn.
-    return {name: value for name, value in parameters.items() if name != "rows"}
+    return parameters
 
 
 def _job(job: Job | None, job_id: int) -> Job:

@@ -6,10 +6,13 @@ A job's row holds the operation's request, and what was chosen when it started.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from tipstaff.errors import UsageError
 from tipstaff.types import Field
+from tipstaff_server.errors import BundleError
+from tipstaff_server.evaluator.bundle import read_manifest
 from tipstaff_server.evaluator.cases import Case
 from tipstaff_trainer.data.columns import check_fields, resolve
 from tipstaff_trainer.errors import WorkspaceError
@@ -17,14 +20,13 @@ from tipstaff_trainer.operations.evaluate import EvaluateRequest
 from tipstaff_trainer.operations.label import LabelRequest, check_key
 from tipstaff_trainer.operations.score import ScoreRequest
 from tipstaff_trainer.operations.train import TrainRequest
-from tipstaff_trainer.workspace.db.models import Job, JobKind, LabelSet
+from tipstaff_trainer.workspace.db.models import Dataset, Job, JobKind, LabelSet
 from tipstaff_trainer.workspace.labels.criteria import check_columns
 from tipstaff_trainer.workspace.labels.label_sets import choose_label_set
 from tipstaff_trainer.workspace.labels.scores import OTHER_ROWS
 from tipstaff_trainer.workspace.operations.stored_rows import fields_to_read, stored_source
+from tipstaff_trainer.workspace.operations.suitable import check_readable, check_trainable_labels
 from tipstaff_trainer.workspace.stores import Stores
-
-_Request = LabelRequest | ScoreRequest | TrainRequest | EvaluateRequest
 
 
 def start_label(stores: Stores, request: LabelRequest, *, who: str = "") -> Job:
@@ -49,19 +51,15 @@ def start_label(stores: Stores, request: LabelRequest, *, who: str = "") -> Job:
     if not stores.datasets.page(labels, only=request.only, size=1).rows:
         raise WorkspaceError(f"{dataset.name}: there are no rows of the kind {request.only!r}")
     labels = stores.add_criterion(dataset, criterion.name)
-    chosen: dict[str, Any] = {"rows": rows, "criterion_version": criterion.version}
-    if same := stores.jobs.like(
-        "label", _parameters(request, labels, chosen), dataset=labels.dataset_id
-    ):
-        return same
     if request.pilot:
         rows = stores.reviews.pilot(labels)
         if not rows:
             raise WorkspaceError(
                 f"{labels.title}: people have labelled every row, or have yet to review it"
             )
-        which, chosen["rows"] = f"{len(rows)} rows", rows
+        which = f"{len(rows)} rows"
     title = f"Label {which} of {dataset.name}: {criterion.name}"
+    chosen = {"rows": rows, "criterion_version": criterion.version}
     return _start(stores, "label", title, request, labels, who, chosen)
 
 
@@ -82,6 +80,7 @@ def start_score(
         scorer, title = OTHER_ROWS, f"{labels.title} with the other rows"
     else:
         scorer = name, stores.evaluators.find(name, version)
+        _check_readable(stores, *scorer, dataset)
         title = f"{dataset.name} with {name} version {scorer[1]}"
         request = request.model_copy(update={"bundle": stores.evaluators.path(*scorer)})
     chosen = {
@@ -106,8 +105,7 @@ def start_train(stores: Stores, request: TrainRequest, *, who: str = "") -> Job:
     fields = fields_to_read(source, dataset)
     columns = resolve(dataset.fields, {}, labelled=False, file=dataset.name)
     check_fields(fields, columns, file=dataset.name)
-    if labels.labelled == 0:
-        raise WorkspaceError(f"{labels.title}: no row has a label yet: label some first")
+    check_trainable_labels(labels)
     if request.relabel:
         _check_reviewed(stores, labels)
     cases = stores.cases.of(labels.criterion) if request.cases is None else request.cases
@@ -141,6 +139,8 @@ def start_evaluate(
     source = stored_source(request.data)
     labels = stores.label_set(source.dataset, source.criterion)
     numbers = [stores.evaluators.find(name, each) for each in versions or (None,)]
+    for number in numbers:
+        _check_readable(stores, name, number, labels.dataset)
     title, chosen = f"Measure {name} on {labels.title}", {"name": name, "versions": numbers}
     return _start(stores, "evaluate", title, request, labels, who, chosen)
 
@@ -149,20 +149,23 @@ def _start(
     stores: Stores,
     kind: JobKind,
     title: str,
-    request: _Request,
+    request: LabelRequest | ScoreRequest | TrainRequest | EvaluateRequest,
     labels: LabelSet,
     who: str,
     chosen: dict[str, Any],
 ) -> Job:
-    parameters = _parameters(request, labels, chosen)
-    return stores.jobs.start(kind, title, parameters, dataset=labels.dataset_id, who=who)
-
-
-def _parameters(request: _Request, labels: LabelSet, chosen: dict[str, Any]) -> dict[str, Any]:
     # Named: the data set may be judged by more criteria when the job runs.
     source = stored_source(request.data).model_copy(update={"criterion": labels.criterion})
     request = request.model_copy(update={"data": source})
-    return {"request": request.model_dump(mode="json"), **chosen}
+    parameters = {"request": request.model_dump(mode="json"), **chosen}
+    return stores.jobs.start(kind, title, parameters, dataset=labels.dataset_id, who=who)
+
+
+def _check_readable(stores: Stores, name: str, version: int, dataset: Dataset) -> None:
+    """Checks that a version reads a field of a data set; a damaged one fails later, in its job."""
+    with suppress(BundleError):
+        manifest = read_manifest(stores.evaluators.path(name, version))
+        check_readable(manifest.fields, dataset, f"{name} version {version}")
 
 
 def _check_cases(cases: Sequence[Case], fields: Sequence[Field]) -> None:
