@@ -104,7 +104,7 @@ def socket_owner_problem(path: Path) -> str:
         except (ConnectionRefusedError, FileNotFoundError):
             return ""  # a leftover of a server that is gone
         except OSError as error:
-            return f"a socket is there, and it can't be asked whether it is in use: {error.strerror}"
+            return f"it can't be seen whether a server answers there: {error.strerror}"
     return "another server answers there"
 
 

@@ -154,7 +154,8 @@ class App:
 
     async def _lame_duck(self, drain: asyncio.Event) -> None:
         """Answers on until callers have had time to notice that health says NOT_SERVING."""
-        if seconds := self._settings.lame_duck_seconds:
+        seconds = self._settings.lame_duck_seconds
+        if seconds and not drain.is_set():
             log.info("leaving: health says NOT_SERVING, calls are answered for %.0f s", seconds)
             with suppress(TimeoutError):
                 await asyncio.wait_for(drain.wait(), seconds)
