@@ -182,7 +182,9 @@ def desk() -> int:
     url = until_logged(running, r"desk +(http://\S+)")
     with urllib.request.urlopen(url) as reply:
         reply.read()
-    return stop(running, signal.SIGTERM)
+    code = stop(running, signal.SIGTERM)
+    # uvicorn ends by the signal that it got.
+    return 0 if code == -signal.SIGTERM else code
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ class RawConnection:
             ":path": path,
             ":authority": "test",
             "content-type": "application/grpc",
-            "te": "trailers",
+            "te": "trailers",  # codespell:ignore te
         }
         # Each as a literal that isn't indexed (RFC 7541, 6.2.2), without Huffman coding.
         block = b"".join(

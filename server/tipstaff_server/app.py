@@ -36,6 +36,8 @@ log = logging.getLogger("tipstaff_server")
 
 # More batches at a time don't make a GPU faster; two hide the transfers.
 _CUDA_WORKERS = 2
+# gRPC cancels calls that arrive while it stops. Refused before, by UNAVAILABLE, clients retry them.
+_REFUSING_SECONDS = 0.1
 # Pause between two updates of the health service.
 _HEALTH_SECONDS = 1.0
 
@@ -145,6 +147,7 @@ class App:
         finally:
             health.close()
             self._scorer.close()
+            await asyncio.sleep(_REFUSING_SECONDS)
             await server.stop(settings.drain_seconds)
             self._dispatcher.stop()
             self._encoder_threads.shutdown(wait=False, cancel_futures=True)

@@ -69,9 +69,8 @@ def test_calls_are_answered_through_the_lame_duck_time(start, bundle):
     # Nothing but the new state was sent before the watches ended.
     for each in watches:
         assert list(each) == []
-    # gRPC cancels what arrives between its stop and the caller's hearing of it.
-    assert {code for _, code in ends} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
-    assert len(ends) == 4
+    # Not CANCELLED, which clients don't retry.
+    assert [code for _, code in ends] == [grpc.StatusCode.UNAVAILABLE] * 4
     assert min(when for when, _ in ends) - left > 2.9
 
 
@@ -136,10 +135,10 @@ def test_long_work_is_finished_although_others_take_no_replies(start, tmp_path):
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_draining_ends_after_its_time_whatever_is_left(start, tmp_path, seconds):
-    bundle = make_bundle(tmp_path / "slow", run_cost=300, batch_invariant=False)
+    bundle = make_bundle(tmp_path / "slow", run_cost=600, batch_invariant=False)
     server = start(bundle, "--workers", 1, "--drain-seconds", seconds)
     stub = server.stub()
-    calls = [stub.Score.future(REQUEST, timeout=60) for _ in range(1000)]
-    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 800)
+    calls = [stub.Score.future(REQUEST, timeout=60) for _ in range(300)]
+    wait_until(lambda: server.metric("tipstaff_queue_depth") >= 200)
     assert seconds_to_stop(server) < seconds + 10
     assert {call.code().name for call in calls} - {"OK"}
