@@ -138,7 +138,8 @@ def test_draining_ends_after_its_time_whatever_is_left(start, tmp_path, seconds)
     bundle = make_bundle(tmp_path / "slow", run_cost=600, batch_invariant=False)
     server = start(bundle, "--workers", 1, "--drain-seconds", seconds)
     stub = server.stub()
-    calls = [stub.Score.future(REQUEST, timeout=60) for _ in range(300)]
+    # Time enough for all, so that none is refused at once.
+    calls = [stub.Score.future(REQUEST, timeout=600) for _ in range(300)]
     wait_until(lambda: server.metric("tipstaff_queue_depth") >= 200)
     assert seconds_to_stop(server) < seconds + 10
     assert {call.code().name for call in calls} - {"OK"}
