@@ -159,7 +159,7 @@ class App:
         """Answers on until callers have had time to notice that health says NOT_SERVING."""
         seconds = self._settings.lame_duck_seconds
         if seconds and not drain.is_set():
-            log.info("leaving: health says NOT_SERVING, calls are answered for %.0f s", seconds)
+            log.info("leaving: health says NOT_SERVING, calls are answered for %g s", seconds)
             with suppress(TimeoutError):
                 await asyncio.wait_for(drain.wait(), seconds)
 

@@ -99,11 +99,11 @@ class MetricsServer:
 def _listen(address: str) -> socket.socket:
     host, port = split_address(address)
     # Not left to asyncio, whose socket for [::] would answer no IPv4.
-    family, *_, to = socket.getaddrinfo(
+    family, *_, socket_address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-    return socket.create_server(to[:2], family=family, backlog=128, dualstack_ipv6=dual)
+    return socket.create_server(socket_address[:2], family=family, backlog=128, dualstack_ipv6=dual)
 
 
 def respond(app: Callable[..., Iterable[bytes]], head: bytes) -> bytes:

@@ -44,7 +44,7 @@ def test_calls_are_answered_through_the_lame_duck_time(start, bundle):
     def call() -> None:
         while not over.is_set():
             try:
-                stub.Score(REQUEST, timeout=5)
+                stub.Score(REQUEST, timeout=30)
             except grpc.RpcError as error:
                 ends.append((time.monotonic(), error.code()))
                 return
@@ -59,13 +59,12 @@ def test_calls_are_answered_through_the_lame_duck_time(start, bundle):
         server.process.send_signal(signal.SIGTERM)
         assert [next(each).status for each in watches] == [NOT_SERVING] * 3
         assert [server.health(name) for name in ("", SERVICE, "tiny")] == [NOT_SERVING] * 3
-        noticed = time.monotonic() - left
+        assert time.monotonic() - left < 3
         assert server.process.wait(timeout=60) == 0
     finally:
         over.set()
         for caller in callers:
             caller.join()
-    assert noticed < 2
     # Nothing but the new state was sent before the watches ended.
     for each in watches:
         assert list(each) == []
