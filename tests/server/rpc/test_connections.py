@@ -41,7 +41,7 @@ def test_a_client_may_ping_every_10_s_with_no_call_but_a_watch(start, bundle):
         watch.cancel()
 
 
-def test_gentle_clients_of_idle_connections_may_ping_and_floods_may_not(start, bundle):
+def test_a_flood_of_pings_ends_the_connection(start, bundle):
     server = start(bundle)
     flood = RawConnection(server.address)
     for _ in range(10):
