@@ -16,6 +16,7 @@ from running_server import SERVING, Server, wait_until
 from tiny_bundle import make_bundle
 
 from tipstaff.v1 import scoring_pb2 as pb
+from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVICE = "tipstaff.v1.ScoringService"
@@ -71,6 +72,26 @@ def test_calls_are_answered_through_the_lame_duck_time(start, bundle):
     # Not CANCELLED, which clients don't retry.
     assert [code for _, code in ends] == [grpc.StatusCode.UNAVAILABLE] * 4
     assert min(when for when, _ in ends) - left > 2.9
+
+
+def test_a_client_that_checks_health_turns_to_another_server_without_an_error(start, bundle):
+    leaving, staying = (start(bundle, "--lame-duck-seconds", 3) for _ in range(2))
+    config = f"""{{"healthCheckConfig": {{"serviceName": "{SERVICE}"}},
+                   "loadBalancingConfig": [{{"round_robin": {{}}}}]}}"""
+    target = f"ipv4:{leaving.address},{staying.address}"
+    with grpc.insecure_channel(target, options=[("grpc.service_config", config)]) as channel:
+        stub = ScoringServiceStub(channel)
+        answered = "tipstaff_request_duration_seconds_count"
+
+        def score() -> None:
+            stub.Score(REQUEST, timeout=30, wait_for_ready=True)
+
+        wait_until(lambda: score() or leaving.metric(answered) > 5 < staying.metric(answered))
+        leaving.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: score() or leaving.process.poll() is not None)
+        assert leaving.process.wait() == 0
+        for _ in range(20):
+            score()
 
 
 def test_a_second_signal_ends_the_lame_duck_time(start, bundle):
