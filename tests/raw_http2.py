@@ -7,7 +7,7 @@ import struct
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, GOAWAY = 0, 1, 4, 6, 7
-_END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
+_END_STREAM, _END_HEADERS = 1, 4
 _INITIAL_WINDOW_SIZE = 4
 
 
@@ -35,7 +35,7 @@ class RawConnection:
             ":path": path,
             ":authority": "test",
             "content-type": "application/grpc",
-            "te": "trailers",
+            "te": "trailers",  # codespell:ignore te
         }
         # Each as a literal that isn't indexed (RFC 7541, 6.2.2), without Huffman coding.
         block = b"".join(
@@ -48,8 +48,23 @@ class RawConnection:
             framed = b"\0" + struct.pack(">I", len(message)) + message
             self._send(DATA, _END_STREAM, stream, framed)
 
-    def close(self) -> None:
-        self.socket.close()
+    def ping(self) -> None:
+        self._send(PING, 0, 0, bytes(8))
+
+    def payload_of(self, kind: int, *, seconds: float) -> bytes:
+        """The payload of the next frame of a kind.
+
+        Raises:
+            TimeoutError: None comes in time.
+            EOFError: The connection ends before.
+        """
+        self.socket.settimeout(seconds)
+        with self.socket.makefile("rb") as stream:
+            while header := stream.read(9):
+                payload = stream.read(int.from_bytes(header[:3], "big"))
+                if header[3] == kind:
+                    return payload
+        raise EOFError
 
     def _send(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         header = struct.pack(">I", len(payload))[1:] + bytes([kind, flags])

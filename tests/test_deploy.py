@@ -40,14 +40,59 @@ def test_arguments_are_flags(file, pytestconfig):
     assert {flag[2:].replace("-", "_") for flag in flags} <= set(Settings.model_fields)
 
 
-def test_pods_outlive_the_drain(pytestconfig):
-    for file in MANIFESTS:
-        for document in yaml.safe_load_all((pytestconfig.rootpath / file).read_text()):
-            spec = document.get("spec", {})
-            pod = spec.get("template", {}).get("spec", spec)
-            if "containers" in pod:
-                drain = Settings.model_fields["drain_seconds"].default
-                assert pod["terminationGracePeriodSeconds"] > drain
+def setting(container, name):
+    """A setting of a container: its argument, its environment, or the default."""
+    flag = f"--{name.replace('_', '-')}="
+    for argument in container.get("args", []):
+        if argument.startswith(flag):
+            return float(argument.removeprefix(flag))
+    for variable in container.get("env", []):
+        if variable["name"] == ENVIRONMENT_PREFIX + name.upper():
+            return float(variable["value"])
+    return Settings.model_fields[name].default
+
+
+def pre_stop(container):
+    """Seconds that a container's preStop hook sleeps."""
+    hook = container.get("lifecycle", {}).get("preStop", {})
+    assert set(hook) <= {"sleep"}
+    return hook.get("sleep", {}).get("seconds", 0)
+
+
+@pytest.mark.parametrize("file", MANIFESTS)
+def test_pods_outlive_the_whole_of_stopping(file, pytestconfig):
+    documents = yaml.safe_load_all((pytestconfig.rootpath / file).read_text())
+    specs = [document.get("spec", {}) for document in documents]
+    (pod,) = (
+        pod
+        for pod in (spec.get("template", {}).get("spec", spec) for spec in specs)
+        if "containers" in pod
+    )
+    (server,) = (
+        each
+        for each in [*pod.get("initContainers", []), *pod["containers"]]
+        if each["name"] == "tipstaff"
+    )
+    stopping = (
+        pre_stop(server) + setting(server, "lame_duck_seconds") + setting(server, "drain_seconds")
+    )
+    # Some seconds for the process to end, and for the clocks of two programs.
+    assert stopping + 3 <= pod["terminationGracePeriodSeconds"]
+
+
+def test_servers_leave_long_enough_for_probes_to_notice(pytestconfig):
+    (deployment, _) = yaml.safe_load_all(
+        (pytestconfig.rootpath / "deploy/kubernetes/server.yaml").read_text()
+    )
+    (server,) = containers(deployment)
+    probe = server["readinessProbe"]
+    unready = probe["periodSeconds"] * probe["failureThreshold"]
+    assert setting(server, "lame_duck_seconds") > unready
+
+
+def test_the_image_keeps_libraries_from_sending_data(pytestconfig):
+    text = (pytestconfig.rootpath / "deploy/Dockerfile").read_text()
+    assert re.search(r"^ENV (.*\\\n)*.*\bORT_DISABLE_TELEMETRY=1\b", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("file", MANIFESTS)

@@ -22,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tipstaff import AsyncClient, Client
 from tipstaff.cli import COMMANDS
 from tipstaff_server.metrics import Metrics
+from tipstaff_server.request_fields import fields_of
+from tipstaff_server.settings import Settings
 from tipstaff_trainer import Workspace
 
 ROOT = Path(__file__).parent.parent
@@ -207,6 +209,15 @@ def test_the_listed_metrics_are_those_of_the_server():
     offered |= {"tipstaff_lanes", "tipstaff_lanes_healthy", "tipstaff_queue_depth"}
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(tipstaff_\w+)`", page, re.MULTILINE)) == offered
+
+
+def test_the_listed_settings_are_those_of_the_server():
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{field.name}` | {field.default_text} | {field.description} |"
+        for field in fields_of(Settings)
+    ]
 
 
 def test_the_chart_and_the_figures_beside_it_are_those_of_the_records():

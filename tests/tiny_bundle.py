@@ -89,7 +89,7 @@ def make_bundle(
     """
     path.mkdir(parents=True, exist_ok=True)
     graph_file = f"model.{precision}.onnx"
-    (path / "tokenizer.json").write_text(_tokenizer(drops=drops).to_str())
+    (path / "tokenizer.json").write_text(word_tokenizer(drops=drops).to_str())
     onnx.save(_model(seed, bias, run_cost, KINDS[marks]), str(path / graph_file))
     (path / "card.md").write_text(f"# {name}\n")
     files = ["tokenizer.json", graph_file, "card.md"]
@@ -156,7 +156,7 @@ def ood_meter(*, longest: int) -> OodMeter:
     )
 
 
-def _tokenizer(*, drops: bool) -> Tokenizer:
+def word_tokenizer(*, drops: bool = False) -> Tokenizer:
     vocabulary = {word: index for index, word in enumerate((*SPECIAL, *dict.fromkeys(WORDS)))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer() if drops else normalizers.Lowercase()

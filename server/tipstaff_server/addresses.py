@@ -79,14 +79,14 @@ def bind_problem(address: str) -> str:
         return _unix_problem(socket_path(address))
     host, port = split_address(address)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         return f"this machine knows no host {host!r}"
-    for family, *_, to in found:
+    for family, *_, socket_address in resolved:
         try:
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(to)
+                probe.bind(socket_address)
                 probe.listen()
         except OSError as error:
             return _TCP_PROBLEMS.get(error.errno or 0, str(error))
@@ -95,29 +95,29 @@ def bind_problem(address: str) -> str:
 
 def socket_owner_problem(path: Path) -> str:
     """Why the socket at a path must stay; empty if none is there, or nobody listens to it."""
-    if not path.is_socket():
-        return ""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
+    try:
+        if not path.is_socket():
+            return ""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
             probe.connect(os.fspath(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return ""  # a leftover of a server that is gone
-        except OSError as error:
-            return f"a socket is there, and it can't be asked whether it is in use: {error.strerror}"
+    except (ConnectionRefusedError, FileNotFoundError):
+        return ""  # a leftover of a server that is gone
+    except OSError as error:
+        return f"it can't be seen whether a server answers there: {error.strerror}"
     return "another server answers there"
 
 
 def _unix_problem(path: Path) -> str:
-    if path.is_dir():
-        return "is a folder: give the path of a socket in it"
-    if path.exists() and not path.is_socket():
-        return "is a file and not a socket, so it stays as it is: give another path"
-    if not path.parent.exists():
-        return f"there is no folder {path.parent}"
-    if not path.parent.is_dir():
-        return f"{path.parent} is not a folder"
     try:
+        if path.is_dir():
+            return "is a folder: give the path of a socket in it"
+        if path.exists() and not path.is_socket():
+            return "is a file and not a socket, so it stays as it is: give another path"
+        if not path.parent.exists():
+            return f"there is no folder {path.parent}"
+        if not path.parent.is_dir():
+            return f"{path.parent} is not a folder"
         with socket.socket(socket.AF_UNIX) as probe:
             probe.bind(os.fspath(path))
         path.unlink()

@@ -36,6 +36,8 @@ log = logging.getLogger("tipstaff_server")
 
 # More batches at a time don't make a GPU faster; two hide the transfers.
 _CUDA_WORKERS = 2
+# gRPC cancels calls that arrive while it stops. Refused before, by UNAVAILABLE, clients retry them.
+_REFUSING_SECONDS = 0.1
 # Pause between two updates of the health service.
 _HEALTH_SECONDS = 1.0
 
@@ -151,6 +153,7 @@ class App:
         finally:
             health.close()
             self._scorer.close()
+            await asyncio.sleep(_REFUSING_SECONDS)
             await server.stop(settings.drain_seconds)
             self._dispatcher.stop()
             for threads in (self._encoder_threads, self._long_encoder_threads):
@@ -161,8 +164,9 @@ class App:
 
     async def _lame_duck(self, drain: asyncio.Event) -> None:
         """Answers on until callers have had time to notice that health says NOT_SERVING."""
-        if seconds := self._settings.lame_duck_seconds:
-            log.info("leaving: health says NOT_SERVING, calls are answered for %.0f s", seconds)
+        seconds = self._settings.lame_duck_seconds
+        if seconds and not drain.is_set():
+            log.info("leaving: health says NOT_SERVING, calls are answered for %g s", seconds)
             with suppress(TimeoutError):
                 await asyncio.wait_for(drain.wait(), seconds)
 

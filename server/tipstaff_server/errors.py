@@ -4,7 +4,7 @@ TipstaffError
 ├── BundleError               evaluator/bundle: a file is damaged, missing or of another form
 ├── RepositoryError           repository: no such evaluator or version, unreadable serving.json
 │   └── PromotionRefused      repository/promotion: a named case newly fails
-├── ListenError               rpc, metrics: an address is taken or not this machine's
+├── ListenError               rpc, metrics_server: an address can't be listened on; says why
 ├── UsageError
 │   └── SettingsError         settings: a value is off; has the field, or names variable or file
 └── RequestError              one request can't be answered; rpc/ turns it into a status

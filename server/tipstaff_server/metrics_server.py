@@ -39,7 +39,7 @@ class MetricsServer:
             ListenError: The address can't be listened on.
         """
         self._app = prometheus_client.make_wsgi_app(registry)
-        self._connections: dict[asyncio.Task[None], None] = {}
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         try:
             listener = _listen(address)
         except (OSError, UnicodeError) as error:
@@ -73,36 +73,37 @@ class MetricsServer:
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= _CONNECTIONS:
             oldest = next(iter(self._connections))
-            del self._connections[oldest]
             oldest.cancel()
+            self._drop(oldest)
         task = asyncio.create_task(self._answer(reader, writer))
-        self._connections[task] = None
-        task.add_done_callback(lambda done: self._connections.pop(done, None))
+        self._connections[task] = writer
+        task.add_done_callback(self._drop)
+
+    def _drop(self, task: asyncio.Task[None]) -> None:
+        """Ends a task's connection, with what the client has not taken yet."""
+        if writer := self._connections.pop(task, None):
+            writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            # A client that leaves, is too slow or sends too much gets no answer.
-            with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-                async with asyncio.timeout(_SECONDS):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(respond(self._app, head))
-                async with asyncio.timeout(_SECONDS):
-                    await writer.drain()
-                    writer.close()
-                    await writer.wait_closed()
-        finally:
-            # Drops what the client has not taken.
-            writer.transport.abort()
+        # A client that leaves, is too slow or sends too much gets no answer.
+        with suppress(OSError, EOFError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(respond(self._app, head))
+            async with asyncio.timeout(_SECONDS):
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
 
 
 def _listen(address: str) -> socket.socket:
     host, port = split_address(address)
     # Not left to asyncio, whose socket for [::] would answer no IPv4.
-    family, *_, to = socket.getaddrinfo(
+    family, *_, socket_address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-    return socket.create_server(to[:2], family=family, backlog=128, dualstack_ipv6=dual)
+    return socket.create_server(socket_address[:2], family=family, backlog=128, dualstack_ipv6=dual)
 
 
 def respond(app: Callable[..., Iterable[bytes]], head: bytes) -> bytes:

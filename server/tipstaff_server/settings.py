@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         unit="seconds",
     )
     drain_seconds: float = setting(
-        30.0, "time to answer what was accepted, after that", ge=0, unit="seconds"
+        30.0, "time after the lame-duck time to answer what was accepted", ge=0, unit="seconds"
     )
     connection_age_seconds: float = setting(
         300.0,

@@ -9,9 +9,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from tools import require
 
 from tipstaff.v1 import scoring_pb2 as pb
-from tipstaff_server.errors import ListenError
-from tipstaff_server.metrics import Metrics
-from tipstaff_server.metrics_server import MetricsServer
 
 REQUEST = pb.ScoreRequest(evaluator="tiny", input="paris", output="paris is it", ground_truth="a")
 
@@ -87,8 +84,3 @@ def test_the_state_of_the_server_shows(server):
     shown = {"evaluator": "tiny", "version": "0", "engine": "fp32/cpu"}
     assert server.metric("tipstaff_evaluator_info", **shown) == 1
     assert server.metric("process_resident_memory_bytes") > 1e6
-
-
-def test_an_address_of_another_machine_is_refused():
-    with pytest.raises(ListenError, match=r"metrics_listen 203\.0\.113\.1:0"):
-        MetricsServer(Metrics().registry, "203.0.113.1:0")

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tipstaff_server.errors import SettingsError
-from tipstaff_server.addresses import split_address
 from tipstaff_server.settings import Settings, load_settings
 
 
@@ -93,11 +92,3 @@ def test_something_to_serve_must_be_named():
 
 def test_every_setting_is_explained():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
-
-
-def test_addresses():
-    assert split_address("localhost:1") == ("localhost", 1)
-    assert split_address("[::1]:65535") == ("::1", 65535)
-    for wrong in ("localhost", ":1", "host:", "host:65536", "host:-1", "::1:1", "host:१"):
-        with pytest.raises(ValueError, match=r"HOST:PORT|brackets"):
-            split_address(wrong)

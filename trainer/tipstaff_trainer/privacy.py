@@ -2,7 +2,7 @@
 
 The package imports this before any of them, since they read these variables when they are imported.
 A variable that is set already stays as it is. `tipstaff_server.privacy` does the same for the
-server's libraries.
+server's libraries, and is imported first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import secrets
 import shutil
 import tempfile
 from pathlib import Path
+
+import tipstaff_server.privacy  # noqa: F401  onnxruntime is the trainer's library too
 
 _VARIABLES = {
     "DO_NOT_TRACK": "1",

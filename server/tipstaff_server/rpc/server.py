@@ -108,14 +108,14 @@ class RpcServer:
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
-    """gRPC's options for a server."""
+    """The options of the gRPC server."""
     most_bytes = settings.max_request_bytes * settings.max_batch_items + _ENVELOPE_BYTES
     options = [
         # Otherwise two servers may share a port, and each gets some of the requests.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", min(most_bytes, _MOST_BYTES)),
         ("grpc.max_send_message_length", -1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", round(1000 * _PING_SECONDS)),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(1000 * _PING_SECONDS)),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
     if settings.connection_age_seconds:

@@ -23,6 +23,8 @@ from tipstaff_trainer.data import Row
 _RARE = 8
 # How many are scored for each that is taken, and at least: enough to find high and low scores.
 _POOL, _LEAST_POOL = 4, 48
+# A true answer, a false one, a vague or foreign one, and one that is partly true.
+_ANSWERS = 4
 
 _THINGS = ("lamp", "ticket", "garden", "invoice", "train", "recipe", "password", "café", "Straße")
 _FACTS = (
@@ -72,7 +74,8 @@ def made_up_candidates(encoder: Encoder, count: int) -> list[Candidates]:
     order = encoder.encoding.order
     rare = -(-count // _RARE) if count > 2 else 0
     plain = [_only(order, each) for each in _plain(max(_POOL * count, _LEAST_POOL))]
-    long = [_lengthened(encoder, each) for each in plain[: _POOL * rare]]
+    # Of those with a true sentence, as a long text of unknown letters would exercise little.
+    long = [_lengthened(encoder, each) for each in plain[::_ANSWERS][: _POOL * rare]]
     lacking = [
         replace(each, **{order[place % len(order)]: None})
         for place, each in enumerate(plain[: _POOL * rare])
@@ -110,7 +113,7 @@ def choose_golden(
 
 
 def _plain(count: int) -> list[Interaction]:
-    """Questions with true, false, vague and foreign answers; the same ones each time."""
+    """Questions with answers of each kind in turn; the same ones each time."""
     dice = random.Random(0)
     interactions = []
     for place in range(count):
@@ -119,7 +122,8 @@ def _plain(count: int) -> list[Interaction]:
         aside = dice.choice(_ASIDES)
         outputs = (f"The {thing} {fact}.", f"The {other} {wrong}.", aside, f"{aside} It {fact}.")
         truth = f"The {thing} {fact}. The {other} {dice.choice(_FACTS)}."
-        interactions.append(Interaction(f"What about the {thing}?", outputs[place % 4], truth))
+        output = outputs[place % _ANSWERS]
+        interactions.append(Interaction(f"What about the {thing}?", output, truth))
     return interactions
 
 
