@@ -13,7 +13,8 @@ import grpc.aio
 from tipstaff.attempts import Attempt, Attempts
 from tipstaff.base import CLOSED, BaseClient
 from tipstaff.calls import Call, Result
-from tipstaff.channel import PROBE_SECONDS, ChannelOptions, Connection, is_serving
+from tipstaff.channel import ChannelOptions
+from tipstaff.connection import PROBE_SECONDS, Connection, is_serving
 from tipstaff.errors import ScoringError
 from tipstaff.events import OnEvent
 from tipstaff.pool import Endpoint
@@ -220,7 +221,7 @@ class AsyncClient(BaseClient):
             check = self._connection(endpoint).check_health
             serving = is_serving(grpc.StatusCode.OK, await check(b"", timeout=PROBE_SECONDS))
         except grpc.RpcError as failure:
-            serving = is_serving(failure.code(), b"")
+            serving = is_serving(failure.code())
         finally:
             self._pool.probed(endpoint, serving)
 

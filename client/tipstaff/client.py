@@ -16,7 +16,8 @@ import grpc
 from tipstaff.attempts import Attempt, Attempts
 from tipstaff.base import CLOSED, BaseClient
 from tipstaff.calls import Call, Result
-from tipstaff.channel import PROBE_SECONDS, ChannelOptions, Connection, is_serving
+from tipstaff.channel import ChannelOptions
+from tipstaff.connection import PROBE_SECONDS, Connection, is_serving
 from tipstaff.errors import ScoringError
 from tipstaff.events import OnEvent
 from tipstaff.pool import Endpoint
