@@ -173,7 +173,6 @@ class BaseClient(ABC):
             self._addresses.refresh(failing=True)
             call.retried(address, reason)
 
-        self._pool.update(self._addresses.current)
         return Attempts(
             self._pool,
             self._budget,
