@@ -13,7 +13,8 @@ import grpc.aio
 from tipstaff.attempts import Attempt, Attempts
 from tipstaff.base import CLOSED, BaseClient
 from tipstaff.calls import Call, Result
-from tipstaff.channel import PROBE_SECONDS, ChannelOptions, Connection, is_serving
+from tipstaff.channel import ChannelOptions
+from tipstaff.connection import PROBE_SECONDS, Connection, is_serving
 from tipstaff.errors import ScoringError
 from tipstaff.events import OnEvent
 from tipstaff.pool import Endpoint
@@ -141,40 +142,36 @@ class AsyncClient(BaseClient):
     async def _ask(self, call: Call[Any]) -> Any:
         self._check_usable()
         if lookup := self._addresses.refresh():
+            # Other calls may wait for the same look-up.
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(lookup)), call.remaining())
-        attempts = self._attempts(call)
-        try:
-            if self._pool.alone:
-                return await self._ask_one(call, attempts)
+        self._pool.update(self._addresses.current)
+        if not self._pool.alone:
             self._probe()
-            return await self._ask_several(call, attempts)
+            return await self._race(call, self._attempts(call))
+        # With one address there is nothing to race.
+        endpoint = self._pool.pick()
+        call.address = endpoint.address
+        try:
+            response = await self._answer(self._send(endpoint, call, call.remaining()))
+        except grpc.RpcError as failure:
+            attempts = self._attempts(call)
+            if not attempts.go_on(endpoint, Status.of_call(failure)):
+                raise
+        else:
+            self._budget.deposit()
+            return response
         finally:
-            attempts.close()
+            self._pool.release(endpoint)
+        return await self._race(call, attempts)
 
-    async def _ask_one(self, call: Call[Any], attempts: Attempts) -> Any:
-        """Makes one attempt after the other, which is the fastest way."""
-        while True:
-            attempt = self._start(attempts, call)
-            if attempt is None:
-                await asyncio.sleep(attempts.wait() or 0)
-                continue
-            try:
-                response = await self._answer(self._send(attempt, call, attempts.remaining()))
-            except grpc.RpcError as failure:
-                if attempts.finish(attempt, Status.of_call(failure)):
-                    raise
-            else:
-                attempts.finish(attempt, None)
-                return response
-
-    async def _ask_several(self, call: Call[Any], attempts: Attempts) -> Any:
+    async def _race(self, call: Call[Any], attempts: Attempts) -> Any:
         """Makes attempts that may overlap, and takes the first answer."""
         results: asyncio.Queue[Any] = asyncio.Queue()
         running: dict[Any, Attempt] = {}
         try:
             while True:
                 if attempt := self._start(attempts, call):
-                    rpc = self._send(attempt, call, attempts.remaining())
+                    rpc = self._send(attempt.endpoint, call, attempts.remaining())
                     running[rpc] = attempt
                     rpc.add_done_callback(results.put_nowait)
                 try:
@@ -194,9 +191,10 @@ class AsyncClient(BaseClient):
         finally:
             for rpc in running:
                 rpc.cancel()
+            attempts.close()
 
-    def _send(self, attempt: Attempt, call: Call[Any], timeout: float) -> Any:
-        method = getattr(self._connection(attempt.endpoint).stub, call.method)
+    def _send(self, endpoint: Endpoint, call: Call[Any], timeout: float) -> Any:
+        method = getattr(self._connection(endpoint).stub, call.method)
         return method(call.message, timeout=timeout)
 
     async def _answer(self, rpc: Any) -> Any:
@@ -220,7 +218,7 @@ class AsyncClient(BaseClient):
             check = self._connection(endpoint).check_health
             serving = is_serving(grpc.StatusCode.OK, await check(b"", timeout=PROBE_SECONDS))
         except grpc.RpcError as failure:
-            serving = is_serving(failure.code(), b"")
+            serving = is_serving(failure.code())
         finally:
             self._pool.probed(endpoint, serving)
 

@@ -144,6 +144,16 @@ class Attempts:
             self._pool.replied(attempt.endpoint, attempt.started)
         return status.code in _FINAL or not self._running
 
+    def go_on(self, endpoint: Endpoint, status: Status) -> bool:
+        """Goes on after a first attempt, made without this object, failed.
+
+        Returns:
+            Whether there may be another attempt.
+        """
+        self._tried.append(endpoint)
+        self._due = None
+        return status.code == "UNAVAILABLE" and self._retries(status)
+
     def close(self) -> None:
         """Ends the attempts that still run, since the call is decided or was cancelled."""
         while self._running:

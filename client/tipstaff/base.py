@@ -19,10 +19,10 @@ from tipstaff.channel import (
     LONGEST_TIMEOUT,
     SHORTEST_KEEPALIVE,
     ChannelOptions,
-    Connection,
     channel_options,
     checked_target,
 )
+from tipstaff.connection import Connection
 from tipstaff.convert import to_request
 from tipstaff.errors import InvalidRequestError
 from tipstaff.events import ClientEvent, EventKind, OnEvent
@@ -32,8 +32,8 @@ from tipstaff.statuses import Status
 from tipstaff.types import Interaction, OnFailure
 from tipstaff.v1 import scoring_pb2 as pb
 
-# The address may have moved.
-_SILENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+# After these the server may be at another address.
+_NOT_REACHED = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 CLOSED = "this client has been closed: make a new one"
 
@@ -173,7 +173,6 @@ class BaseClient(ABC):
             self._addresses.refresh(failing=True)
             call.retried(address, reason)
 
-        self._pool.update(self._addresses.current)
         return Attempts(
             self._pool,
             self._budget,
@@ -197,7 +196,7 @@ class BaseClient(ABC):
         if isinstance(cause, OSError):
             return call.failed(_lookup_status(cause), cause)
         status = Status.of_call(cause)
-        if status.code in _SILENT:
+        if status.code in _NOT_REACHED:
             self._addresses.refresh(failing=True)
         return call.failed(status, cause)
 

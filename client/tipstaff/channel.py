@@ -1,16 +1,9 @@
-"""How a client connects: targets, reconnecting, liveness, message sizes, health."""
+"""How a client connects: targets, reconnecting, liveness, message sizes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import grpc
-
-    from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
 
 # As a mapping, or in gRPC's own form.
 ChannelOptions = Mapping[str, int | str] | Sequence[tuple[str, int | str]]
@@ -27,43 +20,7 @@ LONGEST_TIMEOUT = 86400.0
 # A server closes connections that ping more often.
 SHORTEST_KEEPALIVE = 10.0
 
-# How long an address that was ejected may take to answer a health check, in seconds.
-PROBE_SECONDS = 1.0
-
 HTTP_PROXY = "grpc.enable_http_proxy"
-
-_HEALTH_CHECK = "/grpc.health.v1.Health/Check"
-# A HealthCheckResponse whose status is SERVING.
-_SERVING = b"\x08\x01"
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A channel, blocking or asyncio, and what is called on it.
-
-    Attributes:
-        channel: The channel.
-        stub: The service's RPCs.
-        check_health: The standard health check, in bytes: the client doesn't depend on its proto.
-    """
-
-    channel: Any
-    stub: ScoringServiceStub
-    check_health: Any
-
-    @classmethod
-    def over(cls, channel: grpc.Channel) -> Connection:
-        """The connection over a channel."""
-        from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
-
-        stub = ScoringServiceStub(channel)  # type: ignore[no-untyped-call]
-        return cls(channel, stub, channel.unary_unary(_HEALTH_CHECK))
-
-
-def is_serving(code: grpc.StatusCode, response: bytes) -> bool:
-    """Whether a reply to a health check says that the server may get calls."""
-    # A server without health checks is alive.
-    return code.name == "UNIMPLEMENTED" or response.startswith(_SERVING)
 
 
 def channel_options(

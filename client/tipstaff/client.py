@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterable
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -16,7 +15,8 @@ import grpc
 from tipstaff.attempts import Attempt, Attempts
 from tipstaff.base import CLOSED, BaseClient
 from tipstaff.calls import Call, Result
-from tipstaff.channel import PROBE_SECONDS, ChannelOptions, Connection, is_serving
+from tipstaff.channel import ChannelOptions
+from tipstaff.connection import PROBE_SECONDS, Connection, is_serving
 from tipstaff.errors import ScoringError
 from tipstaff.events import OnEvent
 from tipstaff.pool import Endpoint
@@ -222,39 +222,34 @@ class Client(BaseClient):
         self._check_usable()
         if lookup := self._addresses.refresh():
             lookup.result(call.remaining())
-        attempts = self._attempts(call)
-        try:
-            if self._pool.alone:
-                return self._ask_one(call, attempts)
+        self._pool.update(self._addresses.current)
+        if not self._pool.alone:
             self._probe()
-            return self._ask_several(call, attempts)
+            return self._race(call, self._attempts(call))
+        # A blocking call is gRPC's fastest, and with one address there is nothing to race.
+        endpoint = self._pool.pick()
+        call.address = endpoint.address
+        try:
+            response = self._method(endpoint, call)(call.message, timeout=call.remaining())
+        except grpc.RpcError as failure:
+            attempts = self._attempts(call)
+            if not attempts.go_on(endpoint, Status.of_call(failure)):
+                raise
+        else:
+            self._budget.deposit()
+            return response
         finally:
-            attempts.close()
+            self._pool.release(endpoint)
+        return self._race(call, attempts)
 
-    def _ask_one(self, call: Call[Any], attempts: Attempts) -> Any:
-        """Makes one attempt after the other in this thread, which is the fastest way."""
-        while True:
-            attempt = self._start(attempts, call)
-            if attempt is None:
-                time.sleep(attempts.wait() or 0)
-                continue
-            try:
-                response = self._method(attempt, call)(call.message, timeout=attempts.remaining())
-            except grpc.RpcError as failure:
-                if attempts.finish(attempt, Status.of_call(failure)):
-                    raise
-            else:
-                attempts.finish(attempt, None)
-                return response
-
-    def _ask_several(self, call: Call[Any], attempts: Attempts) -> Any:
+    def _race(self, call: Call[Any], attempts: Attempts) -> Any:
         """Makes attempts that may overlap, and takes the first answer."""
         results: SimpleQueue[Any] = SimpleQueue()
         running: dict[Any, Attempt] = {}
         try:
             while True:
                 if attempt := self._start(attempts, call):
-                    method = self._method(attempt, call)
+                    method = self._method(attempt.endpoint, call)
                     future = method.future(call.message, timeout=attempts.remaining())
                     running[future] = attempt
                     future.add_done_callback(results.put)
@@ -269,9 +264,10 @@ class Client(BaseClient):
         finally:
             for future in running:
                 future.cancel()
+            attempts.close()
 
-    def _method(self, attempt: Attempt, call: Call[Any]) -> Any:
-        return getattr(self._connection(attempt.endpoint).stub, call.method)
+    def _method(self, endpoint: Endpoint, call: Call[Any]) -> Any:
+        return getattr(self._connection(endpoint).stub, call.method)
 
     def _probe(self) -> None:
         """Starts the probes that are due."""

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from tipstaff.channel import Connection
+from tipstaff.connection import Connection
 
 # Between probes of an address: none before the first, then doubling from the first delay.
 _FIRST_DELAY = 0.5

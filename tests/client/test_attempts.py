@@ -175,3 +175,24 @@ def test_without_a_budget_a_silent_address_is_ejected_all_the_same(two):
     two.now = 0.5
     assert call.start() is None
     assert not attempt.endpoint.in_rotation
+
+
+def test_a_retry_goes_elsewhere_even_if_that_is_busier(two):
+    call = two.call()
+    attempt = call.start()
+    # Ejected and restored meanwhile, so that this attempt's failure says nothing new.
+    two.now = 0.1
+    two.pool.failed(attempt.endpoint, started=0.1)
+    two.pool.replied(attempt.endpoint, started=0.1)
+    assert [two.pool.pick().address for _ in range(2)] == ["b", "a"]
+    two.pool.release(attempt.endpoint)
+    call.finish(attempt, UNAVAILABLE)
+    assert call.start().endpoint.address == "b"
+
+
+def test_answered_calls_pay_for_retries(two):
+    two.spend()
+    for _ in range(11):
+        call = two.call()
+        call.finish(call.start(), None)
+    assert [two.budget.take(), two.budget.take()] == [True, False]

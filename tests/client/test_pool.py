@@ -166,6 +166,7 @@ def test_an_only_address_is_never_ejected(clock, changes):
 
 def test_addresses_come_and_go_and_attempts_end_first(pool, changes):
     running = {endpoint.address: endpoint for endpoint in (pool.pick() for _ in range(3))}
+    running["a"].outstanding += 1
     for address, endpoint in running.items():
         endpoint.connection = f"connection to {address}"
     pool.release(running["c"])
@@ -174,6 +175,8 @@ def test_addresses_come_and_go_and_attempts_end_first(pool, changes):
 
     assert changes.closed == ["connection to c"]
     assert set(call(pool, 9)) == {"d"}, "b still has an attempt"
+    pool.release(running["a"])
+    assert changes.closed == ["connection to c"], "a has a second attempt"
     pool.release(running["a"])
     pool.release(running["b"])
     assert changes.closed == ["connection to c", "connection to a"]
