@@ -6,8 +6,8 @@
 The first form prints the processor time of the tokenizer alone, of the whole encoding, and the most
 that is allowed: 2.5 times the tokenizer's and 50 ms. The second counts instructions under valgrind,
 which takes an hour, and prints how many more a text of `--size` bytes needs than one of a quarter
-of it; 5 times as many are allowed. Each text stands in each field, in
-output and ground truth, and in all three. Exits with 1 where more is needed than is allowed.
+of it; 5 times as many are allowed. Each text stands in each field, in output and ground truth, and
+in all three. Exits with 1 where more is needed than is allowed.
 """
 
 from __future__ import annotations
