@@ -8,8 +8,8 @@
 with a dropped character, and with more unread characters than each of some limits. `passes` prints
 the share of a sample of each file that gets PASS without limits, and how many PASSes of the whole
 file each pair of limits takes away. Rows pass by their score there, so that nothing but the limits
-stands between a row and its PASS. `cost` prints the processor time that one interaction takes, as a median over the first rows of each file: to
-measure what can't be read, to encode, and to score.
+stands between a row and its PASS. `cost` prints the processor time that one interaction takes, as a
+median over the first rows of each file: to measure what can't be read, to encode, and to score.
 """
 
 from __future__ import annotations
