@@ -25,7 +25,7 @@ REASONS_IN_WORDS = {
     Reason.IGNORED_FIELD: "the evaluator doesn't read one of the fields",
     Reason.NOT_EXPLAINED: "no words are marked: the deadline or the load left no time for it, or "
     "the evaluator doesn't read the output",
-    Reason.UNREADABLE: "the encoder can't read too much of the text",
+    Reason.UNREADABLE: "too much of a text can't be read: unknown words or dropped characters",
     Reason.UNKNOWN: "the server sent a value that this client doesn't know: update tipstaff",
 }
 

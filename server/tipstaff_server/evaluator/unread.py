@@ -160,9 +160,8 @@ def _unspelled(tokenizer: Tokenizer) -> tuple[int | None, bool]:
     # Unigram's isn't an attribute.
     described = json.loads(tokenizer.to_str())
     unknown: int | None = described["model"].get("unk_id")
-    spells_bytes = described["model"].get("byte_fallback") or "ByteLevel" in str(
-        described["pre_tokenizer"]
-    )
+    spells_bytes = described["model"].get("byte_fallback") is True
+    spells_bytes |= "ByteLevel" in str(described["pre_tokenizer"])
     return unknown, unknown is None and not spells_bytes
 
 

@@ -122,5 +122,5 @@ def test_the_command_tells_it(server):
         check=True,
     ).stdout
     assert "REVIEW" in shown
-    assert "UNREADABLE: the encoder can't read too much of the text" in shown
+    assert "UNREADABLE: too much of a text can't be read" in shown
     assert "  unread     output 100% (1 unknown word)" in shown

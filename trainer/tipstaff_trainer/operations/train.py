@@ -81,7 +81,9 @@ class TrainRequest(TrainSettings):
         unit="file",
     )
     allow_unreadable: bool = setting(
-        False, "train even where the encoder can't read much of the text, which then never passes"
+        False,
+        "train even if the encoder can't read much of the text; such outputs never pass",
+        title="Allow text that the encoder can't read",
     )
     relabel: bool = setting(
         False,
