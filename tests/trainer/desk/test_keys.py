@@ -96,7 +96,8 @@ FIELDS = """() => [...document.querySelectorAll("form")].flatMap((form, at) => {
 @pytest.mark.parametrize(
     "path",
     [
-        *("/review/1", "/datasets", "/datasets/1", "/datasets/2", "/datasets/1/label"),
+        *("/review/1", "/datasets", "/datasets/1", "/datasets/2"),
+        "/datasets/1/label?criterion=toxicity",
         *("/criteria/new", "/criteria/faithfulness", "/criteria/faithfulness/cases"),
         *("/evaluators", "/evaluators/tiny/1", "/playground", "upload"),
     ],
@@ -272,7 +273,7 @@ def test_a_note_survives_undo_skip_and_back(page, log):
         ("/datasets/1", "Split"),
         ("/datasets/1", "Add to the queue"),
         ("/datasets/1", "Archive this data set"),
-        ("/datasets/1/label", "Start"),
+        ("/datasets/1/label?criterion=toxicity", "Start"),
         ("/criteria/faithfulness", "Save"),
         ("/criteria/faithfulness/cases", "Add"),
         ("/evaluators", "Start training"),
