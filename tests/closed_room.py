@@ -10,11 +10,13 @@ arguments name.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -31,6 +33,9 @@ HOME, CWD, OUT, LAYER = (ROOM / name for name in ("home", "cwd", "out", "layer")
 TEMPORARY = Path("/tmp")
 TIPSTAFF = Path(sys.executable).with_name("tipstaff")
 
+# Linux' numbers for switching a network interface on.
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
+
 lookups: list[str] = []
 
 
@@ -44,8 +49,8 @@ def close_room() -> None:
     run("mount", "-t", "overlay", "overlay", "-o", layers, str(TEMPORARY))
     (ROOM / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     run("mount", "--bind", str(ROOM / "resolv.conf"), "/etc/resolv.conf")
-    run("ip", "link", "set", "lo", "up")
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    fcntl.ioctl(server, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP))
     server.bind(("127.0.0.1", 53))
     threading.Thread(target=answer_lookups, args=(server,), daemon=True).start()
 

@@ -18,7 +18,6 @@ COMMANDS = ("label", "train", "evaluate", "serve", "desk")
 def steps():
     """What each step looked up and left, in namespaces of its own."""
     unshare = [require("unshare"), "--net", "--mount"]
-    require("ip")
     if os.getuid() != 0:
         unshare.append("--map-root-user")
     if subprocess.run([*unshare, "mount", "--make-rprivate", "/"], capture_output=True).returncode:
