@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 import threading
@@ -15,6 +14,9 @@ LOOKUP_SECONDS = 10.0
 FAILING_LOOKUP_SECONDS = 1.0
 
 _NAME_AND_PORT = re.compile(r"(?:dns:(?:///)?)?([^\s:/@\[\],]+):([0-9]{1,5})")
+
+# An IPv4 address has nothing else, and a name has something else.
+_DIGITS_AND_DOTS = "0123456789."
 
 
 class Addresses:
@@ -111,17 +113,9 @@ def readable(address: str) -> str:
 def _name_and_port(target: str) -> tuple[str, int]:
     """The name to look up and its port; an empty name if there is nothing to look up."""
     match = _NAME_AND_PORT.fullmatch(target)
-    if not match or match[1] == "localhost" or _is_ip(match[1]):
+    if not match or match[1] == "localhost" or not match[1].strip(_DIGITS_AND_DOTS):
         return "", 0
     return match[1], int(match[2])
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _listed(target: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -71,7 +70,7 @@ class BaseClient(ABC):
             clock=time.monotonic,
             on_change=self._address_changed,
             close=self._close_connection,
-            position=random.randrange(2**16),
+            position=uuid.uuid4().int,
         )
         self._budget = RetryBudget()
         self._closed = False

@@ -20,7 +20,8 @@ from tipstaff.v1 import scoring_pb2 as pb
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that would double the time to make one, for each call.
+@dataclass(slots=True)
 class CallOptions:
     """The options of one call.
 

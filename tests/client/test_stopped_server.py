@@ -16,7 +16,7 @@ from tiny_bundle import make_bundle
 from tipstaff import AsyncClient, Client, Score
 
 # Long enough for a busy machine to answer in.
-TIMEOUT = 1.0
+TIMEOUT = 3.0
 SETTLING_SECONDS = 2.0
 
 
@@ -98,7 +98,7 @@ def test_threads_get_their_answers_from_the_other_server(two, concurrent):
         with stopped(two[0]):
             calls = Calls()
             call_from_threads(client, concurrent, calls)
-        assert len(calls.settled) > 100
+        assert len(calls.settled) > 20
         assert calls.settled.count(False) <= 0.01 * len(calls.settled)
         wait_for_both(score, two)
 
@@ -123,5 +123,5 @@ def test_tasks_get_their_answers_from_the_other_server(two, concurrent):
                 await asyncio.gather(*(call() for _ in range(concurrent)))
 
     asyncio.run(main())
-    assert len(calls.settled) > 100
+    assert len(calls.settled) > 20
     assert calls.settled.count(False) <= 0.01 * len(calls.settled)
