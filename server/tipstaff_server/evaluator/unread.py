@@ -184,7 +184,8 @@ def _own_accents(kinds: npt.NDArray[np.uint8]) -> Bools:
     places = np.arange(len(kinds))
     letters = np.maximum.accumulate(np.where(accents, -1, places))
     has_letter = (letters >= 0) & (kinds[letters] != _BLANK)
-    return accents & has_letter & (places - letters <= _MOST_ACCENTS)
+    own: Bools = accents & has_letter & (places - letters <= _MOST_ACCENTS)
+    return own
 
 
 def _as_array(spans: Spans) -> npt.NDArray[np.int64]:
