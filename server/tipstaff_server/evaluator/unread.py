@@ -183,9 +183,8 @@ def _own_accents(kinds: npt.NDArray[np.uint8]) -> Bools:
         return accents
     places = np.arange(len(kinds))
     letters = np.maximum.accumulate(np.where(accents, -1, places))
-    has_letter = (letters >= 0) & (kinds[letters] != _BLANK)
-    own: Bools = accents & has_letter & (places - letters <= _MOST_ACCENTS)
-    return own
+    accents &= (letters >= 0) & (kinds[letters] != _BLANK) & (places - letters <= _MOST_ACCENTS)
+    return accents
 
 
 def _as_array(spans: Spans) -> npt.NDArray[np.int64]:

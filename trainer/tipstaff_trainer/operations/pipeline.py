@@ -30,12 +30,9 @@ from tipstaff_server.evaluator.manifest import (
     TOKENIZER_FILE,
     Encoding,
     Manifest,
-    Policy,
     Precision,
     Training,
-    UnreadText,
 )
-from tipstaff_server.evaluator.policy import is_unreadable
 from tipstaff_trainer.data import (
     Row,
     check_split,
@@ -57,14 +54,15 @@ from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.weights import load_weights, save_weights
 from tipstaff_trainer.distil.window_sizes import choose_windows
 from tipstaff_trainer.encoders.base import DEFAULT_BASE, Base, find_base
-from tipstaff_trainer.encoders.unread import measure_unread, unread_in_words
-from tipstaff_trainer.errors import ExportError, TrainingError, one_line
+from tipstaff_trainer.encoders.unread import measure_unread
+from tipstaff_trainer.errors import ExportError, one_line
 from tipstaff_trainer.evaluation.quality import measure_bundle
 from tipstaff_trainer.export.bundle_writer import cases_json, write_bundle
 from tipstaff_trainer.export.golden import Candidates, candidates_of_rows, made_up_candidates
 from tipstaff_trainer.export.graph import MeasuredGraph, RowSet
 from tipstaff_trainer.export.graphs import GraphBuilder
 from tipstaff_trainer.export.onnx_graph import export_fp32
+from tipstaff_trainer.operations.readable import check_readable, warn_of_unreadable
 from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.report.card import model_card
@@ -75,9 +73,6 @@ _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 # Enough to measure a share of changed decisions to a quarter of a per cent, and ten rows for each
 # dimension of the usual embeddings' covariance; more would cost a long run a tenth of its time.
 _COMPARED_ROWS = 4000
-# Share of a field's characters; beyond it the encoder was made for another language.
-_MOST_UNREAD = 0.2
-_READABLE = "choose a multilingual encoder as {base}, such as intfloat/multilingual-e5-small"
 
 
 def run_pipeline(
@@ -100,7 +95,7 @@ def run_pipeline(
     _quiet_libraries()
     base = find_base(request.base)
     unread = measure_unread(base.tokenizer, weighted, rows.fields)
-    _check_readable(unread, request, reporter)
+    check_readable(unread, request, reporter)
     settings = request.resolve(rows=len(weighted), hidden_size=base.config.hidden_size)
     labelled = [*rows.train, *rows.unlabelled]
     run = open_run(out, labelled, settings, rows.fields, restart=request.restart)
@@ -296,36 +291,7 @@ def _warn_of_unread(encoded: Mapping[str, EncodedRows], reporter: Reporter) -> N
             f"{partial} of {len(items)} rows are too long to be read whole",
             remedy="see {max_length} and {max_runs}",
         )
-    if unreadable := sum(is_unreadable(item.coverage, Policy()) for item in items):
-        reporter.warn(
-            f"{unreadable} of {len(items)} rows hold more text that the encoder can't read than "
-            "may pass",
-            remedy=_READABLE,
-        )
-
-
-def _check_readable(
-    unread: Mapping[Field, UnreadText], request: TrainRequest, reporter: Reporter
-) -> None:
-    """Reports what the encoder can't read.
-
-    Raises:
-        TrainingError: It is too much to train on, and the request doesn't allow it.
-    """
-    if not unread:
-        return
-    message = f"can't read {unread_in_words(unread)}"
-    if max(part.share for part in unread.values()) <= _MOST_UNREAD:
-        reporter.note(f"{request.base} {message}")
-    elif request.allow_unreadable:
-        reporter.warn(f"{request.base} {message}", remedy=_READABLE)
-    else:
-        raise TrainingError(
-            message,
-            field="base",
-            value=request.base,
-            remedy=f"{_READABLE}; or train anyway with {{allow_unreadable}}",
-        )
+    warn_of_unreadable(items, reporter)
 
 
 def _quiet_libraries() -> None:
