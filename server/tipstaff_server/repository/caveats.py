@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from tipstaff_server.evaluator.manifest import Manifest
 
-# With fewer rows a share's 95 % interval is wider than a fifth, whatever its value.
+# With fewer rows the 95 % interval of an accuracy of 0.8 is wider than a fifth.
 _FEW_ROWS = 50
 _FEW_OF_A_CLASS = 10
 _Z = 1.96

@@ -215,3 +215,27 @@ def test_an_fp32_graph_that_is_not_the_model_is_refused(builder):
     other = {name: replace(part, torch=-part.torch) for name, part in made.row_sets.items()}
     with pytest.raises(ExportError, match="the fp32 graph"):
         replace(made, row_sets=other).build(["int8"])
+
+
+@pytest.mark.parametrize("needed", range(1, 73))
+def test_few_attempts_find_nearly_the_fewest_layers(needed):
+    tried = []
+
+    def attempt(count):
+        tried.append(count)
+        return count if count >= needed else None
+
+    result = ladder.fewest(73, attempt)
+    if needed > 64:
+        assert result is None
+    else:
+        assert needed <= result <= max(needed, needed * 4 / 3)
+    assert len(tried) == len(set(tried)) <= 9
+    assert max(tried) < 73
+    if needed <= 2:
+        assert tried[-1] == needed == len(tried)
+
+
+def test_where_all_layers_must_be_wide_there_is_no_mixture():
+    assert ladder.fewest(9, lambda count: None) is None
+    assert ladder.fewest(1, lambda count: count) is None

@@ -65,10 +65,10 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         ("bad rows pass", "false_pass", None),
         ("good blocked", "false_block", None),
     ):
-        values = (getattr(part.overall, key) for part in (first, second))
-        yield _line(name, *(str(value or "–") for value in values), _signed(difference))
+        one, other = (str(getattr(part.overall, key) or "–") for part in (first, second))
+        yield _line(name, one, other, _signed(difference))
     for name, key in (("log loss", "log_loss"), ("ECE", "ece")):
-        yield _line(name, *(_number(part.metrics[key]) for part in (first, second)))
+        yield _line(name, _number(first.metrics[key]), _number(second.metrics[key]))
     yield (
         f"{len(comparison.better)} rows better, {len(comparison.worse)} worse at 0.5 (McNemar's "
         f"exact test by groups: p = {comparison.p:.2g}); Cohen's kappa of the two "

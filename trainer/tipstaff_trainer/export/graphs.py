@@ -6,10 +6,11 @@ fp16 → fp32
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from tipstaff_server.evaluator.encoding import Tokens
 from tipstaff_server.evaluator.manifest import Precision
@@ -20,6 +21,8 @@ from tipstaff_trainer.export.graph import MeasuredGraph, RowSet, build_graph
 from tipstaff_trainer.export.int8_error import rank_layers
 from tipstaff_trainer.export.precision import kernels_saturate
 from tipstaff_trainer.progress import Reporter
+
+Result = TypeVar("Result")
 
 # Runs to time graphs on; a run of each takes milliseconds.
 _TIMED = 24
@@ -65,14 +68,11 @@ class GraphBuilder:
             refusal = error
         if precision == "int8" and isinstance(refusal, ParityError):
             layers = rank_layers(self.fp32_file, self._runs, reduce_range=kernels_saturate())
-            for count in _doubling(len(layers)):
-                try:
-                    mixed = self._built("int8", layers[:count])
-                except ParityError:
-                    continue
+            mixed = fewest(len(layers), lambda count: self._mixed(layers[:count]))
+            if mixed is not None:
                 self.reporter.note(
-                    f"{refusal.message}, so {count} of its {len(layers)} linear layers stay in "
-                    f"fp32: {self._times(mixed)}"
+                    f"{refusal.message}, so {len(mixed.graph.wide_layers)} of its {len(layers)} "
+                    f"linear layers stay in fp32: {self._times(mixed)}"
                 )
                 return mixed
         self.reporter.warn(
@@ -81,6 +81,13 @@ class GraphBuilder:
             remedy="for a faster one train with another {base} or more rows",
         )
         return self._fp32
+
+    def _mixed(self, wide: Sequence[str]) -> MeasuredGraph | None:
+        """An int8 graph with some layers in fp32; None if its decisions don't hold."""
+        try:
+            return self._built("int8", wide)
+        except ExportError:
+            return None
 
     @cached_property
     def _fp32(self) -> MeasuredGraph:
@@ -130,9 +137,27 @@ class GraphBuilder:
         return f"a run takes {own}{against} ({len(runs)} validation runs, one thread)"
 
 
-def _doubling(most: int) -> Iterator[int]:
-    """1, 2, 4, … under `most`."""
-    count = 1
-    while count < most:
-        yield count
-        count *= 2
+def fewest(most: int, attempt: Callable[[int], Result | None]) -> Result | None:
+    """Searches the smallest count that succeeds, in few attempts.
+
+    The count is doubled until an attempt succeeds, then lowered by bisection until at most a
+    quarter of it may be too many.
+
+    Args:
+        most: What no attempt reaches.
+        attempt: Tries a count from 1; returns None where it is too small.
+
+    Returns:
+        The last success, which has the smallest count; None without one.
+    """
+    best, too_few, count = None, 0, 1
+    while best is None and count < most:
+        if (best := attempt(count)) is None:
+            too_few, count = count, 2 * count
+    while best is not None and count - too_few > max(1, count // 4):
+        middle = (too_few + count) // 2
+        if (result := attempt(middle)) is None:
+            too_few = middle
+        else:
+            best, count = result, middle
+    return best
