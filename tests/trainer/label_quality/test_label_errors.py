@@ -127,7 +127,8 @@ def test_the_command_lists_them_and_leaves_the_data_alone(bert, suspects, tmp_pa
     assert [record["id"] for record in listed] == [one.row.id for one in suspects if one.likely]
     assert f"{len(listed)} of 120 labels are likely wrong" in said
     area = roc_auc_score([one.row.good for one in suspects], [one.probability for one in suspects])
-    assert f"with an AUROC of {area:.2f}" in said
+    assert f"with an AUROC of {area:.3f} (" in said
+    assert ") on 120 rows." in said
     assert data.read_bytes() == before
     assert main(words) == 2
     assert "exists already" in capsys.readouterr().err
