@@ -101,7 +101,8 @@ def test_the_profile_says_what_runs_take(bundle, slow):
         assert int(length) in (16, 32, 64)
         assert best == "1"
         assert run == milliseconds
-        assert float(rate) == pytest.approx(3e3 / float(run), rel=0.02)
+        # The rate is a whole number, which says little where runs are slow.
+        assert float(rate) == pytest.approx(3e3 / float(run), rel=0.02, abs=0.51)
     rows = [line.split() for line in said[tiny_at + 2 :]]
     assert [int(row[0]) for row in rows] == [16, 32, 64]
     assert any(int(best) > 1 for _, _, best, *_ in rows)

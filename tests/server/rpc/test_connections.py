@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -44,8 +45,10 @@ def test_a_client_may_ping_every_10_s_with_no_call_but_a_watch(start, bundle):
 def test_a_flood_of_pings_ends_the_connection(start, bundle):
     server = start(bundle)
     flood = RawConnection(server.address)
-    for _ in range(10):
-        flood.ping()
+    # The server may hang up before the last of them is sent.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for _ in range(10):
+            flood.ping()
     assert b"too_many_pings" in flood.payload_of(GOAWAY, seconds=10)
 
 
