@@ -38,7 +38,7 @@ from safetensors.torch import load_model
 from sklearn.metrics import roc_auc_score
 
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import Session, collate
 from tipstaff_trainer.data import read_rows, split_rows, without_groups_of
 from tipstaff_trainer.distil.model import EvaluatorModel

@@ -40,7 +40,7 @@ from tokenizers import Tokenizer
 
 from tipstaff import Interaction
 from tipstaff.errors import UsageError
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import collate
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.encoders.base import DEFAULT_BASE, find_base

@@ -18,8 +18,9 @@ from tipstaff.types import Field, Highlight, Interaction, Reason, Verdict
 from tipstaff_server.errors import BundleError, InferenceFailed
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.calibration import calibrate
-from tipstaff_server.evaluator.encoding import Checkpoint, Encoded, Encoder, Tokens, go_on
+from tipstaff_server.evaluator.encoding import Encoded, Encoder
 from tipstaff_server.evaluator.explanation import Search, excerpt_of, search
+from tipstaff_server.evaluator.layout import Checkpoint, Tokens, go_on
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.policy import decide, is_unreadable

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 
 # For a process that had imported it before Tipstaff: `tipstaff_server.privacy` came too late.
 if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":

@@ -18,8 +18,8 @@ from typing import cast
 from tipstaff.types import FIELDS, Highlight, Interaction, Reason, Score, Timing
 from tipstaff_server.errors import RequestError
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Checkpoint, Tokens
 from tipstaff_server.evaluator.explanation import ROUNDS, Search
+from tipstaff_server.evaluator.layout import Checkpoint, Tokens
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Served
 from tipstaff_server.scheduling import Dispatcher

@@ -21,7 +21,7 @@ from tipstaff_server.errors import (
     RequestError,
 )
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Checkpoint, Tokens
+from tipstaff_server.evaluator.layout import Checkpoint, Tokens
 from tipstaff_server.scheduling import Dispatcher, RunResult
 from tipstaff_server.scoring.reading_speed import ReadingSpeed
 

@@ -12,7 +12,8 @@ from tiny_bundle import WORDS
 from tipstaff.types import FIELDS, Coverage, Interaction
 from tipstaff_server.errors import InvalidRequest
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.encoding import Encoder, fit
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_server.evaluator.layout import fit
 from tipstaff_server.evaluator.manifest import Windows
 
 CLS, SEP = 2, 3

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from tipstaff import Interaction
-from tipstaff_server.evaluator.encoding import Encoded, Tokens
+from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import EncodedRows
 

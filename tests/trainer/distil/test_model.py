@@ -6,7 +6,8 @@ import torch
 import transformers
 from tiny_training import configurations
 
-from tipstaff_server.evaluator.encoding import Encoded, Tokens
+from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_trainer.distil.dataset import Collator
 from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel

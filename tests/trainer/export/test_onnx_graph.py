@@ -7,7 +7,7 @@ import torch
 import transformers
 from tiny_training import configurations
 
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import Session, collate
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import ExportError

@@ -9,7 +9,7 @@ import numpy as np
 
 from tipstaff.types import Interaction
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.evaluation.base import Part
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.errors import ExportError, ParityError

@@ -17,7 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 from onnxruntime import InferenceSession, SessionOptions
 
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import INPUTS, collate
 from tipstaff_trainer.export.unpadded import unpadded
 

@@ -16,7 +16,7 @@ from optimum.exporters.onnx import export
 from optimum.exporters.onnx.config import TextEncoderOnnxConfig
 from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 
-from tipstaff_server.evaluator.encoding import Tokens
+from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import INPUTS, OUTPUTS, Session
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import ExportError, first_line
