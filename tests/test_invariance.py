@@ -55,7 +55,7 @@ def evaluators(request, bundle):
 
 
 @given(interactions=INTERACTIONS, seed=st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 def test_a_score_is_the_same_alone_and_under_any_load(evaluators, interactions, seed):
     alone, threaded = evaluators
     encoded = [alone.encode(interaction) for interaction in interactions]

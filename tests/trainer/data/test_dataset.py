@@ -235,7 +235,7 @@ def _write(path: Path, rows: list[Row]) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=given_rows)
 def test_rows_written_and_read_again_are_the_same_rows(suffix, rows):
     with tempfile.TemporaryDirectory() as folder:
