@@ -41,7 +41,7 @@ class Addresses:
         self._host, self._port = ("", 0) if by_grpc else _name_and_port(target)
         self._lookup: Future[None] | None = None
         self._looked_up_at = float("-inf")
-        self.current: tuple[str, ...] = () if self._host else _listed(target)
+        self.current: tuple[str, ...] = () if self._host else listed(target)
 
     @property
     def authority(self) -> str:
@@ -118,7 +118,8 @@ def _name_and_port(target: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _listed(target: str) -> tuple[str, ...]:
+def listed(target: str) -> tuple[str, ...]:
+    """The addresses that a target lists after `ipv4:` or `ipv6:`; any other target as it is."""
     scheme, _, rest = target.partition(":")
     if scheme not in ("ipv4", "ipv6"):
         return (target,)
