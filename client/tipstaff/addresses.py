@@ -65,7 +65,13 @@ class Addresses:
             soon = failing or not self.current
             if idle and age >= (FAILING_LOOKUP_SECONDS if soon else LOOKUP_SECONDS):
                 self._lookup = Future()
-                threading.Thread(target=self._look_up, args=(self._lookup,), daemon=True).start()
+                thread = threading.Thread(target=self._look_up, args=(self._lookup,), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    # No more threads: calls go on at the addresses that are known.
+                    self._looked_up_at = self._clock()
+                    self._lookup.set_exception(OSError(str(error)))
             return None if self.current else self._lookup
 
     def _look_up(self, lookup: Future[None]) -> None:

@@ -94,9 +94,11 @@ def checked_target(target: str) -> str:
             )
         return target
     if target.startswith(_RESOLVED_BY_GRPC):
-        return target
-    match = _HOST_AND_PORT.fullmatch(target)
-    if match and _is_port(match[2]):
+        port = target.rpartition(":")[2]
+        # gRPC would take a larger port for another one.
+        if not target.startswith("dns:") or not port.isdigit() or _is_port(port):
+            return target
+    elif (match := _HOST_AND_PORT.fullmatch(target)) and _is_port(match[2]):
         return target
     raise ValueError(
         f"{target!r} is not a server's address: give host:port, as in localhost:50051, "

@@ -16,6 +16,9 @@ from tipstaff.channel import checked_target
         "unix:relative.sock",
         "unix:" + "x" * 107,
         "dns:///tipstaff:50051",
+        "dns:///tipstaff",
+        "xds:///tipstaff",
+        "unix-abstract:70000",
         "ipv4:10.0.0.7:50051",
         "ipv4:///10.0.0.7:50051, 10.0.0.8:50051,",
         "ipv6:[::1]:50051,[fe80::1%25eth0]:50051",
@@ -40,6 +43,8 @@ def test_addresses(target):
         "http://localhost:50051",
         "local host:50051",
         "localhost:50051\n",
+        "dns:///tipstaff:65536",
+        "dns:tipstaff:0",
     ],
 )
 def test_what_is_no_address(target):
