@@ -41,7 +41,7 @@ class Addresses:
         self._host, self._port = ("", 0) if by_grpc else _name_and_port(target)
         self._lookup: Future[None] | None = None
         self._looked_up_at = float("-inf")
-        self.current: tuple[str, ...] = () if self._host else _listed(target)
+        self.current: tuple[str, ...] = () if self._host else listed(target)
 
     @property
     def authority(self) -> str:
@@ -65,7 +65,13 @@ class Addresses:
             soon = failing or not self.current
             if idle and age >= (FAILING_LOOKUP_SECONDS if soon else LOOKUP_SECONDS):
                 self._lookup = Future()
-                threading.Thread(target=self._look_up, args=(self._lookup,), daemon=True).start()
+                thread = threading.Thread(target=self._look_up, args=(self._lookup,), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    # No more threads: calls go on at the addresses that are known.
+                    self._looked_up_at = self._clock()
+                    self._lookup.set_exception(OSError(str(error)))
             return None if self.current else self._lookup
 
     def _look_up(self, lookup: Future[None]) -> None:
@@ -118,7 +124,8 @@ def _name_and_port(target: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _listed(target: str) -> tuple[str, ...]:
+def listed(target: str) -> tuple[str, ...]:
+    """The addresses that a target lists after `ipv4:` or `ipv6:`; any other target as it is."""
     scheme, _, rest = target.partition(":")
     if scheme not in ("ipv4", "ipv6"):
         return (target,)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
+
+from tipstaff.addresses import listed
 
 # As a mapping, or in gRPC's own form.
 ChannelOptions = Mapping[str, int | str] | Sequence[tuple[str, int | str]]
@@ -11,7 +15,10 @@ ChannelOptions = Mapping[str, int | str] | Sequence[tuple[str, int | str]]
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
-_RESOLVED_BY_GRPC = ("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:", "xds:")
+_RESOLVED_BY_GRPC = ("unix-abstract:", "dns:", "xds:")
+_FAMILIES = {"ipv4:": socket.AF_INET, "ipv6:": socket.AF_INET6}
+# `sun_path` of Linux, without its closing zero.
+_MOST_PATH_BYTES = 107
 
 # In seconds. gRPC treats much longer timeouts as if they had passed already.
 LONGEST_TIMEOUT = 86400.0
@@ -64,17 +71,56 @@ def channel_options(
 
 
 def checked_target(target: str) -> str:
-    """Returns a valid target: `host:port`, `[::1]:port`, `unix:/path` or a gRPC name.
+    """Returns a valid target: `host:port`, `[::1]:port`, `unix:/path`, a list or a gRPC name.
 
     Raises:
         ValueError: The target is invalid; the message says what a target looks like.
     """
-    if target.startswith(_RESOLVED_BY_GRPC):
+    if target.startswith(tuple(_FAMILIES)):
+        # Left to gRPC, an address that it can't read would fail its share of the calls.
+        for address in listed(target):
+            if not _is_ip_and_port(address):
+                raise ValueError(
+                    f"{target!r} is not a list of servers: {address!r} has no IP address and port, "
+                    "as in ipv4:10.0.0.7:50051,10.0.0.8:50051 or ipv6:[::1]:50051"
+                )
         return target
-    match = _HOST_AND_PORT.fullmatch(target)
-    if match and 0 < int(match.group(2)) < 65536:
+    if target.startswith("unix:"):
+        size = len(os.fsencode(target.removeprefix("unix:").removeprefix("//")))
+        if not 0 < size <= _MOST_PATH_BYTES:
+            raise ValueError(
+                f"{target!r} is not a server's address: the path of a socket has 1 to "
+                f"{_MOST_PATH_BYTES} bytes, and this one {size}"
+            )
+        return target
+    if target.startswith(_RESOLVED_BY_GRPC):
+        port = target.rpartition(":")[2]
+        # gRPC would take a larger port for another one.
+        if not target.startswith("dns:") or not port.isdigit() or _is_port(port):
+            return target
+    elif (match := _HOST_AND_PORT.fullmatch(target)) and _is_port(match[2]):
         return target
     raise ValueError(
         f"{target!r} is not a server's address: give host:port, as in localhost:50051, "
         "or unix:/path/to.sock"
     )
+
+
+def _is_ip_and_port(address: str) -> bool:
+    """Whether `ipv4:` or `ipv6:` is followed by an IP address of that kind and a port."""
+    scheme, rest = address[:5], address[5:]
+    # gRPC reads it as a URI, in which brackets may be escaped.
+    host, _, port = rest.upper().replace("%5B", "[").replace("%5D", "]").rpartition(":")
+    if scheme == "ipv6:":
+        if not (host.startswith("[") and host.endswith("]")):
+            return False
+        host = host[1:-1].partition("%")[0]  # without a scope, as in fe80::1%eth0
+    try:
+        socket.inet_pton(_FAMILIES[scheme], host)
+    except (OSError, ValueError):
+        return False
+    return _is_port(port)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536

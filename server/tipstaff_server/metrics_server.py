@@ -125,6 +125,10 @@ def respond(app: Callable[..., Iterable[bytes]], head: bytes) -> bytes:
         lines.append(f"HTTP/1.1 {status}")
         lines.extend(f"{name}: {value}" for name, value in headers)
 
-    body = b"".join(app(environ, start_response))
+    try:
+        body = b"".join(app(environ, start_response))
+    except Exception as error:  # as for an Accept with `version=abc`; the client may see why
+        lines[:] = ["HTTP/1.1 500 Internal Server Error", "Content-Type: text/plain"]
+        body = f"{type(error).__name__}: {error}\n".encode()
     lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1") + (b"" if method == "HEAD" else body)

@@ -167,6 +167,28 @@ def test_one_look_up_runs_at_a_time(names):
     assert names.asked == 1
 
 
+def test_a_look_up_that_cannot_start_leaves_the_addresses_and_is_tried_again(names, monkeypatch):
+    now = 0.0
+    names.addresses = ["10.0.0.7"]
+    found = Addresses(f"{NAME}:50051", clock=lambda: now)
+
+    def fails(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fails)
+        with pytest.raises(OSError, match="new thread"):
+            look_up_now(found)
+    now = 1.0
+    look_up_now(found)
+    assert found.current == ("ipv4:10.0.0.7:50051",)
+
+    now = 60.0
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    assert found.refresh() is None
+    assert found.current == ("ipv4:10.0.0.7:50051",)
+
+
 def test_a_name_that_cannot_be_one_has_no_address():
     with pytest.raises(OSError, match="valid name"):
         look_up("a" * 64 + ".example", 1)

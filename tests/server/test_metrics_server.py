@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import http.client
 import socket
@@ -162,3 +163,17 @@ def test_addresses_that_do_not_do(address, why):
     with pytest.raises(ListenError, match=why) as refused:
         MetricsServer(CollectorRegistry(), address)
     assert str(refused.value).startswith(f"metrics_listen {address}")
+
+
+@pytest.mark.parametrize("version", ["abc", "=1.0.0", "1.x.0"])
+def test_a_scrape_that_prometheus_cannot_read_gets_an_error_and_leaves_none_in_the_log(
+    port, caplog, version
+):
+    accept = f"application/openmetrics-text; version={version}"
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    client.request("GET", "/metrics", headers={"Accept": accept})
+    response = client.getresponse()
+    assert response.status == 500
+    assert b"TypeError" in response.read()
+    gc.collect()  # asyncio logs an error that nobody took once its task is collected
+    assert not caplog.records
