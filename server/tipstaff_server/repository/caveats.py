@@ -110,12 +110,13 @@ def _passes_more(candidate: Manifest, serving: Manifest | None) -> Iterator[str]
         return
     before, now = _bad_passed(serving), _bad_passed(candidate)
     if before and now and now.share > before.share:
-        same = ""
+        which = ""
         if before.fingerprint and now.fingerprint:
-            same = ", the same rows" if before.fingerprint == now.fingerprint else ", other rows"
+            same = before.fingerprint == now.fingerprint
+            which = f", measured on {'the same' if same else 'other'} rows"
         yield (
             f"lets more bad outputs pass than the version that serves: {now.words}, against "
-            f"{before.words}{same}"
+            f"{before.words}{which}"
         )
 
 

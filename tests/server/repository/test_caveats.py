@@ -107,10 +107,11 @@ def test_more_bad_outputs_pass_than_now(measured):
     now = measured(bad_passed=interval(0.125, 0.05, 0.26, 40))
     assert caveats(now, measured()) == [
         "lets more bad outputs pass than the version that serves: 0.125 (0.050 to 0.260) of 40 bad "
-        "test rows, against 0.050 (0.020 to 0.150) of 40 bad test rows, the same rows"
+        "test rows, against 0.050 (0.020 to 0.150) of 40 bad test rows, measured on the same "
+        "rows"
     ]
     elsewhere = measured(bad_passed=interval(0.125, 0.05, 0.26, 40), fingerprint="b" * 64)
-    assert caveats(elsewhere, measured())[0].endswith(", other rows")
+    assert caveats(elsewhere, measured())[0].endswith(", measured on other rows")
     assert not caveats(measured(), now)
 
 

@@ -7,7 +7,9 @@ from tiny_bundle import make_bundle
 from tiny_training import tiny_rows
 
 from tipstaff.cli import main
+from tipstaff.types import Verdict
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest, write_manifest
+from tipstaff_server.evaluator.cases import Case, Outcome
 from tipstaff_server.evaluator.quality import Interval, Quality
 from tipstaff_trainer.judge.records import json_line, row_record
 from tipstaff_trainer.operations.train import Trained
@@ -32,15 +34,15 @@ def trained(tmp_path, monkeypatch, capsys):
     rows.write_text("".join(json_line(row_record(row)) for row in tiny_rows(40)))
     folder = make_bundle(tmp_path / "bundle")
 
-    def run(**parts):
+    def run(*, outcomes=(), words=(), **parts):
         metrics = {name: {"n": part.n, "ece": 0.031} for name, part in parts.items()}
         manifest = read_manifest(folder)
         changes = {"quality": parts, "metrics": metrics}
         write_manifest(folder, manifest.model_copy(update=changes))
-        result = Trained(Bundle.open(folder), ())
+        result = Trained(Bundle.open(folder), outcomes)
         monkeypatch.setattr("tipstaff_trainer.cli.train.train", lambda *_: result)
-        words = ["train", str(rows), "--name", "tiny", "--out", str(tmp_path / "out")]
-        assert main(words) == 0
+        out = str(tmp_path / "out")
+        assert main(["train", str(rows), "--name", "tiny", "--out", out, *words]) == 0
         return capsys.readouterr().out
 
     return run
@@ -78,3 +80,25 @@ def test_one_without_test_rows_is_to_be_measured(trained, tmp_path):
         "next:   measure it on rows that it has not seen: tipstaff evaluate "
         f"{tmp_path / 'bundle'} DATA\n"
     ) in said
+
+
+def test_wrong_labels_are_looked_for_in_the_same_columns(trained):
+    said = trained(
+        words=["--map", "output=output"], validation=GOOD, test=quality(200, 0.55, 0.47, 0.63)
+    )
+    assert "rows.jsonl --map output=output --out FILE\n" in said
+
+
+def test_one_measured_on_rows_of_one_kind_needs_the_other_kind(trained, tmp_path):
+    only_good = GOOD.model_copy(update={"good": GOOD.n, "auroc": None})
+    said = trained(validation=GOOD, test=only_good)
+    assert "tiny was measured on good rows only (200 test rows), which show nothing about " in said
+    bundle = tmp_path / "bundle"
+    assert f"next:   measure it on good and bad rows: tipstaff evaluate {bundle} DATA\n" in said
+
+
+def test_one_that_fails_a_named_case_is_not_to_serve_yet(trained):
+    case = Case(name="a late return", expect="block", output="yes")
+    failing = Outcome(case, Verdict.PASS, 0.7)
+    said = trained(outcomes=[failing], validation=GOOD, test=GOOD)
+    assert "next:   label rows like the cases that fail and train again, or correct the " in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import get_args
 
 from tipstaff.cli import flag_names
 from tipstaff_server.cli.options import add_options, given
-from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.cases import failures
 from tipstaff_server.evaluator.manifest import Manifest, Precision
 from tipstaff_server.repository.caveats import Caveat, caveats, measured_rows
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
 from tipstaff_trainer.cli.outcomes import print_outcomes
 from tipstaff_trainer.distil.settings import TrainSettings
-from tipstaff_trainer.operations.sources import FileData
-from tipstaff_trainer.operations.train import TrainRequest, read_training_rows, train
+from tipstaff_trainer.operations.sources import FileData, StoredData
+from tipstaff_trainer.operations.train import Trained, TrainRequest, read_training_rows, train
 from tipstaff_trainer.progress import TerminalReporter
 
 FLAGS = {**DATA_FLAGS, "precisions": "--precision", "tracker": "--track"}
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     for doubt in doubts:
         print(f"{manifest.name} {doubt}.")
     print(f"bundle: {trained.bundle.path}")
-    print(f"next:   {_next_step(trained.bundle, request, doubts)}")
+    print(f"next:   {_next_step(trained, request, doubts)}")
     return 0
 
 
@@ -69,17 +70,32 @@ def _quality_lines(manifest: Manifest) -> Iterator[str]:
         yield f"against torch: {graph.parity.changed:.2%} of {graph.parity.n} decisions changed"
 
 
-def _next_step(bundle: Bundle, request: TrainRequest, doubts: Sequence[Caveat]) -> str:
+def _next_step(trained: Trained, request: TrainRequest, doubts: Sequence[Caveat]) -> str:
     """What most improves the evaluator, or what is known of it; to serve it where it is good."""
-    kinds = {each.kind for each in doubts}
+    manifest, bundle = trained.bundle.manifest, shlex.quote(str(trained.bundle.path))
+    kinds, part = {each.kind for each in doubts}, measured_rows(manifest)
+    quality = manifest.quality.get(part)
+    if quality is not None and quality.auroc is None:
+        return f"measure it on good and bad rows: tipstaff evaluate {bundle} DATA"
     if "chance" in kinds:
-        data = request.data.data if isinstance(request.data, FileData) else "DATA"
-        return f"label more rows, or look for wrong labels: tipstaff label-errors {data} --out FILE"
-    if measured_rows(bundle.manifest) != "test":
-        return f"measure it on rows that it has not seen: tipstaff evaluate {bundle.path} DATA"
+        return f"label more rows, or look for wrong labels: {_label_errors(request.data)}"
+    if part != "test":
+        return f"measure it on rows that it has not seen: tipstaff evaluate {bundle} DATA"
     if "rows" in kinds:
         return (
             "label more rows and train again, or measure it on more: "
-            f"tipstaff evaluate {bundle.path} DATA"
+            f"tipstaff evaluate {bundle} DATA"
         )
-    return f"tipstaff serve {bundle.path}"
+    if failures(trained.outcomes):
+        return "label rows like the cases that fail and train again, or correct the cases"
+    return f"tipstaff serve {bundle}"
+
+
+def _label_errors(data: FileData | StoredData | None) -> str:
+    """The command that looks for wrong labels in the training's rows."""
+    words = ["tipstaff", "label-errors", "DATA"]
+    if isinstance(data, FileData):
+        words[2] = str(data.data)
+        for name, column in data.mapping.items():
+            words += ["--map", f"{name}={column}"]
+    return shlex.join([*words, "--out", "FILE"])

@@ -48,7 +48,7 @@ def prepare_resuming(run: Path) -> Path | None:
 
 
 def discard_checkpoints(run: Path) -> None:
-    """Removes the run's checkpoints; call it once there is a bundle."""
+    """Removes the run's checkpoints; call it once the weights are stored."""
     shutil.rmtree(checkpoints_folder(run), ignore_errors=True)
 
 

@@ -12,8 +12,7 @@ class Headline(NamedTuple):
 
     Attributes:
         title: In a few words.
-        details: A sentence with the rows that it rests on; empty for a regression, whose reasons
-            the comparison lists.
+        details: A sentence with the rows that it rests on; for a regression its reasons.
         worse: Whether something got worse, beyond chance or not.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from tipstaff_server.evaluator.cases import (
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_server.repository import SERVING_FILE, bundle_path, names, serving_version
 from tipstaff_server.requests import Request, setting
+from tipstaff_trainer.data import Data
 from tipstaff_trainer.evaluation.latency import measure_latency
 from tipstaff_trainer.evaluation.notices import training_rows
 from tipstaff_trainer.operations.sources import FileData, NamedCases, RowSource, StoredData
@@ -98,12 +100,7 @@ def compare(
     first, second = subjects or tuple(Subject.load(folder, data) for folder in folders)
     for message in case_changes:
         reporter.warn(message)
-    for notice in dict.fromkeys([*first.notices(data), *second.notices(data)]):
-        reporter.warn(notice.message, remedy=notice.remedy)
-    # Once for each folder: a bundle may be compared with itself.
-    for subject in {each.bundle.path.resolve(): each for each in (first, second)}.values():
-        for notice in training_rows(subject.bundle, data.rows):
-            reporter.warn(f"{subject.title}: {notice.message}", remedy=notice.remedy)
+    _warn(first, second, data, reporter)
     # Only the page shows latencies, and measuring them takes seconds.
     evaluators = first.evaluator, second.evaluator
     latencies = measure_latency(*evaluators) if request.out else [(), ()]
@@ -119,6 +116,17 @@ def compare(
     )
     report = write_comparison(comparison, request.out) if request.out else None
     return CompareResult(comparison, report)
+
+
+def _warn(first: Subject, second: Subject, data: Data, reporter: Reporter) -> None:
+    """Warns of what limits the numbers; names the bundle where it is true of one alone."""
+    # Once for each folder: a bundle may be compared with itself.
+    subjects = {each.bundle.path.resolve(): each for each in (first, second)}.values()
+    notices = [[*each.notices(data), *training_rows(each.bundle, data.rows)] for each in subjects]
+    for notice in dict.fromkeys(chain(*notices)):
+        of = [each.title for each, own in zip(subjects, notices, strict=True) if notice in own]
+        name = "" if len(of) == len(subjects) else f"{of[0]}: "
+        reporter.warn(f"{name}{notice.message}", remedy=notice.remedy)
 
 
 def _resolve(path: Path) -> Path:
