@@ -58,7 +58,7 @@ def test_a_forced_training_says_so_and_its_evaluator_passes_no_such_output(bert,
     assert "60 of 60 rows hold more text that the encoder can't read than may pass" in warnings
     assert bundle.manifest.training.unread["output"].scripts == {"Thai": 1.0}
     card = (bundle.path / "card.md").read_text()
-    assert "The encoder can't read 100% of output (Thai 100%) of these rows." in card
+    assert "In these rows the encoder can't read 100% of output (Thai 100%)." in card
 
     evaluator = Evaluator.load(bundle.path)
     predictions = predict_all(evaluator, [row.interaction for row in rows])
