@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from tipstaff.types import Certificate, Interaction, Reason, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
@@ -26,6 +28,15 @@ def to_task(request: pb.ScoreRequest) -> Task:
         request_id=request.request_id or uuid.uuid4().hex,
         explain=request.explain,
     )
+
+
+def to_tasks(requests: Iterable[pb.ScoreRequest]) -> Iterator[Task]:
+    """The tasks of a batch."""
+    size = 0
+    for request in requests:
+        yield replace(to_task(request), bytes_before=size)
+        # The texts, and the few bytes that name what is asked.
+        size += request.ByteSize()
 
 
 def from_score(score: Score) -> pb.ScoreResponse:

@@ -88,8 +88,8 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         budget = seconds and seconds * (1 - _REPLY_SHARE) - count * _ITEM_REPLY_SECONDS
         end = None if budget is None else arrival + budget
         calls = [
-            asyncio.create_task(self._score(convert.to_task(item), arrival, budget))
-            for item in request.requests
+            asyncio.create_task(self._score(task, arrival, budget))
+            for task in convert.to_tasks(request.requests)
         ]
         try:
             results = await _until(end, calls)

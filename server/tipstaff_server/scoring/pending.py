@@ -25,7 +25,7 @@ from tipstaff_server.evaluator.layout import Checkpoint, Tokens
 from tipstaff_server.scheduling import Dispatcher, RunResult
 from tipstaff_server.scoring.reading_speed import ReadingSpeed
 
-# Texts of at most this size count as short: reading one takes some 20 ms.
+# The texts of a call are short up to this size together: reading them takes some 20 ms.
 _SHORT_BYTES = 16384
 # What tokenizers read fastest, by their kind: one word, blanks, characters that they drop.
 _FASTEST_TEXTS = ("a" * 8192, " " * 8192, "\U000e0061" * 2048)
@@ -184,7 +184,8 @@ class PendingRequest(Future[CompletedRequest[EncodedT]]):
 class EncoderPool:
     """Starts requests on the threads that encode them. Belongs to one event loop.
 
-    Long texts have threads of their own: no short one waits behind one of them.
+    Long texts have threads of their own, and so has what is in a call beyond its first short texts:
+    no short call waits behind one of them.
 
     Args:
         threads: The threads for short texts.
@@ -215,6 +216,7 @@ class EncoderPool:
         deadline: float,
         *,
         text_bytes: int = 0,
+        bytes_before: int = 0,
     ) -> PendingRequest[EncodedT]:
         """Has a request encoded and run; the arguments are `PendingRequest`'s.
 
@@ -224,6 +226,7 @@ class EncoderPool:
             arrival: When the request came in, by `time.monotonic`.
             deadline: When its results must be there.
             text_bytes: Size of the text.
+            bytes_before: Size of the same call's other texts that are read before this one.
 
         Raises:
             Overloaded: Too many requests wait to be encoded.
@@ -238,7 +241,8 @@ class EncoderPool:
             self._room.release()
             request.encode_and_queue(self._dispatcher, partial(self._speed.learn, text_bytes))
 
-        threads = self._long_threads if text_bytes > _SHORT_BYTES else self._threads
+        is_long = bytes_before + text_bytes > _SHORT_BYTES
+        threads = self._long_threads if is_long else self._threads
         threads.submit(begin)
         return request
 

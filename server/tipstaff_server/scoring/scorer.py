@@ -40,6 +40,7 @@ class Task:
         version: 0 for the version in service.
         request_id: The caller's, or one made by the server.
         explain: Whether the caller asks which words lowered the score.
+        bytes_before: Size of the same call's other texts that are read before this one's.
     """
 
     interaction: Interaction
@@ -47,6 +48,7 @@ class Task:
     version: int
     request_id: str
     explain: bool = False
+    bytes_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,14 @@ class Scorer:
         encode = partial(evaluator.encode, task.interaction)
         # The pending request gets no name: an error's frames would refer to it, and it to them.
         completed = await asyncio.wrap_future(
-            self._encoders.start(evaluator, encode, arrival, deadline, text_bytes=text_bytes)
+            self._encoders.start(
+                evaluator,
+                encode,
+                arrival,
+                deadline,
+                text_bytes=text_bytes,
+                bytes_before=task.bytes_before,
+            )
         )
         score = _predicted_score(served, completed, task.request_id, arrival)
         self._cache.put(self._cache.key(served, task.interaction), score)

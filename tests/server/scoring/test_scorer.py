@@ -276,12 +276,19 @@ def test_reading_stops_when_the_deadline_passes_or_the_caller_leaves(bench, monk
     assert len(steps) < 2000
 
 
-def test_long_texts_hold_up_no_short_ones(bundle):
+@pytest.mark.parametrize(
+    "long",
+    [
+        replace(TASK, interaction=Interaction(output="paris " * 3000)),
+        replace(TASK, bytes_before=16384),
+    ],
+    ids=["a long text", "a short text after others of its call"],
+)
+def test_long_calls_hold_up_no_short_ones(bundle, long):
     bench = Bench(bundle, long_threads=ThreadPoolExecutor(1))
     bench.dispatcher.start()
     go_on = threading.Event()
     bench.long_encoders.submit(go_on.wait, 20)
-    long = replace(TASK, interaction=Interaction(output="paris " * 3000))
 
     async def main() -> None:
         waiting = asyncio.create_task(bench.score(30, long))
