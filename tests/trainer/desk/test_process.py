@@ -26,6 +26,9 @@ def addresses(monkeypatch):
             addresses.append(address)
 
     monkeypatch.setattr(uvicorn.Server, "run", run)
+    # It closes all log handlers there are. That of absl, which TensorBoard brings, then closes the
+    # stream that pytest captures with.
+    monkeypatch.setattr(uvicorn.Config, "configure_logging", lambda self: None)
     return addresses
 
 
