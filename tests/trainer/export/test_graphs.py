@@ -20,6 +20,7 @@ from tipstaff_trainer.distil.inference import torch_logits
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.errors import ExportError
 from tipstaff_trainer.export import graphs as ladder
+from tipstaff_trainer.export.golden import candidates_of_rows
 from tipstaff_trainer.export.graph import RowSet
 from tipstaff_trainer.export.graphs import GraphBuilder
 from tipstaff_trainer.export.int8_error import rank_layers
@@ -107,7 +108,7 @@ def builder(tmp_path, encoded):
             folder=tmp_path / "bundle",
             pad_id=0,
             row_sets=row_sets,
-            golden=4,
+            golden=candidates_of_rows(labelled[half:], texts[half:], 4),
             reporter=Notes(),
         )
 
