@@ -34,13 +34,10 @@ def test_cases_are_kept_by_criterion_and_name(workspace):
 
 @pytest.fixture
 def labelled(workspace, dataset, labels):
+    good, bad, *_ = workspace.stores.datasets.page(labels).rows
     with workspace.stores.database.writing() as session:
-        record(
-            session,
-            workspace.stores.datasets.page(labels).rows[0].id,
-            "",
-            NewLabel(1.0, "human", "a"),
-        )
+        for row, label in ((good, 1.0), (bad, 0.0)):
+            record(session, row.id, "", NewLabel(label, "human", "a"))
     return workspace.set_criterion(dataset, "faithfulness").dataset
 
 

@@ -89,7 +89,8 @@ def test_a_data_set_with_several_criteria_needs_one_named(workspace, dataset, bo
     assert len(workspace.stores.datasets.get(dataset).label_sets) == 2
 
 
-def test_the_criterion_of_a_file_s_labels_is_set_by_somebody(workspace, tmp_path):
+def test_the_criterion_of_a_file_s_labels_is_set_by_somebody(workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
     file = tmp_path / "rows.csv"
     file.write_text("output,label\na,1\nb,0\n")
     unset = workspace.upload_dataset(file)
