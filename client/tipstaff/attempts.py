@@ -51,7 +51,7 @@ class RetryBudget:
                 self._tokens = min(self.MOST, self._tokens + self.SHARE)
 
     def take(self) -> bool:
-        """Takes a token for a further attempt; False if there is none."""
+        """Takes a token for a further attempt; returns whether one was left."""
         with self._lock:
             if self._tokens < 1:
                 return False

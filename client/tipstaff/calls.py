@@ -43,7 +43,7 @@ class Call(ABC, Generic[Result]):
 
     Attributes:
         method: Name of the RPC.
-        message: The protobuf message to send; None if there is nothing to ask.
+        message: The protobuf message to send; None for a call that needs no server.
         timeout: Seconds until the call's deadline.
         address: The address that was called last; empty if none was.
     """

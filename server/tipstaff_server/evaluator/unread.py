@@ -150,7 +150,7 @@ def _code_points(text: str) -> npt.NDArray[np.uint32]:
 
 
 def _unspelled(tokenizer: Tokenizer) -> tuple[int | None, bool]:
-    """What becomes of text that the vocabulary can't spell.
+    """How a tokenizer encodes text that its vocabulary can't spell.
 
     Returns:
         The id that stands for it, if there is one; and whether it is left out.

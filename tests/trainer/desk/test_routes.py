@@ -13,23 +13,11 @@ from tiny_bundle import make_bundle
 
 from tipstaff_server import repository
 from tipstaff_server.evaluator.cases import Case
-from tipstaff_trainer.desk.app import build
-from tipstaff_trainer.desk.pages import (
-    criteria,
-    datasets,
-    entrance,
-    evaluators,
-    jobs,
-    labelling,
-    playground,
-    review,
-    uploads,
-)
+from tipstaff_trainer.desk import app
 from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace.db.models import Job
 
-MODULES = (criteria, datasets, entrance, evaluators, jobs, labelling, playground, review, uploads)
-ROUTES = [(route.path, *route.methods - {"HEAD"}) for module in MODULES for route in module.routes]
+ROUTES = [(route.path, *route.methods - {"HEAD"}) for route in app.ROUTES]
 POSTS = sorted(path for path, method in ROUTES if method == "POST")
 # What a form may hold; each route takes the fields that it knows.
 FORMS = (
@@ -93,7 +81,7 @@ def test_every_page_that_a_form_leads_to_can_be_reloaded(visit, filled, path):
 
 @pytest.mark.parametrize("path", POSTS)
 def test_every_form_leads_through_the_token_and_back(filled, path):
-    desk = build(filled, DeskSettings(host="0.0.0.0", token="t"))
+    desk = app.build(filled, DeskSettings(host="0.0.0.0", token="t"))
     browser = TestClient(desk, base_url="http://desk.example", follow_redirects=True)
     for page in (browser.post(address(path), data={"x": "1"}), browser.get(address(path))):
         assert page.status_code in (401, 429)
@@ -162,7 +150,7 @@ def test_a_fault_gets_a_page_even_without_the_database(workspace, filled, monkey
 
     monkeypatch.setattr(workspace.stores.datasets, "all", fail)
     monkeypatch.setattr(workspace.stores.jobs, "active", fail)
-    desk = build(workspace, DeskSettings())
+    desk = app.build(workspace, DeskSettings())
     browser = TestClient(desk, base_url=LOCAL, raise_server_exceptions=False)
     page = browser.get("/datasets")
     assert (page.status_code, framed(page)) == (500, True)

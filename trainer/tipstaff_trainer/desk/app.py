@@ -31,6 +31,9 @@ from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"
+_PAGES = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
+# The routes of all pages.
+ROUTES = tuple(route for page in _PAGES for route in page.routes)
 
 
 def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
@@ -39,10 +42,9 @@ def build(workspace: Workspace, settings: DeskSettings) -> ASGIApp:
     Raises:
         WorkspaceError: The sessions' secret can't be read or written.
     """
-    pages = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
     app = Starlette(
         routes=[
-            *(route for page in pages for route in page.routes),
+            *ROUTES,
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
         exception_handlers={HTTPException: show_http_error, 500: show_fault},
