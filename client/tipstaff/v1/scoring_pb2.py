@@ -24,43 +24,60 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tipstaff/v1/scoring.proto\x12\x0btipstaff.v1\"\xc1\x01\n\x0cScoreRequest\x12\x11\n\tevaluator\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x12\n\x05input\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06output\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x19\n\x0cground_truth\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\x42\x08\n\x06_inputB\t\n\x07_outputB\x0f\n\r_ground_truth\"\x95\x01\n\rFieldCoverage\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x15\n\rtokens_scored\x18\x02 \x01(\r\x12\x14\n\x0ctokens_total\x18\x03 \x01(\r\x12\x16\n\x0etokens_unknown\x18\x04 \x01(\r\x12\x1a\n\x12\x63haracters_dropped\x18\x05 \x01(\r\x12\x14\n\x0cunread_share\x18\x06 \x01(\x01\"k\n\x0b\x43\x65rtificate\x12\x16\n\x0emax_false_pass\x18\x01 \x01(\x01\x12\x17\n\x0fmax_false_block\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\t\n\x01n\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\"7\n\tHighlight\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\x0e\n\x06weight\x18\x03 \x01(\x01\"i\n\x06Timing\x12\x16\n\x0e\x65ncode_seconds\x18\x01 \x01(\x01\x12\x15\n\rqueue_seconds\x18\x02 \x01(\x01\x12\x19\n\x11inference_seconds\x18\x03 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x01\"\xbd\x03\n\rScoreResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tevaluator\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12%\n\x07verdict\x18\x06 \x01(\x0e\x32\x14.tipstaff.v1.Verdict\x12\x0f\n\x07pass_at\x18\x07 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x08 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\t \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12$\n\x07reasons\x18\n \x03(\x0e\x32\x13.tipstaff.v1.Reason\x12,\n\x08\x63overage\x18\x0b \x03(\x0b\x32\x1a.tipstaff.v1.FieldCoverage\x12#\n\x06timing\x18\x0c \x01(\x0b\x32\x13.tipstaff.v1.Timing\x12\x0e\n\x06\x63\x61\x63hed\x18\r \x01(\x08\x12\x16\n\tood_score\x18\x0e \x01(\x01H\x00\x88\x01\x01\x12*\n\nhighlights\x18\x0f \x03(\x0b\x32\x16.tipstaff.v1.HighlightB\x0c\n\n_ood_score\"@\n\x11ScoreBatchRequest\x12+\n\x08requests\x18\x01 \x03(\x0b\x32\x19.tipstaff.v1.ScoreRequest\"Z\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1b\n\x0eretry_after_ms\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x11\n\x0f_retry_after_ms\"s\n\x0eScoreBatchItem\x12.\n\x08response\x18\x01 \x01(\x0b\x32\x1a.tipstaff.v1.ScoreResponseH\x00\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.tipstaff.v1.ItemErrorH\x00\x42\x08\n\x06result\"@\n\x12ScoreBatchResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.tipstaff.v1.ScoreBatchItem\"\x17\n\x15ListEvaluatorsRequest\"\xca\x01\n\rEvaluatorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x11\n\tcriterion\x18\x04 \x01(\t\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x0f\n\x07pass_at\x18\x06 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x07 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\x08 \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12\x12\n\nmax_tokens\x18\t \x01(\r\"H\n\x16ListEvaluatorsResponse\x12.\n\nevaluators\x18\x01 \x03(\x0b\x32\x1a.tipstaff.v1.EvaluatorInfo*[\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_PASS\x10\x01\x12\x12\n\x0eVERDICT_REVIEW\x10\x02\x12\x11\n\rVERDICT_BLOCK\x10\x03*\xe6\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_PARTIAL\x10\x01\x12\x1e\n\x1aREASON_OUT_OF_DISTRIBUTION\x10\x02\x12\x16\n\x12REASON_UNCERTIFIED\x10\x03\x12\x13\n\x0fREASON_DEGRADED\x10\x04\x12\x18\n\x14REASON_MISSING_FIELD\x10\x05\x12\x18\n\x14REASON_IGNORED_FIELD\x10\x06\x12\x18\n\x14REASON_NOT_EXPLAINED\x10\x07\x12\x15\n\x11REASON_UNREADABLE\x10\x08\x32\xfa\x01\n\x0eScoringService\x12>\n\x05Score\x12\x19.tipstaff.v1.ScoreRequest\x1a\x1a.tipstaff.v1.ScoreResponse\x12M\n\nScoreBatch\x12\x1e.tipstaff.v1.ScoreBatchRequest\x1a\x1f.tipstaff.v1.ScoreBatchResponse\x12Y\n\x0eListEvaluators\x12\".tipstaff.v1.ListEvaluatorsRequest\x1a#.tipstaff.v1.ListEvaluatorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tipstaff/v1/scoring.proto\x12\x0btipstaff.v1\"\xb3\x02\n\x0cScoreRequest\x12\x11\n\tevaluator\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x12\n\x05input\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06output\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x19\n\x0cground_truth\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\x12=\n\nattributes\x18\x08 \x03(\x0b\x32).tipstaff.v1.ScoreRequest.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_inputB\t\n\x07_outputB\x0f\n\r_ground_truth\"\x95\x01\n\rFieldCoverage\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x15\n\rtokens_scored\x18\x02 \x01(\r\x12\x14\n\x0ctokens_total\x18\x03 \x01(\r\x12\x16\n\x0etokens_unknown\x18\x04 \x01(\r\x12\x1a\n\x12\x63haracters_dropped\x18\x05 \x01(\r\x12\x14\n\x0cunread_share\x18\x06 \x01(\x01\"k\n\x0b\x43\x65rtificate\x12\x16\n\x0emax_false_pass\x18\x01 \x01(\x01\x12\x17\n\x0fmax_false_block\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\t\n\x01n\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\"7\n\tHighlight\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\x0e\n\x06weight\x18\x03 \x01(\x01\"4\n\x07Passage\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\r\n\x05share\x18\x03 \x01(\x01\"\xbb\x01\n\rContradiction\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.tipstaff.v1.ContradictionKind\x12\r\n\x05start\x18\x02 \x01(\r\x12\x0b\n\x03\x65nd\x18\x03 \x01(\r\x12\x18\n\x0btruth_start\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x16\n\ttruth_end\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x10\n\x08strength\x18\x06 \x01(\x01\x42\x0e\n\x0c_truth_startB\x0c\n\n_truth_end\"\xb1\x01\n\x10SentenceEvidence\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x17\n\x0f\x65valuator_score\x18\x04 \x01(\x01\x12%\n\x07passage\x18\x05 \x01(\x0b\x32\x14.tipstaff.v1.Passage\x12\x32\n\x0e\x63ontradictions\x18\x06 \x03(\x0b\x32\x1a.tipstaff.v1.Contradiction\"i\n\x06Timing\x12\x16\n\x0e\x65ncode_seconds\x18\x01 \x01(\x01\x12\x15\n\rqueue_seconds\x18\x02 \x01(\x01\x12\x19\n\x11inference_seconds\x18\x03 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x01\"\xee\x03\n\rScoreResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tevaluator\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12%\n\x07verdict\x18\x06 \x01(\x0e\x32\x14.tipstaff.v1.Verdict\x12\x0f\n\x07pass_at\x18\x07 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x08 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\t \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12$\n\x07reasons\x18\n \x03(\x0e\x32\x13.tipstaff.v1.Reason\x12,\n\x08\x63overage\x18\x0b \x03(\x0b\x32\x1a.tipstaff.v1.FieldCoverage\x12#\n\x06timing\x18\x0c \x01(\x0b\x32\x13.tipstaff.v1.Timing\x12\x0e\n\x06\x63\x61\x63hed\x18\r \x01(\x08\x12\x16\n\tood_score\x18\x0e \x01(\x01H\x00\x88\x01\x01\x12*\n\nhighlights\x18\x0f \x03(\x0b\x32\x16.tipstaff.v1.Highlight\x12/\n\x08\x65vidence\x18\x10 \x03(\x0b\x32\x1d.tipstaff.v1.SentenceEvidenceB\x0c\n\n_ood_score\"@\n\x11ScoreBatchRequest\x12+\n\x08requests\x18\x01 \x03(\x0b\x32\x19.tipstaff.v1.ScoreRequest\"Z\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1b\n\x0eretry_after_ms\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x11\n\x0f_retry_after_ms\"s\n\x0eScoreBatchItem\x12.\n\x08response\x18\x01 \x01(\x0b\x32\x1a.tipstaff.v1.ScoreResponseH\x00\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.tipstaff.v1.ItemErrorH\x00\x42\x08\n\x06result\"@\n\x12ScoreBatchResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.tipstaff.v1.ScoreBatchItem\"\x17\n\x15ListEvaluatorsRequest\"\xca\x01\n\rEvaluatorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x11\n\tcriterion\x18\x04 \x01(\t\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x0f\n\x07pass_at\x18\x06 \x01(\x01\x12\x13\n\x0b\x62lock_below\x18\x07 \x01(\x01\x12-\n\x0b\x63\x65rtificate\x18\x08 \x01(\x0b\x32\x18.tipstaff.v1.Certificate\x12\x12\n\nmax_tokens\x18\t \x01(\r\"H\n\x16ListEvaluatorsResponse\x12.\n\nevaluators\x18\x01 \x03(\x0b\x32\x1a.tipstaff.v1.EvaluatorInfo\"x\n\x15SubmitFeedbackRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tevaluator\x18\x02 \x01(\t\x12\x11\n\x04good\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\tB\x07\n\x05_good\")\n\x16SubmitFeedbackResponse\x12\x0f\n\x07matches\x18\x01 \x01(\r*[\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_PASS\x10\x01\x12\x12\n\x0eVERDICT_REVIEW\x10\x02\x12\x11\n\rVERDICT_BLOCK\x10\x03*\x98\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_PARTIAL\x10\x01\x12\x1e\n\x1aREASON_OUT_OF_DISTRIBUTION\x10\x02\x12\x16\n\x12REASON_UNCERTIFIED\x10\x03\x12\x13\n\x0fREASON_DEGRADED\x10\x04\x12\x18\n\x14REASON_MISSING_FIELD\x10\x05\x12\x18\n\x14REASON_IGNORED_FIELD\x10\x06\x12\x18\n\x14REASON_NOT_EXPLAINED\x10\x07\x12\x15\n\x11REASON_UNREADABLE\x10\x08\x12\x19\n\x15REASON_NOT_CALIBRATED\x10\t\x12\x15\n\x11REASON_NOT_LEARNT\x10\n*\xb1\x01\n\x11\x43ontradictionKind\x12\"\n\x1e\x43ONTRADICTION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ONTRADICTION_KIND_NUMBER\x10\x01\x12\x1b\n\x17\x43ONTRADICTION_KIND_NAME\x10\x02\x12\x1b\n\x17\x43ONTRADICTION_KIND_UNIT\x10\x03\x12\x1f\n\x1b\x43ONTRADICTION_KIND_NEGATION\x10\x04\x32\xd5\x02\n\x0eScoringService\x12>\n\x05Score\x12\x19.tipstaff.v1.ScoreRequest\x1a\x1a.tipstaff.v1.ScoreResponse\x12M\n\nScoreBatch\x12\x1e.tipstaff.v1.ScoreBatchRequest\x1a\x1f.tipstaff.v1.ScoreBatchResponse\x12Y\n\x0eListEvaluators\x12\".tipstaff.v1.ListEvaluatorsRequest\x1a#.tipstaff.v1.ListEvaluatorsResponse\x12Y\n\x0eSubmitFeedback\x12\".tipstaff.v1.SubmitFeedbackRequest\x1a#.tipstaff.v1.SubmitFeedbackResponseB5\n\x0btipstaff.v1B\x0cScoringProtoP\x01Z\x16tipstaff/v1;tipstaffv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tipstaff.v1.scoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=1756
-  _globals['_VERDICT']._serialized_end=1847
-  _globals['_REASON']._serialized_start=1850
-  _globals['_REASON']._serialized_end=2080
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013tipstaff.v1B\014ScoringProtoP\001Z\026tipstaff/v1;tipstaffv1'
+  _globals['_SCOREREQUEST_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_SCOREREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_VERDICT']._serialized_start=2508
+  _globals['_VERDICT']._serialized_end=2599
+  _globals['_REASON']._serialized_start=2602
+  _globals['_REASON']._serialized_end=2882
+  _globals['_CONTRADICTIONKIND']._serialized_start=2885
+  _globals['_CONTRADICTIONKIND']._serialized_end=3062
   _globals['_SCOREREQUEST']._serialized_start=43
-  _globals['_SCOREREQUEST']._serialized_end=236
-  _globals['_FIELDCOVERAGE']._serialized_start=239
-  _globals['_FIELDCOVERAGE']._serialized_end=388
-  _globals['_CERTIFICATE']._serialized_start=390
-  _globals['_CERTIFICATE']._serialized_end=497
-  _globals['_HIGHLIGHT']._serialized_start=499
-  _globals['_HIGHLIGHT']._serialized_end=554
-  _globals['_TIMING']._serialized_start=556
-  _globals['_TIMING']._serialized_end=661
-  _globals['_SCORERESPONSE']._serialized_start=664
-  _globals['_SCORERESPONSE']._serialized_end=1109
-  _globals['_SCOREBATCHREQUEST']._serialized_start=1111
-  _globals['_SCOREBATCHREQUEST']._serialized_end=1175
-  _globals['_ITEMERROR']._serialized_start=1177
-  _globals['_ITEMERROR']._serialized_end=1267
-  _globals['_SCOREBATCHITEM']._serialized_start=1269
-  _globals['_SCOREBATCHITEM']._serialized_end=1384
-  _globals['_SCOREBATCHRESPONSE']._serialized_start=1386
-  _globals['_SCOREBATCHRESPONSE']._serialized_end=1450
-  _globals['_LISTEVALUATORSREQUEST']._serialized_start=1452
-  _globals['_LISTEVALUATORSREQUEST']._serialized_end=1475
-  _globals['_EVALUATORINFO']._serialized_start=1478
-  _globals['_EVALUATORINFO']._serialized_end=1680
-  _globals['_LISTEVALUATORSRESPONSE']._serialized_start=1682
-  _globals['_LISTEVALUATORSRESPONSE']._serialized_end=1754
-  _globals['_SCORINGSERVICE']._serialized_start=2083
-  _globals['_SCORINGSERVICE']._serialized_end=2333
+  _globals['_SCOREREQUEST']._serialized_end=350
+  _globals['_SCOREREQUEST_ATTRIBUTESENTRY']._serialized_start=263
+  _globals['_SCOREREQUEST_ATTRIBUTESENTRY']._serialized_end=312
+  _globals['_FIELDCOVERAGE']._serialized_start=353
+  _globals['_FIELDCOVERAGE']._serialized_end=502
+  _globals['_CERTIFICATE']._serialized_start=504
+  _globals['_CERTIFICATE']._serialized_end=611
+  _globals['_HIGHLIGHT']._serialized_start=613
+  _globals['_HIGHLIGHT']._serialized_end=668
+  _globals['_PASSAGE']._serialized_start=670
+  _globals['_PASSAGE']._serialized_end=722
+  _globals['_CONTRADICTION']._serialized_start=725
+  _globals['_CONTRADICTION']._serialized_end=912
+  _globals['_SENTENCEEVIDENCE']._serialized_start=915
+  _globals['_SENTENCEEVIDENCE']._serialized_end=1092
+  _globals['_TIMING']._serialized_start=1094
+  _globals['_TIMING']._serialized_end=1199
+  _globals['_SCORERESPONSE']._serialized_start=1202
+  _globals['_SCORERESPONSE']._serialized_end=1696
+  _globals['_SCOREBATCHREQUEST']._serialized_start=1698
+  _globals['_SCOREBATCHREQUEST']._serialized_end=1762
+  _globals['_ITEMERROR']._serialized_start=1764
+  _globals['_ITEMERROR']._serialized_end=1854
+  _globals['_SCOREBATCHITEM']._serialized_start=1856
+  _globals['_SCOREBATCHITEM']._serialized_end=1971
+  _globals['_SCOREBATCHRESPONSE']._serialized_start=1973
+  _globals['_SCOREBATCHRESPONSE']._serialized_end=2037
+  _globals['_LISTEVALUATORSREQUEST']._serialized_start=2039
+  _globals['_LISTEVALUATORSREQUEST']._serialized_end=2062
+  _globals['_EVALUATORINFO']._serialized_start=2065
+  _globals['_EVALUATORINFO']._serialized_end=2267
+  _globals['_LISTEVALUATORSRESPONSE']._serialized_start=2269
+  _globals['_LISTEVALUATORSRESPONSE']._serialized_end=2341
+  _globals['_SUBMITFEEDBACKREQUEST']._serialized_start=2343
+  _globals['_SUBMITFEEDBACKREQUEST']._serialized_end=2463
+  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_start=2465
+  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_end=2506
+  _globals['_SCORINGSERVICE']._serialized_start=3065
+  _globals['_SCORINGSERVICE']._serialized_end=3406
 # @@protoc_insertion_point(module_scope)

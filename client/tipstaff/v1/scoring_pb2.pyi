@@ -25,6 +25,16 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_IGNORED_FIELD: _ClassVar[Reason]
     REASON_NOT_EXPLAINED: _ClassVar[Reason]
     REASON_UNREADABLE: _ClassVar[Reason]
+    REASON_NOT_CALIBRATED: _ClassVar[Reason]
+    REASON_NOT_LEARNT: _ClassVar[Reason]
+
+class ContradictionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONTRADICTION_KIND_UNSPECIFIED: _ClassVar[ContradictionKind]
+    CONTRADICTION_KIND_NUMBER: _ClassVar[ContradictionKind]
+    CONTRADICTION_KIND_NAME: _ClassVar[ContradictionKind]
+    CONTRADICTION_KIND_UNIT: _ClassVar[ContradictionKind]
+    CONTRADICTION_KIND_NEGATION: _ClassVar[ContradictionKind]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_PASS: Verdict
 VERDICT_REVIEW: Verdict
@@ -38,9 +48,23 @@ REASON_MISSING_FIELD: Reason
 REASON_IGNORED_FIELD: Reason
 REASON_NOT_EXPLAINED: Reason
 REASON_UNREADABLE: Reason
+REASON_NOT_CALIBRATED: Reason
+REASON_NOT_LEARNT: Reason
+CONTRADICTION_KIND_UNSPECIFIED: ContradictionKind
+CONTRADICTION_KIND_NUMBER: ContradictionKind
+CONTRADICTION_KIND_NAME: ContradictionKind
+CONTRADICTION_KIND_UNIT: ContradictionKind
+CONTRADICTION_KIND_NEGATION: ContradictionKind
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("evaluator", "version", "input", "output", "ground_truth", "request_id", "explain")
+    __slots__ = ("evaluator", "version", "input", "output", "ground_truth", "request_id", "explain", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     EVALUATOR_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +72,7 @@ class ScoreRequest(_message.Message):
     GROUND_TRUTH_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     evaluator: str
     version: int
     input: str
@@ -55,7 +80,8 @@ class ScoreRequest(_message.Message):
     ground_truth: str
     request_id: str
     explain: bool
-    def __init__(self, evaluator: _Optional[str] = ..., version: _Optional[int] = ..., input: _Optional[str] = ..., output: _Optional[str] = ..., ground_truth: _Optional[str] = ..., request_id: _Optional[str] = ..., explain: bool = ...) -> None: ...
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, evaluator: _Optional[str] = ..., version: _Optional[int] = ..., input: _Optional[str] = ..., output: _Optional[str] = ..., ground_truth: _Optional[str] = ..., request_id: _Optional[str] = ..., explain: bool = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class FieldCoverage(_message.Message):
     __slots__ = ("field", "tokens_scored", "tokens_total", "tokens_unknown", "characters_dropped", "unread_share")
@@ -97,6 +123,48 @@ class Highlight(_message.Message):
     weight: float
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., weight: _Optional[float] = ...) -> None: ...
 
+class Passage(_message.Message):
+    __slots__ = ("start", "end", "share")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    share: float
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
+
+class Contradiction(_message.Message):
+    __slots__ = ("kind", "start", "end", "truth_start", "truth_end", "strength")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    TRUTH_START_FIELD_NUMBER: _ClassVar[int]
+    TRUTH_END_FIELD_NUMBER: _ClassVar[int]
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    kind: ContradictionKind
+    start: int
+    end: int
+    truth_start: int
+    truth_end: int
+    strength: float
+    def __init__(self, kind: _Optional[_Union[ContradictionKind, str]] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., truth_start: _Optional[int] = ..., truth_end: _Optional[int] = ..., strength: _Optional[float] = ...) -> None: ...
+
+class SentenceEvidence(_message.Message):
+    __slots__ = ("start", "end", "score", "evaluator_score", "passage", "contradictions")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    EVALUATOR_SCORE_FIELD_NUMBER: _ClassVar[int]
+    PASSAGE_FIELD_NUMBER: _ClassVar[int]
+    CONTRADICTIONS_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    score: float
+    evaluator_score: float
+    passage: Passage
+    contradictions: _containers.RepeatedCompositeFieldContainer[Contradiction]
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., score: _Optional[float] = ..., evaluator_score: _Optional[float] = ..., passage: _Optional[_Union[Passage, _Mapping]] = ..., contradictions: _Optional[_Iterable[_Union[Contradiction, _Mapping]]] = ...) -> None: ...
+
 class Timing(_message.Message):
     __slots__ = ("encode_seconds", "queue_seconds", "inference_seconds", "total_seconds")
     ENCODE_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -110,7 +178,7 @@ class Timing(_message.Message):
     def __init__(self, encode_seconds: _Optional[float] = ..., queue_seconds: _Optional[float] = ..., inference_seconds: _Optional[float] = ..., total_seconds: _Optional[float] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("request_id", "evaluator", "version", "engine", "score", "verdict", "pass_at", "block_below", "certificate", "reasons", "coverage", "timing", "cached", "ood_score", "highlights")
+    __slots__ = ("request_id", "evaluator", "version", "engine", "score", "verdict", "pass_at", "block_below", "certificate", "reasons", "coverage", "timing", "cached", "ood_score", "highlights", "evidence")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EVALUATOR_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +194,7 @@ class ScoreResponse(_message.Message):
     CACHED_FIELD_NUMBER: _ClassVar[int]
     OOD_SCORE_FIELD_NUMBER: _ClassVar[int]
     HIGHLIGHTS_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     evaluator: str
     version: int
@@ -141,7 +210,8 @@ class ScoreResponse(_message.Message):
     cached: bool
     ood_score: float
     highlights: _containers.RepeatedCompositeFieldContainer[Highlight]
-    def __init__(self, request_id: _Optional[str] = ..., evaluator: _Optional[str] = ..., version: _Optional[int] = ..., engine: _Optional[str] = ..., score: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., pass_at: _Optional[float] = ..., block_below: _Optional[float] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., coverage: _Optional[_Iterable[_Union[FieldCoverage, _Mapping]]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., cached: bool = ..., ood_score: _Optional[float] = ..., highlights: _Optional[_Iterable[_Union[Highlight, _Mapping]]] = ...) -> None: ...
+    evidence: _containers.RepeatedCompositeFieldContainer[SentenceEvidence]
+    def __init__(self, request_id: _Optional[str] = ..., evaluator: _Optional[str] = ..., version: _Optional[int] = ..., engine: _Optional[str] = ..., score: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., pass_at: _Optional[float] = ..., block_below: _Optional[float] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., coverage: _Optional[_Iterable[_Union[FieldCoverage, _Mapping]]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., cached: bool = ..., ood_score: _Optional[float] = ..., highlights: _Optional[_Iterable[_Union[Highlight, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[SentenceEvidence, _Mapping]]] = ...) -> None: ...
 
 class ScoreBatchRequest(_message.Message):
     __slots__ = ("requests",)
@@ -204,3 +274,23 @@ class ListEvaluatorsResponse(_message.Message):
     EVALUATORS_FIELD_NUMBER: _ClassVar[int]
     evaluators: _containers.RepeatedCompositeFieldContainer[EvaluatorInfo]
     def __init__(self, evaluators: _Optional[_Iterable[_Union[EvaluatorInfo, _Mapping]]] = ...) -> None: ...
+
+class SubmitFeedbackRequest(_message.Message):
+    __slots__ = ("request_id", "evaluator", "good", "source", "note")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EVALUATOR_FIELD_NUMBER: _ClassVar[int]
+    GOOD_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    evaluator: str
+    good: bool
+    source: str
+    note: str
+    def __init__(self, request_id: _Optional[str] = ..., evaluator: _Optional[str] = ..., good: bool = ..., source: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
+
+class SubmitFeedbackResponse(_message.Message):
+    __slots__ = ("matches",)
+    MATCHES_FIELD_NUMBER: _ClassVar[int]
+    matches: int
+    def __init__(self, matches: _Optional[int] = ...) -> None: ...

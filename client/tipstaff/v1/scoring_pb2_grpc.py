@@ -50,6 +50,11 @@ class ScoringServiceStub(object):
                 request_serializer=tipstaff_dot_v1_dot_scoring__pb2.ListEvaluatorsRequest.SerializeToString,
                 response_deserializer=tipstaff_dot_v1_dot_scoring__pb2.ListEvaluatorsResponse.FromString,
                 _registered_method=True)
+        self.SubmitFeedback = channel.unary_unary(
+                '/tipstaff.v1.ScoringService/SubmitFeedback',
+                request_serializer=tipstaff_dot_v1_dot_scoring__pb2.SubmitFeedbackRequest.SerializeToString,
+                response_deserializer=tipstaff_dot_v1_dot_scoring__pb2.SubmitFeedbackResponse.FromString,
+                _registered_method=True)
 
 
 class ScoringServiceServicer(object):
@@ -77,6 +82,14 @@ class ScoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitFeedback(self, request, context):
+        """Tells what somebody, or something downstream, found of a scored output. Sending the same again
+        changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +107,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     servicer.ListEvaluators,
                     request_deserializer=tipstaff_dot_v1_dot_scoring__pb2.ListEvaluatorsRequest.FromString,
                     response_serializer=tipstaff_dot_v1_dot_scoring__pb2.ListEvaluatorsResponse.SerializeToString,
+            ),
+            'SubmitFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitFeedback,
+                    request_deserializer=tipstaff_dot_v1_dot_scoring__pb2.SubmitFeedbackRequest.FromString,
+                    response_serializer=tipstaff_dot_v1_dot_scoring__pb2.SubmitFeedbackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +196,33 @@ class ScoringService(object):
             '/tipstaff.v1.ScoringService/ListEvaluators',
             tipstaff_dot_v1_dot_scoring__pb2.ListEvaluatorsRequest.SerializeToString,
             tipstaff_dot_v1_dot_scoring__pb2.ListEvaluatorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tipstaff.v1.ScoringService/SubmitFeedback',
+            tipstaff_dot_v1_dot_scoring__pb2.SubmitFeedbackRequest.SerializeToString,
+            tipstaff_dot_v1_dot_scoring__pb2.SubmitFeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,
