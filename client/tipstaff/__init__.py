@@ -22,15 +22,21 @@ from tipstaff.errors import (
     UsageError,
 )
 from tipstaff.events import ClientEvent, EventKind
+from tipstaff.texts import text_of
+from tipstaff.tls import TLS
 from tipstaff.types import (
     Certificate,
+    Contradiction,
+    ContradictionKind,
     Coverage,
     EvaluatorInfo,
     Highlight,
     Interaction,
     OnFailure,
+    Passage,
     Reason,
     Score,
+    SentenceEvidence,
     Timing,
     Verdict,
 )
@@ -52,11 +58,14 @@ else:
 
 
 __all__ = [
+    "TLS",
     "AccessError",
     "AsyncClient",
     "Certificate",
     "Client",
     "ClientEvent",
+    "Contradiction",
+    "ContradictionKind",
     "Coverage",
     "DeadlineError",
     "EvaluatorInfo",
@@ -68,13 +77,16 @@ __all__ = [
     "NotFoundError",
     "OnFailure",
     "OverloadedError",
+    "Passage",
     "Reason",
     "Score",
     "ScoringError",
+    "SentenceEvidence",
     "ServerFaultError",
     "Timing",
     "TipstaffError",
     "UnavailableError",
     "UsageError",
     "Verdict",
+    "text_of",
 ]

@@ -18,6 +18,9 @@ _NAME_AND_PORT = re.compile(r"(?:dns:(?:///)?)?([^\s:/@\[\],]+):([0-9]{1,5})")
 # An IPv4 address has nothing else, and a name has something else.
 _DIGITS_AND_DOTS = "0123456789."
 
+# gRPC reads the path of a socket as a part of a URI. The first sign begins the others' escapes.
+_ESCAPED_IN_PATHS = (("%", "%25"), ("#", "%23"), ("?", "%3F"))
+
 
 class Addresses:
     """The addresses of a target, as targets of gRPC that each stand for one server.
@@ -113,6 +116,10 @@ def _address(family: socket.AddressFamily, ip: str, port: int) -> str:
 
 def readable(address: str) -> str:
     """An address as people know it: `10.0.0.7:50051` for `ipv4:10.0.0.7:50051`."""
+    if address.startswith("unix:"):
+        for sign, escaped in reversed(_ESCAPED_IN_PATHS):
+            address = address.replace(escaped, sign)
+        return address
     return address.removeprefix("ipv4:").removeprefix("ipv6:")
 
 
@@ -125,8 +132,12 @@ def _name_and_port(target: str) -> tuple[str, int]:
 
 
 def listed(target: str) -> tuple[str, ...]:
-    """The addresses that a target lists after `ipv4:` or `ipv6:`; any other target as it is."""
+    """The addresses that a target lists after `ipv4:` or `ipv6:`; any other target is one."""
     scheme, _, rest = target.partition(":")
+    if scheme == "unix":
+        for sign, escaped in _ESCAPED_IN_PATHS:
+            rest = rest.replace(sign, escaped)
+        return (f"unix:{rest}",)
     if scheme not in ("ipv4", "ipv6"):
         return (target,)
     parts = (part.strip() for part in rest.lstrip("/").split(","))

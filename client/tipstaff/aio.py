@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
 import grpc.aio
 
-from tipstaff.attempts import Attempt, Attempts
-from tipstaff.base import CLOSED, BaseClient
-from tipstaff.calls import Call, Result
+from tipstaff.base import CLOSED
+from tipstaff.calls import Call, ForwardedCall, MetadataPairs
 from tipstaff.channel import ChannelOptions
-from tipstaff.connection import PROBE_SECONDS, Connection, is_serving
+from tipstaff.connection import HEALTH, PROBE_SECONDS, Connection, is_serving
+from tipstaff.course import CallingClient
 from tipstaff.errors import ScoringError
 from tipstaff.events import OnEvent
 from tipstaff.pool import Endpoint
-from tipstaff.statuses import Status
+from tipstaff.security import Metadata, Token
+from tipstaff.tls import TLS
 from tipstaff.types import EvaluatorInfo, Interaction, OnFailure, Score
 
 
-class AsyncClient(BaseClient):
+class AsyncClient(CallingClient):
     """Scores interactions on a Tipstaff server: `Client` for asyncio, with the same arguments.
 
         async with AsyncClient("localhost:50051", evaluator="support-faithfulness") as client:
@@ -34,8 +36,12 @@ class AsyncClient(BaseClient):
     loop of its first call. Cancelling a task also cancels its call, here and on the server.
 
     Raises:
-        ValueError: `target`, `timeout`, `on_failure` or `keepalive` is invalid.
+        ValueError: `target`, `timeout`, `on_failure`, `keepalive` or `tls` is invalid.
+        UsageError: A file of `tls` or `token` can't be used.
     """
+
+    _channels = grpc.aio
+    _new_queue = asyncio.Queue
 
     def __init__(
         self,
@@ -44,6 +50,9 @@ class AsyncClient(BaseClient):
         evaluator: str = "",
         timeout: float = 1.0,
         on_failure: OnFailure = "raise",
+        tls: TLS | bool | None = None,
+        token: Token | None = None,
+        metadata: Metadata | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         keepalive: float = 30.0,
         options: ChannelOptions | None = None,
@@ -54,6 +63,9 @@ class AsyncClient(BaseClient):
             evaluator=evaluator,
             timeout=timeout,
             on_failure=on_failure,
+            tls=tls,
+            token=token,
+            metadata=metadata,
             credentials=credentials,
             keepalive=keepalive,
             options=options,
@@ -72,6 +84,7 @@ class AsyncClient(BaseClient):
         version: int = 0,
         request_id: str = "",
         explain: bool = False,
+        attributes: Mapping[str, str] | None = None,
         timeout: float | None = None,
         on_failure: OnFailure | None = None,
     ) -> Score:
@@ -83,6 +96,7 @@ class AsyncClient(BaseClient):
                 version=version,
                 request_id=request_id,
                 explain=explain,
+                attributes=attributes,
                 timeout=timeout,
                 on_failure=on_failure,
             )
@@ -95,6 +109,7 @@ class AsyncClient(BaseClient):
         evaluator: str | None = None,
         version: int = 0,
         explain: bool = False,
+        attributes: Mapping[str, str] | None = None,
         timeout: float | None = None,
         on_failure: OnFailure | None = None,
     ) -> list[Score | ScoringError]:
@@ -104,14 +119,71 @@ class AsyncClient(BaseClient):
             evaluator=evaluator,
             version=version,
             explain=explain,
+            attributes=attributes,
             timeout=timeout,
             on_failure=on_failure,
         )
         return call.unsent() if call.message is None else await self._run(call)
 
+    async def feedback(
+        self,
+        request_id: str,
+        *,
+        good: bool,
+        source: str = "",
+        note: str = "",
+        evaluator: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Tells the server whether a scored output was good; all as for `Client.feedback`."""
+        return await self._run(
+            self._feedback_call(
+                request_id,
+                good=good,
+                source=source,
+                note=note,
+                evaluator=evaluator,
+                timeout=timeout,
+            )
+        )
+
     async def evaluators(self, *, timeout: float | None = None) -> list[EvaluatorInfo]:
         """Lists what the server offers; as `Client.evaluators`."""
         return await self._run(self._evaluators_call(timeout))
+
+    async def forward(
+        self,
+        method: str,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        metadata: MetadataPairs = (),
+    ) -> Any:
+        """Sends a message of `tipstaff.v1` as it is and returns the reply as it is; for gateways.
+
+        Args:
+            method: Name of the RPC, as in `Score`.
+            message: Its request.
+            timeout: Overrides the client's, in seconds.
+            metadata: Names in small letters and their values, as the caller's token.
+
+        Raises:
+            ScoringError: There is no reply; `on_failure` doesn't apply.
+        """
+        options = self._options(timeout, "raise")
+        return await self._run(ForwardedCall(options, method, message, metadata))
+
+    async def is_serving(self, *, timeout: float = PROBE_SECONDS) -> bool:
+        """Whether a server of the target says that it may get calls, by gRPC's own health check.
+
+        Args:
+            timeout: In seconds.
+        """
+        try:
+            reply = await self.forward(HEALTH, b"", timeout=timeout)
+        except ScoringError as error:
+            return is_serving(grpc.StatusCode[error.code])
+        return is_serving(grpc.StatusCode.OK, reply)
 
     async def aclose(self) -> None:
         """Closes the connections; calls under way in other tasks raise RuntimeError."""
@@ -132,102 +204,6 @@ class AsyncClient(BaseClient):
     ) -> None:
         await self.aclose()
 
-    async def _run(self, call: Call[Result]) -> Result:
-        try:
-            response = await self._ask(call)
-        except (grpc.RpcError, OSError) as failure:
-            return self._failed(call, failure)
-        return call.answered(response)
-
-    async def _ask(self, call: Call[Any]) -> Any:
-        self._check_usable()
-        if lookup := self._addresses.refresh():
-            # Other calls may wait for the same look-up.
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(lookup)), call.remaining())
-        self._pool.update(self._addresses.current)
-        if not self._pool.alone:
-            self._probe()
-            return await self._race(call, self._attempts(call))
-        # With one address there is nothing to race.
-        endpoint = self._pool.pick()
-        call.address = endpoint.address
-        try:
-            response = await self._answer(self._send(endpoint, call, call.remaining()))
-        except grpc.RpcError as failure:
-            attempts = self._attempts(call)
-            if not attempts.go_on(endpoint, Status.of_call(failure)):
-                raise
-        else:
-            self._budget.deposit()
-            return response
-        finally:
-            self._pool.release(endpoint)
-        return await self._race(call, attempts)
-
-    async def _race(self, call: Call[Any], attempts: Attempts) -> Any:
-        """Makes attempts that may overlap, and takes the first answer."""
-        results: asyncio.Queue[Any] = asyncio.Queue()
-        running: dict[Any, Attempt] = {}
-        try:
-            while True:
-                if attempt := self._start(attempts, call):
-                    rpc = self._send(attempt.endpoint, call, attempts.remaining())
-                    running[rpc] = attempt
-                    rpc.add_done_callback(results.put_nowait)
-                try:
-                    async with asyncio.timeout(attempts.wait()):
-                        rpc = await results.get()
-                except TimeoutError:
-                    continue
-                attempt = running.pop(rpc)
-                try:
-                    response = await self._answer(rpc)
-                except grpc.RpcError as failure:
-                    if attempts.finish(attempt, Status.of_call(failure)):
-                        raise
-                else:
-                    attempts.finish(attempt, None)
-                    return response
-        finally:
-            for rpc in running:
-                rpc.cancel()
-            attempts.close()
-
-    def _send(self, endpoint: Endpoint, call: Call[Any], timeout: float) -> Any:
-        method = getattr(self._connection(endpoint).stub, call.method)
-        return method(call.message, timeout=timeout)
-
-    async def _answer(self, rpc: Any) -> Any:
-        """Waits for a reply; raises RuntimeError if the client was closed meanwhile."""
-        try:
-            return await rpc
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._closed and not (task and task.cancelling()):
-                raise RuntimeError(CLOSED) from None
-            raise
-
-    def _probe(self) -> None:
-        """Starts the probes that are due."""
-        for endpoint in self._pool.due_probes():
-            self._run_in_background(self._check_health(endpoint))
-
-    async def _check_health(self, endpoint: Endpoint) -> None:
-        serving = False
-        try:
-            check = self._connection(endpoint).check_health
-            serving = is_serving(grpc.StatusCode.OK, await check(b"", timeout=PROBE_SECONDS))
-        except grpc.RpcError as failure:
-            serving = is_serving(failure.code())
-        finally:
-            self._pool.probed(endpoint, serving)
-
-    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        # The event loop itself keeps only weak references to tasks.
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
     def _check_usable(self) -> None:
         if self._closed:
             raise RuntimeError(CLOSED)
@@ -239,15 +215,40 @@ class AsyncClient(BaseClient):
                 "this client belongs to another event loop: make a client in each loop"
             )
 
-    def _connection(self, endpoint: Endpoint) -> Connection:
-        if endpoint.connection is None:
-            options = list(self._channel_options.items())
-            endpoint.connection = Connection.over(
-                grpc.aio.insecure_channel(endpoint.address, options)
-                if self._credentials is None
-                else grpc.aio.secure_channel(endpoint.address, self._credentials, options)
-            )
-        return endpoint.connection
+    async def _look_up(self, lookup: Future[None], seconds: float) -> None:
+        # Other calls may wait for the same look-up.
+        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(lookup)), seconds)
+
+    async def _exchange(self, endpoint: Endpoint, call: Call[Any]) -> Any:
+        return await self._answer(self._send(endpoint, call, call.remaining()))
+
+    def _start_rpc(self, rpc: Any, message: Any, timeout: float, metadata: Any = None) -> Any:
+        return rpc(message, timeout=timeout, metadata=metadata)
+
+    async def _answer(self, running: Any) -> Any:
+        try:
+            return await running
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and not (task and task.cancelling()):
+                raise RuntimeError(CLOSED) from None
+            raise
+
+    async def _next(self, queue: Any, seconds: float | None) -> Any:
+        try:
+            async with asyncio.timeout(seconds):
+                return await queue.get()
+        except TimeoutError:
+            return None
+
+    def _when_done(self, running: Any, work: Coroutine[Any, Any, None]) -> None:
+        self._run_in_background(work)
+
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        # The event loop itself keeps only weak references to tasks.
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _close_connection(self, connection: Connection) -> None:
         self._run_in_background(connection.channel.close())

@@ -24,8 +24,11 @@ _BACKOFF = 0.025
 # These tell of the request, which no other server would read otherwise.
 _FINAL = {
     *("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "UNAUTHENTICATED", "PERMISSION_DENIED"),
-    "CANCELLED",
 }
+
+# The server didn't take the call. gRPC's own way to end calls that reach a server which is just
+# stopping is CANCELLED; what this side cancels is no longer waited for.
+_NOT_TAKEN = ("UNAVAILABLE", "CANCELLED")
 
 
 class RetryBudget:
@@ -137,7 +140,7 @@ class Attempts:
             self._pool.replied(attempt.endpoint, attempt.started)
             self._budget.deposit()
             return True
-        if status.code == "UNAVAILABLE":
+        if status.code in _NOT_TAKEN:
             self._pool.failed(attempt.endpoint, attempt.started)
             return not (self._retries(status) or self._running)
         if status.code != "DEADLINE_EXCEEDED":
@@ -152,7 +155,7 @@ class Attempts:
         """
         self._tried.append(endpoint)
         self._due = None
-        return status.code == "UNAVAILABLE" and self._retries(status)
+        return status.code in _NOT_TAKEN and self._retries(status)
 
     def close(self) -> None:
         """Ends the attempts that still run, since the call is decided or was cancelled."""

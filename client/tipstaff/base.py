@@ -1,18 +1,25 @@
-"""What the blocking and the asyncio client share: settings, calls, addresses, attempts."""
+"""What the blocking and the asyncio client share: settings, messages, addresses; see `course`."""
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping
+from typing import get_args
 
 import grpc
 
 from tipstaff.addresses import Addresses, readable
-from tipstaff.attempts import Attempt, Attempts, RetryBudget
-from tipstaff.calls import BatchCall, Call, CallOptions, EvaluatorsCall, Result, ScoreCall
+from tipstaff.attempts import RetryBudget
+from tipstaff.calls import (
+    BatchCall,
+    CallOptions,
+    EvaluatorsCall,
+    FeedbackCall,
+    ScoreCall,
+)
 from tipstaff.channel import (
     HTTP_PROXY,
     LONGEST_TIMEOUT,
@@ -22,23 +29,21 @@ from tipstaff.channel import (
     checked_target,
 )
 from tipstaff.connection import Connection
-from tipstaff.convert import to_request
+from tipstaff.convert import to_feedback, to_request
 from tipstaff.errors import InvalidRequestError
 from tipstaff.events import ClientEvent, EventKind, OnEvent
 from tipstaff.observer import Observer
 from tipstaff.pool import Pool
-from tipstaff.statuses import Status
+from tipstaff.security import CallMetadata, ChannelCredentials, Metadata, Token, server_name
+from tipstaff.tls import TLS
 from tipstaff.types import Interaction, OnFailure
 from tipstaff.v1 import scoring_pb2 as pb
-
-# After these the server may be at another address.
-_NOT_REACHED = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 CLOSED = "this client has been closed: make a new one"
 
 
 class BaseClient(ABC):
-    """Holds a client's settings and addresses, and makes its calls and their attempts."""
+    """Holds a client's settings and addresses, and makes what its calls send."""
 
     def __init__(
         self,
@@ -47,6 +52,9 @@ class BaseClient(ABC):
         evaluator: str = "",
         timeout: float = 1.0,
         on_failure: OnFailure = "raise",
+        tls: TLS | bool | None = None,
+        token: Token | None = None,
+        metadata: Metadata | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         keepalive: float = 30.0,
         options: ChannelOptions | None = None,
@@ -56,9 +64,10 @@ class BaseClient(ABC):
         self._evaluator = evaluator
         self._timeout = _checked_timeout(timeout)
         self._on_failure = _checked_on_failure(on_failure)
-        self._credentials = credentials
+        self._credentials = ChannelCredentials(tls, credentials)
+        self._metadata = CallMetadata(token, metadata)
         self._observer = Observer(on_event)
-        own_options = dict(options or {})
+        own_options = {**server_name(tls), **dict(options or {})}
         self._addresses = Addresses(target, by_grpc=bool(own_options.get(HTTP_PROXY)))
         self._channel_options = channel_options(
             own_options,
@@ -73,6 +82,7 @@ class BaseClient(ABC):
             position=uuid.uuid4().int,
         )
         self._budget = RetryBudget()
+        self._lock = threading.Lock()
         self._closed = False
 
     @property
@@ -100,6 +110,7 @@ class BaseClient(ABC):
         version: int,
         request_id: str,
         explain: bool,
+        attributes: Mapping[str, str] | None,
         timeout: float | None,
         on_failure: OnFailure | None,
     ) -> ScoreCall:
@@ -109,6 +120,7 @@ class BaseClient(ABC):
             evaluator=evaluator,
             version=version,
             explain=explain,
+            attributes=attributes,
             request_id=request_id,
         )
         return ScoreCall(options, request)
@@ -120,6 +132,7 @@ class BaseClient(ABC):
         evaluator: str | None,
         version: int,
         explain: bool,
+        attributes: Mapping[str, str] | None,
         timeout: float | None,
         on_failure: OnFailure | None,
     ) -> BatchCall:
@@ -128,13 +141,36 @@ class BaseClient(ABC):
         for interaction in interactions:
             try:
                 request = self._request(
-                    interaction, evaluator=evaluator, version=version, explain=explain
+                    interaction,
+                    evaluator=evaluator,
+                    version=version,
+                    explain=explain,
+                    attributes=attributes,
                 )
             except InvalidRequestError as error:
                 requests.append(error.with_traceback(None))
             else:
                 requests.append(request)
         return BatchCall(options, requests)
+
+    def _feedback_call(
+        self,
+        request_id: str,
+        *,
+        good: bool,
+        source: str,
+        note: str,
+        evaluator: str | None,
+        timeout: float | None,
+    ) -> FeedbackCall:
+        request = to_feedback(
+            request_id,
+            evaluator=self._evaluator if evaluator is None else evaluator,
+            good=good,
+            source=source,
+            note=note,
+        )
+        return FeedbackCall(self._options(timeout, "raise"), request)
 
     def _evaluators_call(self, timeout: float | None) -> EvaluatorsCall:
         return EvaluatorsCall(self._options(timeout, "raise"))
@@ -156,6 +192,7 @@ class BaseClient(ABC):
         evaluator: str | None,
         version: int,
         explain: bool,
+        attributes: Mapping[str, str] | None,
         request_id: str = "",
     ) -> pb.ScoreRequest:
         return to_request(
@@ -165,51 +202,14 @@ class BaseClient(ABC):
             # Made here, not by the server, so that a request that never got there has one too.
             request_id=request_id or uuid.uuid4().hex,
             explain=explain,
+            attributes=attributes,
         )
-
-    def _attempts(self, call: Call[Any]) -> Attempts:
-        def retried(address: str, reason: str) -> None:
-            self._addresses.refresh(failing=True)
-            call.retried(address, reason)
-
-        return Attempts(
-            self._pool,
-            self._budget,
-            call.remaining(),
-            clock=time.monotonic,
-            on_retry=retried,
-        )
-
-    def _start(self, attempts: Attempts, call: Call[Any]) -> Attempt | None:
-        """Starts a call's next attempt if it is due, at one of the target's present addresses."""
-        if self._closed:
-            raise RuntimeError(CLOSED)
-        self._pool.update(self._addresses.current)
-        attempt = attempts.start()
-        if attempt is not None:
-            call.address = attempt.endpoint.address
-        return attempt
-
-    def _failed(self, call: Call[Result], cause: grpc.RpcError | OSError) -> Result:
-        """The result of a call that failed; raises its error if there is no fallback."""
-        if isinstance(cause, OSError):
-            return call.failed(_lookup_status(cause), cause)
-        status = Status.of_call(cause)
-        if status.code in _NOT_REACHED:
-            self._addresses.refresh(failing=True)
-        return call.failed(status, cause)
 
     def _address_changed(self, address: str, restored: bool) -> None:
         if not restored:
             self._addresses.refresh(failing=True)
         kind = EventKind.RESTORED if restored else EventKind.EJECTED
         self._observer.emit(ClientEvent(kind, address=readable(address)))
-
-
-def _lookup_status(error: OSError) -> Status:
-    if isinstance(error, TimeoutError):
-        return Status("DEADLINE_EXCEEDED", "looking up the name took too long")
-    return Status("UNAVAILABLE", f"the name has no address: {error.strerror or error}")
 
 
 def _checked_timeout(timeout: float) -> float:

@@ -6,11 +6,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from tipstaff.addresses import readable
 from tipstaff.convert import to_evaluator_info, to_score
-from tipstaff.errors import InvalidRequestError, NoAnswerError, ScoringError
+from tipstaff.errors import InvalidRequestError, NoAnswerError, NotFoundError, ScoringError
 from tipstaff.events import ClientEvent, EventKind
 from tipstaff.observer import Observer
 from tipstaff.statuses import Status, to_error
@@ -18,6 +18,7 @@ from tipstaff.types import EvaluatorInfo, OnFailure, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 
 Result = TypeVar("Result")
+MetadataPairs: TypeAlias = Sequence[tuple[str, str]]
 
 
 # Not frozen: that would double the time to make one, for each call.
@@ -43,12 +44,14 @@ class Call(ABC, Generic[Result]):
 
     Attributes:
         method: Name of the RPC.
+        metadata: Sent beside the message, as in `(("authorization", "Bearer …"),)`.
         message: The protobuf message to send; None for a call that needs no server.
         timeout: Seconds until the call's deadline.
         address: The address that was called last; empty if none was.
     """
 
-    method: ClassVar[str]
+    method: str
+    metadata: MetadataPairs = ()
 
     def __init__(self, options: CallOptions, message: Any, request_id: str = "") -> None:
         self.message = message
@@ -203,3 +206,36 @@ class EvaluatorsCall(Call[list[EvaluatorInfo]]):
 
     def _read(self, response: pb.ListEvaluatorsResponse) -> list[EvaluatorInfo]:
         return [to_evaluator_info(each) for each in response.evaluators]
+
+
+class ForwardedCall(Call[Any]):
+    """Sends a message as it is, and gives the reply as it is."""
+
+    def __init__(
+        self, options: CallOptions, method: str, message: Any, metadata: MetadataPairs
+    ) -> None:
+        super().__init__(options, message, getattr(message, "request_id", ""))
+        self.method = method
+        self.metadata = metadata
+
+    def _read(self, response: Any) -> Any:
+        return response
+
+
+class FeedbackCall(Call[int]):
+    """Submits feedback on a scored output; submitting the same again changes nothing."""
+
+    method = "SubmitFeedback"
+
+    def __init__(self, options: CallOptions, request: pb.SubmitFeedbackRequest) -> None:
+        super().__init__(options, request, request.request_id)
+
+    def _read(self, response: pb.SubmitFeedbackResponse) -> int:
+        return int(response.matches)
+
+    def _error(self, status: Status, request_id: str) -> ScoringError:
+        # For a score this status tells of the deadline.
+        if status.code == "FAILED_PRECONDITION":
+            message = f"{self._options.target}: {status.details}"
+            return NotFoundError(message, code=status.code, request_id=request_id)
+        return super()._error(status, request_id)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 
-from tipstaff.attempts import Attempt, Attempts
-from tipstaff.base import CLOSED, BaseClient
-from tipstaff.calls import Call, Result
+from tipstaff.base import CLOSED
+from tipstaff.calls import Call
 from tipstaff.channel import ChannelOptions
-from tipstaff.connection import PROBE_SECONDS, Connection, is_serving
+from tipstaff.connection import Connection
+from tipstaff.course import CallingClient
 from tipstaff.errors import ScoringError
 from tipstaff.events import OnEvent
 from tipstaff.pool import Endpoint
-from tipstaff.statuses import Status
+from tipstaff.security import Metadata, Token
+from tipstaff.tls import TLS
 from tipstaff.types import EvaluatorInfo, Interaction, OnFailure, Score
 
+T = TypeVar("T")
 
-class Client(BaseClient):
+
+class Client(CallingClient):
     """Scores interactions on a Tipstaff server.
 
         with Client("localhost:50051", evaluator="support-faithfulness") as client:
@@ -48,7 +50,14 @@ class Client(BaseClient):
             caller's own mistakes (`InvalidRequestError`, `NotFoundError`, `AccessError`) are always
             raised. Note that a text that is too long for the deadline also gets no answer: with
             `open`, anyone who writes very long texts is let through.
-        credentials: For TLS, as from `grpc.ssl_channel_credentials()`. None: no encryption.
+        tls: `TLS(ca=…)` with the files of an encrypted connection, or True to trust the authorities
+            that gRPC knows. None: no encryption, or `credentials`.
+        token: The token that the server knows this application by, or the path of its file, as in
+            `Path("/run/secrets/token")`; a changed file is followed. Without TLS it travels in the
+            clear.
+        metadata: More metadata to send with each call, such as a name for the server's
+            `caller_key`, or a function that returns it, as for a trace's context.
+        credentials: gRPC's own, as from `grpc.ssl_channel_credentials()`, instead of `tls`.
         keepalive: Seconds between pings while a call waits, at least 10.
         options: Arguments for the gRPC channels, over the client's own. A proxy of the environment
             is used only with `{"grpc.enable_http_proxy": 1}`.
@@ -61,8 +70,12 @@ class Client(BaseClient):
     else is retried.
 
     Raises:
-        ValueError: `target`, `timeout`, `on_failure` or `keepalive` is invalid.
+        ValueError: `target`, `timeout`, `on_failure`, `keepalive` or `tls` is invalid.
+        UsageError: A file of `tls` or `token` can't be used.
     """
+
+    _channels = grpc
+    _new_queue = SimpleQueue
 
     def __init__(
         self,
@@ -71,6 +84,9 @@ class Client(BaseClient):
         evaluator: str = "",
         timeout: float = 1.0,
         on_failure: OnFailure = "raise",
+        tls: TLS | bool | None = None,
+        token: Token | None = None,
+        metadata: Metadata | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         keepalive: float = 30.0,
         options: ChannelOptions | None = None,
@@ -81,12 +97,14 @@ class Client(BaseClient):
             evaluator=evaluator,
             timeout=timeout,
             on_failure=on_failure,
+            tls=tls,
+            token=token,
+            metadata=metadata,
             credentials=credentials,
             keepalive=keepalive,
             options=options,
             on_event=on_event,
         )
-        self._lock = threading.Lock()
         self._pid = 0
 
     def score(
@@ -99,6 +117,7 @@ class Client(BaseClient):
         version: int = 0,
         request_id: str = "",
         explain: bool = False,
+        attributes: Mapping[str, str] | None = None,
         timeout: float | None = None,
         on_failure: OnFailure | None = None,
     ) -> Score:
@@ -113,6 +132,8 @@ class Client(BaseClient):
             request_id: Identifies the request in logs; generated if empty.
             explain: Ask which words of the output lowered the score (`Score.highlights`). Takes up
                 to 64 more runs of the evaluator, in the time that is left: allow for it.
+            attributes: What the server's traffic can be seen by, such as a model's or a prompt's
+                name; at most 16.
             timeout: Overrides the client's, in seconds.
             on_failure: Overrides the client's.
 
@@ -122,15 +143,18 @@ class Client(BaseClient):
             TypeError: A field is neither a str nor None.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
-        return self._run(
-            self._score_call(
-                Interaction(input, output, ground_truth),
-                evaluator=evaluator,
-                version=version,
-                request_id=request_id,
-                explain=explain,
-                timeout=timeout,
-                on_failure=on_failure,
+        return _completed(
+            self._run(
+                self._score_call(
+                    Interaction(input, output, ground_truth),
+                    evaluator=evaluator,
+                    version=version,
+                    request_id=request_id,
+                    explain=explain,
+                    attributes=attributes,
+                    timeout=timeout,
+                    on_failure=on_failure,
+                )
             )
         )
 
@@ -141,6 +165,7 @@ class Client(BaseClient):
         evaluator: str | None = None,
         version: int = 0,
         explain: bool = False,
+        attributes: Mapping[str, str] | None = None,
         timeout: float | None = None,
         on_failure: OnFailure | None = None,
     ) -> list[Score | ScoringError]:
@@ -151,6 +176,7 @@ class Client(BaseClient):
             evaluator: Overrides the client's.
             version: The evaluator's version; 0 for the one that serves.
             explain: Ask which words of the outputs lowered the scores, as for `score`.
+            attributes: Those of all interactions, as for `score`.
             timeout: Overrides the client's; seconds for all interactions together.
             on_failure: Overrides the client's.
 
@@ -168,10 +194,59 @@ class Client(BaseClient):
             evaluator=evaluator,
             version=version,
             explain=explain,
+            attributes=attributes,
             timeout=timeout,
             on_failure=on_failure,
         )
-        return call.unsent() if call.message is None else self._run(call)
+        return call.unsent() if call.message is None else _completed(self._run(call))
+
+    def feedback(
+        self,
+        request_id: str,
+        *,
+        good: bool,
+        source: str = "",
+        note: str = "",
+        evaluator: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Tells the server whether a scored output was good, as people or downstream code found.
+
+        The server stores it beside the traffic that it keeps, whether or not the
+        interaction was drawn for it. Sending the same again changes nothing; a later verdict of the
+        same source on the same request replaces the earlier one.
+
+        Args:
+            request_id: That of the score, `Score.request_id`. If several answers had the same, the
+                feedback is about the latest.
+            good: Whether the output meets the criterion.
+            source: Who says so, as in `thumbs` or `support-desk`; at most 64 bytes.
+            note: Why, in words, at most 2,000 characters.
+            evaluator: Overrides the client's.
+            timeout: Overrides the client's, in seconds.
+
+        Returns:
+            How many recent answers of the server have that request id: 0 if it knows none, as when
+            another server answered, and above 1 if the id is ambiguous.
+
+        Raises:
+            ScoringError: The feedback is not stored: `NotFoundError` if the server keeps no
+                traffic, else see `tipstaff.errors`.
+            TypeError: `good` is not a bool.
+            RuntimeError: The client is closed, or made calls before the process forked.
+        """
+        return _completed(
+            self._run(
+                self._feedback_call(
+                    request_id,
+                    good=good,
+                    source=source,
+                    note=note,
+                    evaluator=evaluator,
+                    timeout=timeout,
+                )
+            )
+        )
 
     def evaluators(self, *, timeout: float | None = None) -> list[EvaluatorInfo]:
         """Lists the evaluators that the server offers.
@@ -183,7 +258,7 @@ class Client(BaseClient):
             ScoringError: The server didn't answer.
             RuntimeError: The client is closed, or made calls before the process forked.
         """
-        return self._run(self._evaluators_call(timeout))
+        return _completed(self._run(self._evaluators_call(timeout)))
 
     def close(self) -> None:
         """Closes the connections; calls under way in other threads raise RuntimeError."""
@@ -204,81 +279,6 @@ class Client(BaseClient):
     ) -> None:
         self.close()
 
-    def _run(self, call: Call[Result]) -> Result:
-        try:
-            response = self._ask(call)
-        except (grpc.RpcError, OSError) as failure:
-            if self._closed:
-                raise RuntimeError(CLOSED) from failure
-            return self._failed(call, failure)
-        except ValueError as error:
-            # gRPC raises this if another thread closed the channel meanwhile.
-            if self._closed:
-                raise RuntimeError(CLOSED) from error
-            raise
-        return call.answered(response)
-
-    def _ask(self, call: Call[Any]) -> Any:
-        self._check_usable()
-        if lookup := self._addresses.refresh():
-            lookup.result(call.remaining())
-        self._pool.update(self._addresses.current)
-        if not self._pool.alone:
-            self._probe()
-            return self._race(call, self._attempts(call))
-        # A blocking call is gRPC's fastest, and with one address there is nothing to race.
-        endpoint = self._pool.pick()
-        call.address = endpoint.address
-        try:
-            response = self._method(endpoint, call)(call.message, timeout=call.remaining())
-        except grpc.RpcError as failure:
-            attempts = self._attempts(call)
-            if not attempts.go_on(endpoint, Status.of_call(failure)):
-                raise
-        else:
-            self._budget.deposit()
-            return response
-        finally:
-            self._pool.release(endpoint)
-        return self._race(call, attempts)
-
-    def _race(self, call: Call[Any], attempts: Attempts) -> Any:
-        """Makes attempts that may overlap, and takes the first answer."""
-        results: SimpleQueue[Any] = SimpleQueue()
-        running: dict[Any, Attempt] = {}
-        try:
-            while True:
-                if attempt := self._start(attempts, call):
-                    method = self._method(attempt.endpoint, call)
-                    future = method.future(call.message, timeout=attempts.remaining())
-                    running[future] = attempt
-                    future.add_done_callback(results.put)
-                try:
-                    future = results.get(timeout=attempts.wait())
-                except Empty:
-                    continue
-                failure = future.exception()
-                status = Status.of_call(failure) if failure else None
-                if attempts.finish(running.pop(future), status):
-                    return future.result()
-        finally:
-            for future in running:
-                future.cancel()
-            attempts.close()
-
-    def _method(self, endpoint: Endpoint, call: Call[Any]) -> Any:
-        return getattr(self._connection(endpoint).stub, call.method)
-
-    def _probe(self) -> None:
-        """Starts the probes that are due."""
-        for endpoint in self._pool.due_probes():
-            check = self._connection(endpoint).check_health.future(b"", timeout=PROBE_SECONDS)
-            check.add_done_callback(partial(self._probed, endpoint))
-
-    def _probed(self, endpoint: Endpoint, check: Any) -> None:
-        response = b"" if check.exception() else check.result()
-        self._pool.probed(endpoint, is_serving(check.code(), response))
-
     def _check_usable(self) -> None:
         if self._closed:
             raise RuntimeError(CLOSED)
@@ -290,20 +290,45 @@ class Client(BaseClient):
                 )
             self._pid = os.getpid()
 
-    def _connection(self, endpoint: Endpoint) -> Connection:
-        if endpoint.connection is None:
-            with self._lock:
-                if self._closed:
-                    raise RuntimeError(CLOSED)
-                if endpoint.connection is None:
-                    endpoint.connection = self._connect(endpoint.address)
-        return endpoint.connection
+    # The steps of a course: none of them waits for an event loop.
 
-    def _connect(self, address: str) -> Connection:
-        options = list(self._channel_options.items())
-        if self._credentials is None:
-            return Connection.over(grpc.insecure_channel(address, options))
-        return Connection.over(grpc.secure_channel(address, self._credentials, options))
+    async def _look_up(self, lookup: Future[None], seconds: float) -> None:
+        lookup.result(seconds)
+
+    async def _exchange(self, endpoint: Endpoint, call: Call[Any]) -> Any:
+        # A blocking call is gRPC's fastest.
+        return self._connection(endpoint).method(call.method)(
+            call.message,
+            timeout=call.remaining(),
+            metadata=self._metadata.with_own(call.metadata),
+        )
+
+    def _start_rpc(self, rpc: Any, message: Any, timeout: float, metadata: Any = None) -> Any:
+        return rpc.future(message, timeout=timeout, metadata=metadata)
+
+    async def _answer(self, running: Any) -> Any:
+        return running.result()
+
+    async def _next(self, queue: Any, seconds: float | None) -> Any:
+        try:
+            return queue.get(timeout=seconds)
+        except Empty:
+            return None
+
+    def _when_done(self, running: Any, work: Coroutine[Any, Any, None]) -> None:
+        running.add_done_callback(lambda _: _completed(work))
 
     def _close_connection(self, connection: Connection) -> None:
         connection.channel.close()
+
+
+def _completed(course: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine whose steps block instead of waiting for an event loop."""
+    try:
+        course.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        course.close()
+    raise AssertionError("a step of the blocking client waits for an event loop")

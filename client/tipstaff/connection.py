@@ -12,6 +12,8 @@ from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
 # How long an address that was ejected may take to answer a health check, in seconds.
 PROBE_SECONDS = 1.0
 
+# The standard health check, by the name that `Connection.method` knows it by.
+HEALTH = "Check"
 _HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 # A HealthCheckResponse whose status is SERVING.
 _SERVING = b"\x08\x01"
@@ -41,6 +43,10 @@ class Connection:
         """The connection over a channel."""
         stub = ScoringServiceStub(channel)  # type: ignore[no-untyped-call]
         return cls(channel, stub, channel.unary_unary(_HEALTH_CHECK))
+
+    def method(self, name: str) -> Any:
+        """The RPC of a name."""
+        return self.check_health if name == HEALTH else getattr(self.stub, name)
 
 
 def is_serving(code: grpc.StatusCode, response: bytes = b"") -> bool:

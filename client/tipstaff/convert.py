@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tipstaff.errors import InvalidRequestError
 from tipstaff.types import (
     FIELDS,
     Certificate,
+    Contradiction,
+    ContradictionKind,
     Coverage,
     EvaluatorInfo,
     Highlight,
     Interaction,
+    Passage,
     Reason,
     Score,
+    SentenceEvidence,
     Timing,
     Verdict,
 )
@@ -22,6 +28,11 @@ _VERDICTS = {
     pb.VERDICT_REVIEW: Verdict.REVIEW,
     pb.VERDICT_BLOCK: Verdict.BLOCK,
 }
+_CONTRADICTION_KINDS = {
+    number: ContradictionKind(name.removeprefix("CONTRADICTION_KIND_"))
+    for name, number in pb.ContradictionKind.items()
+    if number != pb.CONTRADICTION_KIND_UNSPECIFIED
+}
 _REASONS = {
     number: Reason(name.removeprefix("REASON_"))
     for name, number in pb.Reason.items()
@@ -30,14 +41,20 @@ _REASONS = {
 
 
 def to_request(
-    interaction: Interaction, *, evaluator: str, version: int, request_id: str, explain: bool
+    interaction: Interaction,
+    *,
+    evaluator: str,
+    version: int,
+    request_id: str,
+    explain: bool,
+    attributes: Mapping[str, str] | None = None,
 ) -> pb.ScoreRequest:
     """The request for one score.
 
     Raises:
         InvalidRequestError: All three fields are absent, a text can't be written as UTF-8, or the
             version is out of range.
-        TypeError: A field is neither a str nor None.
+        TypeError: A field is neither a str nor None, or an attribute is not a str.
     """
     texts = {name: interaction.get(name) for name in FIELDS}
     for name, text in texts.items():
@@ -52,8 +69,37 @@ def to_request(
         raise _invalid(f"version: {version} is out of range", request_id)
     if all(text is None for text in texts.values()):
         raise _invalid("input, output, ground_truth: all absent, give at least one", request_id)
+    if attributes and not all(_is_unicode(name + value) for name, value in attributes.items()):
+        raise _invalid("attributes: not valid Unicode text", request_id)
     return pb.ScoreRequest(
-        **texts, evaluator=evaluator, version=version, request_id=request_id, explain=explain
+        input=texts["input"],
+        output=texts["output"],
+        ground_truth=texts["ground_truth"],
+        evaluator=evaluator,
+        version=version,
+        request_id=request_id,
+        explain=explain,
+        attributes=attributes,
+    )
+
+
+def to_feedback(
+    request_id: str, *, evaluator: str, good: bool, source: str, note: str
+) -> pb.SubmitFeedbackRequest:
+    """The request that submits feedback.
+
+    Raises:
+        InvalidRequestError: The id is empty, or a text can't be written as UTF-8.
+        TypeError: `good` is not a bool.
+    """
+    if not isinstance(good, bool):
+        raise TypeError(f"good must be True or False, not {type(good).__name__}")
+    if not _is_unicode(request_id + evaluator + source + note):
+        raise _invalid("request_id, evaluator, source, note: not valid Unicode text", "")
+    if not request_id:
+        raise _invalid("request_id: empty, give that of the score", "")
+    return pb.SubmitFeedbackRequest(
+        request_id=request_id, evaluator=evaluator, good=good, source=source, note=note
     )
 
 
@@ -92,6 +138,7 @@ def to_score(message: pb.ScoreResponse) -> Score:
         highlights=tuple(
             Highlight(part.start, part.end, part.weight) for part in message.highlights
         ),
+        evidence=tuple(map(_to_evidence, message.evidence)),
     )
 
 
@@ -120,6 +167,30 @@ def _to_certificate(holder: pb.ScoreResponse | pb.EvaluatorInfo) -> Certificate 
         confidence=message.confidence,
         n=message.n,
         date=message.date,
+    )
+
+
+def _to_evidence(message: pb.SentenceEvidence) -> SentenceEvidence:
+    passage = message.passage
+    return SentenceEvidence(
+        start=message.start,
+        end=message.end,
+        score=message.score,
+        evaluator_score=message.evaluator_score,
+        passage=Passage(passage.start, passage.end, passage.share)
+        if message.HasField("passage")
+        else None,
+        contradictions=tuple(
+            Contradiction(
+                kind=_CONTRADICTION_KINDS.get(each.kind, ContradictionKind.UNKNOWN),
+                start=each.start,
+                end=each.end,
+                truth_start=each.truth_start if each.HasField("truth_start") else None,
+                truth_end=each.truth_end if each.HasField("truth_end") else None,
+                strength=each.strength,
+            )
+            for each in message.contradictions
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
     TipstaffError                 all that Tipstaff raises on purpose; str() is one line for people
     ├── UsageError                a value is off, or an extra is not installed
+    │   └── AccessFileError       access_files: a file of secrets or of TLS can't be used
     └── ScoringError              a request got no score; has .code and .request_id
         ├── InvalidRequestError   INVALID_ARGUMENT: the message names the field
         ├── NotFoundError         NOT_FOUND, UNIMPLEMENTED: no such evaluator, version or service
@@ -78,6 +79,10 @@ def describe(
 
 class UsageError(TipstaffError):
     """A value is off, or an extra is not installed."""
+
+
+class AccessFileError(UsageError):
+    """A file of callers, of secrets or of TLS can't be used."""
 
 
 class ScoringError(TipstaffError):

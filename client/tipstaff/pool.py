@@ -19,6 +19,7 @@ from tipstaff.connection import Connection
 # Between probes of an address: none before the first, then doubling from the first delay.
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
+_MOST_DOUBLINGS = 10
 
 # An attempt is not thought lost sooner than this, or than twice the slowest of recent replies, in
 # seconds; or half of the call's time if that is less.
@@ -112,6 +113,16 @@ class Pool:
             for endpoint in known.values():
                 endpoint.retired = True
             idle = [endpoint for endpoint in known.values() if not endpoint.outstanding]
+        for endpoint in idle:
+            self._disconnect(endpoint)
+
+    def renew(self) -> None:
+        """Has each address connected to anew: attempts under way end on their own connection."""
+        with self._lock:
+            old, self._endpoints = self._endpoints, [Endpoint(each) for each in self._addresses]
+            for endpoint in old:
+                endpoint.retired = True
+            idle = [endpoint for endpoint in old if not endpoint.outstanding]
         for endpoint in idle:
             self._disconnect(endpoint)
 
@@ -214,5 +225,7 @@ class Pool:
         now = endpoint.changed_at = self._clock()
         endpoint.failures += 1
         endpoint.on_trial = False
-        doubled = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (endpoint.failures - 2))
+        # After a thousand failures the power itself would be too large a number.
+        doublings = min(endpoint.failures - 2, _MOST_DOUBLINGS)
+        doubled = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0**doublings)
         endpoint.probe_at = now if endpoint.failures == 1 else now + doubled

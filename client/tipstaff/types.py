@@ -55,6 +55,8 @@ class Reason(StrEnum):
     IGNORED_FIELD = "IGNORED_FIELD"
     NOT_EXPLAINED = "NOT_EXPLAINED"
     UNREADABLE = "UNREADABLE"
+    NOT_CALIBRATED = "NOT_CALIBRATED"
+    NOT_LEARNT = "NOT_LEARNT"
     # Never on the wire: a newer server sent a reason or verdict that this client doesn't know.
     UNKNOWN = "UNKNOWN"
 
@@ -121,6 +123,81 @@ class Highlight:
     weight: float
 
 
+class ContradictionKind(StrEnum):
+    """What differs between a sentence and the passage that supports it best."""
+
+    NUMBER = "NUMBER"
+    NAME = "NAME"
+    UNIT = "UNIT"
+    NEGATION = "NEGATION"
+    # Never on the wire: a newer server sent a kind that this client doesn't know.
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The part of the ground truth that supports a sentence best.
+
+    Attributes:
+        start: Where it starts: the passage is `ground_truth[start:end]`.
+        end: Where it ends.
+        share: Share of the sentence's words that it has, rare words weighing more; in [0, 1].
+    """
+
+    start: int
+    end: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A piece of a sentence that differs from the passage that supports the sentence best.
+
+    Attributes:
+        kind: What differs.
+        start: Where the piece starts: it is `output[start:end]`. A negation that only the passage
+            has contradicts the whole sentence.
+        end: Where it ends.
+        truth_start: Where what stands in its place starts: that is
+            `ground_truth[truth_start:truth_end]`. None where the ground truth near the passage has
+            nothing in its place.
+        truth_end: Where that ends; None together with `truth_start`.
+        strength: How sure it is to be a contradiction rather than a paraphrase, in (0, 1).
+    """
+
+    kind: ContradictionKind
+    start: int
+    end: int
+    truth_start: int | None = None
+    truth_end: int | None = None
+    strength: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceEvidence:
+    """What supports one sentence of the output, and what contradicts it.
+
+    Attributes:
+        start: Where the sentence starts: it is `output[start:end]`. In an output of more than 32
+            sentences, neighbouring ones share their evidence.
+        end: Where it ends.
+        score: How well it is supported, in [0, 1]: `evaluator_score`, lowered by the
+            contradictions. Compare it with those of the output's other sentences: it is no
+            probability.
+        evaluator_score: The evaluator's calibrated score of this sentence alone, with the part of
+            the ground truth around the passage.
+        passage: The passage that supports it best; None where none has any of its words.
+        contradictions: What of it differs from that passage, in order of the output.
+    """
+
+    start: int
+    end: int
+    score: float
+    evaluator_score: float
+    passage: Passage | None = None
+    contradictions: tuple[Contradiction, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Where the server's time went, in seconds. Only the total includes an explanation."""
@@ -155,6 +232,8 @@ class Score:
             `Reason.OUT_OF_DISTRIBUTION` is among the reasons. None if the evaluator can't tell.
         highlights: The words that lowered the score, in order of the output, if the call asked for
             them (`explain`). If there was no time, `Reason.NOT_EXPLAINED` is among the reasons.
+        evidence: For each sentence of the output, what supports and what contradicts it, if the
+            call asked for it (`explain`). Empty if there was no time.
         failure: Why the server could not answer. Then the verdict is the client's choice
             (`on_failure`), not an evaluator's.
     """
@@ -174,6 +253,7 @@ class Score:
     cached: bool = False
     ood_score: float | None = None
     highlights: tuple[Highlight, ...] = ()
+    evidence: tuple[SentenceEvidence, ...] = ()
     failure: ScoringError | None = None
 
     @property

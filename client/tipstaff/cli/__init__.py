@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol
 
 from tipstaff.errors import TipstaffError, UsageError
 
-_OURS = ("tipstaff", "tipstaff_server", "tipstaff_trainer")
+_OURS = ("tipstaff", "tipstaff_server", "tipstaff_trainer", "tipstaff_gateway")
 
 
 class CommandModule(Protocol):
@@ -65,6 +65,12 @@ class Command:
 # In the order of a first run.
 COMMANDS = (
     Command(
+        "preview",
+        "show what would be read of a file: form, mapping, rows, what is left out",
+        "tipstaff_trainer.cli.preview",
+        "server,trainer",
+    ),
+    Command(
         "label",
         "have an LLM judge label interactions",
         "tipstaff_trainer.cli.label",
@@ -107,6 +113,12 @@ COMMANDS = (
         "server,trainer",
     ),
     Command(
+        "probe",
+        "rewrite outputs in ways with a known effect, and count the wrong verdicts",
+        "tipstaff_trainer.cli.probe",
+        "server,trainer",
+    ),
+    Command(
         "certify",
         "find thresholds that meet an error bound, using rows that people labelled",
         "tipstaff_trainer.cli.certify",
@@ -129,13 +141,44 @@ COMMANDS = (
     Command(
         "serve", "serve bundles or a repository over gRPC", "tipstaff_server.cli.serve", "server"
     ),
+    Command("token", "make a token that a server knows a caller by", "tipstaff_server.cli.token"),
+    Command(
+        "certificates",
+        "make certificates to try TLS with",
+        "tipstaff_server.cli.certificates",
+        "server,certificates",
+    ),
     Command(
         "desk",
         "review labels, train evaluators and try them in a browser",
         "tipstaff_trainer.cli.desk",
         "server,trainer,desk",
     ),
+    Command(
+        "gateway",
+        "answer HTTP, LiteLLM, NeMo Guardrails, KServe and Envoy in front of a server",
+        "tipstaff_gateway.cli",
+        "gateway",
+    ),
+    Command(
+        "collect",
+        "read what servers kept of their traffic into a workspace",
+        "tipstaff_trainer.cli.collect",
+        "server,trainer,desk",
+    ),
+    Command(
+        "erase",
+        "erase a request's rows from kept traffic and a workspace",
+        "tipstaff_trainer.cli.erase",
+        "server,trainer,desk",
+    ),
     Command("score", "score one interaction on a running server", "tipstaff.cli.score"),
+    Command(
+        "score-file",
+        "score every row of a file with a bundle or a running server",
+        "tipstaff_trainer.cli.score_file",
+        "server,trainer",
+    ),
 )
 
 

@@ -13,7 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tipstaff.channel import LONGEST_TIMEOUT, checked_target
+from tipstaff.cli.evidence import evidence_in_words, printable
 from tipstaff.errors import UsageError
+from tipstaff.tls import TLS
 from tipstaff.types import FIELDS, Coverage, Highlight, Interaction, Reason, Score, Verdict
 
 REASONS_IN_WORDS = {
@@ -23,9 +25,11 @@ REASONS_IN_WORDS = {
     Reason.DEGRADED: "the evaluator does not run as it was measured",
     Reason.MISSING_FIELD: "a field that the evaluator reads is missing",
     Reason.IGNORED_FIELD: "the evaluator doesn't read one of the fields",
-    Reason.NOT_EXPLAINED: "no words are marked: the deadline or the load left no time for it, or "
-    "the evaluator doesn't read the output",
+    Reason.NOT_EXPLAINED: "not all of the explanation is here: the deadline or the load left no "
+    "time for it, or the evaluator doesn't read the output",
     Reason.UNREADABLE: "too much of a text can't be read: unknown words or dropped characters",
+    Reason.NOT_CALIBRATED: "the score is not calibrated, so it is no probability",
+    Reason.NOT_LEARNT: "the evaluator was not shown to know more than simpler rules do",
     Reason.UNKNOWN: "the server sent a value that this client doesn't know: update tipstaff",
 }
 
@@ -46,6 +50,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_target,
         metavar="HOST:PORT",
         help="address of the server; also unix:/path/to.sock",
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the token that the server wants (default: that in TIPSTAFF_TOKEN, if any)",
+    )
+    parser.add_argument(
+        "--tls", action="store_true", help="encrypt, and trust the authorities that gRPC knows"
+    )
+    parser.add_argument(
+        "--tls-ca",
+        type=Path,
+        metavar="FILE",
+        help="encrypt, and trust the authorities of this file",
+    )
+    parser.add_argument(
+        "--tls-certificate", type=Path, metavar="FILE", help="own certificate, for mutual TLS"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")
+    parser.add_argument(
+        "--tls-server-name",
+        default="",
+        metavar="NAME",
+        help="name in the server's certificate, if the target's is another",
     )
     parser.add_argument(
         "--evaluator",
@@ -73,7 +102,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain",
         action="store_true",
-        help="mark the words of the output that lowered the score most",
+        help="mark the words of the output that lowered the score most, and show what supports and "
+        "contradicts each sentence",
     )
     parser.add_argument(
         "--fail-on",
@@ -94,7 +124,13 @@ def run(args: argparse.Namespace) -> int:
 
     with (
         _killed_by_ctrl_c(),
-        Client(args.target, evaluator=args.evaluator, timeout=args.timeout) as client,
+        Client(
+            args.target,
+            evaluator=args.evaluator,
+            timeout=args.timeout,
+            tls=_tls(args),
+            token=args.token_file or os.environ.get("TIPSTAFF_TOKEN") or None,
+        ) as client,
     ):
         score = client.score(
             input=interaction.input,
@@ -106,8 +142,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(_as_json(score))
     else:
-        print(_as_text(score, interaction.output if args.explain else None))
+        print(_as_text(score, interaction if args.explain else None))
     return EXIT_FAILED if score.verdict in args.fail_on else 0
+
+
+def _tls(args: argparse.Namespace) -> TLS | bool:
+    """The files of TLS; whether to use it if there are none."""
+    if (args.tls_certificate is None) != (args.tls_key is None):
+        raise UsageError("--tls-certificate and --tls-key go together: give both")
+    files = (args.tls_ca, args.tls_certificate, args.tls_key, args.tls_server_name)
+    return TLS(*files) if any(files) else args.tls
 
 
 @contextmanager
@@ -150,7 +194,7 @@ def _as_json(score: Score) -> str:
     return json.dumps(asdict(score), ensure_ascii=False)
 
 
-def _as_text(score: Score, explained: str | None) -> str:
+def _as_text(score: Score, explained: Interaction | None) -> str:
     version = f" version {score.version}" if score.version else ""
     lines = [
         f"{score.verdict}  {score.score:.3f}",
@@ -173,8 +217,10 @@ def _as_text(score: Score, explained: str | None) -> str:
         )
     if explained is not None and Reason.NOT_EXPLAINED not in score.reasons:
         words = "these words" if score.highlights else "no words in particular"
-        marked = _marked(explained, score.highlights)
+        marked = _marked(explained.output or "", score.highlights)
         lines += [f"  lowered by {words}", *(f"    {line}" for line in marked.splitlines())]
+    if explained is not None:
+        lines += evidence_in_words(explained, score.evidence)
     for reason in score.reasons:
         lines.append(f"  note       {reason}: {REASONS_IN_WORDS[reason]}")
     if score.coverage:
@@ -219,15 +265,10 @@ def _marked(output: str, highlights: Sequence[Highlight]) -> str:
     opening, closing = ("«", "»") if plain else ("\x1b[7m", "\x1b[27m")
     parts, last = [], 0
     for highlight in highlights:
-        parts += [_printable(output[last : highlight.start]), opening]
-        parts += [_printable(output[highlight.start : highlight.end]), closing]
+        parts += [printable(output[last : highlight.start]), opening]
+        parts += [printable(output[highlight.start : highlight.end]), closing]
         last = highlight.end
-    return "".join([*parts, _printable(output[last:])])
-
-
-def _printable(text: str) -> str:
-    """Replaces control characters, which could steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
+    return "".join([*parts, printable(output[last:])])
 
 
 def _flag(name: str) -> str:

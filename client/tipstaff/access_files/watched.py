@@ -1,0 +1,84 @@
+"""Follows files while the server runs: what works replaces what was; what doesn't is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from tipstaff.errors import TipstaffError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Watched(Generic[T]):
+    """A value that is loaded from files. `poll` belongs to one thread; the rest to any.
+
+    Attributes:
+        current: The value of the last files that were good.
+        stale: Whether the files have become bad, so that `current` is older than they are.
+
+    Args:
+        what: What the files are, in a word for the log.
+        paths: The files.
+        load: Loads the value.
+
+    Raises:
+        TipstaffError: They can't be loaded now.
+    """
+
+    def __init__(self, what: str, paths: tuple[Path, ...], load: Callable[[], T]) -> None:
+        self._what = what
+        self._paths = paths
+        self._load = load
+        # The state of the files that `current` is from, and of those that were tried last.
+        self._seen = self._tried = self._read()
+        self._listeners: list[Callable[[T], object]] = []
+        self.current: T = load()
+        self.stale = False
+
+    def on_change(self, listener: Callable[[T], object]) -> None:
+        """Calls a function with each later value."""
+        self._listeners.append(listener)
+
+    def poll(self) -> None:
+        """Loads the files again if they changed; bad ones leave the value as it is.
+
+        Files that are replaced one by one don't fit for a moment, so bad ones are told of only if
+        the next poll finds them as they are.
+        """
+        now = self._read()
+        if now == self._seen:
+            self._tried, self.stale = now, False
+            return
+        again, self._tried = now == self._tried, now
+        if again and self.stale:
+            return
+        try:
+            value = self._load()
+        except TipstaffError as error:
+            if again:
+                self.stale = True
+                log.error("%s; the %s from before stay in force", error.message, self._what)
+            return
+        self._seen, self.stale = now, False
+        if value == self.current:
+            return
+        self.current = value
+        for listener in self._listeners:
+            listener(value)
+        log.info("new %s are in force", self._what)
+
+    def _read(self) -> tuple[object, ...]:
+        """What tells one state of the files from another: content and mode."""
+        return tuple(_state(path) for path in self._paths)
+
+
+def _state(path: Path) -> object:
+    try:
+        return path.read_bytes(), path.stat().st_mode
+    except OSError as error:
+        return error.errno
