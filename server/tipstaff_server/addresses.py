@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 UNIX = "unix:"
@@ -43,6 +44,27 @@ def check_address(address: str) -> None:
             f"its path has {len(path)} bytes, and that of a socket at most {_MOST_PATH_BYTES}: "
             "give a shorter one"
         )
+
+
+def check_distinct(addresses: Sequence[str]) -> None:
+    """Checks that no address is given twice; port 0 is another port each time.
+
+    Raises:
+        ValueError: One is; names it.
+    """
+    known: set[str | tuple[str, int]] = set()
+    for address in addresses:
+        place: str | tuple[str, int]
+        if address.startswith(UNIX):
+            # gRPC would listen on the second, and the first would get no calls.
+            place = os.path.realpath(socket_path(address))
+        else:
+            place = split_address(address)
+            if place[1] == 0:
+                continue
+        if place in known:
+            raise ValueError(f"{address!r} is given twice: give each address once")
+        known.add(place)
 
 
 def split_address(address: str) -> tuple[str, int]:

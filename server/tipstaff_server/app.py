@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import math
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from tipstaff.errors import TipstaffError
+from tipstaff_server.access.gate import Gate
+from tipstaff_server.access.keeper import AccessFiles
 from tipstaff_server.cpus import default_workers, usable_cpus
 from tipstaff_server.errors import BundleError, SettingsError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.session import Device, available_devices
+from tipstaff_server.memory import return_freed_memory
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.metrics_server import MetricsServer
+from tipstaff_server.process import configure_logging, stop_signals
+from tipstaff_server.repository import names as repository_names
 from tipstaff_server.repository.registry import Registry
+from tipstaff_server.rpc.doors import Doors
 from tipstaff_server.rpc.health import HealthServicer
+from tipstaff_server.rpc.health_port import HealthPort
 from tipstaff_server.rpc.malformed import MalformedMessages
 from tipstaff_server.rpc.server import RpcServer
 from tipstaff_server.rpc.servicer import ScoringServicer
@@ -31,6 +38,10 @@ from tipstaff_server.scoring.pending import EncoderPool
 from tipstaff_server.scoring.profile import describe
 from tipstaff_server.scoring.scorer import Scorer
 from tipstaff_server.settings import OFF, Settings
+from tipstaff_server.telemetry.observer import Telemetry
+from tipstaff_server.traffic.exporter import TrafficCollector
+from tipstaff_server.traffic.open import open_sampler
+from tipstaff_server.traffic.sampler import TrafficSampler
 
 log = logging.getLogger("tipstaff_server")
 
@@ -48,7 +59,8 @@ def serve(settings: Settings) -> None:
     Raises:
         TipstaffError: The server can't start.
     """
-    _configure_logging(settings)
+    configure_logging(settings)
+    return_freed_memory()
     app = App(settings)
     if settings.profile:
         print(app.profile())
@@ -61,6 +73,8 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._access = AccessFiles(settings)
+        self._telemetry = Telemetry.of(settings)
         self._devices: tuple[Device, ...] = (
             available_devices() if settings.device == "auto" else (settings.device,)
         )
@@ -75,7 +89,11 @@ class App:
         self._long_encoder_threads = ThreadPoolExecutor(
             max_workers=max(1, math.floor(cpus / 2)), thread_name_prefix="encode-long"
         )
-        self._metrics = Metrics()
+        self._metrics = Metrics(named_callers=settings.metrics_callers)
+        for name, files in self._access.watched().items():
+            self._metrics.access.watch(name, partial(getattr, files, "stale"))
+        if (tls := self._access.credentials) is not None:
+            self._metrics.access.watch_expiry(lambda: tls.current.expires)
         self._dispatcher = Dispatcher(
             workers=self._workers, max_queue=settings.max_queue, observe=self._metrics.observe
         )
@@ -122,16 +140,32 @@ class App:
             TipstaffError: The server can't start.
         """
         settings, started = self._settings, time.monotonic()
-        leave, drain = _stop_signals()
+        leave, drain = stop_signals()
         health = HealthServicer()
+        traffic = self._traffic_sampler()
         servicer = ScoringServicer(
             self._scorer,
             self._explainer,
             self._registry,
             self._metrics,
+            Gate(
+                workers=self._workers,
+                requests_per_second=settings.caller_requests_per_second,
+                requests_under_way=settings.caller_requests_under_way,
+            ),
+            self._telemetry,
             max_batch_items=settings.max_batch_items,
+            traffic=traffic,
         )
-        server = RpcServer(servicer, health, MalformedMessages(self._metrics), settings)
+        doors = Doors(
+            lambda: self._access.callers,
+            self._metrics,
+            caller_key=settings.caller_key,
+            open_reflection=settings.open_reflection,
+        )
+        malformed, tls = MalformedMessages(self._metrics), self._access.credentials
+        server = RpcServer(servicer, health, malformed, settings, doors, tls)
+        health_port = HealthPort(health)
         self._metrics.watch(
             workers=self._workers,
             depth=lambda: self._dispatcher.depth,
@@ -140,10 +174,12 @@ class App:
         metrics_server: MetricsServer | None = None
         try:
             if settings.metrics_listen != OFF:
-                metrics_server = MetricsServer(self._metrics.registry, settings.metrics_listen)
+                metrics_server = MetricsServer(self._metrics.registry, settings.metrics_listen, tls)
             self._dispatcher.start()
             for address in await server.start(settings.listen):
                 log.info("gRPC on %s", address)
+            if settings.health_listen != OFF:
+                log.info("health on %s", await health_port.start(settings.health_listen))
             if metrics_server:
                 log.info("metrics on %s", metrics_server.url)
             await self._until(leave, asyncio.create_task(self._keep_serving(health, started)))
@@ -155,12 +191,26 @@ class App:
             self._scorer.close()
             await asyncio.sleep(_REFUSING_SECONDS)
             await server.stop(settings.drain_seconds)
+            await health_port.stop()
             self._dispatcher.stop()
+            await asyncio.to_thread(self._telemetry.close)
             for threads in (self._encoder_threads, self._long_encoder_threads):
                 threads.shutdown(wait=False, cancel_futures=True)
+            if traffic:
+                await asyncio.to_thread(traffic.close)
             if metrics_server:
                 metrics_server.stop()
         log.info("stopped")
+
+    def _traffic_sampler(self) -> TrafficSampler | None:
+        """What keeps traffic, if the settings name a folder for it."""
+        settings = self._settings
+        if settings.traffic is None:
+            return None
+        sampler = open_sampler(settings, self._registry)
+        self._metrics.registry.register(TrafficCollector(sampler))
+        log.info("traffic: keeping a sample in %s", settings.traffic)
+        return sampler
 
     async def _lame_duck(self, drain: asyncio.Event) -> None:
         """Answers on until callers have had time to notice that health says NOT_SERVING."""
@@ -183,6 +233,7 @@ class App:
         """Loads the evaluators to serve, then follows promotions and updates the health service."""
         settings = self._settings
         await asyncio.to_thread(self._load_all)
+        self._access.expect(self._known_evaluators)
         # The objects made at start-up stay for good. Without freezing them, each full collection
         # would stop all threads for tens of milliseconds.
         gc.collect()
@@ -191,6 +242,8 @@ class App:
         self._announce(time.monotonic() - started)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_showing(health))
+            if self._access.watched():
+                tasks.create_task(self._keep_access())
             if settings.repository:
                 tasks.create_task(self._keep_following(health, settings.repository))
 
@@ -199,6 +252,19 @@ class App:
             await asyncio.sleep(self._settings.poll_seconds)
             await asyncio.to_thread(self._registry.follow, repository)
             self._show(health)
+
+    async def _keep_access(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.poll_seconds)
+            await asyncio.to_thread(self._access.poll)
+
+    def _known_evaluators(self) -> set[str]:
+        """Those in service, and all of the repository, which may be promoted later."""
+        known = set(self._registry.readiness())
+        if (repository := self._settings.repository) is not None:
+            with suppress(TipstaffError):
+                known |= set(repository_names(repository))
+        return known
 
     async def _keep_showing(self, health: HealthServicer) -> None:
         while True:
@@ -259,50 +325,3 @@ class App:
         except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(path / evaluator.graph.file, f"can't be run: {error}") from error
         return evaluator
-
-
-def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Events that are set when the server should leave service, and when it should drain.
-
-    SIGTERM sets the first, and again the second. Ctrl-C sets both: a person waits for the end.
-    """
-    leave, drain = asyncio.Event(), asyncio.Event()
-
-    def terminate() -> None:
-        (drain if leave.is_set() else leave).set()
-
-    def interrupt() -> None:
-        leave.set()
-        drain.set()
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, terminate)
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    return leave, drain
-
-
-class _JsonFormatter(logging.Formatter):
-    """Formats each record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
-
-
-def _configure_logging(settings: Settings) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JsonFormatter()
-        if settings.log_format == "json"
-        else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("tipstaff_server").setLevel(settings.log_level.upper())

@@ -3,18 +3,23 @@
 TipstaffError
 ├── BundleError               evaluator/bundle: a file is damaged, missing or of another form
 ├── RepositoryError           repository: no such evaluator or version, unreadable serving.json
-│   └── PromotionRefused      repository/promotion: a named case newly fails
+│   └── PromotionRefused      repository/promotion: not learnt, or a case newly fails
 ├── ListenError               rpc, metrics_server: an address can't be listened on; says why
 ├── UsageError
+│   ├── AccessFileError       access: a file of callers or of TLS is off; names file and setting
 │   └── SettingsError         settings: a value is off; has the field, or names variable or file
 └── RequestError              one request can't be answered; rpc/ turns it into a status
     ├── InvalidRequest        evaluator/encoding, rpc: names the field        INVALID_ARGUMENT
     ├── EvaluatorNotFound     repository/registry: nothing by that name       NOT_FOUND
+    ├── Unauthenticated       rpc/doors: no token, or an unknown one          UNAUTHENTICATED
+    ├── Forbidden             rpc: not for this caller                        PERMISSION_DENIED
     ├── NotReady              repository/registry: it is still loading        UNAVAILABLE
-    ├── Overloaded            scheduling/admission: the queue is too long     RESOURCE_EXHAUSTED
+    ├── Overloaded            scheduling, access: the queue or a limit is full RESOURCE_EXHAUSTED
     ├── DeadlineUnreachable   scoring, scheduling/admission: even when idle   FAILED_PRECONDITION
     ├── DeadlineExpired       scoring, scheduling: expired while waiting      DEADLINE_EXCEEDED
     ├── ShuttingDown          scoring, scheduling: draining                   UNAVAILABLE
+    ├── TrafficNotKept        rpc: feedback, and the server keeps no traffic  FAILED_PRECONDITION
+    ├── FeedbackNotStored     traffic: its queue is full, or its disk         UNAVAILABLE
     └── InferenceFailed       scheduling/workers: the graph raised            INTERNAL
 """
 
@@ -43,10 +48,10 @@ class RepositoryError(TipstaffError):
 
 
 class PromotionRefused(RepositoryError):  # noqa: N818  a check that did its work
-    """A version may not serve: a named case fails that should not.
+    """A version may not serve: it has not learnt, or a named case fails that should not.
 
     Attributes:
-        lost: The names of those that fail; empty if one can't even be run.
+        lost: The names of the cases that fail; empty where another check refused the version.
     """
 
     def __init__(self, message: str, lost: Sequence[str] = (), *, remedy: str = "") -> None:
@@ -83,6 +88,14 @@ class EvaluatorNotFound(RequestError):  # noqa: N818
     """Nothing is served by that name or version."""
 
 
+class Unauthenticated(RequestError):  # noqa: N818
+    """The call has no token, or one that nobody has."""
+
+
+class Forbidden(RequestError):  # noqa: N818
+    """This caller may not make that call, or not ask that evaluator."""
+
+
 class NotReady(RequestError):  # noqa: N818
     """Nothing serves yet that could answer."""
 
@@ -91,7 +104,8 @@ class Overloaded(RequestError):  # noqa: N818
     """The queue is full, or too long for the deadline.
 
     Attributes:
-        reason: `queue_full` or `deadline`, the label of the refusals metric.
+        reason: `queue_full`, `deadline`, `caller_rate`, `caller_under_way` or `caller_share`, the
+            label of the refusals metric.
         retry_after: Seconds after which to try again.
     """
 
@@ -115,3 +129,11 @@ class ShuttingDown(RequestError):  # noqa: N818
 
 class InferenceFailed(RequestError):  # noqa: N818
     """The graph raised for this request."""
+
+
+class TrafficNotKept(RequestError):  # noqa: N818
+    """The server keeps no traffic, so that it takes no feedback."""
+
+
+class FeedbackNotStored(RequestError):  # noqa: N818
+    """Feedback can't be written now."""

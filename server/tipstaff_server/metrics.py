@@ -13,6 +13,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from tipstaff.types import Reason, Score
+from tipstaff_server.caller_metrics import AccessMetrics, CallerMetrics
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.repository.registry import Served
 from tipstaff_server.scheduling import BatchRan, Event, WorkerRestarted
@@ -35,10 +36,20 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The server's metrics, in a registry of their own. Safe to use from several threads."""
+    """The server's metrics, in a registry of their own. Safe to use from several threads.
 
-    def __init__(self) -> None:
+    Attributes:
+        registry: All metrics, for scrapes.
+        callers: Those by caller.
+        access: Those of the files that say who may ask.
+    """
+
+    def __init__(self, *, named_callers: int = 20) -> None:
+        """Makes all metrics; of the callers, only the busiest are named."""
         self.registry = CollectorRegistry()
+        self.callers = CallerMetrics(named=named_callers)
+        self.registry.register(self.callers)
+        self.access = AccessMetrics(self.registry)
         # Cached: looking a child up by its labels takes as long as the rest of an observation.
         self._child = cache(lambda metric, *labels: metric.labels(*labels))
         ProcessCollector(registry=self.registry)
@@ -183,19 +194,21 @@ class Metrics:
         """Counts runs that were made to explain a score."""
         self._child(self._explanation_runs, evaluator).inc(runs)
 
-    def refused(self, reason: str) -> None:
-        """Counts one refusal; `reason` is one of a few fixed words."""
-        self._child(self._refusals, reason).inc()
+    def refused(self, reason: str, count: int = 1) -> None:
+        """Counts refused interactions; `reason` is one of a few fixed words."""
+        self._child(self._refusals, reason).inc(count)
 
-    def answered(self, evaluator: str, code: str, seconds: float) -> None:
+    def answered(self, evaluator: str, code: str, seconds: float, trace_id: str = "") -> None:
         """Counts one interaction and the time it took.
 
         Args:
             evaluator: Name of an evaluator in service, or empty.
             code: Name of the gRPC status code.
             seconds: From arrival to answer.
+            trace_id: The recorded trace that it belongs to, for an exemplar; empty for none.
         """
-        self._child(self._requests, evaluator, code).observe(seconds)
+        exemplar = {"trace_id": trace_id} if trace_id else None
+        self._child(self._requests, evaluator, code).observe(seconds, exemplar)
 
     def swapped(self, old: Served | None, new: Served) -> None:
         """Exports which version is in service."""
@@ -205,6 +218,7 @@ class Metrics:
         self._degraded.labels(new.name).set(bool(new.evaluator.degraded))
         # So that a rate exists before the first of each.
         self._reload_failures.labels(new.name)
+        self._partial.labels(new.name)
         self._unreadable.labels(new.name)
         for field in new.evaluator.manifest.fields:
             self._unknown_tokens.labels(new.name, field)

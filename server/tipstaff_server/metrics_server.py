@@ -15,6 +15,8 @@ from typing import Any
 import prometheus_client
 from prometheus_client import CollectorRegistry
 
+from tipstaff.access_files import Credentials, Watched
+from tipstaff.access_files.tls import FollowingContext
 from tipstaff_server.addresses import bind_problem, split_address, with_port
 from tipstaff_server.errors import ListenError
 
@@ -32,8 +34,13 @@ class MetricsServer:
         url: The URL to scrape, with the actual port.
     """
 
-    def __init__(self, registry: CollectorRegistry, address: str) -> None:
-        """Starts to listen.
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        address: str,
+        credentials: Watched[Credentials] | None = None,
+    ) -> None:
+        """Starts to listen, over TLS if there are credentials.
 
         Raises:
             ListenError: The address can't be listened on.
@@ -49,11 +56,20 @@ class MetricsServer:
                 value=address,
                 remedy="choose another, 0 for any free port, or off",
             ) from error
-        self.url = f"http://{with_port(address, listener.getsockname()[1])}/metrics"
+        scheme, tls = "http", None
+        if credentials is not None:
+            scheme, tls = "https", FollowingContext.of(credentials)
+        self.url = f"{scheme}://{with_port(address, listener.getsockname()[1])}/metrics"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="metrics", daemon=True)
         self._thread.start()
-        serving = asyncio.start_server(self._connected, sock=listener, limit=_HEAD_BYTES)
+        serving = asyncio.start_server(
+            self._connected,
+            sock=listener,
+            limit=_HEAD_BYTES,
+            ssl=tls,
+            ssl_handshake_timeout=_SECONDS if tls else None,
+        )
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result()
 
     def stop(self) -> None:

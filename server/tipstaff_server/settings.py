@@ -22,7 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from tipstaff_server.addresses import check_address, split_address
+from tipstaff_server.addresses import check_address, check_distinct, split_address
 from tipstaff_server.errors import SettingsError
 from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_server.requests import setting, usage_error
@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     listen: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = setting(
         ("127.0.0.1:50051",),
         "where to answer gRPC: HOST:PORT or unix:PATH, may be given several times; "
-        "port 0 takes a free one. There is no authentication, so the default is this machine "
-        "alone; use [::]:50051 to be reached from others",
+        "port 0 takes a free one. The default is this machine alone; use [::]:50051 to be reached "
+        "from others, and then tls_certificate and callers, too",
         min_length=1,
         unit="address",
     )
@@ -76,6 +76,53 @@ class Settings(BaseSettings):
         "HOST:PORT of the Prometheus metrics over HTTP; port 0 takes a free one, `off` serves none",
         unit="host:port",
     )
+    health_listen: str = setting(
+        OFF,
+        "HOST:PORT of a further gRPC port for probes: health alone, without TLS and tokens; port 0 "
+        "takes a free one, `off` serves none",
+        unit="host:port",
+    )
+    tls_certificate: Annotated[Path, BeforeValidator(_not_empty)] | None = setting(
+        None,
+        "PEM file with the server's certificate and those that lead to its authority: TLS for "
+        "gRPC over TCP and for metrics. A renewed file is followed",
+        unit="file",
+    )
+    tls_key: Annotated[Path, BeforeValidator(_not_empty)] | None = setting(
+        None, "PEM file with the key of tls_certificate", unit="file"
+    )
+    tls_client_ca: Annotated[Path, BeforeValidator(_not_empty)] | None = setting(
+        None,
+        "PEM file with the authorities of clients' certificates: clients without one are turned "
+        "away (mutual TLS)",
+        unit="file",
+    )
+    callers: Annotated[Path, BeforeValidator(_not_empty)] | None = setting(
+        None,
+        "TOML file with who may ask: hashes of tokens, evaluators, weights and limits. A changed "
+        "file is followed",
+        unit="file",
+    )
+    caller_key: str = setting(
+        "tipstaff-caller",
+        "metadata key in which callers name themselves, where tokens don't; for fairness, metrics "
+        "and kept traffic among callers that trust each other. Empty to tell nobody apart",
+        pattern=r"^([a-z0-9_.-]*[a-z0-9_.])?$",
+        unit="key",
+    )
+    caller_requests_per_second: float = setting(
+        0.0, "interactions that one caller may ask a second; 0 for no limit", ge=0, le=10**6
+    )
+    caller_requests_under_way: int = setting(
+        0,
+        "interactions that one caller may have under way; 0 for no limit",
+        ge=0,
+        le=10**6,
+    )
+    metrics_callers: int = setting(
+        20, "callers that metrics name, the busiest ones; the others count together", ge=0, le=1000
+    )
+    open_reflection: bool = setting(False, "answer reflection without a token where calls need one")
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", "where to run the graphs; auto prefers CUDA where it works"
     )
@@ -135,9 +182,58 @@ class Settings(BaseSettings):
     poll_seconds: float = setting(
         2.0, "pause between two looks for promotions", gt=0, le=3600, unit="seconds"
     )
+    traffic: Annotated[Path, BeforeValidator(_not_empty)] | None = setting(
+        None,
+        "keep a sample of what is scored in this folder, texts included, for `tipstaff collect`",
+        unit="dir",
+    )
+    traffic_rate: float = setting(
+        0.1, "share of answers to keep where no rule says otherwise", ge=0.001, le=1, unit="share"
+    )
+    traffic_rules: Path | None = setting(
+        None, "TOML file with rates by evaluator, verdict and score", unit="file"
+    )
+    traffic_redact: str = setting(
+        "", "module:function that takes each text and returns what may be kept of it", unit="name"
+    )
+    traffic_max_bytes: int = setting(
+        2**30,
+        "size of the folder above which the oldest traffic is deleted",
+        ge=2**20,
+        unit="bytes",
+    )
+    traffic_max_days: float = setting(
+        30.0, "age above which traffic is deleted from the folder", gt=0, le=3650, unit="days"
+    )
+    traffic_seal_seconds: float = setting(
+        60.0, "time until what is kept can be collected", ge=1, le=3600, unit="seconds"
+    )
     profile: bool = setting(False, "print how long runs take on this machine, and end")
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "debug writes a line for each request, never its text"
+    )
+    access_log_share: float = setting(
+        0.0,
+        "share of the interactions that get a line in the access log: ids, caller, evaluator, "
+        "verdict, times, never a text",
+        ge=0,
+        le=1,
+    )
+    trace_endpoint: str = setting(
+        "",
+        "URL to send OpenTelemetry spans to as OTLP over HTTP, as in http://localhost:4318; empty "
+        "for none",
+        pattern=r"^(https?://\S+)?$",
+        unit="url",
+    )
+    trace_share: float = setting(
+        0.01,
+        "share of the calls to record spans of, where the caller sends no trace that says so",
+        ge=0,
+        le=1,
+    )
+    trace_evaluations: bool = setting(
+        False, "send each recorded score as an event `gen_ai.evaluation.result`, too"
     )
     log_format: Literal["text", "json"] = setting("text", "form of the log lines")
 
@@ -146,11 +242,12 @@ class Settings(BaseSettings):
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
             check_address(address)
+        check_distinct(value)
         return value
 
-    @field_validator("metrics_listen")
+    @field_validator("metrics_listen", "health_listen")
     @classmethod
-    def _metrics_address(cls, value: str) -> str:
+    def _further_address(cls, value: str) -> str:
         if value != OFF:
             split_address(value)
         return value
@@ -162,6 +259,35 @@ class Settings(BaseSettings):
             raise SettingsError("a server serves either bundles or a repository", remedy=remedy)
         if not self.bundles and self.repository is None:
             raise SettingsError("there is nothing to serve", remedy=remedy)
+        return self
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Settings:
+        pair = {"tls_certificate": self.tls_certificate, "tls_key": self.tls_key}
+        missing = [name for name, path in pair.items() if path is None]
+        if len(missing) == 1:
+            (there,) = pair.keys() - set(missing)
+            raise SettingsError(
+                "needs the other file of its pair",
+                field=there,
+                remedy=f"give {{{missing[0]}}}, too",
+            )
+        if missing and self.tls_client_ca is not None:
+            raise SettingsError(
+                "clients' certificates are asked for over TLS only",
+                field="tls_client_ca",
+                remedy="give {tls_certificate} and {tls_key}, too",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _traced_evaluations(self) -> Settings:
+        if self.trace_evaluations and not self.trace_endpoint:
+            raise SettingsError(
+                "there is nowhere to send events to",
+                field="trace_evaluations",
+                remedy="give {trace_endpoint}, too",
+            )
         return self
 
     @classmethod

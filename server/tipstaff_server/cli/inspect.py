@@ -68,6 +68,9 @@ def _show_repository(path: Path, *, as_json: bool) -> int:
         )
         none = "" if published.serving or published.damage else "; none serves yet"
         print(f"  {published.name:<20} {versions}{none}")
+        if published.promoted_by:
+            forced = ", in spite of a check" if published.forced else ""
+            print(f"    promoted by {published.promoted_by}, {published.promoted_at}{forced}")
         if published.damage:
             print(f"    damaged: {published.damage}")
     return damaged
@@ -109,6 +112,17 @@ def _overview(bundle: Bundle) -> Iterator[Line]:
         f"{training.rows} rows, validated on {training.validation_rows}{labels}; "
         f"fingerprint {training.fingerprint[:12]}",
     )
+    for judge in training.judges:
+        prompt = f", prompt {judge.prompt[:12]}" if judge.prompt else ""
+        yield "judge", f"{judge.name or 'not recorded'}{prompt}; {judge.rows} rows"
+    if training.reviewers is not None:
+        yield "reviewers", str(training.reviewers)
+    if (learnt := manifest.learnt) is not None:
+        words = "; ".join(map(str, learnt.comparisons)) or "all of one class"
+        yield (
+            "learnt",
+            f"{'yes' if learnt.verdict else 'no'}, on {learnt.n} {learnt.rows} rows: {words}",
+        )
     cases = bundle_cases(bundle)
     yield (
         "named cases",
@@ -135,14 +149,15 @@ def _windows(encoding: Encoding) -> str:
 
 def _measured(graph: Graph) -> Iterator[Line]:
     policy, calibration, parity = graph.policy, graph.calibration, graph.parity
-    partial = ", partial coverage may pass" if policy.pass_on_partial else ""
-    unlike = ", what is out of distribution may pass" if policy.pass_on_ood else ""
-    unreadable = ", what can't be read may pass" if policy.pass_on_unreadable else ""
-    yield (
-        "thresholds",
-        f"pass at {policy.pass_at:g}, block below {policy.block_below:g}{partial}{unlike}"
-        f"{unreadable}",
+    allowed = (
+        (policy.pass_on_partial, "partial coverage may pass"),
+        (policy.pass_on_ood, "what is out of distribution may pass"),
+        (policy.pass_on_unreadable, "what can't be read may pass"),
+        (policy.pass_on_not_learnt, "outputs may pass though it has not learnt"),
+        (policy.block_on_ood, "what is out of distribution may be blocked"),
     )
+    cuts = f"pass at {policy.pass_at:g}, block below {policy.block_below:g}"
+    yield "thresholds", ", ".join([cuts, *(words for holds, words in allowed if holds)])
     yield (
         "unread text",
         f"up to {policy.max_unread_output:.12g} of an output's characters and "

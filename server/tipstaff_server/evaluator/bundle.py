@@ -9,15 +9,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
+from tipstaff_server.disk import sync
 from tipstaff_server.errors import BundleError
 from tipstaff_server.evaluator.manifest import (
     MANIFEST_FILE,
@@ -26,6 +27,8 @@ from tipstaff_server.evaluator.manifest import (
     Graph,
     Manifest,
 )
+
+Loaded = TypeVar("Loaded")
 
 
 def sha256_of(path: Path) -> str:
@@ -82,9 +85,28 @@ class Bundle:
             raise BundleError(file, "changed since the bundle was opened")
         return data
 
+    def load(self, name: str, parse: Callable[[bytes], Loaded]) -> Loaded:
+        """Parses one listed file of NumPy arrays.
+
+        Raises:
+            BundleError: The file changed, or `parse` can't read it.
+        """
+        data = self.read(name)
+        try:
+            return parse(data)
+        except Exception as error:  # from zip, from NumPy, or from the file's content
+            raise BundleError(self.path / name, f"NumPy can't load it: {error}") from error
+
     def tokenizer_json(self) -> str:
-        """The tokenizer, as `tokenizers.Tokenizer.from_str` takes it."""
-        return self.read(TOKENIZER_FILE).decode("utf-8")
+        """The tokenizer, as `tokenizers.Tokenizer.from_str` takes it.
+
+        Raises:
+            BundleError: The file changed since the bundle was opened, or is no text.
+        """
+        try:
+            return self.read(TOKENIZER_FILE).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BundleError(self.path / TOKENIZER_FILE, f"not UTF-8: {error}") from None
 
     def graph_bytes(self, graph: Graph) -> bytes:
         """One graph, as onnxruntime takes it."""
@@ -136,8 +158,8 @@ def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:
     try:
         fill(staging)
         for file in staging.iterdir():
-            _sync(file)
-        _sync(staging)
+            sync(file)
+        sync(staging)
         staging.chmod(0o755)
         try:
             staging.rename(target)
@@ -145,7 +167,7 @@ def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
             raise FileExistsError(f"{target} is there already") from error
-        _sync(target.parent)
+        sync(target.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -173,15 +195,15 @@ def put_file(bundle: Bundle, name: str, content: bytes) -> Bundle:
         with tempfile.TemporaryDirectory(prefix=".put.", dir=folder) as staging:
             staged = Path(staging)
             (staged / name).write_bytes(content)
-            _sync(staged / name)
+            sync(staged / name)
             write_manifest(staged, new)
             if name in manifest.checksums:
                 # Unlist the old file first: no manifest may checksum replaced content.
                 write_manifest(folder, manifest.model_copy(update={"checksums": others}))
             (staged / name).replace(folder / name)
-            _sync(folder)
+            sync(folder)
             (staged / MANIFEST_FILE).replace(folder / MANIFEST_FILE)
-            _sync(folder)
+            sync(folder)
     except OSError as error:
         raise BundleError(folder, f"can't be written: {error.strerror}") from error
     return Bundle(folder, new)
@@ -191,14 +213,6 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     """Writes the manifest into folder `path`, atomically."""
     temporary = path / f".{MANIFEST_FILE}"
     temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    _sync(temporary)
+    sync(temporary)
     temporary.replace(path / MANIFEST_FILE)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path)

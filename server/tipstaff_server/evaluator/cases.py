@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -23,7 +23,9 @@ from pydantic import (
 from tipstaff.types import FIELDS, Field, Interaction, Verdict
 from tipstaff_server.errors import BundleError, InvalidRequest
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.evaluator import Evaluator
+
+if TYPE_CHECKING:
+    from tipstaff_server.evaluator.evaluator import Evaluator
 
 CASES_FILE: Final = "cases.json"
 

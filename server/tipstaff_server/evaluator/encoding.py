@@ -11,15 +11,21 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tipstaff.types import FIELDS, Coverage, Field, Interaction
-from tipstaff_server.errors import InvalidRequest
+from tipstaff_server.errors import BundleError, InvalidRequest
+from tipstaff_server.evaluator import marks
+from tipstaff_server.evaluator.bundle import Bundle
+from tipstaff_server.evaluator.evidence import EvidenceMeter
 from tipstaff_server.evaluator.layout import Checkpoint, LayoutBuilder, Text, Tokens, go_on
-from tipstaff_server.evaluator.manifest import Encoding
+from tipstaff_server.evaluator.look_alikes import fold_look_alikes
+from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Encoding
 from tipstaff_server.evaluator.unread import UnreadMeter
 from tipstaff_server.evaluator.windows import Span
 
 # Not \S: some tokenizers remove other characters that Python counts as blanks, without cutting
 # there.
 _WORD = re.compile(r"\w[^ \t\r\n]*")
+# Words that no vocabulary has, in letters that few have.
+_UNKNOWN = "zqxj \u2603 \u01c2\u16a0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,9 @@ class Encoded:
 class Encoder:
     """Encodes interactions for one evaluator. Safe to call from several threads."""
 
-    def __init__(self, tokenizer_json: str, encoding: Encoding) -> None:
+    def __init__(
+        self, tokenizer_json: str, encoding: Encoding, evidence: EvidenceMeter | None = None
+    ) -> None:
         self._tokenizer = Tokenizer.from_str(tokenizer_json)
         # Texts are data: "[SEP]" in one of them must not become the token that separates fields.
         self._tokenizer.encode_special_tokens = True
@@ -72,8 +80,20 @@ class Encoder:
                 )
         self.encoding = encoding
         self._frame = frozenset((encoding.cls_id, encoding.sep_id, encoding.pad_id))
-        self._layouts = LayoutBuilder(encoding)
+        if evidence is not None and len(evidence.weights) != vocabulary:
+            raise ValueError(
+                f"it has {vocabulary} tokens, and {encoding.evidence} has "
+                f"{len(evidence.weights)} weights"
+            )
+        self._layouts = LayoutBuilder(encoding, evidence)
         self._unread = UnreadMeter(self._tokenizer, self._frame)
+        # One that can't encode unknown words fails here, not in the first call that has some.
+        self._tokenizer.encode_batch([_UNKNOWN], add_special_tokens=False)
+
+    def warm_up(self) -> None:
+        """Does beforehand what the first texts would have to wait for."""
+        self._unread.warm_up()
+        marks.warm_up()
 
     def encode(self, interaction: Interaction, checkpoint: Checkpoint = go_on) -> Encoded:
         """Converts an interaction to token ids.
@@ -95,6 +115,8 @@ class Encoder:
             raise InvalidRequest(
                 order[0], f"absent; this evaluator reads {', '.join(sorted(order))} and got none"
             )
+        if self.encoding.fold_look_alikes:
+            texts = {name: text and fold_look_alikes(text) for name, text in texts.items()}
         # The batch form lets other threads run meanwhile; `encode` holds the interpreter's lock.
         encodings = self._tokenizer.encode_batch(
             [text or "" for text in texts.values()], add_special_tokens=False
@@ -159,3 +181,21 @@ class Encoder:
         # From all over the vocabulary, and always the same.
         ids = np.arange(1, length + 1, dtype=np.int64) * 7919 % self._tokenizer.get_vocab_size()
         return Tokens(ids, np.zeros(length, dtype=np.int64))
+
+
+def load_encoder(bundle: Bundle) -> Encoder:
+    """Loads a bundle's encoder.
+
+    Raises:
+        BundleError: A file changed, or can't be read.
+    """
+    encoding = bundle.manifest.encoding
+    evidence = None
+    if encoding.evidence is not None:
+        evidence = bundle.load(encoding.evidence, EvidenceMeter.load)
+    tokenizer_json = bundle.tokenizer_json()
+    try:
+        return Encoder(tokenizer_json, encoding, evidence)
+    except Exception as error:  # tokenizers raises plain exceptions
+        file = bundle.path / TOKENIZER_FILE
+        raise BundleError(file, f"tokenizers can't load it: {error}") from error

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tipstaff.types import Field, Highlight, Interaction, Reason, Verdict
+from tipstaff.types import Field, Highlight, Interaction, Reason, SentenceEvidence, Verdict
 from tipstaff_server.errors import BundleError, InferenceFailed
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.calibration import calibrate
-from tipstaff_server.evaluator.encoding import Encoded, Encoder
+from tipstaff_server.evaluator.encoding import Encoded, Encoder, load_encoder
 from tipstaff_server.evaluator.explanation import Search, excerpt_of, search
 from tipstaff_server.evaluator.layout import Checkpoint, Tokens, go_on
-from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Graph, Manifest
+from tipstaff_server.evaluator.manifest import Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.policy import decide, is_unreadable
 from tipstaff_server.evaluator.session import Device, Outputs, Session
+from tipstaff_server.evaluator.support import Support, find_support
 from tipstaff_server.evaluator.windows import deciding_run_index
 
 # The precisions that a device runs, the best first. CUDA has no fast kernels for dynamic int8.
@@ -33,6 +34,8 @@ _PRECISIONS: dict[Device, tuple[str, ...]] = {
     "cuda": ("fp16", "fp32"),
 }
 
+# Fewer than most languages have: what is read beside a sentence should fit into a run.
+_CHARACTERS_A_TOKEN = 3
 # Some odd ones, since kernels work on blocks of rows.
 _PROBE_LENGTHS = (7, 16, 24, 33, 41, 50, 58, 64)
 
@@ -109,15 +112,24 @@ class Evaluator:
         Raises:
             BundleError: The bundle is damaged, or has no graph for the device.
         """
-        bundle = Bundle.open(path)
+        return cls.of(Bundle.open(path), device=device, precision=precision, threads=threads)
+
+    @classmethod
+    def of(
+        cls,
+        bundle: Bundle,
+        *,
+        device: Device = "cpu",
+        precision: str | None = None,
+        threads: int = 1,
+    ) -> Evaluator:
+        """Loads one of the graphs of a bundle that is open; the arguments are `load`'s.
+
+        Raises:
+            BundleError: A file changed or can't be loaded, or there is no graph for the device.
+        """
         graph = _choose(bundle, device, precision)
-        try:
-            encoder = Encoder(bundle.tokenizer_json(), bundle.manifest.encoding)
-        except BundleError:
-            raise
-        except Exception as error:  # tokenizers raises plain exceptions
-            file = path / TOKENIZER_FILE
-            raise BundleError(file, f"tokenizers can't load it: {error}") from error
+        encoder = load_encoder(bundle)
         try:
             session = Session(
                 bundle.graph_bytes(graph),
@@ -128,8 +140,11 @@ class Evaluator:
         except BundleError:
             raise
         except Exception as error:  # onnxruntime's errors have no common base
-            raise BundleError(path / graph.file, f"onnxruntime can't load it: {error}") from error
-        return cls(bundle.manifest, graph, encoder, session, _ood_meter(bundle, graph))
+            raise BundleError(
+                bundle.path / graph.file, f"onnxruntime can't load it: {error}"
+            ) from error
+        ood = None if graph.ood is None else bundle.load(graph.ood.file, OodMeter.load)
+        return cls(bundle.manifest, graph, encoder, session, ood)
 
     def encode(self, interaction: Interaction, checkpoint: Checkpoint = go_on) -> Encoded:
         """Converts an interaction to token ids; the arguments are `Encoder.encode`'s.
@@ -171,7 +186,18 @@ class Evaluator:
             if not math.isfinite(logit):
                 raise InferenceFailed(f"the graph of {self.manifest.name} gave {logit} as a logit")
         run = deciding_run_index(logits, encoded.parts)
-        logit, embedding = logits[run], embeddings[run]
+        return self.predict_run(encoded, logits[run], embeddings[run])
+
+    def predict_run(
+        self, encoded: Encoded, logit: float, embedding: npt.NDArray[np.float32]
+    ) -> Prediction:
+        """`predict` from the outputs of the run that decides.
+
+        Args:
+            encoded: The encoded interaction.
+            logit: A finite number.
+            embedding: Shape (hidden,).
+        """
         score = calibrate(logit, self.graph.calibration)
         ood_score = None if self._ood is None else self._ood.score(embedding, encoded.coverage)
         reasons = self._reasons(encoded, ood_score)
@@ -226,6 +252,35 @@ class Evaluator:
             highlights: tuple[Highlight, ...] = stop.value
             return highlights
 
+    def support(self, interaction: Interaction, checkpoint: Checkpoint = go_on) -> Support:
+        """Finds what supports each sentence of an output; see `support.find_support`.
+
+        Args:
+            interaction: The interaction, with an output that this evaluator reads.
+            checkpoint: Called between steps; may raise, to stop here.
+        """
+        if not self.reads(interaction, "ground_truth"):
+            interaction = replace(interaction, ground_truth=None)
+        encoding = self.manifest.encoding
+        limits = encoding.windows
+        tokens = encoding.max_length // 2 if limits is None else limits.ground_truth
+        return find_support(interaction, room=_CHARACTERS_A_TOKEN * tokens, checkpoint=checkpoint)
+
+    def evidence(self, support: Support, logits: Sequence[float]) -> tuple[SentenceEvidence, ...]:
+        """The evidence for each sentence of an output.
+
+        Args:
+            support: What supports them.
+            logits: One for each of its variants, shape (sentences,).
+        """
+        return support.evidence([calibrate(logit, self.graph.calibration) for logit in logits])
+
+    def explain_sentences(self, interaction: Interaction) -> tuple[SentenceEvidence, ...]:
+        """Finds the evidence for each sentence of an output, in the calling thread."""
+        support = self.support(interaction)
+        logits = [self._logit(self.encode_variant(each)) for each in support.variants]
+        return self.evidence(support, logits)
+
     def warm_up(self) -> None:
         """Checks whether this machine runs the evaluator as it was measured.
 
@@ -233,6 +288,7 @@ class Evaluator:
         `degraded` says so. If scores change with their batch-mates on this machine, the evaluator
         is not `batchable` here, even if it was where the bundle was made.
         """
+        self._encoder.warm_up()
         if self.batchable and self._session.device == "cpu":
             self.batchable = self._session.is_batch_invariant(self._probes())
         differences = []
@@ -262,28 +318,19 @@ class Evaluator:
         ]
 
     def _reasons(self, encoded: Encoded, ood_score: float | None) -> tuple[Reason, ...]:
+        learnt = self.manifest.learnt
         holds = (
             (Reason.PARTIAL, encoded.partial),
             (Reason.UNREADABLE, is_unreadable(encoded.coverage, self.graph.policy)),
             (Reason.OUT_OF_DISTRIBUTION, ood_score is not None and ood_score > THRESHOLD),
+            (Reason.NOT_LEARNT, learnt is not None and not learnt.verdict),
             (Reason.MISSING_FIELD, bool(encoded.missing)),
             (Reason.IGNORED_FIELD, bool(encoded.ignored)),
+            (Reason.NOT_CALIBRATED, self.graph.calibration.method == "none"),
             (Reason.UNCERTIFIED, self.graph.policy.certificate is None or bool(self.degraded)),
             (Reason.DEGRADED, bool(self.degraded)),
         )
         return tuple(reason for reason, applies in holds if applies)
-
-
-def _ood_meter(bundle: Bundle, graph: Graph) -> OodMeter | None:
-    if graph.ood is None:
-        return None
-    try:
-        return OodMeter.load(bundle.read(graph.ood.file))
-    except BundleError:
-        raise
-    except Exception as error:  # from zip, from NumPy, or from its content
-        file = bundle.path / graph.ood.file
-        raise BundleError(file, f"NumPy can't load it: {error}") from error
 
 
 def _choose(bundle: Bundle, device: Device, precision: str | None) -> Graph:

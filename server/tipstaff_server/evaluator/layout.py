@@ -10,14 +10,15 @@ window of the output and one of the ground truth (see `windows`). Otherwise it i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tipstaff.types import Field
-from tipstaff_server.evaluator import marks, windows
+from tipstaff_server.evaluator import evidence, marks, windows
+from tipstaff_server.evaluator.evidence import EvidenceMeter
 from tipstaff_server.evaluator.manifest import Encoding, Windows
 from tipstaff_server.evaluator.marks import Words
 from tipstaff_server.evaluator.windows import Span, Window
@@ -40,10 +41,13 @@ class Tokens:
     Attributes:
         ids: Token ids, shape (length,).
         marks: The mark of each token's word (see `marks`), shape (length,).
+        evidence: What its words say by themselves (see `evidence`), shape (len(NAMES),); zeros
+            where the evaluator doesn't ask for it.
     """
 
     ids: npt.NDArray[np.int64]
     marks: npt.NDArray[np.int64]
+    evidence: npt.NDArray[np.float32] = field(default_factory=lambda: evidence.NONE)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -112,8 +116,9 @@ def go_on() -> None:
 class LayoutBuilder:
     """Lays out interactions for one encoding."""
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding, meter: EvidenceMeter | None = None) -> None:
         self._encoding = encoding
+        self._meter = meter
 
     def lay_out(self, texts: Texts, checkpoint: Checkpoint) -> Layout:
         """The runs that an interaction takes.
@@ -210,7 +215,25 @@ class LayoutBuilder:
                 marks.mark(texts[name].offsets[start:end], own, by_word),
                 np.zeros(1, dtype=np.int64),
             ]
-        return Tokens(np.asarray(ids, dtype=np.int64), np.concatenate(flags))
+        return Tokens(
+            np.asarray(ids, dtype=np.int64), np.concatenate(flags), self._evidence(texts, run)
+        )
+
+    def _evidence(self, texts: Texts, run: _Excerpts) -> npt.NDArray[np.float32]:
+        if self._meter is None:
+            return evidence.NONE
+
+        def ids(name: Field) -> Sequence[int]:
+            return texts[name].ids[slice(*run[name].window)] if name in texts else ()
+
+        output = texts.get("output", Text())
+        spans = output.offsets[slice(*run["output"].window)] if "output" in texts else ()
+        capitals = [
+            token
+            for token, (start, _) in zip(ids("output"), spans, strict=True)
+            if output.text[start].isupper()
+        ]
+        return self._meter.measure(ids("output"), ids("ground_truth"), ids("input"), capitals)
 
     def _marks_by_word(self, run: _Excerpts) -> Mapping[str, int]:
         kind = self._encoding.marks

@@ -12,17 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from tipstaff.types import FIELDS
 from tipstaff.types import Field as FieldName
-from tipstaff_server.evaluator.marks import Marks
-from tipstaff_server.evaluator.quality import Quality
+from tipstaff_server.evaluator.learnt import Learnt
+from tipstaff_server.evaluator.quality import Probes, Quality
 
 SCHEMA_VERSION: Final = 1
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "card.md"
+# What lexical evidence needs.
+EVIDENCE_FILE = "evidence.npz"
 # Hashes of the training rows; no server reads them.
 SEEN_FILE = "seen.npy"
 
 Precision = Literal["int8", "fp16", "fp32"]
+# How shared words are marked; see `marks`.
+Marks = Literal["forms", "words", "overlap", "off"]
 EvaluatorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -64,6 +68,10 @@ class Encoding(_Part):
         pad_id: Id that fills a batch's shorter sequences.
         windows: How interactions of more than `max_length` tokens are read; None if they are cut
             to that length.
+        evidence: Name of the archive with what lexical evidence needs (see `evidence`); None if
+            the graph takes none.
+        fold_look_alikes: Whether letters that look like Latin ones are read as these; see
+            `look_alikes`.
     """
 
     order: tuple[FieldName, ...] = Field(min_length=1)
@@ -73,6 +81,8 @@ class Encoding(_Part):
     sep_id: int = Field(ge=0)
     pad_id: int = Field(ge=0)
     windows: Windows | None = None
+    evidence: FileName | None = None
+    fold_look_alikes: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Encoding:
@@ -112,6 +122,8 @@ class BundleCertificate(_Part):
         fingerprint: SHA-256 over all these rows, in order; None if not recorded.
         unseen_checked: Whether these rows were checked not to be training rows; False if the bundle
             doesn't know its training rows, None if not recorded.
+        rows: What it was measured on: `plain` rows as people labelled them, or `probed`, half of
+            them rewritten with a known effect on the label.
     """
 
     max_false_pass: Probability
@@ -123,6 +135,7 @@ class BundleCertificate(_Part):
     n_good: int | None = Field(default=None, ge=0)
     fingerprint: Sha256 | None = None
     unseen_checked: bool | None = None
+    rows: Literal["plain", "probed"] = "plain"
 
 
 class Policy(_Part):
@@ -135,6 +148,8 @@ class Policy(_Part):
         pass_on_ood: Whether an output may pass that is out of distribution.
         pass_on_unreadable: Whether an output may pass where a field's share of unread characters is
             above its limit; see `unread`.
+        pass_on_not_learnt: Whether outputs may pass if the evaluator has not learnt; see `learnt`.
+        block_on_ood: Whether an output may be blocked that is out of distribution.
         max_unread_output: The limit for the output.
         max_unread_other: The limit for each of the other fields.
         certificate: The guarantee on the thresholds; None without one.
@@ -145,6 +160,8 @@ class Policy(_Part):
     pass_on_partial: bool = False
     pass_on_ood: bool = False
     pass_on_unreadable: bool = False
+    pass_on_not_learnt: bool = False
+    block_on_ood: bool = False
     max_unread_output: Probability = 0.05
     max_unread_other: Probability = 0.25
     certificate: BundleCertificate | None = None
@@ -268,6 +285,20 @@ class UnreadText(_Part):
     scripts: dict[str, Probability] = {}
 
 
+class Judge(_Part):
+    """A judge that labelled rows.
+
+    Attributes:
+        name: Its model; empty if the rows don't say.
+        prompt: Hash of its prompt, as `tipstaff label` writes it; empty if the rows don't say.
+        rows: How many rows have its label.
+    """
+
+    name: str = ""
+    prompt: str = ""
+    rows: int = Field(ge=1)
+
+
 class Training(_Part):
     """What it was trained on, and how.
 
@@ -276,6 +307,9 @@ class Training(_Part):
         validation_rows: Rows for early stopping and for the calibration.
         fingerprint: SHA-256 over all training and validation rows, in order.
         label_sources: Number of rows by who labelled them.
+        judges: The judges among them, the most rows first; empty in bundles from before it was
+            recorded.
+        reviewers: How many people labelled rows; None if not recorded.
         settings: The run's settings, defaults included.
         unread: What the encoder can't read, by field; fields that it reads whole are left out.
     """
@@ -284,8 +318,28 @@ class Training(_Part):
     validation_rows: int = Field(ge=0)
     fingerprint: Sha256
     label_sources: dict[str, int] = {}
+    judges: tuple[Judge, ...] = ()
+    reviewers: int | None = Field(default=None, ge=1)
     settings: dict[str, str | int | float | bool | list[str] | None] = {}
     unread: dict[FieldName, UnreadText] = {}
+
+
+class Ancestor(_Part):
+    """An evaluator whose weights another one was trained from.
+
+    Attributes:
+        name: Its name.
+        criterion: What it judges, in words; empty if not set.
+        created_at: UTC, ISO 8601.
+        rows: Rows that its weights were fitted to.
+        fingerprint: SHA-256 over its training and validation rows, in order.
+    """
+
+    name: EvaluatorName
+    criterion: str = ""
+    created_at: str
+    rows: int = Field(ge=1)
+    fingerprint: Sha256
 
 
 class Manifest(_Part):
@@ -302,10 +356,15 @@ class Manifest(_Part):
         graphs: One for each precision, the quickest on a CPU first; a server runs the one that
             suits its device.
         training: What it was trained on.
+        lineage: The evaluators that it was trained from, the nearest first; empty if from the base
+            encoder alone.
         metrics: The first graph's, measured through the server's code, by data set (`validation`,
             `test`).
         quality: The main ones again with their 95 % intervals, by data set; empty in bundles of an
             older tipstaff.
+        learnt: How the first graph compares with simpler rules; None if not recorded, as in bundles
+            of an older tipstaff.
+        probes: What rewriting outputs does to the first graph's verdicts; None if not measured.
         checksums: SHA-256 of every file of the bundle except the manifest.
     """
 
@@ -318,13 +377,18 @@ class Manifest(_Part):
     encoding: Encoding
     graphs: tuple[Graph, ...] = Field(min_length=1)
     training: Training
+    lineage: tuple[Ancestor, ...] = ()
     metrics: dict[str, dict[str, float | int | None]] = {}
     quality: dict[str, Quality] = {}
+    learnt: Learnt | None = None
+    probes: Probes | None = None
     checksums: dict[FileName, Sha256]
 
     @model_validator(mode="after")
     def _files_are_listed(self) -> Manifest:
         needed = [TOKENIZER_FILE, *(file for graph in self.graphs for file in graph.files)]
+        if self.encoding.evidence is not None:
+            needed.append(self.encoding.evidence)
         for name in needed:
             if name not in self.checksums:
                 raise ValueError(f"no checksum for {name}")

@@ -17,15 +17,16 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from itertools import accumulate, filterfalse
 from operator import itemgetter
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-Marks = Literal["forms", "words", "overlap", "off"]
+from tipstaff_server.evaluator.manifest import Marks
+
 # The number of different marks that a token can have, 0 included.
 KINDS: Final[Mapping[Marks, int]] = {"forms": 4, "words": 4, "overlap": 2, "off": 1}
 
@@ -196,16 +197,31 @@ def mark(
     return token_marks
 
 
+class _FoldedLetters(dict[int, int | str]):
+    """Letters without case and accents, by code point; filled as letters come up."""
+
+    def __missing__(self, code: int) -> int | str:
+        letter = chr(code)
+        decomposed = unicodedata.normalize("NFKD", letter.casefold())
+        folded = "".join(filterfalse(unicodedata.combining, decomposed))
+        # The code point itself takes no room of its own.
+        self[code] = code if folded == letter else folded
+        return self[code]
+
+
+_FOLDED = _FoldedLetters()
+# The basic plane of Unicode, which has the letters of nearly all texts.
+_PLANE = 0x10000
+
+
+@cache
+def warm_up() -> None:
+    """Folds the letters of most scripts, so that no text has to wait for that."""
+    "".join(filter(str.isalnum, map(chr, range(_PLANE)))).translate(_FOLDED)
+
+
 def _fold(words: Sequence[str]) -> list[str]:
     """Words without case and accents."""
-    # No letter or digit folds to a line break.
-    text = "\n".join(words)
     # Letter by letter: normalising a text may take a time that grows with its length's square.
-    folded = text.translate({ord(letter): _fold_letter(letter) for letter in set(text)})
-    return folded.split("\n") if words else []
-
-
-@lru_cache(maxsize=4096)
-def _fold_letter(letter: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", letter.casefold())
-    return "".join(filterfalse(unicodedata.combining, decomposed))
+    # No letter or digit folds to a line break.
+    return "\n".join(words).translate(_FOLDED).split("\n") if words else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -22,8 +22,19 @@ class Interval(_Part):
     high: float
     n: int
 
+    @property
+    def unknown(self) -> bool:
+        """Whether a share or an AUROC may be anything from 0 to 1: its rows are too few to say."""
+        return self.low <= 0 and self.high >= 1
+
+    def ends(self, form: str = ".3f") -> str:
+        """The interval in words, with numbers in a form of `format`."""
+        if self.unknown:
+            return "too few rows to say"
+        return f"{self.low:{form}} to {self.high:{form}}"
+
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.3f} ({self.ends()})"
 
 
 class Quality(_Part):
@@ -50,3 +61,50 @@ class Quality(_Part):
     def bad(self) -> int:
         """Bad rows."""
         return self.n - self.good
+
+
+class ProbeRate(_Part):
+    """What one rewriting of outputs does to the verdicts, as served.
+
+    Attributes:
+        name: The rewriting's name.
+        effect: What it does to the label: `breaks` makes any output bad, `keeps` leaves the label,
+            `mends` makes any output good.
+        n: Rewritten rows: bad ones or, where a piece of a good output is exchanged, good ones for
+            `breaks`, good ones for `keeps`, all for `mends`.
+        before: Share of these rows that got a PASS as they were; None where the rewriting turns
+            good rows into bad ones or bad into good.
+        after: Share that gets a PASS once rewritten.
+        harm: By how much the wrong verdicts become more, as a difference of shares: bad outputs
+            that pass beyond the bad ones that pass as they are, or good outputs that no longer
+            pass.
+    """
+
+    name: str
+    effect: Literal["breaks", "keeps", "mends"]
+    n: _Count
+    before: float | None = None
+    after: Interval
+    harm: Interval
+
+    def __str__(self) -> str:
+        kind = "bad" if self.effect == "breaks" else "good"
+        return f"{self.name} ({self.after.value:.0%} of {self.n} {kind} outputs pass)"
+
+
+class Probes(_Part):
+    """Rewritten rows, measured as served; see `tipstaff probe`.
+
+    Attributes:
+        rows: Rows that were rewritten.
+        bad_passed: Share of the bad ones among them that got a PASS as they were; None without any.
+        good_passed: The same of the good ones.
+        rates: One for each rewriting that applied to a row, the most harmful first.
+        fingerprint: SHA-256 over the rows, in order.
+    """
+
+    rows: _Count
+    bad_passed: Interval | None = None
+    good_passed: Interval | None = None
+    rates: tuple[ProbeRate, ...] = ()
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None

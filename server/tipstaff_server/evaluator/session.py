@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from tipstaff_server.evaluator.layout import Tokens
 if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":
     onnxruntime.disable_telemetry_events()
 
-INPUTS = ("input_ids", "attention_mask", "marks")
+INPUTS = ("input_ids", "attention_mask", "marks", "evidence")
 OUTPUTS = ("logit", "embedding")
 
 Device = Literal["cpu", "cuda"]
@@ -113,10 +113,10 @@ class Session:
         return True
 
 
-def collate(batch: Sequence[Tokens], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
-    """A batch as a model's input arrays, each of shape (batch, longest)."""
+def collate(batch: Sequence[Tokens], pad_id: int) -> dict[str, npt.NDArray[Any]]:
+    """A batch as a model's inputs: ids, mask and marks (batch, longest); evidence (batch, n)."""
     shape = (len(batch), max(map(len, batch)))
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "input_ids": np.full(shape, pad_id, dtype=np.int64),
         "attention_mask": np.zeros(shape, dtype=np.int64),
         "marks": np.zeros(shape, dtype=np.int64),
@@ -125,6 +125,7 @@ def collate(batch: Sequence[Tokens], pad_id: int) -> dict[str, npt.NDArray[np.in
         arrays["input_ids"][row, : len(tokens)] = tokens.ids
         arrays["attention_mask"][row, : len(tokens)] = 1
         arrays["marks"][row, : len(tokens)] = tokens.marks
+    arrays["evidence"] = np.array([tokens.evidence for tokens in batch])
     return arrays
 
 

@@ -1,7 +1,8 @@
 """A repository of bundles: stored, promoted, and kept in memory by a server.
 
-`store` reads and writes the files. `operations` publishes and promotes; `promotion` is the gate of
-named cases that a version must pass before it serves. `registry` holds the versions that a running
+`store` reads and writes the files, `serving` the one that says which version serves. `operations`
+publishes and promotes; `promotion` is the gate of named cases that a version must pass before it
+serves. `registry` holds the versions that a running
 server has loaded. This package exports the store's functions, and `publish` and `promote` by
 keywords.
 """
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from tipstaff_server.repository import operations
 from tipstaff_server.repository.operations import PromoteRequest, PublishRequest
+from tipstaff_server.repository.serving import SERVING_FILE, serving_version, set_serving
 from tipstaff_server.repository.store import (
-    SERVING_FILE,
     PublishedEvaluator,
     archive,
     bundle_path,
@@ -19,8 +20,6 @@ from tipstaff_server.repository.store import (
     contents,
     is_published,
     names,
-    serving_version,
-    set_serving,
     versions,
 )
 

@@ -14,6 +14,9 @@ from typing import Literal, NamedTuple
 from tipstaff_server.evaluator.manifest import Manifest
 
 # With fewer rows the 95 % interval of an accuracy of 0.8 is wider than a fifth.
+# Above this, whoever knows a rewriting can mostly get the verdict that it aims at.
+_FOOLED = 0.5
+_MOST_PROBES = 3
 _FEW_ROWS = 50
 _FEW_OF_A_CLASS = 10
 _Z = 1.96
@@ -24,12 +27,14 @@ class Caveat:
     """One doubt about a version.
 
     Attributes:
-        kind: `chance`: it may know nothing; `worse`: the version that serves lets fewer bad outputs
-            pass; `rows`: it was measured on too few.
+        kind: `learnt`: it is not shown to be better than simpler rules; `chance`: it may know
+            nothing; `words`: word overlap does as well; `worse`: the version that serves lets fewer
+            bad outputs pass; `probes`: rewritten outputs fool it; `rows`: it was measured on too
+            few.
         clause: What follows the version's name in a sentence, without a full stop.
     """
 
-    kind: Literal["chance", "worse", "rows"]
+    kind: Literal["learnt", "chance", "words", "worse", "probes", "rows"]
     clause: str
 
     def __str__(self) -> str:
@@ -44,8 +49,11 @@ def caveats(candidate: Manifest, serving: Manifest | None = None) -> list[Caveat
         serving: The manifest of the version that serves now; None if none does.
     """
     return [
+        *(Caveat("learnt", clause) for clause in not_learnt(candidate)),
         *(Caveat("chance", clause) for clause in _chance(candidate)),
+        *(Caveat("words", clause) for clause in _words(candidate)),
         *(Caveat("worse", clause) for clause in _passes_more(candidate, serving)),
+        *(Caveat("probes", clause) for clause in _fooled(candidate)),
         *(Caveat("rows", clause) for clause in _few_rows(candidate)),
     ]
 
@@ -62,7 +70,40 @@ def measured_rows(manifest: Manifest) -> str:
     return next((name for name in ("test", "validation") if name in measured), "")
 
 
+def not_learnt(manifest: Manifest) -> Iterator[str]:
+    """Why a version counts as not learnt, in one clause; nothing where it has, or isn't known."""
+    learnt = manifest.learnt
+    if learnt is None or learnt.verdict:
+        return
+    if not learnt.comparisons:
+        kind = "good" if learnt.good else "bad"
+        yield (
+            f"is not shown to have learnt anything: all {learnt.n} {learnt.rows} rows are {kind}, "
+            "which shows nothing"
+        )
+        return
+    failed = ", nor ".join(map(str, (each for each in learnt.comparisons if not each.passed)))
+    yield f"is not clearly better than {failed}, on {learnt.n} {learnt.rows} rows"
+
+
+def _words(manifest: Manifest) -> Iterator[str]:
+    """Whether word overlap does as well as a version that has learnt."""
+    learnt = manifest.learnt
+    if learnt is None or not learnt.verdict:
+        return
+    as_good = [
+        each
+        for each in learnt.comparisons
+        if each.baseline.startswith("word overlap") and each.difference.value <= 0
+    ]
+    if as_good:
+        best = max(as_good, key=lambda each: each.value)
+        yield f"is no better than {best}, on {learnt.n} {learnt.rows} rows"
+
+
 def _chance(manifest: Manifest) -> Iterator[str]:
+    if any(not_learnt(manifest)):
+        return  # which says it already
     part = measured_rows(manifest)
     quality = manifest.quality.get(part)
     if quality is None:
@@ -90,6 +131,18 @@ def _old_chance(manifest: Manifest, part: str) -> Iterator[str]:
     # 1947); where fewer are, it is larger.
     if n and auroc is not None and auroc <= 0.5 + _Z * math.sqrt((n + 1) / (3 * n**2)):
         yield f"is not shown to be better than chance: AUROC {auroc:.3f} on {n} {part} rows"
+
+
+def _fooled(manifest: Manifest) -> Iterator[str]:
+    """The rewritings that surely change more verdicts than not, the worst first."""
+    if manifest.probes is None:
+        return
+    harmful = [rate for rate in manifest.probes.rates if rate.harm.low > _FOOLED]
+    if not harmful:
+        return
+    worst = sorted(harmful, key=lambda rate: -rate.harm.value)[:_MOST_PROBES]
+    more = f" and {len(harmful) - len(worst)} more" if len(harmful) > len(worst) else ""
+    yield f"is fooled by rewritten outputs: {', '.join(map(str, worst))}{more}"
 
 
 def _few_rows(manifest: Manifest) -> Iterator[str]:

@@ -6,20 +6,39 @@ older one.
 
 from __future__ import annotations
 
+import getpass
 import logging
+import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tipstaff_server.errors import BundleError, RepositoryError
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
 from tipstaff_server.evaluator.manifest import Manifest
 from tipstaff_server.repository import promotion, store
 from tipstaff_server.repository.caveats import caveats
+from tipstaff_server.repository.serving import serving_version, set_serving
 from tipstaff_server.requests import Request, setting
 
 log = logging.getLogger(__name__)
+
+
+def _promoted_by() -> Any:
+    description = "who promotes it, noted beside the promotion (default: the user and the machine)"
+    return setting("", description, unit="name", local=True, max_length=200)
+
+
+def _max_probe_harm() -> Any:
+    description = (
+        "refuse to promote it where rewritten outputs surely get a wrong verdict more often than "
+        "plain ones by more than this share (default: only where they fool it more than the "
+        "version that serves)"
+    )
+    return setting(None, description, unit="share", ge=0, le=1)
 
 
 class PublishRequest(Request):
@@ -28,7 +47,12 @@ class PublishRequest(Request):
     bundle: Path = setting(description="folder of the bundle")
     repository: Path = setting(description="folder of the repository; made if absent")
     promote: bool = setting(False, "let the new version serve at once")
-    force: bool = setting(False, "promote it even if named cases fail")
+    promoted_by: str = _promoted_by()
+    max_probe_harm: float | None = _max_probe_harm()
+    force: bool = setting(
+        False,
+        "promote it even if it has not learnt, named cases fail or rewritten outputs fool it",
+    )
 
 
 class PromoteRequest(Request):
@@ -37,7 +61,12 @@ class PromoteRequest(Request):
     repository: Path = setting(description="folder of the repository")
     name: str = setting(description="the evaluator")
     version: int = setting(description="which version; an older one rolls back", ge=1)
-    force: bool = setting(False, "promote it even if named cases fail")
+    promoted_by: str = _promoted_by()
+    max_probe_harm: float | None = _max_probe_harm()
+    force: bool = setting(
+        False,
+        "promote it even if it has not learnt, named cases fail or rewritten outputs fool it",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +124,7 @@ def publish(
     )
     on_published(published)
     if request.promote:
-        _let_serve(request.repository, name, version, force=request.force)
+        _let_serve(request, name, version)
     else:
         serving = _serving(request.repository, name)
         _warn(request.repository, bundle.manifest, version, serving)
@@ -105,38 +134,60 @@ def publish(
 def promote(request: PromoteRequest) -> PromotedVersion:
     """Lets one version of an evaluator serve, after verifying its bundle and its named cases.
 
+    One that has not learnt is refused.
+
     Logs the version's caveats, see `repository.caveats`.
 
     Raises:
-        PromotionRefused: It fails a named case that the version now serving does not.
+        PromotionRefused: It has not learnt, or fails a named case that the version now serving does
+            not.
         RepositoryError: There is no such evaluator or version, or it can't be written.
         BundleError: The version's bundle is damaged.
     """
     repository, name, version = request.repository, request.name, request.version
     store.check_version(repository, name, version)
-    previous = _let_serve(repository, name, version, force=request.force)
+    previous = _let_serve(request, name, version)
     return PromotedVersion(name, version, previous)
 
 
-def _let_serve(repository: Path, name: str, version: int, *, force: bool) -> int | None:
+def _let_serve(request: PublishRequest | PromoteRequest, name: str, version: int) -> int | None:
     """Returns the version that served before; None if none did."""
+    repository = request.repository
     candidate = Bundle.open(store.bundle_path(repository, name, version))
     previous = _serving(repository, name)
+    label = f"{name} version {version}"
     if previous != version:
         serving = None if previous is None else store.bundle_path(repository, name, previous)
         _warn(repository, candidate.manifest, version, previous)
-        if force:
+        if request.force:
             promotion.log_changes(candidate, serving)
+            promotion.log_overridden(candidate, serving, label=label)
         else:
-            promotion.check_cases(candidate, serving, label=f"{name} version {version}")
-    store.set_serving(repository, name, version)
+            limit = request.max_probe_harm
+            promotion.check(candidate, serving, max_probe_harm=limit, label=label)
+    set_serving(
+        repository,
+        name,
+        version,
+        by=request.promoted_by or _user(),
+        previous=previous,
+        forced=request.force,
+    )
     return previous
+
+
+def _user() -> str:
+    """The user of this process and its machine."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        return f"{os.getuid()}@{socket.gethostname()}"  # a container's user may have no name
 
 
 def _serving(repository: Path, name: str) -> int | None:
     """The version that serves; None if none does, or if its file can't be read."""
     try:
-        return store.serving_version(repository, name)
+        return serving_version(repository, name)
     except RepositoryError:
         return None  # an unreadable file is repaired by writing it anew
 

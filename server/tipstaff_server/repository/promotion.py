@@ -1,4 +1,6 @@
-"""The gate before a version serves: its named cases must come out as expected.
+"""The gate before a version serves: it must have learnt, and its named cases must be met.
+
+A version that isn't better than simpler rules is refused (`check_learnt`).
 
 A failing case stops the promotion, unless the version that serves now fails it too: then nothing is
 lost. A version must also pass those cases of the version that serves now which it doesn't bring
@@ -24,7 +26,9 @@ from tipstaff_server.evaluator.cases import (
     merge_cases,
     run_cases,
 )
-from tipstaff_server.evaluator.evaluator import Evaluator
+from tipstaff_server.evaluator.manifest import Manifest
+from tipstaff_server.repository.caveats import not_learnt
+from tipstaff_server.repository.probe_gate import check_probes
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +69,44 @@ def check_cases(candidate: Bundle, serving: Path | None, *, label: str) -> None:
     )  # fmt: skip
 
 
+def check(
+    candidate: Bundle, serving: Path | None, *, max_probe_harm: float | None = None, label: str
+) -> None:
+    """Refuses a version that may not serve.
+
+    Args:
+        candidate: The version that is to serve.
+        serving: The folder of the version that serves now; None if none does.
+        max_probe_harm: The limit of `probe_gate.check_probes`.
+        label: The version in words, for messages.
+
+    Raises:
+        PromotionRefused: It has not learnt, fails a named case, or rewritten outputs fool it.
+        BundleError: The candidate is damaged.
+    """
+    check_learnt(candidate.manifest, label=label)
+    check_cases(candidate, serving, label=label)
+    check_probes(candidate, serving, limit=max_probe_harm, label=label)
+
+
+def check_learnt(candidate: Manifest, *, label: str) -> None:
+    """Refuses a version that isn't better than the simpler rules it was compared with.
+
+    Args:
+        candidate: The manifest of the version that is to serve.
+        label: The version in words, for messages.
+
+    Raises:
+        PromotionRefused: It is not; the message names these rules.
+    """
+    for clause in not_learnt(candidate):
+        raise PromotionRefused(
+            f"{label} does not serve: it {clause}",
+            remedy="train on more rows, on better labels or from another base encoder, or promote "
+            "it with {force}",
+        )
+
+
 def log_changes(
     candidate: Bundle, serving: Path | None
 ) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
@@ -80,6 +122,20 @@ def log_changes(
     if {case.name for case in previous} - {case.name for case in own}:
         log.warning("once another serves, what it doesn't bring is forgotten: pass the cases on")
     return own, previous
+
+
+def log_overridden(candidate: Bundle, serving: Path | None, *, label: str) -> None:
+    """Logs the named cases that a version fails which serves in spite of them."""
+    try:
+        outcomes = try_cases(candidate, serving)
+    except (BundleError, InvalidRequest) as error:
+        log.warning("%s serves although its named cases can't be run: %s", label, error)
+        return
+    if failed := failures(outcomes):
+        log.warning(
+            "%s serves although it fails %d of %d named cases: %s",
+            label, len(failed), len(outcomes), "; ".join(map(str, failed)),
+        )  # fmt: skip
 
 
 def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
@@ -98,7 +154,14 @@ def try_cases(candidate: Bundle, serving: Path | None) -> list[Outcome]:
 
 def _run(candidate: Bundle, own: Sequence[Case], previous: Sequence[Case]) -> list[Outcome]:
     cases = merge_cases(own, previous, candidate.manifest.fields)
-    return run_cases(Evaluator.load(candidate.path), cases) if cases else []
+    return _outcomes(candidate.path, cases) if cases else []
+
+
+def _outcomes(bundle: Path, cases: Sequence[Case]) -> list[Outcome]:
+    # Imported here, since onnxruntime takes half a second, and help needs no evaluator.
+    from tipstaff_server.evaluator.evaluator import Evaluator
+
+    return run_cases(Evaluator.load(bundle), cases)
 
 
 def _cases(candidate: Bundle, serving: Path | None) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
@@ -122,7 +185,7 @@ def _failing(serving: Path | None, cases: list[Case]) -> set[str]:
     if serving is None:
         return set()
     try:
-        outcomes = run_cases(Evaluator.load(serving), cases)
+        outcomes = _outcomes(serving, cases)
     except (BundleError, InvalidRequest):
         return set()
     return {outcome.case.name for outcome in failures(outcomes)}

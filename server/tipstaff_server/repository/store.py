@@ -9,33 +9,20 @@ Several processes may publish at once: a version appears whole, by renaming, or 
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from tipstaff_server.errors import BundleError, RepositoryError
 from tipstaff_server.evaluator.bundle import Bundle, write_atomically
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE, EvaluatorName
-
-SERVING_FILE = "serving.json"
+from tipstaff_server.repository.serving import serving_file, serving_version
 
 _NAME: TypeAdapter[str] = TypeAdapter(EvaluatorName)
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _ARCHIVED = "archived-"
-
-
-class _ServingFile(BaseModel):
-    """The content of `serving.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    version: int = Field(ge=1)
-    promoted_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +34,18 @@ class PublishedEvaluator:
         versions: Its versions in order.
         serving: The one that serves; None if none does or if `serving.json` is damaged.
         damage: What is wrong with `serving.json`; empty if nothing is.
+        promoted_at: When it was promoted, UTC, ISO 8601; empty if not known.
+        promoted_by: Who promoted it; empty if not known.
+        forced: Whether it was promoted in spite of a check.
     """
 
     name: str
     versions: tuple[int, ...]
     serving: int | None
     damage: str = ""
+    promoted_at: str = ""
+    promoted_by: str = ""
+    forced: bool = False
 
 
 def add_version(bundle: Bundle, repository: Path) -> int:
@@ -139,49 +132,6 @@ def archive(repository: Path, name: str, version: int) -> Path:
     )
 
 
-def set_serving(repository: Path, name: str, version: int) -> None:
-    """Replaces `serving.json` in one step.
-
-    Raises:
-        RepositoryError: It can't be written.
-    """
-    promoted_at = datetime.now(UTC).isoformat(timespec="seconds")
-    content = _ServingFile(version=version, promoted_at=promoted_at)
-    target = repository / name / SERVING_FILE
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{SERVING_FILE}.", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(content.model_dump_json() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise RepositoryError(f"{target}: can't be written: {error.strerror}") from error
-
-
-def serving_version(repository: Path, name: str) -> int | None:
-    """The version of one evaluator that serves; None if none was promoted.
-
-    Raises:
-        RepositoryError: Its `serving.json` can't be read.
-    """
-    file = repository / name / SERVING_FILE
-    try:
-        return _ServingFile.model_validate_json(file.read_bytes()).version
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RepositoryError(f"{file}: can't be read: {error.strerror}") from error
-    except ValidationError as error:
-        why = error.errors()[0]["msg"]
-        raise RepositoryError(f"{file}: {why}: promote a version again to repair it") from error
-
-
 def names(repository: Path) -> tuple[str, ...]:
     """Names of the evaluators in a repository, sorted.
 
@@ -253,7 +203,17 @@ def is_published(bundle: Bundle) -> bool:
 def _published(repository: Path, name: str) -> PublishedEvaluator:
     known = versions(repository, name)
     try:
-        return PublishedEvaluator(name, known, serving_version(repository, name))
+        serving = serving_file(repository, name)
+        if serving is None:
+            return PublishedEvaluator(name, known, None)
+        return PublishedEvaluator(
+            name,
+            known,
+            serving.version,
+            promoted_at=serving.promoted_at,
+            promoted_by=serving.promoted_by,
+            forced=serving.forced,
+        )
     except RepositoryError as error:
         return PublishedEvaluator(name, known, None, str(error))
 

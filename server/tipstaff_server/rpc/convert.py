@@ -6,12 +6,21 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from tipstaff.types import Certificate, Interaction, Reason, Score, Verdict
+from tipstaff.types import (
+    Certificate,
+    ContradictionKind,
+    Interaction,
+    Reason,
+    Score,
+    SentenceEvidence,
+    Verdict,
+)
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_server.repository.registry import Served
 from tipstaff_server.scoring.scorer import Task, certificate_of
 
 _VERDICTS = {verdict: f"VERDICT_{verdict.name}" for verdict in Verdict}
+_CONTRADICTION_KINDS = {kind: f"CONTRADICTION_KIND_{kind.name}" for kind in ContradictionKind}
 _REASONS = {reason: f"REASON_{reason.name}" for reason in Reason}
 
 
@@ -27,6 +36,7 @@ def to_task(request: pb.ScoreRequest) -> Task:
         version=request.version,
         request_id=request.request_id or uuid.uuid4().hex,
         explain=request.explain,
+        attributes=dict(request.attributes) if request.attributes else {},
     )
 
 
@@ -66,6 +76,7 @@ def from_score(score: Score) -> pb.ScoreResponse:
         )
     for each in score.highlights:
         response.highlights.add(start=each.start, end=each.end, weight=each.weight)
+    response.evidence.extend(map(_from_evidence, score.evidence))
     if (timing := score.timing) is not None:
         response.timing.encode_seconds = timing.encode
         response.timing.queue_seconds = timing.queue
@@ -88,6 +99,28 @@ def from_served(served: Served) -> pb.EvaluatorInfo:
         certificate=_from_certificate(certificate_of(served)),
         max_tokens=manifest.encoding.max_length,
     )
+
+
+def _from_evidence(evidence: SentenceEvidence) -> pb.SentenceEvidence:
+    message = pb.SentenceEvidence(
+        start=evidence.start,
+        end=evidence.end,
+        score=evidence.score,
+        evaluator_score=evidence.evaluator_score,
+    )
+    if (passage := evidence.passage) is not None:
+        message.passage.start, message.passage.end = passage.start, passage.end
+        message.passage.share = passage.share
+    for each in evidence.contradictions:
+        message.contradictions.add(
+            kind=_CONTRADICTION_KINDS[each.kind],
+            start=each.start,
+            end=each.end,
+            truth_start=each.truth_start,
+            truth_end=each.truth_end,
+            strength=each.strength,
+        )
+    return message
 
 
 def _from_certificate(certificate: Certificate | None) -> pb.Certificate | None:

@@ -1,4 +1,4 @@
-"""Registers services so that each call is counted, and a broken message gets a proper status.
+"""Registers services so that each call is counted and let in, and a broken message gets a status.
 
 gRPC would parse a message before the method sees the call: one that can't be parsed would end as
 UNKNOWN, with a traceback in the log. Here methods get bytes, and parse them within the call.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from tipstaff_server.rpc.doors import Doors
 from tipstaff_server.rpc.malformed import MalformedMessages
 
 _MALFORMED = "the message can't be parsed: it is broken, or has text that is not UTF-8"
@@ -28,8 +30,9 @@ class Methods:
             long as their callers like.
     """
 
-    def __init__(self, server: grpc.aio.Server, malformed: MalformedMessages) -> None:
+    def __init__(self, server: grpc.aio.Server, malformed: MalformedMessages, doors: Doors) -> None:
         self._server = server
+        self._doors = doors
         self._malformed = malformed
         self._working = 0
         self.idle = asyncio.Event()
@@ -45,7 +48,7 @@ class Methods:
             handlers: Its methods by name.
         """
         checked = {
-            name: self._checked(handler, f"/{service}/{name}") for name, handler in handlers.items()
+            name: self._checked(handler, service, name) for name, handler in handlers.items()
         }
         generic = grpc.method_handlers_generic_handler(service, checked)
         self._server.add_generic_rpc_handlers((generic,))
@@ -53,16 +56,19 @@ class Methods:
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Ignores the same service, which generated code offers in this form too."""
 
-    def _checked(self, handler: grpc.RpcMethodHandler, path: str) -> grpc.RpcMethodHandler:
+    def _checked(
+        self, handler: grpc.RpcMethodHandler, service: str, name: str
+    ) -> grpc.RpcMethodHandler:
         serializer = handler.response_serializer
-        read = self._reader(handler.request_deserializer, path)
+        read = self._reader(handler.request_deserializer, f"/{service}/{name}")
+        admit = partial(self._doors.admit, service, name)
         if handler.unary_unary:
-            method = self._unary_unary(handler.unary_unary, read)
+            method = self._unary_unary(handler.unary_unary, read, admit)
             return grpc.unary_unary_rpc_method_handler(method, response_serializer=serializer)
         if handler.unary_stream:
-            method = _unary_stream(handler.unary_stream, read)
+            method = _unary_stream(handler.unary_stream, read, admit)
             return grpc.unary_stream_rpc_method_handler(method, response_serializer=serializer)
-        method = _stream_stream(handler.stream_stream, read)
+        method = _stream_stream(handler.stream_stream, read, admit)
         return grpc.stream_stream_rpc_method_handler(method, response_serializer=serializer)
 
     def _reader(self, parse: _Parse, path: str) -> Callable[..., Any]:
@@ -75,11 +81,14 @@ class Methods:
 
         return read
 
-    def _unary_unary(self, method: Callable[..., Any], read: Callable[..., Any]) -> Any:
+    def _unary_unary(
+        self, method: Callable[..., Any], read: Callable[..., Any], admit: Callable[..., Any]
+    ) -> Any:
         async def answer(message: bytes, context: grpc.aio.ServicerContext) -> Any:
             self._working += 1
             self.idle.clear()
             try:
+                await admit(context)
                 return await method(await read(message, context), context)
             finally:
                 self._working -= 1
@@ -89,18 +98,24 @@ class Methods:
         return answer
 
 
-def _unary_stream(method: Callable[..., Any], read: Callable[..., Any]) -> Any:
+def _unary_stream(
+    method: Callable[..., Any], read: Callable[..., Any], admit: Callable[..., Any]
+) -> Any:
     async def answer(message: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        await admit(context)
         async for reply in method(await read(message, context), context):
             yield reply
 
     return answer
 
 
-def _stream_stream(method: Callable[..., Any], read: Callable[..., Any]) -> Any:
+def _stream_stream(
+    method: Callable[..., Any], read: Callable[..., Any], admit: Callable[..., Any]
+) -> Any:
     async def answer(
         messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[Any]:
+        await admit(context)
         requests = (await read(message, context) async for message in messages)
         async for reply in method(requests, context):
             yield reply

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tipstaff.access_files import Credentials, Watched
+from tipstaff.access_files.tls import server_credentials
 from tipstaff.v1 import scoring_pb2, scoring_pb2_grpc
 from tipstaff_server.addresses import (
     UNIX,
@@ -17,6 +19,7 @@ from tipstaff_server.addresses import (
     with_port,
 )
 from tipstaff_server.errors import ListenError
+from tipstaff_server.rpc.doors import Doors
 from tipstaff_server.rpc.health import HealthServicer
 from tipstaff_server.rpc.malformed import MalformedMessages
 from tipstaff_server.rpc.methods import Methods
@@ -44,9 +47,12 @@ class RpcServer:
         health: HealthServicer,
         malformed: MalformedMessages,
         settings: Settings,
+        doors: Doors,
+        credentials: Watched[Credentials] | None = None,
     ) -> None:
         self._server = grpc.aio.server(options=_options(settings))
-        self._methods = Methods(self._server, malformed)
+        self._credentials = credentials
+        self._methods = Methods(self._server, malformed, doors)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(  # type: ignore[no-untyped-call]
             scoring, self._methods
         )
@@ -95,7 +101,11 @@ class RpcServer:
             # gRPC reads it as a URI.
             target = UNIX + str(socket_path(address)).replace("%", "%25")
         try:
-            port = self._server.add_insecure_port(target)
+            # A socket's file says who may connect.
+            if unix or self._credentials is None:
+                port = self._server.add_insecure_port(target)
+            else:
+                port = self._server.add_secure_port(target, server_credentials(self._credentials))
         except RuntimeError:
             port = 0
         if not port:

@@ -13,13 +13,25 @@ import grpc
 from tipstaff import types
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
-from tipstaff_server.errors import DeadlineExpired, InvalidRequest, RequestError
+from tipstaff_server.access.current import current_caller
+from tipstaff_server.access.gate import Gate
+from tipstaff_server.errors import (
+    DeadlineExpired,
+    InvalidRequest,
+    Overloaded,
+    RequestError,
+    TrafficNotKept,
+)
 from tipstaff_server.metrics import Metrics
+from tipstaff_server.printable import printable
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc import convert
-from tipstaff_server.rpc.statuses import CallStatus, fault, printable, status_of
+from tipstaff_server.rpc.statuses import CallStatus, fault, status_of
 from tipstaff_server.scoring.explain import Explainer, without_explanation
 from tipstaff_server.scoring.scorer import Scorer, Task, Unexplained
+from tipstaff_server.telemetry.interaction import Interaction
+from tipstaff_server.telemetry.observer import Telemetry
+from tipstaff_server.traffic.sampler import TrafficSampler
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +47,7 @@ _Result: TypeAlias = pb.ScoreResponse | CallStatus
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
-    """Answers `Score`, `ScoreBatch` and `ListEvaluators`.
+    """Answers `Score`, `ScoreBatch`, `ListEvaluators` and `SubmitFeedback`.
 
     Scores first, then explains those scores whose caller asks for it: in a batch, no score waits
     for the explanation of another.
@@ -47,13 +59,19 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         explainer: Explainer,
         registry: Registry,
         metrics: Metrics,
+        gate: Gate,
+        telemetry: Telemetry | None = None,
         *,
         max_batch_items: int,
+        traffic: TrafficSampler | None = None,
     ) -> None:
+        self._traffic = traffic
         self._scorer = scorer
         self._explainer = explainer
         self._registry = registry
         self._metrics = metrics
+        self._gate = gate
+        self._telemetry = telemetry or Telemetry()
         self._max_batch_items = max_batch_items
 
     async def Score(  # noqa: N802
@@ -61,6 +79,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> pb.ScoreResponse:
         """Scores one interaction."""
         arrival, seconds = time.monotonic(), context.time_remaining()
+        self._telemetry.begin(context.invocation_metadata())
         task = convert.to_task(request)
         result = await self._score(task, arrival, seconds)
         if isinstance(result, Unexplained):
@@ -74,6 +93,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> pb.ScoreBatchResponse:
         """Scores many interactions at the same time; each may fail by itself."""
         arrival, seconds = time.monotonic(), context.time_remaining()
+        self._telemetry.begin(context.invocation_metadata())
         if (count := len(request.requests)) > self._max_batch_items:
             refusal = status_of(
                 InvalidRequest(
@@ -83,6 +103,12 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
                 )
             )
             self._metrics.refused(refusal.reason)
+            await _abort(context, refusal)
+        try:
+            self._gate.check(count)
+        except Overloaded as error:
+            refusal = status_of(error)
+            self._metrics.refused(refusal.reason, count)
             await _abort(context, refusal)
         # A reply that comes too late loses all of its items, even those scored in time.
         budget = seconds and seconds * (1 - _REPLY_SHARE) - count * _ITEM_REPLY_SECONDS
@@ -114,15 +140,41 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> pb.ListEvaluatorsResponse:
         """Lists the evaluators in service."""
         return pb.ListEvaluatorsResponse(
-            evaluators=[convert.from_served(served) for served in self._registry.all()]
+            evaluators=[
+                convert.from_served(served)
+                for served in self._registry.all()
+                if current_caller().may_ask(served.name)
+            ]
         )
+
+    async def SubmitFeedback(  # noqa: N802
+        self, request: pb.SubmitFeedbackRequest, context: grpc.aio.ServicerContext
+    ) -> pb.SubmitFeedbackResponse:
+        """Stores feedback on a scored output."""
+        try:
+            if self._traffic is None:
+                raise TrafficNotKept(
+                    "this server keeps no traffic, and so no feedback: start it with a folder for "
+                    "it (its setting traffic)"
+                )
+            if not request.HasField("good"):
+                raise InvalidRequest("good", "absent: say true or false")
+            evaluator = self._registry.find(request.evaluator, 0).name
+            current_caller().check_may_ask(evaluator)
+            matches = self._traffic.feedback(
+                request.request_id, evaluator, request.good, request.source, request.note
+            )
+        except RequestError as error:
+            await _abort(context, status_of(error), request.request_id)
+        return pb.SubmitFeedbackResponse(matches=matches)
 
     async def _score(
         self, task: Task, arrival: float, seconds: float | None
     ) -> _Result | Unexplained:
         """Scores one interaction."""
         try:
-            score = await self._scorer.score(task, arrival, seconds)
+            with self._gate.enter(self._registry.known(task.evaluator) or task.evaluator):
+                score = await self._scorer.score(task, arrival, seconds)
             if isinstance(score, Unexplained):
                 return score
             return self._answered(score, task, arrival)
@@ -137,7 +189,8 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         task, arrival = unexplained.task, unexplained.arrival
         try:
             try:
-                score = await self._explainer.explain(unexplained)
+                with self._gate.more():
+                    score = await self._explainer.explain(unexplained)
             except asyncio.CancelledError:
                 if _has_left(arrival, seconds):
                     raise
@@ -153,7 +206,15 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         """The reply for a score, which is counted and logged."""
         response = convert.from_score(score)
         self._metrics.scored(score)
-        self._note(task, arrival, grpc.StatusCode.OK)
+        if self._traffic:
+            self._traffic.answered(
+                score,
+                task.interaction,
+                pinned=task.version != 0,
+                caller=current_caller().name,
+                attributes=task.attributes,
+            )
+        self._note(task, arrival, grpc.StatusCode.OK, score)
         return response
 
     def _refused(
@@ -186,10 +247,21 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             if isinstance(result := call.result(), Unexplained):
                 self._note(result.task, arrival, grpc.StatusCode.CANCELLED)
 
-    def _note(self, task: Task, arrival: float, code: grpc.StatusCode) -> None:
+    def _note(
+        self,
+        task: Task,
+        arrival: float,
+        code: grpc.StatusCode,
+        score: types.Score | None = None,
+    ) -> None:
         seconds = time.monotonic() - arrival
         evaluator = self._registry.known(task.evaluator)
-        self._metrics.answered(evaluator, code.name, seconds)
+        caller = current_caller().name
+        self._metrics.answered(evaluator, code.name, seconds, self._telemetry.exemplar)
+        self._metrics.callers.answered(caller, code.name)
+        self._telemetry.tell(
+            Interaction(printable(task.request_id), caller, evaluator, code.name, seconds, score)
+        )
         if log.isEnabledFor(logging.DEBUG):
             request_id = printable(task.request_id)
             log.debug("%s %s %s %.1f ms", request_id, evaluator, code.name, seconds * 1000)

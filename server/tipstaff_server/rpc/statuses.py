@@ -12,13 +12,18 @@ from tipstaff_server.errors import (
     DeadlineExpired,
     DeadlineUnreachable,
     EvaluatorNotFound,
+    FeedbackNotStored,
+    Forbidden,
     InferenceFailed,
     InvalidRequest,
     NotReady,
     Overloaded,
     RequestError,
     ShuttingDown,
+    TrafficNotKept,
+    Unauthenticated,
 )
+from tipstaff_server.printable import printable
 
 REQUEST_ID_TRAILER = "tipstaff-request-id"
 
@@ -26,12 +31,16 @@ REQUEST_ID_TRAILER = "tipstaff-request-id"
 _STATUSES: dict[type[RequestError], tuple[grpc.StatusCode, str]] = {
     InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, "invalid"),
     EvaluatorNotFound: (grpc.StatusCode.NOT_FOUND, "not_found"),
+    Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, "unauthenticated"),
+    Forbidden: (grpc.StatusCode.PERMISSION_DENIED, "forbidden"),
     NotReady: (grpc.StatusCode.UNAVAILABLE, "not_ready"),
     Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, "queue_full"),
     DeadlineUnreachable: (grpc.StatusCode.FAILED_PRECONDITION, "deadline_unreachable"),
     DeadlineExpired: (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_expired"),
     ShuttingDown: (grpc.StatusCode.UNAVAILABLE, "shutting_down"),
     InferenceFailed: (grpc.StatusCode.INTERNAL, "inference_failed"),
+    TrafficNotKept: (grpc.StatusCode.FAILED_PRECONDITION, "no_traffic"),
+    FeedbackNotStored: (grpc.StatusCode.UNAVAILABLE, "feedback_not_stored"),
 }
 
 
@@ -57,11 +66,6 @@ class CallStatus:
         if self.retry_after_ms is None:
             return trailers
         return (*trailers, (PUSHBACK_TRAILER, str(self.retry_after_ms)))
-
-
-def printable(request_id: str) -> str:
-    """A caller's id, made fit for metadata and log lines: short, one line, ASCII."""
-    return "".join(char if " " <= char <= "~" else "?" for char in request_id[:128])
 
 
 def status_of(error: RequestError) -> CallStatus:

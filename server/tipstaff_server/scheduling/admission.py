@@ -82,7 +82,7 @@ def admit(
     if len(queue) >= capacity:
         backlog = (total + queue.cost_seconds) / workers
         raise _overloaded(
-            f"{len(queue)} requests are waiting, the most allowed", "queue_full", backlog
+            f"{len(queue)} requests are waiting, and {capacity} may", "queue_full", backlog
         )
 
     position = queue.position(deadline)

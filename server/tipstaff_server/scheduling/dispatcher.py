@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from tipstaff_server.errors import ShuttingDown
+from tipstaff_server.errors import Overloaded, ShuttingDown
 from tipstaff_server.scheduling.admission import admit
 from tipstaff_server.scheduling.cost import CostModel, Measurement, measure
 from tipstaff_server.scheduling.events import Observe, WorkerRestarted
@@ -130,8 +130,9 @@ class Dispatcher:
         for entry in entries:
             self._scheduler.estimate(entry, now)
         with self._lock:
-            self._admit(entries, now if arrived is None else arrived, now)
-            if len(entries) == 1:
+            is_short = len(entries) == 1
+            self._admit(entries, now if arrived is None else arrived, now, is_short=is_short)
+            if is_short:
                 self._reserve.add(entries[0].cost_seconds, now)
             for entry in entries:
                 self._scheduler.push(entry)
@@ -145,7 +146,15 @@ class Dispatcher:
             entry.future.add_done_callback(partial(self._on_done, weakref.ref(entry)))
         return [entry.future for entry in entries]
 
-    def check(self, model: Model[Any], length: int, deadline: float, *, arrived: float) -> None:
+    def check(
+        self,
+        model: Model[Any],
+        length: int,
+        deadline: float,
+        *,
+        arrived: float,
+        is_short: bool = False,
+    ) -> None:
         """Refuses a request early, before it is encoded, if `submit` would refuse it anyway.
 
         Args:
@@ -153,6 +162,7 @@ class Dispatcher:
             length: Fewest tokens that a run of the request can have.
             deadline: As for `submit`.
             arrived: The earliest value that `submit` will get.
+            is_short: Whether one run will probably do: time is reserved for such requests.
 
         Raises:
             RequestError: As for `submit`.
@@ -161,7 +171,7 @@ class Dispatcher:
         entry = Entry(model, range(length), deadline, now)
         self._scheduler.estimate(entry, now)
         with self._lock:
-            self._admit([entry], arrived, now)
+            self._admit([entry], arrived, now, is_short=is_short)
 
     def learn(
         self,
@@ -230,18 +240,28 @@ class Dispatcher:
         """Whether all threads are alive."""
         return all(thread.is_alive() for thread in self._threads)
 
-    def _admit(self, entries: Sequence[Entry], arrived: float, now: float) -> None:
+    def _admit(
+        self, entries: Sequence[Entry], arrived: float, now: float, *, is_short: bool
+    ) -> None:
         if self._stopped:
             raise ShuttingDown("the server is shutting down: try another one")
-        admit(
-            entries,
-            self._scheduler.queue,
-            self._busy_until,
-            arrived=arrived,
-            now=now,
-            capacity=self._max_queue,
-            reserved=self._reserve.share(now) if len(entries) > 1 else 0.0,
-        )
+        try:
+            admit(
+                entries,
+                self._scheduler.queue,
+                self._busy_until,
+                arrived=arrived,
+                now=now,
+                # Requests of several runs fill half of the queue at most: with late deadlines they
+                # stay in it long.
+                capacity=self._max_queue if is_short else math.ceil(self._max_queue / 2),
+                reserved=self._reserve.share(now) if len(entries) > 1 else 0.0,
+            )
+        except Overloaded:
+            # Else long requests that fill the queue would keep it: nothing short gets in to count.
+            if is_short:
+                self._reserve.add(entries[0].cost_seconds, now)
+            raise
 
     def _take(self, worker: int) -> ScheduledBatch | None:
         """Waits for the next batch; None once the dispatcher is stopped."""

@@ -2,7 +2,8 @@
 
 An admission is a promise, so that one long request after another could take all of the workers'
 time, and the short ones that come later would be refused. A request of several runs is therefore
-admitted only into the time that requests of one run leave, as far as the latest seconds tell.
+admitted only into the time that requests of one run leave, as far as the latest seconds tell. Those
+that were refused as overload count too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Reserve:
         self._updated = -math.inf
 
     def add(self, cost_seconds: float, now: float) -> None:
-        """Counts a request of one run."""
+        """Counts a request of one run, admitted or refused."""
         self._recent = self._weighted(now) + cost_seconds
         self._updated = now
 

@@ -2,7 +2,8 @@
 
 A score never waits for an explanation: neither its own nor, in a batch, any other item's. `rpc/`
 explains a batch only once all of its scores are there. A search that doesn't fit into the time left
-is given up.
+is given up. The evidence for the sentences comes first: it takes a run for each, and marking words
+takes tens.
 """
 
 from __future__ import annotations
@@ -10,21 +11,31 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
-from tipstaff.types import FIELDS, Highlight, Interaction, Reason, Score, Timing
+from tipstaff.types import (
+    FIELDS,
+    Highlight,
+    Interaction,
+    Reason,
+    Score,
+    SentenceEvidence,
+    Timing,
+)
+from tipstaff_server.access.current import charge
 from tipstaff_server.errors import RequestError
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.explanation import ROUNDS, Search
 from tipstaff_server.evaluator.layout import Checkpoint, Tokens
+from tipstaff_server.evaluator.support import Support
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Served
 from tipstaff_server.scheduling import Dispatcher
 from tipstaff_server.scoring.cache import ScoreCache
-from tipstaff_server.scoring.pending import EncoderPool
+from tipstaff_server.scoring.pending import CompletedRequest, EncoderPool
 from tipstaff_server.scoring.scorer import Unexplained
 
 # Share of the time left after a score that its explanation may take. The rest is a reserve for runs
@@ -39,6 +50,16 @@ class Variants:
     """Encoded variants of an interaction, one run each."""
 
     runs: tuple[Tokens, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSentences(Variants):
+    """The first encoded sentences of an output, with what supports all of them."""
+
+    support: Support
+
+
+VariantsT = TypeVar("VariantsT", bound=Variants)
 
 
 class Explainer:
@@ -68,19 +89,41 @@ class Explainer:
         self._max_queue = max_queue
 
     async def explain(self, unexplained: Unexplained) -> Score:
-        """A score with the words that lowered it, or with a note that these are unknown."""
+        """A score with evidence and the words that lowered it, or a note that some is missing."""
         served, interaction = unexplained.served, unexplained.task.interaction
         crowded = self._dispatcher.depth > self._max_queue // 2
-        if crowded or not served.evaluator.reads(interaction, "output"):
+        # A blank output has no sentence.
+        blank = not (interaction.output or "").strip()
+        if crowded or blank or not served.evaluator.reads(interaction, "output"):
+            return without_explanation(unexplained)
+        evidence = await self._find_evidence(unexplained)
+        if not evidence:
             return without_explanation(unexplained)
         completed = unexplained.completed
         search = served.evaluator.search(interaction, completed.encoded, completed.logits)
         highlights = await self._find(search, served, unexplained.deadline)
         if highlights is None:
-            return without_explanation(unexplained)
-        score = replace(_timed(unexplained), highlights=highlights)
+            return replace(without_explanation(unexplained), evidence=evidence)
+        score = replace(_timed(unexplained), highlights=highlights, evidence=evidence)
         self._cache.put(self._cache.key(served, interaction, explained=True), score)
         return score
+
+    async def _find_evidence(self, unexplained: Unexplained) -> tuple[SentenceEvidence, ...]:
+        """The evidence for each sentence; empty if the time or the load doesn't allow it."""
+        served, interaction = unexplained.served, unexplained.task.interaction
+        now = time.monotonic()
+        end = now + _SHARE * (unexplained.deadline - now)
+        try:
+            async with asyncio.timeout(end - now):
+                encode = partial(_encode_first, served.evaluator, interaction)
+                first = await self._complete(served, [interaction], encode, end)
+                support, logits = first.encoded.support, first.logits
+                while rest := support.variants[len(logits) :]:
+                    share = 1 / _portions(rest)
+                    logits += await self._run(served, rest[:_PORTION], end, share)
+        except (RequestError, TimeoutError):
+            return ()
+        return served.evaluator.evidence(support, logits)
 
     async def _find(
         self, search: Search, served: Served, deadline: float
@@ -112,16 +155,31 @@ class Explainer:
         """The variants' logits, if they take at most a share of the time until `end`."""
         now = time.monotonic()
         encode = partial(_encode, served.evaluator, variants)
+        completed = await self._complete(served, variants, encode, now + share * (end - now))
+        return completed.logits
+
+    async def _complete(
+        self,
+        served: Served,
+        texts: Sequence[Interaction],
+        encode: Callable[[Checkpoint], VariantsT],
+        end: float,
+    ) -> CompletedRequest[VariantsT]:
+        """Encodes and runs variants of some texts; raises if there is no time for it."""
         # Without a name for the pending request: see `Scorer.score`.
-        texts = (each.get(name) or "" for each in variants for name in FIELDS)
-        text_bytes = sum(len(text.encode()) for text in texts)
+        fields = (each.get(name) or "" for each in texts for name in FIELDS)
         completed = await asyncio.wrap_future(
             self._encoders.start(
-                served.evaluator, encode, now, now + share * (end - now), text_bytes=text_bytes
+                served.evaluator,
+                encode,
+                time.monotonic(),
+                end,
+                text_bytes=sum(len(text.encode()) for text in fields),
             )
         )
+        charge(completed.worker_seconds)
         self._metrics.explained(served.name, len(completed.results))
-        return completed.logits
+        return completed
 
 
 def without_explanation(unexplained: Unexplained) -> Score:
@@ -145,3 +203,11 @@ def _encode(
     evaluator: Evaluator, variants: Sequence[Interaction], checkpoint: Checkpoint
 ) -> Variants:
     return Variants(tuple(evaluator.encode_variant(variant, checkpoint) for variant in variants))
+
+
+def _encode_first(
+    evaluator: Evaluator, interaction: Interaction, checkpoint: Checkpoint
+) -> FirstSentences:
+    support = evaluator.support(interaction, checkpoint)
+    first = _encode(evaluator, support.variants[:_PORTION], checkpoint)
+    return FirstSentences(first.runs, support)

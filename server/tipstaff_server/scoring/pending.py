@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
@@ -66,6 +67,11 @@ class CompletedRequest(Generic[EncodedT]):
     def queue_seconds(self) -> float:
         """From the request's submission to the start of its first run."""
         return min(result.queue_seconds for result in self.results)
+
+    @property
+    def worker_seconds(self) -> float:
+        """What it cost: the time of workers, shared with the other members of its batches."""
+        return sum(result.inference_seconds / result.batch_size for result in self.results)
 
     @property
     def inference_seconds(self) -> float:
@@ -190,7 +196,8 @@ class EncoderPool:
     Args:
         threads: The threads for short texts.
         dispatcher: Runs what they encode.
-        max_waiting: Most requests that may wait to be encoded.
+        max_waiting: Most short requests that may wait to be encoded; of the long ones, half as many
+            may wait beside them.
         long_threads: The threads for long texts; `threads` if None.
     """
 
@@ -206,6 +213,7 @@ class EncoderPool:
         self._long_threads = long_threads or threads
         self._dispatcher = dispatcher
         self._room = threading.Semaphore(max_waiting)
+        self._long_room = threading.Semaphore(math.ceil(max_waiting / 2))
         self._speed = ReadingSpeed()
 
     def start(
@@ -231,17 +239,18 @@ class EncoderPool:
         Raises:
             Overloaded: Too many requests wait to be encoded.
         """
-        if not self._room.acquire(blocking=False):
+        is_long = bytes_before + text_bytes > _SHORT_BYTES
+        room = self._long_room if is_long else self._room
+        if not room.acquire(blocking=False):
             raise Overloaded(
                 "too many requests wait to be encoded", reason="queue_full", retry_after=0.1
             )
         request = PendingRequest(evaluator, encode, arrival, deadline)
 
         def begin() -> None:
-            self._room.release()
+            room.release()
             request.encode_and_queue(self._dispatcher, partial(self._speed.learn, text_bytes))
 
-        is_long = bytes_before + text_bytes > _SHORT_BYTES
         threads = self._long_threads if is_long else self._threads
         threads.submit(begin)
         return request

@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
 
 from tipstaff.types import FIELDS, Certificate, Coverage, Interaction, Score, Timing
+from tipstaff_server.access.current import charge
 from tipstaff_server.errors import InvalidRequest, ShuttingDown
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.repository.registry import Registry, Served
@@ -28,6 +29,13 @@ from tipstaff_server.scoring.pending import CompletedRequest, EncoderPool
 # Time for the reply from the server's memory to the client's: a score that is ready only at the
 # deadline comes too late.
 _REPLY_SECONDS = 0.001
+# More bytes a token than nearly all texts have: with windows, a longer text is taken to need
+# several runs, before it is read.
+_MOST_BYTES_A_TOKEN = 8
+# Attributes of a request; `scoring.proto` says the same.
+_MOST_ATTRIBUTES = 16
+_NAME_BYTES = 64
+_VALUE_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class Task:
         request_id: The caller's, or one made by the server.
         explain: Whether the caller asks which words lowered the score.
         bytes_before: Size of the same call's other texts that are read before this one's.
+        attributes: What the application wants to see its traffic by.
     """
 
     interaction: Interaction
@@ -49,6 +58,7 @@ class Task:
     request_id: str
     explain: bool = False
     bytes_before: int = 0
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,7 @@ class Scorer:
         if self._closed:
             raise ShuttingDown("the server is shutting down: ask another")
         served = self._registry.find(task.evaluator, task.version)
+        _check_attributes(task.attributes)
         budget = self._default_deadline_seconds if seconds is None else seconds - _REPLY_SECONDS
         text_bytes = self._check_text(task.interaction, budget)
         cached = self._cache.get(self._cache.key(served, task.interaction, task.explain))
@@ -134,7 +145,13 @@ class Scorer:
         if self._dispatcher.depth:
             # Refuse before encoding what would be refused after it.
             least_length = evaluator.least_length(task.interaction)
-            self._dispatcher.check(evaluator, least_length, deadline, arrived=arrival)
+            encoding = evaluator.manifest.encoding
+            is_short = (
+                encoding.windows is None or text_bytes <= _MOST_BYTES_A_TOKEN * encoding.max_length
+            )
+            self._dispatcher.check(
+                evaluator, least_length, deadline, arrived=arrival, is_short=is_short
+            )
         encode = partial(evaluator.encode, task.interaction)
         # The pending request gets no name: an error's frames would refer to it, and it to them.
         completed = await asyncio.wrap_future(
@@ -147,6 +164,7 @@ class Scorer:
                 bytes_before=task.bytes_before,
             )
         )
+        charge(completed.worker_seconds)
         score = _predicted_score(served, completed, task.request_id, arrival)
         self._cache.put(self._cache.key(served, task.interaction), score)
         if task.explain:
@@ -169,6 +187,25 @@ class Scorer:
             )
         self._encoders.check_time(total, budget)
         return total
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> None:
+    """Checks that attributes are few and short.
+
+    Raises:
+        InvalidRequest: They are not.
+    """
+    if len(attributes) > _MOST_ATTRIBUTES:
+        raise InvalidRequest(
+            "attributes", f"{len(attributes)}, and at most {_MOST_ATTRIBUTES} are taken"
+        )
+    for name, value in attributes.items():
+        if not 0 < len(name.encode()) <= _NAME_BYTES or len(value.encode()) > _VALUE_BYTES:
+            raise InvalidRequest(
+                "attributes",
+                f"{name[:_NAME_BYTES]!r}: a name takes 1 to {_NAME_BYTES} bytes, a value up to "
+                f"{_VALUE_BYTES}",
+            )
 
 
 def certificate_of(served: Served) -> Certificate | None:
