@@ -1,0 +1,89 @@
+"""Tipstaff's own door: the JSON of `scoring.proto`.
+
+Messages are passed on as they are, so that a field that is added to the proto is here at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tipstaff.v1 import scoring_pb2 as pb
+from tipstaff_gateway.context import RequestContext, parse_json
+from tipstaff_gateway.doors.services import Services
+from tipstaff_gateway.problems import invalid
+from tipstaff_gateway.proto_json import merge_dict, to_json
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["ScoringService"]
+_PATHS = {
+    "Score": "/v1/score",
+    "ScoreBatch": "/v1/score-batch",
+    "ListEvaluators": "/v1/evaluators",
+    "SubmitFeedback": "/v1/feedback",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of the service as an operation over HTTP."""
+
+    method: MethodDescriptor
+    path: str
+
+    @property
+    def verb(self) -> str:
+        """The method of HTTP: what needs no request is a GET."""
+        return "POST" if self.method.input_type.fields else "GET"
+
+
+def operations() -> Iterator[Operation]:
+    """The operations that this version of the client knows."""
+    for method in _SERVICE.methods:
+        if method.name in _PATHS:
+            yield Operation(method, _PATHS[method.name])
+
+
+def routes(services: Services) -> list[Route]:
+    """The routes of this door."""
+    return [
+        services.route(each.path, "native", _handler(each, services), methods=(each.verb,))
+        for each in operations()
+    ]
+
+
+def _handler(operation: Operation, services: Services) -> Any:
+    request_class = getattr(pb, operation.method.input_type.name)
+
+    async def handle(request: Request, ctx: RequestContext) -> Response:
+        message = request_class()
+        if operation.verb == "POST":
+            _parse(ctx.body, message)
+        _name_evaluator(message, services.settings.evaluator)
+        reply = await services.upstream.send(operation.method.name, message, ctx)
+        return Response(to_json(reply), media_type="application/json")
+
+    return handle
+
+
+def _parse(body: bytes, message: Message) -> None:
+    try:
+        merge_dict(parse_json(body), message)
+    except json_format.ParseError as error:
+        # After the first line it lists all fields there are.
+        raise invalid(str(error).partition("\n")[0][:200]) from None
+
+
+def _name_evaluator(message: Message, evaluator: str) -> None:
+    """Fills in the gateway's evaluator where a request names none."""
+    requests = message.requests if isinstance(message, pb.ScoreBatchRequest) else [message]
+    for each in requests:
+        if isinstance(each, pb.ScoreRequest) and not each.evaluator:
+            each.evaluator = evaluator

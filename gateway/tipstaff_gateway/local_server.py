@@ -1,0 +1,76 @@
+"""A Tipstaff server of the gateway's own, as where one container holds both."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tipstaff.errors import UsageError
+
+_MANIFEST = "manifest.json"
+_START_SECONDS = 300.0
+_STOP_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def local_server(folder: Path) -> AsyncIterator[tuple[str, asyncio.Task[int]]]:
+    """Runs `tipstaff serve` on a socket of this machine.
+
+    Args:
+        folder: A bundle, a folder of bundles, or a repository.
+
+    Yields:
+        The server's target, and a task that ends when the server does.
+
+    Raises:
+        UsageError: There is nothing to serve, or the server doesn't start.
+    """
+    words = serve_words(folder)
+    with tempfile.TemporaryDirectory() as place:
+        socket = Path(place) / "tipstaff.sock"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tipstaff", "serve", *words),
+            *("--listen", f"unix:{socket}", "--metrics-listen", "off", "--lame-duck-seconds", "0"),
+        )
+        ended = asyncio.create_task(process.wait())
+        try:
+            give_up = time.monotonic() + _START_SECONDS
+            while not socket.exists():
+                if ended.done() or time.monotonic() > give_up:
+                    raise UsageError("the server doesn't start", field="bundles", value=str(folder))
+                await asyncio.sleep(0.05)
+            yield f"unix:{socket}", ended
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    async with asyncio.timeout(_STOP_SECONDS):
+                        await ended
+                except TimeoutError:
+                    process.kill()
+
+
+def serve_words(folder: Path) -> list[str]:
+    """What `tipstaff serve` is to serve from a folder.
+
+    Raises:
+        UsageError: It is no folder, or an empty one.
+    """
+    if (folder / _MANIFEST).is_file():
+        return [str(folder)]
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        why = f"can't be read: {error.strerror}"
+        raise UsageError(why, field="bundles", value=str(folder)) from None
+    if bundles := [str(each) for each in entries if (each / _MANIFEST).is_file()]:
+        return bundles
+    if not entries:
+        raise UsageError("the folder is empty", field="bundles", value=str(folder))
+    return ["--repository", str(folder)]

@@ -1,0 +1,113 @@
+"""Why a request got no answer, as HTTP says it (RFC 9457), and from gRPC's codes.
+
+Overload is 503 and a missed deadline 504, never 429: gateways count these as "the guardrail was not
+reached", which is what they ask their own policy about.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from tipstaff.errors import OverloadedError, ScoringError
+
+_TITLES = {
+    400: "Invalid request",
+    401: "Not authenticated",
+    403: "Not permitted",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Request too slow",
+    413: "Request too large",
+    415: "Encoding not supported",
+    501: "Not offered by the server",
+    502: "The server failed",
+    503: "Overloaded or unavailable",
+    504: "Deadline missed",
+}
+_STATUSES = {
+    "INVALID_ARGUMENT": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "UNIMPLEMENTED": 501,
+    "RESOURCE_EXHAUSTED": 503,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+    "FAILED_PRECONDITION": 504,
+}
+
+
+@dataclass(slots=True)
+class ProblemError(Exception):
+    """A request got no answer.
+
+    Attributes:
+        status: The HTTP status.
+        detail: What is wrong, in one line, without any text of an interaction.
+        code: Name of the gRPC status code that says the same.
+        request_id: The request's id, where it has one.
+        retry_after: Seconds after which to try again; None if unknown.
+    """
+
+    status: int
+    detail: str
+    code: str = "INVALID_ARGUMENT"
+    request_id: str = ""
+    retry_after: float | None = None
+
+    @property
+    def title(self) -> str:
+        """The kind of problem, in words."""
+        return _TITLES.get(self.status, "Not answered")
+
+    def to_json(self) -> dict[str, Any]:
+        """The members of `application/problem+json`."""
+        members = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        return members | ({"request_id": self.request_id} if self.request_id else {})
+
+
+def invalid(detail: str) -> ProblemError:
+    """The problem of a request that can't be answered as it stands."""
+    return ProblemError(400, detail)
+
+
+def problem_of(error: ScoringError) -> ProblemError:
+    """The problem for an error of the client."""
+    # The client's message of a message that is too large, which gRPC calls exhausted.
+    too_large = error.code == "RESOURCE_EXHAUSTED" and not isinstance(error, OverloadedError)
+    return ProblemError(
+        413 if too_large else _STATUSES.get(error.code, 502),
+        str(error),
+        code=error.code,
+        request_id=error.request_id,
+        retry_after=getattr(error, "retry_after", None),
+    )
+
+
+def problem_response(problem: ProblemError) -> Response:
+    """A problem as `application/problem+json`."""
+    return Response(
+        json.dumps(problem.to_json()),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers=retry_headers(problem),
+    )
+
+
+def retry_headers(problem: ProblemError) -> dict[str, str]:
+    """`Retry-After`, in whole seconds, where the server said when to try again."""
+    if problem.retry_after is None:
+        return {}
+    return {"retry-after": str(math.ceil(problem.retry_after))}

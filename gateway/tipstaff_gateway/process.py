@@ -1,0 +1,199 @@
+"""The process of a gateway: starts its parts, and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+
+import grpc
+import grpc.aio
+import uvicorn
+
+from tipstaff.access_files import Credentials, Watched
+from tipstaff.access_files.tls import FollowingContext, server_credentials
+from tipstaff.errors import TipstaffError, UsageError
+from tipstaff_gateway.app import build
+from tipstaff_gateway.doors.ext_proc import ExternalProcessor
+from tipstaff_gateway.doors.openinference_rpc import InferenceServicer
+from tipstaff_gateway.doors.services import Services
+from tipstaff_gateway.joins import JoinMemory
+from tipstaff_gateway.local_server import local_server
+from tipstaff_gateway.mapping import ProtocolMapping, load_mapping
+from tipstaff_gateway.metrics import Metrics
+from tipstaff_gateway.secured import SecurityFiles
+from tipstaff_gateway.settings import OFF, Settings, split_address
+from tipstaff_gateway.stubs import ext_proc_pb2_grpc, open_inference_pb2_grpc
+from tipstaff_gateway.upstream import Upstream
+
+log = logging.getLogger("tipstaff_gateway")
+
+_GRACE_SECONDS = 5
+# What surrounds a body in a message, so that one that is too large is called so by this gateway.
+_ENVELOPE_BYTES = 65536
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Raises:
+        TipstaffError: The gateway can't start, or its own server ended.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    mappings = load_mapping(settings.mapping)
+    with _listen(settings) as listener:
+        asyncio.run(_run(settings, mappings, listener))
+
+
+class _WebServer(uvicorn.Server):
+    """Leaves signals to this module: uvicorn would raise them again, and so end with their code."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+async def _run(
+    settings: Settings,
+    mappings: Mapping[str, ProtocolMapping],
+    listener: socket.socket,
+) -> None:
+    async with AsyncExitStack() as stack:
+        target, server_ended = settings.target, None
+        if settings.bundles is not None:
+            target, server_ended = await stack.enter_async_context(local_server(settings.bundles))
+        files = SecurityFiles(settings, target)
+        upstream = Upstream(files.client.current, settings.evaluator)
+        stack.push_async_callback(upstream.aclose)
+        services = Services(
+            settings,
+            upstream,
+            mappings,
+            Metrics(),
+            JoinMemory(settings.max_joins, settings.join_seconds),
+        )
+        stack.callback(_follow(files, services).cancel)
+        if settings.grpc_listen != OFF:
+            rpc = await _start_rpc(services, files.credentials)
+            stack.push_async_callback(rpc.stop, _GRACE_SECONDS)
+        web = _WebServer(_web_config(services, files.credentials))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, web.stop)
+        _log_address(settings, listener, target)
+        serving = asyncio.create_task(web.serve(sockets=[listener]))
+        waited = [serving] if server_ended is None else [serving, server_ended]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            web.stop()
+            await serving
+            raise TipstaffError("the gateway's own server ended")
+        await serving
+
+
+def _follow(files: SecurityFiles, services: Services) -> asyncio.Task[None]:
+    """Follows the files from now on, and shows in the metrics how they are."""
+    loop, metrics = asyncio.get_running_loop(), services.metrics
+    files.client.on_change(lambda client: loop.call_soon_threadsafe(services.upstream.use, client))
+    for name, each in files.watched().items():
+        metrics.follow_files(name, each)
+    if (credentials := files.credentials) is not None:
+        metrics.follow_certificate(lambda: credentials.current.expires)
+
+    async def poll() -> None:
+        while True:
+            await asyncio.sleep(services.settings.poll_seconds)
+            try:
+                await asyncio.to_thread(files.poll)
+            except Exception:
+                # The next look may do better; without looks nobody would notice a renewal.
+                log.exception("the files of TLS can't be looked at")
+
+    return loop.create_task(poll())
+
+
+async def _start_rpc(
+    services: Services, credentials: Watched[Credentials] | None
+) -> grpc.aio.Server:
+    settings = services.settings
+    options = [
+        ("grpc.max_receive_message_length", settings.max_body_bytes + _ENVELOPE_BYTES),
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.max_calls)
+    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(  # type: ignore[no-untyped-call]
+        ExternalProcessor(services), server
+    )
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        InferenceServicer(services), server
+    )
+    address = settings.grpc_listen
+    try:
+        port = (
+            server.add_secure_port(address, server_credentials(credentials))
+            if credentials
+            else server.add_insecure_port(address)
+        )
+    except RuntimeError as error:
+        raise UsageError(
+            "can't be listened on", field="grpc_listen", value=address, remedy="choose another"
+        ) from error
+    await server.start()
+    log.info("gRPC on %s", _with_port(address, port))
+    return server
+
+
+def _web_config(services: Services, credentials: Watched[Credentials] | None) -> uvicorn.Config:
+    config = uvicorn.Config(
+        build(services),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        # Nothing here looks at the caller's address.
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    config.load()
+    # uvicorn's own settings read the files once.
+    config.ssl = FollowingContext.of(credentials) if credentials is not None else None
+    return config
+
+
+def _log_address(settings: Settings, listener: socket.socket, target: str) -> None:
+    scheme = "https" if settings.tls_certificate else "http"
+    address = _with_port(settings.listen, listener.getsockname()[1])
+    log.info("%s on %s://%s, in front of %s", scheme.upper(), scheme, address, target)
+
+
+def _with_port(address: str, port: int) -> str:
+    host, _ = split_address(address)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = split_address(settings.listen)
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        listener = socket.create_server(
+            address[:2], family=family, backlog=256, dualstack_ipv6=dual
+        )
+    except OSError as error:
+        raise UsageError(
+            f"can't be listened on: {error.strerror}",
+            field="listen",
+            value=settings.listen,
+            remedy="choose another, or port 0 for any free one",
+        ) from None
+    # Connections inherit it. asyncio sets it only where a socket names its protocol, and without it
+    # replies wait 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
