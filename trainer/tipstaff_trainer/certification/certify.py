@@ -19,6 +19,7 @@ from tipstaff_server.evaluator import Evaluator, Prediction
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.manifest import BundleCertificate, Manifest, Policy
 from tipstaff_server.evaluator.policy import decide
+from tipstaff_server.repository.caveats import not_learnt
 from tipstaff_trainer.certification.eligible import eligible_rows
 from tipstaff_trainer.certification.promise import (
     CertifiedCuts,
@@ -32,12 +33,14 @@ from tipstaff_trainer.errors import CertificationError
 from tipstaff_trainer.evaluation.notices import knows_training_rows
 from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.export.bundle_writer import copy_bundle
+from tipstaff_trainer.probes.mixture import mixed
 
 # The reasons that can turn a PASS into REVIEW.
 _OBSTACLES = (
     Reason.PARTIAL,
     Reason.OUT_OF_DISTRIBUTION,
     Reason.UNREADABLE,
+    Reason.NOT_LEARNT,
     Reason.MISSING_FIELD,
 )
 
@@ -70,6 +73,9 @@ def certify(
     pass_on_partial: bool = False,
     pass_on_ood: bool = False,
     pass_on_unreadable: bool = False,
+    pass_on_not_learnt: bool = False,
+    block_on_ood: bool = False,
+    probed: bool = False,
 ) -> Certified:
     """Finds the laxest cuts that keep a promise, from verdicts as they are served.
 
@@ -82,17 +88,39 @@ def certify(
         pass_on_ood: Let outputs that look unlike the training data pass from now on.
         pass_on_unreadable: Let outputs pass from now on where more text can't be read than the
             limits allow.
+        pass_on_not_learnt: Let outputs pass from now on though the evaluator has not learnt.
+        block_on_ood: Block low outputs from now on that look unlike the training data.
+        probed: Rewrite half of the rows (`probes.mixture`), so that the bounds hold for outputs
+            that try to fool the evaluator too, as often as here.
 
     Raises:
-        CertificationError: The rows can't certify or are too few, the evaluator doesn't run here
-            as it was measured, or no cut keeps the promise.
+        CertificationError: The evaluator has not learnt or doesn't run here as it was measured, the
+            rows can't certify or are too few, or no cut keeps the promise.
     """
     if evaluator.degraded:
         raise CertificationError(
             "a certificate holds only where the evaluator runs as it was measured, and here it "
             f"doesn't: {evaluator.degraded}"
         )
+    policy = evaluator.graph.policy
+    changes = {
+        "pass_on_partial": policy.pass_on_partial or pass_on_partial,
+        "pass_on_ood": policy.pass_on_ood or pass_on_ood,
+        "pass_on_unreadable": policy.pass_on_unreadable or pass_on_unreadable,
+        "pass_on_not_learnt": policy.pass_on_not_learnt or pass_on_not_learnt,
+        "block_on_ood": policy.block_on_ood or block_on_ood,
+    }
+    if promise.max_false_pass < 1 and not changes["pass_on_not_learnt"]:
+        for clause in not_learnt(bundle.manifest):
+            raise CertificationError(
+                f"nothing would pass: {bundle.manifest.name} {clause}",
+                remedy="train a better one, or add {pass_on_not_learnt}",
+            )
     chosen, notes = eligible_rows(rows, bundle)
+    if probed:
+        plain, chosen = chosen, mixed(chosen)
+        count = sum(new is not old for new, old in zip(chosen, plain, strict=True))
+        notes.append(f"{count} of {len(chosen)} rows rewritten, each with the label it has now")
     n_good = sum(row.good for row in chosen)
     n_bad = len(chosen) - n_good
     try:
@@ -103,12 +131,6 @@ def certify(
     predictions = predict_all(evaluator, [row.interaction for row in chosen])
     good = [each for each, row in zip(predictions, chosen, strict=True) if row.good]
     bad = [each for each, row in zip(predictions, chosen, strict=True) if not row.good]
-    policy = evaluator.graph.policy
-    changes = {
-        "pass_on_partial": policy.pass_on_partial or pass_on_partial,
-        "pass_on_ood": policy.pass_on_ood or pass_on_ood,
-        "pass_on_unreadable": policy.pass_on_unreadable or pass_on_unreadable,
-    }
     passing = pass_scores(bad, policy.model_copy(update=changes))
     if promise.max_false_pass < 1:
         _check_reach(bad, passing, promise)
@@ -121,6 +143,7 @@ def certify(
         fingerprint=fingerprint(chosen),
         date=datetime.now(UTC).date().isoformat(),
         unseen_checked=knows_training_rows(bundle),
+        rows="probed" if probed else "plain",
     )
     thresholds = {"pass_at": cuts.pass_at, "block_below": cuts.block_below}
     policy = policy.model_copy(update={**changes, **thresholds, "certificate": certificate})

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 FLAGS = {"bundle": "BUNDLE", **DATA_FLAGS}
 _PROMISE = (
     *("max_false_pass", "max_false_block", "confidence"),
-    *("pass_on_ood", "pass_on_partial", "pass_on_unreadable"),
+    *("pass_on_ood", "pass_on_partial", "pass_on_unreadable", "pass_on_not_learnt", "block_on_ood"),
+    "probed",
 )
 
 
@@ -45,12 +46,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(request: CertifyRequest, certification: Certification) -> Iterator[str]:
+    from tipstaff_trainer.report.card import half_rewritten
+
     certified = certification.certified
     certificate, cuts = certified.policy.certificate, certified.cuts
     assert certificate is not None
     yield (
         f"{certification.engine}: PASS from {cuts.pass_at:g}, BLOCK under {cuts.block_below:g}, on "
-        f"{certificate.n} independent rows"
+        f"{certificate.n} independent rows{half_rewritten(certificate)}"
     )
     for name, cut, bound in (
         ("P(PASS | bad)", cuts.false_pass, request.max_false_pass),
@@ -64,13 +67,15 @@ def _lines(request: CertifyRequest, certification: Certification) -> Iterator[st
                 f"({cut.errors} of {cut.n} here)"
             )
     # Once let pass it stays so, in a bundle that is certified again.
-    for allowed, what in (
-        (certified.policy.pass_on_ood, "what is unlike the training data, by its score"),
-        (certified.policy.pass_on_partial, "what was not read in full, by its score"),
-        (certified.policy.pass_on_unreadable, "what the encoder can't read, by its score"),
+    for allowed, verdict, what in (
+        (certified.policy.pass_on_ood, "PASS", "what is unlike the training data, by its score"),
+        (certified.policy.pass_on_partial, "PASS", "what was not read in full, by its score"),
+        (certified.policy.pass_on_unreadable, "PASS", "what the encoder can't read, by its score"),
+        (certified.policy.pass_on_not_learnt, "PASS", "outputs, though it has not learnt"),
+        (certified.policy.block_on_ood, "BLOCK", "what is unlike the training data, by its score"),
     ):
         if allowed:
-            yield f"{'may PASS':<16} {what}"
+            yield f"{'may ' + verdict:<16} {what}"
     for name, verdicts in (("good", certified.good), ("bad", certified.bad)):
         shares = ", ".join(
             f"{verdict} {verdicts[verdict] / max(1, verdicts.total()):.1%}" for verdict in Verdict

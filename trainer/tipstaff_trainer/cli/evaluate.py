@@ -77,12 +77,12 @@ def _table(metrics: Metrics, subject: Subject) -> Iterator[str]:
             continue
         text = "not defined" if value is None else f"{value:.4f}"
         interval = intervals.get(name)
-        beside = f"   {interval.low:.4f} to {interval.high:.4f}" if interval else ""
+        beside = f"   {interval.ends('.4f')}" if interval else ""
         yield f"{name:<18} {text:>11}{beside}"
     for name, interval, rows in (
         ("bad rows pass", overall.false_pass, "bad"),
         ("good rows blocked", overall.false_block, "good"),
     ):
         if interval is not None:
-            ends = f"{interval.low:.4f} to {interval.high:.4f}"
-            yield f"{name:<18} {interval.value:>11.4f}   {ends}, of {interval.n} {rows} rows"
+            ends = f"{interval.ends('.4f')}, of {interval.n} {rows} rows"
+            yield f"{name:<18} {interval.value:>11.4f}   {ends}"

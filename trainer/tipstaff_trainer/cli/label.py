@@ -26,10 +26,16 @@ from tipstaff_trainer.operations.label import (
     label,
     read_api_key,
 )
+from tipstaff_trainer.operations.label_check import EndpointCheck, check_endpoint
 from tipstaff_trainer.operations.label_files import check_files, read_examples, read_unlabelled
 from tipstaff_trainer.progress import TerminalReporter, progress
 
-FLAGS = {"model": "--judge-model", "key_variable": "--api-key-env", **DATA_FLAGS}
+FLAGS = {
+    "model": "--judge-model",
+    "key_variable": "--api-key-env",
+    "headers": "--header",
+    **DATA_FLAGS,
+}
 # Fields of requests on stored rows.
 _STORED = ("pilot", "only")
 _WORDS_FOR_KINDS = {
@@ -47,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="show one filled prompt and the cost, without calls"
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="ask about the first row, and say what the endpoint can do and what is wrong",
+    )
     add_options(parser.add_argument_group("judge"), LabelRequest, flags=FLAGS, only=judge)
     parser.epilog = f"Built-in criteria: {', '.join(builtin_criteria())}."
 
@@ -59,9 +70,14 @@ def run(args: argparse.Namespace) -> int:
     api_key = read_api_key(request.key_variable)
     reporter = TerminalReporter(flag_names(FLAGS))
     if not args.dry_run:
-        check_files(request)
         check_key(request)
+        if not args.check:
+            check_files(request)
     rows = read_unlabelled(data, reporter).whole
+    if args.check:
+        check = check_endpoint(next(iter(rows)), criterion, request, api_key=api_key)
+        _print_check(check, request)
+        return int(not check.readable and not check.logprobs)
     examples = read_examples(request, reporter)
     if args.dry_run:
         estimate = estimate_cost(rows, criterion, request, examples=examples, reporter=reporter)
@@ -143,6 +159,24 @@ def _print_estimate(estimate: CostEstimate, rows: int, settings: JudgeSettings) 
         print("cost: unknown without --price-input and --price-output, per million tokens")
 
 
+def _print_check(check: EndpointCheck, settings: JudgeSettings) -> None:
+    for name, able in (
+        ("log-probabilities", check.logprobs),
+        ("several replies a call", check.samples),
+        ("structured output", check.structured),
+        ("replies can be read", check.readable),
+    ):
+        print(f"{name}: {'yes' if able else 'no'}")
+    if check.without:
+        print(f"refused parameters: {', '.join(check.without)}")
+    tokens = f"{check.prompt_tokens:,} prompt tokens, {check.reply_tokens:,} a reply"
+    money = f", {check.cost:.6f} in money" if settings.priced else ""
+    print(f"a row costs: {tokens}{money}; a call took {check.seconds:.1f} s")
+    print(f"a reply: {' '.join(check.reply.split())[:300]!r}")
+    for problem in check.problems:
+        print(f"problem: {problem}")
+
+
 def _print_result(result: LabelResult, request: LabelRequest, criterion: JudgeCriterion) -> None:
     counts = sorted(result.kinds.items())
     kinds = ", ".join(f"{count:,} {_WORDS_FOR_KINDS[kind]}" for kind, count in counts)
@@ -154,6 +188,8 @@ def _print_result(result: LabelResult, request: LabelRequest, criterion: JudgeCr
     failures = sorted(result.failures.items(), key=lambda each: -each[1])
     for reason, count in failures[:5]:
         print(f"unlabelled: {reason}: {count:,} rows")
+    if result.unread:
+        print(f"a reply that could not be read: {' '.join(result.unread.split())[:300]!r}")
     print(f"rows: {request.out}")
     if result.labelled:
         print(f"next: tipstaff review-queue {request.out}")

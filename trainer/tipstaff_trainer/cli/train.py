@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from tipstaff.cli import flag_names
+from tipstaff.cli import flag, flag_names
 from tipstaff_server.cli.options import add_options, given
 from tipstaff_server.evaluator.cases import failures
 from tipstaff_server.evaluator.manifest import Manifest, Precision
@@ -22,7 +22,7 @@ from tipstaff_trainer.operations.sources import FileData, StoredData
 from tipstaff_trainer.operations.train import Trained, TrainRequest, read_training_rows, train
 from tipstaff_trainer.progress import TerminalReporter
 
-FLAGS = {**DATA_FLAGS, "precisions": "--precision", "tracker": "--track"}
+FLAGS = {**DATA_FLAGS, "precisions": "--precision", "tracker": "--track", "start_from": "--from"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder that becomes the bundle"
     )
-    # `relabel` is a command of its own.
-    others = TrainSettings.model_fields.keys() | {"data", "relabel"}
+    # `relabel` is a command of its own, and `traffic` is in a workspace.
+    others = TrainSettings.model_fields.keys() | {"data", "relabel", "traffic"}
     lists = {"precisions": get_args(Precision)}
     add_options(parser, TrainRequest, flags=FLAGS, without=others, lists=lists)
     add_options(parser.add_argument_group("training"), TrainSettings)
@@ -77,8 +77,8 @@ def _next_step(trained: Trained, request: TrainRequest, doubts: Sequence[Caveat]
     quality = manifest.quality.get(part)
     if quality is not None and quality.auroc is None:
         return f"measure it on good and bad rows: tipstaff evaluate {bundle} DATA"
-    if "chance" in kinds:
-        return f"label more rows, or look for wrong labels: {_label_errors(request.data)}"
+    if "learnt" in kinds or "chance" in kinds:
+        return f"{_what_to_change(manifest)} look for wrong labels: {_label_errors(request.data)}"
     if part != "test":
         return f"measure it on rows that it has not seen: tipstaff evaluate {bundle} DATA"
     if "rows" in kinds:
@@ -91,6 +91,17 @@ def _next_step(trained: Trained, request: TrainRequest, doubts: Sequence[Caveat]
     return f"tipstaff serve {bundle}"
 
 
+def _what_to_change(manifest: Manifest) -> str:
+    """What else to do with an evaluator that has not learnt, before looking for wrong labels."""
+    learnt, choices = manifest.learnt, ["label more rows", "try another --base"]
+    failed = [] if learnt is None else [each for each in learnt.comparisons if not each.passed]
+    if any(each.baseline == "version before" for each in failed):
+        choices.append("keep the version before")
+    if any(each.baseline.startswith("word overlap") for each in failed):
+        choices.append("score with word overlap as it is")
+    return f"{', '.join(choices)}, or"
+
+
 def _label_errors(data: FileData | StoredData | None) -> str:
     """The command that looks for wrong labels in the training's rows."""
     words = ["tipstaff", "label-errors", "DATA"]
@@ -98,4 +109,6 @@ def _label_errors(data: FileData | StoredData | None) -> str:
         words[2] = str(data.data)
         for name, column in data.mapping.items():
             words += ["--map", f"{name}={column}"]
+        for name, value in data.given.items():
+            words += [flag(name), ",".join(value) if isinstance(value, tuple) else f"{value}"]
     return shlex.join([*words, "--out", "FILE"])

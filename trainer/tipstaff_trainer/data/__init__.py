@@ -1,8 +1,9 @@
 """Labelled interactions from a file: read, joined, checked, split."""
 
-from tipstaff_trainer.data.dataset import Data, read_rows
+from tipstaff_trainer.data.dataset import Data, read_rows, rows_of_table
 from tipstaff_trainer.data.groups import united_groups
 from tipstaff_trainer.data.held_out import hold_out, without_groups_of
+from tipstaff_trainer.data.label_meaning import LabelMeaning
 from tipstaff_trainer.data.rows import (
     LABEL_SOURCES,
     LabelSource,
@@ -17,6 +18,7 @@ from tipstaff_trainer.data.training_hashes import hash_training_rows, match_trai
 __all__ = [
     "LABEL_SOURCES",
     "Data",
+    "LabelMeaning",
     "LabelSource",
     "Row",
     "Selection",
@@ -28,6 +30,7 @@ __all__ = [
     "match_training_rows",
     "new_rows",
     "read_rows",
+    "rows_of_table",
     "split_rows",
     "united_groups",
     "without_groups_of",

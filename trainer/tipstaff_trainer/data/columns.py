@@ -16,11 +16,21 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 # Names of other tools for a role; the role's own name comes before them.
 ALIASES: Mapping[Role, tuple[str, ...]] = {
-    "input": ("model_input", "question", "query", "prompt"),
+    "input": ("model_input", "question", "query", "prompt", "user_input"),
     "output": ("model_output", "answer", "response", "completion"),
-    "ground_truth": ("context", "reference", "documents"),
+    "ground_truth": (
+        *("context", "contexts", "reference", "references", "documents", "retrieved_contexts"),
+        *("retrieval_context", "retrieved_documents", "ground_truths", "source_documents"),
+    ),
     "label": ("good",),
 }
+# Where a file has several of a role's other names, these are that role rather than the others:
+# passages that were retrieved are what an answer is held against, not a reference answer.
+_PREFERRED: Mapping[Role, tuple[str, ...]] = {
+    "ground_truth": ("retrieved_contexts", "retrieval_context", "contexts", "context"),
+}
+# Columns that hold an interaction's texts, by any of their names.
+TEXT_COLUMNS = frozenset(name for role in FIELDS for name in (role, *ALIASES[role]))
 # Separates a criterion from a column about its labels, in a file with labels of several criteria.
 PART_OF = "."
 # Columns about a label.
@@ -56,7 +66,7 @@ def resolve(
 
     Args:
         columns: The file's column names.
-        mapping: From role to column name, as in `{"label": "correct"}`.
+        mapping: From role to column name, as in `{"label": "correct"}`; empty for no column.
         labelled: Whether there must be a label.
         file: The file's name, for messages.
 
@@ -67,27 +77,36 @@ def resolve(
     explicit = {
         _role(role, name, columns): _mapped(role, name, columns, file)
         for role, name in mapping.items()
+        if name
     }
+    none = {_role(role, name, columns) for role, name in mapping.items() if not name}
     names = dict(explicit)
     notes: list[str] = []
     for role in ROLES:
-        if role in explicit:
+        if role in explicit or role in none:
             continue
         free = [name for name in columns if _is_free(name, role, explicit)]
         prefixed = _prefix(names.get("label", "")) + role if role in _OF_LABEL else role
         own = _matches(free, prefixed) or _matches(free, role)
         aliases = _matches(free, *ALIASES.get(role, ()))
         candidates = own or aliases
+        if not own and len(aliases) > 1 and role in _PREFERRED:
+            for preferred in _PREFERRED[role]:
+                if first := _matches(free, preferred):
+                    candidates = first
+                    notes.append(
+                        _not_read(
+                            [each for each in aliases if each != first[0]], role, first[0], file
+                        )
+                    )
+                    break
         if len(candidates) > 1:
             remedy = f"choose one with {{mapping}} {role}=COLUMN"
             raise DataError(f"{file}: {listed(candidates)} could each be {role}", remedy=remedy)
         if candidates:
             names[role] = candidates[0]
         if own and aliases:
-            verb = "is" if len(aliases) == 1 else "are"
-            notes.append(
-                f'{file}: {listed(aliases)} {verb} not read as {role}, since there is "{own[0]}"'
-            )
+            notes.append(_not_read(aliases, role, own[0], file))
     if not any(name in names for name in FIELDS):
         header = " (in CSV, the first line must name the columns)" if file.endswith(".csv") else ""
         raise _missing("input, output or ground_truth", "input", columns, file, hint=header)
@@ -115,11 +134,26 @@ def check_fields(selected: Sequence[Field], columns: Columns, *, file: str) -> N
             raise _missing(name, name, (*columns.names.values(), *columns.extra), file)
 
 
+def field_of(name: str) -> Field | None:
+    """The field that a column's name is known for; None if it is none's."""
+    return next((field for field in FIELDS if known_as(name, field)), None)
+
+
+def known_as(name: str, role: Role) -> bool:
+    """Whether a column's name is a role's own, or one that is known for it."""
+    return _normal(name) in (role, *ALIASES.get(role, ()))
+
+
 def listed(names: Sequence[str]) -> str:
     """Column names for a message, the first few of many."""
     quoted = [f'"{name[:40]}"' for name in names[:_MOST_SHOWN]]
     rest = len(names) - len(quoted)
     return f"{', '.join(quoted)} and {rest} more" if rest else _words(quoted)
+
+
+def _not_read(names: Sequence[str], role: str, instead: str, file: str) -> str:
+    verb = "is" if len(names) == 1 else "are"
+    return f'{file}: {listed(names)} {verb} not read as {role}, since there is "{instead}"'
 
 
 def _role(role: str, name: str, columns: Sequence[str]) -> Role:

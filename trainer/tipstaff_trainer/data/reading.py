@@ -1,237 +1,203 @@
-"""Reads CSV, JSON lines and Parquet as records: named cells and their place in the file."""
+"""Reads a file as records: named cells and their place in the file.
+
+By the file's ending: CSV, TSV, JSON, JSON lines, Parquet, XLSX, each perhaps compressed by gzip.
+`-` is standard input, whose kind is told from its content.
+"""
 
 from __future__ import annotations
 
 import codecs
-import csv
+import gzip
 import io
-import json
-import re
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tipstaff_trainer.data.cells import abbreviate
+from tipstaff_trainer.data.csv_files import read_csv
+from tipstaff_trainer.data.json_files import read_json
+from tipstaff_trainer.data.table import HEADER_ROWS, Record, Table, header_index, unique_names
 from tipstaff_trainer.errors import DataError, one_line
 
-# An escaped half of a surrogate pair; the other half may be missing.
-_SURROGATE_ESCAPE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+STANDARD_INPUT = Path("-")
+_GZIP = b"\x1f\x8b"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row of a file, its cells not yet parsed.
+def read_table(path: Path, *, display_name: str = "") -> Table:
+    """Reads a file by its ending.
 
-    Attributes:
-        values: Cells by column name, without the absent ones.
-        place: As in `train.csv, row 12 (line 13)`. Rows count from 1, without the header.
-    """
+    Text is UTF-8, with or without a byte order mark, or UTF-16.
 
-    values: Mapping[str, object]
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A file's records and column names, with notes for the user."""
-
-    columns: tuple[str, ...]
-    records: Sequence[Record]
-    notes: tuple[str, ...] = ()
-
-
-def read_table(path: Path) -> Table:
-    """Reads a file by its extension: .csv, .jsonl, .ndjson, .json or .parquet.
-
-    Text is UTF-8, with or without a byte order mark. An empty CSV cell counts as absent, since CSV
-    has no other way to mark it. A .json file holds one array of objects, or JSON lines. Half a
-    surrogate pair, left where text was cut through an emoji, becomes U+FFFD: UTF-8 can't encode it.
+    Args:
+        path: The file.
+        display_name: Its name in messages and places, where its owner knows it by another.
 
     Raises:
         DataError: The file, or a row of it, can't be read, or there is no row.
     """
-    read = _READERS.get(path.suffix.casefold())
-    if read is None:
-        formats = ", ".join(_READERS)
-        raise DataError(f"{path}: is none of {formats}", remedy="convert it to one of them")
+    read = _reader(path)
     try:
-        table = read(path)
+        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise DataError(f"{path}: is a folder", remedy="give one file") from None
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or one_line(error)}") from error
+    shown = Path(display_name) if display_name else path
+    table = read(shown, _unzipped(shown, content))
     if not table.records:
-        raise DataError(f"{path}: has no rows", remedy="check how it was written")
+        raise DataError(f"{shown}: has no rows", remedy="check how it was written")
     return table
 
 
-def _read_csv(path: Path) -> Table:
-    lines = io.StringIO(_text_of(path), newline="")
-    header: list[str] = []
-    records: list[Record] = []
-    line = 1
-    limit = csv.field_size_limit(sys.maxsize)
+def ending_of(path: Path) -> str:
+    """A file's ending without `.gz`, in lower case."""
+    return Path(path.name.removesuffix(".gz")).suffix.casefold()
+
+
+def with_plain_times(table: Any) -> Any:
+    """An Arrow table whose dates and times are texts, and whose durations are numbers.
+
+    Python's datetime has no nanoseconds, which pandas writes by default.
+    """
+    import pyarrow as pa
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_temporal(field.type):
+            plain = pa.int64() if pa.types.is_duration(field.type) else pa.string()
+            table = table.set_column(index, field.name, table.column(index).cast(plain))
+    return table
+
+
+def _reader(path: Path) -> Callable[[Path, bytes], Table]:
+    if path == STANDARD_INPUT:
+        return _read_any
+    read = READERS.get(ending_of(path))
+    if read is None:
+        formats = ", ".join(READERS)
+        raise DataError(f"{path}: is none of {formats}", remedy="convert it to one of them")
+    return read
+
+
+def _unzipped(path: Path, content: bytes) -> bytes:
+    if not content.startswith(_GZIP):
+        return content
     try:
-        reader = csv.reader(lines, strict=True)
-        for cells in reader:
-            start, line = line, reader.line_num + 1
-            if not cells:
-                continue
-            if not header:
-                header = [cell.strip() for cell in cells]
-                _check_header(header, path)
-                continue
-            place = f"{path}, row {len(records) + 1} (line {start})"
-            if len(cells) != len(header):
-                raise DataError(
-                    f"{place}: has {len(cells)} cells and the header has {len(header)}; put cells "
-                    "that contain a comma in double quotes, with no space before them"
-                )
-            values = {name: cell or None for name, cell in zip(header, cells, strict=True) if name}
-            records.append(Record(values, place))
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, row {len(records) + 1} (line {line}): the quotes don't match ({error}); a "
-            'cell in double quotes ends with one, and a double quote inside it is written ""'
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
-    names = tuple(name for name in header if name)
-    unnamed = len(header) - len(names)
-    note = f"{path}: left out {unnamed} of {len(header)} columns, without a name in the header"
-    return Table(names, records, (note,) if unnamed else ())
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: can't be uncompressed: {one_line(error)}") from None
 
 
-def _check_header(names: Sequence[str], path: Path) -> None:
-    for delimiter, plural in _OTHER_DELIMITERS.items():
-        if len(names) == 1 and delimiter in names[0]:
-            raise DataError(f"{path}: its cells are separated by {plural}; save it with commas")
-    _check_unique([name for name in names if name], path)
+def _read_any(path: Path, content: bytes) -> Table:
+    """Reads a content whose kind no name tells."""
+    if content.startswith(b"PAR1"):
+        return _read_parquet(path, content)
+    if content.startswith(b"PK"):
+        return _read_xlsx(path, content)
+    text = _text_of(path, content)
+    return (read_json if text.lstrip()[:1] in ("{", "[") else read_csv)(path, text)
 
 
-def _read_json(path: Path) -> Table:
-    text = _text_of(path)
-    records: list[Record] = []
-    if text.lstrip()[:1] == "[":
-        array = _parse(text, f"{path}", "a JSON array of objects")
-        records = [Record(item, f"{path}, row {row}") for row, item in enumerate(array, start=1)]
-    else:
-        # Split at line feeds only: JSON may contain Unicode's other line ends unescaped.
-        for number, line in enumerate(io.StringIO(text), start=1):
-            if not line.isspace():
-                place = f"{path}, row {len(records) + 1} (line {number})"
-                try:
-                    item = _parse(line.rstrip(), place, "a JSON object on one line")
-                except DataError as error:
-                    raise DataError(f"{error}{_hint(text)}") from None
-                records.append(Record(item, place))
-    for record in records:
-        if not isinstance(record.values, dict):
-            value = abbreviate(record.values)
-            raise DataError(f"{record.place}: {value} is not a JSON object with named columns")
-    notes = []
-    if _SURROGATE_ESCAPE.search(text):
-        whole = [Record(_without_surrogates(record.values), record.place) for record in records]
-        if cut := [old.place for old, new in zip(records, whole, strict=True) if old != new]:
-            notes.append(
-                f"{path}: half a surrogate pair (a cut emoji) became U+FFFD in {len(cut)} of "
-                f"{len(records)} rows; the first is {cut[0]}"
-            )
-        records = whole
-    columns = tuple(dict.fromkeys(name for record in records for name in record.values))
-    return Table(columns, records, tuple(notes))
-
-
-def _parse(text: str, place: str, expected: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        within = f"line {error.lineno}, " if error.lineno > 1 else ""
-        reason = f"{error.msg.removesuffix(' at')} at {within}character {error.colno}"
-        raise DataError(f"{place}: not {expected}: {reason}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not {expected}: {error}") from None
-
-
-def _hint(text: str) -> str:
-    """The remedy where the lines are parts of one pretty-printed object."""
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(whole, dict):
-        return ""
-    remedy = "write each row as an object on one line, or all rows as one array"
-    for name, value in whole.items():
-        if isinstance(value, list):
-            remedy = f"give the array under {abbreviate(name)} itself, as [{{…}}, {{…}}]"
-            break
-    return f"; the file is one object over several lines: {remedy}"
-
-
-def _without_surrogates(value: object) -> Any:
-    """A JSON value with U+FFFD for each half of a surrogate pair."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_without_surrogates(part) for part in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(name): _without_surrogates(v) for name, v in value.items()}
-    return value
-
-
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path, content: bytes) -> Table:
     # Imported late: it takes a while, and CSV and JSON lines don't need it.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as file:
-            table = pq.ParquetFile(file).read()
-        _check_unique(table.column_names, path)
-        for index, field in enumerate(table.schema):
-            # Python's datetime has no nanoseconds, which pandas writes by default.
-            if pa.types.is_temporal(field.type):
-                plain = pa.int64() if pa.types.is_duration(field.type) else pa.string()
-                table = table.set_column(index, field.name, table.column(index).cast(plain))
-        rows = table.to_pylist()
-    except (pa.ArrowException, ValueError) as error:
+        table = pq.ParquetFile(io.BytesIO(content)).read()
+        names, notes = unique_names(table.column_names, path)
+        table = table.rename_columns(names)
+        rows = with_plain_times(table).to_pylist()
+    except (pa.ArrowException, ValueError, OSError) as error:
         raise DataError(f"{path}: can't be read as Parquet: {one_line(error)}") from error
     records = [Record(values, f"{path}, row {row}") for row, values in enumerate(rows, start=1)]
-    return Table(tuple(table.column_names), records)
+    return Table(tuple(names), records, tuple(notes))
 
 
-def _text_of(path: Path) -> str:
-    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
-        raise DataError(f"{path}: is UTF-16; save it as UTF-8")
+def _read_xlsx(path: Path, content: bytes) -> Table:
+    from python_calamine import CalamineError, CalamineWorkbook
+
     try:
-        return data.decode("utf-8")
+        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+    except (CalamineError, ValueError, OSError) as error:
+        raise DataError(f"{path}: can't be read as a spreadsheet: {one_line(error)}") from error
+    filled = {name: rows for name, rows in sheets.items() if any(map(_any_cell, rows))}
+    if not filled:
+        return Table((), ())
+    name, rows = next(iter(filled.items()))
+    first = next(index for index, row in enumerate(rows) if _any_cell(row))
+    begin = [[str(cell) for cell in row] for row in rows[first : first + HEADER_ROWS]]
+    start = first + header_index(begin)
+    header, notes = unique_names([str(cell).strip() for cell in rows[start]], path)
+    if start > first:
+        verb = "row is" if start == first + 1 else "rows are"
+        notes.append(f"{path}: {start - first} {verb} not read, above the names of the columns")
+    unnamed = [n for n, each in enumerate(header) if not each]
+    if any(n < len(row) and row[n] not in ("", None) for row in rows[start:] for n in unnamed):
+        notes.append(f"{path}: columns without a name in the header are not read")
+    records = [
+        Record(
+            {each: _cell(cell) for each, cell in zip(header, row, strict=False) if each},
+            f'{path}, sheet "{name}", row {number - start} (line {number + 1})',
+        )
+        for number, row in enumerate(rows)
+        if number > start and _any_cell(row)
+    ]
+    if len(filled) > 1:
+        others = ", ".join(f'"{each}"' for each in list(filled)[1:])
+        notes.append(f'{path}: read the sheet "{name}"; not read: {others}')
+    return Table(tuple(each for each in header if each), records, tuple(notes))
+
+
+def _any_cell(row: Sequence[object]) -> bool:
+    return any(cell not in ("", None) for cell in row)
+
+
+def _cell(cell: object) -> object:
+    """A spreadsheet's cell; it has no whole numbers, only numbers."""
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
+    return None if cell == "" else cell
+
+
+def encoding_of(start: bytes) -> str:
+    """The encoding of a text, told from its first four bytes."""
+    if start.startswith(_UTF16):
+        return "utf-16"
+    if b"\0" in start[:4]:
+        # Written without a byte order mark: the zero is the first byte of a Latin letter, or
+        # its second.
+        return "utf-16-be" if start[:1] == b"\0" else "utf-16-le"
+    return "utf-8"
+
+
+def _text_of(path: Path, content: bytes) -> str:
+    data = content.removeprefix(codecs.BOM_UTF8)
+    encoding = encoding_of(data)
+    try:
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}); save the file as "
-            'UTF-8 (in Excel: "CSV UTF-8")'
+            f"{path}, line {line}: not {encoding.upper()} (byte 0x{data[error.start]:02x}); save "
+            'the file as UTF-8 (in Excel: "CSV UTF-8")'
         ) from None
 
 
-def _check_unique(names: Sequence[str], path: Path) -> None:
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise DataError(f'{path}: two columns are named "{name[:40]}"; rename one')
+def _text(read: Callable[[Path, str], Table]) -> Callable[[Path, bytes], Table]:
+    return lambda path, content: read(path, _text_of(path, content))
 
 
-_READERS = {
-    ".csv": _read_csv,
-    ".jsonl": _read_json,
-    ".ndjson": _read_json,
-    ".json": _read_json,
+READERS: dict[str, Callable[[Path, bytes], Table]] = {
+    ".csv": _text(read_csv),
+    ".tsv": _text(read_csv),
+    ".jsonl": _text(read_json),
+    ".ndjson": _text(read_json),
+    ".json": _text(read_json),
     ".parquet": _read_parquet,
+    ".xlsx": _read_xlsx,
 }

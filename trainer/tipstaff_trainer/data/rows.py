@@ -13,7 +13,7 @@ from tipstaff.types import FIELDS, Field, Interaction
 from tipstaff_trainer.errors import DataError
 
 LabelSource = Literal["human", "judge", "other"]
-Selection = Literal["random", "pilot", "uncertain", "disputed", "unknown"]
+Selection = Literal["random", "pilot", "uncertain", "disputed", "drawn", "unknown"]
 LABEL_SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
@@ -36,7 +36,8 @@ class Row:
             calibration; finite, at least 0.
         group: Rows of one group are never split; from the file, or derived (`groups`).
         label_source: Who labelled it. A human outranks a judge, a judge any other.
-        selection: How the row was selected for labelling. Only `random` rows represent all rows.
+        selection: How the row was selected for labelling. Only `random` rows represent all rows;
+            `drawn` ones do with the weights of their draw, which traffic keeps beside them.
         extra: The file's other columns as text, without empty cells.
         place: The row's position in its file, for messages: `train.csv, row 12 (line 13)`.
     """

@@ -44,10 +44,19 @@ def row_hashes(rows: Sequence[Row], fields: Sequence[Field] = FIELDS) -> Hashes:
     return np.array(hashes, dtype=np.uint64).reshape(-1, 3)
 
 
-def hash_training_rows(rows: Sequence[Row]) -> bytes:
-    """The rows' hashes as the bytes of a NumPy file: sorted, without duplicates."""
+def hash_training_rows(rows: Sequence[Row], before: bytes | None = None) -> bytes:
+    """The rows' hashes as the bytes of a NumPy file: sorted, without duplicates.
+
+    Args:
+        rows: The training rows.
+        before: The same of an evaluator whose weights this one starts from: it has learnt those
+            rows too.
+    """
+    hashes = np.unique(row_hashes(rows))
+    if before is not None:
+        hashes = np.union1d(hashes, np.load(io.BytesIO(before), allow_pickle=False))
     file = io.BytesIO()
-    np.save(file, np.unique(row_hashes(rows)), allow_pickle=False)
+    np.save(file, hashes, allow_pickle=False)
     return file.getvalue()
 
 

@@ -21,6 +21,7 @@ from tipstaff_trainer.desk.pages import (
     evaluators,
     jobs,
     labelling,
+    live,
     playground,
     review,
     uploads,
@@ -31,7 +32,10 @@ from tipstaff_trainer.desk.settings import DeskSettings
 from tipstaff_trainer.workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"
-_PAGES = (entrance, datasets, uploads, labelling, review, criteria, evaluators, playground, jobs)
+_PAGES = (
+    *(entrance, datasets, uploads, labelling, review, criteria, evaluators, live, playground),
+    jobs,
+)
 # The routes of all pages.
 ROUTES = tuple(route for page in _PAGES for route in page.routes)
 

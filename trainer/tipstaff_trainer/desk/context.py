@@ -35,6 +35,7 @@ SECTIONS = (
     ("/criteria", "Criteria"),
     ("/review", "Review"),
     ("/evaluators", "Evaluators"),
+    ("/live", "Live"),
     ("/playground", "Playground"),
 )
 

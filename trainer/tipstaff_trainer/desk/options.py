@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tipstaff.types import Field
+from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace.db.models import LabelSet
 from tipstaff_trainer.workspace.operations.suitable import in_words, lacking, untrainable
 
@@ -55,3 +56,15 @@ def choose(options: Sequence[LabelsOption], value: str) -> LabelsOption | None:
     named = [each for each in usable if each.value == value]
     best = [each for each in usable if not each.lack]
     return next(iter([*named, *best, *usable]), None)
+
+
+def labels_of_form(value: str) -> tuple[int, str | None]:
+    """The labels that a form names (`LabelsOption.value`): the data set's id, and the criterion.
+
+    Raises:
+        WorkspaceError: The form names no data set.
+    """
+    number, separator, criterion = value.partition("/")
+    if not number.isdecimal() or len(number) > 15:
+        raise WorkspaceError("choose a data set")
+    return int(number), criterion if separator else None

@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
+from tipstaff.cli.evidence import contradiction_in_words
 from tipstaff.cli.score import REASONS_IN_WORDS, unread_in_words
-from tipstaff.types import Highlight
+from tipstaff.types import Highlight, SentenceEvidence
 from tipstaff_server.evaluator.marks import content_words, shared_words, words_of
 from tipstaff_trainer.workspace.db.models import Label, LabelSet, ReviewItem, now
 from tipstaff_trainer.workspace.db.rows import StoredRow
@@ -115,6 +116,37 @@ def _mark(text: str, marks: Iterable[tuple[int, int, str, str]]) -> Markup:
     return Markup("").join([*parts, escape(text[before:])])
 
 
+def mark_contradictions(output: str, evidence: SentenceEvidence) -> Markup:
+    """A sentence of an output with what contradicts its passage marked."""
+    spans = [(each.start, each.end) for each in evidence.contradictions]
+    return _mark_within(output, evidence.start, evidence.end, spans, "differs")
+
+
+def mark_passage(truth: str, evidence: SentenceEvidence) -> Markup:
+    """A sentence's passage of the ground truth, with what contradicts the sentence marked."""
+    if evidence.passage is None:
+        return Markup("")
+    spans = [
+        (each.truth_start, each.truth_end)
+        for each in evidence.contradictions
+        if each.truth_start is not None and each.truth_end is not None
+    ]
+    return _mark_within(truth, evidence.passage.start, evidence.passage.end, spans, "agrees")
+
+
+def _mark_within(
+    text: str, start: int, end: int, spans: Iterable[tuple[int, int]], kind: str
+) -> Markup:
+    """A part of a text with spans marked; one that overlaps an earlier one is left out."""
+    marks: list[tuple[int, int, str, str]] = []
+    last = start
+    for first, after in sorted(set(spans)):
+        if last <= first < after <= end:
+            marks.append((first - start, after - start, kind, ""))
+            last = after
+    return _mark(text[start:end], marks)
+
+
 def by_weight(highlights: Sequence[Highlight]) -> list[Highlight]:
     """Highlights, the one that lowered the score most first."""
     return sorted(highlights, key=lambda each: -each.weight)
@@ -176,7 +208,7 @@ def sentence(message: str) -> str:
 _FILTERS = (by_weight, number, sentence, shorten, time_ago, verdict_word)
 _HELPERS = (
     *(chart_lines, compare_texts, duration, labels_url, mark_highlights, picked_because),
-    unread_in_words,
+    *(contradiction_in_words, mark_contradictions, mark_passage, unread_in_words),
 )
 FILTERS: dict[str, Any] = {each.__name__: each for each in _FILTERS}
 GLOBALS: dict[str, Any] = {each.__name__: each for each in _HELPERS} | {"reasons": REASONS_IN_WORDS}

@@ -27,6 +27,10 @@ _MOST_THREADS = 4
 _ROWS_A_PART = 8
 
 
+# The tensors of a batch whose last dimension is the tokens.
+_BY_TOKEN = ("input_ids", "attention_mask", "marks")
+
+
 class DataParallel:
     """Threads that work on parts of a batch; a context manager.
 
@@ -119,7 +123,7 @@ def _rows_at(batch: Tensors, rows: Tensor) -> Tensors:
     mask = batch["attention_mask"][rows]
     longest = int(mask.sum(dim=-1).max())
     return {
-        name: each[rows] if each.dim() == 1 or name == "parts" else each[rows][..., :longest]
+        name: each[rows][..., :longest] if name in _BY_TOKEN else each[rows]
         for name, each in batch.items()
     }
 

@@ -23,16 +23,38 @@ class EncodedRows(Dataset[Example]):
     Attributes:
         rows: The rows.
         encoded: Their encodings, in the same order.
+        passes: The places of the rows that each pass over the data reads, as many in each pass;
+            after the last pass comes the first again. By default every pass reads all rows.
     """
 
-    def __init__(self, rows: Sequence[Row], encoded: Sequence[Encoded]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        encoded: Sequence[Encoded],
+        passes: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         self.rows = rows
         self.encoded = encoded
+        self.passes = (range(len(rows)),) if passes is None else passes
 
     @classmethod
     def of(cls, rows: Sequence[Row], encoder: Encoder) -> EncodedRows:
         """Encodes rows, once."""
         return cls(rows, [encoder.encode(row.interaction) for row in rows])
+
+    def with_rows(self, more: EncodedRows) -> EncodedRows:
+        """These rows and then others, which are read in every pass."""
+        places = range(len(self), len(self) + len(more))
+        passes = [[*each, *places] for each in self.passes]
+        return EncodedRows([*self.rows, *more.rows], [*self.encoded, *more.encoded], passes)
+
+    def with_labels_of(self, rows: Sequence[Row]) -> EncodedRows:
+        """The same texts with the labels of other rows, in the same order."""
+        return EncodedRows(rows, self.encoded, self.passes)
+
+    def one_pass(self) -> EncodedRows:
+        """The rows of the first pass only."""
+        return self._at(self.passes[0])
 
     def by_length(self) -> EncodedRows:
         """The rows in order of length, so that consecutive batches have little padding."""
@@ -57,7 +79,7 @@ class EncodedRows(Dataset[Example]):
 
 
 class Collator:
-    """Pads examples to a batch: ids, mask and marks (batch, longest), labels and weights.
+    """Pads examples to a batch: ids, mask, marks (batch, longest), evidence, labels and weights.
 
     Where an example has several runs, ids, mask and marks are (batch, most runs, longest), and
     `parts` (batch, most runs) holds the window of the output that each run covers, or -1 where a

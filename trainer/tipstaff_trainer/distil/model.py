@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tipstaff_server.evaluator.marks import KINDS, Marks
+from tipstaff_server.evaluator.manifest import Marks
+from tipstaff_server.evaluator.marks import KINDS
 from tipstaff_server.evaluator.windows import deciding_run_index
+from tipstaff_trainer.distil.lexical import LexicalHead
 
 # Limits the memory for rows of several runs.
 _RUNS_AT_ONCE = 32
@@ -31,9 +33,17 @@ class EvaluatorModel(nn.Module):
     Attributes:
         encoder: The pre-trained encoder.
         mark_input: How the encoder receives marks.
+        lexical_head: What adds the lexical evidence to the logit; None in a model without.
     """
 
-    def __init__(self, encoder: PreTrainedModel, *, marks: Marks, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        *,
+        marks: Marks,
+        dropout: float = 0.0,
+        lexical: LexicalHead | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.config = encoder.config
@@ -48,12 +58,14 @@ class EvaluatorModel(nn.Module):
         self.head = nn.Linear(encoder.config.hidden_size, 1)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        self.lexical_head = lexical
 
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
         marks: Tensor,
+        evidence: Tensor | None = None,
         labels: Tensor | None = None,
         weights: Tensor | None = None,
         parts: Tensor | None = None,
@@ -64,6 +76,8 @@ class EvaluatorModel(nn.Module):
             input_ids: Token ids, shape (batch, length), or (batch, runs, length) with `parts`.
             attention_mask: 1 for tokens, 0 for padding, of the same shape.
             marks: Each token's mark, of the same shape.
+            evidence: What the words say by themselves (`tipstaff_server.evaluator.evidence`), shape
+                (batch, n), or (batch, runs, n) with `parts`; for a model with a lexical head.
             labels: Probabilities in [0, 1], shape (batch,).
             weights: Positive, shape (batch,).
             parts: The window of the output that each run covers, or -1 where there is no run,
@@ -75,15 +89,15 @@ class EvaluatorModel(nn.Module):
             mean of the cross-entropy with soft labels.
         """
         if parts is not None:
-            runs = (input_ids, attention_mask, marks)
-            input_ids, attention_mask, marks = self._deciding_runs(*runs, parts)
+            deciding = self._deciding_runs(input_ids, attention_mask, marks, evidence, parts)
+            input_ids, attention_mask, marks, evidence = deciding
         pooled = self._pool(self._encode(input_ids, attention_mask, marks), attention_mask)
-        logit = self.head(self.dropout(pooled)).squeeze(-1)
+        own_logit, logit = self._logits(self.dropout(pooled), evidence)
         result = {"logit": logit, "embedding": pooled}
         if labels is not None:
-            losses = nn.functional.binary_cross_entropy_with_logits(
-                logit.float(), labels, reduction="none"
-            )
+            losses = _losses(logit, labels)
+            if self.lexical_head is not None:
+                losses = (losses + _losses(own_logit, labels)) / 2
             shares = torch.ones_like(losses) if weights is None else weights
             result = {"loss": (losses * shares).sum() / shares.sum(), **result}
         return result
@@ -91,10 +105,20 @@ class EvaluatorModel(nn.Module):
     def head_parameters(self) -> Iterator[Tensor]:
         """The parameters that are not pre-trained: those of the head and of the marks."""
         yield from self.head.parameters()
+        if self.lexical_head is not None:
+            yield from self.lexical_head.parameters()
         if self.mark_input == "token_types":
             yield _token_types(self.encoder).weight
         elif self.mark_input == "embedding":
             yield self.mark_embedding.weight
+
+    def _logits(self, pooled: Tensor, evidence: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The logits without evidence and with it, each of shape (batch,)."""
+        own: Tensor = self.head(pooled).squeeze(-1)
+        if self.lexical_head is None:
+            return own, own
+        assert evidence is not None, "a lexical head needs evidence"
+        return own, own + self.lexical_head(pooled, evidence)
 
     def _encode(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
         if self.mark_input == "embedding":
@@ -109,9 +133,14 @@ class EvaluatorModel(nn.Module):
 
     @torch.no_grad()
     def _deciding_runs(
-        self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor, parts: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The inputs of each row's deciding run, each of shape (batch, length).
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        marks: Tensor,
+        evidence: Tensor | None,
+        parts: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """The inputs of each row's deciding run, each of shape (batch, length or n).
 
         A row's logit is a min of maxes, and the gradient of that is the gradient of the logit it
         picks. So the runs are compared without gradients, as they are served, and only the deciding
@@ -127,7 +156,8 @@ class EvaluatorModel(nn.Module):
             self._pool(self._encode(ids, mask, kinds), mask)
             for ids, mask, kinds in zip(*inputs, strict=True)
         ]
-        logits = torch.cat([self.head(each).squeeze(-1) for each in pooled]).float()
+        own = None if evidence is None else evidence[present]
+        logits = self._logits(torch.cat(pooled), own)[1].float()
         self.train(training)
         by_row = zip(torch.split(logits, present.sum(dim=1).tolist()), parts, strict=True)
         runs = [
@@ -135,12 +165,17 @@ class EvaluatorModel(nn.Module):
             for row_logits, row_parts in by_row
         ]
         at = torch.arange(len(parts), device=parts.device), torch.tensor(runs, device=parts.device)
-        return input_ids[at], attention_mask[at], marks[at]
+        own = None if evidence is None else evidence[at]
+        return input_ids[at], attention_mask[at], marks[at], own
 
     @staticmethod
     def _pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1)
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    return nn.functional.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
 
 
 def _mark_input(encoder: PreTrainedModel) -> MarkInput:

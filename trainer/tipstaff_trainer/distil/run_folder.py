@@ -49,17 +49,27 @@ def open_run(
     fields: Sequence[Field],
     *,
     restart: bool,
+    origin: str = "",
 ) -> Path:
     """Prepares the run's folder: empty, or an interrupted run of the same rows and settings.
 
     A run without a checkpoint leaves nothing to resume, so any other may replace it.
+
+    Args:
+        out: The bundle's folder.
+        rows: The run's labelled and unlabelled rows.
+        settings: Its settings.
+        fields: The fields that the evaluator reads.
+        restart: Whether to discard an interrupted run.
+        origin: What tells the evaluator that it starts from; empty without one.
 
     Raises:
         OtherRunError: It holds an interrupted run of other rows or settings.
         TrainingError: It can't be written.
     """
     run = run_folder(out)
-    contents = json.dumps([fingerprint(rows), settings.model_dump(), list(fields)])
+    parts = [fingerprint(rows), settings.model_dump(), list(fields)]
+    contents = json.dumps([*parts, origin] if origin else parts)
     identity = hashlib.sha256(contents.encode()).hexdigest()
     file = run / _RUN_FILE
     if restart or not is_begun(run):

@@ -31,7 +31,13 @@ class GroupedSampler(Sampler[int]):
     """
 
     def __init__(
-        self, groups: Sequence[str], lengths: Sequence[int], *, batch_size: int, seed: int
+        self,
+        groups: Sequence[str],
+        lengths: Sequence[int],
+        *,
+        batch_size: int,
+        seed: int,
+        passes: Sequence[Sequence[int]] | None = None,
     ) -> None:
         """Makes a sampler.
 
@@ -40,18 +46,18 @@ class GroupedSampler(Sampler[int]):
             lengths: The number of tokens of each row.
             batch_size: Rows in a batch.
             seed: Determines the order.
+            passes: The rows that each epoch reads, as many in each, from the first again after the
+                last; all rows by default.
         """
-        members: dict[str, list[int]] = {}
-        for index, group in enumerate(groups):
-            members.setdefault(group, []).append(index)
-        self._groups = list(members.values())
+        self._groups = groups
         self._lengths = lengths
+        self._passes = passes or (range(len(lengths)),)
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = 0
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._passes[0])
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order; accelerate's data loader calls it before each epoch."""
@@ -59,7 +65,10 @@ class GroupedSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = random.Random(f"{self._seed} {self._epoch}")
-        groups = [piece for group in self._groups for piece in _pieces(group, generator)]
+        members: dict[str, list[int]] = {}
+        for index in self._passes[self._epoch % len(self._passes)]:
+            members.setdefault(self._groups[index], []).append(index)
+        groups = [piece for group in members.values() for piece in _pieces(group, generator)]
         groups = generator.sample(groups, len(groups))
         order = [index for group in self._by_length(groups) for index in group]
         # The last batch may be short, and stays last: elsewhere it would shift all after it.

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
-from tipstaff_server.evaluator.marks import Marks
+from tipstaff_server.evaluator.manifest import Marks
 from tipstaff_server.requests import Request, setting
 
 _SMALL = 4000
 _FEW = 700
+# Rows of more words have fewer passes.
+_MANY_WORDS = 250
 
 
 def _window(field: str) -> Any:
@@ -73,12 +75,18 @@ class TrainSettings(Request):
     output_window: int | None = _window("output")
     ground_truth_window: int | None = _window("ground truth")
     max_runs: int = setting(
-        16, "most runs of a long interaction; 1 cuts it instead", unit="runs", ge=1, le=1024
+        64, "most runs of a long interaction; 1 cuts it instead", unit="runs", ge=1, le=1024
     )
     marks: Marks = setting(
         "forms",
         "mark the words that output and ground truth share, and those of the input. words: whole "
         "words only. overlap: whole words, without those of the input",
+    )
+    evidence: bool = setting(
+        True,
+        "give the head what shared words, numbers and names say by themselves, where rows have an "
+        "output and a ground truth",
+        title="Lexical evidence",
     )
     validation_size: float | None = setting(
         None,
@@ -88,6 +96,23 @@ class TrainSettings(Request):
         gt=0,
         lt=0.9,
     )
+    rewritten: float | None = setting(
+        None,
+        "rewritten rows to train on besides, as a share of the rows: quoted, contradicted, echoed, "
+        "reworded (default: 0.5 where rows have a ground truth, else 0)",
+        title="Share of rewritten rows",
+        ge=0,
+        le=2,
+    )
+    lengthened: float | None = setting(
+        None,
+        "share of the rows of later passes whose ground truth is read among passages of other "
+        "rows, as in an app that retrieves many (default: 0.1 where ground truths are texts, 0 "
+        "where they are short answers)",
+        title="Share of lengthened rows",
+        ge=0,
+        le=1,
+    )
     human_weight: float = _label_weight(2.0, "people's labels")
     judge_weight: float = _label_weight(1.0, "a judge's labels")
     other_weight: float = _label_weight(1.0, "other labels")
@@ -96,24 +121,39 @@ class TrainSettings(Request):
         None, "train in bfloat16 (default: where the machine has it in hardware)", title="bfloat16"
     )
 
-    def resolve(self, *, rows: int, hidden_size: int) -> ResolvedSettings:
+    def resolve(
+        self,
+        *,
+        rows: int,
+        hidden_size: int,
+        words: float = 0.0,
+        rewritten: float = 0.0,
+        lengthened: float = 0.0,
+    ) -> ResolvedSettings:
         """Chooses the settings that are None.
 
         Small data needs more passes and larger steps to get as far, above all in the head, which
         starts untrained; such steps make a long run diverge. With a few hundred rows, batches are
-        smaller, or there are too few steps. Wide encoders diverge at learning rates that narrow
-        ones need.
+        smaller, or there are too few steps. Long rows have fewer passes, so that they take minutes.
+        Wide encoders diverge at learning rates that narrow ones need.
 
         Args:
             rows: The number of labelled rows, validation included.
             hidden_size: The base encoder's.
+            words: The mean number of words of a row.
+            rewritten: The share of rewritten rows that suits the rows.
+            lengthened: The share of lengthened rows that suits the rows.
         """
+        fewest = 4.0 if rows < _SMALL else 3.0
+        passes = max(fewest, 5000 / rows) * min(1.0, _MANY_WORDS / max(words, 1.0))
         rate = 1e-4 if hidden_size <= 384 else 3e-5 if hidden_size <= 768 else 1e-5
         defaults = {
-            "epochs": min(10.0, max(3.0, round(5000 / rows, 1))),
+            "epochs": min(10.0, max(3.0, round(passes, 1))),
             "learning_rate": (2 if rows < _SMALL else 1) * rate,
             "head_rate_factor": 10.0 if rows < _SMALL else 3.0,
             "batch_size": 16 if rows < _FEW else 32,
+            "rewritten": rewritten,
+            "lengthened": lengthened,
             "validation_size": 0.2 if rows < _SMALL else 0.1,
         }
         # A request that inherits from these settings has further fields.
@@ -128,4 +168,6 @@ class ResolvedSettings(TrainSettings):
     learning_rate: float
     head_rate_factor: float
     batch_size: int
+    rewritten: float
+    lengthened: float
     validation_size: float

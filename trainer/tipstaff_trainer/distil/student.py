@@ -66,10 +66,10 @@ def train_small(
         folder.mkdir(exist_ok=True)
         teacher = train(start, labelled, folder)
         save_weights(teacher, folder)
-    encoded = [*labelled.encoded, *unlabelled.encoded]
-    logits = torch_logits(teacher, encoded, pad_id=pad_id)
-    rows = taught_rows([*labelled.rows, *unlabelled.rows], logits)
-    return train(lambda: shrink(teacher, layers), EncodedRows(rows, encoded), run)
+    both = labelled.with_rows(unlabelled)
+    logits = torch_logits(teacher, both.encoded, pad_id=pad_id)
+    taught = both.with_labels_of(taught_rows(both.rows, logits))
+    return train(lambda: shrink(teacher, layers), taught, run)
 
 
 def layers_of(teacher: EvaluatorModel, size: Literal["small"] | int) -> int:

@@ -75,7 +75,7 @@ def train_model(
     validation = validation.by_length()
     # The Trainer gives each GPU a batch of its own.
     rows_per_step = settings.batch_size * max(1, torch.cuda.device_count())
-    steps_per_epoch = math.ceil(len(training.encoded) / rows_per_step)
+    steps_per_epoch = math.ceil(len(training.passes[0]) / rows_per_step)
     trainer = _EvaluatorTrainer(
         head_rate_factor=settings.head_rate_factor,
         # With dropout, threads would draw from one generator in any order: not repeatable.
@@ -145,7 +145,7 @@ class _EvaluatorTrainer(transformers.Trainer):
         groups = [row.group or row.id for row in data.rows]
         lengths = [len(encoded) for encoded in data.encoded]
         size, seed = self.args.train_batch_size, self.args.seed
-        return GroupedSampler(groups, lengths, batch_size=size, seed=seed)
+        return GroupedSampler(groups, lengths, batch_size=size, seed=seed, passes=data.passes)
 
 
 def bf16_is_quick() -> bool:

@@ -18,6 +18,9 @@ _SAMPLE = 2000
 # Shorter windows would cost more runs than they are worth, and separate what belongs together.
 _SHORTEST_OUTPUT = 128
 _SHORTEST_GROUND_TRUTH = 64
+# Where training shows short ground truths among others: fewer runs of a long text, and the same
+# number of tokens for each.
+_LENGTHENED_GROUND_TRUTH = 128
 _LEAST = 4
 # Share of the ground truths that may be longer than a window: one long text must not make windows
 # in which all others get lost.
@@ -33,7 +36,7 @@ def choose_windows(
     """Chooses the windows that the settings leave open, from the lengths of the training rows.
 
     An evaluator that has learnt to find a sentence among three doesn't find it among thirty, but it
-    can search three at a time.
+    can search three at a time. One that is trained on lengthened rows searches more at a time.
 
     Args:
         rows: The rows that the weights will be fitted to.
@@ -61,7 +64,8 @@ def choose_windows(
     quarter = max(_LEAST, room // 4)
     input_room = min(longest("input"), quarter)
     preferred = max(_OUTPUT_MARGIN * longest("output"), _SHORTEST_OUTPUT)
-    truth = max(longest("ground_truth", without=_LONGER), _SHORTEST_GROUND_TRUTH)
+    shortest = _LENGTHENED_GROUND_TRUTH if settings.lengthened else _SHORTEST_GROUND_TRUTH
+    truth = max(longest("ground_truth", without=_LONGER), shortest)
     truth = settings.ground_truth_window or min(truth, room - input_room - min(preferred, quarter))
     output = settings.output_window or max(_LEAST, min(preferred, room - input_room - truth))
     if sum({"output": output, "ground_truth": truth}.get(name, 0) for name in order) > room:

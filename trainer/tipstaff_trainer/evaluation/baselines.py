@@ -22,6 +22,7 @@ from tipstaff_trainer.evaluation.calibration import fit_platt
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.reference_metrics import BY_NAME, Metric
 from tipstaff_trainer.evaluation.scored import ScoredRows
+from tipstaff_trainer.evaluation.word_overlap import OVERLAP, REVERSE
 
 _FOLDS = 5
 
@@ -69,7 +70,7 @@ def gaps(values: Mapping[str, Floats]) -> list[str]:
     notes, partial = [], []
     for name, column in values.items():
         known = int(np.isfinite(column).sum())
-        if not known and name not in BY_NAME:
+        if not known and name not in (*BY_NAME, OVERLAP, REVERSE):
             notes.append(f"{name} gives no number for any row, so it is not in the report")
         elif 0 < known < len(column):
             partial.append(f"{name} has one for {known}")

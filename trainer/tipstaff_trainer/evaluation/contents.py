@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 import numpy as np
 from pydantic import Field
 
-from tipstaff.types import Verdict
+from tipstaff.cli.evidence import contradiction_in_words
+from tipstaff.types import Interaction, Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, Outcome
 from tipstaff_server.evaluator.manifest import Policy
-from tipstaff_server.evaluator.quality import Interval
+from tipstaff_server.evaluator.quality import Interval, Probes
 from tipstaff_trainer.evaluation import curves
 from tipstaff_trainer.evaluation.base import Floats, Metrics, Part
 from tipstaff_trainer.evaluation.baselines import Baseline, measure_baselines
@@ -27,11 +28,34 @@ from tipstaff_trainer.evaluation.slices import Slice, measure, slices
 _MOST_MISTAKES = 10
 
 
+class Sentence(Part):
+    """A sentence of an output, with the evidence for it.
+
+    Attributes:
+        text: The sentence.
+        score: How well it is supported, to compare with the output's other sentences.
+        passage: What supports it best; None where no passage has its words.
+        contradictions: What differs from the passage, in words.
+    """
+
+    text: str
+    score: float
+    passage: str | None
+    contradictions: tuple[str, ...]
+
+
 class Mistake(RowText):
-    """A wrongly decided row."""
+    """A wrongly decided row.
+
+    Attributes:
+        score: Its score.
+        reasons: What to know about the score.
+        sentences: The output's sentences with their evidence, where there is a ground truth.
+    """
 
     score: float
     reasons: tuple[str, ...]
+    sentences: tuple[Sentence, ...] = ()
 
 
 class CaseOutcome(Part):
@@ -114,6 +138,7 @@ class Report(Measured):
         baselines: The evaluator beside cheap metrics, itself first; empty where no row has a
             reference.
         learning: Curves of the training run, if its folder is available.
+        probes: What rewriting outputs does to the verdicts, from the bundle; None if not measured.
     """
 
     criterion: str
@@ -133,6 +158,7 @@ class Report(Measured):
     cases: tuple[CaseOutcome, ...]
     baselines: tuple[Baseline, ...] = Field(serialization_alias="yardsticks")
     learning: tuple[Curve, ...]
+    probes: Probes | None = None
 
 
 def measure_evaluator(
@@ -194,12 +220,13 @@ def make_report(
         risk=risk_coverage_curves(scored),
         reliability=curves.reliability(scored.labels, scored.scores),
         histogram=curves.histogram(scored.good, scored.scores),
-        false_passes=_mistakes(scored, Verdict.PASS, -1),
-        false_blocks=_mistakes(scored, Verdict.BLOCK, 1),
+        false_passes=_mistakes(evaluator, scored, Verdict.PASS, -1),
+        false_blocks=_mistakes(evaluator, scored, Verdict.BLOCK, 1),
         slices=slices(scored, slice_by),
         cases=tuple(case_outcome(each) for each in sorted(cases, key=lambda each: each.met)),
         baselines=measure_baselines(scored, metrics or {}),
         learning=tuple(learning),
+        probes=evaluator.manifest.probes,
     )
 
 
@@ -239,14 +266,39 @@ def _confusion(scored: ScoredRows, *, good: bool) -> Confusion:
     )
 
 
-def _mistakes(scored: ScoredRows, verdict: Verdict, direction: int) -> tuple[Mistake, ...]:
+def _mistakes(
+    evaluator: Evaluator, scored: ScoredRows, verdict: Verdict, direction: int
+) -> tuple[Mistake, ...]:
     """The rows that got a verdict wrongly, by falling score for direction -1, by rising for 1."""
     places = np.flatnonzero(scored.wrongly(verdict))
     ranked = places[np.argsort(direction * scored.scores[places], kind="stable")]
-    return tuple(_mistake(scored, place) for place in ranked[:_MOST_MISTAKES].tolist())
+    return tuple(_mistake(evaluator, scored, place) for place in ranked[:_MOST_MISTAKES].tolist())
 
 
-def _mistake(scored: ScoredRows, place: int) -> Mistake:
+def _mistake(evaluator: Evaluator, scored: ScoredRows, place: int) -> Mistake:
     prediction = scored.predictions[place]
-    reasons = tuple(map(str, prediction.reasons))
-    return Mistake(**scored.text(place), score=prediction.score, reasons=reasons)
+    return Mistake(
+        **scored.text(place),
+        score=prediction.score,
+        reasons=tuple(map(str, prediction.reasons)),
+        sentences=_sentences(evaluator, scored.rows[place].interaction),
+    )
+
+
+def _sentences(evaluator: Evaluator, interaction: Interaction) -> tuple[Sentence, ...]:
+    if not all(evaluator.reads(interaction, name) for name in ("output", "ground_truth")):
+        return ()
+    output, truth = interaction.output or "", interaction.ground_truth or ""
+    if not output.strip():
+        return ()
+    return tuple(
+        Sentence(
+            text=output[each.start : each.end],
+            score=each.score,
+            passage=each.passage and truth[each.passage.start : each.passage.end],
+            contradictions=tuple(
+                contradiction_in_words(differs, output, truth) for differs in each.contradictions
+            ),
+        )
+        for each in evaluator.explain_sentences(interaction)
+    )

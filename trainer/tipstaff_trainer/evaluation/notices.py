@@ -15,7 +15,7 @@ from tipstaff_trainer.data import Row, match_training_rows
 from tipstaff_trainer.evaluation.base import Bools
 from tipstaff_trainer.evaluation.scored import ScoredRows
 
-_FEW_GROUPS = 10
+FEW_GROUPS = 10
 
 
 class Notice(NamedTuple):
@@ -49,7 +49,7 @@ def _doubts(scored: ScoredRows, graph: Graph) -> Iterator[str]:
         these, others = ("good", "bad") if good else ("bad", "good")
         yield f"all {n} rows are {these}, so nothing here shows the verdicts of {others} ones"
     groups = len(np.unique(scored.groups))
-    if groups < min(_FEW_GROUPS, n):
+    if groups < min(FEW_GROUPS, n):
         yield (
             f"the {n} rows are in {groups} group{'' if groups == 1 else 's'}, and rows of a group "
             "are not independent, so the ranges are wide"
@@ -58,6 +58,7 @@ def _doubts(scored: ScoredRows, graph: Graph) -> Iterator[str]:
         (Reason.PARTIAL, "were not read in full: they are longer than the evaluator reads"),
         (Reason.UNREADABLE, "hold more text that the encoder can't read than may pass"),
         (Reason.OUT_OF_DISTRIBUTION, "look unlike the training data"),
+        (Reason.NOT_LEARNT, "were scored by an evaluator that has not learnt; see its card"),
         (Reason.DEGRADED, "were scored in a mode other than the measured one"),
     ):
         if count := scored.count(reason):

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
+from tipstaff.types import Reason
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.encoding import Encoder
-from tipstaff_server.evaluator.manifest import Manifest
-from tipstaff_server.evaluator.ood import OodMeter
+from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.manifest import Policy
+from tipstaff_server.evaluator.policy import decide
 from tipstaff_server.evaluator.quality import Quality
-from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.data import Row, fingerprint
+from tipstaff_trainer.evaluation.predict import Embeddings, Logits
 from tipstaff_trainer.evaluation.scored import ScoredRows
 from tipstaff_trainer.evaluation.slices import measure
 
 
-def measure_bundle(
-    manifest: Manifest, encoder: Encoder, folder: Path, parts: Mapping[str, Sequence[Row]]
-) -> dict[str, Quality]:
-    """Measures the verdicts of a bundle's first graph, through the server's code.
+def scored_outputs(
+    evaluator: Evaluator,
+    rows: Sequence[Row],
+    encoded: Sequence[Encoded],
+    outputs: tuple[Logits, Embeddings],
+) -> ScoredRows:
+    """Rows with an evaluator's predictions, from what its graph gave already.
 
     Args:
-        manifest: The manifest, which need not be written yet.
-        encoder: The bundle's.
-        folder: The folder with the graph's files.
-        parts: Rows by name; empty parts are left out.
+        evaluator: The evaluator.
+        rows: The rows, shape (n,).
+        encoded: Their interactions, encoded by this evaluator; shape (n,).
+        outputs: Its graph's logits, shape (n,), and embeddings, shape (n, hidden), of the runs that
+            decide.
     """
-    graph = manifest.graphs[0]
-    session = Session((folder / graph.file).read_bytes(), pad_id=manifest.encoding.pad_id)
-    meter = None if graph.ood is None else OodMeter.load((folder / graph.ood.file).read_bytes())
-    evaluator = Evaluator(manifest, graph, encoder, session, meter)
-    return {
-        name: measure_quality(ScoredRows.score(evaluator, rows))
-        for name, rows in parts.items()
-        if rows
-    }
+    predictions = [
+        evaluator.predict_run(item, float(logit), embedding)
+        for item, logit, embedding in zip(encoded, *outputs, strict=True)
+    ]
+    tokens = [sum(part.total for part in item.coverage.values()) for item in encoded]
+    return ScoredRows.of(rows, predictions, tokens)
+
+
+def without_pass(scored: ScoredRows, policy: Policy) -> ScoredRows:
+    """The rows with the verdicts of an evaluator that turns out not to have learnt."""
+    predictions = []
+    for each in scored.predictions:
+        reasons = (*each.reasons, Reason.NOT_LEARNT)
+        verdict = decide(each.score, reasons, policy)
+        predictions.append(replace(each, reasons=reasons, verdict=verdict))
+    return replace(scored, predictions=predictions)
 
 
 def measure_quality(scored: ScoredRows) -> Quality:

@@ -1,7 +1,7 @@
 """Cheap metrics that compare an output with reference texts, as baselines for an evaluator.
 
 Each gives a number for one row, higher for better. A reference may hold several alternatives,
-split at a separator; the best of them counts.
+split at a separator; the best of them counts. Word overlap weighs words by the other rows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tipstaff.types import FIELDS
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.data.cells import abbreviate
 from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.evaluation.word_overlap import word_overlaps
 
 Metric = Callable[[Row], float]
 
@@ -116,20 +117,27 @@ def truthfulness(output: str, correct: Sequence[str], incorrect: Sequence[str]) 
 
 
 def reference_metrics(
-    *, separator: str | None, correct: str | None = None, incorrect: str | None = None
+    rows: Sequence[Row],
+    *,
+    separator: str | None,
+    correct: str | None = None,
+    incorrect: str | None = None,
 ) -> dict[str, Metric]:
     """The metrics by name; one is NaN for a row without an output or a reference.
 
     Args:
+        rows: The rows to measure, whose references give the weights of word overlap.
         separator: Splits alternatives, as in `Paris / Paris, France`; None for no alternatives.
         correct: Column of correct answers; None for the ground truth.
         incorrect: Column of incorrect ones; adds `truthfulness`.
     """
 
+    def references(row: Row) -> list[str]:
+        return _alternatives(_columns(row).get(correct or "ground_truth"), separator)
+
     def against(measure: Callable[[str, Sequence[str]], float], row: Row) -> float:
-        references = _alternatives(_columns(row).get(correct or "ground_truth"), separator)
-        output = row.interaction.output or ""
-        return measure(output, references) if output.strip() and references else math.nan
+        output, texts = row.interaction.output or "", references(row)
+        return measure(output, texts) if output.strip() and texts else math.nan
 
     def truthful(row: Row) -> float:
         wrong = _alternatives(_columns(row).get(incorrect or ""), separator)
@@ -138,6 +146,7 @@ def reference_metrics(
         return against(partial(truthfulness, incorrect=wrong), row)
 
     metrics: dict[str, Metric] = {name: partial(against, each) for name, each in BY_NAME.items()}
+    metrics |= word_overlaps(rows, references)
     if incorrect:
         metrics["truthfulness (ROUGE-L)"] = truthful
     return metrics

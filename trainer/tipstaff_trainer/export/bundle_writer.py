@@ -71,6 +71,20 @@ def attach_cases(folder: Path, cases: Sequence[Case]) -> None:
     bundles.put_file(bundle, CASES_FILE, cases_json(cases))
 
 
+def attach_probes(bundle: Bundle, manifest: Manifest, *, card: str) -> Bundle:
+    """Gives a finished bundle a manifest with probes, and its card.
+
+    Raises:
+        BundleError: The bundle can't be written.
+        DataError: The bundle is a published version, which never changes.
+    """
+    if is_published(bundle):
+        message = f"{bundle.path}: is a published version, which never changes"
+        remedy = "attach them to the bundle that it was published from, and publish that"
+        raise DataError(message, remedy=remedy)
+    return bundles.put_file(Bundle(bundle.path, manifest), CARD_FILE, card.encode())
+
+
 def cases_json(cases: Sequence[Case]) -> bytes:
     """The bytes of a bundle's file of named cases."""
     return CASES.dump_json(tuple(cases), indent=2, exclude_defaults=True) + b"\n"

@@ -45,10 +45,17 @@ class RowSet:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredGraph:
-    """A graph's entry in the manifest, and its metrics by name of the row set."""
+    """A graph of the bundle, and how it does on rows that it wasn't trained on.
+
+    Attributes:
+        graph: Its entry in the manifest.
+        metrics: By name of the row set.
+        outputs: Logits and embeddings of each row, by name of the row set.
+    """
 
     graph: Graph
     metrics: dict[str, Metrics]
+    outputs: Mapping[str, tuple[Logits, Embeddings]]
 
 
 def build_graph(
@@ -133,7 +140,7 @@ def build_graph(
         for name, part in row_sets.items()
         if name != "train"
     }
-    return MeasuredGraph(graph, metrics)
+    return MeasuredGraph(graph, metrics, {name: outputs[name] for name in metrics})
 
 
 def _convert(precision: Precision, source: Path, target: Path, wide: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from optimum.exporters.onnx import export
 from optimum.exporters.onnx.config import TextEncoderOnnxConfig
 from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 
+from tipstaff_server.evaluator.evidence import NAMES
 from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import INPUTS, OUTPUTS, Session
 from tipstaff_trainer.distil.model import EvaluatorModel
@@ -23,6 +24,7 @@ from tipstaff_trainer.errors import ExportError, first_line
 from tipstaff_trainer.progress import Reporter
 
 _OPSET = 18
+_TOKEN_INPUTS = tuple(name for name in INPUTS if name != "evidence")
 # Fusions reorder sums; larger differences of the logits mean that a fusion is wrong.
 _FUSION_TOLERANCE = 1e-3
 
@@ -31,13 +33,15 @@ class _DummyInputs(DummyTextInputGenerator):  # type: ignore[misc]
     SUPPORTED_INPUT_NAMES = INPUTS
 
     def generate(self, input_name: str, framework: str = "pt", **_: Any) -> torch.Tensor:
+        if input_name == "evidence":
+            return torch.rand((self.batch_size, len(NAMES)))
         shape = (self.batch_size, self.sequence_length)
         if input_name == "input_ids":
             return torch.randint(0, self.vocab_size, shape)
         return torch.ones(shape, dtype=torch.int64)
 
 
-class _EvaluatorOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
+class _TokensOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
     """An evaluator's inputs and outputs, for optimum."""
 
     NORMALIZED_CONFIG_CLASS = NormalizedTextConfig
@@ -45,11 +49,19 @@ class _EvaluatorOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
 
     @property
     def inputs(self) -> dict[str, dict[int, str]]:
-        return {name: {0: "batch", 1: "length"} for name in INPUTS}
+        return {name: {0: "batch", 1: "length"} for name in _TOKEN_INPUTS}
 
     @property
     def outputs(self) -> dict[str, dict[int, str]]:
         return OrderedDict((name, {0: "batch"}) for name in OUTPUTS)
+
+
+class _EvidenceOnnxConfig(_TokensOnnxConfig):
+    """The same with lexical evidence."""
+
+    @property
+    def inputs(self) -> dict[str, dict[int, str]]:
+        return super().inputs | {"evidence": {0: "batch"}}
 
 
 def export_fp32(
@@ -73,7 +85,9 @@ def export_fp32(
         with warnings.catch_warnings():
             # The tracer warns of every Python branch in transformers; parity is measured below.
             warnings.simplefilter("ignore")
-            export(model, _EvaluatorOnnxConfig(model.config), file, opset=_OPSET)
+            with_evidence = model.lexical_head is not None
+            config = _EvidenceOnnxConfig if with_evidence else _TokensOnnxConfig
+            export(model, config(model.config), file, opset=_OPSET)
     except Exception as error:
         message = f"can't be exported to ONNX: {first_line(error)}"
         raise ExportError(f"the architecture {architecture!r} {message}") from error
@@ -115,7 +129,11 @@ def _fuse(file: Path, model: EvaluatorModel, reporter: Reporter) -> None:
 def _largest_difference(one: Path, other: Path, vocabulary: int) -> float:
     generator = np.random.default_rng(0)
     batch = [
-        Tokens(generator.integers(0, vocabulary, length), generator.integers(0, 2, length))
+        Tokens(
+            generator.integers(0, vocabulary, length),
+            generator.integers(0, 2, length),
+            generator.random(len(NAMES), dtype=np.float32),
+        )
         for length in (5, 32, 17)
     ]
     sessions = [Session(file.read_bytes(), pad_id=0) for file in (one, other)]

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tipstaff.types import FIELDS
 from tipstaff_server.evaluator.manifest import EvaluatorName
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.data.columns import field_of
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.progress import Reporter
 
@@ -79,7 +80,7 @@ class JudgeCriterion(BaseModel):
             texts = row_texts(row)
             known.update(texts)
             for name in blank:
-                blank[name] += not texts.get(name, "").strip()
+                blank[name] += not text_of_column(texts, name).strip()
         for name, blank_rows in blank.items():
             if count and blank_rows == count:
                 has, remedy = "has such a column", "choose a criterion without it"
@@ -98,14 +99,15 @@ class JudgeCriterion(BaseModel):
         """Fills the prompt with one row's texts.
 
         Each text stands between tags named like its column, and is not searched for placeholders.
-        If a text contains its own closing tag, the tags get a number: no text can end its block and
-        address the judge.
+        If a text of the row contains such a tag, in any case and spacing, the tags get a number: no
+        text can end its block, begin another or address the judge.
         """
         texts = row_texts(row)
+        shown = "\n".join(text_of_column(texts, name) for name in self.columns)
 
         def fill(match: re.Match[str]) -> str:
             literal, name = match[1], match[2]
-            return f"{{{literal}}}" if literal else _block(name, texts.get(name, ""))
+            return f"{{{literal}}}" if literal else _block(name, text_of_column(texts, name), shown)
 
         return _PLACEHOLDER.sub(fill, self.prompt)
 
@@ -141,6 +143,15 @@ def row_texts(row: Row) -> dict[str, str]:
     return dict(row.extra) | {name: text for name, text in fields.items() if text is not None}
 
 
+def text_of_column(texts: Mapping[str, str], name: str) -> str:
+    """A row's text by a column's name, or by a name that is known for a field; empty if absent.
+
+    A file's `model_output` is stored as the output, and a question may go on to call it so.
+    """
+    field = None if name in texts else field_of(name)
+    return texts.get(field or name, "")
+
+
 def _read(path: Path) -> JudgeCriterion:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -156,10 +167,10 @@ def _read(path: Path) -> JudgeCriterion:
         ) from None
 
 
-def _block(name: str, text: str) -> str:
+def _block(name: str, text: str, shown: str) -> str:
     tag = column = re.sub(r"\W+", "_", name)
     number = 1
-    while f"</{tag}" in text:
+    while re.search(rf"<\s*/?\s*{tag}\b", shown, re.IGNORECASE):
         number += 1
         tag = f"{column}-{number}"
     return f"<{tag}>\n{text if text.strip() else _EMPTY}\n</{tag}>"

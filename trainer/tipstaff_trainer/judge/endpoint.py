@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event
 from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
 
 import aiohttp
 
+from tipstaff.errors import UsageError
 from tipstaff_trainer.errors import JudgeError
 from tipstaff_trainer.judge.pace import Pace, backoff
-from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings
+from tipstaff_trainer.judge.settings import CHAT_PATH, JudgeSettings, read_variables
 from tipstaff_trainer.judge.wire import Dialect, FaultyReplyError, error_of
 from tipstaff_trainer.progress import Reporter
 
@@ -28,6 +31,8 @@ Result = TypeVar("Result")
 PendingResponse = AbstractAsyncContextManager[aiohttp.ClientResponse]
 
 _ATTEMPTS = 6
+# Shorter texts are no keys, and may be in any reply.
+_SHORTEST_SECRET = 8
 # After so many refusals and no answer the cause is the endpoint, not the rows.
 _REFUSALS_TO_STOP = 10
 _DOWN = "the endpoint doesn't answer"
@@ -76,16 +81,31 @@ class Endpoint:
         self._reporter = reporter
         self._reported: set[str] = set()
         self._api_key = api_key
+        self._secrets: tuple[str, ...] = ()
+        self._query: dict[str, str] = {}
         self._pace = Pace(settings.requests_per_minute, settings.patience, stop)
         self._answered = False
         self._refused = 0
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Endpoint:
+        bearer = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        further = read_variables(self.settings, "headers")
+        headers = bearer | further
+        secret_query = read_variables(self.settings, "secret_query")
+        self._query = {**self.settings.query, **secret_query}
+        self._secrets = tuple(
+            written
+            for value in (self._api_key, *further.values(), *secret_query.values())
+            if len(value) >= _SHORTEST_SECRET
+            # In an address it may be encoded in either way.
+            for written in dict.fromkeys((value, quote(value), quote(value, ""), quote_plus(value)))
+        )
+        certificates = _certificates(self.settings)
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {self._api_key}"} if self._api_key else {},
+            headers=headers,
             timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
-            connector=aiohttp.TCPConnector(limit=self.settings.concurrency),
+            connector=aiohttp.TCPConnector(limit=self.settings.concurrency, ssl=certificates),
             # Proxies from the environment, as other tools do.
             trust_env=True,
         )
@@ -99,6 +119,10 @@ class Endpoint:
         """A request that is sent when its context is entered; `content` as for aiohttp."""
         assert self._session is not None
         url = self.settings.base_url + path
+        if self._query:
+            content["params"] = {**self._query, **(content.get("params") or {})}
+        if self.settings.proxy:
+            content["proxy"] = self.settings.proxy
         # A POST that is redirected would become a GET.
         return self._session.request(method, url, allow_redirects=False, **content)
 
@@ -140,15 +164,17 @@ class Endpoint:
                     # Waiting doesn't help.
                     self._pace.release(probing)
                     raise JudgeError(
-                        str(error),
+                        self._hidden(str(error)),
                         field="base_url",
                         value=self.settings.base_url,
                         remedy="use http:// if the endpoint has no TLS; if it has a certificate "
-                        "authority of your own, name that in SSL_CERT_FILE",
+                        "authority of your own, name its file in {ca_file}",
                     ) from None
                 # A row's attempts are not used up while the endpoint is down.
                 attempt += not self._pace.tripped
-                why = str(error) or f"{type(error).__name__} after {self.settings.timeout:g} s"
+                why = self._hidden(
+                    str(error) or f"{type(error).__name__} after {self.settings.timeout:g} s"
+                )
                 self._pace.failed(subject, probing, why)
                 if self._pace.tripped:
                     self._report_once(
@@ -211,13 +237,13 @@ class Endpoint:
         why = f"HTTP {status}: {message[:300].rstrip('.')}"
         remedy = _remedy(status, response.url.path)
         if status in (401, 402, 404, 405) or code in _UNPAID:
-            raise JudgeError(f"{response.url}: {why}", remedy=remedy)
+            raise JudgeError(f"{_address(response)}: {why}", remedy=remedy)
         if status == 429 or (status == 503 and "retry-after" in response.headers):
             raise _WaitError(_retry_after(response), why)
         if 300 <= status < 400:
-            location = response.headers.get("location", "nowhere")[:200]
+            location = self._hidden(response.headers.get("location", "nowhere"))[:200]
             raise JudgeError(
-                f"{response.url}: {why}: a redirect to {location}", remedy="check {base_url}"
+                f"{_address(response)}: {why}: a redirect to {location}", remedy="check {base_url}"
             )
         if status in (408, 409, 425) or status >= 500:
             raise FaultyReplyError(why)
@@ -225,8 +251,17 @@ class Endpoint:
         # (moderation).
         raise RefusedError(why, param, remedy)
 
+    def _hidden(self, text: str) -> str:
+        """A text without the secrets that were sent: it is stored and shown."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[hidden]")
+        return text
+
     def _values(self, response: aiohttp.ClientResponse, content: bytes) -> Any:
         """A response's JSON; its text if it is an error without JSON."""
+        # Some endpoints quote what they were sent.
+        for secret in self._secrets:
+            content = content.replace(secret.encode(), b"[hidden]")
         try:
             return json.loads(content)
         except ValueError:
@@ -235,7 +270,7 @@ class Endpoint:
             return text
         if response.content_type == "text/html" and not self._answered:
             raise JudgeError(
-                f"{response.url}: a web page came back ({text[:80]!r})",
+                f"{_address(response)}: a web page came back ({text[:80]!r})",
                 remedy="check {base_url}, and any proxy on the way",
             )
         raise FaultyReplyError(f"the reply is not JSON: {text[:80]!r}")
@@ -247,6 +282,29 @@ class _WaitError(Exception):
     def __init__(self, seconds: float, why: str) -> None:
         self.seconds = seconds
         self.why = why
+
+
+def _address(response: aiohttp.ClientResponse) -> str:
+    """The address without its query, which may hold a key."""
+    return str(response.url.with_query(None))
+
+
+def _certificates(settings: JudgeSettings) -> ssl.SSLContext | bool:
+    """What the endpoint's certificate is checked against; True for what the system trusts.
+
+    Raises:
+        UsageError: The file holds no certificates.
+    """
+    if settings.ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise UsageError(
+            f"can't be read as certificates: {error.strerror or error}",
+            field="ca_file",
+            value=str(settings.ca_file),
+        ) from None
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:

@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.data.origins import JUDGE_COLUMN, PROMPT_COLUMN
 from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.endpoint import Endpoint
 from tipstaff_trainer.judge.ledger import Ledger
@@ -38,6 +39,7 @@ class JudgedRow:
         judge: The judge's model.
         criterion: The criterion's name.
         prompt_hash: Hash of the prompt with its examples.
+        unread: A reply that can't be read, where there is no label.
     """
 
     row: Row
@@ -48,6 +50,7 @@ class JudgedRow:
     judge: str
     criterion: str
     prompt_hash: str
+    unread: str = ""
 
     def record(self) -> dict[str, Any]:
         """The row as an object that `tipstaff train` reads.
@@ -61,13 +64,15 @@ class JudgedRow:
             "label_source": "judge",
             "judge_label": label,
             "judge_reason": self.reason,
-            "judge": self.judge,
+            JUDGE_COLUMN: self.judge,
             "label_kind": self.kind,
             "criterion": self.criterion,
-            "prompt_hash": self.prompt_hash,
+            PROMPT_COLUMN: self.prompt_hash,
         }
         if self.failure:
             columns["judge_failure"] = self.failure
+        if self.unread:
+            columns["judge_reply"] = self.unread
         if self.row.labelled and self.row.label_source == "human":
             columns |= {"label": self.row.label, "label_source": "human"}
         elif self.row.labelled:
@@ -153,7 +158,8 @@ def label_rows(
     plan = asyncio.run(run.ask_all(criterion, tuple(examples), batch=batch))
     if batch and on_row is not None:
         for row in rows:
-            if not plan.missing(ledger.replies(plan.question(row).key)):
+            question = plan.question(row)
+            if not plan.missing(question, ledger.replies(question.key)):
                 on_settled(plan, row)
     return JudgeOutcome(
         rows=JudgedRows(rows, plan, ledger),
@@ -165,15 +171,16 @@ def label_rows(
 
 
 def _judged(row: Row, plan: Plan, ledger: Ledger) -> JudgedRow:
-    key = plan.question(row).key
-    replies = ledger.replies(key)
-    opinion = plan.opinion(replies)
+    question = plan.question(row)
+    replies = ledger.replies(question.key)
+    opinion = plan.opinion(question, replies)
     return JudgedRow(
         row=row,
         label=opinion.label if opinion else None,
         kind=opinion.kind if opinion else None,
         reason=opinion.reason if opinion else "",
-        failure="" if opinion else ledger.refusal(key) or plan.complaint(replies),
+        failure="" if opinion else ledger.refusal(question.key) or plan.complaint(replies),
+        unread="" if opinion else plan.unread(question, replies),
         judge=plan.settings.model,
         criterion=plan.prompt.criterion.name,
         prompt_hash=plan.prompt.hash,

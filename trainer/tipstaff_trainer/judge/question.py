@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.judge.answers import has_only_thoughts
 from tipstaff_trainer.judge.prompt import Form, Message, Prompt
 from tipstaff_trainer.judge.replies import LabelKind, Opinion, Reply, combine, read_reply
 from tipstaff_trainer.judge.settings import JudgeSettings
@@ -75,19 +76,19 @@ class Plan:
         """How many readable replies a row needs."""
         return self.settings.samples if self.kind == "samples" else 1
 
-    def missing(self, replies: Sequence[Reply]) -> int:
-        """How many more replies to ask for.
+    def missing(self, question: Question, replies: Sequence[Reply]) -> int:
+        """How many more replies to a question to ask for.
 
         An unreadable reply is asked for again, until `attempts` of them have come.
         """
-        unreadable = len(replies) - len(self._opinions(replies))
+        unreadable = len(replies) - len(self._opinions(question, replies))
         if unreadable >= self.settings.attempts:
             return 0
         return max(0, self.replies_per_row - (len(replies) - unreadable))
 
-    def opinion(self, replies: Sequence[Reply]) -> Opinion | None:
-        """The opinion of the replies together; None if none can be read."""
-        opinions = self._opinions(replies)[: self.replies_per_row]
+    def opinion(self, question: Question, replies: Sequence[Reply]) -> Opinion | None:
+        """The opinion of a question's replies together; None if none can be read."""
+        opinions = self._opinions(question, replies)[: self.replies_per_row]
         return combine(opinions) if opinions else None
 
     def complaint(self, replies: Sequence[Reply]) -> str:
@@ -101,12 +102,29 @@ class Plan:
         if reasons == {"content_filter"}:
             return f"{complaint}: the endpoint's content filter held each back"
         if not any(reply.text.strip() for reply in replies):
-            return f"{complaint}: each was empty"
+            return f"{complaint}: each was empty; a reasoning model may have only thought"
+        if all(has_only_thoughts(reply.text) for reply in replies):
+            return f"{complaint}: each has only thoughts, and no answer after them"
         return complaint
 
-    def _opinions(self, replies: Sequence[Reply]) -> list[Opinion]:
-        opinions = (read_reply(reply, self.prompt.form) for reply in replies)
+    def unread(self, question: Question, replies: Sequence[Reply]) -> str:
+        """The last reply that can't be read, as it came; empty if there is none."""
+        texts = [
+            reply.text
+            for reply in replies
+            if read_reply(reply, self.prompt.form, _asked(question)) is None and reply.text.strip()
+        ]
+        return texts[-1] if texts else ""
+
+    def _opinions(self, question: Question, replies: Sequence[Reply]) -> list[Opinion]:
+        asked = _asked(question)
+        opinions = (read_reply(reply, self.prompt.form, asked) for reply in replies)
         return [opinion for opinion in opinions if opinion is not None]
+
+
+def _asked(question: Question) -> str:
+    """All that a judge was shown about the row: it may quote it."""
+    return question.messages[-1]["content"]
 
 
 def _key(model: str, messages: Sequence[Message], sampling: Mapping[str, object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 from threading import Event
@@ -125,7 +125,7 @@ class JudgeRun:
                 continue
             if not any(reply.first_tokens for reply in replies):
                 break
-            opinion = best.opinion(replies)
+            opinion = best.opinion(best.question(row), replies)
             if opinion is None or opinion.kind == "logprobs":
                 return best
             # A reasoning model's first tokens are its thoughts.
@@ -198,7 +198,8 @@ class JudgeRun:
     async def _try_out(self, plan: Plan) -> None:
         """Asks one question by a call: an unsupported parameter would fail a whole file."""
         for row in self._rows:
-            if plan.missing(self._replies(plan.question(row))):
+            question = plan.question(row)
+            if plan.missing(question, self._replies(question)):
                 await self._settle(plan, row)
                 self._count_settled(plan)
                 return
@@ -208,7 +209,7 @@ class JudgeRun:
         sent = set()
         for row in self._rows:
             question = plan.question(row)
-            missing = plan.missing(self._replies(question))
+            missing = plan.missing(question, self._replies(question))
             if not missing or question.key in sent:
                 continue
             if again and self._ledger.refusal(question.key):
@@ -227,7 +228,7 @@ class JudgeRun:
 
     def _count_settled(self, plan: Plan) -> None:
         questions = map(plan.question, self._rows)
-        self.settled = sum(not plan.missing(self._replies(each)) for each in questions)
+        self.settled = sum(not plan.missing(each, self._replies(each)) for each in questions)
         self._report_step()
 
     def _report_step(self) -> None:
@@ -242,11 +243,11 @@ class JudgeRun:
             await self._on_its_way[question.key].wait()
         settled = self._on_its_way[question.key] = asyncio.Event()
         try:
-            while missing := plan.missing(self._replies(question)):
+            while missing := plan.missing(question, self._replies(question)):
                 if self._is_stopped():
                     return False
                 await self._ask(question, missing)
-            self._count_readable(plan, self._replies(question))
+            self._count_readable(plan, question)
         except RefusedError as error:
             self._ledger.refuse(question.key, str(error))
         except (BudgetError, StoppedError) as error:
@@ -273,8 +274,9 @@ class JudgeRun:
         if len(replies) < count:
             unsupported.add("n")
 
-    def _count_readable(self, plan: Plan, replies: Sequence[Reply]) -> None:
-        if plan.opinion(replies) is not None:
+    def _count_readable(self, plan: Plan, question: Question) -> None:
+        replies = self._replies(question)
+        if plan.opinion(question, replies) is not None:
             self._readable += 1
             return
         self._unreadable += 1

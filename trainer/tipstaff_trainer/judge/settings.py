@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 from pydantic_core import from_json
 
 from tipstaff.errors import UsageError
@@ -22,7 +25,15 @@ _RESERVED = frozenset(
     "model messages temperature max_tokens max_completion_tokens n stream logprobs top_logprobs "
     "response_format".split()
 )
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,100}")
 _NOT_IN_A_URL = re.compile(r"[\s?#]")
+# Names of query parameters that hold a key, a token or a signature.
+_SECRET_NAME = re.compile(
+    r"(?:^|[-_.])(?:(?:api|access|auth|subscription|account|function)?[-_.]?(?:key|token)"
+    r"|code|sig|signature|secret|password|passwd|pwd|credentials?|bearer|jwt|sas)(?:$|[-_.])",
+    re.IGNORECASE,
+)
 
 
 class JudgeSettings(Request):
@@ -37,6 +48,29 @@ class JudgeSettings(Request):
         title="Endpoint",
         unit="url",
         common=True,
+    )
+    headers: dict[str, str] = setting(
+        {},
+        "further headers of each call, each with the environment variable that holds its value, "
+        "as api-key=AZURE_API_KEY; may be repeated",
+        unit="HEADER=VARIABLE",
+    )
+    query: dict[str, str] = setting(
+        {},
+        "query parameters of each call, as api-version=2024-10-21; may be repeated",
+        unit="NAME=VALUE",
+    )
+    secret_query: dict[str, str] = setting(
+        {},
+        "query parameters whose values are secret, each with the environment variable that holds "
+        "it, as key=GEMINI_API_KEY; may be repeated",
+        unit="NAME=VARIABLE",
+    )
+    ca_file: Path | None = setting(
+        None, "certificates that the endpoint's is checked against", unit="file"
+    )
+    proxy: str = setting(
+        "", "the HTTP proxy to call through (default: the environment's)", unit="url", local=True
     )
     soft: Soft = setting(
         "auto",
@@ -108,6 +142,64 @@ class JudgeSettings(Request):
         # Batches are looked up by their endpoint's address, so it needs one spelling.
         return url.rstrip("/")
 
+    @field_validator("headers", "query", "secret_query", mode="before")
+    @classmethod
+    def _parse_assignments(cls, value: Any) -> Any:
+        """Accepts `api-version=2024-10-21`, a list of such texts, or a form's JSON object."""
+        if isinstance(value, Mapping):
+            return value
+        texts = [value] if isinstance(value, str) else value or ()
+        if texts and str(texts[0]).lstrip().startswith("{"):
+            return from_json(",".join(map(str, texts)))
+        pairs = {}
+        for text in texts:
+            name, equals, rest = str(text).partition("=")
+            if not (name.strip() and equals and rest.strip()):
+                # Not shown whole: it may be a secret.
+                raise ValueError(f"{name.strip()[:20]!r} … is not NAME=VALUE")
+            pairs[name.strip()] = rest.strip()
+        return pairs
+
+    @field_validator("headers", "secret_query")
+    @classmethod
+    def _check_variables(cls, variables: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        for name, variable in variables.items():
+            if info.field_name == "headers" and not _HEADER.fullmatch(name):
+                raise ValueError(f"{name!r} is no header's name")
+            # A value in place of a variable would be stored with a job; it isn't shown either.
+            if not _VARIABLE.fullmatch(variable):
+                raise UsageError(
+                    "name the environment variable that holds the value, not the value",
+                    field=info.field_name or "",
+                    value=name[:80],
+                )
+        return variables
+
+    @field_validator("query")
+    @classmethod
+    def _check_query(cls, query: dict[str, str]) -> dict[str, str]:
+        for name in query:
+            if _SECRET_NAME.search(name):
+                # The value, which is not shown, would be stored with a job.
+                raise UsageError(
+                    "looks like a secret, which would be stored",
+                    field="query",
+                    value=name[:80],
+                    remedy="put the value into an environment variable, and name it in "
+                    "{secret_query}",
+                )
+        return query
+
+    @field_validator("proxy")
+    @classmethod
+    def _check_proxy(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("is not a proxy's address such as http://proxy:3128")
+        if "@" in parts.netloc:
+            raise ValueError("put no name or password into the address: it is stored and shown")
+        return url
+
     @field_validator("extra_body", mode="before")
     @classmethod
     def _parse_object(cls, value: Any) -> Any:
@@ -161,3 +253,23 @@ def check_api_key(key: str | None) -> str:
             field="key_variable",
         )
     return key
+
+
+def read_variables(settings: JudgeSettings, field: str) -> dict[str, str]:
+    """What each call sends from the environment.
+
+    Args:
+        settings: The judge's settings.
+        field: `headers`, or `secret_query` for query parameters.
+
+    Raises:
+        UsageError: A variable is not set, or can't be sent. The message doesn't show its value.
+    """
+    values = {}
+    for name, variable in getattr(settings, field).items():
+        value = os.environ.get(variable, "").strip()
+        if not value or not value.isprintable():
+            why = "is not set where the judge is asked from" if not value else "can't be sent"
+            raise UsageError(why, field=field, value=variable)
+        values[name] = value
+    return values

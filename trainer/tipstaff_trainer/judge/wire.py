@@ -142,7 +142,7 @@ def parse_completion(values: object, question: Question | None = None) -> list[R
         reply_tokens = sum(count_tokens(each.message.content) for each in completion.choices)
     return [
         Reply(
-            text=choice.message.content or choice.message.refusal or "",
+            text=choice.message.text,
             finish_reason=choice.finish_reason or "",
             first_tokens=_first_tokens(choice.logprobs),
             prompt_tokens=0 if index else prompt_tokens,
@@ -177,6 +177,20 @@ class _Logprobs(BaseModel):
 class _Message(BaseModel):
     content: str | None = None
     refusal: str | None = None
+    # Thoughts, by the names that endpoints give them.
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What the judge answered; where it only thought, its thoughts, marked as such."""
+        thoughts = self.reasoning_content or self.reasoning
+        return self.content or self.refusal or (f"<think>{thoughts}</think>" if thoughts else "")
+
+    @field_validator("reasoning_content", "reasoning", mode="before")
+    @classmethod
+    def _drop_other_shapes(cls, value: Any) -> Any:
+        return value if isinstance(value, str) else None
 
     @field_validator("content", mode="before")
     @classmethod

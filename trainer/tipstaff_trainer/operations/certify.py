@@ -54,6 +54,17 @@ class CertifyRequest(Request):
         "let outputs pass where the encoder can't read more of a field than the limits allow; the "
         "bound is proved with them",
     )
+    pass_on_not_learnt: bool = setting(
+        False, "let outputs pass though the evaluator has not learnt; see the model card"
+    )
+    block_on_ood: bool = setting(
+        False, "block low outputs that look unlike the training data; otherwise they get REVIEW"
+    )
+    probed: bool = setting(
+        False,
+        "prove the bounds on a mixture: half of the rows as they are, half rewritten as by the "
+        "probes, such as quoted and contradicted",
+    )
 
     @model_validator(mode="after")
     def _check_promise(self) -> CertifyRequest:
@@ -120,6 +131,9 @@ def certify(request: CertifyRequest, rows: RowSource, reporter: Reporter) -> Cer
         pass_on_partial=request.pass_on_partial,
         pass_on_ood=request.pass_on_ood,
         pass_on_unreadable=request.pass_on_unreadable,
+        pass_on_not_learnt=request.pass_on_not_learnt,
+        block_on_ood=request.block_on_ood,
+        probed=request.probed,
     )
     for note in certified.notes:
         reporter.note(note)

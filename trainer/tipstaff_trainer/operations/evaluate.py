@@ -187,7 +187,10 @@ def _baseline_values(request: EvaluateRequest, data: Data) -> dict[str, Floats]:
     answers = [name for name in (request.correct, request.incorrect) if name not in (None, *FIELDS)]
     check_columns(data.rows, [*request.slice_by, *filter(None, answers)])
     metrics = reference_metrics(
-        separator=request.separator, correct=request.correct, incorrect=request.incorrect
+        data.rows,
+        separator=request.separator,
+        correct=request.correct,
+        incorrect=request.incorrect,
     )
     metrics |= {name: custom_metric(name) for name in request.metric}
     return metric_values(data.rows, metrics)

@@ -21,6 +21,7 @@ from tipstaff.errors import UsageError
 from tipstaff_server.requests import setting
 from tipstaff_trainer.data import Row, read_rows
 from tipstaff_trainer.errors import DataError
+from tipstaff_trainer.judge.adversarial import warning_of
 from tipstaff_trainer.judge.criteria import JudgeCriterion
 from tipstaff_trainer.judge.examples import MOST_EXAMPLES
 from tipstaff_trainer.judge.labelling import JudgedRow, label_rows
@@ -85,10 +86,8 @@ class LabelRequest(JudgeSettings):
         return self
 
     def _check_file(self, data: Path) -> None:
-        if self.out is None:
-            raise UsageError("is needed", field="out", remedy="name a .jsonl file for the labels")
         for path, what in ((data, "the rows come from"), (self.ledger, "replies are kept in")):
-            if path is not None and self.out.resolve() == path.resolve():
+            if self.out and path is not None and self.out.resolve() == path.resolve():
                 raise UsageError(
                     f"is the file that {what}",
                     field="out",
@@ -110,6 +109,15 @@ class LabelRequest(JudgeSettings):
                 value=self.key_variable[:80],
                 remedy="name an environment variable that ends in _API_KEY, or none",
             )
+        for name in ("headers", "secret_query"):
+            for variable in getattr(self, name).values():
+                if not _KEY_VARIABLE.fullmatch(variable):
+                    raise UsageError(
+                        "is not sent to an endpoint",
+                        field=name,
+                        value=variable[:80],
+                        remedy="name environment variables that end in _API_KEY",
+                    )
         for name in _OF_FILES:
             if getattr(self, name) is not None:
                 raise UsageError("is for rows in files", field=name)
@@ -141,6 +149,7 @@ class LabelResult:
         stopped: Why it stopped before its end; empty if it didn't.
         tokens: Tokens that were paid for, by the ledger's account and earlier runs of it.
         cost: The same in money, in the prices' currency.
+        unread: One of the replies that could not be read; empty if there is none.
     """
 
     rows: int
@@ -150,6 +159,7 @@ class LabelResult:
     stopped: str
     tokens: int
     cost: float
+    unread: str = ""
 
     @property
     def labelled(self) -> int:
@@ -191,6 +201,8 @@ def label(
     """
     if request.out is not None:
         _check_unreviewed(request.out, rows)
+    if reporter is not None and (warning := warning_of(rows, criterion.columns)):
+        reporter.warn(warning)
     counts = _Counts()
 
     def take(judged: JudgedRow) -> None:
@@ -221,6 +233,7 @@ def label(
         stopped=outcome.stopped,
         tokens=outcome.tokens,
         cost=outcome.cost,
+        unread=counts.unread,
     )
 
 
@@ -260,10 +273,12 @@ class _Counts:
     kinds: Counter[LabelKind] = field(default_factory=Counter)
     good: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    unread: str = ""
 
     def add(self, judged: JudgedRow) -> None:
         if judged.kind is None or judged.label is None:
             self.failures[judged.failure] += 1
+            self.unread = self.unread or judged.unread
             return
         self.kinds[judged.kind] += 1
         self.good += judged.label >= 0.5

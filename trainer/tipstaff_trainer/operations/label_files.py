@@ -16,9 +16,10 @@ def check_files(request: LabelRequest) -> None:
     """Checks, before rows are read, that the labels can be written.
 
     Raises:
-        UsageError: `out` can't be written, or was not written by this labelling.
+        UsageError: `out` is not given, can't be written, or was not written by this labelling.
     """
-    assert request.out is not None
+    if request.out is None:
+        raise UsageError("is needed", field="out", remedy="name a .jsonl file for the labels")
     check_writable(request.out, ".jsonl")
     if request.out.exists() and not request.ledger_file.exists():
         raise UsageError(

@@ -20,15 +20,18 @@ from typing import get_args
 import transformers
 
 from tipstaff.errors import TipstaffError
-from tipstaff.types import Field
+from tipstaff.types import FIELDS
+from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of
 from tipstaff_server.evaluator.cases import CASES_FILE
 from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.manifest import (
     CARD_FILE,
+    EVIDENCE_FILE,
     SEEN_FILE,
     TOKENIZER_FILE,
     Encoding,
+    Judge,
     Manifest,
     Precision,
     Training,
@@ -41,10 +44,13 @@ from tipstaff_trainer.data import (
     split_rows,
     without_groups_of,
 )
+from tipstaff_trainer.data.origins import label_origins
 from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.inference import torch_logits
+from tipstaff_trainer.distil.lexical import LexicalHead, fit_lexical
 from tipstaff_trainer.distil.model import EvaluatorModel
+from tipstaff_trainer.distil.origin import Origin
 from tipstaff_trainer.distil.run_folder import open_run
 from tipstaff_trainer.distil.settings import ResolvedSettings
 from tipstaff_trainer.distil.student import Start, layers_of, shrink, train_small
@@ -52,23 +58,36 @@ from tipstaff_trainer.distil.teacher import adopt_teacher
 from tipstaff_trainer.distil.tracking import Tracker
 from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.weights import load_weights, save_weights
-from tipstaff_trainer.distil.window_sizes import choose_windows
 from tipstaff_trainer.encoders.base import DEFAULT_BASE, Base, find_base
+from tipstaff_trainer.encoders.evidence import count_words
 from tipstaff_trainer.encoders.unread import measure_unread
 from tipstaff_trainer.errors import ExportError, one_line
-from tipstaff_trainer.evaluation.quality import measure_bundle
+from tipstaff_trainer.evaluation.learnt import measure_learnt
+from tipstaff_trainer.evaluation.quality import (
+    measure_quality,
+    scored_outputs,
+    without_pass,
+)
 from tipstaff_trainer.export.bundle_writer import cases_json, write_bundle
 from tipstaff_trainer.export.golden import Candidates, candidates_of_rows, made_up_candidates
 from tipstaff_trainer.export.graph import MeasuredGraph, RowSet
 from tipstaff_trainer.export.graphs import GraphBuilder
 from tipstaff_trainer.export.onnx_graph import export_fp32
-from tipstaff_trainer.operations.readable import check_readable, warn_of_unreadable
+from tipstaff_trainer.operations.encoding import (
+    choose_encoding,
+    searched,
+    warn_of_unread,
+    with_rewritten,
+)
+from tipstaff_trainer.operations.origin import base_of, hashes_of, warn_of_seen
+from tipstaff_trainer.operations.previous import scores_before
+from tipstaff_trainer.operations.readable import check_readable
 from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
+from tipstaff_trainer.probes.augment import suitable_lengthening, suitable_share
+from tipstaff_trainer.probes.validation import probe_validation
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.report.card import model_card
 
-# The fields' order in a run: what is judged comes first, next to what it is judged by.
-_ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 # Enough to measure a share of changed decisions to a quarter of a per cent, and ten rows for each
 # dimension of the usual embeddings' covariance; more would cost a long run a tenth of its time.
@@ -93,22 +112,40 @@ def run_pipeline(
         reporter: Takes notes and warnings.
     """
     _quiet_libraries()
-    base = find_base(request.base)
+    origin = None if request.start_from is None else Origin.open(request.start_from)
+    base = find_base(request.base if origin is None else base_of(request, origin))
     unread = measure_unread(base.tokenizer, weighted, rows.fields)
     check_readable(unread, request, reporter)
-    settings = request.resolve(rows=len(weighted), hidden_size=base.config.hidden_size)
+    settings = request.resolve(
+        rows=len(weighted),
+        hidden_size=base.config.hidden_size,
+        words=_mean_words(weighted),
+        rewritten=suitable_share(weighted),
+        lengthened=suitable_lengthening(weighted),
+    )
+    if origin is not None:
+        origin.check(base.info, rows.fields)
+        settings = origin.settings(settings)
     labelled = [*rows.train, *rows.unlabelled]
-    run = open_run(out, labelled, settings, rows.fields, restart=request.restart)
+    identity = "" if origin is None else f"{origin.lineage()}"
+    run = open_run(out, labelled, settings, rows.fields, restart=request.restart, origin=identity)
 
     train, validation = split_rows(weighted, settings.validation_size, seed=settings.seed)
     for warning in check_split(train, validation, settings.validation_size):
         reporter.warn(warning)
-    encoding = _encoding(base, train, rows.fields, settings, reporter)
-    encoder = Encoder(base.tokenizer.to_str(), encoding)
+    encoding = choose_encoding(base, train, rows.fields, settings, reporter)
+    if origin is not None:
+        encoding = origin.encoding(encoding, settings)
+        warn_of_seen(origin, {"validation": validation, "test": rows.test}, reporter)
+        meter = origin.meter
+    else:
+        meter = None if encoding.evidence is None else count_words(base.tokenizer, train)
+    encoder = Encoder(base.tokenizer.to_str(), encoding, meter)
     parts = {"train": train, "validation": validation, "test": rows.test}
     encoded = {name: EncodedRows.of(part, encoder) for name, part in parts.items() if part}
     unlabelled = without_groups_of(rows.unlabelled, [*validation, *rows.test])
-    _warn_of_unread(encoded, reporter)
+    warn_of_unread(encoded, reporter)
+    encoded["train"] = with_rewritten(encoded["train"], encoder, settings, learnt=True)
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings, reporter)
     if request.teacher is not None:
@@ -122,7 +159,10 @@ def run_pipeline(
         )
 
     more = EncodedRows.of(unlabelled, encoder)
-    model = _distil(base, encoded, more, settings, run, request.tracker, reporter)
+    # The best step is best with rewritten rows too; calibration and figures are of plain ones.
+    selecting = with_rewritten(encoded["validation"], encoder, settings, learnt=False)
+    fitted = {"train": searched(encoded["train"]), "validation": searched(selecting)}
+    model = _distil(base, fitted, more, encoding, settings, run, request.tracker, reporter, origin)
     try:
         graphs = _build_graphs(model, encoded, encoder, request, out, run, reporter)
     except Exception as error:  # those of the exporter and of onnxruntime have no common base
@@ -133,8 +173,14 @@ def run_pipeline(
             "there, also with other {precisions}",
         ) from error
     (out / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), encoding="utf-8")
-    (out / SEEN_FILE).write_bytes(hash_training_rows([*rows.train, *unlabelled]))
+    learnt_before = None if origin is None else hashes_of(origin)
+    seen = hash_training_rows([*rows.train, *unlabelled], learnt_before)
+    (out / SEEN_FILE).write_bytes(seen)
     files = [TOKENIZER_FILE, SEEN_FILE, *(file for each in graphs for file in each.graph.files)]
+    if meter is not None:
+        (out / EVIDENCE_FILE).write_bytes(meter.to_bytes())
+        files.append(EVIDENCE_FILE)
+    origins = label_origins(weighted)
     manifest = Manifest(
         name=request.name,
         criterion=request.criterion,
@@ -148,14 +194,31 @@ def run_pipeline(
             validation_rows=len(validation),
             fingerprint=fingerprint(rows.train),
             label_sources=Counter(row.label_source for row in weighted),
+            judges=tuple(
+                Judge(name=name, prompt=prompt, rows=count)
+                for name, prompt, count in origins.judges
+            ),
+            reviewers=origins.reviewers,
             settings=settings.model_dump(),
             unread=unread,
         ),
+        lineage=() if origin is None else origin.lineage(),
         metrics=graphs[0].metrics,
         checksums={file: sha256_of(out / file) for file in files},
     )
-    quality = measure_bundle(manifest, encoder, out, {"validation": validation, "test": rows.test})
-    manifest = manifest.model_copy(update={"quality": quality})
+    # Its manifest is still to be written.
+    evaluator = Evaluator.of(Bundle(out, manifest), precision=graphs[0].graph.precision)
+    scored = {
+        name: scored_outputs(evaluator, encoded[name].rows, encoded[name].encoded, outputs)
+        for name, outputs in graphs[0].outputs.items()
+    }
+    learnt = measure_learnt(scored, train, scores_before(request.previous, reporter))
+    if not learnt.verdict:
+        policy = graphs[0].graph.policy
+        scored = {name: without_pass(part, policy) for name, part in scored.items()}
+    quality = {name: measure_quality(part) for name, part in scored.items()}
+    probes = probe_validation(evaluator, validation, seed=settings.seed, reporter=reporter)
+    manifest = manifest.model_copy(update={"quality": quality, "learnt": learnt, "probes": probes})
     added = {CARD_FILE: model_card(manifest).encode()}
     if request.cases is not None:
         added[CASES_FILE] = cases_json(request.cases)
@@ -169,18 +232,32 @@ def run_pipeline(
     return Bundle.open(out)
 
 
+def _mean_words(rows: Sequence[Row]) -> float:
+    texts = (row.interaction.get(name) or "" for row in rows for name in FIELDS)
+    return sum(len(text.split()) for text in texts) / len(rows)
+
+
 def _distil(
     base: Base,
     encoded: Mapping[str, EncodedRows],
     unlabelled: EncodedRows,
+    encoding: Encoding,
     settings: ResolvedSettings,
     run: Path,
     tracker: Tracker,
     reporter: Reporter,
+    origin: Origin | None,
 ) -> EvaluatorModel:
+    rows = encoded["train"].one_pass()
+    fit = fit_lexical(rows.rows, rows.encoded) if encoding.evidence else None
+
     def start() -> EvaluatorModel:
         encoder = base.load(dropout=settings.dropout)
-        return EvaluatorModel(encoder, marks=settings.marks, dropout=settings.dropout)
+        lexical = None if fit is None else LexicalHead(encoder.config.hidden_size, fit)
+        model = EvaluatorModel(
+            encoder, marks=settings.marks, dropout=settings.dropout, lexical=lexical
+        )
+        return model if origin is None else origin.load(model)
 
     def train(start: Start, training: EncodedRows, folder: Path) -> EvaluatorModel:
         return train_model(
@@ -228,7 +305,8 @@ def _build_graphs(
 ) -> list[MeasuredGraph]:
     """Exports the model and measures each graph, the quickest on a CPU first."""
     # A sample is enough to compare graphs and to fit the out-of-distribution detector.
-    compared = {**encoded, "train": encoded["train"].sample(_COMPARED_ROWS, seed=request.seed)}
+    seen = encoded["train"].one_pass()
+    compared = {**encoded, "train": seen.sample(_COMPARED_ROWS, seed=request.seed)}
     pad_id = encoder.encoding.pad_id
     row_sets = {
         name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))
@@ -255,43 +333,11 @@ def _golden(encoder: Encoder, validation: EncodedRows, request: TrainRequest) ->
     return made_up_candidates(encoder, request.golden)
 
 
-def _encoding(
-    base: Base,
-    rows: Sequence[Row],
-    fields: Sequence[Field],
-    settings: ResolvedSettings,
-    reporter: Reporter,
-) -> Encoding:
-    max_length = min(settings.max_length, base.max_length)
-    if max_length < settings.max_length:
-        reporter.warn(f"{base.info.name} reads at most {max_length} tokens: used as the maximum")
-    encoding = Encoding(
-        order=tuple(name for name in _ORDER if name in fields),
-        marks=settings.marks,
-        max_length=max_length,
-        cls_id=base.special.cls,
-        sep_id=base.special.sep,
-        pad_id=base.special.pad,
-    )
-    windows = choose_windows(rows, Encoder(base.tokenizer.to_str(), encoding), settings)
-    return encoding.model_copy(update={"windows": windows})
-
-
 def _check_exportable(base: Base, settings: ResolvedSettings, reporter: Reporter) -> None:
     """Exports the untrained model, to fail now rather than after hours of training."""
     with tempfile.TemporaryDirectory() as folder:
         model = EvaluatorModel(base.load(), marks=settings.marks).eval()
         export_fp32(model, Path(folder) / "model.onnx", reporter=reporter)
-
-
-def _warn_of_unread(encoded: Mapping[str, EncodedRows], reporter: Reporter) -> None:
-    items = [item for part in encoded.values() for item in part.encoded]
-    if partial := sum(item.partial for item in items):
-        reporter.warn(
-            f"{partial} of {len(items)} rows are too long to be read whole",
-            remedy="see {max_length} and {max_runs}",
-        )
-    warn_of_unreadable(items, reporter)
 
 
 def _quiet_libraries() -> None:

@@ -13,12 +13,15 @@ from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field
 from tipstaff_server.evaluator.cases import Case
 from tipstaff_server.requests import Request, setting
-from tipstaff_trainer.data import Data, LabelSource, Selection, read_rows
+from tipstaff_trainer.data import Data, LabelMeaning, LabelSource, Selection, read_rows
 from tipstaff_trainer.data.cases import read_cases
+from tipstaff_trainer.data.reading import STANDARD_INPUT
 from tipstaff_trainer.progress import Reporter
 
 
 def _existing_file(path: Path) -> Path:
+    if path == STANDARD_INPUT:
+        return path
     if not path.is_file():
         raise ValueError("is a folder; give one file" if path.is_dir() else "no such file")
     return path
@@ -44,10 +47,9 @@ NamedCases = Annotated[tuple[Case, ...], BeforeValidator(_read_cases)]
 RowSource = Callable[[], Data]
 
 
-class FileData(Request):
-    """A file of rows, and how to read its columns."""
+class FrameData(LabelMeaning):
+    """How to read the columns and labels of rows."""
 
-    data: InputFile = setting(description="rows: .csv, .jsonl, .ndjson, .json or .parquet")
     columns: tuple[Field, ...] | None = setting(
         None,
         f"the fields to use, of {', '.join(FIELDS)} (default: all that the file has)",
@@ -55,8 +57,14 @@ class FileData(Request):
     )
     mapping: dict[str, str] = setting(
         {},
-        "which column holds a field or the label, as in label=is_correct; may be repeated",
+        "which column, or path into it, holds a field or the label, as in label=is_correct or "
+        "output=messages[-1].content; nothing after = for none; may be repeated",
         unit="FIELD=COLUMN",
+    )
+    form: str = setting(
+        "",
+        "the tool whose export it is, or a TOML file that describes one (default: recognised)",
+        unit="name|file",
     )
     label_source: LabelSource | None = setting(
         None, "who labelled the rows, where no column says so"
@@ -86,10 +94,19 @@ class FileData(Request):
         mapping = {}
         for text in [value] if isinstance(value, str) else value:
             role, equals, column = str(text).partition("=")
-            if not (role and equals and column):
+            if not (role and equals):
                 raise ValueError(f"{text!r} is not FIELD=COLUMN, as in label=is_correct")
             mapping[role.strip()] = column.strip()
         return mapping
+
+
+class FileData(FrameData):
+    """A file of rows, and how to read its columns and labels."""
+
+    data: InputFile = setting(
+        description="rows: .csv, .tsv, .jsonl, .ndjson, .json, .parquet or .xlsx, or such a file "
+        "with .gz; - for standard input"
+    )
 
 
 class StoredData(Request):
@@ -105,6 +122,10 @@ class StoredData(Request):
     human: bool = setting(False, "only rows that people have labelled")
     columns: tuple[Field, ...] | None = setting(
         None, "the fields to use; all that the rows have when not given"
+    )
+    more: tuple[int, ...] = setting((), "ids of further data sets to train on")
+    test_dataset: int | None = setting(
+        None, "the id of a data set to test on; the rows held out when not given"
     )
 
 
@@ -127,6 +148,8 @@ def read_file(source: FileData, *, labelled: bool = True, reporter: Reporter | N
         label_source=source.label_source,
         selection=source.selection,
         labelled=labelled,
+        meaning=source,
+        form=source.form,
     )
     for warning in data.warnings:
         (reporter or Reporter()).warn(warning)

@@ -59,6 +59,20 @@ class TrainRequest(TrainSettings):
         "without it one is trained first",
         unit="dir",
     )
+    start_from: Path | None = setting(
+        None,
+        "bundle of an evaluator to start from, with its training folder: an earlier version, "
+        "another criterion's or another data set's; its encoding is taken along",
+        title="Start from",
+        local=True,
+        unit="dir",
+    )
+    previous: Path | None = setting(
+        None,
+        "bundle of the version before, to compare with on rows that it was not trained on",
+        local=True,
+        unit="dir",
+    )
     precisions: tuple[Precision, ...] = setting(
         ("int8",),
         "graphs to export: int8 for CPUs, fp16 for GPUs, fp32 to compare",
@@ -92,6 +106,13 @@ class TrainRequest(TrainSettings):
         title="Relabel: correct the judge's labels using reviews",
         common=True,
     )
+    traffic: str = setting(
+        "",
+        "the evaluator whose reviewed traffic joins the rows: what it got wrong weighs more, and a "
+        "fifth is held out for testing",
+        title="Reviewed traffic of",
+        unit="name",
+    )
     tracker: Tracker = setting(
         "none", "where else the run's numbers go, if its package is installed"
     )
@@ -119,14 +140,18 @@ class TrainRequest(TrainSettings):
             ):
                 if getattr(self, name) is not None:
                     raise UsageError(reason, field=name, remedy="add {size} small")
-        if self.teacher is not None and not self.teacher.is_dir():
-            raise UsageError("no such folder", field="teacher", value=str(self.teacher))
+        for name in ("teacher", "start_from", "previous"):
+            folder = getattr(self, name)
+            if folder is not None and not folder.is_dir():
+                raise UsageError("no such folder", field=name, value=str(folder))
         if isinstance(self.data, StoredData):
             for name in _OF_FILES:
                 if getattr(self, name) is not None:
                     raise UsageError("is for rows in files", field=name)
-        elif self.relabel:
-            raise UsageError("is for a workspace's data set", field="relabel")
+        else:
+            for name in ("relabel", "traffic"):
+                if getattr(self, name):
+                    raise UsageError("is for a workspace's data set", field=name)
         return self
 
 
@@ -140,12 +165,14 @@ class TrainingRows:
         test: Labelled rows that only the final measurement uses.
         unlabelled: More rows for a small evaluator, which learns the full one's scores of them;
             rows that share a group with validation or test rows are left out.
+        traffic: Reviewed rows of traffic that no training sees, to measure the version on.
     """
 
     train: Sequence[Row]
     fields: Sequence[Field]
     test: Sequence[Row] = ()
     unlabelled: Sequence[Row] = ()
+    traffic: Sequence[Row] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,13 @@ from tipstaff_server.repository.caveats import caveats
 from tipstaff_trainer.encoders.unread import unread_in_words
 from tipstaff_trainer.report.rendering import environment
 
+# What becomes of the label under rewritings, in words.
+EFFECTS = {
+    "breaks": "makes it bad",
+    "keeps": "leaves a good one good",
+    "mends": "makes it good",
+}
+
 
 def model_card(manifest: Manifest) -> str:
     """The card in Markdown."""
@@ -25,6 +32,8 @@ def model_card(manifest: Manifest) -> str:
         caveats=caveats(manifest),
         verdicts=_verdicts(manifest.graphs),
         unread=unread_in_words(manifest.training.unread),
+        probes=manifest.probes,
+        effects=EFFECTS,
     )
 
 
@@ -42,6 +51,11 @@ def certificate_doubt(certificate: BundleCertificate | None) -> str:
         "The evaluator's training rows are not known, so nobody checked that it had seen none of "
         "the certificate's rows: the promise holds only if it hadn't."
     )
+
+
+def half_rewritten(certificate: BundleCertificate) -> str:
+    """Says that rows were rewritten for a certificate; empty where they were not."""
+    return ", half of them rewritten" if certificate.rows == "probed" else ""
 
 
 def _verdicts(graphs: Sequence[Graph]) -> list[str]:
@@ -65,7 +79,8 @@ def _promise(certificate: BundleCertificate | None) -> str:
     ]
     each = "each " if len(promises) > 1 else ""
     return (
-        f"Certified on {certificate.n} rows labelled by people, {certificate.date}: "
+        f"Certified on {certificate.n} rows labelled by people{half_rewritten(certificate)}, "
+        f"{certificate.date}: "
         f"{' and '.join(promises)}, {each}with confidence {certificate.confidence:.12g}, where "
         f"outputs are like those rows. {certificate_doubt(certificate)}"
     ).rstrip()

@@ -11,7 +11,7 @@ from tipstaff_trainer.errors import ReportError
 from tipstaff_trainer.evaluation.contents import Report
 from tipstaff_trainer.evaluation.curves import Curve
 from tipstaff_trainer.report import plots
-from tipstaff_trainer.report.card import certificate_doubt, cuts_in_words
+from tipstaff_trainer.report.card import EFFECTS, certificate_doubt, cuts_in_words, half_rewritten
 from tipstaff_trainer.report.rendering import cells, environment
 
 PAGE_FILE = "index.html"
@@ -91,6 +91,8 @@ def _texts(report: Report) -> dict[str, Any]:
         "it": report,
         "summary": summary(report),
         "beaten": beaten(report),
+        "effects": EFFECTS,
+        "half_rewritten": half_rewritten,
         "cuts": cuts_in_words(report.cuts.policy),
         "doubt": certificate_doubt(report.cuts.policy.certificate),
     }
@@ -103,7 +105,9 @@ def summary(report: Report) -> str:
         ("bad outputs", "pass", report.cuts.false_pass),
         ("good ones", "are blocked", report.cuts.false_block),
     ):
-        if share is not None:
+        if share is not None and share.unknown:
+            parts.append(f"there are too few {among} to say how many {verb}")
+        elif share is not None:
             low, high = (round(100 * end) for end in (share.low, share.high))
             span = f"about {low} to {high}" if low < high else f"about {high}"
             parts.append(f"of 100 {among}, {span if high else 'hardly any'} {verb}")

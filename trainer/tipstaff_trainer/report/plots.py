@@ -35,8 +35,8 @@ _VARIABLES = {
     _INK: "var(--ink-soft)",
     _FAINT: "var(--line)",
     _MAIN: "var(--accent)",
-    _GOOD: "var(--good)",
-    _BAD: "var(--bad)",
+    _GOOD: "var(--colour-good)",
+    _BAD: "var(--colour-bad)",
     _SECOND: "var(--second)",
 }
 # matplotlib types its keys as a closed list of words.

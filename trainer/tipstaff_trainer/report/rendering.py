@@ -70,6 +70,8 @@ def _range(interval: Interval | None, how: str) -> str:
     if interval is None:
         return "–"
     value, low, high = cells(interval, value=how, low=how, high=how)
+    if interval.unknown and how != "signed":
+        return f"{value} ({interval.ends()})"
     return f"{value} ({low} to {high})"
 
 

@@ -13,6 +13,8 @@ Its rooms, from the ground up; each imports only from those before it (`tests/te
     workspace   the Python API
 """
 
+from tipstaff_trainer.workspace.datasets.example_files import example_dataset
+from tipstaff_trainer.workspace.evaluators.metric import Metric
 from tipstaff_trainer.workspace.workspace import Workspace
 
-__all__ = ["Workspace"]
+__all__ = ["Metric", "Workspace", "example_dataset"]

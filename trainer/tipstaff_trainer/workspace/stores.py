@@ -16,6 +16,7 @@ from tipstaff_trainer.workspace.labels.criteria import Criteria
 from tipstaff_trainer.workspace.labels.label_sets import LabelSets, choose_label_set
 from tipstaff_trainer.workspace.labels.scores import Scores
 from tipstaff_trainer.workspace.review.queue import Reviews
+from tipstaff_trainer.workspace.traffic.store import Traffic
 
 DATABASE_FILE = "workspace.sqlite"
 REPOSITORY_FOLDER = "repository"
@@ -42,6 +43,7 @@ class Stores:
         cases: Named cases, by criterion.
         evaluators: The versions in the repository.
         jobs: Background jobs.
+        traffic: What servers kept of their traffic.
         server: The server that the playground asks.
 
     Raises:
@@ -66,6 +68,7 @@ class Stores:
         self.cases = Cases(self.database)
         self.criteria = Criteria(self.database)
         self.jobs = Jobs(self.database, self.folder / JOBS_FOLDER, self.folder)
+        self.traffic = Traffic(self.database, self._criterion_of)
         self.server = ScoringServer(self.jobs, self.repository, server)
 
     def label_set(self, dataset: AnyDataset, criterion: str | None = None) -> LabelSet:
@@ -91,6 +94,14 @@ class Stores:
         name = self.criteria.get(criterion).name
         self.label_sets.add(self.datasets.get(dataset), name)
         return self.label_set(dataset, name)
+
+    def _criterion_of(self, evaluator: str) -> str:
+        """The criterion of the labels that an evaluator was last trained on; may be empty."""
+        for job in self.jobs.recent(kind="train"):
+            if job.parameters.get("name") == evaluator:
+                data = job.parameters.get("request", {}).get("data") or {}
+                return str(data.get("criterion") or "")
+        return ""
 
     def close(self) -> None:
         """Closes the database; jobs and the server keep running."""

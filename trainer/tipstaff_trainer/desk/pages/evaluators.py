@@ -15,7 +15,7 @@ from tipstaff_server.errors import PromotionRefused
 from tipstaff_server.repository.caveats import caveats
 from tipstaff_trainer.desk.context import RequestContext, local_address
 from tipstaff_trainer.desk.forms import RequestForm
-from tipstaff_trainer.desk.options import LabelsOption, choose
+from tipstaff_trainer.desk.options import LabelsOption, choose, labels_of_form
 from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.operations.train import TrainRequest
@@ -25,7 +25,12 @@ from tipstaff_trainer.workspace.labels.cases import outcome_values
 
 routes = Routes()
 
-_OWN = {"name": "Name of the evaluator", "columns": "Fields to read", "criterion": "Criterion"}
+_OWN = {
+    "name": "Name of the evaluator",
+    "model_name": "Name of the evaluator",
+    "selected_columns": "Fields to read",
+    "criterion": "Criterion",
+}
 
 
 def _form() -> RequestForm:
@@ -53,6 +58,9 @@ def list_page(ctx: RequestContext, error: TipstaffError | str = "") -> Response:
         name=ctx.text("name"),
         fields=fields,
         columns=ctx.texts("columns") if keep else fields,
+        others_to_train=_others(options, chosen),
+        more=ctx.texts("more"),
+        test_dataset=ctx.text("test_dataset"),
         form=form,
         values=form.entered(ctx.texts) if ctx.form else {},
         error=error,
@@ -64,12 +72,14 @@ def train(ctx: RequestContext) -> Response:
     """Starts a training job, or shows the form for another data set."""
     if ctx.text("action") == "choose":
         return list_page(ctx)
-    dataset, criterion = _dataset_and_criterion(ctx)
-    job = ctx.workspace.fine_tune(
-        dataset,
+    dataset, criterion = labels_of_form(ctx.text("dataset"))
+    test = ctx.text("test_dataset")
+    job = ctx.workspace.fine_tune_model(
+        [dataset, *(labels_of_form(each)[0] for each in ctx.texts("more"))],
+        labels_of_form(test)[0] if test else None,
         criterion=criterion,
-        name=ctx.text("name"),
-        columns=ctx.texts("columns"),  # type: ignore[arg-type]
+        model_name=ctx.text("name"),
+        selected_columns=ctx.texts("columns"),
         **_form().entered(ctx.texts),
         who=ctx.who,
     )
@@ -80,7 +90,7 @@ def train(ctx: RequestContext) -> Response:
 def version_page(ctx: RequestContext) -> Response:
     """A version: its metrics beside those of the Online version, its cases and its card.
 
-    With `refused` in the address, also the named cases that keep it from being promoted.
+    With `refused` in the address, also what keeps it from being promoted.
     """
     name, number = ctx.request.path_params["name"], ctx.path_number("version")
     ctx.stores.evaluators.find(name, number)
@@ -123,7 +133,7 @@ def version_page(ctx: RequestContext) -> Response:
 
 @routes.post("/evaluators/{name:str}/{version:int}/promote")
 def promote(ctx: RequestContext) -> Response:
-    """Puts a version online, or rolls back to it; its named cases must be met."""
+    """Puts a version online, or rolls back to it; it must have learnt and meet its named cases."""
     name, version = ctx.request.path_params["name"], ctx.path_number("version")
     outcomes = ctx.stores.evaluators.try_cases(name, version)
     try:
@@ -165,7 +175,7 @@ def measure(ctx: RequestContext) -> Response:
     if ctx.text("action") == "choose":
         return ctx.redirect(f"{here}?{urlencode({'dataset': ctx.text('dataset')})}#measure")
     serving = [each.version for each in _versions(ctx, name) if each.serving]
-    dataset, criterion = _dataset_and_criterion(ctx)
+    dataset, criterion = labels_of_form(ctx.text("dataset"))
     labels, part = ctx.workspace.label_set(dataset, criterion), ctx.text("part")
     human = ctx.text("human") == "yes"
     if not ctx.stores.datasets.labelled(labels, part=part, human=human):
@@ -178,7 +188,7 @@ def measure(ctx: RequestContext) -> Response:
         versions=list(dict.fromkeys([version, *serving])),
         part=part,
         human=human,
-        wait=False,
+        wait_for_completion=False,
         who=ctx.who,
     )
     return ctx.redirect(f"/jobs/{job.id}")
@@ -227,13 +237,15 @@ def _label_sets(ctx: RequestContext) -> list[LabelSet]:
     return [each for dataset in ctx.stores.datasets.all() for each in dataset.label_sets]
 
 
-def _dataset_and_criterion(ctx: RequestContext) -> tuple[int, str | None]:
-    """The labels that a form names, as the data set's id, `/` and the criterion.
-
-    Raises:
-        WorkspaceError: The form names no data set.
-    """
-    number, separator, criterion = ctx.text("dataset").partition("/")
-    if not number.isdecimal() or len(number) > 15:
-        raise WorkspaceError("choose a data set")
-    return int(number), criterion if separator else None
+def _others(options: Sequence[LabelsOption], chosen: LabelsOption | None) -> list[LabelSet]:
+    """Labels of other data sets that may be trained on too: by the same criterion, or by none."""
+    if chosen is None:
+        return []
+    criterion = chosen.labels.criterion
+    return [
+        each.labels
+        for each in options
+        if each.labels.labelled
+        and each.labels.dataset_id != chosen.labels.dataset_id
+        and (not criterion or each.labels.criterion in (criterion, ""))
+    ]

@@ -75,8 +75,12 @@ def resume(ctx: RequestContext) -> Response:
 def _values(ctx: RequestContext) -> dict[str, Any]:
     job = ctx.stores.jobs.get(ctx.path_number("job"))
     data = job.parameters.get("request", {}).get("data", {})
+    on_traffic = job.result.get("traffic") or {}
     return {
         "job": job,
+        "failed_rows": ctx.stores.traffic.find_rows([each["id"] for each in on_traffic["failures"]])
+        if on_traffic
+        else {},
         "judged_by": data.get("criterion") or "",
         "log": None if ctx.text("log") == "no" else ctx.stores.jobs.log(job.id),
         "curves": ctx.workspace.curves(job) if job.kind == "train" else Curves(),

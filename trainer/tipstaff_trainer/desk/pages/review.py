@@ -85,6 +85,9 @@ def act(ctx: RequestContext) -> Response:
     if action == "skip":
         reviews.skip(item.id, who=ctx.who)
         return ctx.redirect(here)
+    if action == "remove":
+        reviews.remove(item.id, who=ctx.who)
+        return ctx.redirect(here)
     if action not in ("good", "bad"):
         raise WorkspaceError("neither good nor bad was chosen: open the review again")
     submitted = reviews.submit(

@@ -1,30 +1,27 @@
-"""Reading uploads and writing downloads: CSV, JSON lines, Parquet, Label Studio's JSON."""
+"""Writing downloads: CSV, JSON lines, Parquet, Label Studio's JSON."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 from tipstaff.errors import UsageError
-from tipstaff.types import FIELDS, Interaction
-from tipstaff_trainer.data import Data, LabelSource, cells, read_rows
-from tipstaff_trainer.data.columns import PART_OF, resolve
-from tipstaff_trainer.data.reading import read_table
+from tipstaff.types import FIELDS
+from tipstaff_trainer.data.columns import PART_OF
+from tipstaff_trainer.data.csv_files import escaped
 from tipstaff_trainer.data.writing import whole_file
-from tipstaff_trainer.errors import DataError, WorkspaceError
+from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.prompt import NOTE_COLUMN
 from tipstaff_trainer.workspace.datasets import label_studio
 from tipstaff_trainer.workspace.datasets.queries import Datasets
 from tipstaff_trainer.workspace.db.models import Dataset, DatasetRow, LabelSet
 from tipstaff_trainer.workspace.db.rows import StoredRow, to_stored_row
 
-Frame = TypeVar("Frame")
 # A download's endings.
 FORMATS = ("csv", "jsonl", "parquet", "json")
 # The endings that can hold labels by several criteria; Label Studio's JSON can't.
@@ -33,70 +30,6 @@ TABLES = ("csv", "jsonl", "parquet")
 _NUMBERS = ("label", "judge_label")
 _PARQUET_ROWS = 5000
 _NOTES_AT_ONCE = 500
-_PREVIEW_ROWS = 5
-
-
-def read(
-    path: Path,
-    *,
-    display_name: str,
-    mapping: Mapping[str, str] | None = None,
-    label_source: LabelSource | None = None,
-) -> Data:
-    """Reads a file for a data set, with rows that have no label.
-
-    Args:
-        path: The file.
-        display_name: The file's name in messages.
-        mapping: From a role, as `output`, to a column's name.
-        label_source: The source of the labels, if no column has it.
-
-    Raises:
-        DataError: The file, a column or a row can't be used.
-        UsageError: `mapping` has an unknown role.
-    """
-    with _errors_name(path, display_name), label_studio.as_lines(path) as lines:
-        data = read_rows(lines, mapping=mapping, label_source=label_source, labelled=False)
-    return replace(
-        data, warnings=tuple(_rename(each, path, display_name) for each in data.warnings)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FilePreview:
-    """A file's columns and first rows, before it is imported.
-
-    Attributes:
-        columns: The columns' names.
-        rows: The first few rows, by column.
-        mapping: A guess of the mapping: from a role to a column's name.
-        count: The number of rows.
-    """
-
-    columns: tuple[str, ...]
-    rows: list[dict[str, str]]
-    mapping: Mapping[str, str]
-    count: int
-
-
-def preview_file(path: Path, *, display_name: str) -> FilePreview:
-    """Reads a file's columns and first rows.
-
-    Raises:
-        DataError: The file can't be read.
-    """
-    with _errors_name(path, display_name), label_studio.as_lines(path) as lines:
-        table = read_table(lines)
-    mapping: dict[str, str] = {}
-    # Without a guess people choose themselves.
-    with suppress(DataError):
-        names = resolve(table.columns, {}, labelled=False, file=display_name).names
-        mapping = {str(role): column for role, column in names.items()}
-    rows = [
-        {name: cells.anything(record.values.get(name)) for name in table.columns}
-        for record in table.records[:_PREVIEW_ROWS]
-    ]
-    return FilePreview(table.columns, rows, mapping, len(table.records))
 
 
 def write(path: Path, dump: Callable[[BinaryIO, str], None], endings: Sequence[str]) -> Path:
@@ -134,6 +67,22 @@ def dump(
         _dump(({"": each} for each in noted), [""], labels.dataset.extra, file, ending)
 
 
+def to_frame(datasets: Datasets, labels: LabelSet, *, only: str = "all") -> Any:
+    """A data set with one label set as a pandas frame, in the columns of a file.
+
+    Raises:
+        UsageError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise UsageError(
+            "pandas is not installed", remedy="install it, or give {file} to write to"
+        ) from None
+    noted = _with_notes(datasets, labels, datasets.rows(labels, only=only))
+    return pd.DataFrame([_record({"": each}) for each in noted])
+
+
 def dump_together(datasets: Datasets, dataset: Dataset, file: BinaryIO, ending: str) -> None:
     """Writes a data set with all label sets, in columns such as `toxicity.label`.
 
@@ -144,48 +93,6 @@ def dump_together(datasets: Datasets, dataset: Dataset, file: BinaryIO, ending: 
     rows = zip(*noted, strict=True)
     by_prefix = (dict(zip(prefixes, row, strict=True)) for row in rows)
     _dump(by_prefix, prefixes, dataset.extra, file, ending)
-
-
-def with_scores(
-    frame: Frame, name: str, score: Callable[[Sequence[Interaction]], Sequence[Any]]
-) -> Frame:
-    """A copy of a pandas frame with a column `<name>_score`.
-
-    Raises:
-        DataError: The frame has none of the columns that are scored, or a cell is not a text.
-    """
-    data: Any = frame
-    columns = resolve([str(each) for each in data.columns], {}, labelled=False, file="the frame")
-    texts: dict[str, list[str | None]] = {field: [None] * len(data) for field in FIELDS}
-    for field, column in columns.names.items():
-        if field in FIELDS:
-            try:
-                texts[field] = [cells.text(value) for value in data[column].tolist()]
-            except ValueError as error:
-                raise DataError(f'the frame, column "{column}": {error}') from None
-    interactions = [Interaction(*each) for each in zip(*texts.values(), strict=True)]
-    scores = [prediction.score for prediction in score(interactions)]
-    return data.assign(**{f"{name}_score": scores})  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _errors_name(path: Path, display_name: str) -> Iterator[None]:
-    """Replaces the path of an upload in errors by the name that its owner knows."""
-    try:
-        yield
-    except (DataError, UsageError) as error:
-        raise type(error)(
-            _rename(error.message, path, display_name),
-            field=error.field,
-            value=_rename(error.value, path, display_name),
-            remedy=_rename(error.remedy, path, display_name),
-        ) from None
-
-
-def _rename(message: str, path: Path, display_name: str) -> str:
-    for stored_as in (str(path) + label_studio.SUFFIX, str(path)):
-        message = message.replace(stored_as, display_name)
-    return message
 
 
 # A row with its reviewers' notes.
@@ -235,9 +142,13 @@ def _dump(
             line = json.dumps(record, ensure_ascii=False)
             file.write(line.encode("utf-8", "replace") + b"\n")
     elif ending == "csv":
+        # Spreadsheets take a file without the mark for one in an encoding of their own.
+        file.write(codecs.BOM_UTF8)
         lines = csv.DictWriter(_Utf8(file), names, extrasaction="ignore")
         lines.writeheader()
-        lines.writerows(records)
+        lines.writerows(
+            {name: escaped(name, value) for name, value in record.items()} for record in records
+        )
     else:
         numbers = {"weight", *(f"{each}{name}" for each in prefixes for name in _NUMBERS)}
         _dump_parquet(records, names, numbers, file)

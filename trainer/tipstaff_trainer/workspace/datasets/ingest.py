@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -31,10 +31,14 @@ from tipstaff_trainer.workspace.db.models import (
     ReviewItem,
     RowLabel,
     RowScore,
+    TrafficAttribute,
+    TrafficRow,
+    TrafficSource,
     now,
 )
 from tipstaff_trainer.workspace.db.rows import insert_all
 from tipstaff_trainer.workspace.labels.effective_label import count_label
+from tipstaff_trainer.workspace.labels.log import given_by
 
 # Inserting so many takes a tenth of a second.
 _ROWS_AT_ONCE = 1000
@@ -55,16 +59,16 @@ def store(database: Database, name: str, data: Data, *, file: str, criterion: st
         name=_hidden_name(),
         state="loading",
         file=file[:200],
-        fields=_fields_with_text(data),
+        fields=fields_with_text(data),
         extra=list(dict.fromkeys(name for row in data.rows for name in row.extra))[:MOST_EXTRA],
-        notes=list(data.warnings),
+        notes=[*data.warnings, *data.reading],
         rows=len(data.rows),
         author=who,
     )
     with database.writing() as session:
         session.add(dataset)
     try:
-        counts = _insert_parts(database, dataset.id, criterion, data.rows, who=file or who)
+        counts = insert_parts(database, dataset.id, criterion, data.rows, file=file, who=who)
         with database.writing() as session:
             _check_free(session, name)
             session.add(LabelSet(dataset_id=dataset.id, criterion=criterion, **counts))
@@ -80,18 +84,27 @@ def store(database: Database, name: str, data: Data, *, file: str, criterion: st
     return dataset.id
 
 
-def _insert_parts(
-    database: Database, dataset: int, criterion: str, rows: Sequence[Row], *, who: str
+def insert_parts(
+    database: Database,
+    dataset: int,
+    criterion: str,
+    rows: Sequence[Row],
+    *,
+    file: str,
+    who: str,
+    first: int = 0,
+    held_out: Collection[str | None] = (),
 ) -> Mapping[str, int]:
     """Inserts rows a part at a time, and returns the counts of their label set."""
     total: Counter[str] = Counter()
-    for start, part in _parts(rows):
-        if start:
+    for offset, part in _parts(rows):
+        start = first + offset
+        if offset:
             database.let_others_write()
         # Prepared before the transaction takes its lock.
-        values = [_values(dataset, start + index, row) for index, row in enumerate(part)]
+        values = [_values(dataset, start + index, row, held_out) for index, row in enumerate(part)]
         with database.writing() as session:
-            _insert(session, dataset, criterion, start, part, values, who=who)
+            _insert(session, dataset, criterion, start, part, values, file=file, who=who)
         for row in part:
             if row.labelled:
                 total.update(count_label(row.label, row.label_source, False))
@@ -143,7 +156,12 @@ def _delete(database: Database, dataset: int) -> None:
         these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(first, end))
         ids = select(DatasetRow.id).where(these)
         with database.writing() as session:
-            for table in (Label, RowLabel, ReviewItem, RowScore):
+            keys = select(TrafficRow.key).where(TrafficRow.row_id.in_(ids))
+            session.execute(
+                delete(TrafficAttribute).where(TrafficAttribute.key.in_(keys)),
+                execution_options={"synchronize_session": False},
+            )
+            for table in (Label, RowLabel, ReviewItem, RowScore, TrafficRow):
                 session.execute(
                     delete(table).where(table.row_id.in_(ids)),
                     execution_options={"synchronize_session": False},
@@ -155,10 +173,11 @@ def _delete(database: Database, dataset: int) -> None:
         # Jobs stay for their logs.
         session.execute(update(Job).where(Job.dataset_id == dataset).values(dataset_id=None))
         session.execute(delete(LabelSet).where(LabelSet.dataset_id == dataset))
+        session.execute(delete(TrafficSource).where(TrafficSource.dataset_id == dataset))
         session.execute(delete(Dataset).where(Dataset.id == dataset))
 
 
-def _fields_with_text(data: Data) -> list[str]:
+def fields_with_text(data: Data) -> list[str]:
     """The fields that a row has a text in; a file may have a column for one and leave it empty."""
     texts = {
         name: any((row.interaction.get(name) or "").strip() for row in data.rows)
@@ -190,15 +209,18 @@ def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
             start, characters = end, 0
 
 
-def _values(dataset: int, position: int, row: Row) -> dict[str, Any]:
+def _values(
+    dataset: int, position: int, row: Row, held_out: Collection[str | None]
+) -> dict[str, Any]:
     return {
         "dataset_id": dataset,
         "position": position,
-        "key": _storable(row.id),
-        **{name: _storable(row.interaction.get(name)) for name in FIELDS},
+        "key": storable(row.id),
+        **{name: storable(row.interaction.get(name)) for name in FIELDS},
         "weight": row.weight,
-        "row_group": _storable(row.group),
-        "extra": {name: _storable(text) for name, text in row.extra.items()},
+        "row_group": storable(row.group),
+        "part": "test" if storable(row.group) in held_out else "train",
+        "extra": {name: storable(text) for name, text in row.extra.items()},
     }
 
 
@@ -210,6 +232,7 @@ def _insert(
     rows: Sequence[Row],
     values: Sequence[dict[str, Any]],
     *,
+    file: str,
     who: str,
 ) -> None:
     """Adds rows with their labels in bulk."""
@@ -217,7 +240,7 @@ def _insert(
     end = start + len(rows) - 1
     these = and_(DatasetRow.dataset_id == dataset, DatasetRow.position.between(start, end))
     ids = session.scalars(select(DatasetRow.id).where(these).order_by(DatasetRow.position)).all()
-    common = {"dataset_id": dataset, "criterion": criterion, "who": who[:200]}
+    common = {"dataset_id": dataset, "criterion": criterion, **given_by(file, who)}
     labels = [
         {
             **common,
@@ -248,6 +271,7 @@ def _insert(
     full_text.add(session, dataset, start, end)
 
 
-def _storable(text: str | None) -> Any:
+def storable(text: str | None) -> Any:
+    """A text as every database stores it."""
     # PostgreSQL can't store NUL in a text.
     return None if text is None else text.replace("\0", "\ufffd")

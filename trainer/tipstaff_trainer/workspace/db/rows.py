@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, insert, select
+from sqlalchemy import ColumnElement, Insert, Select, and_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -83,13 +84,56 @@ def insert_all(
     """
     if not values:
         return
-    target = DatabaseModel.metadata.tables[table.__tablename__]
-    connection = session.connection()
-    statement = insert(target)
+    statement = insertion(session, table)
     if unless_there:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        statement = dialect.insert(target).on_conflict_do_nothing()
-    connection.execute(statement, values)
+        statement = statement.on_conflict_do_nothing()
+    session.connection().execute(statement, values)
+
+
+def execute_many(session: Session, statement: Insert, values: Sequence[Mapping[str, Any]]) -> None:
+    """Runs an insertion for many rows, compiled once: a third of the time of SQLAlchemy's own way.
+
+    Args:
+        session: A transaction that may write.
+        statement: The insertion, of any dialect.
+        values: The rows, with all columns of the table that can't be NULL: no defaults are added.
+    """
+    if not values:
+        return
+    connection = session.connection()
+    dialect, names = connection.dialect, list(values[0])
+    compiled = statement.compile(dialect=dialect, column_keys=names)
+    columns = statement.table.c
+    converters = {
+        name: convert
+        for name in names
+        if (convert := columns[name].type.dialect_impl(dialect).bind_processor(dialect))
+    }
+    rows = list(values)
+    if converters:
+        rows = [
+            {**row, **{name: convert(row[name]) for name, convert in converters.items()}}
+            for row in values
+        ]
+    order = compiled.positiontup
+    if order is None:
+        connection.exec_driver_sql(str(compiled), rows)
+    else:
+        parts = [tuple([row[name] for name in order]) for row in rows]
+        connection.exec_driver_sql(str(compiled), parts)
+
+
+def insertion(session: Session, table: type[DatabaseModel]) -> Any:
+    """An INSERT in the database's own dialect, which has ON CONFLICT."""
+    dialect: Any = sqlite if session.connection().dialect.name == "sqlite" else postgresql
+    return dialect.insert(DatabaseModel.metadata.tables[table.__tablename__])
+
+
+def batched(values: Collection[str], size: int) -> Iterator[list[str]]:
+    """The values in parts: databases limit the values of an IN list."""
+    rest = iter(values)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 def to_interaction(row: StoredRow | DatasetRow) -> Interaction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tipstaff.errors import TipstaffError
@@ -32,7 +32,7 @@ class EvaluatorVersion:
     name: str
     version: int
     serving: bool
-    manifest: Manifest | None
+    manifest: Manifest | None = field(repr=False)
     damage: str = ""
     serving_error: str = ""
 
@@ -157,8 +157,9 @@ class Evaluators:
         if serving == version:
             return None
         before = None if serving is None else self.path(name, serving)
+        label = f"{name} version {version}"
         try:
-            promotion.check_cases(candidate, before, label=f"{name} version {version}")
+            promotion.check(candidate, before, label=label)
         except PromotionRefused as refused:
             return refused
         return None

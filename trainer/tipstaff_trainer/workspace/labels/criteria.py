@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pydantic import ValidationError
 from sqlalchemy import func, select
 
 from tipstaff.types import FIELDS
-from tipstaff_trainer.data.columns import listed
+from tipstaff_trainer.data.columns import field_of, listed
+from tipstaff_trainer.data.rows import text_hash
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.judge.criteria import JudgeCriterion, builtin_criteria
 from tipstaff_trainer.workspace.db.engine import Database
@@ -48,6 +51,29 @@ class Criteria:
             names = ", ".join(each.name for each in self.all())
             raise WorkspaceError(f"there is no criterion {name!r}: there are {names}")
         return criterion
+
+    def of_template(self, template: str, name: str | None = None, *, who: str = "") -> str:
+        """The name of the criterion that a prompt template stands for.
+
+        Args:
+            template: A criterion's name in any spelling, as "answer correctness", or a question
+                with columns in braces, which is saved unless it is known.
+            name: What to save a question under; made from its text when None.
+            who: The person who brings it.
+
+        Raises:
+            WorkspaceError: There is no such criterion, or the question can't be used.
+        """
+        if "{" not in template:
+            spelling = re.sub(r"[\s_]+", "-", template.strip().casefold())
+            return self.get(spelling.replace("summariz", "summaris")).name
+        if name is None:
+            name = f"prompt-{text_hash([template.strip()])[:8]}"
+        first = re.split(r"(?<=[.!?])\s", " ".join(template.split()), maxsplit=1)[0]
+        with suppress(WorkspaceError):
+            if self.get(name).prompt.strip() == template.strip():
+                return name
+        return self.save(name, criterion=first[:200], prompt=template, who=who).name
 
     def save(self, name: str, *, criterion: str, prompt: str, who: str = "") -> StoredCriterion:
         """Saves a criterion's next version; existing labels keep the version they used.
@@ -94,7 +120,11 @@ def missing_columns(criterion: StoredCriterion, dataset: Dataset) -> list[str]:
     # A data set with very many columns doesn't know all their names; then the labelling job checks
     # other columns row by row.
     checkable = FIELDS if len(dataset.extra) >= MOST_EXTRA else columns
-    return [name for name in columns if name in checkable and name not in known]
+    return [
+        name
+        for name in columns
+        if name in checkable and name not in known and field_of(name) not in known
+    ]
 
 
 def check_columns(criterion: StoredCriterion, dataset: Dataset) -> None:

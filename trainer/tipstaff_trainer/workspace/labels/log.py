@@ -36,6 +36,11 @@ class NewLabel:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def given_by(file: str, who: str) -> dict[str, Any]:
+    """`who` and `details` of labels that came with a file, or that a person gave without one."""
+    return {"who": (file or who)[:200], "details": {"file": file} if file else {}}
+
+
 def record(session: Session, row_id: int, criterion: str, new: NewLabel) -> Label:
     """Appends a label to a row's log, and updates its effective label and the counts.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tipstaff.errors import TipstaffError
 from tipstaff_server import repository
+from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle, read_manifest
 from tipstaff_server.evaluator.manifest import MANIFEST_FILE
 from tipstaff_server.requests import Request
@@ -40,6 +41,7 @@ from tipstaff_trainer.workspace.operations.stored_rows import (
     stored_source,
     to_data,
 )
+from tipstaff_trainer.workspace.operations.traffic_rows import measure_on_traffic
 from tipstaff_trainer.workspace.stores import Stores
 
 LEDGER_FILE = "ledger.sqlite"
@@ -163,6 +165,10 @@ def _train(stores: Stores, job: Job, request: TrainRequest, reporter: Reporter) 
     if (out / MANIFEST_FILE).exists():
         trained = Trained.of(Bundle.open(out), request.cases)
     else:
+        serving = stores.evaluators.serving(request.name)
+        if serving is not None and request.previous is None:
+            path = stores.evaluators.path(request.name, serving)
+            request = request.model_copy(update={"previous": path})
         trained = _train_or_restart(request, rows, out, reporter)
     for outcome in trained.outcomes:
         reporter.note(f"named case {outcome}: {'met' if outcome.met else 'FAILS'}")
@@ -173,9 +179,14 @@ def _train(stores: Stores, job: Job, request: TrainRequest, reporter: Reporter) 
         data = to_data(f"{labels.title}, test rows", rows.test, rows.fields)
         to_measure = EvaluateRequest(bundle=trained.bundle.path, data=source)
         measured = _measure(stores, job, to_measure, name, versions, data, reporter)
+    on_traffic = None
+    if rows.traffic:
+        evaluator = Evaluator.load(trained.bundle.path)
+        on_traffic = measure_on_traffic(evaluator, rows.traffic)
     result = {
         "name": name,
         "version": version,
+        "traffic": on_traffic,
         "metrics": trained.bundle.manifest.metrics,
         "versions": versions,
         "measured": measured,

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from tipstaff.errors import UsageError
 from tipstaff.types import FIELDS, Field
-from tipstaff_trainer.data import Data, Row
+from tipstaff_trainer.data import Data, Row, without_groups_of
+from tipstaff_trainer.data.columns import field_of
 from tipstaff_trainer.data.rows import narrow
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.operations.relabel import RelabelRequest, relabel
@@ -16,7 +17,13 @@ from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
 from tipstaff_trainer.workspace.db.rows import StoredRow, to_data_row
+from tipstaff_trainer.workspace.labels.origins import label_origins
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
+from tipstaff_trainer.workspace.operations.traffic_rows import (
+    ReviewedTraffic,
+    join_traffic,
+    read_reviewed,
+)
 from tipstaff_trainer.workspace.stores import Stores
 
 
@@ -82,6 +89,24 @@ def fields_to_read(source: StoredData, dataset: Dataset) -> tuple[Field, ...]:
     return tuple(name for name in FIELDS if name in names)
 
 
+def fields_of_columns(names: Sequence[str]) -> tuple[Field, ...]:
+    """Fields by their own names, or by other names that are known for them.
+
+    Raises:
+        UsageError: A name is known for no field.
+    """
+    fields: list[Field] = []
+    for name in [names] if isinstance(names, str) else names:
+        known = field_of(name)
+        if known is None:
+            remedy = f"choose from {', '.join(FIELDS)}"
+            raise UsageError(
+                "is no field", field="selected_columns", value=str(name)[:80], remedy=remedy
+            )
+        fields.append(known)
+    return tuple(fields)
+
+
 def read_labelled(stores: Stores, source: StoredData) -> Data:
     """Reads the labelled rows that a data reference names.
 
@@ -132,7 +157,7 @@ def read_training_rows(stores: Stores, request: TrainRequest, reporter: Reporter
     fields = fields_to_read(source, labels.dataset)
     labelled: dict[str, list[StoredRow]] = {"train": [], "test": []}
     unlabelled: list[Row] = []
-    for row in stores.datasets.rows(labels):
+    for row in (each for part in _parts(stores, source) for each in _with_origins(stores, part)):
         if row.label is not None:
             labelled[row.part].append(row)
         elif row.part == "train" and request.size != "full":
@@ -142,13 +167,79 @@ def read_training_rows(stores: Stores, request: TrainRequest, reporter: Reporter
     if request.relabel:
         train = _relabel(source, labelled["train"], train, reporter)
     test = [to_data_row(row) for row in labelled["test"]]
+    train, test = _tested_apart(stores, source, train, test, reporter)
+    train_rows = _narrow(train, fields)
+    traffic = ReviewedTraffic()
+    if request.traffic:
+        traffic = read_reviewed(stores, request.traffic, source.criterion)
+        traffic = replace(
+            traffic, train=_narrow(traffic.train, fields), test=_narrow(traffic.test, fields)
+        )
+        train_rows = join_traffic(
+            train_rows, traffic, base=request.base, seed=request.seed, reporter=reporter
+        )
     rows = TrainingRows(
-        _narrow(train, fields), fields, _narrow(test, fields), _narrow(unlabelled, fields)
+        train_rows, fields, _narrow(test, fields), _narrow(unlabelled, fields), traffic.test
     )
     reporter.note(f"{len(rows.train)} rows to train on, {len(rows.test)} to test on")
     if rows.unlabelled:
         reporter.note(f"{len(rows.unlabelled)} rows without a label to learn from too")
     return rows
+
+
+def _parts(stores: Stores, source: StoredData) -> list[LabelSet]:
+    """The label sets of all data sets to train on.
+
+    Raises:
+        WorkspaceError: One has no such labels.
+    """
+    first = stores.label_set(source.dataset, source.criterion)
+    return [first, *(_label_set(stores, each, first.criterion) for each in source.more)]
+
+
+def _with_origins(stores: Stores, labels: LabelSet) -> Iterator[StoredRow]:
+    """A data set's rows; its own columns and those that say who labelled each row."""
+    origins = label_origins(stores.database, labels)
+    for row in stores.datasets.rows(labels):
+        yield replace(row, extra={**row.extra, **origins.get(row.id, {})})
+
+
+def _label_set(stores: Stores, dataset: int, criterion: str) -> LabelSet:
+    """A further data set's labels: those of the criterion, or those that have none."""
+    sets = stores.datasets.get(dataset).label_sets
+    unnamed = len(sets) == 1 and not (sets[0].criterion and criterion)
+    return stores.label_set(dataset, sets[0].criterion if unnamed else criterion)
+
+
+def _tested_apart(
+    stores: Stores, source: StoredData, train: list[Row], test: list[Row], reporter: Reporter
+) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and to test on, no group on both sides, over all the data sets."""
+    if source.test_dataset is not None:
+        labels = _label_set(
+            stores,
+            source.test_dataset,
+            stores.label_set(source.dataset, source.criterion).criterion,
+        )
+        # What one data set held out is no reason to leave it out where another tests.
+        train, test = [*train, *test], [to_data_row(row) for row in stores.datasets.rows(labels)]
+        test = [row for row in test if row.labelled]
+        if not test:
+            raise DataError(f"no row of {labels.title} has a label to test on")
+    if not source.more and source.test_dataset is None:
+        return train, test
+    left = without_groups_of(train, test) if test else train
+    if shared := len(train) - len(left):
+        reporter.note(
+            f"left out {shared} of {len(train)} rows, whose group or texts are also among the test "
+            "rows"
+        )
+    if not left:
+        raise DataError(
+            "no row is left to train on, since each shares its group or its texts with a test row",
+            remedy="give other test rows",
+        )
+    return left, test
 
 
 def _relabel(

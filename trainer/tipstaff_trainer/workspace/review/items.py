@@ -10,7 +10,7 @@ from tipstaff_trainer.workspace.db.models import Label, ReviewItem
 
 
 def finished_by(items: ColumnElement[bool], who: str) -> Select[ReviewItem]:
-    """The items that a reviewer finished or skipped, latest first."""
+    """The items that a reviewer finished, skipped or removed, latest first."""
     return (
         select(ReviewItem)
         .where(items, ReviewItem.holder == who, ReviewItem.finished_at.is_not(None))

@@ -39,6 +39,7 @@ from tipstaff_trainer.workspace.review.selection import Kind, choose
 PILOT_ROWS = 16
 # Longer than a reviewer needs for one row, shorter than a lunch break.
 _HOLD_TIME = timedelta(minutes=10)
+_STATES = ("waiting", "done", "skipped", "removed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,11 @@ class ReviewProgress:
     waiting: int
     done: int
     skipped: int
+    removed: int = 0
 
     @property
     def total(self) -> int:
-        """All items, with skipped ones."""
+        """All items to review, with skipped ones and without removed ones."""
         return self.waiting + self.done + self.skipped
 
 
@@ -139,7 +141,7 @@ class Reviews:
         """The number of items in each state."""
         of_labels = select(ReviewItem.state, func.count()).where(labels.of(ReviewItem))
         counts = dict(self._database.rows(of_labels.group_by(ReviewItem.state)))
-        return ReviewProgress(*(counts.get(state, 0) for state in ("waiting", "done", "skipped")))
+        return ReviewProgress(*(counts.get(state, 0) for state in _STATES))
 
     def waiting(
         self, labels: LabelSet, *, limit: int = 1000
@@ -215,6 +217,13 @@ class Reviews:
             if item.state == "waiting":
                 _finish(item, "skipped", who)
 
+    def remove(self, item_id: int, *, who: str) -> None:
+        """Removes a row that nobody should review, such as a test call; it never comes back."""
+        with self._database.writing() as session:
+            item = get_item(session, item_id, lock=True)
+            if item.state in ("waiting", "skipped"):
+                _finish(item, "removed", who)
+
     def requeue_skipped(self, labels: LabelSet) -> int:
         """Puts skipped items back into the queue, and returns their number."""
         with self._database.writing() as session:
@@ -226,7 +235,9 @@ class Reviews:
             return len(items)
 
     def undo(self, labels: LabelSet, *, who: str) -> ReviewItem | None:
-        """Takes back a reviewer's last label or skip; the row waits again, and the note stays.
+        """Takes back a reviewer's last label, skip or removal; the row waits again.
+
+        The note of a label stays.
 
         Returns:
             The item, which the reviewer holds; None if there is nothing to take back.

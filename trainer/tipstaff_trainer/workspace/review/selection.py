@@ -230,6 +230,6 @@ def _other_judges(session: Session, labels: LabelSet) -> Sequence[Mapping[str, f
 
 
 def _open_rows(session: Session, labels: LabelSet) -> set[int]:
-    """The rows that wait for review or were skipped."""
+    """The rows that wait for review, were skipped, or were removed for good."""
     query = select(ReviewItem.row_id).where(labels.of(ReviewItem), ReviewItem.state != "done")
     return set(session.scalars(query))

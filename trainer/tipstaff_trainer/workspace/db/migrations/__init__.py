@@ -16,7 +16,7 @@ from tipstaff_trainer.errors import WorkspaceError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0003"
 # Not Alembic's own name: other programs, such as MLflow, may share a PostgreSQL database.
 VERSION_TABLE = "tipstaff_version"
 _FOLDER = Path(__file__).parent

@@ -7,6 +7,10 @@
      │  └────── LabelSet    a data set's labels by one criterion, counted
      └───────── Job         a background job
 
+    TrafficRow ──▶ DatasetRow               an answer that a server kept; its texts are the row
+    TrafficCount, TrafficReason             counts of all answers, kept or not
+    TrafficHour, TrafficPolicy, TrafficAttribute    what pages read quickly
+    TrafficFeedback, TrafficSegment, TrafficSource, TrafficErased
     StoredCriterion, NamedCase              other tables refer to a criterion by name
 
 The same rows may be judged by several criteria, and labels by one criterion never count for
@@ -23,6 +27,18 @@ from tipstaff_trainer.workspace.db.models.criteria import NamedCase, StoredCrite
 from tipstaff_trainer.workspace.db.models.datasets import MOST_EXTRA, Dataset, DatasetRow, LabelSet
 from tipstaff_trainer.workspace.db.models.jobs import Job, JobKind, JobState
 from tipstaff_trainer.workspace.db.models.labels import Label, ReviewItem, RowLabel, RowScore
+from tipstaff_trainer.workspace.db.models.traffic import (
+    TrafficAttribute,
+    TrafficCount,
+    TrafficErased,
+    TrafficFeedback,
+    TrafficHour,
+    TrafficPolicy,
+    TrafficReason,
+    TrafficRow,
+    TrafficSegment,
+    TrafficSource,
+)
 
 __all__ = [
     "MOST_EXTRA",
@@ -39,5 +55,15 @@ __all__ = [
     "RowLabel",
     "RowScore",
     "StoredCriterion",
+    "TrafficAttribute",
+    "TrafficCount",
+    "TrafficErased",
+    "TrafficFeedback",
+    "TrafficHour",
+    "TrafficPolicy",
+    "TrafficReason",
+    "TrafficRow",
+    "TrafficSegment",
+    "TrafficSource",
     "now",
 ]

@@ -50,6 +50,13 @@ class Dataset(DatabaseModel):
         viewonly=True, lazy="selectin", order_by="LabelSet.created_at, LabelSet.criterion"
     )
 
+    def __repr__(self) -> str:
+        labels = ", ".join(
+            f"{each.labelled} labelled{f' by {each.criterion}' if each.criterion else ''}"
+            for each in self.label_sets
+        )
+        return f"Dataset(id={self.id}, name={self.name!r}, {self.rows} rows, {labels})"
+
 
 class LabelSet(DatabaseModel):
     """A data set's labels by one criterion.

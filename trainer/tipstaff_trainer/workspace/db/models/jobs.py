@@ -53,3 +53,7 @@ class Job(DatabaseModel):
     def active(self) -> bool:
         """Whether it has not ended."""
         return self.state in ("queued", "running")
+
+    def __repr__(self) -> str:
+        step = f", {self.message!r}" if self.message else ""
+        return f"Job(id={self.id}, {self.title!r}, {self.state}{step})"

@@ -89,7 +89,7 @@ class ReviewItem(DatabaseModel):
         selection: How the row was chosen: `pilot`, `uncertain`, `disputed` or `random`.
         why: Why the row was picked, in words; may be empty.
         rank: The place in the queue, lowest first.
-        state: `waiting`, `done` or `skipped`.
+        state: `waiting`, `done`, `skipped`, or `removed` for good.
         holder: The person who has the row on screen; others get it after `held_until`.
     """
 

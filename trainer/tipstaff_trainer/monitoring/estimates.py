@@ -1,0 +1,195 @@
+"""The rate of bad answers in all traffic, from reviewed rows that were drawn and all scores.
+
+Prediction-powered inference in its form for samples with known probabilities, which survey
+statisticians know as the generalised regression estimator (Cassel, Särndal and Wretman 1976; Active
+Statistical Inference, arXiv 2403.03208; PPI++, arXiv 2311.01453). With f the evaluator's P(bad), L
+a person's label and π the probability of being reviewed:
+
+    rate = mean over all of (a + λ f)  +  (1/N) Σ over reviewed of (L − a − λ f) / π
+
+where a and λ are fitted to the reviewed rows, weighted as the variance weighs them. All unreviewed
+rows enter through their number and the sum of their f, so that none of their text is needed. The
+interval is Clopper and Pearson's with the effective number of reviews (Korn and Graubard 1998),
+which also holds where few or no reviewed rows are bad.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from tipstaff_trainer.monitoring.reviews import DrawnReview
+
+# Below these an interval would say nothing, or not what it promises.
+FEWEST_REVIEWS = 30
+_FEWEST_EFFECTIVE = 10
+# Lost rows may differ from kept ones: above this share of the drawn the sample isn't one.
+MOST_DROPPED = 0.05
+# What people couldn't judge may differ from what they could.
+MOST_UNANSWERED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All traffic of a domain, drawn or not.
+
+    Attributes:
+        n: Answers.
+        expected_bad: The sum of one less their scores.
+        drawn: Of these, those drawn to be kept.
+        dropped: Of the drawn, those that were lost.
+    """
+
+    n: int
+    expected_bad: float
+    drawn: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A rate with its 95 % interval.
+
+    Attributes:
+        value: The rate; None if it is withheld.
+        low: The interval's lower end.
+        high: Its upper end.
+        reviews: The reviewed rows that it rests on.
+        expected: What the calibrated scores alone say; a gap from the rate is a sign that what
+            makes an answer bad has changed.
+        withheld: Why there is no rate; empty if there is.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reviews: int
+    expected: float | None
+    withheld: str = ""
+
+
+def estimate_rate(
+    totals: Totals,
+    reviews: Sequence[DrawnReview],
+    *,
+    unanswered: int = 0,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The share of bad answers among all.
+
+    Args:
+        totals: All answers.
+        reviews: The reviewed ones among them.
+        unanswered: Drawn ones that people left without a label.
+        confidence: Of the interval.
+    """
+    expected = totals.expected_bad / totals.n if totals.n else None
+    dropped = totals.dropped / totals.drawn if totals.drawn else 0.0
+    why = _why_withheld(totals, reviews, dropped, unanswered)
+    if why:
+        return Estimate(None, None, None, len(reviews), expected, why)
+    label = np.array([each.bad for each in reviews])
+    f = np.array([each.expected for each in reviews])
+    pi = np.array([each.probability for each in reviews]) * (1 - dropped)
+    intercept, slope = _fit(label, f, pi)
+    fitted = intercept + slope * f
+    total = intercept * totals.n + slope * totals.expected_bad
+    total += float(((label - fitted) / pi).sum())
+    value = min(1.0, max(0.0, total / totals.n))
+    variance = _variance(label, f, pi, fitted) / totals.n**2
+    count = len(reviews)
+    effective = _effective(value, variance, 1 / pi, float(pi.max()))
+    if effective < _FEWEST_EFFECTIVE:
+        why = "the reviewed rows differ too much in their weights: review more"
+        return Estimate(None, None, None, count, expected, why)
+    low, high = clopper_pearson(value * effective, effective, confidence)
+    return Estimate(value, low, high, count, expected)
+
+
+def _why_withheld(
+    totals: Totals, reviews: Sequence[DrawnReview], dropped: float, unanswered: int
+) -> str:
+    asked = len(reviews) + unanswered
+    if asked and unanswered / asked > MOST_UNANSWERED:
+        return f"people left {unanswered} of {asked} drawn rows without a label"
+    if dropped > MOST_DROPPED:
+        return f"{dropped:.0%} of the drawn rows were lost, so the others may not represent them"
+    if len(reviews) < FEWEST_REVIEWS:
+        return f"{len(reviews)} drawn rows are reviewed, and it takes {FEWEST_REVIEWS}"
+    if totals.n < len(reviews):
+        return "fewer answers are counted than reviewed: some counts are missing"
+    return ""
+
+
+def _fit(
+    label: np.ndarray[tuple[int], np.dtype[np.float64]],
+    f: np.ndarray[tuple[int], np.dtype[np.float64]],
+    pi: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> tuple[float, float]:
+    """Intercept and slope that make the estimate's variance least."""
+    weight = (1 - pi) / pi**2 + 1e-9
+    mean_f, mean_label = np.average(f, weights=weight), np.average(label, weights=weight)
+    spread = float(np.average((f - mean_f) ** 2, weights=weight))
+    together = float(np.average((f - mean_f) * (label - mean_label), weights=weight))
+    # Beyond [0, 1] lies nothing but noise: 1 takes the scores at their word, 0 ignores them.
+    slope = min(1.0, max(0.0, together / spread)) if spread > 1e-12 else 0.0
+    return float(mean_label - slope * mean_f), slope
+
+
+def _variance(
+    label: np.ndarray[tuple[int], np.dtype[np.float64]],
+    f: np.ndarray[tuple[int], np.dtype[np.float64]],
+    pi: np.ndarray[tuple[int], np.dtype[np.float64]],
+    fitted: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> float:
+    """The variance of the estimated total.
+
+    The larger of two: from the residuals, each as if its row had not been fitted to (HC3), and from
+    the fitted probabilities. Residuals alone miss bad rows of a rarely drawn kind, of which a
+    sample often has none.
+    """
+    weight = (1 - pi) / pi**2
+    spread = weight / max(float(weight.sum()), 1e-12)
+    centred = f - float((spread * f).sum())
+    squares = float((spread * centred**2).sum())
+    leverage = spread * (1 + (centred**2 / squares if squares > 1e-12 else 0.0))
+    residual = (label - fitted) / (1 - np.minimum(leverage, 0.5))
+    chance = np.clip(fitted, 1 / len(label), 1 - 1 / len(label))
+    return max(float((weight * residual**2).sum()), float((weight * chance * (1 - chance)).sum()))
+
+
+def _effective(
+    value: float,
+    variance: float,
+    weights: np.ndarray[tuple[int], np.dtype[np.float64]],
+    largest: float,
+) -> float:
+    """The number of rows of a simple sample that would say as much."""
+    kish = float(weights.sum() ** 2 / (weights**2).sum())
+    if largest >= 1 and variance <= 0:
+        return kish  # all were reviewed
+    if variance <= 0 or not 0 < value < 1:
+        return kish
+    count = len(weights)
+    effective = value * (1 - value) / variance
+    # As Korn and Graubard: the variance itself is estimated with that many degrees of freedom.
+    quantiles = stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975)
+    return min(effective / float(quantiles) ** 2, 20.0 * count)
+
+
+def clopper_pearson(bad: float, count: float, confidence: float) -> tuple[float, float]:
+    """The exact interval of a share, also for numbers that are not whole.
+
+    Args:
+        bad: Bad ones among them.
+        count: All.
+        confidence: Of the interval.
+    """
+    tail = (1 - confidence) / 2
+    low = 0.0 if bad <= 0 else float(stats.beta.ppf(tail, bad, count - bad + 1))
+    high = 1.0 if bad >= count else float(stats.beta.ppf(1 - tail, bad + 1, count - bad))
+    return (0.0 if math.isnan(low) else low), (1.0 if math.isnan(high) else high)

@@ -1,0 +1,125 @@
+"""Rates of bad answers, false passes and agreement: drawn reviews, and counts of all answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tipstaff_trainer.monitoring.estimates import Estimate, Totals, estimate_rate
+from tipstaff_trainer.monitoring.reviews import DrawnReview, Sample
+from tipstaff_trainer.workspace.db.models.traffic import DAY
+from tipstaff_trainer.workspace.traffic.window import Cell, Window
+
+# Up to so many periods of a window have rates of their own.
+_MOST_PERIODS = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What drawn reviews and all scores say of some traffic.
+
+    Attributes:
+        n: Answers.
+        bad: The share of bad answers.
+        false_pass: The share of bad ones among those that passed.
+        agreement: The share of PASS and BLOCK verdicts that people agree with.
+        needs_person: The share of REVIEW verdicts, which need a person.
+    """
+
+    n: int
+    bad: Estimate
+    false_pass: Estimate
+    agreement: Estimate
+    needs_person: float
+
+
+def to_rates(days: Sequence[Cell], sample: Sample, *, withheld: str = "") -> Rates:
+    """The rates of the days that have drawn reviews.
+
+    Args:
+        days: All answers by day, version and verdict.
+        sample: The reviews of the same answers.
+        withheld: Why there can be no rates; empty if there can.
+    """
+    cells = [each for each in days if each.start // DAY in sample.periods]
+    passed = [each for each in cells if each.verdict == "PASS"]
+    decided = [each for each in cells if each.verdict != "REVIEW"]
+    n = sum(each.n for each in cells)
+
+    def estimate(totals: Totals, reviews: Sequence[DrawnReview]) -> Estimate:
+        if withheld:
+            return Estimate(None, None, None, len(reviews), None, withheld)
+        return estimate_rate(totals, reviews, unanswered=sample.unanswered)
+
+    return Rates(
+        n=n,
+        bad=estimate(_totals(cells), sample.drawn),
+        false_pass=estimate(
+            _totals(passed), [each for each in sample.drawn if each.verdict == "PASS"]
+        ),
+        agreement=_complement(
+            estimate(
+                _totals(decided, disagreement=True),
+                [_disagreement(each) for each in sample.drawn if each.verdict != "REVIEW"],
+            )
+        ),
+        needs_person=sum(each.n for each in cells if each.verdict == "REVIEW") / n if n else 0.0,
+    )
+
+
+def rates_by_version(days: Sequence[Cell], sample: Sample) -> dict[int, Rates]:
+    """The rates of each version, oldest first."""
+    return {
+        version: to_rates(
+            [each for each in days if each.version == version],
+            replace(sample, drawn=tuple(each for each in sample.drawn if each.version == version)),
+        )
+        for version in sorted({each.version for each in days})
+    }
+
+
+def rates_over_time(
+    days: Sequence[Cell], sample: Sample, window: Window
+) -> list[tuple[int, Rates]]:
+    """The rates of each period of a window that has reviews, with its first day's start."""
+    first, last = int(window.since) // DAY, int(window.until) // DAY
+    length = max(1, -(-(last - first + 1) // _MOST_PERIODS))
+    periods = []
+    for begin in range(first, last + 1, length):
+        these = frozenset(range(begin, begin + length)) & sample.periods
+        if these:
+            part = sample.of_periods(these)
+            periods.append((begin * DAY, to_rates(days, part)))
+    return periods
+
+
+def _totals(cells: Sequence[Cell], *, disagreement: bool = False) -> Totals:
+    return Totals(
+        n=sum(each.n for each in cells),
+        expected_bad=sum(
+            each.n - each.bad if disagreement and each.verdict == "BLOCK" else each.bad
+            for each in cells
+        ),
+        drawn=sum(each.drawn for each in cells),
+        dropped=sum(each.dropped for each in cells),
+    )
+
+
+def _disagreement(review: DrawnReview) -> DrawnReview:
+    """The review of a row, with whether people contradict the verdict in place of the label."""
+    if review.verdict == "PASS":
+        return review
+    return replace(review, bad=1 - review.bad, expected=1 - review.expected)
+
+
+def _complement(estimate: Estimate) -> Estimate:
+    expected = None if estimate.expected is None else 1 - estimate.expected
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return replace(estimate, expected=expected)
+    return replace(
+        estimate,
+        value=1 - estimate.value,
+        low=1 - estimate.high,
+        high=1 - estimate.low,
+        expected=expected,
+    )

@@ -1,0 +1,115 @@
+"""The reviewed rows of a window: drawn ones, which rates rest on, and picked ones.
+
+People review a day's rows by rank. So the rows of each day up to the last drawn one that they
+looked at, and the rank of the next, tell how far they have come: no page reads all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import aliased
+
+from tipstaff_trainer.monitoring.reviews import KeptRow, Sample, drawn_reviews
+from tipstaff_trainer.workspace.db.engine import Database
+from tipstaff_trainer.workspace.db.models import ReviewItem, RowLabel, TrafficRow
+from tipstaff_trainer.workspace.db.models.traffic import DAY
+from tipstaff_trainer.workspace.traffic.window import Window
+
+# A person has looked at it: with a label, or without one.
+LOOKED_AT = ("done", "skipped", "removed")
+
+
+def read_sample(
+    database: Database, evaluator: str, dataset: int, window: Window
+) -> tuple[Sample, int]:
+    """The reviewed rows of the days that a window touches.
+
+    Returns:
+        Those that were drawn, and the number of others, which train and never estimate.
+    """
+    first, last = int(window.since // DAY), int(window.until // DAY)
+    in_days = and_(TrafficRow.evaluator == evaluator, TrafficRow.day.between(first, last))
+    ends = (
+        select(TrafficRow.day, func.max(TrafficRow.rank).label("rank"))
+        .join(ReviewItem, ReviewItem.row_id == TrafficRow.row_id)
+        .where(
+            ReviewItem.dataset_id == dataset,
+            ReviewItem.selection == "drawn",
+            ReviewItem.state.in_(LOOKED_AT),
+            in_days,
+        )
+        .group_by(TrafficRow.day)
+        .subquery()
+    )
+    of_dataset = and_(RowLabel.dataset_id == dataset, RowLabel.label_source == "human")
+    row, item = TrafficRow, aliased(ReviewItem)
+    columns = (row.day, row.probability, row.rank, row.score, row.verdict, row.version, row.caller)
+    reached = (
+        select(row.key, *columns, RowLabel.label, item.id)
+        .join(ends, and_(row.day == ends.c.day, row.rank <= ends.c.rank))
+        .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, of_dataset))
+        .outerjoin(
+            item,
+            and_(
+                item.row_id == row.row_id,
+                item.dataset_id == dataset,
+                item.state.in_(LOOKED_AT),
+            ),
+        )
+        .where(row.evaluator == evaluator)
+    )
+    later = aliased(TrafficRow)
+    next_rank = (
+        select(func.min(later.rank))
+        .where(later.evaluator == evaluator, later.day == ends.c.day, later.rank > ends.c.rank)
+        .scalar_subquery()
+    )
+    labelled = (
+        select(func.count(row.key.distinct()))
+        .join(RowLabel, RowLabel.row_id == row.row_id)
+        .where(of_dataset, in_days)
+    )
+    with database.reading() as session:
+        found: list[tuple[Any, ...]] = [tuple(each) for each in session.execute(reached)]
+        rows = {(values[0], values[6]): _to_kept(*values[1:]) for values in found}
+        waiting = session.execute(select(ends.c.day, next_rank)).all()
+        by_people = session.scalar(labelled) or 0
+    nexts = [
+        KeptRow(day, 1.0, rank, None, 0.0, "", waiting=True)
+        for day, rank in waiting
+        if rank is not None
+    ]
+    sample = drawn_reviews([*rows.values(), *nexts])
+    in_part = tuple(
+        each
+        for each in sample.drawn
+        if window.version in (None, each.version) and window.caller in (None, each.caller)
+    )
+    return replace(sample, drawn=in_part), max(0, by_people - len(sample.drawn))
+
+
+def _to_kept(
+    day: int,
+    probability: float,
+    rank: float,
+    score: float,
+    verdict: str,
+    version: int,
+    caller: str,
+    label: float | None,
+    looked_at: int | None,
+) -> KeptRow:
+    return KeptRow(
+        period=day,
+        probability=probability,
+        rank=rank,
+        bad=None if label is None else 1 - label,
+        expected=1 - score,
+        verdict=verdict,
+        version=version,
+        caller=caller,
+        waiting=label is None and looked_at is None,
+    )
