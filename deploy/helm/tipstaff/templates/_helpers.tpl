@@ -1,0 +1,3 @@
+{{- define "tipstaff.labels" -}}
+app.kubernetes.io/name: tipstaff
+{{- end }}

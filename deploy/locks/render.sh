@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Renders the lock files anew, from pyproject.toml and constraints.txt: `make lock` runs it.
+# uv is the first argument.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+compile() { # name, then what to lock
+    local name=$1
+    shift
+    "$uv" pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+        --constraint constraints.txt --no-emit-package tipstaff \
+        --custom-compile-command "make lock" --output-file "deploy/locks/$name.txt" "$@"
+}
+
+uv=$1
+compile build deploy/locks/build.in
+compile client pyproject.toml
+compile server pyproject.toml --extra server --extra tracing
+compile server-gpu pyproject.toml --extra server-gpu --extra tracing
