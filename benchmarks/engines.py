@@ -41,6 +41,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_server.evaluator.session import Session, collate
 from tipstaff_trainer.data import read_rows, split_rows, without_groups_of
+from tipstaff_trainer.distil.lexical import LexicalHead
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.export.onnx_graph import export_fp32
@@ -149,8 +150,12 @@ def main() -> None:
     logging.getLogger().setLevel(logging.ERROR)
     evaluator = Evaluator.load(args.run)
     manifest = evaluator.manifest
+    encoder = find_base(manifest.base.name).load()
+    has_evidence = manifest.encoding.evidence is not None
     model = EvaluatorModel(
-        find_base(manifest.base.name).load(), marks=manifest.encoding.marks
+        encoder,
+        marks=manifest.encoding.marks,
+        lexical=LexicalHead(encoder.config.hidden_size) if has_evidence else None,
     ).eval()
     load_model(model, args.run / "training" / "weights.safetensors")
 

@@ -44,6 +44,9 @@ _PIECES = {
     "ligatures": "\ufdfa",
     "letters that grow": "ßΐ",
     "voiced sound marks": "\uff9e",
+    "mixed scripts": "\u0430a",
+    "mixed words": "p\u0430ris ",
+    "full width": "\uff30",
 }
 
 

@@ -1,12 +1,14 @@
 """Measures what senders of texts that are meant to take long do to the calls of others.
 
     python benchmarks/hostile_senders.py BUNDLE [--data examples/support/test.jsonl] [--seconds 60]
+    python benchmarks/hostile_senders.py BUNDLE --batch 128 --size 16384 --hostile-deadline 60
 
 Starts a server of BUNDLE. Two senders send it one such text a second each, as output and ground
-truth, each with another text every time and a deadline that leaves time for all of it. Beside them
-come ordinary interactions of DATA, with Poisson arrivals and a deadline of 0.3 s; late by the
-client's clock counts as late. Prints one JSON object for a phase without the senders and one with
-them. Exits with 1 where less than 99 % of the ordinary calls are in time beside the senders.
+truth, each with another text every time and a deadline that leaves time for all of it; with
+`--batch`, a batch of so many, each of `--size` bytes. Beside them come ordinary interactions of
+DATA, with Poisson arrivals and a deadline of 0.3 s; late by the client's clock counts as late.
+Prints one JSON object for a phase without the senders and one with them. Exits with 1 where less
+than 99 % of the ordinary calls are in time beside the senders.
 """
 
 from __future__ import annotations
@@ -25,24 +27,34 @@ from comparison.loadgen import Answer, closed, open_loop, percentile_ms, poisson
 from hostile_samples import NAMES, hostile_text
 from local_server import serving
 
-from tipstaff import AsyncClient, TipstaffError
+from tipstaff import AsyncClient, Interaction, TipstaffError
 from tipstaff_trainer.data import read_rows
 
 _LEAST_IN_TIME = 0.99
 _WARM_SECONDS = 2.0
 
 
-async def send_hostile(client: AsyncClient, names: Sequence[str], size: int) -> Counter[str]:
-    """Sends a text a second until it is cancelled; returns how many calls ended in which way."""
+async def send_hostile(
+    client: AsyncClient, names: Sequence[str], size: int, batch: int
+) -> Counter[str]:
+    """Sends a text, or a batch of it, a second until it is cancelled.
+
+    Returns:
+        How many interactions ended in which way.
+    """
     outcomes: Counter[str] = Counter()
 
     async def send(name: str) -> None:
         text = hostile_text(name, size // 2)
+        texts = [Interaction("What is it?", text, text)] * batch
+        results: Sequence[object]
         try:
-            await client.score(input="What is it?", output=text, ground_truth=text)
-            outcomes["answered"] += 1
+            results = await client.score_batch(texts)
         except TipstaffError as error:
-            outcomes[type(error).__name__] += 1
+            results = [error] * batch
+        for each in results:
+            failed = isinstance(each, TipstaffError)
+            outcomes[type(each).__name__ if failed else "answered"] += 1
 
     try:
         async with asyncio.TaskGroup() as calls:
@@ -72,7 +84,8 @@ async def drive(target: str, args: argparse.Namespace) -> bool:
         for senders in (0, args.senders):
             names = [random.Random(seed).sample(NAMES, len(NAMES)) for seed in range(senders)]
             sending = [
-                asyncio.create_task(send_hostile(hostile_client, each, args.size)) for each in names
+                asyncio.create_task(send_hostile(hostile_client, each, args.size, args.batch))
+                for each in names
             ]
             arrivals = poisson_arrivals(args.rate, args.seconds, args.seed)
             outcomes = await open_loop(ask, requests, arrivals, args.deadline)
@@ -107,6 +120,7 @@ def main() -> None:
     parser.add_argument("--deadline", type=float, default=0.3, help="of ordinary calls")
     parser.add_argument("--senders", type=int, default=2, help="of texts that take long")
     parser.add_argument("--size", type=int, default=131000, help="bytes of such a text")
+    parser.add_argument("--batch", type=int, default=1, help="such texts in one call")
     parser.add_argument("--hostile-deadline", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

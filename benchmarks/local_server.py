@@ -32,12 +32,12 @@ class LocalServer:
 
 @contextmanager
 def serving(
-    bundle: Path, *flags: object, wrapper: Sequence[str] = (), address: str = "127.0.0.1:0"
+    bundle: Path | None, *flags: object, wrapper: Sequence[str] = (), address: str = "127.0.0.1:0"
 ) -> Iterator[LocalServer]:
     """Serves a bundle on free ports of this machine, and stops it afterwards.
 
     Args:
-        bundle: The bundle's folder.
+        bundle: The bundle's folder; None where the flags name a repository.
         flags: More arguments for `tipstaff serve`.
         wrapper: A command to start it with, such as `taskset -c 0`.
         address: Where it listens; port 0 for a free one.
@@ -48,7 +48,8 @@ def serving(
     command = [
         *wrapper,
         str(Path(sys.executable).with_name("tipstaff")),
-        *("serve", str(bundle), "--listen", address, "--metrics-listen", "127.0.0.1:0"),
+        *("serve", *([] if bundle is None else [str(bundle)])),
+        *("--listen", address, "--metrics-listen", "127.0.0.1:0"),
         *map(str, flags),
     ]
     with tempfile.TemporaryFile() as log:

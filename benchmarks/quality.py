@@ -67,7 +67,7 @@ def on_the_test_file(
     """Trains on all rows of the training file; measures on the test file."""
     train, test = _evouna(data[0])
     result = _run(train, train.rows, test.rows, settings, cache)
-    contains = reference_metrics(separator="/")["contains a reference"]
+    contains = reference_metrics(test.rows, separator="/")["contains a reference"]
     substring = [contains(row) for row in test.rows]
     labels = [row.label for row in test.rows]
     yield {

@@ -5,7 +5,8 @@
     tokenizer.json and its companions                       the bundle's own tokenizer
 
 Peers batch, but the bundle's own int8 graph can't be batched. Their graph comes from the same
-weights through the same export and quantisation, and keeps its attention mask.
+weights through the same export and quantisation, and keeps its attention mask. Peers get no lexical
+evidence: what counting words costs, they save.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def write_model_folder(bundle_path: Path, target: Path, base: str | None = None)
     model = EvaluatorModel(base_encoder.load(), marks=bundle.manifest.encoding.marks).eval()
     if base_encoder.info.architecture != "bert" or model.mark_input != "token_types":
         raise UsageError(f"{bundle_path}: peers are set up for BERT with token types only")
-    load_model(model, weights)
+    # Leaves out the lexical head.
+    load_model(model, weights, strict=False)
     shutil.rmtree(target, ignore_errors=True)
     (target / GRAPH.parent).mkdir(parents=True)
     _write_config(Path(base_encoder.source), model, target)
