@@ -13,329 +13,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-Split = Literal["train", "test"]
-Row = dict[str, str | int]
-Triple = tuple[str, str, str]
+from support_matters import Split, read_wording
+from support_visitors import VisitorWriter
 
 HERE = Path(__file__).parent
 WORDING = HERE / "support_wording.toml"
 SEED = 11
-# Topics with one-word values, so that it is clear which value an answer states.
-PLAIN_TOPICS = ("restock", "colour", "carrier", "day-off", "course-day", "course-room")
 
-# Scenarios by kind; the methods of `Writer` describe the bad answers of each kind.
+# Scenarios by kind; the methods of `Writer` and `VisitorWriter` describe each kind's bad answers.
 PLANS: dict[Split, dict[str, int]] = {
-    "train": {"elsewhere": 234, "beside": 86, "value": 140},
-    "test": {"elsewhere": 78, "beside": 28, "value": 46},
+    "train": {
+        **{"elsewhere": 190, "beside": 60, "value": 60},
+        **{"can": 50, "confirm": 30, "denial": 35, "echo": 14, "refusal": 15, "partial": 15},
+    },
+    "test": {
+        **{"elsewhere": 64, "beside": 20, "value": 20},
+        **{"can": 17, "confirm": 10, "denial": 12, "echo": 5, "refusal": 5, "partial": 5},
+    },
 }
-
-GREETINGS = ("Hello!", "Good morning.", "Quick question.", "Hi there.")
-REPLIES = (
-    "Hello!",
-    "Hi there!",
-    "Good morning!",
-    "Good question.",
-    "Sure.",
-    "Thanks for your message.",
-    "No problem at all.",
-    "Here is what I found.",
-    "Let me look that up for you.",
-    "Of course, I'm happy to help with that.",
-    "Thank you for getting in touch with us.",
-    "I have checked this with our team.",
-)
-CLOSINGS = (
-    "Have a good day!",
-    "All the best!",
-    "Anything else?",
-    "Happy to help.",
-    "I hope this helps.",
-    "Thank you for asking.",
-    "Enjoy the outdoors!",
-    "Do write again if something is unclear.",
-    "Is there anything else I can do for you today?",
-    "We look forward to seeing you soon.",
-)
-# How often the test split uses a wording that the train split never does.
-UNSEEN_SHARE = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A value that the facts may state, such as a colour or a delivery time.
-
-    Attributes:
-        written: The wording in the facts.
-        spoken: Another wording that answers may use; equal to `written` if there is only one.
-    """
-
-    written: str
-    spoken: str
-
-
-@dataclass(frozen=True, slots=True)
-class Templates:
-    """Ways to word something; only the test split uses the unseen one."""
-
-    common: tuple[str, ...]
-    unseen: str
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """Something that customers ask about.
-
-    Attributes:
-        name: Its name within group names.
-        things: The things that customers may ask about, by split.
-        values: The values that the facts may state.
-        questions: Templates of the customers' questions.
-        facts: Templates of the ground truth, by the value's written form.
-        answers: Templates of answers that don't name the thing, by the value's written form.
-        named_answers: Templates of answers that name the thing; may be empty.
-    """
-
-    name: str
-    things: Mapping[Split, tuple[str, ...]]
-    values: tuple[Value, ...]
-    questions: Templates
-    facts: Mapping[str, tuple[str, ...]]
-    answers: Mapping[str, Templates]
-    named_answers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Two situations and the right answer to each."""
-
-    name: str
-    questions: tuple[str, str]
-    truths: tuple[str, str]
-    answers: tuple[str, str]
-
-    def labelled(self) -> list[tuple[Triple, int]]:
-        """Pairs each situation with each answer: (input, output, ground truth) and the label."""
-        return [
-            ((question, answer, truth), int(situation == index))
-            for situation, (question, truth) in enumerate(
-                zip(self.questions, self.truths, strict=True)
-            )
-            for index, answer in enumerate(self.answers)
-        ]
-
-
-def read_wording(path: Path) -> tuple[list[Matter], list[Matter]]:
-    """Reads the topics, whose facts state a value, and the rules, which allow or refuse."""
-    wording = tomllib.loads(path.read_text(encoding="utf-8"))
-    things = {
-        name: {split: tuple(names) for split, names in splits.items()}
-        for name, splits in wording["things"].items()
-    }
-    values = {
-        name: tuple(Value(forms[0], forms[-1]) for forms in listed)
-        for name, listed in wording["values"].items()
-    }
-    topics = [
-        Matter(
-            name=name,
-            things=things[entry["things"]],
-            values=values[entry["values"]],
-            questions=_templates(entry, "questions", "test_question"),
-            facts={value.written: (entry["fact"],) for value in values[entry["values"]]},
-            answers={
-                value.written: _templates(entry, "answers", "test_answer")
-                for value in values[entry["values"]]
-            },
-            named_answers=tuple(entry["named_answers"]),
-        )
-        for name, entry in wording["topics"].items()
-    ]
-    rules = [
-        Matter(
-            name=name,
-            things=things[entry["things"]],
-            values=(Value("allowed", "allowed"), Value("refused", "refused")),
-            questions=_templates(entry, "questions", "test_question"),
-            facts={"allowed": tuple(entry["allowed"]), "refused": tuple(entry["refused"])},
-            answers={
-                "allowed": _templates(entry, "yes", "test_yes"),
-                "refused": _templates(entry, "no", "test_no"),
-            },
-            named_answers=(),
-        )
-        for name, entry in wording["rules"].items()
-    ]
-    return topics, rules
-
-
-def _templates(entry: Mapping[str, Any], common: str, unseen: str) -> Templates:
-    return Templates(tuple(entry[common]), entry[unseen])
-
-
-class Writer:
-    """Writes the scenarios of one split, from one random source."""
-
-    def __init__(
-        self, topics: Sequence[Matter], rules: Sequence[Matter], split: Split, seed: int
-    ) -> None:
-        self._topics, self._rules = topics, rules
-        self._split: Split = split
-        self._random = random.Random(f"{split} {seed}")
-
-    def write(self, plan: Mapping[str, int]) -> list[Row]:
-        """Writes the planned number of scenarios per kind; returns their rows in random order."""
-        kinds: dict[str, Callable[[], Scenario]] = {
-            "elsewhere": self._elsewhere,
-            "beside": self._beside,
-            "value": self._value,
-        }
-        drawn = [kind for kind, count in plan.items() for _ in range(count)]
-        self._random.shuffle(drawn)
-        rows: list[Row] = []
-        seen: set[Triple] = set()
-        for number, kind in enumerate(drawn):
-            labelled: list[tuple[Triple, int]] = []
-            while not labelled or any(triple in seen for triple, _ in labelled):
-                scenario = kinds[kind]()
-                labelled = scenario.labelled()
-            seen.update(triple for triple, _ in labelled)
-            name = f"{self._split}-{number:03}"
-            rows += [
-                {
-                    "id": f"{name}-{index}",
-                    "group": f"{name}-{kind}-{scenario.name}",
-                    "input": question,
-                    "output": answer,
-                    "ground_truth": truth,
-                    "label": label,
-                    "label_source": "judge" if self._split == "train" else "other",
-                    "selection": "random",
-                }
-                for index, ((question, answer, truth), label) in enumerate(labelled)
-            ]
-        self._random.shuffle(rows)
-        return rows
-
-    def _elsewhere(self) -> Scenario:
-        """Bad answers state a fact about something unrelated."""
-        one = self._matter()
-        other = self._matter(lambda matter: not self._common_things(one, matter))
-        return self._two_questions(one, self._thing(one), other, self._thing(other))
-
-    def _beside(self) -> Scenario:
-        """Bad answers state a fact about the right thing, but not the fact that was asked for."""
-        one = self._matter()
-        other = self._matter(
-            lambda matter: matter is not one and bool(self._common_things(one, matter))
-        )
-        thing = self._random.choice(self._common_things(one, other))
-        return self._two_questions(one, thing, other, thing)
-
-    def _value(self) -> Scenario:
-        """Bad answers give a value that the facts don't have."""
-        topics = [topic for topic in self._topics if topic.name in PLAIN_TOPICS]
-        matter = self._random.choice(topics)
-        things = self._random.sample(matter.things[self._split], 3)
-        right, wrong, *others = self._random.sample(matter.values, 4)
-        # Other entries of the same list, so that the number of values reveals nothing.
-        asides = [
-            self._fact(matter, thing, value)
-            for thing, value in zip(things[1:], others, strict=True)
-        ][: self._random.choice((0, 1, 1, 2))]
-        order = self._random.sample(range(1 + len(asides)), 1 + len(asides))
-
-        def truth(value: Value) -> str:
-            facts = [self._fact(matter, things[0], value), *asides]
-            return " ".join(facts[place] for place in order)
-
-        question = self._question(matter, things[0])
-        return Scenario(
-            matter.name,
-            questions=(question, question),
-            truths=(truth(right), truth(wrong)),
-            answers=(
-                self._answer(matter, things[0], right, named=self._chance(0.25)),
-                self._answer(matter, things[0], wrong, named=self._chance(0.25)),
-            ),
-        )
-
-    def _two_questions(self, one: Matter, thing: str, other: Matter, other_thing: str) -> Scenario:
-        reworded = self._chance(0.5)
-        value = self._random.choice(one.values)
-        other_value = self._random.choice([v for v in other.values if v != value])
-        truth = " ".join(
-            self._shuffled(
-                self._fact(one, thing, value), self._fact(other, other_thing, other_value)
-            )
-        )
-        return Scenario(
-            f"{one.name}-{other.name}",
-            questions=(self._question(one, thing), self._question(other, other_thing)),
-            truths=(truth, truth),
-            answers=(
-                self._answer(one, thing, value, reworded=reworded),
-                self._answer(other, other_thing, other_value, reworded=reworded),
-            ),
-        )
-
-    def _question(self, matter: Matter, thing: str) -> str:
-        text = _fill(self._template(matter.questions), thing)
-        return f"{self._random.choice(GREETINGS)} {text}" if self._chance(0.2) else text
-
-    def _fact(self, matter: Matter, thing: str, value: Value) -> str:
-        return _fill(self._random.choice(matter.facts[value.written]), thing, value.written)
-
-    def _answer(
-        self,
-        matter: Matter,
-        thing: str,
-        value: Value,
-        *,
-        reworded: bool = False,
-        named: bool = False,
-    ) -> str:
-        if named and matter.named_answers:
-            template = self._random.choice(matter.named_answers)
-        else:
-            template = self._template(matter.answers[value.written])
-        text = _fill(template, thing, value.spoken if reworded else value.written)
-        reply = [self._random.choice(REPLIES)] if self._chance(0.45) else []
-        closing = [self._random.choice(CLOSINGS)] if self._chance(0.35) else []
-        return " ".join([*reply, text, *closing])
-
-    def _template(self, templates: Templates) -> str:
-        if self._split == "test" and self._chance(UNSEEN_SHARE):
-            return templates.unseen
-        return self._random.choice(templates.common)
-
-    def _matter(self, fits: Callable[[Matter], bool] = lambda _: True) -> Matter:
-        """Draws a topic or a rule; topics come twice as often."""
-        topics, rules = ([one for one in some if fits(one)] for some in (self._topics, self._rules))
-        return self._random.choice(topics if self._chance(2 / 3) and topics else rules or topics)
-
-    def _thing(self, matter: Matter) -> str:
-        return self._random.choice(matter.things[self._split])
-
-    def _common_things(self, one: Matter, other: Matter) -> list[str]:
-        return [thing for thing in one.things[self._split] if thing in other.things[self._split]]
-
-    def _shuffled(self, *texts: str) -> list[str]:
-        return self._random.sample(texts, len(texts))
-
-    def _chance(self, share: float) -> bool:
-        return self._random.random() < share
-
-
-def _fill(template: str, thing: str, value: str = "") -> str:
-    text = template.format(thing=thing, Thing=thing[0].upper() + thing[1:], value=value)
-    return text[0].upper() + text[1:]
 
 
 def make(split: Split, seed: int = SEED) -> bytes:
@@ -348,8 +45,8 @@ def make(split: Split, seed: int = SEED) -> bytes:
     Returns:
         JSON lines in UTF-8: id, group, input, output, ground_truth, label, label_source, selection.
     """
-    topics, rules = read_wording(WORDING)
-    rows = Writer(topics, rules, split, seed).write(PLANS[split])
+    topics, rules, forms = read_wording(WORDING)
+    rows = VisitorWriter(topics, rules, forms, split, seed).write(PLANS[split])
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
