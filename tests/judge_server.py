@@ -53,6 +53,8 @@ class Behaviour:
         down: The status of every reply; 0 for normal replies.
         delay: Seconds before a reply.
         key: The bearer token it requires; empty for none.
+        headers: Headers that it requires, beside the key.
+        query: Query parameters that it requires, as Azure's `api-version`.
         rate: The most calls in any second; more get a 429 with Retry-After. 0 for no limit.
         calls: Counts of complete chat completions, by the digest of the last user message.
         seen: The number of chat requests, answered or not.
@@ -75,6 +77,8 @@ class Behaviour:
     down: int = 0
     delay: float = 0.0
     key: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
     rate: int = 0
     keep_bodies: bool = False
     calls: Counter[str] = field(default_factory=Counter)
@@ -184,6 +188,12 @@ class _Endpoint:
         try:
             if behaviour.key and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
                 raise _RefusalError(401, "Incorrect API key provided.", code="invalid_api_key")
+            for name, each in behaviour.headers.items():
+                if request.headers.get(name) != each:
+                    sent = request.headers.get(name, "no key")
+                    raise _RefusalError(401, f"Access denied due to {sent}.")
+            if any(request.query.get(name) != each for name, each in behaviour.query.items()):
+                raise _RefusalError(404, "Resource not found.")
             if behaviour.page:
                 return web.Response(text="<html>Sign in</html>", content_type="text/html")
             if behaviour.down:

@@ -1,6 +1,7 @@
 """Who may import whom: the arrows of the design, read from the source.
 
 tipstaff ← tipstaff_server ← tipstaff_trainer
+tipstaff ← tipstaff_gateway
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ PACKAGES = {
     "tipstaff": ROOT / "client" / "tipstaff",
     "tipstaff_server": ROOT / "server" / "tipstaff_server",
     "tipstaff_trainer": ROOT / "trainer" / "tipstaff_trainer",
+    "tipstaff_gateway": ROOT / "gateway" / "tipstaff_gateway",
 }
 TRAINING = {
     *("torch", "transformers", "optimum", "accelerate", "datasets", "sklearn", "pyarrow", "onnx"),
@@ -28,7 +30,18 @@ SERVING = {
     *("numpy", "onnxruntime", "tokenizers", "pydantic", "pydantic_settings", "prometheus_client"),
     *("grpc_health", "grpc_reflection", "tipstaff_server"),
 }
+# What a gateway needs beside the client.
+HTTP = {"starlette", "uvicorn", "prometheus_client", "envoy"}
+# Each integration of the client imports its framework, and no other module does.
+FRAMEWORKS = {
+    "tipstaff.integrations.langchain": {"langchain", "langchain_core"},
+    "tipstaff.integrations.openai_agents": {"agents"},
+    "tipstaff.integrations.pydantic_ai": {"pydantic_ai", "pydantic_ai_harness"},
+    "tipstaff.integrations.nemo": {"nemoguardrails"},
+}
 WIRE = {"grpc", "google", "grpc_health", "grpc_reflection", "tipstaff.v1"}
+# What help does without.
+HEAVY = TRAINING | WIRE | {"numpy", "onnxruntime", "tokenizers", "prometheus_client"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
@@ -95,8 +108,31 @@ def test_the_client_needs_nothing_but_grpc_and_protobuf():
         for each in imports("tipstaff")
         if each.name.partition(".")[0] not in sys.stdlib_module_names
         and not each.of({"tipstaff", "grpc", "google.protobuf"})
+        and not each.of(FRAMEWORKS.get(each.module, set()))
     }
     assert not foreign
+
+
+def test_the_client_itself_knows_no_integration():
+    allowed = {"tipstaff.integrations"}
+    assert not offences("tipstaff", {"tipstaff.integrations"}, allowed=allowed)
+
+
+def test_the_gateway_knows_only_the_client():
+    # prometheus_client serves both.
+    assert not offences("tipstaff_gateway", TRAINING | SERVING - HTTP, allowed=set())
+    foreign = {
+        str(each)
+        for each in imports("tipstaff_gateway")
+        if each.name.partition(".")[0] not in sys.stdlib_module_names
+        and not each.of({"tipstaff", "tipstaff_gateway", "grpc", "google.protobuf", *HTTP})
+    }
+    assert not foreign
+
+
+def test_the_others_know_no_gateway():
+    for package in ("tipstaff", "tipstaff_server", "tipstaff_trainer"):
+        assert not offences(package, {"tipstaff_gateway"}, allowed=set())
 
 
 def test_scheduling_knows_no_wire_no_engine_no_metrics():
@@ -104,6 +140,15 @@ def test_scheduling_knows_no_wire_no_engine_no_metrics():
         "tipstaff_server",
         WIRE | {"onnxruntime", "tokenizers", "prometheus_client", "pydantic_settings"},
         within="tipstaff_server.scheduling",
+        allowed=set(),
+    )
+
+
+def test_access_knows_no_wire_and_no_metrics():
+    assert not offences(
+        "tipstaff_server",
+        WIRE | {"prometheus_client", "onnxruntime"},
+        within="tipstaff_server.access",
         allowed=set(),
     )
 
@@ -141,7 +186,12 @@ def test_no_pickle(package):
         ("tipstaff.cli", TRAINING | SERVING | {"grpc", "google"}),
         # grpc itself looks for the last two, whoever imports it.
         ("tipstaff.client", TRAINING | SERVING - {"grpc_health", "grpc_reflection"}),
-        ("tipstaff_server.evaluator", TRAINING | WIRE),
+        ("tipstaff_server.evaluator.evaluator", TRAINING | WIRE),
+        # What `tipstaff publish --help`, `promote --help` and `serve --help` wait for.
+        ("tipstaff_server.repository.operations", HEAVY),
+        ("tipstaff_server.settings", HEAVY),
+        ("tipstaff_gateway.cli", TRAINING | SERVING | HTTP | {"grpc", "google"}),
+        ("tipstaff_gateway.process", TRAINING | {"onnxruntime", "tokenizers", "tipstaff_server"}),
     ],
 )
 def test_what_an_import_loads(module, absent):
@@ -157,15 +207,37 @@ def test_what_an_import_loads(module, absent):
 # below it.
 FLOORS = {
     "tipstaff_server": (
-        ("errors", "addresses", "cpus", "privacy", "request_fields", "requests"),
+        (
+            "errors",
+            "addresses",
+            "cpus",
+            "disk",
+            "memory",
+            "printable",
+            "privacy",
+            "request_fields",
+            "requests",
+        ),
         ("evaluator",),
         ("settings",),
+        ("access", "process"),
         ("scheduling",),
         ("repository",),
-        ("metrics", "metrics_server"),
-        ("scoring",),
+        ("caller_metrics", "metrics", "metrics_server"),
+        ("scoring", "telemetry"),
+        ("traffic",),
         ("rpc",),
         ("app",),
+        ("cli",),
+    ),
+    "tipstaff_gateway": (
+        ("problems", "proto_json", "settings", "stubs"),
+        ("chat", "compression", "context", "policy"),
+        ("mapping",),
+        ("joins", "metrics", "secured", "upstream"),
+        ("doors",),
+        ("app", "explain", "local_server"),
+        ("process",),
         ("cli",),
     ),
     "tipstaff_trainer": (
@@ -174,10 +246,11 @@ FLOORS = {
         ("encoders",),
         ("judge", "label_quality"),
         ("evaluation",),
+        ("probes",),
         ("distil",),
         ("export",),
         ("certification",),
-        ("report",),
+        ("report", "monitoring"),
         ("operations",),
         ("workspace",),
         ("desk",),
@@ -188,7 +261,7 @@ FLOORS = {
         ("labels",),
         ("datasets", "review"),
         ("jobs",),
-        ("evaluators",),
+        ("evaluators", "traffic"),
         ("stores",),
         ("operations",),
         ("workspace",),

@@ -21,13 +21,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tipstaff import AsyncClient, Client
 from tipstaff.cli import COMMANDS
+from tipstaff.types import FIELDS
+from tipstaff_gateway.mapping import default_mapping
+from tipstaff_gateway.mapping.sources import parse_source
+from tipstaff_gateway.metrics import Metrics as GatewayMetrics
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.request_fields import fields_of
 from tipstaff_server.settings import Settings
 from tipstaff_trainer import Workspace
 
 ROOT = Path(__file__).parent.parent
-NOT_OURS = {"build", "dist", "demo-out", "node_modules"}
+# Frozen releases keep their own words.
+NOT_OURS = {"build", "dist", "demo-out", "node_modules", "frozen"}
 PAGES = sorted(
     path
     for path in ROOT.rglob("*.md")
@@ -40,7 +45,7 @@ SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FLAG = re.compile(r"--[a-z][a-z-]*")
 REPOSITORY_PATH = re.compile(
-    r"(?:client|server|trainer|protos|docs|benchmarks|deploy|examples|tests)/[\w./-]+"
+    r"(?:client|server|trainer|gateway|integrations|protos|docs|benchmarks|deploy|examples|tests)/[\w./-]+"
 )
 
 
@@ -153,7 +158,7 @@ def test_flags_that_the_text_names_exist(page):
 @pytest.mark.parametrize("page", CURRENT, ids=name_of)
 def test_make_targets_exist(page):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = {word for words in commands(page) if words[0] == "make" for word in words[1:]}
     assert named <= targets
 
@@ -209,6 +214,31 @@ def test_the_listed_metrics_are_those_of_the_server():
     offered |= {"tipstaff_lanes", "tipstaff_lanes_healthy", "tipstaff_queue_depth"}
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(tipstaff_\w+)`", page, re.MULTILINE)) == offered
+
+
+def test_the_listed_metrics_are_those_of_the_gateway():
+    families = GatewayMetrics().registry.collect()
+    offered = {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in families
+    }
+    page = (ROOT / "docs" / "reference" / "gateway.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(tipstaff_gateway_\w+)`", page, re.MULTILINE)) == offered
+
+
+def test_the_listed_sources_are_those_of_the_gateway():
+    page = (ROOT / "docs" / "reference" / "gateway.md").read_text(encoding="utf-8")
+    table = page.partition("### Sources")[2].partition("The defaults:")
+    listed = re.findall(r"^\| `([^`]+)` \|", table[0], re.MULTILINE)
+    for name in listed:
+        parse_source(name.replace("/POINTER", "/pointer"))
+    for protocol, mapping in default_mapping().items():
+        (row,) = [
+            line
+            for line in table[2].partition("## Metrics")[0].splitlines()
+            if line.startswith("|") and f"`{protocol}`" in line.split("|")[1]
+        ]
+        cells = [re.findall(r"`([^`]+)`", cell) for cell in row.split("|")[2:5]]
+        assert cells == [[each.name for each in mapping.sources(field)] for field in FIELDS]
 
 
 def test_the_listed_settings_are_those_of_the_server():

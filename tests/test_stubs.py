@@ -9,29 +9,41 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
-CONTRACT = Path("tipstaff/v1/scoring.proto")
 STUBS = ROOT / "client" / "tipstaff" / "v1"
+# A folder of protos, those of one package in it, and the folder that the package's stubs are in.
+CONTRACTS = (
+    ("protos", ("tipstaff/v1/scoring.proto",), "client"),
+    (
+        "gateway/protos",
+        ("tipstaff_gateway/stubs/open_inference.proto", "tipstaff_gateway/stubs/ext_proc.proto"),
+        "gateway",
+    ),
+)
 
 
-def test_stubs_are_not_stale(tmp_path):
+@pytest.mark.parametrize(("protos", "contracts", "package"), CONTRACTS)
+def test_stubs_are_not_stale(tmp_path, protos, contracts, package):
     # A dev dependency: if it is missing or of another version, the environment is not set up.
     assert importlib.metadata.version("grpcio-tools") == _pinned_generator()
 
     subprocess.run(
         [
-            *(sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'protos'}"),
+            *(sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / protos}"),
             *(f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"),
-            *(f"--grpc_python_out={tmp_path}", str(CONTRACT)),
+            *(f"--grpc_python_out={tmp_path}", *contracts),
         ],
         check=True,
     )
 
-    generated = {path.name: path.read_bytes() for path in (tmp_path / CONTRACT.parent).iterdir()}
-    committed = {path.name: path.read_bytes() for path in STUBS.glob("scoring_pb2*")}
+    place = Path(contracts[0]).parent
+    generated = {path.name: path.read_bytes() for path in (tmp_path / place).iterdir()}
+    committed = {path.name: path.read_bytes() for path in (ROOT / package / place).glob("*_pb2*")}
     assert sorted(generated) == sorted(committed)
     for name, content in generated.items():
-        assert committed[name] == content, f"{name} is stale: generate it again from {CONTRACT}"
+        assert committed[name] == content, f"{name} is stale: `make protos`"
 
 
 def test_the_stubs_generator_is_the_oldest_runtime_we_support():

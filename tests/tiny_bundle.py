@@ -18,19 +18,24 @@ from tipstaff.types import FIELDS, Field, Interaction
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import write_manifest
 from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
+from tipstaff_server.evaluator.evidence import NAMES, EvidenceMeter
+from tipstaff_server.evaluator.learnt import Learnt
 from tipstaff_server.evaluator.manifest import (
+    EVIDENCE_FILE,
     SEEN_FILE,
     BaseEncoder,
+    Calibration,
     Encoding,
     GoldenInteraction,
     Graph,
     Manifest,
+    Marks,
     Ood,
     Policy,
     Training,
     Windows,
 )
-from tipstaff_server.evaluator.marks import KINDS, Marks
+from tipstaff_server.evaluator.marks import KINDS
 from tipstaff_server.evaluator.ood import Distance, OodMeter
 
 WORDS = """the a of to and in is it you we refund order parcel shipping card payment account
@@ -65,6 +70,10 @@ def make_bundle(
     ood: OodMeter | None = None,
     seen: bytes | None = None,
     drops: bool = False,
+    evidence: bool = False,
+    vocabulary: int | None = None,
+    calibrated: bool = True,
+    learnt: Learnt | None = None,
 ) -> Path:
     """Writes a bundle into folder `path`.
 
@@ -86,11 +95,16 @@ def make_bundle(
         cases: Named cases; None for a bundle without a list of cases.
         seen: Hashes of the training rows; None for a bundle without them.
         drops: Whether the tokenizer drops the characters that BERT's drops.
+        evidence: Whether the sum of the lexical evidence is added to the logit.
+        vocabulary: The number of tokens that the evidence knows, 0 for a broken file; None for the
+            tokenizer's own.
+        calibrated: Whether the manifest says that the score is calibrated; it is the same score.
+        learnt: How it compares with simpler rules; None for a bundle that doesn't say.
     """
     path.mkdir(parents=True, exist_ok=True)
     graph_file = f"model.{precision}.onnx"
     (path / "tokenizer.json").write_text(word_tokenizer(drops=drops).to_str())
-    onnx.save(_model(seed, bias, run_cost, KINDS[marks]), str(path / graph_file))
+    onnx.save(_model(seed, bias, run_cost, KINDS[marks], evidence), str(path / graph_file))
     (path / "card.md").write_text(f"# {name}\n")
     files = ["tokenizer.json", graph_file, "card.md"]
     if cases is not None:
@@ -102,11 +116,16 @@ def make_bundle(
     if ood is not None:
         files.append("ood.npz")
         (path / "ood.npz").write_bytes(ood.to_bytes())
+    if evidence:
+        files.append(EVIDENCE_FILE)
+        size = len(SPECIAL) + len(set(WORDS)) if vocabulary is None else vocabulary
+        (path / EVIDENCE_FILE).write_bytes(evidence_meter(size).to_bytes() if size else b"broken")
     graph = Graph.model_validate(
         {
             "file": graph_file,
             "precision": precision,
             "batch_invariant": batch_invariant,
+            "calibration": Calibration(method="platt", n=100) if calibrated else Calibration(),
             "policy": policy or Policy(),
             "ood": None if ood is None else Ood(file="ood.npz", n=100, flagged=0.01),
         }
@@ -125,9 +144,11 @@ def make_bundle(
             sep_id=3,
             pad_id=0,
             windows=windows,
+            evidence=EVIDENCE_FILE if evidence else None,
         ),
         graphs=(graph,),
         training=Training(rows=1, validation_rows=0, fingerprint="0" * 64),
+        learnt=learnt,
         metrics={"test": {"n": 100, "accuracy": 0.9, "roc_auc": 0.95}},
         checksums={file: hashlib.sha256((path / file).read_bytes()).hexdigest() for file in files},
     )
@@ -156,6 +177,13 @@ def ood_meter(*, longest: int) -> OodMeter:
     )
 
 
+def evidence_meter(vocabulary: int) -> EvidenceMeter:
+    """A meter to which all words weigh the same."""
+    return EvidenceMeter(
+        np.ones(vocabulary, dtype=np.float32), np.zeros(vocabulary, dtype=np.uint8)
+    )
+
+
 def word_tokenizer(*, drops: bool = False) -> Tokenizer:
     vocabulary = {word: index for index, word in enumerate((*SPECIAL, *dict.fromkeys(WORDS)))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -166,7 +194,7 @@ def word_tokenizer(*, drops: bool = False) -> Tokenizer:
     return tokenizer
 
 
-def _model(seed: int, bias: float, run_cost: int, kinds: int) -> onnx.ModelProto:
+def _model(seed: int, bias: float, run_cost: int, kinds: int, evidence: bool) -> onnx.ModelProto:
     random = np.random.default_rng(seed)
     words = len(SPECIAL) + len(set(WORDS))
 
@@ -212,6 +240,12 @@ def _model(seed: int, bias: float, run_cost: int, kinds: int) -> onnx.ModelProto
             helper.make_node("Add", ["raw", "nothing"], ["slow"]),
         ]
         last = "slow"
+    if evidence:
+        nodes += [
+            helper.make_node("ReduceSum", ["evidence", "axis_1"], ["lexical"], keepdims=1),
+            helper.make_node("Add", [last, "lexical"], ["with_evidence"]),
+        ]
+        last = "with_evidence"
     nodes.append(helper.make_node("Squeeze", [last, "axis_1"], ["logit"]))
     tokens = ["batch", "length"]
     graph = helper.make_graph(
@@ -220,6 +254,10 @@ def _model(seed: int, bias: float, run_cost: int, kinds: int) -> onnx.ModelProto
         [
             helper.make_tensor_value_info(name, TensorProto.INT64, tokens)
             for name in ("input_ids", "attention_mask", "marks")
+        ]
+        + [
+            helper.make_tensor_value_info("evidence", TensorProto.FLOAT, ["batch", len(NAMES)])
+            for _ in range(evidence)
         ],
         [
             helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["batch"]),

@@ -152,8 +152,10 @@ def train_bundle(
     reporter=None,
     **request,
 ):
-    """Trains on rows in memory; returns the bundle."""
+    """Trains on rows in memory, by default on none that are made of them; returns the bundle."""
     options = (settings or TrainSettings()).model_dump()
+    for made in ("rewritten", "lengthened"):
+        options[made] = options[made] or 0
     request = TrainRequest.parse({"name": "colours", **options, **request})
     source = TrainingRows(rows, fields, test, unlabelled)
     return train(request, lambda: source, out, reporter or Reporter()).bundle

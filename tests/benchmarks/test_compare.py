@@ -288,11 +288,13 @@ class TestModelFolder:
 
     @pytest.fixture
     def batch(self) -> dict[str, np.ndarray]:
-        """A padded batch with marks."""
-        return collate(
+        """A padded batch with marks; peers get no evidence."""
+        batch = collate(
             [Tokens(np.arange(1, 1 + length), np.arange(length) % 2) for length in (5, 12, 9)],
             pad_id=0,
         )
+        del batch["evidence"]
+        return batch
 
     def test_transformers_gives_the_models_logits(
         self,

@@ -115,7 +115,7 @@ def test_links_to_sections_resolve():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_cited_scripts_exist(page):
-    folders = ("benchmarks", "client", "server", "trainer", "examples", "tests")
+    folders = ("benchmarks", "client", "server", "trainer", "examples", "deploy", "tests")
     scripts = {file.name for folder in folders for file in (ROOT / folder).rglob("*.py")}
     assert set(re.findall(r"\b(\w+\.py)\b", page.read_text())) <= scripts
 

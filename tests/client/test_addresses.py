@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tipstaff.addresses import Addresses, look_up, readable
+from tipstaff.addresses import Addresses, listed, look_up, readable
 
 NAME = "tipstaff.example"
 
@@ -198,3 +198,4 @@ def test_addresses_read_as_people_write_them():
     assert readable("ipv4:10.0.0.7:1") == "10.0.0.7:1"
     assert readable("ipv6:[::1]:1") == "[::1]:1"
     assert readable("unix:/run/tipstaff.sock") == "unix:/run/tipstaff.sock"
+    assert readable(listed("unix:/a%23#?%.sock")[0]) == "unix:/a%23#?%.sock"

@@ -196,3 +196,13 @@ def test_answered_calls_pay_for_retries(two):
         call = two.call()
         call.finish(call.start(), None)
     assert [two.budget.take(), two.budget.take()] == [True, False]
+
+
+def test_a_call_that_a_stopping_server_cancelled_goes_on_at_another(two):
+    call = two.call()
+    first = call.start()
+    assert not call.finish(first, Status("CANCELLED", ""))
+    second = call.start()
+    assert second.endpoint is not first.endpoint
+    assert call.finish(second, None)
+    assert two.retries == [("b", "CANCELLED")]

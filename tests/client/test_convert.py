@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 
 from tipstaff.convert import to_evaluator_info, to_request, to_score
-from tipstaff.types import Certificate, Coverage, Highlight, Interaction, Reason, Verdict
+from tipstaff.types import (
+    Certificate,
+    Contradiction,
+    ContradictionKind,
+    Coverage,
+    Highlight,
+    Interaction,
+    Passage,
+    Reason,
+    Verdict,
+)
 from tipstaff.v1 import scoring_pb2 as pb
 
 
@@ -95,3 +105,45 @@ def test_certificates():
     assert to_score(pb.ScoreResponse(certificate=message)).certificate == expected
     assert to_evaluator_info(pb.EvaluatorInfo(certificate=message)).certificate == expected
     assert to_evaluator_info(pb.EvaluatorInfo()).certificate is None
+
+
+def test_evidence_comes_whole_with_what_is_absent():
+    message = pb.ScoreResponse(
+        verdict=pb.VERDICT_BLOCK,
+        evidence=[
+            pb.SentenceEvidence(
+                start=0,
+                end=9,
+                score=0.1,
+                evaluator_score=0.8,
+                passage=pb.Passage(start=3, end=30, share=0.5),
+                contradictions=[
+                    pb.Contradiction(
+                        kind=pb.CONTRADICTION_KIND_NUMBER,
+                        start=1,
+                        end=4,
+                        truth_start=0,
+                        truth_end=2,
+                        strength=0.9,
+                    ),
+                    pb.Contradiction(kind=77, start=5, end=6, strength=0.2),  # type: ignore[arg-type]
+                ],
+            ),
+            pb.SentenceEvidence(start=10, end=20, score=0.4, evaluator_score=0.4),
+        ],
+    )
+    first, second = to_score(pb.ScoreResponse.FromString(message.SerializeToString())).evidence
+    assert first.passage == Passage(3, 30, 0.5)
+    assert first.contradictions == (
+        Contradiction(ContradictionKind.NUMBER, 1, 4, 0, 2, 0.9),
+        Contradiction(ContradictionKind.UNKNOWN, 5, 6, None, None, 0.2),
+    )
+    assert (second.passage, second.contradictions) == (None, ())
+
+
+@pytest.mark.parametrize("name", pb.ContradictionKind.keys()[1:])
+def test_every_kind_of_contradiction_has_its_word(name):
+    each = pb.Contradiction(kind=name)
+    message = pb.ScoreResponse(evidence=[pb.SentenceEvidence(contradictions=[each])])
+    (evidence,) = to_score(message).evidence
+    assert evidence.contradictions[0].kind.value == name.removeprefix("CONTRADICTION_KIND_")

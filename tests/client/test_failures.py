@@ -137,7 +137,15 @@ def test_unavailable_is_given_up_after_four_tries(client, service, refuse):
     assert len(service.requests) == 4
 
 
-@pytest.mark.parametrize("code", sorted((THE_CALLERS | THE_SERVERS).keys() - {"UNAVAILABLE"}))
+def test_what_a_stopping_server_cancels_is_tried_again(client, service, refuse):
+    refuse("CANCELLED")
+    assert client.score(output="A").passed
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "code", sorted((THE_CALLERS | THE_SERVERS).keys() - {"UNAVAILABLE", "CANCELLED"})
+)
 def test_nothing_else_is_tried_again(client, service, refuse, code):
     refuse(code)
     with pytest.raises(ScoringError):

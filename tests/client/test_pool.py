@@ -199,3 +199,12 @@ def test_patience_is_half_of_the_time_but_no_more_than_twice_the_slowest_reply(p
     assert pool.patience(10) == 5.0
     call(pool, 1000)
     assert pool.patience(60) == pytest.approx(1.0)
+
+
+def test_an_address_may_fail_as_often_as_it_likes(pool, clock):
+    """Once, the thousandth failure raised OverflowError in the caller's own call."""
+    endpoint = eject(pool, "b")
+    for _ in range(3000):
+        clock.now += 10
+        pool.failed(endpoint, clock.now)
+    assert 0 < endpoint.probe_at - clock.now <= 10

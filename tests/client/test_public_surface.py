@@ -9,11 +9,14 @@ import sys
 import tipstaff
 
 PUBLIC = [
+    "TLS",
     "AccessError",
     "AsyncClient",
     "Certificate",
     "Client",
     "ClientEvent",
+    "Contradiction",
+    "ContradictionKind",
     "Coverage",
     "DeadlineError",
     "EvaluatorInfo",
@@ -25,15 +28,18 @@ PUBLIC = [
     "NotFoundError",
     "OnFailure",
     "OverloadedError",
+    "Passage",
     "Reason",
     "Score",
     "ScoringError",
+    "SentenceEvidence",
     "ServerFaultError",
     "Timing",
     "TipstaffError",
     "UnavailableError",
     "UsageError",
     "Verdict",
+    "text_of",
 ]
 
 

@@ -164,6 +164,12 @@ def test_unix_sockets(connect, start_server, tmp_path):
     assert connect(server.target).score(output="A").passed
 
 
+def test_the_path_of_a_socket_may_have_the_signs_of_a_uri(connect, start_server, tmp_path):
+    start_server(f"unix:{tmp_path}/a%252041%23%3F.sock")
+    assert (tmp_path / "a%2041#?.sock").is_socket()
+    assert connect(f"unix:{tmp_path}/a%2041#?.sock").score(output="A").passed
+
+
 def test_credentials(connect, start_server):
     server = start_server(credentials=grpc.local_server_credentials())
     client = connect(server.target, credentials=grpc.local_channel_credentials())

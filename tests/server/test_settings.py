@@ -32,6 +32,10 @@ def test_a_flag_goes_before_the_environment_before_the_file(monkeypatch, file):
     assert settings.drain_seconds == Settings.model_fields["drain_seconds"].default
 
 
+def test_any_free_port_may_be_asked_for_twice():
+    assert load_settings({"bundles": ["b"], "listen": ["[::1]:0"] * 2}).listen == ("[::1]:0",) * 2
+
+
 def test_lists_in_the_environment_have_commas(monkeypatch):
     monkeypatch.setenv("TIPSTAFF_BUNDLES", "one, two")
     monkeypatch.setenv("TIPSTAFF_LISTEN", "[::]:1,unix:/run/tipstaff.sock")
@@ -47,6 +51,8 @@ def test_lists_in_the_environment_have_commas(monkeypatch):
         ({"listen": ["localhost"]}, {}, "", ["listen: ", "'localhost' is not HOST:PORT"]),
         ({"listen": ["::1:1"]}, {}, "", ["listen: ", "brackets"]),
         ({"listen": ["unix:"]}, {}, "", ["listen: ", "path"]),
+        ({"listen": ["unix:/s", "unix:///./s"]}, {}, "", ["'unix:///./s' is given twice"]),
+        ({"listen": ["[::1]:1", "[::1]:0", "[::1]:1"]}, {}, "", ["'[::1]:1' is given twice"]),
         ({}, {"WORKERS": "0"}, "", ["TIPSTAFF_WORKERS: ", "greater than or equal to 1"]),
         ({}, {"LANES": "0"}, "", ["TIPSTAFF_LANES: ", "greater than or equal to 1"]),
         ({}, {"METRICS_LISTEN": "x:99999"}, "", ["TIPSTAFF_METRICS_LISTEN: "]),

@@ -13,8 +13,10 @@ import pytest
 from tipstaff import cli
 
 WORDS = {
+    "preview": ["data.csv"],
     "train": ["data.csv", "--name", "faithful", "--out", "bundle"],
     "evaluate": ["bundle", "data.csv"],
+    "probe": ["bundle", "data.csv"],
     "certify": ["bundle", "data.csv"],
     "label": ["data.csv", "--criterion", "criterion.toml", "--out", "labels.jsonl"],
     "review-queue": ["data.csv"],
@@ -26,8 +28,14 @@ WORDS = {
     "publish": ["bundle", "repository"],
     "promote": ["repository", "faithful", "1"],
     "serve": ["bundle"],
+    "token": [],
+    "certificates": ["certs"],
     "desk": ["workspace"],
+    "gateway": ["--target", "localhost:1"],
+    "collect": ["traffic", "--workspace", "workspace"],
+    "erase": ["r-1", "--workspace", "workspace"],
     "score": ["--target", "localhost:1", "--output", "A"],
+    "score-file": ["data.csv", "--bundle", "bundle", "--out", "scored.csv"],
 }
 # An interpreter that can import only what the client needs, without any extra.
 BARE = """
@@ -39,7 +47,7 @@ class OnlyTheClient:
         top = name.partition(".")[0]
         if top in {"numpy", "pydantic", "pydantic_settings", "onnxruntime", "tokenizers", "torch",
                    "transformers", "prometheus_client", "grpc_health", "pyarrow", "sklearn",
-                   "sqlalchemy", "starlette"}:
+                   "sqlalchemy", "starlette", "uvicorn"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, OnlyTheClient())
@@ -77,7 +85,7 @@ def test_version(tipstaff):
     ("words", "line"),
     [
         (["trian"], "tipstaff: error: no command 'trian': did you mean 'train'?"),
-        (["x"], "tipstaff: error: no command 'x': choose from label, "),
+        (["x"], "tipstaff: error: no command 'x': choose from preview, "),
         (["--verbose"], "tipstaff: error: unrecognized arguments: --verbose (see tipstaff --help)"),
         (["score"], "tipstaff score: error: the following arguments are required: --target (see"),
     ],

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from learnt_examples import NOT_LEARNT
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
@@ -96,7 +97,7 @@ def test_inspecting_a_bundle(tmp_path, capsys):
         max_false_pass=0.05, max_false_block=0.1, confidence=0.95, n=240, date="2026-01-01"
     )
     policy = Policy(pass_at=0.7, block_below=0.3, certificate=certificate)
-    bundle = make_bundle(tmp_path / "bundle", name="answers", policy=policy)
+    bundle = make_bundle(tmp_path / "bundle", name="answers", policy=policy, learnt=NOT_LEARNT)
     assert main(["inspect", str(bundle)]) == 0
     shown = capsys.readouterr().out
     for words in (
@@ -109,6 +110,7 @@ def test_inspecting_a_bundle(tmp_path, capsys):
         "P(PASS | bad) at most 0.05",
         "240 human-labelled rows, 2026-01-01",
         "accuracy 0.9000",
+        "no, on 200 test rows: chance (AUROC 0.550 against 0.500, difference 0.050 (-0.030 to 0.1",
         "named cases  none of its own",
         "checksums match",
     ):
@@ -139,8 +141,17 @@ def test_inspecting_a_repository(bundle, tmp_path, capsys):
     main(["promote", str(repo), "tiny", "1"])
     capsys.readouterr()
     assert main(["inspect", str(repo)]) == 0
-    assert " ".join(lines(capsys)[1].split()) == "tiny 1 (serves), 2"
+    shown = lines(capsys)
+    assert " ".join(shown[1].split()) == "tiny 1 (serves), 2"
+    assert shown[2].strip().startswith("promoted by ")
     assert main(["inspect", str(repo), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["evaluators"] == [
-        {"name": "tiny", "versions": [1, 2], "serving": 1, "damage": ""}
-    ]
+    (evaluator,) = json.loads(capsys.readouterr().out)["evaluators"]
+    assert evaluator.pop("promoted_at").endswith("+00:00")
+    assert "@" in evaluator.pop("promoted_by")
+    assert evaluator == {
+        "name": "tiny",
+        "versions": [1, 2],
+        "serving": 1,
+        "damage": "",
+        "forced": False,
+    }

@@ -29,9 +29,7 @@ def test_the_cuts_belong_to_the_better_side(score, verdict):
     assert decide(score, [], POLICY) == verdict
 
 
-@pytest.mark.parametrize(
-    "reason", [Reason.PARTIAL, Reason.MISSING_FIELD, Reason.OUT_OF_DISTRIBUTION]
-)
+@pytest.mark.parametrize("reason", [Reason.PARTIAL, Reason.MISSING_FIELD, Reason.NOT_LEARNT])
 def test_a_pass_on_less_than_all_is_a_review_and_a_block_stays_one(reason):
     assert decide(0.9, [reason], POLICY) is Verdict.REVIEW
     assert decide(0.1, [reason], POLICY) is Verdict.BLOCK
@@ -39,7 +37,9 @@ def test_a_pass_on_less_than_all_is_a_review_and_a_block_stays_one(reason):
     assert (decide(0.9, [reason], named) is Verdict.PASS) == (reason is Reason.PARTIAL)
 
 
-@pytest.mark.parametrize("reason", [Reason.UNCERTIFIED, Reason.IGNORED_FIELD, Reason.DEGRADED])
+@pytest.mark.parametrize(
+    "reason", [Reason.UNCERTIFIED, Reason.IGNORED_FIELD, Reason.NOT_CALIBRATED]
+)
 def test_other_reasons_leave_a_pass_alone(reason):
     assert decide(0.9, [reason], POLICY) is Verdict.PASS
 

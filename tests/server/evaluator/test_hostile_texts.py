@@ -26,6 +26,7 @@ ENCODER = Encoder(
         sep_id=3,
         pad_id=0,
         windows=Windows(output=64, ground_truth=64, max_runs=16),
+        fold_look_alikes=True,
     ),
 )
 PLACES = (("input",), ("output",), ("ground_truth",), ("output", "ground_truth"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import time
+import timeit
 
 import pytest
 from hypothesis import given
@@ -155,6 +156,63 @@ def test_counts_are_consistent(tokenizer, text):
     assert 0 <= unread.dropped <= len(text)
     assert 0 <= unread.share <= 1
     assert (unread.share > 0) == (unread.unknown + unread.dropped > 0)
+
+
+def words_by_form() -> Tokenizer:
+    """Knows one word; one letter may become several words, which then share its place."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "no": 1}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+@pytest.mark.parametrize("tokenizer", [word_pieces(), unigram(), letters_only(), words_by_form()])
+@given(text=st.text(st.sampled_from("no \t\u3000é👍ก北\x1c\ufdfaﷺ½[SEP]\u0301")))
+def test_counts_are_those_of_the_characters(tokenizer, text):
+    """Most texts are measured without looking at each character."""
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    meter = UnreadMeter(tokenizer)
+    unread = meter.measure(text, encoding.ids, encoding.offsets)
+    characters = meter.characters(text, encoding.ids, encoding.offsets)
+    assert unread == (characters.unknown, characters.dropped.sum(), characters.share)
+
+
+@pytest.mark.parametrize("tokenizer", [word_pieces(), unigram(), byte_pairs(), words_by_form()])
+@pytest.mark.parametrize("characters", ["nо#👍\u0301\u200b", "ﾠ#＃﹟a", "\u200b\u00ad", "#"])
+def test_characters_that_are_looked_up_together_are_those_looked_up_alone(tokenizer, characters):
+    together, alone = UnreadMeter(tokenizer), UnreadMeter(tokenizer)
+    ids, offsets = [9] * len(characters), [(0, 0)] * len(characters)
+    together.measure(characters, ids, offsets)
+    for each in characters:
+        alone.measure(each, [9], [(0, 0)])
+    codes = [ord(each) for each in characters]
+    assert together._kinds[codes].all()
+    assert (together._kinds[codes] == alone._kinds[codes]).all()
+
+
+def test_a_warm_meter_looks_up_no_letter():
+    meter = UnreadMeter(word_pieces())
+    meter.warm_up()
+    known = meter._kinds.copy()
+    text = "".join(map(chr, range(0x3400, 0x9F00))) + string.printable + "שลอ"
+    meter.measure(text, [], [])
+    assert (known == meter._kinds).all()
+
+
+def test_words_from_one_letter_count_its_place_once():
+    assert measure("no ﷺ", words_by_form()) == (4, 0, pytest.approx(1 / 3))
+
+
+def test_an_unknown_word_costs_little():
+    tokenizer = words_by_form()
+    meter = UnreadMeter(tokenizer)
+
+    def seconds(text: str) -> float:
+        encoding = tokenizer.encode(text, add_special_tokens=False)
+        ids, offsets = encoding.ids, encoding.offsets
+        return min(timeit.repeat(lambda: meter.measure(text, ids, offsets), number=100, repeat=20))
+
+    assert seconds("no " * 8 + "yes " + "no " * 8) < 12 * seconds("no " * 17)
 
 
 def test_a_windowed_text_is_measured_as_a_whole():

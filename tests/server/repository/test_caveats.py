@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from learnt_examples import AS_GOOD_AS_WORDS, LEARNT, NOT_LEARNT
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
 from tipstaff_server import repository
 from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
+from tipstaff_server.evaluator.learnt import Learnt
 from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.evaluator.quality import Interval, Quality
 from tipstaff_server.repository import caveats as rules
@@ -180,3 +182,28 @@ def test_a_damaged_version_can_be_replaced_still(tmp_path, caplog):
     (repository.bundle_path(repo, "tiny", 1) / "manifest.json").write_text("{")
     repository.promote(repo, "tiny", 2)
     assert repository.serving_version(repo, "tiny") == 2
+
+
+def test_a_version_that_has_not_learnt_says_so_once(measured):
+    version = measured(auroc=interval(0.55, 0.47, 0.63)).model_copy(update={"learnt": NOT_LEARNT})
+    assert caveats(version) == [
+        "is not clearly better than chance (AUROC 0.550 against 0.500, difference 0.050 (-0.030 to "
+        "0.130)), on 200 test rows"
+    ]
+    assert [each.kind for each in rules.caveats(version)] == ["learnt"]
+
+
+def test_a_version_that_word_overlap_equals(measured):
+    (caveat,) = caveats(measured().model_copy(update={"learnt": AS_GOOD_AS_WORDS}))
+    assert caveat == (
+        "is no better than word overlap (AUROC 0.850 against 0.860, difference -0.010 (-0.050 to "
+        "0.030)), on 200 test rows"
+    )
+    assert caveats(measured().model_copy(update={"learnt": LEARNT})) == []
+
+
+def test_rows_of_one_class_show_no_learning(measured):
+    nothing = Learnt(rows="validation", n=12, good=12, verdict=False)
+    assert list(rules.not_learnt(measured().model_copy(update={"learnt": nothing}))) == [
+        "is not shown to have learnt anything: all 12 validation rows are good, which shows nothing"
+    ]

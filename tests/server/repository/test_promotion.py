@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from learnt_examples import BEHIND_WORDS
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
@@ -191,3 +192,18 @@ def test_a_case_that_cannot_be_run_is_named(repo, tmp_path):
     with pytest.raises(PromotionRefused, match=r'output: absent.*"no text it reads".*with force'):
         repository.promote(repo, "tiny", version)
     assert serving(repo) is None
+
+
+def test_a_version_that_has_not_learnt_serves_by_force_only(repo, tmp_path, capsys):
+    folder = make_bundle(tmp_path / "bundle", learnt=BEHIND_WORDS)
+    version = repository.publish(folder, repo)
+    assert main(["promote", str(repo), "tiny", str(version)]) == 1
+    said = capsys.readouterr().err
+    assert (
+        "tiny version 1 does not serve: it is not clearly better than word overlap (AUROC 0.850 "
+        "against 0.950, difference -0.100 (-0.150 to -0.050)), on 200 validation rows"
+    ) in said
+    assert "or promote it with --force" in said
+    assert serving(repo) is None
+    assert main(["promote", str(repo), "tiny", str(version), "--force"]) == 0
+    assert serving(repo) == version

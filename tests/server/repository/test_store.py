@@ -161,3 +161,19 @@ def test_a_version_laid_aside_is_gone_and_its_number_is_not_given_again(tmp_path
         with pytest.raises(RepositoryError, match=r"version 1 serves|no version 3"):
             repository.archive(repo, "tiny", version)
     assert repository.serving_version(repo, "tiny") == 1
+
+
+def test_who_promoted_and_whether_by_force_is_noted(repo, bundle):
+    repository.publish(bundle, repo, promote=True)
+    (first,) = repository.contents(repo)
+    assert "@" in first.promoted_by
+    assert first.promoted_at
+    assert not first.forced
+    repository.publish(bundle, repo)
+    request = repository.PromoteRequest(
+        repository=repo, name="tiny", version=2, force=True, promoted_by="ada"
+    )
+    repository.operations.promote(request)
+    (second,) = repository.contents(repo)
+    assert (second.serving, second.promoted_by, second.forced) == (2, "ada", True)
+    assert json.loads((repo / "tiny" / "serving.json").read_text())["previous"] == 1

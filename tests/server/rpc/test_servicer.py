@@ -9,16 +9,20 @@ import pytest
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+from learnt_examples import NOT_LEARNT
 from tiny_bundle import make_bundle, ood_meter
 
 from tipstaff import Client
 from tipstaff.types import Interaction, Reason, Score, Timing, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff.v1 import scoring_pb2_grpc
+from tipstaff_server.access.callers import Callers
+from tipstaff_server.access.gate import Gate
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.manifest import BundleCertificate, Policy
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
+from tipstaff_server.rpc.doors import Doors
 from tipstaff_server.rpc.health import HealthServicer
 from tipstaff_server.rpc.malformed import MalformedMessages
 from tipstaff_server.rpc.server import RpcServer
@@ -137,6 +141,27 @@ def test_an_explained_score_is_the_same_and_says_what_lowered_it(server):
         assert [one.highlights for one in several] == [explained.highlights] * 3
         assert {one.score for one in several} == {plain.score}
     assert server.metric("tipstaff_explanation_runs_total", evaluator="tiny") > runs + 40
+
+
+def test_each_sentence_of_an_explained_output_comes_with_its_evidence(server, bundle):
+    output = "🦊 the price is 90 euro. paris is it. sorry!"
+    truth = "no refund.\nthe price is 30 euro.\nparis is it."
+    with Client(server.address, timeout=20) as client:
+        asked = {"output": output, "ground_truth": truth, "evaluator": "tiny"}
+        assert client.score(**asked).evidence == ()
+        evidence = client.score(**asked, explain=True).evidence
+    assert evidence == Evaluator.load(bundle).explain_sentences(Interaction(None, output, truth))
+    price, paris, sorry = evidence
+    assert [output[each.start : each.end] for each in evidence] == [
+        "🦊 the price is 90 euro.", "paris is it.", "sorry!",
+    ]  # fmt: skip
+    assert truth[price.passage.start : price.passage.end] == "the price is 30 euro."
+    (number,) = price.contradictions
+    assert output[number.start : number.end] == "90"
+    assert truth[number.truth_start : number.truth_end] == "30"
+    assert price.score < price.evaluator_score
+    assert truth[paris.passage.start : paris.passage.end] == "paris is it."
+    assert sorry.passage is None
 
 
 @pytest.mark.parametrize("texts", [{"ground_truth": "paris"}, {"input": "capital"}])
@@ -280,10 +305,12 @@ def test_a_missed_deadline_is_no_caller_who_left_and_loses_no_other_item():
             None,  # type: ignore[arg-type]
             registry,
             metrics,
+            Gate(workers=1),
             max_batch_items=8,
         )
         settings = Settings(bundles=("unused",))
-        server = RpcServer(servicer, HealthServicer(), MalformedMessages(metrics), settings)
+        doors = Doors(Callers, metrics)
+        server = RpcServer(servicer, HealthServicer(), MalformedMessages(metrics), settings, doors)
         (address,) = await server.start(["127.0.0.1:0"])
         try:
             await asyncio.wait_for(missing(address, metrics), 20)
@@ -317,6 +344,7 @@ def stuck_servicer(scorer: UnexplainedScorer, metrics: Metrics) -> ScoringServic
         StuckExplainer(),  # type: ignore[arg-type]
         Registry(Evaluator.load, lambda evaluator: None, metrics),
         metrics,
+        Gate(workers=1),
         max_batch_items=8,
     )
 
@@ -328,7 +356,7 @@ def test_a_batch_keeps_the_scores_whose_explanations_its_deadline_cuts_off():
         request = pb.ScoreRequest(output="a", explain=True)
         reply = await servicer.ScoreBatch(
             pb.ScoreBatchRequest(requests=[request] * 3),
-            SimpleNamespace(time_remaining=lambda: 0.3),  # type: ignore[arg-type]
+            SimpleNamespace(time_remaining=lambda: 0.3, invocation_metadata=tuple),  # type: ignore[arg-type]
         )
         assert [item.response.score for item in reply.items] == pytest.approx([0.9] * 3)
         for item in reply.items:
@@ -354,7 +382,7 @@ def test_every_item_of_an_abandoned_batch_is_counted():
         call = asyncio.create_task(
             servicer.ScoreBatch(
                 pb.ScoreBatchRequest(requests=items),
-                SimpleNamespace(time_remaining=lambda: 20.0),  # type: ignore[arg-type]
+                SimpleNamespace(time_remaining=lambda: 20.0, invocation_metadata=tuple),  # type: ignore[arg-type]
             )
         )
         await asyncio.sleep(0.1)
@@ -382,3 +410,13 @@ def test_each_evaluator_has_its_health(server):
     assert [server.health(name) for name in ("", "tiny", "pair")] == [1, 1, 1]
     error = refusal(server.health, "nobody")
     assert error.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_reasons_about_the_evaluator_are_on_the_wire_and_counted(start, tmp_path):
+    bundle = make_bundle(tmp_path / "b", bias=9.0, calibrated=False, learnt=NOT_LEARNT)
+    server = start(bundle)
+    reply = server.stub().Score(REQUEST, timeout=5)
+    assert reply.verdict == pb.VERDICT_REVIEW
+    assert {pb.REASON_NOT_LEARNT, pb.REASON_NOT_CALIBRATED} <= set(reply.reasons)
+    for reason in ("NOT_LEARNT", "NOT_CALIBRATED"):
+        assert server.metric("tipstaff_reasons_total", evaluator="tiny", reason=reason) == 1

@@ -261,18 +261,18 @@ def test_what_would_be_refused_can_be_refused_before_it_is_made(dispatcher, fake
     served.learn(model, lambda length: "x" * length, lengths=(4,))
     served.start()
     now = time.monotonic()
-    served.check(model, 4, now + 0.5, arrived=now)
+    served.check(model, 4, now + 0.5, arrived=now, is_short=True)
     with pytest.raises(DeadlineUnreachable):
-        served.check(model, 4, now + 0.02, arrived=now)
+        served.check(model, 4, now + 0.02, arrived=now, is_short=True)
     held = hold(served, model)
     waiting = [submit(served, model, "item", soon())]
     now = time.monotonic()
     with pytest.raises(Overloaded, match="late"):
-        served.check(model, 4, now + 0.08, arrived=now)
-    served.check(model, 4, now + 5, arrived=now)
+        served.check(model, 4, now + 0.08, arrived=now, is_short=True)
+    served.check(model, 4, now + 5, arrived=now, is_short=True)
     waiting.append(submit(served, model, "item", soon()))
     with pytest.raises(Overloaded, match="2 requests are waiting"):
-        served.check(model, 4, now + 5, arrived=now)
+        served.check(model, 4, now + 5, arrived=now, is_short=True)
     assert served.depth == 2
     model.gate.set()
     assert [future.result(5).logit for future in (held, *waiting)] == [4.0] * 3

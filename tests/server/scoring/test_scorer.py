@@ -20,6 +20,7 @@ from tiny_bundle import make_bundle
 from tipstaff.types import Interaction, Reason, Score, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_server import repository
+from tipstaff_server.access.gate import Gate
 from tipstaff_server.errors import (
     DeadlineExpired,
     DeadlineUnreachable,
@@ -482,7 +483,12 @@ def test_explanations_go_after_all_scores_of_a_batch(tmp_path, monkeypatch):
     )
     task = replace(WORDY, explain=True)
     servicer = ScoringServicer(
-        bench.scorer, bench.explainer, bench.registry, bench.metrics, max_batch_items=3
+        bench.scorer,
+        bench.explainer,
+        bench.registry,
+        bench.metrics,
+        Gate(workers=1),
+        max_batch_items=3,
     )
     tasks = [task, replace(task, evaluator="nobody"), TASK]
     requests = [
@@ -495,7 +501,7 @@ def test_explanations_go_after_all_scores_of_a_batch(tmp_path, monkeypatch):
         )
         for each in tasks
     ]
-    context = SimpleNamespace(time_remaining=lambda: 20.0)
+    context = SimpleNamespace(time_remaining=lambda: 20.0, invocation_metadata=lambda: ())
     reply = asyncio.run(servicer.ScoreBatch(pb.ScoreBatchRequest(requests=requests), context))
     first, failed, last = reply.items
     assert failed.error.code == grpc.StatusCode.NOT_FOUND.value[0]

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from learnt_examples import NOT_LEARNT
 from tiny_bundle import WORDS, make_bundle
 
 from tipstaff import Interaction
@@ -377,3 +378,45 @@ def test_what_may_pass_from_now_on_is_part_of_what_is_proved(path, rows, tmp_pat
     shown = capsys.readouterr().out
     assert "may PASS         what was not read in full" in shown
     assert "unlike the training data" not in shown
+
+
+def test_one_that_has_not_learnt_is_certified_only_by_name(rows, tmp_path, capsys):
+    bundle = make_bundle(tmp_path / "b", learnt=NOT_LEARNT)
+    file = write(rows, tmp_path / "rows.jsonl")
+    words = ["--label-source", "human", "--selection", "random", "--out", str(tmp_path / "c")]
+    words += ["--max-false-pass", "0.2"]
+    assert main(["certify", str(bundle), str(file), *words]) == 1
+    refusal = capsys.readouterr().err
+    assert "nothing would pass: tiny is not clearly better than chance (AUROC 0.550" in refusal
+    assert "add --pass-on-not-learnt" in refusal
+    words += ["--pass-on-not-learnt", "--block-on-ood"]
+    assert main(["certify", str(bundle), str(file), *words]) == 0
+    certified = Bundle.open(tmp_path / "c")
+    policy = certified.manifest.graphs[0].policy
+    assert policy.pass_on_not_learnt
+    assert policy.block_on_ood
+    shown = capsys.readouterr().out
+    assert "may PASS         outputs, though it has not learnt" in shown
+    assert "may BLOCK        what is unlike the training data" in shown
+    prediction = Evaluator.load(tmp_path / "c").score(rows[0].interaction)
+    assert Reason.NOT_LEARNT in prediction.reasons
+    # The bound on BLOCK needs no PASS.
+    certify(Bundle.open(bundle), Evaluator.load(bundle), rows, Promise(1, 0.1, 0.9))
+
+
+def test_a_certificate_of_a_mixture_says_so(path, evaluator, rows, tmp_path):
+    bundle = Bundle.open(path)
+    promise = Promise(0.6, 1.0, 0.9)
+    plain = certify(bundle, evaluator, rows, promise)
+    probed = certify(bundle, evaluator, rows, promise, probed=True)
+    assert plain.policy.certificate.rows == "plain"
+    certificate = probed.policy.certificate
+    assert certificate.rows == "probed"
+    # Rewritings that break good rows leave more bad ones to prove the bound on.
+    assert certificate.n == plain.policy.certificate.n
+    assert certificate.n_bad > plain.policy.certificate.n_bad
+    assert certificate.fingerprint != plain.policy.certificate.fingerprint
+    assert any("rows rewritten" in note for note in probed.notes)
+    written = put_certified(bundle, probed.policy, tmp_path / "out")
+    card = (written.path / "card.md").read_text()
+    assert "labelled by people, half of them rewritten, 20" in card

@@ -10,9 +10,7 @@ from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
 from tipstaff_server import repository
-from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
 from tipstaff_server.evaluator.cases import Case
-from tipstaff_server.evaluator.manifest import Calibration
 from tipstaff_trainer.data import hash_training_rows, read_rows
 
 PARIS = {"input": "capital of france", "output": "paris", "ground_truth": "paris"}
@@ -58,10 +56,8 @@ def test_rows_that_it_was_trained_on_are_told(data, tmp_path, capsys):
 
 
 def test_a_comparison_says_which_bundle_a_warning_is_of(data, tmp_path, capsys):
-    calibrated, other = make_bundle(tmp_path / "calibrated"), make_bundle(tmp_path / "other")
-    manifest = read_manifest(calibrated)
-    graph = manifest.graphs[0].model_copy(update={"calibration": Calibration(method="platt", n=50)})
-    write_manifest(calibrated, manifest.model_copy(update={"graphs": (graph,)}))
+    calibrated = make_bundle(tmp_path / "calibrated")
+    other = make_bundle(tmp_path / "other", calibrated=False)
     main(["compare", str(calibrated), str(other), str(data)])
     assert f"warning: {other}: the evaluator's score is not cal" in capsys.readouterr().err
     main(["compare", str(other), str(other), str(data)])
@@ -71,7 +67,7 @@ def test_a_comparison_says_which_bundle_a_warning_is_of(data, tmp_path, capsys):
 def test_a_report_is_written_beside_what_is_printed(data, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own_metric.py").write_text("def f(row): return len(row['output'])")
-    bundle, out = make_bundle(tmp_path / "b"), tmp_path / "out"
+    bundle, out = make_bundle(tmp_path / "b", calibrated=False), tmp_path / "out"
     (bundle / "training").mkdir()
     (bundle / "training" / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
     code = evaluate(

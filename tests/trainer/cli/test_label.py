@@ -331,3 +331,19 @@ def test_somebody_elses_file_is_not_overwritten(tipstaff, data, server):
     assert done.returncode == 2
     assert "choose another --out" in done.stderr
     assert out.read_text() == "mine"
+
+
+def test_a_check_needs_no_file_to_write_and_labels_need_one(tipstaff, data, server):
+    words, out = label(data, server)
+    without = [word for word in words if word not in ("--out", out)]
+    checked = tipstaff(*without, "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert "log-probabilities: yes" in checked.stdout
+    refused = tipstaff(*without)
+    assert refused.returncode == 2
+    assert "--out: is needed; name a .jsonl file for the labels" in refused.stderr
+    secret = tipstaff(*without, "--check", "--query", "key=s3cret-of-nine")
+    assert "put the value into an environment variable, and name it in --secret-query" in (
+        secret.stderr
+    )
+    assert "s3cret" not in secret.stdout + secret.stderr

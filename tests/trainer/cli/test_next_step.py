@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from learnt_examples import AS_GOOD_AS_WORDS, BEHIND_WORDS, NOT_LEARNT
 from tiny_bundle import make_bundle
 from tiny_training import tiny_rows
 
@@ -34,10 +35,10 @@ def trained(tmp_path, monkeypatch, capsys):
     rows.write_text("".join(json_line(row_record(row)) for row in tiny_rows(40)))
     folder = make_bundle(tmp_path / "bundle")
 
-    def run(*, outcomes=(), words=(), **parts):
+    def run(*, outcomes=(), words=(), learnt=None, **parts):
         metrics = {name: {"n": part.n, "ece": 0.031} for name, part in parts.items()}
         manifest = read_manifest(folder)
-        changes = {"quality": parts, "metrics": metrics}
+        changes = {"quality": parts, "metrics": metrics, "learnt": learnt}
         write_manifest(folder, manifest.model_copy(update=changes))
         result = Trained(Bundle.open(folder), outcomes)
         monkeypatch.setattr("tipstaff_trainer.cli.train.train", lambda *_: result)
@@ -55,6 +56,11 @@ def test_every_figure_has_its_interval_or_its_rows(trained):
             f"{part}: accuracy 0.800 (0.700 to 0.900), AUROC 0.900 (0.850 to 0.940), ECE 0.031 on "
             "200 rows (100 good, 100 bad), fp32 graph as served"
         ) in said
+
+
+def test_an_interval_of_everything_is_said_in_words(trained):
+    said = trained(validation=GOOD, test=quality(3, 1.0, 0.0, 1.0))
+    assert "test: accuracy 0.800 (0.700 to 0.900), AUROC 1.000 (too few rows to say), ECE" in said
 
 
 def test_a_good_and_well_measured_evaluator_is_to_serve(trained, tmp_path):
@@ -102,3 +108,25 @@ def test_one_that_fails_a_named_case_is_not_to_serve_yet(trained):
     failing = Outcome(case, Verdict.PASS, 0.7)
     said = trained(outcomes=[failing], validation=GOOD, test=GOOD)
     assert "next:   label rows like the cases that fail and train again, or correct the " in said
+
+
+def test_one_that_has_not_learnt_is_not_to_serve(trained, tmp_path):
+    said = trained(validation=GOOD, test=GOOD, learnt=NOT_LEARNT)
+    assert "tiny is not clearly better than chance (AUROC 0.550 against 0.500" in said
+    assert (
+        "next:   label more rows, try another --base, or look for wrong labels: tipstaff "
+        f"label-errors {tmp_path / 'rows.jsonl'} --out FILE\n"
+    ) in said
+    assert "tipstaff serve" not in said
+
+
+def test_one_behind_word_overlap_says_what_to_use(trained):
+    said = trained(validation=GOOD, test=GOOD, learnt=BEHIND_WORDS)
+    assert "tiny is not clearly better than word overlap (AUROC 0.850 against 0.950" in said
+    assert ", score with word overlap as it is, or look for wrong labels: " in said
+
+
+def test_one_as_good_as_word_overlap_may_serve_and_says_so(trained):
+    said = trained(validation=GOOD, test=GOOD, learnt=AS_GOOD_AS_WORDS)
+    assert "tiny is no better than word overlap (AUROC 0.850 against 0.860" in said
+    assert "next:   tipstaff serve" in said

@@ -64,7 +64,7 @@ def test_an_empty_text_stays_a_text_where_the_format_can_say_so(write):
 def test_values_that_are_not_text_reach_extra_as_text(write):
     values = {"output": 42, "documents": ["p", "q"], "label": True, "meta": {"n": 1}, "n": 2}
     row = read_rows(write("a.jsonl", json.dumps(values))).rows[0]
-    assert row.interaction == Interaction(None, "42", "p\nq")
+    assert row.interaction == Interaction(None, "42", "p\n\nq")
     assert row.extra == {"meta": '{"n": 1}', "n": "2"}
 
 
@@ -149,10 +149,7 @@ def test_a_common_input_groups_by_what_else_is_shared_and_is_told(write):
         ("input,label,weight\na,1,-1\n", 'row 1 (line 2), column "weight": "-1" is not a weight'),
         ("input,label,selection\na,1,x\n", 'column "selection": "x" is not one of random, pilot'),
         ("input,label,label_source\na,1,gpt\n", '"gpt" is not one of human, judge, other'),
-        (
-            "input,output,label\na,b,1\n ,,1\n",
-            "row 2 (line 3): there is no text in input or output",
-        ),
+        ("input,output,label\n ,,1\n", "none of its 1 rows has a text in input or output"),
         ("input,label\na,\n", "none of its 1 rows has a label"),
         ("input,output\na,b\n", "no column for label"),
         ("text,label\na,1\n", "no column for input, output or ground_truth"),
@@ -168,11 +165,16 @@ def test_a_row_that_cannot_be_used_is_one_line_that_says_where_and_why(write, te
     assert "\n" not in str(error.value)
 
 
-def test_a_chosen_column_that_is_empty_in_one_row_is_an_error_there(write):
-    path = write("a.csv", "input,output,label\na,b,1\nc,,0\n")
-    assert read_rows(path).rows[1].interaction == Interaction("c", None, None)
-    with pytest.raises(DataError, match=r"row 2 \(line 3\): there is no text in output;"):
-        read_rows(path, columns=("output",))
+def test_a_blank_row_is_left_out_and_counted(write):
+    path = write("a.csv", "input,output,label\na,b,1\n ,,1\nc,,0\n")
+    data = read_rows(path)
+    assert [row.interaction.input for row in data.rows] == ["a", "c"]
+    assert data.warnings == (
+        f"{path}: left out 1 of 3 rows, without a text in input or output; the first is {path}, "
+        "row 2 (line 3)",
+    )
+    # Of the chosen columns, the text of another is none.
+    assert [row.interaction.output for row in read_rows(path, columns=("output",)).rows] == ["b"]
 
 
 def test_wrong_words_for_columns_and_mappings_are_usage_errors(write):

@@ -9,6 +9,7 @@ from tiny_bundle import make_bundle
 from tipstaff_server import repository
 from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
 from tipstaff_server.evaluator.cases import Case
+from tipstaff_server.evaluator.quality import Interval, ProbeRate, Probes
 
 HERE = "/criteria/faithfulness/cases"
 RIGHT = Case(
@@ -99,3 +100,21 @@ def test_a_version_with_another_criterion_warns_before_promotion(browser, worksp
     assert "has another criterion" not in browser.get("/evaluators/tiny/2").text
     page = browser.get("/evaluators/tiny/3").text
     assert "has another criterion: “It is right.” Promoting" in page
+
+
+def test_a_version_that_rewritten_outputs_fool_is_shown_with_the_rate(browser, workspace, tmp_path):
+    for version, share in enumerate((0.1, 0.8), start=1):
+        bundle = make_bundle(tmp_path / str(version))
+        surely = Interval(value=share, low=share - 0.1, high=share + 0.1, n=40)
+        rate = ProbeRate(name="echoed-wrong", effect="breaks", n=40, after=surely, harm=surely)
+        probes = Probes(rows=40, rates=(rate,))
+        write_manifest(bundle, read_manifest(bundle).model_copy(update={"probes": probes}))
+        repository.publish(bundle, workspace.repository)
+    workspace.promote("tiny", 1)
+    page = browser.get("/evaluators/tiny/2").text
+    assert "is fooled by rewritten outputs: echoed-wrong (80% of 40 bad outputs pass)" in page
+    refused = browser.post("/evaluators/tiny/2/promote", data=hidden(page))
+    assert refused.status_code == 409
+    assert "version 2 does not serve: of 40 bad outputs by the rewriting" in refused.text
+    assert "Promote anyway" in refused.text
+    assert repository.serving_version(workspace.repository, "tiny") == 1

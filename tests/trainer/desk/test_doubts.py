@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from learnt_examples import BEHIND_WORDS
 from tiny_bundle import make_bundle
 
 from tipstaff_server import repository
@@ -82,3 +83,22 @@ def test_figures_stand_with_their_interval_and_rows(visit, workspace, publish):
         session.add(job)
     page = browser.get(f"/jobs/{job.id}").text
     assert "Version 1: AUROC 0.750, accuracy 0.500 on 30 validation rows." in page
+
+
+def test_a_version_that_has_not_learnt_says_so_and_is_promoted_anyway_only(
+    visit, workspace, publish, tmp_path
+):
+    bundle = make_bundle(tmp_path / "unlearnt", learnt=BEHIND_WORDS)
+    repository.publish(bundle, workspace.repository)
+    browser = visit()
+    page = browser.get("/evaluators/tiny/1").text
+    sentence = "Version 1 is not clearly better than word overlap (AUROC 0.850 against 0.950"
+    assert page.index(sentence) < page.index(">Promote</button>")
+    refused = browser.post("/evaluators/tiny/1/promote")
+    assert refused.status_code == 409
+    assert "tiny version 1 does not serve: it is not clearly better than" in refused.text
+    assert "fails <a" not in refused.text
+    assert refused.text.count(">Promote anyway</button>") == 1
+    assert repository.serving_version(workspace.repository, "tiny") is None
+    forced = browser.post("/evaluators/tiny/1/promote", data={"force": "yes"})
+    assert "is online" in forced.text

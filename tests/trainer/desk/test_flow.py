@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 
 import pytest
 from judge_server import Behaviour, JudgeServer
 from playwright.sync_api import Page, expect
 from tiny_training import tiny_rows
+
+from tipstaff_trainer.workspace import Workspace
 
 expect.set_options(timeout=30_000)
 ROWS = 96
@@ -127,3 +130,40 @@ def test_from_a_file_to_a_score(page: Page, desk, traces, bert, judge):
     page.get_by_role("button", name="Score").click()
     expect(page.locator("#score")).to_have_text(re.compile(r"0\.\d{3}"))
     expect(page.get_by_text("colours version 1 on int8/cpu")).to_be_visible()
+
+
+def test_rows_are_added_and_several_data_sets_train_one_evaluator(page: Page, desk, tmp_path):
+    def file(name, numbers):
+        rows = [{"id": n, "output": f"it is {n}", "label": n % 2} for n in numbers]
+        path = tmp_path / name
+        path.write_text("\n".join(map(json.dumps, rows)))
+        return path
+
+    workspace = Workspace(desk.folder)
+    first, second, test = (
+        workspace.upload_dataset(file(f"{name}.jsonl", numbers), criterion="relevance")
+        for name, numbers in (("first", range(20)), ("second", range(20, 40)), ("held", range(9)))
+    )
+    page.goto(f"/datasets/{first.id}")
+    page.get_by_label("File with more rows").set_input_files(file("more.jsonl", range(18, 23)))
+    page.get_by_text("Add rows").locator("..").get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Add rows").click()
+    expect(page.get_by_role("status")).to_contain_text("3 rows are added to first.")
+    expect(page.get_by_text("23 rows", exact=True)).to_be_visible()
+
+    page.get_by_role("link", name="Train an evaluator").click()
+    page.get_by_text("Several data sets").click()
+    page.get_by_role("group", name="Train on these too").get_by_label("second").check()
+    page.get_by_label("Test on").select_option(label="held")
+    page.get_by_label("Name of the evaluator").fill("several")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**/jobs/*")
+    (job,) = (each for each in workspace.stores.jobs.active() if each.kind == "train")
+    workspace.stores.jobs.stop(job.id)
+    data = job.parameters["request"]["data"]
+    assert (data["dataset"], data["more"], data["test_dataset"]) == (
+        first.id,
+        [second.id],
+        test.id,
+    )
+    workspace.close()

@@ -176,6 +176,21 @@ def test_a_key_that_means_something_else_decides_nothing(page, log, key, code, h
     assert log(item)[-1:] in ([], [(None, "")])
 
 
+def test_keys_answer_as_soon_as_the_page_is_drawn(page, log):
+    held = []
+    page.route("**/static/desk.js", lambda route: held.append(route))
+    item = item_of(page)
+    page.keyboard.press("g")
+    following = next_item(page, item)
+    page.keyboard.press("g")
+    page.keyboard.press("g")  # one label a row, also while the page is loading
+    third = next_item(page, following)
+    assert len(held) >= 2
+    assert [log(each)[-1][0] for each in (item, following)] == [1.0, 1.0]
+    assert log(third) == []
+    page.unroute("**/static/desk.js")
+
+
 def test_a_key_that_is_held_decides_one_row(page, log):
     item = item_of(page)
     page.keyboard.down("g")

@@ -129,7 +129,7 @@ def test_choosing_a_data_set_offers_its_fields_and_keeps_the_rest(
 
 def test_unticked_fields_stay_unticked_after_an_error(visit, upload):
     upload("both", "output", "ground_truth")
-    form = {"dataset": "1/faithfulness", "name": "A B", "columns": "output"}
+    form = {"dataset": "1/faithfulness", "name": "?", "columns": "output"}
     refused = visit().post("/evaluators", data=form)
     assert boxes(refused.text) == {"output": True, "ground_truth": False}
 

@@ -49,6 +49,19 @@ def test_words_that_lowered_a_score_are_marked_and_listed(browser):
     assert re.search(r'id="score">([\d.]+)', plain)[1] == re.search(r'id="score">([\d.]+)', page)[1]
 
 
+def test_each_sentence_stands_beside_its_passage_and_what_contradicts_it(browser):
+    truth = "a <b>refund</b> in 14 days. paris is it."
+    page = score(
+        browser, output="refund in 90 days. paris is it.", ground_truth=truth, explain="yes"
+    )
+    first, second = re.findall(r"<li><p class=\"text\">(.*?)</li>", page, re.DOTALL)
+    assert 'refund in <mark class="differs">90</mark> days.' in first
+    assert 'a &lt;b&gt;refund&lt;/b&gt; in <mark class="agrees">14</mark> days.' in first
+    assert re.search(r"Contradicted: number: “90” for “14” \(0\.\d\d\)", first)
+    assert "Contradicted" not in second
+    assert 'id="evidence"' not in score(browser, output="refund", ground_truth=truth)
+
+
 def test_what_cannot_be_read_stands_beside_the_tokens(browser):
     page = score(browser, output="refund 👍", ground_truth="refund in 14 days")
     assert re.search(r"output: 2 of 2 <span[^>]*>unread: 14.3% \(1 unknown word\)</span>", page)

@@ -36,6 +36,7 @@ TYPED = {
         "name": "colours",
         "columns": "output",
         "freeze_words": "true",
+        "evidence": "true",
     },
 }
 PAGES = pytest.mark.parametrize("path", FORMS)
@@ -153,7 +154,7 @@ def test_a_wrong_value_is_named_by_its_label_and_kept(send, workspace, path, fie
             "Key variable HOME: is not read as a key; name an environment variable that ends in "
             "_API_KEY, or none.",
         ),
-        ("/evaluators", {"name": "A B"}, "Name of the evaluator A B: "),
+        ("/evaluators", {"name": "?"}, "Name of the evaluator '?': "),
         ("/evaluators", {"columns": "channel"}, "Fields to read"),
         ("/evaluators", {"columns": ""}, "Fields to read"),
         ("/evaluators", {"dataset": ""}, "Choose a data set."),

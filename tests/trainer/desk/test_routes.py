@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from desk_forms import LOCAL, hidden
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 from tiny_bundle import make_bundle
+from traffic_rows import Said, write_segment
 
 from tipstaff_server import repository
 from tipstaff_server.evaluator.cases import Case
@@ -38,6 +40,9 @@ def filled(workspace, tmp_path, monkeypatch):
     file.write_text("\n".join(map(json.dumps, rows)))
     workspace.upload_dataset(file)
     repository.publish(make_bundle(tmp_path / "1"), workspace.repository)
+    said = [Said(time.time() - 60, 0.5, evaluator="tiny")]
+    write_segment(tmp_path / "traffic", said)
+    workspace.collect_traffic(tmp_path / "traffic")
     with workspace.stores.database.writing() as session:
         session.add(Job(kind="label", title="x", parameters={}, state="failed"))
     return workspace
@@ -47,7 +52,7 @@ def address(path):
     """A route's path with the ids of what is there."""
     values = {"key": "0" * 32, "ending": "csv", "folder": "report", "file": "index.html"}
     values |= dict.fromkeys(("dataset", "version", "job", "row"), "1")
-    name = "tiny" if path.startswith("/evaluators") else "faithfulness"
+    name = "tiny" if path.startswith(("/evaluators", "/live")) else "faithfulness"
     return re.sub(r"{(\w+):\w+}", lambda match: values.get(match[1], name), path)
 
 

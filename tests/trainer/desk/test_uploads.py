@@ -64,11 +64,12 @@ def test_a_wrong_mapping_is_refused_and_can_be_corrected(browser, upload, worksp
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("rows.xlsx", b"PK", "convert it to one of them"),
+        ("rows.xlsx", b"PK", "can&#39;t be read as a spreadsheet"),
+        ("rows.xls", b"PK", "convert it to one of them"),
         ("rows", b"a", "convert it to one of them"),
         ("rows.csv", b"", "has no rows"),
         ("rows.csv", b'a,b\n"1,2\n', "quotes"),
-        ("rows.csv", b"\xff\xfea\x00", "UTF-16"),
+        ("rows.csv", b"\xff\xfea\x00a", "UTF-16"),
         ("rows.jsonl", b"{", "not a JSON object on one line"),
         ("rows.parquet", b"PAR1", "Parquet"),
         ("rows.json", json.dumps({"a": []}).encode(), "input, output or ground_truth"),
@@ -164,3 +165,66 @@ def test_a_full_disk_is_reported_whichever_folder_is_full(visit, workspace, tmp_
         True,
     )
     assert len(browser.get("/datasets/1/download/csv").content) > len(rows)
+
+
+def test_what_labels_mean_is_said_on_the_page(browser, upload, workspace):
+    page = upload("stars.csv", b"output;label\nparis;5\nlondon;1\nrome;4\n")
+    assert "is not a label" in page.text
+    refused = store(browser, page, name="stars", scale="5-1", **{"map-output": "output"})
+    assert refused.status_code == 400
+    fields = {"map-output": "output", "map-label": "label"}
+    stored = store(browser, page, name="stars", scale="1-5", cut="4", **fields)
+    assert "stars is created with 3 rows." in stored.text
+    labels = workspace.label_set("stars")
+    assert (labels.labelled, labels.good) == (3, 2)
+    assert "labels read" in stored.text
+
+
+def test_an_export_is_known_and_one_of_its_labels_is_asked_for(browser, upload, workspace):
+    def choice(name, value):
+        return {"from_name": name, "type": "choices", "value": {"choices": [value]}}
+
+    tasks = [
+        {
+            "data": {"input": f"q {n}", "output": f"paris {n}"},
+            "annotations": [{"result": [choice("faithful", "no"), choice("polite", "yes")]}],
+        }
+        for n in range(3)
+    ]
+    page = upload("project.json", json.dumps(tasks).encode())
+    assert "an export of Label Studio" in page.text
+    assert "&#34;faithful&#34; and &#34;polite&#34; could each be the label" in page.text
+    fields = {"map-input": "input", "map-output": "output"}
+    store(browser, page, name="faithful", **fields, **{"map-label": "faithful"})
+    labels = workspace.label_set("faithful")
+    assert (labels.labelled, labels.human, labels.good) == (3, 3, 0)
+
+
+def test_a_file_is_added_to_a_data_set(browser, upload, workspace):
+    rows = b"id,output,label,label_source\n1,paris,1,judge\n2,london,0,judge\n"
+    store(browser, upload("may.csv", rows), name="May")
+    page = browser.get("/datasets/1")
+    form = hidden(page.text) | {"into": "1/"}
+    more = b"id,output,label,label_source\n2,london,1,human\n3,rome,1,human\n"
+    mapped = browser.post("/uploads", data=form, files={"file": ("june.csv", more)})
+    assert mapped.url.query == b"into=1%2F"
+    assert '<option value="1/" selected>May</option>' in mapped.text
+    columns = {"map-output": "output", "map-label": "label"}
+    added = store(browser, mapped, name="june", into="1/", **columns)
+    assert "1 rows are added to May." in added.text
+    stored = store(browser, mapped, name="june", into="1/")
+    assert "This upload no longer exists" in stored.text
+    assert "1 label differs" in browser.get("/datasets/1").text
+    labels = workspace.label_set(1)
+    found = [(row.key, row.label) for row in workspace.stores.datasets.rows(labels)]
+    assert found == [("1", 1.0), ("2", 1.0), ("3", 1.0)]
+    assert [each.name for each in workspace.list_datasets()] == ["May"]
+
+
+def test_a_file_whose_ids_are_those_of_other_rows_adds_nothing(browser, upload, workspace):
+    store(browser, upload("may.csv", b"id,output\n1,paris\n"), name="May")
+    page = upload("june.csv", b"id,output\n1,rome\n")
+    refused = store(browser, page, name="june", into="1/")
+    assert refused.status_code == 400
+    assert "with another output" in refused.text
+    assert workspace.stores.datasets.get(1).rows == 1

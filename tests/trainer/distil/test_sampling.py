@@ -91,3 +91,15 @@ def test_a_large_group_has_other_neighbours_in_each_epoch():
     first = {frozenset(batch) for batch in batches_of(list(order), 8)}
     order.set_epoch(1)
     assert not first & {frozenset(batch) for batch in batches_of(list(order), 8)}
+
+
+def test_each_epoch_reads_the_rows_of_its_pass():
+    rows = GroupedSampler(
+        list("aabbcc"), [1] * 6, batch_size=2, seed=0, passes=[[0, 1, 2, 4], [0, 3, 4, 5]]
+    )
+    assert len(rows) == 4
+    read = []
+    for epoch in range(3):
+        rows.set_epoch(epoch)
+        read.append(sorted(rows))
+    assert read == [[0, 1, 2, 4], [0, 3, 4, 5], [0, 1, 2, 4]]

@@ -16,6 +16,12 @@ def test_small_data_gets_more_epochs_and_wide_encoders_smaller_steps():
     assert small.batch_size < large.batch_size
 
 
+def test_long_rows_get_fewer_epochs():
+    short, long = (TrainSettings().resolve(rows=400, hidden_size=384, words=n) for n in (60, 1000))
+    assert short == TrainSettings().resolve(rows=400, hidden_size=384)
+    assert (short.epochs, long.epochs) == (10, 3.1)
+
+
 def test_what_was_given_stands():
     given = TrainSettings(
         epochs=1, learning_rate=0.01, head_rate_factor=2, validation_size=0.3, batch_size=7

@@ -41,7 +41,14 @@ def chosen(rows, order=ALL, max_length=512, **settings) -> Windows | None:
 def test_windows_are_as_long_as_the_texts_learnt_from(lengths, windows):
     found = chosen(rows_of(*lengths))
     assert (found.output, found.ground_truth) == windows
-    assert found.max_runs == 16
+    assert found.max_runs == 64
+
+
+def test_windows_are_longer_where_training_lengthens_rows():
+    found = chosen(rows_of(10, 20, 30), lengthened=0.1)
+    assert (found.output, found.ground_truth) == (128, 128)
+    found = chosen(rows_of(10, 20, 30), max_length=128, lengthened=0.1)
+    assert (found.output, found.ground_truth) == (31, 83)
 
 
 @pytest.mark.parametrize("max_length", [16, 20, 64, 300, 8192])

@@ -10,7 +10,7 @@ from sklearn.metrics import auc
 from tiny_bundle import make_bundle
 
 from tipstaff.cli import main
-from tipstaff.types import Verdict
+from tipstaff.types import Interaction, Verdict
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.cases import Case, run_cases
 from tipstaff_server.evaluator.manifest import BundleCertificate, Calibration, Policy, Windows
@@ -70,6 +70,25 @@ def test_mistakes_come_with_their_text_the_surest_first(report, make_scored):
         (0.1, "row 5"),
         (0.4, "row 4"),
     ]
+
+
+def test_mistakes_show_what_each_sentence_stands_on(report, make_scored):
+    scored = make_scored([0, 1], [0.9, 0.5])
+    texts = Interaction(
+        "how long?", "It takes 900 days. It is free.", "It takes 30 days to return."
+    )
+    wrong = replace(scored, rows=[replace(scored.rows[0], interaction=texts), scored.rows[1]])
+    found = report(wrong)
+    first, second = found.false_passes[0].sentences
+    assert (first.text, first.passage) == ("It takes 900 days.", "It takes 30 days to return.")
+    assert any("“900” for “30”" in each for each in first.contradictions)
+    assert second.text == "It is free."
+    page = report_page(found)
+    assert "Against: number: “900” for “30”" in page
+    without = replace(
+        scored, rows=[replace(each, interaction=Interaction("a", "b")) for each in scored.rows]
+    )
+    assert report(without).false_passes[0].sentences == ()
 
 
 def test_the_roc_curve_has_the_area_that_is_reported(report, many):
@@ -163,7 +182,7 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(report, many):
 
 def test_one_class_and_few_rows_make_a_report_too(report, make_scored):
     scored = make_scored([1, 1], [0.9, 0.2])
-    metrics = metric_values(scored.rows, reference_metrics(separator=None))
+    metrics = metric_values(scored.rows, reference_metrics(scored.rows, separator=None))
     found = report(scored, metrics=metrics)
     assert found.roc is None
     assert found.overall.auroc is None
@@ -192,7 +211,8 @@ def test_few_groups_are_told_since_they_make_the_ranges_wide(make_scored, calibr
 
 
 def test_a_score_that_is_not_calibrated_is_told(make_scored, evaluator):
-    (doubt,) = doubts(make_scored([1, 0], [0.9, 0.2]), evaluator.graph)
+    graph = evaluator.graph.model_copy(update={"calibration": Calibration()})
+    (doubt,) = doubts(make_scored([1, 0], [0.9, 0.2]), graph)
     assert doubt.startswith("the evaluator's score is not calibrated")
 
 
@@ -226,7 +246,7 @@ def test_the_page_stands_alone_and_escapes_what_rows_say(report, make_scored, ev
         scored,
         slice_by=["team"],
         cases=run_cases(evaluator, [case]),
-        metrics=metric_values(scored.rows, reference_metrics(separator=None)),
+        metrics=metric_values(scored.rows, reference_metrics(scored.rows, separator=None)),
         latency=measure_latency(evaluator)[0],
         learning=[Curve(name="training loss", x_label="step", y_label="loss", x=(1, 2), y=(2, 1))],
         warnings=["beware"],

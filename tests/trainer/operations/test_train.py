@@ -15,16 +15,19 @@ import pytest
 from safetensors.torch import load_model
 from tiny_training import tiny_rows, train_bundle
 
-from tipstaff import Interaction
+from tipstaff import Interaction, Reason
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.manifest import SEEN_FILE
+from tipstaff_server.evaluator.manifest import SEEN_FILE, Judge
 from tipstaff_trainer.data import new_rows, split_rows
 from tipstaff_trainer.distil.inference import torch_logits
+from tipstaff_trainer.distil.lexical import LexicalHead
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.encoders.base import find_base
 from tipstaff_trainer.errors import DataError, TrainingError
+from tipstaff_trainer.evaluation.quality import measure_quality
+from tipstaff_trainer.evaluation.scored import ScoredRows
 from tipstaff_trainer.progress import TerminalReporter
 
 ALL = ("input", "output", "ground_truth")
@@ -38,12 +41,13 @@ def settings(base, **changes):
 
 @pytest.fixture(scope="module")
 def trained(bert, tmp_path_factory):
-    rows = tiny_rows(120)
+    said = {"judge": "gpt-5", "prompt_hash": "0f" * 8}
+    rows = [replace(row, extra=said) for row in tiny_rows(120)]
     out = tmp_path_factory.mktemp("trained") / "bundle"
     train_bundle(
         rows[:100],
         out=out,
-        settings=settings(bert),
+        settings=settings(bert, rewritten=1),
         test=rows[100:],
         criterion="The colour is right.",
         precisions=("fp32", "int8", "fp16", "fp32"),
@@ -60,15 +64,39 @@ def test_the_manifest_says_what_was_done(trained):
     assert manifest.base.architecture == "bert"
     assert manifest.training.rows + manifest.training.validation_rows == 100
     assert manifest.training.label_sources == {"judge": 100}
+    assert manifest.training.judges == (Judge(name="gpt-5", prompt="0f" * 8, rows=100),)
+    assert manifest.training.reviewers is None
     assert manifest.training.settings["epochs"] == 2
     assert all(graph.ood.n == 20 for graph in manifest.graphs)
     rows, seen = tiny_rows(120), Bundle.open(trained).read(SEEN_FILE)
     assert not new_rows(rows[:100], seen, ALL)
     assert [graph.engine for graph in manifest.graphs] == ["int8/cpu", "fp16/cpu", "fp32/cpu"]
-    assert [graph.parity.n for graph in manifest.graphs] == [120, 120, 120]
+    # 100 rows, 20 test rows, and a rewritten row for each of the 80 to train on.
+    assert [graph.parity.n for graph in manifest.graphs] == [200, 200, 200]
+    assert manifest.training.settings["rewritten"] == 1
+    assert manifest.probes.rows == 20
     assert manifest.metrics["test"]["n"] == 20
     assert not manifest.graphs[0].batch_invariant
     assert manifest.graphs[0].calibration.method == "platt"
+    learnt = manifest.learnt
+    assert (learnt.rows, learnt.n) == ("validation and test", 40)
+    names = [each.baseline for each in learnt.comparisons]
+    assert names == ["chance", "base rate", "word overlap", "word overlap, reverse"]
+
+
+def test_each_prediction_says_what_the_manifest_says(trained):
+    evaluator = Evaluator.load(trained)
+    reasons = evaluator.score(tiny_rows(1)[0].interaction).reasons
+    assert (Reason.NOT_LEARNT in reasons) == (not evaluator.manifest.learnt.verdict)
+    quality = evaluator.manifest.quality["test"]
+    if not evaluator.manifest.learnt.verdict:
+        assert quality.bad_passed.value == 0
+
+
+def test_the_quality_is_what_the_servers_code_measures(trained):
+    evaluator = Evaluator.load(trained)
+    scored = ScoredRows.score(evaluator, tiny_rows(120)[100:])
+    assert measure_quality(scored) == evaluator.manifest.quality["test"]
 
 
 def test_the_golden_interactions_come_out_as_written(trained):
@@ -83,7 +111,9 @@ def test_the_golden_interactions_come_out_as_written(trained):
 
 
 def test_the_run_leaves_its_weights_which_score_as_the_graph_does(trained, bert):
-    model = EvaluatorModel(find_base(str(bert)).load(), marks="words").eval()
+    encoder = find_base(str(bert)).load()
+    head = LexicalHead(encoder.config.hidden_size)
+    model = EvaluatorModel(encoder, marks="words", lexical=head).eval()
     load_model(model, trained / "training" / "weights.safetensors")
     evaluator = Evaluator.load(trained, precision="fp32")
     encoded = [evaluator.encode(row.interaction) for row in tiny_rows(8)]

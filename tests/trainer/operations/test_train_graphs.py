@@ -43,7 +43,9 @@ def test_a_base_with_outliers_gets_a_bundle(outliers, tmp_path, capsys):
     bundle = train_bundle(
         rows,
         tmp_path / "b",
-        settings(outliers, learning_rate=1e-6, head_rate_factor=1000, validation_size=0.4),
+        settings(
+            outliers, learning_rate=1e-6, head_rate_factor=1000, validation_size=0.4, evidence=False
+        ),
         reporter=TerminalReporter(),
     )
     (graph,) = bundle.manifest.graphs

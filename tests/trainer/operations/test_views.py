@@ -70,7 +70,7 @@ def start(operation, workspace, **settings):
     dataset = workspace.stores.datasets.all()[0]
     if operation == "label":
         return workspace.label_dataset(dataset, **JUDGE, **settings)
-    return workspace.fine_tune(dataset, name="helpful", **settings)
+    return workspace.fine_tune_model(dataset, model_name="helpful", **settings)
 
 
 def submit(operation, browser, **fields):

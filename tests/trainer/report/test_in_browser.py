@@ -60,7 +60,7 @@ def pages(many, tmp_path_factory):
         data="rows.jsonl",
         slice_by=["system"],
         cases=outcomes,
-        metrics=metric_values(many.rows, reference_metrics(separator=None)),
+        metrics=metric_values(many.rows, reference_metrics(many.rows, separator=None)),
         latency=measure_latency(evaluator)[0],
         learning=[curve],
         warnings=["a warning"],

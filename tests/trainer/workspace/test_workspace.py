@@ -77,7 +77,9 @@ def test_label_studio_s_own_export_is_read(workspace, tmp_path):
     assert (labels.labelled, labels.human, labels.good) == (1, 1, 1)
     tasks[0]["annotations"][0]["result"][0]["value"]["choices"] = ["Purple"]
     file.write_text(json.dumps(tasks))
-    with pytest.raises(DataError, match=r'^project-1.json, task 1: choice "Purple" is not a label'):
+    with pytest.raises(
+        DataError, match=r'^project-1.json, row 1, column "c": "Purple" is not a label'
+    ):
         workspace.upload_dataset(file, name="again")
 
 
@@ -147,7 +149,8 @@ def test_a_frame_is_scored_by_the_online_version(workspace, tmp_path):
     repository.publish(make_bundle(tmp_path / "2", seed=2), workspace.repository)
     frame = pandas.DataFrame({"answer": ["paris is it", None], "context": ["paris", "london"]})
     latest = workspace.evaluate_data(frame, "tiny")
-    assert list(latest.columns) == ["answer", "context", "tiny_score"]
+    added = ["tiny_verdict", "tiny_reasons", "tiny_score"]
+    assert list(latest.columns) == ["answer", "context", *added]
     assert latest["tiny_score"].between(0, 1).all()
     assert list(frame.columns) == ["answer", "context"]
     assert workspace.promote("tiny", 1) is None
@@ -157,6 +160,17 @@ def test_a_frame_is_scored_by_the_online_version(workspace, tmp_path):
     assert workspace.evaluate_data(frame, "tiny", version=2).equals(latest)
     with pytest.raises(DataError, match="no column for input, output or ground_truth"):
         workspace.evaluate_data(pandas.DataFrame({"a": [1]}), "tiny")
+
+
+def test_outputs_are_rewritten_to_probe_a_version(workspace, labelled, tmp_path):
+    repository.publish(make_bundle(tmp_path / "1"), workspace.repository)
+    probing = workspace.probe_dataset(labelled.dataset, "tiny", part="", human=True, sample=10)
+    assert {rate.name for rate in probing.probed.probes.rates} >= {"greeting", "question-alone"}
+    with pytest.raises(WorkspaceError, match="no evaluator 'a'"):
+        workspace.probe_dataset(labelled.dataset, "a", part="")
+    with pytest.raises(UsageError) as error:
+        workspace.probe_dataset(labelled.dataset, "tiny", part="", sample=1)
+    assert error.value.field == "sample"
 
 
 def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
@@ -170,7 +184,7 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
         part="",
         human=True,
         slice_by=["system"],
-        wait=120,
+        wait_for_completion=120,
     )
     assert {name: each["n"] for name, each in job.result["measured"].items()} == {"2": 40, "1": 40}
     folder = workspace.stores.jobs.folder(job.id)
@@ -183,20 +197,22 @@ def test_versions_are_measured_side_by_side(workspace, labelled, tmp_path):
 def test_a_source_of_labels_that_does_not_exist_is_refused(workspace, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("output,label\na,1\n")
-    with pytest.raises(UsageError, match="label_source alien: is none of human, judge, other"):
+    with pytest.raises(
+        UsageError, match="label_source alien: Input should be 'human', 'judge' or 'other'"
+    ):
         workspace.upload_dataset(file, label_source="alien")
 
 
 def test_mistakes_are_reported_before_a_job_starts(workspace, dataset, tmp_path):
     for arguments, message in [
-        ({"name": "Bad Name"}, "no name for an evaluator"),
-        ({"name": "a", "columns": []}, "no column to train on"),
-        ({"name": "a", "columns": ["label"]}, "columns label: Input should be"),
-        ({"name": "a", "epochs": -1}, "epochs"),
-        ({"name": "a"}, "no row has a label yet"),
+        ({"model_name": "?!"}, "no letter from a to z"),
+        ({"model_name": "a", "selected_columns": []}, "no column to train on"),
+        ({"model_name": "a", "selected_columns": ["label"]}, "selected_columns label: is no field"),
+        ({"model_name": "a", "epochs": -1}, "epochs"),
+        ({"model_name": "a"}, "no row has a label yet"),
     ]:
         with pytest.raises(TipstaffError, match=message):
-            workspace.fine_tune(dataset, **arguments)
+            workspace.fine_tune_model(dataset, **arguments)
     with pytest.raises(UsageError, match="model"):
         workspace.label_dataset(dataset, criterion="faithfulness")
     with pytest.raises(UsageError, match="ends in _API_KEY"):

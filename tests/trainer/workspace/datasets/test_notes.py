@@ -12,8 +12,9 @@ import pytest
 def read(path):
     """A download's notes by the row's id, without rows that have none."""
     if path.suffix == ".csv":
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            # An apostrophe keeps a spreadsheet from reading an id as a number.
+            rows = [row | {"id": row["id"].removeprefix("'")} for row in csv.DictReader(file)]
     elif path.suffix == ".jsonl":
         rows = [json.loads(line) for line in path.read_text().splitlines()]
     elif path.suffix == ".parquet":

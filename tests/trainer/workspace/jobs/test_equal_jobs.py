@@ -31,15 +31,15 @@ def end(workspace, job, state):
 
 
 def test_two_equal_trainings_are_one_job(workspace, dataset, labels):
-    first = workspace.fine_tune(dataset, name="a", epochs=2)
-    assert workspace.fine_tune(dataset, name="a", epochs=2).id == first.id
+    first = workspace.fine_tune_model(dataset, model_name="a", epochs=2)
+    assert workspace.fine_tune_model(dataset, model_name="a", epochs=2).id == first.id
     others = [
-        workspace.fine_tune(dataset, name="a", epochs=3),
-        workspace.fine_tune(dataset, name="b", epochs=2),
+        workspace.fine_tune_model(dataset, model_name="a", epochs=3),
+        workspace.fine_tune_model(dataset, model_name="b", epochs=2),
     ]
     assert len({first.id, *(each.id for each in others)}) == 3
     end(workspace, first, "failed")
-    assert workspace.fine_tune(dataset, name="a", epochs=2).id != first.id
+    assert workspace.fine_tune_model(dataset, model_name="a", epochs=2).id != first.id
     with pytest.raises(WorkspaceError, match=r"job \d+ \(Train a on traces\) does the same"):
         workspace.stores.jobs.resume(first.id)
 
@@ -50,7 +50,9 @@ def test_trainings_that_are_started_at_once_are_one_job(workspace, dataset, labe
     )
     others = [Workspace(workspace.folder) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        ids = list(pool.map(lambda each: each.fine_tune(dataset.id, name="a").id, others))
+        ids = list(
+            pool.map(lambda each: each.fine_tune_model(dataset.id, model_name="a").id, others)
+        )
     for each in others:
         each.close()
     assert len(set(ids)) == 1

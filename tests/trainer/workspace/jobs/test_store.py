@@ -87,7 +87,7 @@ def test_a_stopped_labelling_keeps_its_labels(workspace, dataset, judge):
 
 def test_a_judge_that_is_down_fails_the_job_in_words(workspace, dataset):
     with pytest.raises(JobError, match=r"has not answered.*run the labelling again later"):
-        label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait=60)
+        label(workspace, dataset, "http://127.0.0.1:9/v1", pilot=True, wait_for_completion=60)
     assert workspace.stores.reviews.progress(workspace.label_set(dataset)).waiting == 16
 
 

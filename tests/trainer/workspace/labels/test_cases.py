@@ -47,7 +47,7 @@ def test_a_training_s_request_has_the_criterion_s_cases(workspace, labelled, tmp
     workspace.stores.cases.add("faithfulness", [LATE, RIGHT])
 
     def case_names(**options):
-        job = workspace.fine_tune(labelled, name="a", **options)
+        job = workspace.fine_tune_model(labelled, model_name="a", **options)
         cases = job.parameters["request"]["cases"]
         return cases and [each["name"] for each in cases]
 
@@ -57,7 +57,7 @@ def test_a_training_s_request_has_the_criterion_s_cases(workspace, labelled, tmp
     file.write_text("- {name: one, expect: pass, output: no}")
     assert case_names(cases=file) == ["one"]
     with pytest.raises(UsageError, match='"late" has none of input, which'):
-        workspace.fine_tune(labelled, name="a", columns=["input"])
+        workspace.fine_tune_model(labelled, model_name="a", selected_columns=["input"])
     file.write_text("- {name: one, expect: maybe, output: no}")
     with pytest.raises(DataError, match="case 1"):
         case_names(cases=file)

@@ -75,7 +75,7 @@ def test_a_data_set_with_several_criteria_needs_one_named(workspace, dataset, bo
         lambda **options: workspace.label_set(dataset, **options),
         lambda **options: workspace.label_dataset(dataset, model="m", **options),
         lambda **options: workspace.review_queue(dataset, **options),
-        lambda **options: workspace.fine_tune(dataset, name="a", **options),
+        lambda **options: workspace.fine_tune_model(dataset, model_name="a", **options),
         lambda **options: workspace.score_dataset(dataset, None, **options),
         lambda **options: workspace.evaluate_dataset(dataset, "a", **options),
         lambda **options: workspace.download_dataset(dataset, file, **options),
@@ -207,10 +207,10 @@ def test_jobs_train_measure_and_score_by_one_criterion(workspace, dataset, both,
     monkeypatch.setattr("tipstaff_trainer.label_quality.label_errors.out_of_fold_scores", stop)
     for name, good in (("faithfulness", True), ("correctness", False)):
         calls.clear()
-        train = workspace.fine_tune(dataset, name="a", criterion=name)
+        train = workspace.fine_tune_model(dataset, model_name="a", criterion=name)
         assert train.title == f"Train a on traces, {name}"
         measure = workspace.evaluate_dataset(
-            dataset, "a", part="", human=True, criterion=name, wait=False
+            dataset, "a", part="", human=True, criterion=name, wait_for_completion=False
         )
         score = workspace.score_dataset(dataset, None, criterion=name)
         for job in (train, measure, score):

@@ -23,7 +23,7 @@ from tipstaff_trainer.workspace.operations.reporter import JobReporter
 def test_a_job_scores_every_row_as_the_server_would(workspace, dataset, labels, tmp_path):
     bundle = make_bundle(tmp_path / "tiny", order=("output", "ground_truth"))
     repository.publish(bundle, workspace.repository)
-    job = workspace.score_dataset(dataset, "tiny", wait=60)
+    job = workspace.score_dataset(dataset, "tiny", wait_for_completion=60)
     assert (job.done, job.total) == (60, 60)
     assert workspace.stores.scores.counts(labels) == {("tiny", 1): 60}
     assert not list(workspace.stores.scores.unscored(labels, ("tiny", 1)))
@@ -40,7 +40,7 @@ def test_rows_with_a_score_are_not_scored_again(workspace, dataset, labels, tmp_
     repository.publish(make_bundle(tmp_path / "tiny"), workspace.repository)
     first, *_ = workspace.stores.datasets.rows(labels)
     workspace.stores.scores.add(labels, ("tiny", 1), {first.id: 0.5})
-    workspace.score_dataset(dataset, "tiny", version=1, wait=60)
+    workspace.score_dataset(dataset, "tiny", version=1, wait_for_completion=60)
     assert workspace.stores.scores.counts(labels) == {("tiny", 1): 60}
 
 
@@ -53,7 +53,7 @@ def test_one_job_scores_at_a_time(workspace, dataset, tmp_path):
     workspace.add_criterion(dataset, "toxicity")
     assert workspace.score_dataset(dataset, "tiny", criterion="toxicity").id == job.id
     workspace.wait_for(job, timeout=60)
-    assert workspace.score_dataset(dataset, "tiny", wait=60).id != job.id
+    assert workspace.score_dataset(dataset, "tiny", wait_for_completion=60).id != job.id
 
 
 def test_a_row_without_a_text_to_read_gets_no_score(workspace, tmp_path):
@@ -62,7 +62,7 @@ def test_a_row_without_a_text_to_read_gets_no_score(workspace, tmp_path):
     file.write_text("input,output\nonly a question,\nparis,paris\n")
     dataset = workspace.upload_dataset(file)
     labels = workspace.label_set(dataset)
-    workspace.score_dataset(dataset, "tiny", wait=60)
+    workspace.score_dataset(dataset, "tiny", wait_for_completion=60)
     with workspace.stores.database.reading() as session:
         scores = session.scalars(select(RowScore.score).order_by(RowScore.row_id)).all()
     assert [score is None for score in scores] == [True, False]

@@ -70,7 +70,9 @@ def test_the_judge_s_other_labels_become_what_people_would_have_said(
     monkeypatch.setattr("tipstaff_trainer.workspace.operations.run.train", stop)
     review(workspace, judged, REVIEWED)
     workspace.split(labels.dataset, test_size=0.2)
-    job = workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
+    job = workspace.fine_tune_model(
+        labels.dataset, model_name="a", criterion="faithfulness", relabel=True
+    )
     with pytest.raises(InterruptedError):
         run(workspace.stores, job, JobReporter(workspace.stores.jobs, job.id))
     test = {row.key for row in workspace.stores.datasets.rows(labels, only="test")}
@@ -105,7 +107,9 @@ def test_too_few_reviewed_random_rows_are_reported_before_the_job_starts(workspa
     with pytest.raises(
         WorkspaceError, match=r"people reviewed 0 of the judge.*too few to relabel from"
     ):
-        workspace.fine_tune(labels.dataset, name="a", criterion="faithfulness", relabel=True)
+        workspace.fine_tune_model(
+            labels.dataset, model_name="a", criterion="faithfulness", relabel=True
+        )
     assert workspace.stores.datasets.reviewed_draw(other) == 0
     assert not workspace.stores.jobs.recent()
     request = TrainRequest(

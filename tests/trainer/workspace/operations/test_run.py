@@ -42,7 +42,9 @@ def test_a_job_without_what_was_chosen_fails_in_words(workspace, dataset, judged
 
 @pytest.mark.usefixtures("versions")
 def test_a_version_that_was_archived_since_can_not_be_measured(workspace, dataset, judged, run_job):
-    measure = workspace.evaluate_dataset(dataset, "tiny", versions=[2, 1], part="", wait=False)
+    measure = workspace.evaluate_dataset(
+        dataset, "tiny", versions=[2, 1], part="", wait_for_completion=False
+    )
     score = workspace.score_dataset(dataset, "tiny", version=1)
     workspace.archive_version("tiny", 1)
     for job in (measure, score):
@@ -52,7 +54,7 @@ def test_a_version_that_was_archived_since_can_not_be_measured(workspace, datase
 
 @pytest.mark.usefixtures("versions")
 def test_jobs_go_on_when_the_data_set_gets_a_second_criterion(workspace, dataset, judged, run_job):
-    measure = workspace.evaluate_dataset(dataset, "tiny", part="", wait=False)
+    measure = workspace.evaluate_dataset(dataset, "tiny", part="", wait_for_completion=False)
     score = workspace.score_dataset(dataset, "tiny")
     workspace.add_criterion(dataset, "toxicity")
     assert run_job(measure).result["measured"]["2"]["n"] == 20
@@ -62,7 +64,9 @@ def test_jobs_go_on_when_the_data_set_gets_a_second_criterion(workspace, dataset
 
 @pytest.mark.usefixtures("versions")
 def test_a_report_of_stored_rows_can_be_sliced(workspace, dataset, judged, run_job):
-    job = workspace.evaluate_dataset(dataset, "tiny", part="", slice_by=["system"], wait=False)
+    job = workspace.evaluate_dataset(
+        dataset, "tiny", part="", slice_by=["system"], wait_for_completion=False
+    )
     done = run_job(job)
     assert done.state == "done", done.message
     report = workspace.stores.jobs.folder(job.id) / "report" / "index.html"
@@ -81,7 +85,7 @@ def test_a_resumed_training_is_published_once(
 
     monkeypatch.setattr("tipstaff_trainer.workspace.operations.run.train", train)
     monkeypatch.setattr(workspace.stores.jobs, "_launch", workspace.stores.jobs.get)
-    job = workspace.fine_tune(dataset, name="tiny")
+    job = workspace.fine_tune_model(dataset, model_name="tiny")
     assert run_job(job).message == "tiny version 1 is ready"
     with workspace.stores.database.writing() as session:
         session.get(Job, job.id).state = "failed"
@@ -147,7 +151,7 @@ def test_a_training_is_done_although_the_online_version_is_damaged(
         return Trained.of(Bundle.open(make_bundle(out, seed=1)), request.cases)
 
     fake_training(monkeypatch, train)
-    job = workspace.fine_tune(dataset, name="tiny")
+    job = workspace.fine_tune_model(dataset, model_name="tiny")
     done = run_job(job)
     assert (done.state, done.message) == ("done", "tiny version 2 is ready")
     assert done.result["versions"] == [2]
@@ -166,7 +170,7 @@ def test_a_training_whose_labels_changed_begins_anew(
         return Trained.of(Bundle.open(make_bundle(out)), request.cases)
 
     fake_training(monkeypatch, train)
-    done = run_job(workspace.fine_tune(dataset, name="tiny"))
+    done = run_job(workspace.fine_tune_model(dataset, model_name="tiny"))
     assert (done.state, restarts) == ("done", [False, True])
     printed = capsys.readouterr().out
     assert "the rows or labels have changed since it was interrupted: it begins anew" in printed

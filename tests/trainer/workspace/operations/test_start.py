@@ -33,8 +33,8 @@ def test_every_job_names_its_criterion(workspace, dataset, judged):
         workspace.label_dataset(dataset, **JUDGE),
         workspace.score_dataset(dataset, None),
         workspace.score_dataset(dataset, "tiny"),
-        workspace.fine_tune(dataset, name="a"),
-        workspace.evaluate_dataset(dataset, "tiny", wait=False),
+        workspace.fine_tune_model(dataset, model_name="a"),
+        workspace.evaluate_dataset(dataset, "tiny", wait_for_completion=False),
     ]
     assert [data_of(job)["criterion"] for job in jobs] == ["faithfulness"] * 5
     assert {job.dataset_id for job in jobs} == {dataset.id}
@@ -81,22 +81,29 @@ def test_one_job_scores_by_the_other_rows_of_a_criterion(workspace, dataset):
 def test_a_training_s_request_holds_what_was_chosen_for_it(workspace, dataset, judged):
     case = Case(name="right", expect="pass", output="paris")
     workspace.stores.cases.add("faithfulness", [case])
-    job = workspace.fine_tune(dataset, name="a", columns=["ground_truth", "output"], epochs=2)
+    job = workspace.fine_tune_model(
+        dataset, model_name="a", selected_columns=["ground_truth", "output"], epochs=2
+    )
     request = job.parameters["request"]
     assert data_of(job)["columns"] == ["output", "ground_truth"]
     assert (request["epochs"], request["cases"][0]["name"]) == (2, "right")
     assert request["criterion"] == workspace.stores.criteria.get("faithfulness").criterion
-    assert workspace.fine_tune(dataset, name="a", cases=[]).parameters["request"]["cases"] is None
+    assert (
+        workspace.fine_tune_model(dataset, model_name="a", cases=[]).parameters["request"]["cases"]
+        is None
+    )
 
 
 def test_a_training_needs_texts_to_read(workspace, dataset, judged, tmp_path):
     case = Case(name="only a question", expect="pass", input="why?")
     with pytest.raises(UsageError, match=r'case "only a question" has none of output.*remove it'):
-        workspace.fine_tune(dataset, name="a", columns=["output"], cases=[case])
+        workspace.fine_tune_model(
+            dataset, model_name="a", selected_columns=["output"], cases=[case]
+        )
     (tmp_path / "outputs.csv").write_text("output,label\na,1\nb,0\n")
     outputs = workspace.upload_dataset(tmp_path / "outputs.csv")
     with pytest.raises(DataError, match="outputs: no column for ground_truth"):
-        workspace.fine_tune(outputs, name="a", columns=["ground_truth"])
+        workspace.fine_tune_model(outputs, model_name="a", selected_columns=["ground_truth"])
     assert not workspace.stores.jobs.recent()
 
 
@@ -104,5 +111,5 @@ def test_a_training_needs_texts_to_read(workspace, dataset, judged, tmp_path):
 def test_only_versions_that_exist_are_measured(workspace, dataset, judged):
     with pytest.raises(WorkspaceError, match="no version 3"):
         workspace.evaluate_dataset(dataset, "tiny", versions=[2, 3])
-    job = workspace.evaluate_dataset(dataset, "tiny", wait=False)
+    job = workspace.evaluate_dataset(dataset, "tiny", wait_for_completion=False)
     assert (job.title, job.parameters["versions"]) == ("Measure tiny on traces", [2])

@@ -1,0 +1,125 @@
+"""Joins, decisions and settings, without a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tipstaff import Coverage, Interaction, Reason, Score, UsageError, Verdict
+from tipstaff_gateway.joins import JoinMemory
+from tipstaff_gateway.local_server import serve_words
+from tipstaff_gateway.mapping import Mapped
+from tipstaff_gateway.policy import decide
+from tipstaff_gateway.settings import Settings
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def mapped(text="a"):
+    return Mapped(Interaction(input=text))
+
+
+def test_a_prompt_is_kept_for_its_time():
+    clock = Clock()
+    joins = JoinMemory(10, 60, clock=clock)
+    joins.put("1", mapped())
+    clock.now = 59
+    assert joins.get("1") == mapped()
+    clock.now = 60
+    assert joins.get("1") is None
+    joins.put("2", mapped())
+    assert len(joins) == 1
+
+
+def test_the_oldest_prompts_go_first():
+    joins = JoinMemory(2, 60, clock=Clock())
+    for each in ("1", "2", "1", "3"):
+        joins.put(each, mapped(each))
+    assert [joins.get(each) for each in ("1", "2", "3")] == [mapped("1"), None, mapped("3")]
+
+
+def test_long_prompts_take_the_place_of_others():
+    joins = JoinMemory(10, 60, most_characters=20, clock=Clock())
+    joins.put("1", mapped("a" * 10))
+    joins.put("2", mapped("b" * 15))
+    assert joins.get("1") is None
+    assert joins.get("2") is not None
+    joins.put("3", mapped("c" * 100))
+    assert len(joins) == 0
+
+
+FACTLESS = Interaction("q", "a")
+WHOLE = Interaction("q", "a", "f")
+
+
+def score(verdict, *reasons):
+    coverage = {"output": Coverage(1, 1), "ground_truth": Coverage(0, 0)}
+    return Score(verdict, 0.5, evaluator="e", reasons=reasons, coverage=coverage)
+
+
+@pytest.mark.parametrize(
+    ("given", "interaction", "unread", "verdict", "blocked", "allowed"),
+    [
+        (score(Verdict.PASS), WHOLE, (), "PASS", False, False),
+        (score(Verdict.REVIEW), WHOLE, (), "REVIEW", True, False),
+        (score(Verdict.BLOCK), WHOLE, (), "BLOCK", True, True),
+        (score(Verdict.PASS), WHOLE, ("image",), "REVIEW", True, False),
+        (score(Verdict.REVIEW, Reason.MISSING_FIELD), FACTLESS, (), "REVIEW", True, True),
+        # As from a server that is too old to know better.
+        (score(Verdict.PASS, Reason.MISSING_FIELD), FACTLESS, (), "REVIEW", True, True),
+    ],
+)
+def test_decisions(given, interaction, unread, verdict, blocked, allowed):
+    strict = decide(given, interaction, review="block", unread=unread)
+    lenient = decide(given, interaction, review="allow", unread=unread)
+    assert strict.verdict == lenient.verdict == verdict
+    assert (strict.blocked, lenient.blocked) == (blocked, allowed)
+    missing = Reason.MISSING_FIELD in given.reasons
+    assert strict.missing == (("ground_truth",) if missing else ())
+    assert ("missing: ground_truth" in strict.explanation) is missing
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({}, "no server to ask"),
+        ({"target": "a:1", "bundles": Path()}, "two servers"),
+        ({"target": "nowhere"}, "target"),
+        ({"target": "a:1", "listen": "8080"}, "listen '8080': not HOST:PORT"),
+        ({"target": "a:1", "grpc_listen": "::1:80"}, "brackets"),
+        ({"target": "a:1", "timeout": 0.0}, "timeout 0: must be from"),
+        ({"target": "a:1", "timeout": float("nan")}, "timeout nan"),
+        ({"target": "a:1", "max_body_bytes": 0}, "max_body_bytes 0"),
+        ({"target": "a:1", "max_calls": 0}, "max_calls 0"),
+        ({"target": "a:1", "tls_key": Path("k")}, "tls_certificate: a certificate and its key"),
+        ({"target": "a:1", "tls_client_ca": Path("c")}, "callers need a certificate only with TLS"),
+        ({"target": "a:1", "target_server_name": "b"}, "only with TLS to the server"),
+        ({"bundles": Path(), "target_tls": True}, "target_tls: the gateway's own server"),
+        ({"bundles": Path(), "target_token": Path("t")}, "target_token: the gateway's own server"),
+    ],
+)
+def test_settings_are_checked_once(values, why):
+    with pytest.raises(UsageError) as caught:
+        Settings(**values)
+    assert why in str(caught.value)
+
+
+def test_what_a_folder_of_models_holds(tmp_path):
+    with pytest.raises(UsageError, match="empty"):
+        serve_words(tmp_path)
+    with pytest.raises(UsageError, match="can't be read"):
+        serve_words(tmp_path / "nothing")
+    (tmp_path / "repository.json").touch()
+    assert serve_words(tmp_path) == ["--repository", str(tmp_path)]
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").touch()
+    assert serve_words(tmp_path) == [str(tmp_path / "a"), str(tmp_path / "b")]
+    (tmp_path / "manifest.json").touch()
+    assert serve_words(tmp_path) == [str(tmp_path)]

@@ -1,0 +1,44 @@
+"""The process: its own server, and addresses that can't be used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+from opening_hours import GOOD, WORDS, make_bundles
+from running_server import command, wait_until
+
+
+def test_a_gateway_with_a_server_of_its_own(tmp_path, start_gateway):
+    make_bundles(tmp_path / "models")
+    gateway = start_gateway("--bundles", tmp_path / "models", "--timeout", 10)
+    wait_until(lambda: gateway.get("/readyz").status_code == 200, 60)
+    inputs = [{"name": "output", "shape": [1], "datatype": "BYTES", "data": [GOOD]}]
+    response = gateway.post(f"/v2/models/{WORDS}/infer", {"inputs": inputs})
+    assert response.json()["outputs"][1]["data"] == ["PASS"]
+    words = ["pgrep", "-P", str(gateway.process.pid)]
+    (child,) = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(child), signal.SIGKILL)
+    assert gateway.process.wait(timeout=30) == 1
+    assert "server ended" in gateway.log
+
+
+@pytest.mark.parametrize("flag", ["--listen", "--grpc-listen"])
+def test_an_address_in_use_is_named(flag):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        words = ["--target", "127.0.0.1:9", "--listen", "127.0.0.1:0", flag, address]
+        done = subprocess.run(command("gateway", *words), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{flag} {address}: can't be listened on" in done.stderr.splitlines()[-1]
+
+
+def test_a_mistake_in_the_words_is_one_line():
+    done = subprocess.run(command("gateway"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "tipstaff: error: there is no server to ask; give either --target or --bundles\n"
+    )
