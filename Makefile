@@ -25,10 +25,15 @@ venv_without_ensurepip = { \
 # number of tests the demo's training would start last, with nothing beside it.
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo test lint spelling coverage protos clean
+# Tools of a release, apart from what is developed and tested with.
+TOOLS := .tools
+TOOLS_INSTALLED := $(TOOLS)/.installed
+
+.PHONY: help install demo test integrations lint spelling coverage protos lock sbom audit lint-images \
+	image fuzz clean
 
 help:  ## Show what there is to make.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## Make the virtual environment, once.
 
@@ -47,6 +52,9 @@ test: install spelling  ## Lint, type-check and run every test.
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet $(SIDE_BY_SIDE)
 
+integrations: install  ## Test with the real frameworks, each in an environment of its own.
+	@$(BIN)/python integrations/run.py
+
 lint: install spelling  ## Fix what ruff can fix; check the spelling.
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
@@ -56,9 +64,42 @@ spelling: install  ## Check the spelling of code and docs.
 coverage: install  ## Run every test; print the lines that none runs, and the total.
 	@$(BIN)/python -m pytest --quiet $(SIDE_BY_SIDE) --cov --cov-report=term
 
-protos: install  ## Generate the stubs under client/tipstaff/v1.
+protos: install  ## Generate the stubs of client and gateway.
 	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=client --pyi_out=client \
 		--grpc_python_out=client protos/tipstaff/v1/scoring.proto
+	@$(BIN)/python -m grpc_tools.protoc -I gateway/protos --python_out=gateway --pyi_out=gateway \
+		--grpc_python_out=gateway gateway/protos/tipstaff_gateway/stubs/open_inference.proto \
+		gateway/protos/tipstaff_gateway/stubs/ext_proc.proto
+
+$(TOOLS_INSTALLED): Makefile
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8 cyclonedx-bom==7.5.0 \
+		pip-audit==2.10.1
+	@touch $@
+
+lock: $(TOOLS_INSTALLED)  ## Render the hashed lock files of deploy/locks anew.
+	@deploy/locks/render.sh $(TOOLS)/bin/uv
+
+sbom: $(TOOLS_INSTALLED)  ## Write a software bill of materials of the server (CycloneDX) to dist.
+	@mkdir -p dist && $(TOOLS)/bin/cyclonedx-py requirements deploy/locks/server.txt \
+		--output-file dist/tipstaff-server.cdx.json
+
+audit: $(TOOLS_INSTALLED)  ## Look for known vulnerabilities of what is locked; needs a network.
+	@timeout 120 $(TOOLS)/bin/pip-audit --disable-pip --require-hashes \
+		--requirement deploy/locks/server.txt || { code=$$?; \
+		if [ $$code = 124 ]; then echo "audit: no answer: nothing was audited" >&2; fi; exit $$code; }
+
+lint-images: install  ## Lint all Dockerfiles.
+	@$(BIN)/hadolint deploy/*Dockerfile deploy/*/Dockerfile
+
+image: install  ## Build the server's image with buildah and run it: needs root, buildah, mmdebstrap, runc.
+	@$(BIN)/python deploy/check_image.py
+
+fuzz: install  ## Fuzz each target for TIME seconds, guided by coverage (600).
+	@$(PIP) atheris
+	@for target in manifest tokenizer graph message frames; do \
+		PYTHONPATH=tests:tests/fuzzing $(BIN)/python tests/fuzzing/fuzz.py $$target \
+			--seconds $(or $(TIME),600) || exit 1; done
 
 clean:  ## Remove what make has made.
-	rm -rf $(VENV) demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(TOOLS) .images .integrations demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
