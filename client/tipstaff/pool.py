@@ -12,37 +12,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tipstaff.connection import Connection
 
-# Between probes of an address: none before the first, then doubling from the first delay.
+# Seconds between probes of an address. The first probe is sent at once, then the delay doubles.
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
 _MOST_DOUBLINGS = 10
 
-# An attempt is not thought lost sooner than this, or than twice the slowest of recent replies, in
-# seconds; or half of the call's time if that is less.
+# An attempt counts as lost after this many seconds of silence, or twice the slowest recent reply if
+# that is longer, but after half of the call's time at the latest.
 _PATIENCE = 1.0
 _SLOWEST_DECAY = 0.99
 
 
 @dataclass(eq=False, slots=True)
 class Endpoint:
-    """One address of a server, and how it does.
+    """One address of a server, and its state.
 
     Attributes:
         address: A target of gRPC for this address alone.
         connection: What the client opened for it; None before the first attempt.
-        outstanding: Number of attempts that run.
+        outstanding: Number of attempts and probes that run.
         replied_at: When it last answered anything.
-        failures: Attempts and probes that failed since it last answered a call.
-        changed_at: When it was last ejected, put on trial or restored. An attempt from before says
-            nothing new.
+        failures: Number of attempts and probes that failed since it last answered a call.
+        changed_at: When it was last ejected, put on trial or restored. The failure of an attempt
+            that started earlier is ignored.
         on_trial: Whether it answered a probe and may get one call.
         probing: Whether a probe runs.
         probe_at: When the next probe is due.
-        retired: Whether the target no longer has this address.
+        retired: Whether the target no longer has this address, or another connection serves it.
     """
 
     address: str
@@ -61,9 +61,13 @@ class Endpoint:
         """Whether it may get a call."""
         return not self.failures or (self.on_trial and not self.outstanding)
 
+    def renewed(self) -> Endpoint:
+        """The same address with a new connection: its attempts and its probe stay behind."""
+        return replace(self, connection=None, outstanding=0, probing=False)
+
     @property
     def rank(self) -> int:
-        """How far from rotation it is, for when there is no better one."""
+        """Orders addresses when all are ejected: the fewer failures, the better."""
         return 0 if self.in_rotation else self.failures
 
 
@@ -73,7 +77,7 @@ class Pool:
     Args:
         clock: The time in seconds.
         on_change: Called with an address and whether it is in rotation again, when that changes.
-        close: Closes the connection of an address that the target no longer has.
+        close: Closes a connection.
         position: The position of the first address to choose, so that not all clients begin with
             the same one.
     """
@@ -93,11 +97,13 @@ class Pool:
         self._lock = threading.Lock()
         self._addresses: tuple[str, ...] = ()
         self._endpoints: list[Endpoint] = []
+        # Retired, with attempts under way.
+        self._ending: list[Endpoint] = []
         self._slowest = 0.0
 
     @property
     def alone(self) -> bool:
-        """Whether there is one address only: then there is no choice, and nothing is ejected."""
+        """Whether there is one address only, which is then never ejected."""
         return len(self._endpoints) == 1
 
     def update(self, addresses: tuple[str, ...]) -> None:
@@ -107,24 +113,26 @@ class Pool:
         with self._lock:
             self._addresses = addresses
             known = {endpoint.address: endpoint for endpoint in self._endpoints}
-            self._endpoints = [
-                known.pop(each) if each in known else Endpoint(each) for each in addresses
-            ]
-            for endpoint in known.values():
-                endpoint.retired = True
-            idle = [endpoint for endpoint in known.values() if not endpoint.outstanding]
-        for endpoint in idle:
-            self._disconnect(endpoint)
+            idle = self._replace([known.get(each) or Endpoint(each) for each in addresses])
+        self._disconnect(idle)
 
     def renew(self) -> None:
-        """Has each address connected to anew: attempts under way end on their own connection."""
+        """Has each address connected to anew; attempts under way end on their own connection.
+
+        An address that was ejected stays so until its next probe is answered.
+        """
         with self._lock:
-            old, self._endpoints = self._endpoints, [Endpoint(each) for each in self._addresses]
-            for endpoint in old:
-                endpoint.retired = True
-            idle = [endpoint for endpoint in old if not endpoint.outstanding]
-        for endpoint in idle:
-            self._disconnect(endpoint)
+            idle = self._replace([endpoint.renewed() for endpoint in self._endpoints])
+        self._disconnect(idle)
+
+    def _replace(self, endpoints: list[Endpoint]) -> list[Endpoint]:
+        """Retires all endpoints but these; returns the retired ones that no attempt uses."""
+        retired = [each for each in self._endpoints if each not in endpoints]
+        self._endpoints = endpoints
+        for endpoint in retired:
+            endpoint.retired = True
+        self._ending += [endpoint for endpoint in retired if endpoint.outstanding]
+        return [endpoint for endpoint in retired if not endpoint.outstanding]
 
     def pick(self, avoid: Collection[Endpoint] = ()) -> Endpoint:
         """Chooses the address with the fewest attempts, in turn among equals.
@@ -145,33 +153,37 @@ class Pool:
         return chosen
 
     def has_other(self, than: Collection[Endpoint]) -> bool:
-        """Whether an endpoint beside these is in rotation."""
+        """Whether an endpoint other than these is in rotation."""
         with self._lock:
             return any(each.in_rotation and each not in than for each in self._endpoints)
 
     def patience(self, timeout: float) -> float:
-        """Seconds of silence after which an attempt is thought lost, for a call's timeout."""
+        """Seconds of silence after which an attempt counts as lost, in a call of that timeout."""
         return min(timeout / 2, max(_PATIENCE, 2 * self._slowest))
 
     def close(self) -> None:
-        """Closes all connections."""
-        for endpoint in self._endpoints:
-            self._disconnect(endpoint)
+        """Closes all connections, and so ends the attempts under way."""
+        with self._lock:
+            endpoints = [*self._endpoints, *self._ending]
+            self._ending.clear()
+        self._disconnect(endpoints)
 
     def release(self, endpoint: Endpoint) -> None:
         """Ends an attempt."""
         with self._lock:
             endpoint.outstanding -= 1
-            closes = endpoint.retired and not endpoint.outstanding
+            closes = not endpoint.outstanding and endpoint in self._ending
+            if closes:
+                self._ending.remove(endpoint)
         if closes:
-            self._disconnect(endpoint)
+            self._disconnect([endpoint])
 
     def replied(self, endpoint: Endpoint, started: float) -> None:
-        """Notes that an attempt of that start was answered; an ejected address is restored."""
+        """Notes an answer to an attempt, by when that started; an ejected address is restored."""
         with self._lock:
             now = endpoint.replied_at = self._clock()
             self._slowest = max(now - started, _SLOWEST_DECAY * self._slowest)
-            restored = endpoint.failures > 0
+            restored = endpoint.failures > 0 and not endpoint.retired
             if restored:
                 endpoint.failures = 0
                 endpoint.on_trial = False
@@ -180,9 +192,9 @@ class Pool:
             self._on_change(endpoint.address, True)
 
     def failed(self, endpoint: Endpoint, started: float) -> None:
-        """Notes that an attempt of that start was not answered, and ejects the address."""
+        """Notes that an attempt was not answered, by when it started, and ejects the address."""
         with self._lock:
-            if self.alone or started < endpoint.changed_at:
+            if self.alone or endpoint.retired or started < endpoint.changed_at:
                 return
             ejected = not endpoint.failures
             self._eject(endpoint)
@@ -217,15 +229,16 @@ class Pool:
                     self._eject(endpoint)
         self.release(endpoint)
 
-    def _disconnect(self, endpoint: Endpoint) -> None:
-        if endpoint.connection is not None:
-            self._close(endpoint.connection)
+    def _disconnect(self, endpoints: Iterable[Endpoint]) -> None:
+        for endpoint in endpoints:
+            if endpoint.connection is not None:
+                self._close(endpoint.connection)
 
     def _eject(self, endpoint: Endpoint) -> None:
         now = endpoint.changed_at = self._clock()
         endpoint.failures += 1
         endpoint.on_trial = False
-        # After a thousand failures the power itself would be too large a number.
+        # Without a limit, the power would overflow after a thousand failures.
         doublings = min(endpoint.failures - 2, _MOST_DOUBLINGS)
         doubled = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0**doublings)
         endpoint.probe_at = now if endpoint.failures == 1 else now + doubled

@@ -189,6 +189,70 @@ def test_an_address_that_stays_keeps_its_state(pool):
     assert set(call(pool, 9)) == {"a"}
 
 
+def connect(pool: Pool, name: str) -> None:
+    for endpoint in pool._endpoints:
+        endpoint.connection = f"{name} connection to {endpoint.address}"
+
+
+def test_a_renewal_replaces_connections_and_attempts_end_on_their_own(pool, changes):
+    connect(pool, "old")
+    running = pool.pick()
+    pool.renew()
+    assert changes.closed == ["old connection to b", "old connection to c"]
+    assert [each.connection for each in pool._endpoints] == [None] * 3
+    pool.release(running)
+    assert changes.closed[2:] == ["old connection to a"]
+
+
+def test_a_renewal_keeps_what_is_known_of_an_address(pool, clock, changes):
+    """Once, a renewal of certificates brought every ejected address back into rotation."""
+    endpoint = eject(pool, "b")
+    assert probe(pool, answered=False) == ["b"]
+    pool.renew()
+    assert set(call(pool, 9)) == {"a", "c"}
+    assert list(pool.due_probes()) == []
+    clock.now += 0.5
+    assert probe(pool, answered=True) == ["b"]
+    pool.replied(endpoint, started=clock.now)
+    assert changes.rotation == [("b", False)], "a reply over the old connection"
+    call(pool, 9)
+    assert changes.rotation == [("b", False), ("b", True)]
+
+
+def test_a_probe_that_runs_during_a_renewal_is_made_again(pool):
+    eject(pool, "b")
+    [running] = pool.due_probes()
+    pool.renew()
+    assert probe(pool, answered=True) == ["b"]
+    pool.probed(running, answered=False)
+    assert call(pool, 60)["b"] == 20
+
+
+@pytest.mark.parametrize("change", [Pool.renew, lambda pool: pool.update(("b", "c"))])
+def test_a_failure_of_a_retired_connection_ejects_nothing(pool, clock, changes, change):
+    running = pool.pick()
+    change(pool)
+    pool.failed(running, started=clock.now)
+    assert changes.rotation == []
+
+
+def test_closing_ends_attempts_on_retired_connections_too(pool, changes):
+    connect(pool, "old")
+    running = pool.pick()
+    pool.renew()
+    connect(pool, "new")
+    changes.closed.clear()
+    pool.close()
+    assert sorted(changes.closed) == [
+        "new connection to a",
+        "new connection to b",
+        "new connection to c",
+        "old connection to a",
+    ]
+    pool.release(running)
+    assert len(changes.closed) == 4
+
+
 def test_patience_is_half_of_the_time_but_no_more_than_twice_the_slowest_reply(pool, clock):
     assert pool.patience(0.3) == 0.15
     assert pool.patience(60) == 1.0
