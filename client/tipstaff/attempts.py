@@ -1,10 +1,10 @@
 """The attempts of one call: where and when each starts, and when the call is decided.
 
 Pure: no network, no sleep, and the clock is passed in; the blocking and the asyncio client drive
-it. An attempt keeps the call's whole deadline, by which the server plans. If its address has been
-silent for a part of that time (`Pool.patience`), the address is ejected and a second attempt starts
-elsewhere beside the first; the first answer wins. Scoring changes nothing on a server, so doing it
-twice is safe.
+it. Each attempt gets all the time that the call has left, since the server plans with the deadline.
+If its address stays silent for a part of that time (`Pool.patience`), the address is ejected and
+another attempt starts elsewhere while the first goes on; the first answer wins. Scoring changes
+nothing on a server, so doing it twice is safe.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _MOST = 4
 # Before a retry at an address that refused: 25, 50, 100 ms.
 _BACKOFF = 0.025
 
-# These tell of the request, which no other server would read otherwise.
+# The request is at fault: any other server would refuse it too.
 _FINAL = {
     *("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "UNAUTHENTICATED", "PERMISSION_DENIED"),
 }
 
-# The server didn't take the call. gRPC's own way to end calls that reach a server which is just
-# stopping is CANCELLED; what this side cancels is no longer waited for.
+# The server didn't take the call. With CANCELLED, gRPC ends the calls that reach a server while it
+# stops. Attempts that this client cancels itself never get here.
 _NOT_TAKEN = ("UNAVAILABLE", "CANCELLED")
 
 
@@ -35,8 +35,8 @@ class RetryBudget:
     """Bounds further attempts to a share of the answered calls, as gRPC's retry throttling does.
 
     A token bucket: each answered call adds a tenth of a token, each further attempt takes one. It
-    starts with 10 tokens and holds up to 50, so that a server that stops is survived by the calls
-    it had, and one that refuses everything gets at most those 50 more.
+    starts with 10 tokens, enough for the calls that a stopping server leaves unanswered. It holds
+    50 at most, so that a server that refuses everything gets no more than 50 further attempts.
     """
 
     SHARE = 0.1
@@ -101,7 +101,7 @@ class Attempts:
         self._running: list[Attempt] = []
         self._tried: list[Endpoint] = []
         self._reason = ""
-        # When to start an attempt, or to look whether the last one is lost; None for never.
+        # When to start an attempt, or to check whether the last one is lost; None for never.
         self._due: float | None = now
 
     def remaining(self) -> float:
@@ -109,7 +109,7 @@ class Attempts:
         return max(0.0, self._deadline - self._clock())
 
     def wait(self) -> float | None:
-        """Seconds until `start` may have something to do; None if only a result can change that."""
+        """Seconds until `start` is to be called; None if only a result can make it due."""
         return None if self._due is None else max(0.0, self._due - self._clock())
 
     def start(self) -> Attempt | None:
@@ -148,7 +148,7 @@ class Attempts:
         return status.code in _FINAL or not self._running
 
     def go_on(self, endpoint: Endpoint, status: Status) -> bool:
-        """Goes on after a first attempt, made without this object, failed.
+        """Takes over after a first attempt, made without this object, failed.
 
         Returns:
             Whether there may be another attempt.
@@ -167,7 +167,7 @@ class Attempts:
         self._pool.release(attempt.endpoint)
 
     def _is_lost(self, attempt: Attempt, now: float) -> bool:
-        """Whether an attempt is thought lost, and another one is to start beside it."""
+        """Whether an attempt counts as lost, and another one is to start beside it."""
         lost_at = max(attempt.started, attempt.endpoint.replied_at) + self._patience
         if now < lost_at:
             self._due = lost_at

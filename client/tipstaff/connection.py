@@ -9,10 +9,10 @@ import grpc
 
 from tipstaff.v1.scoring_pb2_grpc import ScoringServiceStub
 
-# How long an address that was ejected may take to answer a health check, in seconds.
+# Seconds that an ejected address has to answer a health check.
 PROBE_SECONDS = 1.0
 
-# The standard health check, by the name that `Connection.method` knows it by.
+# The name of the standard health check for `Connection.method`.
 HEALTH = "Check"
 _HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 # A HealthCheckResponse whose status is SERVING.
@@ -26,12 +26,13 @@ _NO_REPLY = (
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A channel, blocking or asyncio, and what is called on it.
+    """A channel, blocking or asyncio, and its RPCs.
 
     Attributes:
         channel: The channel.
         stub: The service's RPCs.
-        check_health: The standard health check, in bytes: the client doesn't depend on its proto.
+        check_health: The standard health check. It takes and returns bytes, as the client doesn't
+            depend on its proto.
     """
 
     channel: Any
@@ -45,13 +46,13 @@ class Connection:
         return cls(channel, stub, channel.unary_unary(_HEALTH_CHECK))
 
     def method(self, name: str) -> Any:
-        """The RPC of a name."""
+        """The RPC with this name."""
         return self.check_health if name == HEALTH else getattr(self.stub, name)
 
 
 def is_serving(code: grpc.StatusCode, response: bytes = b"") -> bool:
-    """Whether a health check's end says that the server may get calls."""
+    """Whether a health check, by its status and reply, found a server that may get calls."""
     if code is grpc.StatusCode.OK:
         return response.startswith(_SERVING)
-    # A server without health checks, or with one that this client may not use, is alive.
+    # A server is also alive if it has no health check, or doesn't allow this client to use it.
     return code not in _NO_REPLY

@@ -1,8 +1,8 @@
 """The course of a call, written once for the blocking and the asyncio client.
 
-Its methods are coroutines. The steps that wait are those of the client: the asyncio client's wait
-for its event loop, the blocking client's block, so that a course of theirs runs to its end without
-a loop (see `Client`).
+The methods are coroutines; the steps in which they wait belong to the client. Those of the asyncio
+client wait for its event loop. Those of the blocking client block, so that its coroutines run to
+their end without an event loop (see `Client`).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class CallingClient(BaseClient):
 
     @abstractmethod
     async def _look_up(self, lookup: Future[None], seconds: float) -> None:
-        """Waits for the addresses of the target's name."""
+        """Waits for the addresses of the target's name; raises OSError if it has none."""
 
     @abstractmethod
     async def _exchange(self, endpoint: Endpoint, call: Call[Any]) -> Any:
-        """Sends a call and waits for its reply, when nothing else can happen meanwhile."""
+        """Sends a call and waits for its reply, where there is no second attempt to wait for."""
 
     @abstractmethod
     def _start_rpc(self, rpc: Any, message: Any, timeout: float, metadata: Any = None) -> Any:
@@ -60,27 +60,32 @@ class CallingClient(BaseClient):
 
     @abstractmethod
     def _when_done(self, running: Any, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a coroutine that waits for an RPC, when that has ended or beside other work."""
+        """Runs a coroutine that waits for an RPC: once that has ended, or in the background."""
 
     async def _run(self, call: Call[Result]) -> Result:
         """Makes a call, from its message to its result."""
+        self._check_usable()
+        try:
+            if lookup := self._addresses.refresh():
+                await self._look_up(lookup, call.remaining())
+        except OSError as failure:
+            if self._closed:
+                raise RuntimeError(CLOSED) from failure
+            return call.failed(_lookup_status(failure), failure)
         try:
             response = await self._ask(call)
-        except (grpc.RpcError, OSError) as failure:
+        except grpc.RpcError as failure:
             if self._closed:
                 raise RuntimeError(CLOSED) from failure
             return self._failed(call, failure)
         except ValueError as error:
-            # gRPC raises this if another thread closed the channel meanwhile.
+            # gRPC raises this if another thread has closed the channel.
             if self._closed:
                 raise RuntimeError(CLOSED) from error
             raise
         return call.answered(response)
 
     async def _ask(self, call: Call[Any]) -> Any:
-        self._check_usable()
-        if lookup := self._addresses.refresh():
-            await self._look_up(lookup, call.remaining())
         self._follow()
         if not self._pool.alone:
             self._probe()
@@ -161,10 +166,8 @@ class CallingClient(BaseClient):
             call.address = attempt.endpoint.address
         return attempt
 
-    def _failed(self, call: Call[Result], cause: grpc.RpcError | OSError) -> Result:
+    def _failed(self, call: Call[Result], cause: grpc.RpcError) -> Result:
         """The result of a call that failed; raises its error if there is no fallback."""
-        if isinstance(cause, OSError):
-            return call.failed(_lookup_status(cause), cause)
         status = Status.of_call(cause)
         if status.code in _NOT_REACHED:
             self._addresses.refresh(failing=True)

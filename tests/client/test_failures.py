@@ -44,6 +44,19 @@ THE_SERVERS = {
 NOWHERE = "127.0.0.1:1"
 
 
+@pytest.mark.parametrize("addresses", [1, 2])
+def test_an_error_of_the_app_s_own_metadata_is_no_failed_call(connect, server, addresses):
+    """Once, an OSError was taken for a name without an address, and `open` let the output pass."""
+
+    def metadata():
+        raise FileNotFoundError("trace.json")
+
+    target = f"ipv4:{server.target}" + ",127.0.0.1:1" * (addresses - 1)
+    client = connect(target, metadata=metadata, on_failure="open")
+    with pytest.raises(FileNotFoundError, match=r"trace\.json"):
+        client.score(output="A")
+
+
 @pytest.mark.parametrize(("code", "kind"), (THE_CALLERS | THE_SERVERS).items())
 def test_every_status_has_its_error(client, refuse, code, kind):
     refuse(code, times=4, details="so it\nis")
