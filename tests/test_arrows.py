@@ -234,7 +234,7 @@ FLOORS = {
         ("problems", "proto_json", "settings", "stubs"),
         ("chat", "compression", "context", "policy"),
         ("mapping",),
-        ("joins", "metrics", "secured", "upstream"),
+        ("joins", "metrics", "upstream"),
         ("doors",),
         ("app", "explain", "local_server"),
         ("process",),

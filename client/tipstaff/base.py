@@ -95,6 +95,15 @@ class BaseClient(ABC):
         """Calls, and items of batches, without an answer so far, by gRPC status code."""
         return self._observer.failures
 
+    @property
+    def tls_stale(self) -> bool:
+        """Whether the files of `tls` have changed to ones that can't be used.
+
+        Then those from before stay in force, and the log says why. The files are looked at with the
+        calls, at most once a second.
+        """
+        return self._credentials.stale
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._target!r}, evaluator={self._evaluator!r})"
 

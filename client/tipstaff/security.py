@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,8 @@ from typing import TypeAlias
 
 import grpc
 
-from tipstaff.access_files.certificates import load_pair
+from tipstaff.access_files.certificates import load_client_files
+from tipstaff.access_files.watched import Watched
 from tipstaff.errors import UsageError
 from tipstaff.tls import TLS
 
@@ -21,6 +21,9 @@ from tipstaff.tls import TLS
 Token: TypeAlias = str | PathLike[str]
 # Sent with each call; a function is asked for each.
 Metadata: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
+
+# Authorities, key and certificate.
+_Contents: TypeAlias = tuple[bytes | None, bytes | None, bytes | None]
 
 _TOKEN_KEY = "authorization"
 # Renewed files are noticed within this time.
@@ -89,7 +92,7 @@ class ChannelCredentials:
 
     Raises:
         ValueError: Both are given.
-        UsageError: A file can't be read.
+        UsageError: A file can't be used.
     """
 
     def __init__(
@@ -101,65 +104,41 @@ class ChannelCredentials:
     ) -> None:
         if tls and credentials is not None:
             raise ValueError("give tls or credentials, not both")
-        self._tls = TLS() if tls is True else tls or None
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at = clock()
-        self._contents = None if self._tls is None else _contents(self._tls)
+        self._files: Watched[_Contents] | None = None
         self.current = credentials
-        if self._contents is not None:
-            self.current = grpc.ssl_channel_credentials(*self._contents)
+        if tls:
+            files = TLS() if tls is True else tls
+            named = (files.ca, files.key, files.certificate)
+            paths = (None if each is None else Path(each) for each in named)
+            what = "TLS files for the server"
+            self._files = Watched(what, paths, lambda: load_client_files(files))
+            self.current = grpc.ssl_channel_credentials(*self._files.current)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the files have changed to ones that can't be used."""
+        return self._files is not None and self._files.stale
 
     def renew(self) -> bool:
-        """Loads the files into `current` if they hold others than before; says whether they do.
-
-        While files are being replaced they may not fit each other: then those from before stay, and
-        the next look decides.
-        """
-        if self._tls is None or self._clock() - self._looked_at < _LOOK_SECONDS:
+        """Looks at the files, at most once a second; says whether `current` comes from new ones."""
+        if self._files is None or self._clock() - self._looked_at < _LOOK_SECONDS:
             return False
         # No call waits for another's look.
         if not self._lock.acquire(blocking=False):
             return False
         try:
             self._looked_at = self._clock()
-            contents = _contents(self._tls)
-            if contents == self._contents:
+            before = self._files.current
+            self._files.poll()
+            if self._files.current is before:
                 return False
-            _try(self._tls)
-            # OpenSSL has read the files anew: what was tried must be what is kept.
-            if _contents(self._tls) != contents:
-                return False
-            self._contents = contents
-            self.current = grpc.ssl_channel_credentials(*contents)
+            self.current = grpc.ssl_channel_credentials(*self._files.current)
             return True
-        except (UsageError, OSError):
-            return False
         finally:
             self._lock.release()
-
-
-def _contents(tls: TLS) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """The files' contents, in the order of gRPC: authorities, key, certificate."""
-    return (
-        _content(tls.ca, "ca"),
-        _content(tls.key, "key"),
-        _content(tls.certificate, "certificate"),
-    )
-
-
-def _try(tls: TLS) -> None:
-    """Tries files before they are used.
-
-    Raises:
-        AccessFileError: Certificate and key don't fit.
-        OSError: The authorities can't be read.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls.ca is not None:
-        context.load_verify_locations(cafile=tls.ca)
-    if tls.certificate is not None and tls.key is not None:
-        load_pair(context, Path(tls.certificate), Path(tls.key), "key")
 
 
 def server_name(tls: TLS | bool | None) -> dict[str, int | str]:
@@ -167,20 +146,6 @@ def server_name(tls: TLS | bool | None) -> dict[str, int | str]:
     if isinstance(tls, TLS) and tls.server_name:
         return {"grpc.ssl_target_name_override": tls.server_name}
     return {}
-
-
-def _content(path: Token | None, name: str) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"the TLS file `{name}`, {path}, can't be read: {error.strerror}"
-        ) from error
-    if b"-----BEGIN " not in content:
-        raise UsageError(f"the TLS file `{name}`, {path}, is not PEM")
-    return content
 
 
 def _read(file: Path) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from tipstaff.access_files import Watched
 from tipstaff_gateway.policy import Decision
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -29,7 +27,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        # By door and status: finding the labels' child anew takes longer than counting.
+        # By door and status: to look up the labels takes longer than to count.
         self._observers: dict[tuple[str, str], Callable[[float], None]] = {}
         self._decisions = Counter(
             "tipstaff_gateway_decisions",
@@ -39,19 +37,19 @@ class Metrics:
         )
         self._missing = Counter(
             "tipstaff_gateway_missing_fields",
-            "Fields that the evaluator reads and no source of the mapping had.",
+            "Fields that the evaluator reads and no source of the mapping found.",
             ["door", "field"],
             registry=self.registry,
         )
         self._unread = Counter(
             "tipstaff_gateway_unread_answers",
-            "Answers that go with images, audio or other parts that were not read.",
+            "Answers beside images, audio or other parts that were not read.",
             ["door"],
             registry=self.registry,
         )
         self._unscored = Counter(
             "tipstaff_gateway_unscored",
-            "Messages in passing that were not scored, by the reason.",
+            "Answers that passed without a score, by the reason.",
             ["door", "reason"],
             registry=self.registry,
         )
@@ -61,10 +59,9 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
-
         self._stale = Gauge(
             "tipstaff_gateway_files_stale",
-            "1 while renewed files can't be used, and those from before are in force.",
+            "1 while renewed files can't be used and the old ones stay in force.",
             ["files"],
             registry=self.registry,
         )
@@ -74,9 +71,9 @@ class Metrics:
             registry=self.registry,
         )
 
-    def follow_files(self, name: str, files: Watched[Any]) -> None:
+    def follow_files(self, name: str, stale: Callable[[], bool]) -> None:
         """Shows whether files are stale."""
-        self._stale.labels(name).set_function(lambda: float(files.stale))
+        self._stale.labels(name).set_function(lambda: float(stale()))
 
     def follow_certificate(self, expires: Callable[[], float]) -> None:
         """Shows when the gateway's own certificate expires, in seconds since 1970."""
@@ -100,7 +97,7 @@ class Metrics:
             self._unread.labels(door).inc()
 
     def unscored(self, door: str, reason: str) -> None:
-        """Notes something that was let through without a score."""
+        """Notes an answer that was let through without a score."""
         self._unscored.labels(door, reason).inc()
 
     def joined(self, found: bool) -> None:

@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 import uvicorn
 
-from tipstaff.access_files import Credentials, Watched
+from tipstaff.access_files import Credentials, Watched, watch_credentials
 from tipstaff.access_files.tls import FollowingContext, server_credentials
 from tipstaff.errors import TipstaffError, UsageError
 from tipstaff_gateway.app import build
@@ -24,15 +24,15 @@ from tipstaff_gateway.joins import JoinMemory
 from tipstaff_gateway.local_server import local_server
 from tipstaff_gateway.mapping import ProtocolMapping, load_mapping
 from tipstaff_gateway.metrics import Metrics
-from tipstaff_gateway.secured import SecurityFiles
 from tipstaff_gateway.settings import OFF, Settings, split_address
 from tipstaff_gateway.stubs import ext_proc_pb2_grpc, open_inference_pb2_grpc
-from tipstaff_gateway.upstream import Upstream
+from tipstaff_gateway.upstream import Upstream, connect
 
 log = logging.getLogger("tipstaff_gateway")
 
 _GRACE_SECONDS = 5
-# What surrounds a body in a message, so that one that is too large is called so by this gateway.
+# Room in a message beside the body. A body that is a bit too large then gets the gateway's own
+# error, and not gRPC's.
 _ENVELOPE_BYTES = 65536
 
 
@@ -49,7 +49,7 @@ def serve(settings: Settings) -> None:
 
 
 class _WebServer(uvicorn.Server):
-    """Leaves signals to this module: uvicorn would raise them again, and so end with their code."""
+    """Leaves signals to this module: uvicorn would raise them again, and exit with their status."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,8 +68,10 @@ async def _run(
         target, server_ended = settings.target, None
         if settings.bundles is not None:
             target, server_ended = await stack.enter_async_context(local_server(settings.bundles))
-        files = SecurityFiles(settings, target)
-        upstream = Upstream(files.client.current, settings.evaluator)
+        credentials = watch_credentials(
+            settings.tls_certificate, settings.tls_key, settings.tls_client_ca
+        )
+        upstream = Upstream(connect(settings, target), settings.evaluator)
         stack.push_async_callback(upstream.aclose)
         services = Services(
             settings,
@@ -78,11 +80,13 @@ async def _run(
             Metrics(),
             JoinMemory(settings.max_joins, settings.join_seconds),
         )
-        stack.callback(_follow(files, services).cancel)
+        services.metrics.follow_files("target_tls", lambda: upstream.tls_stale)
+        if credentials is not None:
+            stack.callback(_follow(credentials, services).cancel)
         if settings.grpc_listen != OFF:
-            rpc = await _start_rpc(services, files.credentials)
+            rpc = await _start_rpc(services, credentials)
             stack.push_async_callback(rpc.stop, _GRACE_SECONDS)
-        web = _WebServer(_web_config(services, files.credentials))
+        web = _WebServer(_web_config(services, credentials))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, web.stop)
         _log_address(settings, listener, target)
@@ -96,25 +100,21 @@ async def _run(
         await serving
 
 
-def _follow(files: SecurityFiles, services: Services) -> asyncio.Task[None]:
-    """Follows the files from now on, and shows in the metrics how they are."""
-    loop, metrics = asyncio.get_running_loop(), services.metrics
-    files.client.on_change(lambda client: loop.call_soon_threadsafe(services.upstream.use, client))
-    for name, each in files.watched().items():
-        metrics.follow_files(name, each)
-    if (credentials := files.credentials) is not None:
-        metrics.follow_certificate(lambda: credentials.current.expires)
+def _follow(credentials: Watched[Credentials], services: Services) -> asyncio.Task[None]:
+    """Follows the TLS files of the gateway's ports, and shows their state in the metrics."""
+    services.metrics.follow_files("tls", lambda: credentials.stale)
+    services.metrics.follow_certificate(lambda: credentials.current.expires)
 
     async def poll() -> None:
         while True:
             await asyncio.sleep(services.settings.poll_seconds)
             try:
-                await asyncio.to_thread(files.poll)
+                await asyncio.to_thread(credentials.poll)
             except Exception:
-                # The next look may do better; without looks nobody would notice a renewal.
-                log.exception("the files of TLS can't be looked at")
+                # The next poll may succeed; without polls nobody would notice a renewal.
+                log.exception("the TLS files can't be checked")
 
-    return loop.create_task(poll())
+    return asyncio.get_running_loop().create_task(poll())
 
 
 async def _start_rpc(
@@ -155,12 +155,12 @@ def _web_config(services: Services, credentials: Watched[Credentials] | None) ->
         access_log=False,
         lifespan="off",
         server_header=False,
-        # Nothing here looks at the caller's address.
+        # The gateway doesn't use callers' addresses.
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     config.load()
-    # uvicorn's own settings read the files once.
+    # With uvicorn's own settings, the files would be read only once.
     config.ssl = FollowingContext.of(credentials) if credentials is not None else None
     return config
 
@@ -193,7 +193,7 @@ def _listen(settings: Settings) -> socket.socket:
             value=settings.listen,
             remedy="choose another, or port 0 for any free one",
         ) from None
-    # Connections inherit it. asyncio sets it only where a socket names its protocol, and without it
-    # replies wait 40 ms for an acknowledgement.
+    # Connections inherit this. asyncio sets it only for sockets that name their protocol, and
+    # without it replies wait 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -1,4 +1,4 @@
-"""Everything that can be set about a gateway."""
+"""The settings of a gateway."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Settings:
             server of its own; None if `target` is set.
         listen: HOST:PORT for HTTP; port 0 takes a free one.
         grpc_listen: HOST:PORT for the Open Inference Protocol and Envoy over gRPC; `off` for none.
-        evaluator: The evaluator where neither request nor mapping name one; may be empty.
+        evaluator: The evaluator if neither the request nor the mapping names one; may be empty.
         mapping: The file that says how requests become interactions; None for the defaults.
         timeout: Seconds for a request that names no deadline.
         max_body_bytes: Largest request body, in bytes.
@@ -32,13 +32,13 @@ class Settings:
         tls_certificate: Chain of certificates in PEM; None for plain HTTP and gRPC.
         tls_key: The certificate's private key in PEM.
         tls_client_ca: Authorities in PEM; callers then need a certificate from one of them.
-        target_tls: Whether the server speaks TLS; any of the next three says so as well.
+        target_tls: Whether the server speaks TLS. `target_ca` and `target_certificate` imply it.
         target_ca: Authorities in PEM of the server's certificate; None for those of gRPC.
         target_certificate: The gateway's own certificate in PEM, where the server wants one.
         target_key: That certificate's private key in PEM.
         target_server_name: The name in the server's certificate; empty for the target's.
         target_token: File with a token for the calls of callers that have none.
-        poll_seconds: Pause between two looks for renewed files.
+        poll_seconds: Pause between two looks for renewed TLS files of the gateway's own ports.
 
     Raises:
         UsageError: A value is invalid; names the field.

@@ -5,28 +5,48 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from tipstaff import AsyncClient
+from tipstaff import TLS, AsyncClient
+from tipstaff.access_files import read_private
 from tipstaff.convert import to_evaluator_info, to_score
+from tipstaff.errors import AccessFileError
 from tipstaff.statuses import Status, to_error
 from tipstaff.types import EvaluatorInfo, Interaction, Score
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_gateway.context import RequestContext
 from tipstaff_gateway.problems import ProblemError, invalid
+from tipstaff_gateway.settings import Settings
 
 _READY_SECONDS = 1.0
 _READY_CHECKS = 3
-_IDLE_LOOK_SECONDS = 0.1
 
 
-@dataclass(slots=True, eq=False)
-class _Connected:
-    """A client, and its calls under way."""
+def connect(settings: Settings, target: str) -> AsyncClient:
+    """The client of the server, which follows its TLS files and its token's file itself.
 
-    client: AsyncClient
-    calls: int = 0
+    Args:
+        settings: Name the files.
+        target: The server's address.
+
+    Raises:
+        UsageError: A file can't be used.
+    """
+    tls = None
+    if settings.secures_target:
+        tls = TLS(
+            settings.target_ca,
+            settings.target_certificate,
+            settings.target_key,
+            settings.target_server_name,
+        )
+    for name in ("target_key", "target_token"):
+        if (path := getattr(settings, name)) is not None:
+            read_private(path, name)
+    try:
+        return AsyncClient(target, timeout=settings.timeout, tls=tls, token=settings.target_token)
+    except AccessFileError as error:
+        raise AccessFileError(error.message, field=f"target_{error.field}") from None
 
 
 class Upstream:
@@ -38,11 +58,15 @@ class Upstream:
     """
 
     def __init__(self, client: AsyncClient, evaluator: str = "") -> None:
-        self._connected = _Connected(client)
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._client = client
         self._evaluator = evaluator
         self._ready = False
         self._asked_at = float("-inf")
+
+    @property
+    def tls_stale(self) -> bool:
+        """Whether the TLS files for the server have changed to ones that can't be used."""
+        return self._client.tls_stale
 
     async def send(self, method: str, message: Any, ctx: RequestContext) -> Any:
         """Sends a message as it is and returns the reply as it is.
@@ -51,28 +75,13 @@ class Upstream:
             ScoringError: There is no reply.
             ProblemError: The deadline has passed.
         """
-        connected = self._connected
-        connected.calls += 1
-        try:
-            return await connected.client.forward(
-                method, message, timeout=ctx.remaining(), metadata=ctx.metadata
-            )
-        finally:
-            connected.calls -= 1
-
-    def use(self, client: AsyncClient) -> None:
-        """Sends later calls by another client; the one from before closes after its last call."""
-        before, self._connected = self._connected, _Connected(client)
-        task = asyncio.get_running_loop().create_task(_retire(before))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        return await self._client.forward(
+            method, message, timeout=ctx.remaining(), metadata=ctx.metadata
+        )
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        for task in self._retiring:
-            task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
-        await self._connected.client.aclose()
+        await self._client.aclose()
 
     async def score(
         self,
@@ -109,8 +118,8 @@ class Upstream:
         now = time.monotonic()
         if now - self._asked_at >= _READY_SECONDS:
             self._asked_at = now
-            # Each asks the next address: of several servers, one that restarts is no reason.
-            checks = [self._connected.client.is_serving() for _ in range(_READY_CHECKS)]
+            # Each check asks the next address: one server of several may be restarting.
+            checks = [self._client.is_serving() for _ in range(_READY_CHECKS)]
             self._ready = any(await asyncio.gather(*checks))
         return self._ready
 
@@ -119,18 +128,10 @@ class Upstream:
             return to_score(item.response)
         raise to_error(
             Status.of_item(item.error),
-            target=self._connected.client.target,
+            target=self._client.target,
             timeout=ctx.timeout,
             request_id="",
         )
-
-
-async def _retire(connected: _Connected) -> None:
-    try:
-        while connected.calls:
-            await asyncio.sleep(_IDLE_LOOK_SECONDS)
-    finally:
-        await connected.client.aclose()
 
 
 def _to_request(interaction: Interaction, evaluator: str, version: int) -> pb.ScoreRequest:

@@ -1,11 +1,22 @@
-"""Files of TLS that are replaced while they are read."""
+"""TLS files: tried, replaced while they are read, and followed by a client."""
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import pytest
 
-from tipstaff.access_files import TlsFiles, certificates
+from tipstaff import TLS
+from tipstaff.access_files import (
+    TlsFiles,
+    certificates,
+    load_client_files,
+    load_credentials,
+    watch_credentials,
+)
 from tipstaff.errors import AccessFileError
+from tipstaff.security import ChannelCredentials
 from tipstaff_server.access.authority import CertificatesRequest, make_certificates
 
 
@@ -28,3 +39,75 @@ def test_a_pair_of_which_one_half_is_replaced_meanwhile_is_not_kept(tmp_path, mo
     with pytest.raises(AccessFileError, match="was replaced while it was read"):
         certificates.load_credentials(files)
     assert certificates.load_credentials(files).key == renewed
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for part in ("now", "later"):
+        make_certificates(CertificatesRequest(out=tmp_path / part, client=("shop", "desk")))
+    return tmp_path
+
+
+def client_files(folder: Path) -> TLS:
+    return TLS(folder / "ca.pem", folder / "shop.pem", folder / "shop.key")
+
+
+def test_authorities_may_have_comments_in_any_language(folder):
+    """As lists of public authorities have."""
+    ca = folder / "now" / "ca.pem"
+    ca.write_text(f"# Főtanúsítvány\n{ca.read_text()}", encoding="utf-8")
+    assert load_client_files(client_files(folder / "now"))[0] == ca.read_bytes()
+    pair = folder / "now" / "localhost.pem", folder / "now" / "localhost.key"
+    assert load_credentials(TlsFiles(*pair, ca)).client_ca == ca.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("ca.pem", b"-----BEGIN CERTIFICATE-----", "no certificate in PEM"),
+        ("ca.pem", "ű".encode(), "no certificate in PEM"),
+        ("shop.pem", b"", "is empty"),
+        ("shop.key", b"-----BEGIN PRIVATE KEY-----", "is not a key in PEM"),
+        ("shop.key", None, "can't be read: No such file"),
+    ],
+)
+def test_a_client_s_files_are_tried_when_it_is_made(folder, name, content, why):
+    path = folder / "now" / name
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(AccessFileError, match=why):
+        ChannelCredentials(client_files(folder / "now"), None)
+
+
+def test_a_client_follows_its_files_and_knows_when_they_are_bad(folder, caplog):
+    caplog.set_level(logging.INFO)
+    now = 0.0
+    credentials = ChannelCredentials(client_files(folder / "now"), None, clock=lambda: now)
+    first = credentials.current
+    key = folder / "now" / "shop.key"
+    key.write_bytes((folder / "now" / "desk.key").read_bytes())
+
+    def look() -> tuple[bool, bool]:
+        nonlocal now
+        now += 1
+        return credentials.renew(), credentials.stale
+
+    assert (credentials.renew(), credentials.stale) == (False, False), "looked at a moment ago"
+    assert look() == (False, False), "the certificate may follow"
+    assert look() == (False, True)
+    assert "shop.key: is not the key of" in caplog.text
+    assert credentials.current is first
+
+    for path in (folder / "later").iterdir():
+        (folder / "now" / path.name).write_bytes(path.read_bytes())
+    assert look() == (True, False)
+    assert credentials.current is not first
+    assert "new TLS files for the server are in force" in caplog.text
+    assert look() == (False, False)
+
+
+def test_without_a_certificate_there_is_nothing_to_watch(folder):
+    assert watch_credentials(None, None, None) is None
+    pair = folder / "now" / "localhost.pem", folder / "now" / "localhost.key"
+    watched = watch_credentials(*pair, None)
+    assert watched is not None
+    assert watched.current.client_ca is None

@@ -184,6 +184,20 @@ def test_the_caller_s_own_token_decides_and_all_certificates_are_renewed(
     assert "is not the key of" in gateway.log
     replace(folder / "localhost.key", kept)
     wait_until(lambda: sample(gateway.get("/metrics").text, stale) == 0)
+    # So with the files for the server, which the client looks at with its calls.
+    stale = 'tipstaff_gateway_files_stale{files="target_tls"}'
+
+    def ask():
+        assert gateway.get("/readyz").status_code == 200
+        return sample(gateway.get("/metrics").text, stale)
+
+    kept = (folder / "gateway.key").read_bytes()
+    replace(folder / "gateway.key", (folder / "shop.key").read_bytes())
+    wait_until(lambda: ask() == 1)
+    assert "the TLS files for the server from before stay in force" in gateway.log
+    replace(folder / "gateway.key", kept)
+    wait_until(lambda: ask() == 0)
+
     expiry = "tipstaff_gateway_certificate_expiry_timestamp_seconds"
     assert sample(gateway.get("/metrics").text, expiry) > 1e9
 
@@ -196,12 +210,15 @@ def test_the_caller_s_own_token_decides_and_all_certificates_are_renewed(
     # File by file, so that they fit only in the end.
     for port, old in zip(ports, before, strict=True):
         wait_until(lambda port=port, old=old: serial(port, folder) not in ("", old))
-    gateway.wait_for_log("new TLS files for the server are in force")
     secured.wait_for_log("new TLS files are in force")
     with httpx.Client(base_url=gateway.url, verify=as_caller(folder)) as renewed:
-        wait_until(
-            lambda: renewed.post("/v1/score", json=REQUEST, headers=bearer(SHOP)).status_code == 200
-        )
+
+        def score() -> int:
+            return renewed.post("/v1/score", json=REQUEST, headers=bearer(SHOP)).status_code
+
+        in_force = "new TLS files for the server are in force"
+        wait_until(lambda: score() and in_force in gateway.log)
+        wait_until(lambda: score() == 200)
     assert "Traceback" not in gateway.log
 
 
@@ -250,6 +267,10 @@ def test_the_gateway_s_own_token_is_for_callers_that_have_none(
         (["--target-ca", "nowhere"], "--target-ca: nowhere: can't be read: No such file"),
         (["--target-ca", __file__], "has no certificate in PEM"),
         (["--target-token", "/dev/null"], "--target-token: /dev/null: is empty"),
+        (
+            ["--target-certificate", "/etc/passwd", "--target-key", "/etc/passwd"],
+            "--target-key: /etc/passwd: every user",
+        ),
     ],
 )
 def test_what_can_t_work_is_one_line_at_start(words, why):

@@ -1,19 +1,19 @@
-"""TLS files: read, and tried before they are used; those of a server in a handshake.
+"""TLS files: read, and tried before they are used.
 
-The handshake runs in memory, between a server with these files and a client that trusts this
-certificate alone. It finds what a client would find: a key of another certificate, one that has
-expired or isn't valid yet, one that isn't for servers.
+A server's files are tried in a handshake in memory, between a server with these files and a client
+that trusts this certificate alone. It finds what a client would find: a key of another certificate,
+a certificate that has expired, isn't valid yet or isn't for servers.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tipstaff.access_files.files import read_file, read_private
+from tipstaff.access_files.watched import Watched
 from tipstaff.errors import AccessFileError
 from tipstaff.tls import TLS
 
@@ -78,30 +78,52 @@ def load_credentials(files: TlsFiles) -> Credentials:
         why = "was replaced while it was read"
         raise AccessFileError(f"{files.certificate}: {why}", field="tls_certificate")
     if client_ca is not None:
-        server.load_verify_locations(cadata=client_ca.decode("ascii"))
+        _trust(server, client_ca)
         server.verify_mode = ssl.CERT_REQUIRED
     return Credentials(certificate, key, client_ca, expires, server)
 
 
-def check_client_files(files: TLS, fields: Mapping[str, str]) -> None:
-    """Tries a client's TLS files.
+def watch_credentials(
+    certificate: Path | None, key: Path | None, client_ca: Path | None
+) -> Watched[Credentials] | None:
+    """Loads the TLS files of a process's own ports, and follows them; None without TLS.
 
     Args:
-        files: The files.
-        fields: The settings that name its `ca`, `certificate` and `key`, for errors.
+        certificate: As in `TlsFiles`; None without TLS.
+        key: As in `TlsFiles`; None without TLS.
+        client_ca: As in `TlsFiles`.
 
     Raises:
         AccessFileError: One can't be read, or they don't work; names the file.
     """
-    if files.ca is not None:
-        ca = Path(files.ca)
-        _check_authorities(read_file(ca, fields["ca"]), ca, fields["ca"])
-    if files.certificate is not None and files.key is not None:
+    if certificate is None or key is None:
+        return None
+    files = TlsFiles(certificate, key, client_ca)
+    return Watched("TLS files", (certificate, key, client_ca), lambda: load_credentials(files))
+
+
+def load_client_files(files: TLS) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """Reads a client's TLS files and tries them.
+
+    Returns:
+        Authorities, key and certificate, in the order of `grpc.ssl_channel_credentials`; None for
+        a file that isn't set.
+
+    Raises:
+        AccessFileError: One can't be read, or they don't work; names the file.
+    """
+    contents = _client_contents(files)
+    ca, _, chain = contents
+    if files.ca is not None and ca is not None:
+        _check_authorities(ca, Path(files.ca), "ca")
+    if files.certificate is not None and files.key is not None and chain is not None:
         certificate, key = Path(files.certificate), Path(files.key)
-        content = read_file(certificate, fields["certificate"])
-        _first_certificate(content, certificate, fields["certificate"])
-        read_private(key, fields["key"])
-        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key, fields["key"])
+        _first_certificate(chain, certificate, "certificate")
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key, "key")
+        # OpenSSL has read the files anew: what was tried must be what is kept.
+        if _client_contents(files) != contents:
+            raise AccessFileError(f"{key}: was replaced while it was read", field="key")
+    return contents
 
 
 def load_pair(context: ssl.SSLContext, certificate: Path, key: Path, setting: str) -> None:
@@ -156,14 +178,26 @@ def _first_certificate(content: bytes, path: Path, setting: str) -> str:
     return content[start : end + len(_END)].decode("latin-1")
 
 
+def _client_contents(files: TLS) -> tuple[bytes | None, bytes | None, bytes | None]:
+    return (
+        None if files.ca is None else read_file(Path(files.ca), "ca"),
+        None if files.key is None else read_file(Path(files.key), "key"),
+        None if files.certificate is None else read_file(Path(files.certificate), "certificate"),
+    )
+
+
 def _check_authorities(content: bytes, path: Path, setting: str) -> None:
     try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=content.decode("ascii"))
+        _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), content)
     except (ssl.SSLError, ValueError):
         raise AccessFileError(
             f"{path}: has no certificate in PEM, or a broken one", field=setting
         ) from None
+
+
+def _trust(context: ssl.SSLContext, authorities: bytes) -> None:
+    # Only comments, as in lists of public authorities, have other characters than ASCII's.
+    context.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
 
 
 def _why(error: ssl.SSLError) -> str:

@@ -1,9 +1,9 @@
-"""Follows files while the server runs: what works replaces what was; what doesn't is told."""
+"""Follows files while a process runs: good ones replace the value, bad ones are logged."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -15,26 +15,26 @@ T = TypeVar("T")
 
 
 class Watched(Generic[T]):
-    """A value that is loaded from files. `poll` belongs to one thread; the rest to any.
+    """A value that is loaded from files. One thread at a time may call `poll`.
 
     Attributes:
         current: The value of the last files that were good.
         stale: Whether the files have become bad, so that `current` is older than they are.
 
     Args:
-        what: What the files are, in a word for the log.
-        paths: The files.
+        what: What the files are, for the log.
+        paths: The files; None for one that isn't set.
         load: Loads the value.
 
     Raises:
         TipstaffError: They can't be loaded now.
     """
 
-    def __init__(self, what: str, paths: tuple[Path, ...], load: Callable[[], T]) -> None:
+    def __init__(self, what: str, paths: Iterable[Path | None], load: Callable[[], T]) -> None:
         self._what = what
-        self._paths = paths
+        self._paths = [path for path in paths if path is not None]
         self._load = load
-        # The state of the files that `current` is from, and of those that were tried last.
+        # The state of the files when `current` was loaded, and at the last poll.
         self._seen = self._tried = self._read()
         self._listeners: list[Callable[[T], object]] = []
         self.current: T = load()
@@ -47,8 +47,8 @@ class Watched(Generic[T]):
     def poll(self) -> None:
         """Loads the files again if they changed; bad ones leave the value as it is.
 
-        Files that are replaced one by one don't fit for a moment, so bad ones are told of only if
-        the next poll finds them as they are.
+        Files that are replaced one by one don't fit each other for a moment, so bad ones are
+        logged only if they are the same at the next poll.
         """
         now = self._read()
         if now == self._seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tipstaff.access_files import Credentials, TlsFiles, Watched, load_credentials
+from tipstaff.access_files import Credentials, Watched, watch_credentials
 from tipstaff_server.access.callers import Callers, load_callers
 from tipstaff_server.errors import SettingsError
 from tipstaff_server.settings import Settings
@@ -25,13 +25,11 @@ class AccessFiles:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.credentials: Watched[Credentials] | None = None
+        self.credentials = watch_credentials(
+            settings.tls_certificate, settings.tls_key, settings.tls_client_ca
+        )
         self._callers: Watched[Callers] | None = None
         self._evaluators: Callable[[], Iterable[str]] | None = None
-        if settings.tls_certificate is not None and settings.tls_key is not None:
-            files = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-            paths = [files.certificate, files.key, *([files.client_ca] if files.client_ca else [])]
-            self.credentials = Watched("TLS files", tuple(paths), lambda: load_credentials(files))
         if (path := settings.callers) is not None:
             self._path = path
             self._callers = Watched("callers", (path,), self._load_callers)
