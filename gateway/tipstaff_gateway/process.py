@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import grpc
 import grpc.aio
@@ -44,7 +44,8 @@ def serve(settings: Settings) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     mappings = load_mapping(settings.mapping)
-    with _listen(settings) as listener:
+    # A signal that comes before the gateway serves cancels its start.
+    with _listen(settings) as listener, suppress(asyncio.CancelledError):
         asyncio.run(_run(settings, mappings, listener))
 
 
@@ -64,6 +65,9 @@ async def _run(
     mappings: Mapping[str, ProtocolMapping],
     listener: socket.socket,
 ) -> None:
+    starting = asyncio.current_task()
+    assert starting is not None
+    _on_signals(starting.cancel)
     async with AsyncExitStack() as stack:
         target, server_ended = settings.target, None
         if settings.bundles is not None:
@@ -87,8 +91,7 @@ async def _run(
             rpc = await _start_rpc(services, credentials)
             stack.push_async_callback(rpc.stop, _GRACE_SECONDS)
         web = _WebServer(_web_config(services, credentials))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, web.stop)
+        _on_signals(web.stop)
         _log_address(settings, listener, target)
         serving = asyncio.create_task(web.serve(sockets=[listener]))
         waited = [serving] if server_ended is None else [serving, server_ended]
@@ -98,6 +101,11 @@ async def _run(
             await serving
             raise TipstaffError("the gateway's own server ended")
         await serving
+
+
+def _on_signals(stop: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
 def _follow(credentials: Watched[Credentials], services: Services) -> asyncio.Task[None]:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 from opening_hours import GOOD, WORDS, make_bundles
@@ -24,6 +25,21 @@ def test_a_gateway_with_a_server_of_its_own(tmp_path, start_gateway):
     os.kill(int(child), signal.SIGKILL)
     assert gateway.process.wait(timeout=30) == 1
     assert "server ended" in gateway.log
+
+
+def test_a_signal_while_its_server_starts_ends_both(tmp_path):
+    """Once, SIGTERM left the server behind."""
+    folder = tmp_path / "models"
+    make_bundles(folder)
+    words = command("gateway", "--bundles", folder, "--listen", "127.0.0.1:0")
+    gateway = subprocess.Popen(words, stderr=subprocess.PIPE)
+    children = ["pgrep", "-P", str(gateway.pid)]
+    wait_until(lambda: subprocess.run(children, capture_output=True).returncode == 0)
+    (child,) = subprocess.run(children, capture_output=True, text=True).stdout.split()
+    gateway.send_signal(signal.SIGTERM)
+    _, log = gateway.communicate(timeout=30)
+    assert (gateway.returncode, b"Traceback" in log) == (0, False)
+    assert not Path(f"/proc/{child}").exists()
 
 
 @pytest.mark.parametrize("flag", ["--listen", "--grpc-listen"])
