@@ -102,7 +102,40 @@ def test_a_compressed_request_has_its_facts(stub):
     assert "missing: input and ground_truth" in last.immediate_response.body.decode()
 
 
-def test_answers_without_a_body_and_trailers_pass(stub, gateway):
+def unscored(gateway, reason):
+    name = f'tipstaff_gateway_unscored_total{{door="envoy",reason="{reason}"}} '
+    lines = gateway.get("/metrics").text.splitlines()
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [
+        ("/v1/completions", "204", "empty"),
+        ("/v1/completions", "503", "status"),
+        ("/v1/embeddings", "204", "path"),
+    ],
+)
+def test_an_answer_without_a_body_is_counted_by_its_reason(stub, gateway, path, status, reason):
+    before = unscored(gateway, reason)
+    answer = headers(**{":status": status})
+    answer.end_of_stream = True
+    calls = [
+        pb.ProcessingRequest(request_headers=headers(**{":path": path, ":method": "POST"})),
+        pb.ProcessingRequest(response_headers=answer),
+    ]
+    assert len(list(stub.Process(iter(calls), timeout=10))) == 2
+    assert unscored(gateway, reason) == before + 1
+
+
+def test_an_error_of_the_llm_api_passes_and_is_counted(stub, gateway):
+    before = unscored(gateway, "status")
+    last = process(stub, BAD, answer_headers={":status": "500"})[-1]
+    assert last.HasField("response_body")
+    assert unscored(gateway, "status") == before + 1
+
+
+def test_parts_without_a_body_and_trailers_pass(stub):
     calls = [
         pb.ProcessingRequest(
             request_headers=headers(**{":path": "/v1/completions", ":method": "POST"})
@@ -118,8 +151,6 @@ def test_answers_without_a_body_and_trailers_pass(stub, gateway):
     ]
     found = [each.WhichOneof("response") for each in stub.Process(iter(calls), timeout=10)]
     assert found == [each.WhichOneof("request") for each in calls]
-    unscored = 'tipstaff_gateway_unscored_total{door="envoy",reason="empty"}'
-    assert unscored in gateway.get("/metrics").text
 
 
 def refusal(calls):

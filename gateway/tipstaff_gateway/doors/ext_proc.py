@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import grpc.aio
 
@@ -39,13 +39,13 @@ from tipstaff_gateway.stubs import ext_proc_pb2 as pb
 from tipstaff_gateway.stubs import ext_proc_pb2_grpc
 
 PROTOCOL = "envoy"
-# The ends of the paths at which LLM APIs answer.
+# How the paths of LLM APIs end.
 PATHS = ("/chat/completions", "/completions", "/responses", "/messages")
 
 
 @dataclass(slots=True)
 class _Passing:
-    """One request and its answer in passing.
+    """One request and its answer, as they pass.
 
     Attributes:
         caller: The metadata of Envoy's own call, with Envoy's token for the Tipstaff server.
@@ -66,8 +66,15 @@ class _Passing:
 
     @property
     def is_checked(self) -> bool:
-        """Whether it is a call of an LLM API."""
+        """Whether the request is a call of an LLM API."""
         return self.headers.get(":method") == "POST" and self.path.endswith(PATHS)
+
+    @property
+    def unchecked(self) -> Literal["path", "status"] | None:
+        """Why the answer passes unread, as metrics have it; None for one that is checked."""
+        if not self.is_checked:
+            return "path"
+        return None if self.answer_headers.get(":status", "").startswith("2") else "status"
 
 
 class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
@@ -103,8 +110,8 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
                 return pb.ProcessingResponse(request_body=pb.BodyResponse())
             case "response_headers":
                 passing.answer_headers = _headers(request.response_headers)
-                if request.response_headers.end_of_stream and passing.is_checked:
-                    self._services.metrics.unscored(PROTOCOL, "empty")
+                if request.response_headers.end_of_stream:
+                    self._services.metrics.unscored(PROTOCOL, passing.unchecked or "empty")
                 return pb.ProcessingResponse(response_headers=pb.HeadersResponse())
             case "response_body":
                 if passing.is_checked and not passing.answer_headers:
@@ -126,10 +133,8 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
 
     async def _check(self, passing: _Passing, body: bytes) -> Any:
         """The reply to an answer's body."""
-        status = passing.answer_headers.get(":status", "")
-        if not passing.is_checked or not status.startswith("2"):
-            reason = "status" if passing.is_checked else "path"
-            self._services.metrics.unscored(PROTOCOL, reason)
+        if passing.unchecked:
+            self._services.metrics.unscored(PROTOCOL, passing.unchecked)
             return let_through()
         own = {name: value for name, value in passing.headers.items() if name != "authorization"}
         ctx = RequestContext.of({**own, **passing.caller}, timeout=self._services.settings.timeout)
@@ -178,7 +183,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
             body = parse_json(decompress(passing.request_body, encoding, limit))
             messages = read_request(body)
         except (CompressionError, ProblemError):
-            # What can't be read is missing, which the server says.
+            # The server reports what is missing then.
             pass
         mapped = self._services.mappings[PROTOCOL].map(
             Exchange(messages=messages, answer=answer.text, headers=passing.headers, body=body)
