@@ -1,4 +1,5 @@
-# The server on an NVIDIA GPU. It was rendered and linted, and never built: no test has a GPU.
+# The server on an NVIDIA GPU. Tests lint this file, but the image was never built or run: the tests
+# have neither its base image nor a GPU.
 #
 #   docker build -f deploy/cuda.Dockerfile -t tipstaff-server:0.1.0-cuda .
 #   docker run --gpus all -p 50051:50051 -v "$PWD/repository:/repository:ro" tipstaff-server:0.1.0-cuda
