@@ -1,6 +1,6 @@
 """Reads conversations and answers in the forms of OpenAI's and Anthropic's APIs.
 
-Everything that is not text is named, by its kind, and never taken for read.
+Parts that are not text are never taken as read: they are named by their kind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _KINDS = {
     "document": "file",
 }
 # Parts that hold what a model did on the way to its answer.
-_STEPS = {"tool_use", "server_tool_use", "function_call", "reasoning", "thinking"}
+_TOOL_CALLS = {"tool_use", "server_tool_use", "function_call"}
+_STEPS = _TOOL_CALLS | {"reasoning", "thinking"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,14 @@ class Answer:
 
 
 class UnreadableAnswerError(Exception):
-    """An answer has no form that is known here; its text is one line."""
+    """An answer has no known form; the error's text is one line."""
 
 
 def read_messages(value: Any) -> list[Message]:
     """The messages of a request.
 
     Raises:
-        ProblemError: They are not in the form of OpenAI's API.
+        ProblemError: They don't have the form of OpenAI's API.
     """
     if not isinstance(value, list):
         raise invalid("messages: must be a list")
@@ -83,7 +84,7 @@ def read_request(body: Mapping[str, Any]) -> list[Message]:
     """The conversation in the body of a chat completion, completion, response or message.
 
     Raises:
-        ProblemError: It is in no such form.
+        ProblemError: It has none of these forms.
     """
     messages: list[Message] = []
     for name in ("system", "instructions"):
@@ -103,7 +104,7 @@ def read_answers(body: Mapping[str, Any]) -> list[Answer]:
     """The answers in the body of a chat completion, completion, response or message.
 
     Raises:
-        UnreadableAnswerError: It is none of these.
+        UnreadableAnswerError: It has none of these forms.
     """
     if isinstance(choices := body.get("choices"), list):
         return [_choice(each) for each in choices]
@@ -126,13 +127,18 @@ def read_stream(body: bytes) -> list[Answer]:
     complete = False
     for event in _events(body):
         kind = event.get("type")
-        if kind == "response.completed" and isinstance(event.get("response"), Mapping):
-            return read_answers(event["response"])
-        if kind == "[DONE]" or kind == "message_stop":
+        # An incomplete answer is one that a limit has cut off.
+        if kind in ("response.completed", "response.incomplete") and "response" in event:
+            return read_answers(_mapping(event["response"]))
+        if kind in ("[DONE]", "message_stop"):
             complete = True
-        elif kind == "content_block_start" and _kind_of(event.get("content_block")) in _STEPS:
-            calls.add(0)
-            texts.setdefault(0, [])
+        elif kind == "content_block_start":
+            block = event.get("content_block")
+            text, others = text_of([block])
+            texts.setdefault(0, []).append(text or "")
+            unread.setdefault(0, []).extend(others)
+            if _kind_of(block) in _TOOL_CALLS:
+                calls.add(0)
         elif kind == "content_block_delta":
             texts.setdefault(0, []).append(str(_mapping(event.get("delta")).get("text") or ""))
         choices = event.get("choices")
@@ -142,10 +148,8 @@ def read_stream(body: bytes) -> list[Answer]:
             index = number if isinstance(number, int) else 0
             delta = _mapping(choice.get("delta"))
             text, others = text_of(delta.get("content", choice.get("text")))
-            texts.setdefault(index, []).append(text or "")
-            unread.setdefault(index, []).extend(others)
-            if delta.get("audio"):
-                unread[index].append("audio")
+            texts.setdefault(index, []).append(text or _refusal(delta) or "")
+            unread.setdefault(index, []).extend((*others, *_extras(delta)))
             if delta.get("tool_calls") or delta.get("function_call"):
                 calls.add(index)
     if not texts:
@@ -184,7 +188,7 @@ def text_of(content: Any) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _by_role(each: Mapping[str, Any], number: int) -> Iterator[Message]:
-    """A message; Anthropic's results of tools are parts of the user's."""
+    """The messages in one; in Anthropic's API, results of tools are parts of the user's message."""
     role = str(each["role"])
     content = each.get("content")
     rest: Any = content
@@ -215,11 +219,19 @@ def _choice(choice: Any) -> Answer:
         return Answer(text, unread)
     message = _mapping(message)
     text, unread = text_of(message.get("content"))
-    if text is None and isinstance(message.get("refusal"), str):
-        text = message["refusal"]
-    extra = [kind for kind in ("audio", "images") if message.get(kind)]
-    unread += tuple(kind.removesuffix("s") for kind in extra)
+    text = _refusal(message) if text is None else text
+    unread += _extras(message)
     return Answer(text, unread, bool(message.get("tool_calls") or message.get("function_call")))
+
+
+def _refusal(message: Mapping[str, Any]) -> str | None:
+    text = message.get("refusal")
+    return text if isinstance(text, str) else None
+
+
+def _extras(message: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of what a message, or a part of it in a stream, holds beside its content."""
+    return tuple(kind.removesuffix("s") for kind in ("audio", "images") if message.get(kind))
 
 
 def _answer_of_parts(parts: Sequence[Any]) -> Answer:
@@ -228,7 +240,7 @@ def _answer_of_parts(parts: Sequence[Any]) -> Answer:
     calls_tools = False
     for part in parts:
         kind = _kind_of(part)
-        calls_tools = calls_tools or kind in ("function_call", "tool_use")
+        calls_tools = calls_tools or kind in _TOOL_CALLS
         if kind == "message":
             text, others = text_of(_mapping(part).get("content"))
         else:
@@ -239,7 +251,7 @@ def _answer_of_parts(parts: Sequence[Any]) -> Answer:
 
 
 def _events(body: bytes) -> Iterator[Mapping[str, Any]]:
-    """The data of each event; the closing `[DONE]` has that as its type."""
+    """The data of each event; that of the closing `[DONE]` is `{"type": "[DONE]"}`."""
     try:
         text = body.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:

@@ -124,6 +124,44 @@ def delta(text, index=0):
         ),
         (
             events(
+                {"type": "content_block_start", "content_block": {"type": "thinking"}},
+                {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
+                {"type": "content_block_delta", "delta": {"text": "a"}},
+                {"type": "content_block_start", "content_block": {"type": "document"}},
+                {"type": "message_stop"},
+            ),
+            [Answer("a", ("file",))],
+        ),
+        (
+            events(
+                {"type": "content_block_start", "content_block": {"type": "tool_use"}},
+                {"type": "message_stop"},
+            ),
+            [Answer(None, (), True)],
+        ),
+        (
+            events(
+                {"choices": [{"delta": {"content": None, "refusal": "n"}}]},
+                {"choices": [{"delta": {"refusal": "o"}}]},
+                {"choices": [{"delta": {"images": [{}]}}]},
+                end=DONE,
+            ),
+            [Answer("no", ("image",))],
+        ),
+        (
+            events(
+                {
+                    "type": "response.incomplete",
+                    "response": {
+                        "object": "response",
+                        "output": [{"type": "message", "content": "a"}],
+                    },
+                }
+            ),
+            [Answer("a")],
+        ),
+        (
+            events(
                 {
                     "type": "response.completed",
                     "response": {
