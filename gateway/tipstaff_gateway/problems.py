@@ -1,12 +1,13 @@
-"""Why a request got no answer, as HTTP says it (RFC 9457), and from gRPC's codes.
+"""Why a request got no answer: gRPC's codes as statuses and problems of HTTP (RFC 9457).
 
-Overload is 503 and a missed deadline 504, never 429: gateways count these as "the guardrail was not
-reached", which is what they ask their own policy about.
+Overload is 503 and a missed deadline 504, never 429: LLM gateways take these for an unreachable
+guardrail, for which they have a setting.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from starlette.responses import Response
 
 from tipstaff.errors import OverloadedError, ScoringError
+
+log = logging.getLogger("tipstaff_gateway")
 
 _TITLES = {
     400: "Invalid request",
@@ -24,6 +27,7 @@ _TITLES = {
     408: "Request too slow",
     413: "Request too large",
     415: "Encoding not supported",
+    500: "Internal error",
     501: "Not offered by the server",
     502: "The server failed",
     503: "Overloaded or unavailable",
@@ -83,9 +87,20 @@ def invalid(detail: str) -> ProblemError:
     return ProblemError(400, detail)
 
 
-def problem_of(error: ScoringError) -> ProblemError:
-    """The problem for an error of the client."""
-    # The client's message of a message that is too large, which gRPC calls exhausted.
+def problem_of(error: Exception, door: str) -> ProblemError:
+    """The problem for any error in the handling of a request.
+
+    Args:
+        error: The error. The log gets the kind of one that nobody expects, and not its text, which
+            may hold a text of the request.
+        door: The door's name, for the log.
+    """
+    if isinstance(error, ProblemError):
+        return error
+    if not isinstance(error, ScoringError):
+        log.error("%s: internal error: %s", door, type(error).__name__)
+        return ProblemError(500, "an internal error of the gateway", code="INTERNAL")
+    # For a message that is too large, gRPC has the code of overload.
     too_large = error.code == "RESOURCE_EXHAUSTED" and not isinstance(error, OverloadedError)
     return ProblemError(
         413 if too_large else _STATUSES.get(error.code, 502),

@@ -1,15 +1,20 @@
-"""Joins, decisions and settings, without a process."""
+"""Joins, decisions, settings and the handling of errors, without a process."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
+import grpc
 import pytest
 
 from tipstaff import Coverage, Interaction, Reason, Score, UsageError, Verdict
+from tipstaff_gateway.doors.rpc import RpcCall
 from tipstaff_gateway.joins import JoinMemory
 from tipstaff_gateway.local_server import serve_words
 from tipstaff_gateway.mapping import Mapped
+from tipstaff_gateway.metrics import Metrics
 from tipstaff_gateway.policy import decide
 from tipstaff_gateway.settings import Settings
 
@@ -123,3 +128,21 @@ def test_what_a_folder_of_models_holds(tmp_path):
     assert serve_words(tmp_path) == [str(tmp_path / "a"), str(tmp_path / "b")]
     (tmp_path / "manifest.json").touch()
     assert serve_words(tmp_path) == [str(tmp_path)]
+
+
+def test_an_unforeseen_error_over_grpc_tells_no_text(caplog):
+    """Once, grpc itself logged its text and sent it to the caller, as it does for any exception."""
+    aborted = []
+
+    async def abort(code, details):
+        aborted.append((code, details))
+
+    async def fail():
+        services = SimpleNamespace(metrics=Metrics())
+        async with RpcCall(services, "envoy", SimpleNamespace(abort=abort)):
+            raise KeyError("a text of the request")
+
+    with pytest.raises(KeyError):
+        asyncio.run(fail())
+    assert aborted == [(grpc.StatusCode.INTERNAL, "an internal error of the gateway")]
+    assert [each.message for each in caplog.records] == ["envoy: internal error: KeyError"]

@@ -1,8 +1,7 @@
-"""What surrounds the handling of each call over gRPC."""
+"""What all calls over gRPC share: counting, and errors as statuses."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from types import TracebackType
@@ -11,15 +10,14 @@ import grpc
 import grpc.aio
 
 from tipstaff.channel import LONGEST_TIMEOUT
-from tipstaff.errors import ScoringError
 from tipstaff.statuses import PUSHBACK_TRAILER
 from tipstaff_gateway.context import RequestContext
 from tipstaff_gateway.doors.services import Services
-from tipstaff_gateway.problems import ProblemError, problem_of
+from tipstaff_gateway.problems import problem_of
 
 
 class RpcCall:
-    """Surrounds a call: counts it, and ends it with the status of an error."""
+    """Counts a call, and ends it with a status if its handling raises an error."""
 
     def __init__(self, services: Services, door: str, context: grpc.aio.ServicerContext) -> None:
         self._services = services
@@ -36,16 +34,12 @@ class RpcCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        problem = problem_of(error) if isinstance(error, ScoringError) else error
-        code = "OK" if problem is None else "UNKNOWN"
-        if isinstance(problem, ProblemError):
-            code = problem.code
-        elif isinstance(problem, asyncio.CancelledError):
-            # The caller is gone; the call of the server is cancelled with this one.
-            code = "CANCELLED"
+        problem = problem_of(error, self._door) if isinstance(error, Exception) else None
+        # Any other exception cancels this call, and with it that of the server: the caller is gone.
+        code = problem.code if problem is not None else "OK" if error is None else "CANCELLED"
         seconds = time.monotonic() - self._started
         self._services.metrics.answered(self._door, code, seconds)
-        if isinstance(problem, ProblemError):
+        if problem is not None:
             if problem.retry_after is not None:
                 milliseconds = str(math.ceil(problem.retry_after * 1000))
                 self._context.set_trailing_metadata(((PUSHBACK_TRAILER, milliseconds),))
@@ -60,7 +54,7 @@ def headers_of(context: grpc.aio.ServicerContext) -> dict[str, str]:
 
 
 def context_of(services: Services, context: grpc.aio.ServicerContext) -> RequestContext:
-    """The context of a call; its deadline is the caller's, or the gateway's where it has none.
+    """The context of a call, with the caller's deadline, or the gateway's if there is none.
 
     Raises:
         ProblemError: A header is invalid.

@@ -1,9 +1,8 @@
-"""What every door uses, and what surrounds the handling of each request."""
+"""What all doors share: the gateway's parts, and how a request over HTTP is handled."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tipstaff.errors import ScoringError
 from tipstaff_gateway.context import RequestContext, read_body
 from tipstaff_gateway.joins import JoinMemory
 from tipstaff_gateway.mapping import Mapped, ProtocolMapping
@@ -23,13 +21,11 @@ from tipstaff_gateway.problems import ProblemError, problem_of, problem_response
 from tipstaff_gateway.settings import Settings
 from tipstaff_gateway.upstream import Upstream
 
-log = logging.getLogger("tipstaff_gateway")
-
 Handler = Callable[[Request, RequestContext], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 Render = Callable[[ProblemError], Response]
 
-# nginx's status for a caller who left, which nobody receives.
+# nginx's status for a caller who left; only metrics show it.
 _CALLER_LEFT = 499
 _WATCH_AFTER_SECONDS = 0.01
 
@@ -37,8 +33,8 @@ _WATCH_AFTER_SECONDS = 0.01
 class _Caller:
     """Cancels the handling of a request, and so its call of the server, once its caller is gone.
 
-    To be entered after the request's body was read. Begins to watch after a moment: what is
-    answered sooner is not worth a task of its own.
+    Enter it after the request's body was read. It starts its task only for requests that take
+    longer than a moment, since tasks cost time.
 
     Attributes:
         left: Whether the caller is gone.
@@ -123,7 +119,7 @@ class Services:
         methods: Sequence[str] = ("POST",),
         render: Render = problem_response,
     ) -> Route:
-        """A route whose errors are rendered as its protocol does, and which is counted.
+        """A route that counts its requests and renders errors in the form of its protocol.
 
         Args:
             path: The path, as Starlette writes it.
@@ -141,10 +137,6 @@ class Services:
                 ctx.body = await read_body(request, ctx, self.settings.max_body_bytes)
                 with caller:
                     response = await handler(request, ctx)
-            except ProblemError as problem:
-                response = render(problem)
-            except ScoringError as error:
-                response = render(problem_of(error))
             except ClientDisconnect:
                 response = Response(status_code=_CALLER_LEFT)
             except asyncio.CancelledError:
@@ -152,12 +144,7 @@ class Services:
                     raise
                 response = Response(status_code=_CALLER_LEFT)
             except Exception as error:
-                # Its text may hold a text of the request.
-                kind = type(error).__name__
-                log.error("%s: an error of the gateway's own: %s", door, kind, exc_info=False)
-                response = render(
-                    ProblemError(500, "an error of the gateway's own", code="INTERNAL")
-                )
+                response = render(problem_of(error, door))
             self.metrics.answered(door, str(response.status_code), time.monotonic() - started)
             return response
 
