@@ -167,14 +167,8 @@ class BatchCall(Call[list[Score | ScoringError]]):
         return self._merged([self._read_item(item, request) for item, request in pairs])
 
     def _read_item(self, item: pb.ScoreBatchItem, request: pb.ScoreRequest) -> Score | ScoringError:
-        match item.WhichOneof("result"):
-            case "response":
-                return to_score(item.response)
-            case "error":
-                return self._failed_item(Status.of_item(item.error), request)
-            case _:
-                status = Status("UNKNOWN", "an answer that this client is too old to read")
-                return self._failed_item(status, request)
+        result = read_item(item)
+        return result if isinstance(result, Score) else self._failed_item(result, request)
 
     def _failed_item(self, status: Status, request: pb.ScoreRequest) -> Score | ScoringError:
         error = self._error(status, request.request_id)
@@ -194,6 +188,17 @@ class BatchCall(Call[list[Score | ScoringError]]):
         return [
             next(answers) if isinstance(each, pb.ScoreRequest) else each for each in self._requests
         ]
+
+
+def read_item(item: pb.ScoreBatchItem) -> Score | Status:
+    """The score in one item of a batch's reply, or why it has none."""
+    match item.WhichOneof("result"):
+        case "response":
+            return to_score(item.response)
+        case "error":
+            return Status.of_item(item.error)
+        case _:
+            return Status("UNKNOWN", "an answer that this client is too old to read")
 
 
 class EvaluatorsCall(Call[list[EvaluatorInfo]]):

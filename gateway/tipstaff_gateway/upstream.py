@@ -9,9 +9,10 @@ from typing import Any
 
 from tipstaff import TLS, AsyncClient
 from tipstaff.access_files import read_private
+from tipstaff.calls import read_item
 from tipstaff.convert import to_evaluator_info, to_score
 from tipstaff.errors import AccessFileError
-from tipstaff.statuses import Status, to_error
+from tipstaff.statuses import to_error
 from tipstaff.types import EvaluatorInfo, Interaction, Score
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_gateway.context import RequestContext
@@ -62,6 +63,7 @@ class Upstream:
         self._evaluator = evaluator
         self._ready = False
         self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
 
     @property
     def tls_stale(self) -> bool:
@@ -115,19 +117,21 @@ class Upstream:
 
     async def is_ready(self) -> bool:
         """Whether a server may get calls, by its health; asked once a second at most."""
-        now = time.monotonic()
-        if now - self._asked_at >= _READY_SECONDS:
-            self._asked_at = now
-            # Each check asks the next address: one server of several may be restarting.
-            checks = [self._client.is_serving() for _ in range(_READY_CHECKS)]
-            self._ready = any(await asyncio.gather(*checks))
+        # Who comes while the server is asked waits for that answer.
+        async with self._asking:
+            if time.monotonic() - self._asked_at >= _READY_SECONDS:
+                # Each check asks the next address: one server of several may be restarting.
+                checks = [self._client.is_serving() for _ in range(_READY_CHECKS)]
+                self._ready = any(await asyncio.gather(*checks))
+                self._asked_at = time.monotonic()
         return self._ready
 
     def _scored(self, item: pb.ScoreBatchItem, ctx: RequestContext) -> Score:
-        if item.WhichOneof("result") == "response":
-            return to_score(item.response)
+        result = read_item(item)
+        if isinstance(result, Score):
+            return result
         raise to_error(
-            Status.of_item(item.error),
+            result,
             target=self._client.target,
             timeout=ctx.timeout,
             request_id="",

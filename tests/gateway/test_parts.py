@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import grpc
 import pytest
 
-from tipstaff import Coverage, Interaction, Reason, Score, UsageError, Verdict
+from tipstaff import Coverage, Interaction, Reason, Score, ServerFaultError, UsageError, Verdict
+from tipstaff.v1 import scoring_pb2 as pb
+from tipstaff_gateway.context import RequestContext
 from tipstaff_gateway.doors.rpc import RpcCall
 from tipstaff_gateway.joins import JoinMemory
 from tipstaff_gateway.local_server import serve_words
@@ -17,6 +19,7 @@ from tipstaff_gateway.mapping import Mapped
 from tipstaff_gateway.metrics import Metrics
 from tipstaff_gateway.policy import decide
 from tipstaff_gateway.settings import Settings
+from tipstaff_gateway.upstream import Upstream
 
 
 class Clock:
@@ -146,3 +149,38 @@ def test_an_unforeseen_error_over_grpc_tells_no_text(caplog):
         asyncio.run(fail())
     assert aborted == [(grpc.StatusCode.INTERNAL, "an internal error of the gateway")]
     assert [each.message for each in caplog.records] == ["envoy: internal error: KeyError"]
+
+
+class ScriptedClient:
+    """A client whose server is healthy, and whose items are of a kind that is not known yet."""
+
+    target = "a:1"
+    checks = 0
+
+    async def is_serving(self):
+        self.checks += 1
+        await asyncio.sleep(0.01)
+        return True
+
+    async def forward(self, *words, **options):
+        return pb.ScoreBatchResponse(items=[pb.ScoreBatchItem()] * 2)
+
+
+def test_who_asks_while_the_health_is_checked_gets_its_result():
+    """Once, the second of two probes at the start was answered with 503."""
+    client = ScriptedClient()
+    upstream = Upstream(client)
+
+    async def ask():
+        return await asyncio.gather(*(upstream.is_ready() for _ in range(4)))
+
+    assert asyncio.run(ask()) == [True] * 4
+    assert client.checks == 3
+
+
+def test_an_item_that_is_too_new_to_read_is_an_error_of_the_server():
+    """Once, it was an error with the status OK."""
+    interactions = [Interaction(output="a")] * 2
+    with pytest.raises(ServerFaultError, match="too old to read") as caught:
+        asyncio.run(Upstream(ScriptedClient()).score(interactions, RequestContext(1.0)))
+    assert caught.value.code == "UNKNOWN"
