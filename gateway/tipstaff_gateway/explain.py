@@ -58,7 +58,7 @@ def explain(
 
 
 def _elsewhere(protocol: str, body: bytes) -> Mapping[str, str]:
-    """The fields that a request of a protocol need not have, and where they come from."""
+    """The fields that a request need not have in its protocol, and where they come from."""
     value = parse_json(body)
     if protocol == "envoy" and "response" not in value:
         return {"output": "the answer, which this command takes as the member `response`"}
@@ -71,11 +71,11 @@ def _elsewhere(protocol: str, body: bytes) -> Mapping[str, str]:
 def exchange_of(
     protocol: str, body: bytes, headers: Mapping[str, str]
 ) -> tuple[Exchange, tuple[str, ...]]:
-    """What a request offers to the mapping, and the kinds of what goes with its answer.
+    """What a request offers to the mapping, and the kinds of parts beside its answer.
 
     Raises:
         ProblemError: The request can't be read.
-        UnreadableAnswerError: Its answer can't.
+        UnreadableAnswerError: Its answer can't be read.
     """
     value = parse_json(body)
     if protocol == "litellm":
@@ -96,7 +96,8 @@ def exchange_of(
         text = found[0] if isinstance(found, list) and found else found
         return Exchange(texts={"text": text} if isinstance(text, str) else {}, headers=headers), ()
     texts_by_name: dict[str, str] = {}
-    for tensor in value.get("inputs") or []:
+    tensors = value.get("inputs")
+    for tensor in tensors if isinstance(tensors, list) else []:
         data = tensor.get("data") if isinstance(tensor, Mapping) else None
         if isinstance(data, list) and data and isinstance(data[0], str):
             texts_by_name[f"tensor:{tensor.get('name')}"] = data[0]

@@ -173,5 +173,7 @@ def test_a_request_that_can_t_be_explained_is_said(tmp_path):
     assert done.stderr.startswith("tipstaff: error: --request: the body is not JSON")
     done = explain("nemo", "--request", tmp_path / "no.json", request="")
     assert "can't be read" in done.stderr
+    done = explain("kserve", request='{"inputs": 5}')
+    assert (done.returncode, done.stderr) == (0, "")
     done = explain("nemo", "--header", "a", request="{}")
     assert "--header 'a': give NAME:VALUE" in done.stderr
