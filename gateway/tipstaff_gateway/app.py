@@ -1,4 +1,4 @@
-"""The gateway as a web app: every door, and what holds for all of them."""
+"""The gateway as a web app, with all doors over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tipstaff_gateway.doors import health, litellm, native, nemo, openinference
 from tipstaff_gateway.doors.services import Endpoint, Services
 from tipstaff_gateway.problems import ProblemError, problem_response
 
-# Probes and scrapes are answered also when all places are taken.
+# Probes and scrapes, which don't count against the limit of requests at a time.
 _ALWAYS = ("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
 
 
@@ -34,8 +34,8 @@ def build(services: Services) -> ASGIApp:
 class _Direct:
     """Finds the endpoint of a request itself: Starlette takes a fifth of a small request's time.
 
-    The endpoints of `Services.route` have no need of its middleware, as they answer errors
-    themselves. What is found nowhere, or by another method, is left to Starlette.
+    The endpoints of `Services.route` don't need Starlette's middleware, as they answer errors
+    themselves. Requests with another path or method are left to Starlette.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[Route]) -> None:
@@ -45,9 +45,9 @@ class _Direct:
         for each in routes:
             for method in each.methods or ():
                 if each.param_convertors:
-                    # All parameters are texts.
-                    found = self._patterns.setdefault(method, [])
-                    found.append((each.path_regex, each.endpoint))
+                    # All parameters are texts, so nothing needs converting.
+                    patterns = self._patterns.setdefault(method, [])
+                    patterns.append((each.path_regex, each.endpoint))
                 else:
                     self._plain[method, each.path] = each.endpoint
 

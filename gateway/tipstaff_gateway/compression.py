@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 
-# Of gzip and zlib, told apart by their first bytes.
+# zlib finds out by the first bytes whether it is gzip or zlib.
 _ANY_HEADER = zlib.MAX_WBITS | 32
 _ENCODINGS = ("gzip", "x-gzip", "deflate")
 
 
 class CompressionError(Exception):
-    """A body can't be read; its text is one line."""
+    """A body can't be decompressed; the error's text is one line."""
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
@@ -22,7 +22,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
         limit: The most bytes that it may have then.
 
     Raises:
-        CompressionError: The encoding is not known here, or the body is cut, damaged or too large.
+        CompressionError: The encoding is not supported, or the body is cut, damaged or too large.
     """
     if encoding.lower() in ("", "identity"):
         return body

@@ -1,4 +1,4 @@
-"""What belongs to one request: its deadline, its caller, its body."""
+"""One request's deadline, caller and body."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tipstaff_gateway.problems import ProblemError, invalid
 
 TIMEOUT_HEADER = "tipstaff-timeout-ms"
 CALLER_HEADER = "tipstaff-caller"
-# Rights and fairness are the server's: it gets to know who calls.
+# The server decides about rights and fairness, so it needs to know who calls.
 FORWARDED = ("authorization", CALLER_HEADER, "traceparent", "tracestate")
 
 
@@ -54,7 +54,7 @@ class RequestContext:
 
         Args:
             headers: The request's headers.
-            timeout: Seconds, if no header says.
+            timeout: Seconds, if no header sets the deadline.
 
         Raises:
             ProblemError: A header is invalid.
@@ -88,7 +88,7 @@ async def read_body(request: Request, ctx: RequestContext, limit: int) -> bytes:
     """The body of a request.
 
     Raises:
-        ProblemError: It is too large, compressed, or not here before the deadline.
+        ProblemError: It is too large, compressed, or not complete before the deadline.
     """
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
@@ -135,7 +135,7 @@ def too_large(limit: int) -> ProblemError:
 def _why(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at character {error.pos}"
-    # The text of the others may have the text of the body.
+    # Other errors may quote the body.
     return (
         str(error) if isinstance(error, _NotPlainError) else "not valid UTF-8, or a number too long"
     )
@@ -158,5 +158,5 @@ def _no_constant(name: str) -> Any:
     raise _NotPlainError(f"{name} is not a number of JSON")
 
 
-# Made once: `json.loads` makes one for each body that is not read by its defaults.
+# Made once: with these arguments, `json.loads` would make a decoder for each body.
 _DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant)

@@ -1,4 +1,4 @@
-"""Keeps what a prompt gave until its answer comes, by the call's id.
+"""Keeps the fields of a prompt until its answer comes, by the call's id.
 
 Bounded in number, size and time; the oldest entries go first. Pure: the clock is passed in.
 """
@@ -15,7 +15,7 @@ _MOST_CHARACTERS = 64 * 2**20
 
 
 class JoinMemory:
-    """What prompts gave, by call id.
+    """The fields that prompts had, by call id.
 
     Args:
         most: Entries at a time.
@@ -43,7 +43,7 @@ class JoinMemory:
         return len(self._entries)
 
     def put(self, call_id: str, mapped: Mapped) -> None:
-        """Keeps what a prompt gave; a second prompt of the same call replaces the first."""
+        """Keeps a prompt's fields; a second prompt of the same call replaces the first."""
         self._remove(call_id)
         size = len(call_id) + sum(
             len(text or "") for text in (mapped.interaction.input, mapped.interaction.ground_truth)
@@ -54,7 +54,7 @@ class JoinMemory:
             self._remove(next(iter(self._entries)))
 
     def get(self, call_id: str) -> Mapped | None:
-        """What the prompt of a call gave; None if it is not here, or no longer.
+        """The fields of a call's prompt; None if there are none, or no longer.
 
         It stays, since a stream is checked several times.
         """

@@ -1,4 +1,4 @@
-"""A Tipstaff server of the gateway's own, as where one container holds both."""
+"""Starts a Tipstaff server beside the gateway, for containers that hold both."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ async def local_server(folder: Path) -> AsyncIterator[tuple[str, asyncio.Task[in
 
 
 def serve_words(folder: Path) -> list[str]:
-    """What `tipstaff serve` is to serve from a folder.
+    """The arguments of `tipstaff serve` for a folder.
 
     Raises:
-        UsageError: It is no folder, or an empty one.
+        UsageError: It is not a folder, or an empty one.
     """
     if (folder / _MANIFEST).is_file():
         return [str(folder)]

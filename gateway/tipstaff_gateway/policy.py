@@ -21,7 +21,7 @@ class Decision:
         blocked: Whether the answer is held back.
         explanation: Why, in one line, without any text of the interaction.
         missing: Fields that the evaluator reads and the request didn't have.
-        unread: Parts that no evaluator reads, as `image`.
+        unread: Kinds of parts that no evaluator reads, such as `image`.
         score: The score.
     """
 
@@ -38,14 +38,14 @@ def decide(
 ) -> Decision:
     """Decides what becomes of an answer.
 
-    A missing field blocks whatever `review` says: it is a mistake in the mapping or in the app, and
-    nobody would see it otherwise.
+    A missing field always blocks: it is a mistake in the mapping or the app, and nobody would
+    notice it otherwise.
 
     Args:
         score: The answer's score.
         interaction: What was scored.
         review: What becomes of REVIEW.
-        unread: Parts of the request or the answer that were not read.
+        unread: Kinds of parts of the request or the answer that were not read.
     """
     missing = _missing(score, interaction)
     verdict = score.verdict

@@ -1,7 +1,7 @@
-"""Messages as JSON, as `json_format` reads and writes them, in less than half of its time.
+"""Messages as JSON, read and written as by `json_format`, but in less than half of its time.
 
-That saves a tenth of what the gateway's own door costs, each way. Only for the kinds of fields that
-`scoring.proto` may have.
+Each of the two saves a tenth of a request's cost at the gateway's own door. Only kinds of fields
+that `scoring.proto` uses are supported.
 """
 
 from __future__ import annotations
@@ -18,12 +18,6 @@ from google.protobuf.message import Message
 
 _Convert = Callable[[Any], Any]
 
-_AS_THEY_ARE = {
-    FieldDescriptor.CPPTYPE_STRING,
-    FieldDescriptor.CPPTYPE_BOOL,
-    FieldDescriptor.CPPTYPE_INT32,
-    FieldDescriptor.CPPTYPE_UINT32,
-}
 _PLAIN = {
     FieldDescriptor.CPPTYPE_STRING: str,
     FieldDescriptor.CPPTYPE_BOOL: bool,
@@ -46,7 +40,7 @@ def merge_dict(values: dict[str, Any], message: Message) -> None:
     """
     kinds = _plain_kinds(message.DESCRIPTOR)
     for name, value in values.items():
-        # Also for names in camel case, whole numbers beyond 32 bits, and what is wrong.
+        # The library reads names in camel case and large numbers, and reports what is wrong.
         if type(value) is not kinds.get(name) or (type(value) is int and not 0 <= value < 2**31):
             json_format.ParseDict(values, message)
             return
@@ -60,7 +54,7 @@ def merge_dict(values: dict[str, Any], message: Message) -> None:
 
 @cache
 def _plain_kinds(descriptor: Descriptor) -> dict[str, type]:
-    """The types of Python of the single fields that have one."""
+    """Python's types of the fields that hold one plain value."""
     return {
         each.name: _PLAIN[each.cpp_type]
         for each in descriptor.fields
@@ -104,7 +98,7 @@ def _single(field: FieldDescriptor) -> _Convert:
         return _double
     if field.cpp_type in _WIDE:
         return str
-    if field.cpp_type in _AS_THEY_ARE and field.type != FieldDescriptor.TYPE_BYTES:
+    if field.cpp_type in _PLAIN and field.type != FieldDescriptor.TYPE_BYTES:
         return _same
     raise TypeError(f"{field.full_name}: fields of this kind are not written yet")
 

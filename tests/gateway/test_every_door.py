@@ -174,7 +174,7 @@ def test_what_is_no_text_is_refused_where_a_protocol_has_texts_alone(gateway):
     ):
         refused = gateway.post(path, body)
         assert refused.status_code == 400
-        assert "must be a text" in refused.json()["detail"]
+        assert "must be a list of texts" in refused.json()["detail"]
     pixels = {"name": "output", "shape": [1], "datatype": "UINT8", "data": ["AA=="]}
     refused = gateway.post(f"/v2/models/{NAME}/infer", {"inputs": [pixels]})
     assert "'UINT8'; texts are BYTES" in refused.json()["error"]

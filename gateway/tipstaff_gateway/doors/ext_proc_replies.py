@@ -31,7 +31,7 @@ def skip_the_rest() -> Any:
 
 def ask_uncompressed() -> Any:
     """The reply to the headers of a request that is checked."""
-    # Not all encodings are read here.
+    # The gateway can't read every encoding.
     mutation = pb.HeaderMutation(remove_headers=["accept-encoding"])
     return pb.ProcessingResponse(
         request_headers=pb.HeadersResponse(response=pb.CommonResponse(header_mutation=mutation))
@@ -65,7 +65,7 @@ def _replace(path: str, status: int, code: str, why: str) -> Any:
     immediate.status.code = status
     immediate.body = json.dumps(_error(path, status, code, f"Tipstaff: {why}")).encode()
     immediate.details = code
-    # The second keeps the clients of OpenAI and Anthropic from paying for the same answer again.
+    # The second keeps the clients of OpenAI and Anthropic from retrying, and paying again.
     for name, value in (("content-type", "application/json"), ("x-should-retry", "false")):
         added = immediate.headers.set_headers.add()
         added.header.key = name
@@ -74,7 +74,7 @@ def _replace(path: str, status: int, code: str, why: str) -> Any:
 
 
 def _error(path: str, status: int, code: str, message: str) -> Mapping[str, Any]:
-    """An error as the API of a path has it: Anthropic's, or OpenAI's."""
+    """An error in the form of the path's API: Anthropic's or OpenAI's."""
     if path.endswith("/messages"):
         return {"type": "error", "error": {"type": _ANTHROPIC_TYPES[status], "message": message}}
     return {"error": {"message": message, "type": "guardrail", "param": None, "code": code}}

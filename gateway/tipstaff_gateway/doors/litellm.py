@@ -1,8 +1,8 @@
 """LiteLLM's Generic Guardrail API.
 
 LiteLLM sends the prompt before the call (`input_type: request`) and the answer after it
-(`response`), without the prompt: the two are joined by the call's id. An answer whose prompt is not
-here is scored without it, which the server reports as a missing field.
+(`response`), without the prompt: the gateway joins the two by the call's id. An answer whose prompt
+is not kept here is scored without it, and the server reports the missing field.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def exchange_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> Exchange
     structured = body.get("structured_messages")
     messages = read_messages(structured) if structured else []
     if not messages and body.get("input_type") == "request":
-        # Other endpoints than chat have the texts alone.
+        # Endpoints other than chat send only texts.
         messages = [Message("user", text) for text in texts_of(body)]
     return Exchange(messages=messages, headers={**theirs, **own}, body=body)
 
@@ -115,10 +115,10 @@ async def _check_answer(
     decisions = await services.judge(PROTOCOL, mapped, ctx, evaluator=evaluator)
     for decision in decisions:
         if decision.blocked:
-            hint = "" if prompt else _HINT if decision.missing else ""
+            hint = _HINT if prompt is None and decision.missing else ""
             return _blocked(decision.explanation + hint)
-    # In the middle of a stream, what was checked is not yet the whole answer: hold all back.
-    # LiteLLM disregards this when the stream is over.
+    # In the middle of a stream the answer is not complete yet: hold back all of it. LiteLLM ignores
+    # this once the stream is over.
     return JSONResponse({"action": "NONE", "stream_holdback_chars": [len(text) for text in texts]})
 
 
@@ -126,7 +126,7 @@ _HINT = "; its prompt is not here: configure the guardrail for pre_call and post
 
 
 def _joined(answer: Mapped, prompt: Mapped | None, images: list[Any]) -> Mapped:
-    """The interaction of an answer, with what its prompt had where the answer has nothing."""
+    """The interaction of an answer; the prompt fills in the fields that the answer doesn't have."""
     unread = (*answer.unread, *["image"] * len(images))
     if prompt is None:
         return Mapped(answer.interaction, unread)
@@ -139,7 +139,11 @@ def _joined(answer: Mapped, prompt: Mapped | None, images: list[Any]) -> Mapped:
 
 
 def _metadata(body: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Who calls: the guardrail's key in place of a token, and the virtual key's team or alias."""
+    """The caller's metadata.
+
+    LiteLLM sends the guardrail's key as `x-api-key`; it stands in for a token. The virtual key's
+    team or alias is the caller's name.
+    """
     known = dict(headers)
     if headers.get("x-api-key") and not headers.get("authorization"):
         known["authorization"] = f"Bearer {headers['x-api-key']}"

@@ -1,6 +1,6 @@
 """Tipstaff's own door: the JSON of `scoring.proto`.
 
-Messages are passed on as they are, so that a field that is added to the proto is here at once.
+Messages are passed on as they are, so that new fields of the proto need no change here.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _parse(body: bytes, message: Message) -> None:
     try:
         merge_dict(parse_json(body), message)
     except json_format.ParseError as error:
-        # After the first line it lists all fields there are.
+        # The lines after the first list all fields of the message.
         raise invalid(str(error).partition("\n")[0][:200]) from None
 
 

@@ -1,8 +1,8 @@
 """The three forms in which NeMo Guardrails asks a classifier (`hf_classifier`).
 
-vLLM's `/classify`, KServe's v1 `:predict` and the detectors of the FMS guardrails. Each sends one
-text. Labels are PASS, REVIEW and BLOCK, with a probability of 1: the server has decided already, by
-thresholds that may be certified, and a second threshold would undo that.
+vLLM's `/classify`, KServe's v1 `:predict` and the detectors of the FMS guardrails. NeMo sends one
+text at a time. Labels are PASS, REVIEW and BLOCK, with a probability of 1: the server has decided
+already, by thresholds that may be certified, and a second threshold would undo that.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def routes(services: Services) -> list[Route]:
             request,
             ctx,
             field="input",
+            # vLLM takes a single text too.
             texts=[texts] if isinstance(texts, str) else texts,
             evaluator=model if isinstance(model, str) else "",
         )
@@ -96,7 +97,7 @@ def routes(services: Services) -> list[Route]:
 
 
 def label(decision: Decision) -> Verdict:
-    """The label of an answer: BLOCK for all that the mapping blocks, else its verdict."""
+    """The label of an answer: BLOCK if the answer is blocked, else its verdict."""
     return Verdict.BLOCK if decision.blocked else decision.verdict
 
 
@@ -136,12 +137,12 @@ async def _judge(
     evaluator: str,
 ) -> list[Decision]:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise invalid(f"{field}: must be a text or a list of texts")
+        raise invalid(f"{field}: must be a list of texts")
     if not 0 < len(texts) <= _MOST_TEXTS:
         raise invalid(f"{field}: give from 1 to {_MOST_TEXTS} texts")
     mapping = services.mappings[PROTOCOL]
     headers = {name.lower(): value for name, value in request.headers.items()}
     mapped = [mapping.map(Exchange(texts={"text": text}, headers=headers)) for text in texts]
-    # A name in the mapping file decides: what callers call a model may be a name of another kind.
+    # The mapping file comes first: callers' names of models need not be names of evaluators.
     chosen = mapping.evaluator or evaluator
     return await services.judge(PROTOCOL, mapped, ctx, evaluator=chosen)

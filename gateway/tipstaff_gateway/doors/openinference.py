@@ -29,7 +29,7 @@ from tipstaff_gateway.doors.raw_tensors import read_texts, write_values
 from tipstaff_gateway.doors.services import Handler, Services
 from tipstaff_gateway.problems import ProblemError, invalid, retry_headers
 
-# Of a body in which tensors follow as bytes: the length of its JSON.
+# The length of the JSON in a body where tensors follow as bytes.
 _HEADER_LENGTH = "inference-header-content-length"
 
 
@@ -93,7 +93,7 @@ def routes(services: Services) -> list[Route]:
         reply: dict[str, Any] = {"model_name": result.model, "model_version": result.version}
         if isinstance(body.get("id"), str):
             reply["id"] = body["id"]
-        # An output's own wish goes before that for all of them.
+        # An output's own setting overrides the one for all outputs.
         usual = _parameter(body, "binary_data_output")
         own = {str(each.get("name")): _parameter(each, "binary_data") for each in outputs}
         binary = {n for n in result.values if (usual if own.get(n) is None else own[n])}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version as version_of
 from typing import Any
@@ -75,10 +74,8 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         """Scores interactions."""
-        started = time.monotonic()
         async with RpcCall(self._services, PROTOCOL, context):
             ctx = context_of(self._services, context)
-            ctx.started = started
             if request.ByteSize() > (limit := self._services.settings.max_body_bytes):
                 raise too_large(limit)
             result = await infer(
@@ -95,7 +92,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         )
         for name, values in result.values.items():
             output = response.outputs.add(name=name, datatype=OUTPUTS[name], shape=[len(values)])
-            # Triton's client, which sends raw tensors, reads scores from raw ones alone.
+            # Triton's client sends raw tensors, and can read scores from nothing else.
             if request.raw_input_contents:
                 response.raw_output_contents.append(write_values(values))
             else:

@@ -1,4 +1,4 @@
-"""Tensors as bytes, which the protocol has over gRPC and, as an extension, over HTTP.
+"""Tensors as bytes: a part of the protocol over gRPC, and an extension over HTTP.
 
 A text is its length in four bytes, then itself in UTF-8; a score is eight bytes. Little-endian.
 """
@@ -6,7 +6,7 @@ A text is its length in four bytes, then itself in UTF-8; a score is eight bytes
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tipstaff_gateway.problems import invalid
 
@@ -26,7 +26,7 @@ def read_texts(raw: bytes, name: str) -> list[str]:
     return decode_texts(_split(raw, name), name)
 
 
-def decode_texts(parts: Sequence[bytes] | Iterator[bytes], name: str) -> list[str]:
+def decode_texts(parts: Iterable[bytes], name: str) -> list[str]:
     """Texts from their bytes.
 
     Raises:

@@ -7,8 +7,8 @@
     evaluator = "support-faithful"
     review = "block"
 
-A section replaces only the keys that it names. What no source finds is absent, which the server
-reports as MISSING_FIELD if the evaluator reads that field.
+A section replaces only the keys that it names. A field that no source finds is absent; the server
+reports MISSING_FIELD if the evaluator reads it.
 """
 
 from __future__ import annotations

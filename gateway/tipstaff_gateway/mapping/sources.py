@@ -22,7 +22,7 @@ from typing import Any
 from tipstaff.errors import UsageError
 from tipstaff_gateway.chat import Message
 
-# LiteLLM names headers whose value it doesn't pass on by this value.
+# LiteLLM puts this in place of the values of headers that it doesn't pass on.
 _WITHHELD = "[present]"
 _PASSAGE_MEMBERS = ("text", "content", "page_content")
 _NAME = re.compile(r"[A-Za-z][\w.-]*")
@@ -50,7 +50,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a source finds: a text, and the kinds of parts there that are not text."""
+    """What a source finds: a text, and the kinds of the parts that are not text."""
 
     text: str | None = None
     unread: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ def parse_source(name: str) -> Source:
 
 
 def join(found: Sequence[Found]) -> Found:
-    """What several sources find, with a blank line between their texts; blank texts are none."""
+    """What several sources find, with a blank line between texts; blank texts are left out."""
     texts = [each.text for each in found if each.text and each.text.strip()]
     unread = tuple(kind for each in found for kind in each.unread)
     return Found(BLANK_LINE.join(texts) if texts else None, unread)
@@ -115,7 +115,7 @@ def _tag(name: str) -> Callable[[Exchange], Found]:
     def find(exchange: Exchange) -> Found:
         parts: list[Found] = []
         for each in exchange.messages:
-            # Split, not matched: a pattern would take long for a text of many opening tags.
+            # A pattern would take long on a text with many opening tags.
             for piece in (each.text or "").split(opening)[1:]:
                 text, closed, _ = piece.partition(closing)
                 parts += [Found(text.strip())] if closed else []
@@ -150,7 +150,7 @@ def _pointer(pointer: str) -> Callable[[Exchange], Found]:
 
 
 def _passage(value: Any) -> Found:
-    """A text, or a passage as retrievers give them."""
+    """The text of a passage in one of the forms that retrievers use."""
     if isinstance(value, Mapping):
         members = (value.get(name) for name in _PASSAGE_MEMBERS)
         value = next((each for each in members if isinstance(each, str)), None)
