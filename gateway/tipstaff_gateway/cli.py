@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=default["poll_seconds"],
         metavar="SECONDS",
-        help="pause between two looks for renewed --tls- files (default: %(default)s)",
+        help="pause between two looks for renewed files of its own ports (default: %(default)s)",
     )
     add(
         "--explain-mapping",
