@@ -181,6 +181,9 @@ class Attempts:
 
     def _retries(self, status: Status) -> bool:
         """Whether a refused attempt is made again; if so, sets when."""
+        if self._reason:
+            # Another refused attempt has paid for the next one already.
+            return True
         if not (status.may_retry and self._may_retry()):
             return False
         elsewhere = self._pool.has_other(self._tried)

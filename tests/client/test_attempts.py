@@ -68,6 +68,20 @@ def test_a_silent_address_is_ejected_and_the_call_goes_on_at_another(two):
     assert second.endpoint.outstanding == 0
 
 
+def test_two_refused_attempts_pay_for_one_further_attempt(two):
+    call = two.call(timeout=2.0)
+    first = call.start()
+    two.now = 1.0
+    second = call.start()
+    assert not call.finish(first, UNAVAILABLE)
+    assert not call.finish(second, UNAVAILABLE)
+    two.now = 1.1
+    assert call.start() is not None
+    assert call.start() is None
+    # One for the silent address, one for both refusals.
+    assert sum(iter(two.budget.take, False)) == RetryBudget.FIRST - 2
+
+
 def test_an_address_that_answers_others_is_not_silent(two):
     call = two.call(timeout=1.0)
     attempt = call.start()
