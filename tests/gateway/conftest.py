@@ -138,6 +138,11 @@ class ScriptedService(scoring_pb2_grpc.ScoringServiceServicer):
     waiting: int = 0
     metadata: list[dict[str, str]] = field(default_factory=list)
     remaining: list[float] = field(default_factory=list)
+    feedback: list[Any] = field(default_factory=list)
+
+    def SubmitFeedback(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self.feedback.append(request)
+        return pb.SubmitFeedbackResponse(matches=1)
 
     def Score(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         self.metadata.append(dict(context.invocation_metadata()))

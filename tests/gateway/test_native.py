@@ -127,6 +127,16 @@ def test_a_deadline_that_is_none_is_refused(gateway, value):
     assert "tipstaff-timeout-ms" in problem(response, 400)["detail"]
 
 
+def test_feedback_is_about_the_gateway_s_evaluator_unless_it_names_one(scripted, start_gateway):
+    """Once, it named none, which a server of several evaluators refuses."""
+    service, address = scripted
+    gateway = start_gateway("--target", address, "--evaluator", "support")
+    for named in ({}, {"evaluator": "other"}):
+        reply = gateway.post("/v1/feedback", {"request_id": "a", "good": True, **named})
+        assert reply.json() == {"matches": 1}, reply.text
+    assert [each.evaluator for each in service.feedback] == ["support", "other"]
+
+
 def test_the_deadline_and_the_caller_reach_the_server(scripted_gateway):
     service, gateway = scripted_gateway
     sent = {

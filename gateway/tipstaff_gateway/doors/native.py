@@ -85,5 +85,5 @@ def _name_evaluator(message: Message, evaluator: str) -> None:
     """Fills in the gateway's evaluator where a request names none."""
     requests = message.requests if isinstance(message, pb.ScoreBatchRequest) else [message]
     for each in requests:
-        if isinstance(each, pb.ScoreRequest) and not each.evaluator:
+        if isinstance(each, pb.ScoreRequest | pb.SubmitFeedbackRequest) and not each.evaluator:
             each.evaluator = evaluator
