@@ -6,10 +6,9 @@ looked at, and the rank of the next, tell how far they have come: no page reads 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, select, true
 from sqlalchemy.orm import aliased
 
 from tipstaff_trainer.monitoring.reviews import KeptRow, Sample, drawn_reviews
@@ -25,7 +24,7 @@ LOOKED_AT = ("done", "skipped", "removed")
 def read_sample(
     database: Database, evaluator: str, dataset: int, window: Window
 ) -> tuple[Sample, int]:
-    """The reviewed rows of the days that a window touches.
+    """The reviewed rows of the days that a window touches, of its version and caller.
 
     Returns:
         Those that were drawn, and the number of others, which train and never estimate.
@@ -71,6 +70,8 @@ def read_sample(
         select(func.count(row.key.distinct()))
         .join(RowLabel, RowLabel.row_id == row.row_id)
         .where(of_dataset, in_days)
+        .where(true() if window.version is None else row.version == window.version)
+        .where(true() if window.caller is None else row.caller == window.caller)
     )
     with database.reading() as session:
         found: list[tuple[Any, ...]] = [tuple(each) for each in session.execute(reached)]
@@ -82,13 +83,10 @@ def read_sample(
         for day, rank in waiting
         if rank is not None
     ]
-    sample = drawn_reviews([*rows.values(), *nexts])
-    in_part = tuple(
-        each
-        for each in sample.drawn
-        if window.version in (None, each.version) and window.caller in (None, each.caller)
-    )
-    return replace(sample, drawn=in_part), max(0, by_people - len(sample.drawn))
+    # The next rank is that of any version and caller, so the sample is narrowed last.
+    everything = drawn_reviews([*rows.values(), *nexts])
+    sample = everything.where(version=window.version, caller=window.caller)
+    return sample, max(0, by_people - len(sample.drawn))
 
 
 def _to_kept(
