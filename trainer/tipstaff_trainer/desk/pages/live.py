@@ -90,7 +90,9 @@ def show_rows(ctx: RequestContext) -> Response:
     if chart not in ("", *CHARTS):
         raise WorkspaceError(f"there is no chart {chart[:40]!r}")
     dataset = ctx.stores.datasets.get(ctx.stores.traffic.dataset_id(name))
-    rows = telling_rows(ctx.stores.database, name, window, chart=chart, direction=direction)
+    rows = telling_rows(
+        ctx.stores.database, name, dataset.id, window, chart=chart, direction=direction
+    )
     return ctx.page(
         "live_rows.html",
         name=name,

@@ -13,8 +13,9 @@ from sqlalchemy.orm import aliased
 
 from tipstaff_trainer.monitoring.reviews import KeptRow, Sample, drawn_reviews
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import ReviewItem, RowLabel, TrafficRow
+from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem, RowLabel, TrafficRow
 from tipstaff_trainer.workspace.db.models.traffic import DAY
+from tipstaff_trainer.workspace.traffic.kept import criterion_of, has_text
 from tipstaff_trainer.workspace.traffic.window import Window
 
 # A person has looked at it: with a label, or without one.
@@ -31,11 +32,13 @@ def read_sample(
     """
     first, last = int(window.since // DAY), int(window.until // DAY)
     in_days = and_(TrafficRow.evaluator == evaluator, TrafficRow.day.between(first, last))
+    criterion = criterion_of(dataset)
     ends = (
         select(TrafficRow.day, func.max(TrafficRow.rank).label("rank"))
         .join(ReviewItem, ReviewItem.row_id == TrafficRow.row_id)
         .where(
             ReviewItem.dataset_id == dataset,
+            ReviewItem.criterion == criterion,
             ReviewItem.selection == "drawn",
             ReviewItem.state.in_(LOOKED_AT),
             in_days,
@@ -43,18 +46,24 @@ def read_sample(
         .group_by(TrafficRow.day)
         .subquery()
     )
-    of_dataset = and_(RowLabel.dataset_id == dataset, RowLabel.label_source == "human")
+    by_person = and_(
+        RowLabel.dataset_id == dataset,
+        RowLabel.criterion == criterion,
+        RowLabel.label_source == "human",
+    )
     row, item = TrafficRow, aliased(ReviewItem)
     columns = (row.day, row.probability, row.rank, row.score, row.verdict, row.version, row.caller)
     reached = (
-        select(row.key, *columns, RowLabel.label, item.id)
+        select(row.key, *columns, RowLabel.label, item.id, has_text())
+        .join(DatasetRow, DatasetRow.id == row.row_id)
         .join(ends, and_(row.day == ends.c.day, row.rank <= ends.c.rank))
-        .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, of_dataset))
+        .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, by_person))
         .outerjoin(
             item,
             and_(
                 item.row_id == row.row_id,
                 item.dataset_id == dataset,
+                item.criterion == criterion,
                 item.state.in_(LOOKED_AT),
             ),
         )
@@ -69,7 +78,7 @@ def read_sample(
     labelled = (
         select(func.count(row.key.distinct()))
         .join(RowLabel, RowLabel.row_id == row.row_id)
-        .where(of_dataset, in_days)
+        .where(by_person, in_days)
         .where(true() if window.version is None else row.version == window.version)
         .where(true() if window.caller is None else row.caller == window.caller)
     )
@@ -99,6 +108,7 @@ def _to_kept(
     caller: str,
     label: float | None,
     looked_at: int | None,
+    readable: bool,
 ) -> KeptRow:
     return KeptRow(
         period=day,
@@ -109,5 +119,6 @@ def _to_kept(
         verdict=verdict,
         version=version,
         caller=caller,
-        waiting=label is None and looked_at is None,
+        # No person can judge a row without a text, so it counts as left without a label.
+        waiting=bool(readable) and label is None and looked_at is None,
     )
