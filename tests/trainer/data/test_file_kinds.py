@@ -294,3 +294,13 @@ def test_decimal_commas_are_read_where_they_can_be_nothing_else(write):
     assert any("commas are read as decimal points" in each for each in data.warnings)
     with pytest.raises(DataError, match='"0,1" is not a label'):
         read_rows(write("b.csv", "output;label\na;0,1\nb;1,1\n"))
+
+
+def test_repeated_names_of_a_table_in_json_are_named_apart(tmp_path):
+    path = tmp_path / "a.json"
+    table = {"columns": ["output", "note", "note"], "data": [["a", "x", "y"], ["b", "z", "w"]]}
+    path.write_text(json.dumps(table))
+    read = read_table(path)
+    assert read.columns == ("output", "note", "note (2)")
+    assert read.records[0].values == {"output": "a", "note": "x", "note (2)": "y"}
+    assert any('2 columns are named "note"' in each for each in read.notes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 
 import pytest
@@ -58,6 +59,15 @@ def test_decoding_runs_nothing_and_bears_hostile_text():
         "[" * 300 + "]" * 300,
     ):
         assert decode(text) is None or isinstance(decode(text), list)
+
+
+def test_texts_without_commas_are_found_only_where_two_stand_side_by_side(monkeypatch):
+    for text in ("['a' 'b']", "['a'\n 'b']", "[b'a' 'b']", """["it's" 'b']"""):
+        assert len(decode(text)) == 2
+    assert decode("array(['a', 'b' 'c'], dtype=object)") == ["a", "b", "c"]
+    monkeypatch.setattr("tokenize.generate_tokens", None)
+    for text in ("['a', 'b']", "[{'a': None}, 'b', '']", """["it's", 'b']""", "[1, None]"):
+        assert decode(text) == ast.literal_eval(text)
 
 
 @pytest.mark.parametrize(

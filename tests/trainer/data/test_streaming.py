@@ -1,6 +1,8 @@
 import gzip
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tipstaff_trainer.data.reading import read_table
@@ -73,3 +75,21 @@ def test_a_field_that_only_later_rows_have_is_read(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(LINES + '{"input": "s", "output": "c", "contexts": ["d"]}\n')
     assert [each.ground_truth for each in texts(path)] == [None, None, "d"]
+
+
+def test_repeated_names_are_the_same_in_parts_and_whole(tmp_path):
+    path = tmp_path / "a.parquet"
+    names = ["output", "note", "note"]
+    columns = [pa.array([f"{n}{row}" for row in range(3)]) for n in ("output", "x", "y")]
+    pq.write_table(pa.Table.from_arrays(columns, names), path)
+    whole, parts = read_table(path), list(stream_tables(path, 2))
+    assert parts[0].columns == whole.columns == ("output", "note", "note (2)")
+    assert [each.values for part in parts for each in part.records] == [
+        each.values for each in whole.records
+    ]
+    # What is said of the file is said once.
+    assert [part.notes for part in parts] == [whole.notes, ()]
+    pq.write_table(pa.Table.from_arrays(columns, ["output", "input", "input"]), path)
+    for read in (read_table, lambda path: list(stream_tables(path, 2))):
+        with pytest.raises(DataError, match='two columns are named "input"'):
+            read(path)

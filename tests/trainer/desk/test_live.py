@@ -8,7 +8,10 @@ import time
 
 import pytest
 from desk_forms import hidden
+from sqlalchemy import select
 from traffic_rows import DAY, Said, write_segment
+
+from tipstaff_trainer.workspace.db.models import TrafficRow
 
 HOUR = 3600
 
@@ -77,3 +80,58 @@ def test_drawn_reviews_become_rates(visit, traffic):
     assert abs(live.rates.bad.value - 1 / 3) < 0.25
     assert live.rates.bad.low < live.rates.bad.value < live.rates.bad.high
     assert live.rates.bad.reviews == 60
+
+
+@pytest.fixture
+def two_parts(workspace, tmp_path):
+    """Two versions, two callers and two values of an attribute, all in the last hours."""
+    now = time.time() - HOUR
+    answers = [
+        Said(
+            *(now + index, 0.05 + index % 10 / 10, 1 + index % 2),
+            caller=f"app {index % 2}",
+            attributes={"model": f"m{index % 2}"},
+        )
+        for index in range(40)
+    ]
+    write_segment(tmp_path / "kept", answers)
+    workspace.collect_traffic(tmp_path / "kept")
+    return workspace
+
+
+@pytest.mark.parametrize("part", [{"version": "1"}, {"caller": "app 0"}, {"attribute": "model=m0"}])
+@pytest.mark.parametrize("path", ["/live/judge", "/live/judge/rows"])
+def test_a_form_keeps_what_the_page_is_narrowed_to(visit, two_parts, path, part):
+    browser = visit()
+    page = browser.get(path, params={"span": "day", **part})
+    form = hidden(page.text)
+    assert form.items() >= part.items()
+    assert form["span"] == "day"
+    form |= {"drawn": "0", "disputed": "0", "flagged": "0", "passed": "0"}
+    again = browser.post("/live/judge", data=form)
+    assert again.url.path == path
+    assert dict(again.url.params) == {"span": "day", **part}
+    # Every second row has another version, caller and attribute.
+    browser.post("/live/judge", data=form | {"flagged": "40", "passed": "40"})
+    stored = two_parts.stores.database.scalars(select(TrafficRow))
+    versions = {each.row_id: each.version for each in stored}
+    waiting = two_parts.review_queue("traffic of judge")
+    assert {versions[item.row_id] for item, _ in waiting} == {1}
+
+
+def test_a_page_of_an_attribute_claims_no_number_of_all_answers(visit, two_parts):
+    page = visit().get("/live/judge?span=day&attribute=model%3Dm0").text
+    assert "estimated from 20 of them" in page
+    assert "withheld" in page
+    assert "Needs a person" not in page
+    assert "None found" not in page
+    assert "Spikes of all answers" in page
+    assert "Of all traffic, 0 wait" in page
+    assert 'id="loop"' not in page
+    assert "Feedback on kept rows" in page
+
+
+def test_rows_of_a_part_say_so(visit, two_parts):
+    page = visit().get("/live/judge/rows?span=day&version=2&caller=app+1").text
+    assert "UTC, version 2, caller app 1; the latest of the kept rows first" in page
+    assert 'href="/live/judge?version=2&amp;caller=app+1"' in page

@@ -13,6 +13,8 @@ from tiny_bundle import make_bundle
 
 from tipstaff_server import repository
 from tipstaff_trainer.errors import WorkspaceError
+from tipstaff_trainer.workspace.labels import log
+from tipstaff_trainer.workspace.labels.label_sets import further_label_set
 from tipstaff_trainer.workspace.operations.suitable import in_words
 
 
@@ -98,6 +100,35 @@ def test_labels_that_can_not_be_learnt_from_are_not_chosen(visit, workspace, upl
     assert "here are only good labels" in browser.get("/datasets/2").text
     # Nor do they estimate each other.
     assert list(options(browser.get("/datasets/2").text, "scored-by")) == [""]
+
+
+@pytest.mark.usefixtures("queued")
+def test_only_labels_that_training_uses_are_offered_too(visit, workspace, upload, tmp_path):
+    upload("chosen", "output")
+    upload("same", "output")
+    upload("several", "output")
+    workspace.add_criterion("several", "relevance")
+    several = workspace.label_set("several", "relevance")
+    rows = [row.id for row in workspace.stores.datasets.rows(several)]
+    with workspace.stores.database.writing() as session:
+        for n, row in enumerate(rows):
+            log.record(session, row, "relevance", log.NewLabel(n % 2, "human", who="ann"))
+    file = tmp_path / "unnamed.csv"
+    file.write_text("output,label\na,1\nb,0\n")
+    workspace.upload_dataset(file)
+
+    def offered(chosen):
+        page = visit().get("/evaluators", params={"dataset": chosen}).text
+        more = re.findall(r'name="more" value="([^"]*)"', page)
+        assert list(options(page, "test_dataset")) == ["", *more]
+        return set(more)
+
+    assert offered("1/faithfulness") == {"2/faithfulness", "3/faithfulness", "4/"}
+    assert offered("3/relevance") == {"4/"}
+    # Training on labels without a criterion can't tell which of several to take.
+    assert offered("4/") == {"1/faithfulness", "2/faithfulness"}
+    with pytest.raises(WorkspaceError, match="several criteria"):
+        further_label_set(workspace.stores.datasets.get(3), "")
 
 
 def test_without_labels_to_learn_from_nothing_can_be_started(visit, upload):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 
 import pytest
@@ -211,7 +212,8 @@ def test_a_file_is_added_to_a_data_set(browser, upload, workspace):
     assert '<option value="1/" selected>May</option>' in mapped.text
     columns = {"map-output": "output", "map-label": "label"}
     added = store(browser, mapped, name="june", into="1/", **columns)
-    assert "1 rows are added to May." in added.text
+    assert "1 row is added to May." in added.text
+    assert "1 rows were there already. See the notes on the file." in added.text
     stored = store(browser, mapped, name="june", into="1/")
     assert "This upload no longer exists" in stored.text
     assert "1 label differs" in browser.get("/datasets/1").text
@@ -228,3 +230,23 @@ def test_a_file_whose_ids_are_those_of_other_rows_adds_nothing(browser, upload, 
     assert refused.status_code == 400
     assert "with another output" in refused.text
     assert workspace.stores.datasets.get(1).rows == 1
+
+
+def test_what_became_of_rows_is_said_whatever_the_file_is_called(browser, upload, workspace):
+    store(browser, upload("may.csv", b"id,output\n1,paris\n"), name="May")
+    odd = upload("june: added later.csv", b"id,output\n1,paris\n2,rome\n")
+    added = store(browser, odd, name="june", into="1/")
+    assert "1 row is added to May." in added.text
+    assert "1 rows were there already" in added.text
+    plain = store(browser, upload("july.csv", b"id,output\n3,oslo\n"), name="july", into="1/")
+    assert "1 row is added to May." in plain.text
+    assert "See the notes" not in plain.text
+
+
+def test_both_forms_for_a_file_take_and_refuse_the_same(browser, upload):
+    store(browser, upload("may.csv", b"id,output\n1,paris\n"), name="May")
+    pages = (browser.get("/datasets").text, browser.get("/datasets/1").text)
+    fields = [re.search(r'<input id="[a-z-]+" (name="file" [^>]+)>', page)[1] for page in pages]
+    assert fields[0] == fields[1]
+    assert ".parquet" in fields[0]
+    assert "Split the file" in fields[0]

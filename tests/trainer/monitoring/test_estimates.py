@@ -69,6 +69,30 @@ def test_what_was_picked_has_no_probability_and_is_in_no_estimate():
         DrawnReview(1.0, 0.2, 0.0, "PASS")
 
 
+def test_a_part_of_a_sample_has_its_own_rows_of_each_kind():
+    rows = [
+        KeptRow(0, 1.0, 0.1, 0.0, 0.2, "PASS", version=1, caller="a"),
+        KeptRow(0, 1.0, 0.2, None, 0.2, "PASS", version=1, caller="b"),
+        KeptRow(0, 1.0, 0.3, None, 0.2, "BLOCK", version=2, caller="a"),
+        KeptRow(1, 1.0, 0.1, 1.0, 0.2, "BLOCK", version=2, caller="b"),
+        KeptRow(1, 1.0, 0.2, None, 0.2, "PASS", version=2, caller="b", waiting=True),
+        KeptRow(1, 1.0, 0.3, 1.0, 0.2, "PASS", version=2, caller="b"),
+    ]
+    sample = drawn_reviews(rows)
+
+    def counts(**part):
+        narrowed = sample.where(**part)
+        return tuple(len(each) for each in (narrowed.drawn, narrowed.unanswered, narrowed.picked))
+
+    assert counts() == (2, 2, 1)
+    assert counts(version=1) == (1, 1, 0)
+    assert counts(version=2) == (1, 1, 1)
+    assert counts(caller="b") == (1, 1, 1)
+    assert counts(verdicts=("BLOCK",)) == (1, 1, 0)
+    assert counts(periods=frozenset({0})) == (1, 2, 0)
+    assert sample.where(periods=frozenset({1, 2})).periods == {1}
+
+
 def review(bad=0.0):
     return DrawnReview(bad, 0.1, 0.5, "PASS")
 

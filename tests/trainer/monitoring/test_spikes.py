@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tipstaff_trainer.monitoring import spikes
 from tipstaff_trainer.monitoring.simulate import World, simulate
 from tipstaff_trainer.monitoring.spikes import HOUR, HourlySeries, find_spikes
 
@@ -50,3 +51,14 @@ def test_hours_without_answers_and_one_odd_hour_are_no_spike():
     quiet = series(shares)
     quiet.n[100:200] = quiet.total[100:200] = quiet.squares[100:200] = 0
     assert find_spikes(quiet) == []
+
+
+def test_a_spike_is_compared_only_with_hours_that_have_a_prediction():
+    ones = np.full(6, 10.0)
+    hours = HourlySeries(0, ones, 0.8 * ones, 0.8 * ones)
+    # The third hour has answers, and too few hours before it to predict it from.
+    deviations = np.array([5.0, 5.0, np.nan, 5.0, 0.0, 0.0])
+    predicted = np.array([0.2, 0.2, np.nan, 0.2, 0.2, 0.2])
+    (spike,) = spikes._cusum(hours, deviations, predicted, "up")
+    assert (spike.start, spike.found) == (0, 4 * HOUR)
+    assert spike.before == pytest.approx(0.2)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tipstaff_trainer.data.cells import abbreviate
 from tipstaff_trainer.data.columns import TEXT_COLUMNS
-from tipstaff_trainer.data.table import Record, Table, columns_of
+from tipstaff_trainer.data.table import Record, Table, columns_of, unique_names
 from tipstaff_trainer.errors import DataError
 
 # An escaped half of a surrogate pair; the other half may be missing.
@@ -110,11 +110,13 @@ def _whole(path: Path, text: str) -> dict[str, Any] | None:
 def _rows_of_object(path: Path, whole: dict[str, Any], notes: list[str]) -> Iterator[Record]:
     columns, data = whole.get("columns"), whole.get("data")
     if isinstance(columns, list) and isinstance(data, list):
+        unique, repeated = unique_names(list(map(str, columns)), path)
+        notes += repeated
         for number, cells in enumerate(data, start=1):
             place = f"{path}, row {number}"
             if not isinstance(cells, list) or len(cells) != len(columns):
                 raise DataError(f"{place}: has not one cell for each of its {len(columns)} columns")
-            yield Record(dict(zip(map(str, columns), cells, strict=True)), place)
+            yield Record(dict(zip(unique, cells, strict=True)), place)
         return
     by_column = _by_column(whole)
     if by_column is not None:

@@ -23,6 +23,8 @@ from tipstaff_trainer.data.cells import is_blank, plain
 _ARRAY = re.compile(r"array\((\[.*\])(?:,\s*dtype=[^)]*)?\)", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\*|-?\d+)\]|\[(-?\d*):(-?\d*)\]")
 _CELLS_LOOKED_AT = 50
+# Two texts side by side, perhaps inside a longer text.
+_ADJOINING = re.compile(r"""['"]\s+[A-Za-z]{0,2}['"]""")
 # Python's parser needs memory by the depth of brackets.
 _LONGEST_LITERAL = 200_000
 
@@ -142,8 +144,11 @@ def decode(text: str) -> Any:
 
 
 def _with_commas(text: str) -> str:
-    """A list as NumPy prints it, with commas: Python would make one text of `'a' 'b'`."""
-    if not text.startswith("["):
+    """A list as NumPy prints it, with commas: Python would make one text of `'a' 'b'`.
+
+    Finding the texts takes longer than parsing them, so other lists are left as they are.
+    """
+    if not text.startswith("[") or not _ADJOINING.search(text):
         return text
     parts, before, end = [], 0, 0
     try:

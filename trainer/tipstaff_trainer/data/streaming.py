@@ -30,7 +30,7 @@ from tipstaff_trainer.data.reading import (
     read_table,
     with_plain_times,
 )
-from tipstaff_trainer.data.table import Record, Table, columns_of
+from tipstaff_trainer.data.table import Record, Table, columns_of, unique_names
 from tipstaff_trainer.errors import DataError, one_line
 
 _LINES = (".jsonl", ".ndjson")
@@ -216,12 +216,15 @@ def _parquet_parts(path: Path, rows: int) -> Iterator[Table]:
     try:
         with path.open("rb") as file:
             source = pq.ParquetFile(file)
+            names, notes = unique_names(source.schema_arrow.names, path)
             for batch in source.iter_batches(batch_size=rows):
                 records = []
-                for values in with_plain_times(pa.Table.from_batches([batch])).to_pylist():
+                part = pa.Table.from_batches([batch]).rename_columns(names)
+                for values in with_plain_times(part).to_pylist():
                     count += 1
                     records.append(Record(values, f"{path}, row {count}"))
-                yield Table(tuple(batch.schema.names), records)
+                yield Table(tuple(names), records, tuple(notes))
+                notes = []
     except (pa.ArrowException, ValueError, OSError) as error:
         raise DataError(f"{path}: can't be read as Parquet: {one_line(error)}") from error
 

@@ -15,7 +15,6 @@ which also holds where few or no reviewed rows are bad.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,10 +23,10 @@ from scipy import stats
 
 from tipstaff_trainer.monitoring.reviews import DrawnReview
 
-# Below these an interval would say nothing, or not what it promises.
+# With fewer reviews an interval would be too wide to be of use, or miss the truth too often.
 FEWEST_REVIEWS = 30
 _FEWEST_EFFECTIVE = 10
-# Lost rows may differ from kept ones: above this share of the drawn the sample isn't one.
+# Lost rows may differ from kept ones: above this share of the drawn rows, the rest is no sample.
 MOST_DROPPED = 0.05
 # What people couldn't judge may differ from what they could.
 MOST_UNANSWERED = 0.1
@@ -35,11 +34,11 @@ MOST_UNANSWERED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All traffic of a domain, drawn or not.
+    """All answers that a rate is about, drawn or not.
 
     Attributes:
         n: Answers.
-        expected_bad: The sum of one less their scores.
+        expected_bad: The sum of 1 − score over them.
         drawn: Of these, those drawn to be kept.
         dropped: Of the drawn, those that were lost.
     """
@@ -56,11 +55,11 @@ class Estimate:
 
     Attributes:
         value: The rate; None if it is withheld.
-        low: The interval's lower end.
-        high: Its upper end.
+        low: The interval's lower end; None with the rate.
+        high: Its upper end; None with the rate.
         reviews: The reviewed rows that it rests on.
-        expected: What the calibrated scores alone say; a gap from the rate is a sign that what
-            makes an answer bad has changed.
+        expected: The rate according to the calibrated scores alone. Where it is far from the rate,
+            what makes an answer bad may have changed.
         withheld: Why there is no rate; empty if there is.
     """
 
@@ -83,9 +82,9 @@ def estimate_rate(
 
     Args:
         totals: All answers.
-        reviews: The reviewed ones among them.
-        unanswered: Drawn ones that people left without a label.
-        confidence: Of the interval.
+        reviews: The drawn ones that people labelled.
+        unanswered: How many drawn ones people left without a label.
+        confidence: The interval's, in (0, 1).
     """
     expected = totals.expected_bad / totals.n if totals.n else None
     dropped = totals.dropped / totals.drawn if totals.drawn else 0.0
@@ -102,7 +101,7 @@ def estimate_rate(
     value = min(1.0, max(0.0, total / totals.n))
     variance = _variance(label, f, pi, fitted) / totals.n**2
     count = len(reviews)
-    effective = _effective(value, variance, 1 / pi, float(pi.max()))
+    effective = _effective_reviews(value, variance, 1 / pi)
     if effective < _FEWEST_EFFECTIVE:
         why = "the reviewed rows differ too much in their weights: review more"
         return Estimate(None, None, None, count, expected, why)
@@ -130,12 +129,12 @@ def _fit(
     f: np.ndarray[tuple[int], np.dtype[np.float64]],
     pi: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> tuple[float, float]:
-    """Intercept and slope that make the estimate's variance least."""
+    """The intercept and slope that minimise the estimate's variance."""
     weight = (1 - pi) / pi**2 + 1e-9
     mean_f, mean_label = np.average(f, weights=weight), np.average(label, weights=weight)
     spread = float(np.average((f - mean_f) ** 2, weights=weight))
     together = float(np.average((f - mean_f) * (label - mean_label), weights=weight))
-    # Beyond [0, 1] lies nothing but noise: 1 takes the scores at their word, 0 ignores them.
+    # 1 takes the scores at their word, 0 ignores them; a slope outside [0, 1] is noise.
     slope = min(1.0, max(0.0, together / spread)) if spread > 1e-12 else 0.0
     return float(mean_label - slope * mean_f), slope
 
@@ -146,11 +145,11 @@ def _variance(
     pi: np.ndarray[tuple[int], np.dtype[np.float64]],
     fitted: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> float:
-    """The variance of the estimated total.
+    """The variance of the estimated total: the larger of two estimates.
 
-    The larger of two: from the residuals, each as if its row had not been fitted to (HC3), and from
-    the fitted probabilities. Residuals alone miss bad rows of a rarely drawn kind, of which a
-    sample often has none.
+    One is from the residuals, each as if the fit had left its row out (HC3), the other from the
+    fitted probabilities. Residuals alone are too small where a rarely drawn kind has bad rows, as
+    many samples contain none of them.
     """
     weight = (1 - pi) / pi**2
     spread = weight / max(float(weight.sum()), 1e-12)
@@ -162,21 +161,17 @@ def _variance(
     return max(float((weight * residual**2).sum()), float((weight * chance * (1 - chance)).sum()))
 
 
-def _effective(
-    value: float,
-    variance: float,
-    weights: np.ndarray[tuple[int], np.dtype[np.float64]],
-    largest: float,
+def _effective_reviews(
+    value: float, variance: float, weights: np.ndarray[tuple[int], np.dtype[np.float64]]
 ) -> float:
-    """The number of rows of a simple sample that would say as much."""
+    """The size of a simple random sample with the same variance."""
     kish = float(weights.sum() ** 2 / (weights**2).sum())
-    if largest >= 1 and variance <= 0:
-        return kish  # all were reviewed
+    # The variance is 0 where all answers were reviewed.
     if variance <= 0 or not 0 < value < 1:
         return kish
     count = len(weights)
     effective = value * (1 - value) / variance
-    # As Korn and Graubard: the variance itself is estimated with that many degrees of freedom.
+    # As Korn and Graubard: the variance is itself an estimate, with `count − 1` degrees of freedom.
     quantiles = stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975)
     return min(effective / float(quantiles) ** 2, 20.0 * count)
 
@@ -185,11 +180,11 @@ def clopper_pearson(bad: float, count: float, confidence: float) -> tuple[float,
     """The exact interval of a share, also for numbers that are not whole.
 
     Args:
-        bad: Bad ones among them.
-        count: All.
-        confidence: Of the interval.
+        bad: How many are bad.
+        count: How many there are.
+        confidence: The interval's, in (0, 1).
     """
     tail = (1 - confidence) / 2
     low = 0.0 if bad <= 0 else float(stats.beta.ppf(tail, bad, count - bad + 1))
     high = 1.0 if bad >= count else float(stats.beta.ppf(1 - tail, bad + 1, count - bad))
-    return (0.0 if math.isnan(low) else low), (1.0 if math.isnan(high) else high)
+    return low, high

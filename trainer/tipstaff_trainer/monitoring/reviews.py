@@ -1,13 +1,12 @@
 """Rows that people reviewed: drawn with a known probability, or picked.
 
-Only a drawn row has a probability, and only drawn rows can be passed to an estimate. A picked row,
-such as one behind a spike, may train.
+Only a drawn row has a probability, and estimates take only drawn rows. Picked rows, such as those
+behind a spike, are for training.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -16,9 +15,9 @@ class DrawnReview:
     """A reviewed row that was drawn.
 
     Attributes:
-        bad: One less the people's label, in [0, 1].
-        expected: One less the evaluator's score, in [0, 1].
-        probability: That with which the row was to be kept and reviewed, in (0, 1].
+        bad: 1 − the people's label, in [0, 1].
+        expected: 1 − the evaluator's score, in [0, 1].
+        probability: How likely the row was to be kept and reviewed, in (0, 1].
         verdict: The evaluator's verdict.
         version: The evaluator's version.
         caller: Who asked.
@@ -43,11 +42,12 @@ class PickedReview:
     """A reviewed row that somebody picked; it has no probability.
 
     Attributes:
-        bad: One less the people's label, in [0, 1].
-        expected: One less the evaluator's score, in [0, 1].
+        bad: 1 − the people's label, in [0, 1].
+        expected: 1 − the evaluator's score, in [0, 1].
         verdict: The evaluator's verdict.
         version: The evaluator's version.
         caller: Who asked.
+        period: The period that the row is of.
     """
 
     bad: float
@@ -55,6 +55,24 @@ class PickedReview:
     verdict: str
     version: int = 0
     caller: str = ""
+    period: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnansweredReview:
+    """A drawn row that people looked at and left without a label.
+
+    Attributes:
+        verdict: The evaluator's verdict.
+        version: The evaluator's version.
+        caller: Who asked.
+        period: The period that the row is of.
+    """
+
+    verdict: str
+    version: int = 0
+    caller: str = ""
+    period: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +80,15 @@ class KeptRow:
     """A row that was drawn to be kept.
 
     Attributes:
-        period: Rows of one period are reviewed in one order, such as those of a day.
-        probability: That with which it was kept.
-        rank: Its place among the kept rows of any probability: the draw divided by it, in [0, 1).
-        bad: One less the people's label; None while there is none.
-        waiting: Whether people have yet to look at it: not so if they skipped or removed it.
-        expected: One less the evaluator's score.
+        period: Rows of one period, such as a day, are reviewed in one order.
+        probability: How likely it was to be kept.
+        rank: Its place in that order: the draw divided by the probability, in [0, 1).
+        bad: 1 − the people's label; None while there is none.
+        expected: 1 − the evaluator's score.
         verdict: The evaluator's verdict.
         version: The evaluator's version.
         caller: Who asked.
+        waiting: Whether people have yet to look at it; False if they skipped or removed it.
     """
 
     period: int
@@ -86,66 +104,77 @@ class KeptRow:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What reviews can be estimated from.
+    """Reviewed rows, by what they can be used for.
 
     Attributes:
-        drawn: Reviewed rows that were drawn, with the probability of being kept and reviewed.
-        picked: Other reviewed rows, which train and never estimate.
-        unanswered_in: Drawn rows that people looked at and left without a label, by period.
-        periods: The periods that have drawn rows.
+        drawn: Those that estimates rest on.
+        picked: Others, for training only.
+        unanswered: Drawn rows that people looked at and left without a label.
+        periods: The periods with drawn rows that people looked at, whatever the rows' version,
+            caller and verdict.
     """
 
-    drawn: tuple[DrawnReview, ...]
-    picked: tuple[PickedReview, ...]
-    unanswered_in: Mapping[int, int]
-    periods: frozenset[int]
+    drawn: tuple[DrawnReview, ...] = ()
+    picked: tuple[PickedReview, ...] = ()
+    unanswered: tuple[UnansweredReview, ...] = ()
+    periods: frozenset[int] = frozenset()
 
-    @property
-    def unanswered(self) -> int:
-        """Drawn rows that people looked at and left without a label."""
-        return sum(self.unanswered_in.values())
+    def where(
+        self,
+        *,
+        version: int | None = None,
+        caller: str | None = None,
+        verdicts: Collection[str] | None = None,
+        periods: frozenset[int] | None = None,
+    ) -> Sample:
+        """The part of all its rows that has a version, a caller, some verdicts or periods.
 
-    def of_periods(self, periods: frozenset[int]) -> Sample:
-        """The drawn rows of some periods."""
+        Args:
+            version: Only this version's; None for all, as with the others.
+            caller: Only this caller's.
+            verdicts: Only rows with one of these verdicts.
+            periods: Only rows of these periods.
+        """
+
+        def matches(each: DrawnReview | PickedReview | UnansweredReview) -> bool:
+            return (
+                version in (None, each.version)
+                and caller in (None, each.caller)
+                and (verdicts is None or each.verdict in verdicts)
+                and (periods is None or each.period in periods)
+            )
+
         return Sample(
-            tuple(each for each in self.drawn if each.period in periods),
-            (),
-            {each: n for each, n in self.unanswered_in.items() if each in periods},
-            self.periods & periods,
+            tuple(filter(matches, self.drawn)),
+            tuple(filter(matches, self.picked)),
+            tuple(filter(matches, self.unanswered)),
+            self.periods if periods is None else self.periods & periods,
         )
 
 
 def drawn_reviews(rows: Sequence[KeptRow]) -> Sample:
     """Separates reviewed rows into drawn and picked ones.
 
-    Reviewers take a period's rows by rank, which doesn't depend on what the rows hold. All rows
-    below the first rank that nobody has reviewed yet are a sample: given that rank, each was in it
-    with the rank as probability (bottom-k sampling: Cohen and Kaplan 2007; priority sampling:
-    Duffield, Lund and Thorup 2007). Rows reviewed beyond it were picked.
+    People review a period's rows in the order of their ranks, which don't depend on what the rows
+    hold. The rows below the lowest rank that still waits are a sample: given that rank, each kept
+    row was in it with the rank as probability (bottom-k sampling: Cohen and Kaplan 2007; priority
+    sampling: Duffield, Lund and Thorup 2007). Rows that were reviewed beyond it count as picked.
     """
     first: dict[int, float] = {}
     for row in rows:
         if row.waiting:
             first[row.period] = min(row.rank, first.get(row.period, 1.0))
-    drawn, picked, periods = [], [], set()
-    unanswered: Counter[int] = Counter()
+    drawn, picked, unanswered, periods = [], [], [], set()
     for row in rows:
         share = first.get(row.period, 1.0)
+        kind = (row.verdict, row.version, row.caller, row.period)
         if row.rank >= share:
             if row.bad is not None:
-                picked.append(
-                    PickedReview(row.bad, row.expected, row.verdict, row.version, row.caller)
-                )
+                picked.append(PickedReview(row.bad, row.expected, *kind))
             continue
         periods.add(row.period)
         if row.bad is None:
-            unanswered[row.period] += 1
+            unanswered.append(UnansweredReview(*kind))
         else:
-            probability = row.probability * share
-            drawn.append(
-                DrawnReview(
-                    *(row.bad, row.expected, probability, row.verdict, row.version, row.caller),
-                    period=row.period,
-                )
-            )
-    return Sample(tuple(drawn), tuple(picked), unanswered, frozenset(periods))
+            drawn.append(DrawnReview(row.bad, row.expected, row.probability * share, *kind))
+    return Sample(tuple(drawn), tuple(picked), tuple(unanswered), frozenset(periods))

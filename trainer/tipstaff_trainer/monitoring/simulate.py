@@ -36,7 +36,8 @@ class Alarms:
 
     Attributes:
         per_month: Alarms in 30 days, over all charts together.
-        hours: Median hours from the shift to the first alarm; None if fewer than half found it.
+        hours: Median hours from the shift to the first alarm; None if under half of the months
+            have one.
         found: The share of months with an alarm.
     """
 
@@ -52,21 +53,21 @@ def simulate(world: World, *, runs: int, seed: int, days: int = 30) -> Alarms:
         world: The traffic.
         runs: How often to simulate.
         seed: Of the random numbers.
-        days: Days after two weeks of reference.
+        days: Days to look for spikes in, after two weeks of reference.
     """
     generator = np.random.default_rng(seed)
     counts, firsts = [], []
     shift_at = _REFERENCE_DAYS * _DAY * HOUR
     for _ in range(runs):
         charts = _charts(world, generator, days)
-        found = [
+        delays = [
             spike.found - shift_at
             for spikes in find_all(charts).values()
             for spike in spikes
             if spike.found > shift_at
         ]
-        counts.append(len(found))
-        firsts.append(min(found, default=np.inf) / HOUR)
+        counts.append(len(delays))
+        firsts.append(min(delays, default=np.inf) / HOUR)
     median = float(np.median(firsts))
     return Alarms(
         per_month=float(np.mean(counts)) * 30 / days,
@@ -76,15 +77,13 @@ def simulate(world: World, *, runs: int, seed: int, days: int = 30) -> Alarms:
 
 
 def _charts(world: World, generator: np.random.Generator, days: int) -> Mapping[str, HourlySeries]:
-    """The charts of an evaluator: verdicts' shares and the mean of one less the score."""
+    """The charts of an evaluator: the shares of verdicts, and the mean of 1 − score."""
     hours = (_REFERENCE_DAYS + days) * _DAY
     swing = world.rhythm * np.sin(2 * np.pi * np.arange(hours) / _DAY)
     counts = generator.poisson(world.per_hour * np.exp(swing))
-    logits = (
-        1.5 + 0.5 * swing + generator.normal(0, world.spread, hours)
-        if world.spread
-        else (1.5 + 0.5 * swing)
-    )
+    logits = 1.5 + 0.5 * swing
+    if world.spread:
+        logits = logits + generator.normal(0, world.spread, hours)
     logits = logits + world.shift * (np.arange(hours) >= _REFERENCE_DAYS * _DAY)
     hour = np.repeat(np.arange(hours), counts)
     score = 1 / (1 + np.exp(-generator.normal(np.repeat(logits, counts), 1.5)))

@@ -2,9 +2,9 @@
 
 A two-sided CUSUM (Page 1954) over hours. Each hour's value is compared with what the two weeks
 before it predict, refitted every day: a mean and a daily rhythm. Its deviation is divided by the
-spread of those weeks, which holds both chance and what hours differ by anyway, so that a metric
-that always swings raises no alarm. Deviations beyond `_CLIP` count as that: a single odd hour is no
-spike, two or three are.
+spread of those weeks, which includes chance and the usual differences between hours, so that a
+metric that always swings raises no alarm. A deviation counts at most `_CLIP`: one or two odd hours
+are no spike, three are.
 
 `LIMIT` is chosen by simulation (`simulate`), so that all charts of an evaluator together raise at
 most one false alarm in a month.
@@ -12,6 +12,7 @@ most one false alarm in a month.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,7 +27,7 @@ _REFERENCE = 14 * _DAY
 _FEWEST = 48
 # From how many hours on a daily rhythm is fitted.
 _RHYTHM_FROM = 5 * _DAY
-# Deviations up to half a standard deviation are let go; the sum of the rest raises the alarm.
+# Deviations are summed less half a standard deviation each; the sum raises the alarm.
 _SLACK = 0.5
 LIMIT = 10.0
 _CLIP = 5.0
@@ -58,11 +59,11 @@ class Spike:
     """A change.
 
     Attributes:
-        start: When it began, by the sums, in seconds since 1970.
+        start: When it began: where the sum last left 0, in seconds since 1970.
         found: When it was found.
         direction: Whether the metric rose or fell.
-        before: What it was expected to be, on average since its start.
-        value: What it was.
+        before: The predicted mean from the start until it was found.
+        value: The mean in the same hours.
     """
 
     start: int
@@ -99,7 +100,7 @@ def _cusum(
     spikes: list[Spike] = []
     total, begin, last = 0.0, 0, -_SAME
     for hour, deviation in enumerate(deviations.tolist()):
-        if deviation != deviation:  # nothing to compare, or nothing to compare with
+        if math.isnan(deviation):  # nothing to compare, or nothing to compare with
             continue
         if total == 0.0:
             begin = hour
@@ -108,15 +109,15 @@ def _cusum(
             continue
         if hour - last >= _SAME:
             part = slice(begin, hour + 1)
-            weights = series.n[part]
-            before = np.nan_to_num(expected[part])
+            known = ~np.isnan(deviations[part])
+            weights = series.n[part][known]
             spikes.append(
                 Spike(
                     start=series.start + begin * HOUR,
                     found=series.start + (hour + 1) * HOUR,
                     direction=direction,
-                    before=float(np.average(before, weights=weights)),
-                    value=float(series.total[part].sum() / weights.sum()),
+                    before=float(np.average(expected[part][known], weights=weights)),
+                    value=float(series.total[part][known].sum() / weights.sum()),
                 )
             )
         last, total = hour, 0.0
@@ -160,10 +161,10 @@ def _deviations(charts: Sequence[HourlySeries]) -> tuple[Floats, Floats]:
     deviation = np.clip((value_there - predicted) / np.sqrt(variance), -_CLIP, _CLIP)
     last = begins[0] + len(begins) * _DAY
     flat = (len(charts), last - _FEWEST)
-    found = np.where(known, deviation, np.nan).reshape(flat)
-    shown = np.where(fit.usable[..., None], predicted, np.nan).reshape(flat)
-    deviations[:, _FEWEST:] = found[:, : hours - _FEWEST]
-    expected[:, _FEWEST:] = shown[:, : hours - _FEWEST]
+    known_deviations = np.where(known, deviation, np.nan).reshape(flat)
+    predictions = np.where(fit.usable[..., None], predicted, np.nan).reshape(flat)
+    deviations[:, _FEWEST:] = known_deviations[:, : hours - _FEWEST]
+    expected[:, _FEWEST:] = predictions[:, : hours - _FEWEST]
     return deviations, expected
 
 
@@ -196,7 +197,7 @@ def _fit(n: Floats, value: Floats, squares: Floats, design: Floats) -> _Fit:
     columns = mask.sum(axis=-1)
     answers = np.maximum(n.sum(axis=-1), 1)
     mean = (n * value).sum(axis=-1) / answers
-    # At least that of one in a thousand.
+    # At least the variance of a share of one in a thousand.
     within = np.maximum(squares.sum(axis=-1) / answers - mean**2, 1e-3)
     chance = np.where(there, within[..., None] / np.maximum(n, 1), 0.0)
     products = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
@@ -211,7 +212,7 @@ def _fit(n: Floats, value: Floats, squares: Floats, design: Floats) -> _Fit:
         right = (weights * value) @ design
         coefficients = (inverse @ right[..., None])[..., 0]
         residuals = np.where(there, value - coefficients @ design.T, 0.0)
-        # The method of moments.
+        # The method of moments: what the residuals' squares exceed chance by.
         free = 1 - columns / np.maximum(count, 1)
         excess = (residuals**2).sum(axis=-1) - chance.sum(axis=-1) * free
         between = np.maximum(0.0, excess / np.maximum(1, count - columns))

@@ -35,7 +35,6 @@ from tipstaff_trainer.operations.sources import StoredData
 from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.datasets import formats, uploads
-from tipstaff_trainer.workspace.datasets.append import append
 from tipstaff_trainer.workspace.datasets.queries import AnyDataset
 from tipstaff_trainer.workspace.db.models import Dataset, Job, LabelSet, ReviewItem
 from tipstaff_trainer.workspace.db.rows import StoredRow
@@ -168,8 +167,9 @@ class Workspace:
             WorkspaceError: There is no such data set, or the disk is full.
         """
         labels = self.label_set(dataset_id, criterion)
-        data, shown_as = uploads.read(file_path, reading, display_name=display_name)
-        append(self.stores.database, labels, data, file=shown_as, who=who)
+        uploads.add_to(
+            self.stores.database, labels, file_path, reading, display_name=display_name, who=who
+        )
         return self.stores.datasets.get(labels.dataset_id)
 
     def download_dataset(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from traffic_rows import DAY, Said, write_segment
 
 from tipstaff_trainer.errors import WorkspaceError
 from tipstaff_trainer.workspace import Workspace
 from tipstaff_trainer.workspace.db import migrations
 from tipstaff_trainer.workspace.db.engine import _with_driver, sqlite_url
+
+NOON = int(time.time()) // DAY * DAY - 3 * DAY + DAY // 2
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -116,3 +121,55 @@ def test_alembic_is_only_imported_for_an_upgrade(tmp_path):
     )
     words = [sys.executable, "-c", script, str(tmp_path / "w")]
     assert subprocess.check_output(words, text=True) == "False\n"
+
+
+def test_collected_traffic_is_rolled_up_in_batches(url, tmp_path):
+    workspace = Workspace(tmp_path / "w", database=url)
+    said = [
+        Said(NOON + 60 * n, n % 10 / 10, attributes={"model": f"m{n % 3}", "prompt": "v3"})
+        for n in range(2100)
+    ]
+    write_segment(tmp_path / "kept", said)
+    workspace.collect_traffic(tmp_path / "kept")
+    workspace.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        collected = _rollups(connection)
+        # Back to the revision before, as if that had collected them.
+        for table in ("traffic_hours", "traffic_policies", "traffic_attributes"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text(f"DELETE FROM traffic_counts WHERE span = {DAY}"))
+        connection.execute(text("DROP INDEX traffic_feedback_at"))
+        connection.execute(
+            text("CREATE INDEX traffic_counts_start ON traffic_counts (evaluator, span, start)")
+        )
+        connection.execute(text("UPDATE tipstaff_version SET version_num = '0002'"))
+    statements = []
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    with engine.begin() as connection:
+        migrations.upgrade(connection)
+        assert _rollups(connection) == collected
+        command.check(migrations.alembic_config(connection))
+    engine.dispose()
+    assert len(collected["traffic_attributes"]) == 2 * len(said)
+    # No result holds more than a batch, whether or not a driver fetches results as a whole.
+    reads = [
+        each
+        for each in statements
+        if re.match("SELECT .*attributes.*FROM traffic_rows", each, re.S)
+    ]
+    assert len(reads) == 4
+    assert all("LIMIT" in each for each in reads)
+
+
+def _rollups(connection):
+    columns = {
+        "traffic_hours": "evaluator, start, version, verdict, n",
+        "traffic_policies": "evaluator, policy, first_at, last_at",
+        "traffic_attributes": "evaluator, name, value, key, version, at",
+        "traffic_counts": "evaluator, span, start, version, caller, verdict, band, n, drawn",
+    }
+    return {
+        table: sorted(map(tuple, connection.execute(text(f"SELECT {names} FROM {table}"))))
+        for table, names in columns.items()
+    }

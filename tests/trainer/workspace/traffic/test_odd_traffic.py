@@ -8,11 +8,15 @@ import shutil
 import time
 
 import pytest
+from sqlalchemy import select, update
 from tiny_bundle import make_bundle
 from traffic_rows import DAY, Said, write_segment
 
 from tipstaff_server import repository
 from tipstaff_server.traffic.segments import checksum_of
+from tipstaff_trainer.workspace.db.models import DatasetRow, TrafficRow
+from tipstaff_trainer.workspace.labels import log
+from tipstaff_trainer.workspace.traffic.telling import telling_rows
 from tipstaff_trainer.workspace.traffic.window import Window
 
 HOUR = 3600
@@ -135,10 +139,6 @@ def test_an_attribute_s_answers_are_estimated_and_have_no_rates(workspace, tmp_p
 
 
 def _requests(workspace):
-    from sqlalchemy import select
-
-    from tipstaff_trainer.workspace.db.models import TrafficRow
-
     return workspace.stores.database.scalars(select(TrafficRow.request_id))
 
 
@@ -164,3 +164,62 @@ def test_a_removed_row_never_comes_back_and_counts_as_unanswered(workspace, tmp_
         undone = reviews.undo(labels, who="ann")
     assert undone.id == first.id
     assert reviews.progress(labels).removed == 0
+
+
+def review_all(workspace, label=1.0, criterion=None):
+    labels, reviews = workspace.label_set("traffic of judge", criterion), workspace.stores.reviews
+    count = 0
+    while item := reviews.claim(labels, "ann"):
+        reviews.submit(item.id, label, who="ann", based_on_label_id=0)
+        count += 1
+    return count
+
+
+def test_rows_without_texts_hold_up_no_review(workspace, tmp_path):
+    write_segment(tmp_path / "kept", said(60))
+    workspace.collect_traffic(tmp_path / "kept")
+    with workspace.stores.database.writing() as session:
+        # As the server keeps a row whose redaction failed.
+        first = select(TrafficRow.row_id).order_by(TrafficRow.rank).limit(1)
+        without = {"input": None, "output": None, "ground_truth": None}
+        row = DatasetRow.id == session.scalar(first)
+        session.execute(update(DatasetRow).where(row).values(without))
+    week = Window(NOON - DAY, NOON + DAY)
+    assert workspace.queue_traffic("judge", drawn=60, window=week) == 59
+    assert review_all(workspace) == 59
+    live = workspace.live("judge", week)
+    assert (live.rates.bad.reviews, live.rates.bad.withheld, live.picked) == (59, "", 0)
+
+
+def test_labels_by_another_criterion_say_nothing_of_the_evaluator(workspace, tmp_path):
+    write_segment(tmp_path / "kept", said(40))
+    workspace.collect_traffic(tmp_path / "kept")
+    week = Window(NOON - DAY, NOON + DAY)
+    workspace.add_criterion("traffic of judge", "faithfulness")
+    workspace.queue_traffic("judge", drawn=40, window=week)
+    assert review_all(workspace) == 40
+    before = workspace.live("judge", week)
+    assert before.rates.bad.reviews == 40
+    labels = workspace.add_criterion("traffic of judge", "relevance")
+    rows = list(workspace.stores.datasets.rows(labels))
+    with workspace.stores.database.writing() as session:
+        for row in rows:
+            log.record(session, row.id, "relevance", log.NewLabel(0.0, "human", "ann"))
+    after = workspace.live("judge", week)
+    assert (after.rates, after.picked) == (before.rates, 0)
+    database, dataset = workspace.stores.database, labels.dataset_id
+    telling = telling_rows(database, "judge", dataset, week)
+    assert [each.label for each in telling] == [1.0] * 40
+
+
+def test_a_row_with_a_label_by_another_criterion_is_still_queued(workspace, tmp_path):
+    write_segment(tmp_path / "kept", said(10))
+    workspace.collect_traffic(tmp_path / "kept")
+    workspace.add_criterion("traffic of judge", "faithfulness")
+    labels = workspace.add_criterion("traffic of judge", "relevance")
+    rows = list(workspace.stores.datasets.rows(labels))
+    with workspace.stores.database.writing() as session:
+        for row in rows:
+            log.record(session, row.id, "relevance", log.NewLabel(0.0, "human", "ann"))
+    week = Window(NOON - DAY, NOON + DAY)
+    assert workspace.queue_traffic("judge", drawn=10, window=week) == 10

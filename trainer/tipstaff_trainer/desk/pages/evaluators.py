@@ -22,6 +22,7 @@ from tipstaff_trainer.operations.train import TrainRequest
 from tipstaff_trainer.workspace.db.models import Job, LabelSet
 from tipstaff_trainer.workspace.evaluators.versions import EvaluatorVersion
 from tipstaff_trainer.workspace.labels.cases import outcome_values
+from tipstaff_trainer.workspace.labels.label_sets import further_label_set
 
 routes = Routes()
 
@@ -238,14 +239,14 @@ def _label_sets(ctx: RequestContext) -> list[LabelSet]:
 
 
 def _others(options: Sequence[LabelsOption], chosen: LabelsOption | None) -> list[LabelSet]:
-    """Labels of other data sets that may be trained on too: by the same criterion, or by none."""
+    """The labels of other data sets that a training on the chosen ones would use too."""
     if chosen is None:
         return []
-    criterion = chosen.labels.criterion
-    return [
-        each.labels
-        for each in options
-        if each.labels.labelled
-        and each.labels.dataset_id != chosen.labels.dataset_id
-        and (not criterion or each.labels.criterion in (criterion, ""))
-    ]
+    others: dict[int, LabelSet] = {}
+    for each in options:
+        dataset = each.labels.dataset
+        if dataset.id != chosen.labels.dataset_id:
+            # A data set that training would refuse is not offered.
+            with suppress(WorkspaceError):
+                others[dataset.id] = further_label_set(dataset, chosen.labels.criterion)
+    return [each for each in others.values() if each.labelled]

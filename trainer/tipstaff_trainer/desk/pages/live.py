@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from tipstaff_trainer.desk.context import RequestContext
+from tipstaff_trainer.desk.context import RequestContext, local_address
 from tipstaff_trainer.desk.routing import Routes
 from tipstaff_trainer.desk.views import labels_url
 from tipstaff_trainer.errors import WorkspaceError
@@ -76,6 +76,7 @@ def show(ctx: RequestContext) -> Response:
         training_bands=ctx.stores.traffic.training_bands(live),
         judge=judge_cost(ctx.stores.jobs.recent(kind="label"), live.n),
         moment=_moment,
+        query=_query(span, window),
         own=ctx.url,
     )
 
@@ -84,12 +85,14 @@ def show(ctx: RequestContext) -> Response:
 def show_rows(ctx: RequestContext) -> Response:
     """Kept rows, such as those behind a spike, the most telling first."""
     name = ctx.request.path_params["name"]
-    _, window = _window(ctx)
+    span, window = _window(ctx)
     chart, direction = ctx.text("chart"), ctx.text("direction")
     if chart not in ("", *CHARTS):
         raise WorkspaceError(f"there is no chart {chart[:40]!r}")
     dataset = ctx.stores.datasets.get(ctx.stores.traffic.dataset_id(name))
-    rows = telling_rows(ctx.stores.database, name, window, chart=chart, direction=direction)
+    rows = telling_rows(
+        ctx.stores.database, name, dataset.id, window, chart=chart, direction=direction
+    )
     return ctx.page(
         "live_rows.html",
         name=name,
@@ -99,6 +102,9 @@ def show_rows(ctx: RequestContext) -> Response:
         what=_CHART_WORDS.get(chart, ""),
         direction=direction,
         moment=_moment,
+        query=_query(span, window),
+        narrowing=_narrowing(window),
+        own=ctx.url,
     )
 
 
@@ -115,8 +121,9 @@ def queue(ctx: RequestContext) -> Response:
     count = ctx.stores.traffic.queue(name, triage)
     labels = ctx.stores.datasets.get(ctx.stores.traffic.dataset_id(name)).label_sets[0]
     if not count:
-        back = f"/live/{name}?span={span}"
-        return ctx.redirect(back, "No such row is left that was never queued.", "note")
+        shown = f"/live/{name}?{urlencode(_query(span, window))}"
+        back = local_address(ctx.text("back"), shown)
+        return ctx.redirect(back, "All such rows are in the queue already, or were.", "note")
     words = "1 row waits" if count == 1 else f"{count:,} rows wait"
     return ctx.redirect(labels_url(labels, section="review"), f"{words} for review.")
 
@@ -139,6 +146,26 @@ def _window(ctx: RequestContext) -> tuple[str, Window]:
         caller=named,
         attribute=(attribute, value) if attribute else None,
     )
+
+
+def _narrowing(window: Window) -> dict[str, str]:
+    """The part of the traffic that a window is narrowed to, as an address or a form names it."""
+    query = {}
+    if window.version is not None:
+        query["version"] = str(window.version)
+    if window.caller is not None:
+        query["caller"] = window.caller
+    if window.attribute is not None:
+        query["attribute"] = "=".join(window.attribute)
+    return query
+
+
+def _query(span: str, window: Window) -> dict[str, str]:
+    """The same time and part of the traffic, as an address or a form names them."""
+    if span:
+        return {"span": span, **_narrowing(window)}
+    since, until = str(int(window.since)), str(int(window.until))
+    return {"since": since, "until": until, **_narrowing(window)}
 
 
 def _charts(live: Live) -> Sequence[tuple[str, Series]]:
@@ -196,12 +223,9 @@ def _rows_url(live: Live, chart: Chart) -> str:
         "until": spike.found,
         "chart": chart.name,
         "direction": spike.direction,
+        # A spike of a version or a caller is shown by its own rows.
+        **_narrowing(live.window),
     }
-    # A spike of a version or a caller is shown by its own rows.
-    if live.window.version is not None:
-        query["version"] = live.window.version
-    if live.window.caller is not None:
-        query["caller"] = live.window.caller
     return f"/live/{live.evaluator}/rows?{urlencode(query)}"
 
 

@@ -27,6 +27,7 @@ from tipstaff_trainer.desk.views import labels_url
 from tipstaff_trainer.errors import DataError, WorkspaceError
 from tipstaff_trainer.operations.preview import FilePreview, preview
 from tipstaff_trainer.operations.sources import FileData
+from tipstaff_trainer.workspace.datasets.uploads import add_to
 
 routes = Routes()
 
@@ -119,12 +120,17 @@ def create(ctx: RequestContext) -> Response:
     if "ground_truth" in roles and not {"input", "output"} & set(roles):
         # Rows of only a ground truth would be dropped as repetitions of a few.
         raise UsageError("choose which column is the output, or at least the input")
-    reading = {"mapping": mapping, "display_name": name, "who": ctx.who, **values}
+    reading = {"mapping": mapping, **values}
     if ctx.text("into"):
-        response = _append(ctx, path, reading)
+        response = _append(ctx, path, name, reading)
     else:
         dataset = ctx.workspace.upload_dataset(
-            path, name=ctx.text("name"), criterion=ctx.text("criterion"), **reading
+            path,
+            name=ctx.text("name"),
+            criterion=ctx.text("criterion"),
+            display_name=name,
+            who=ctx.who,
+            **reading,
         )
         notice = f"{dataset.name} is created with {dataset.rows:,} rows."
         response = ctx.redirect(f"/datasets/{dataset.id}", notice)
@@ -132,18 +138,15 @@ def create(ctx: RequestContext) -> Response:
     return response
 
 
-def _append(ctx: RequestContext, path: Path, reading: dict[str, Any]) -> Response:
-    which, criterion = labels_of_form(ctx.text("into"))
-    labels = ctx.workspace.label_set(which, criterion)
-    notes = len(labels.dataset.notes)
-    dataset = ctx.workspace.append_rows(which, path, criterion=labels.criterion, **reading)
-    added = dataset.rows - labels.dataset.rows
-    # What became of rows and labels that were there already is in the notes, in full.
-    later = [note for note in dataset.notes[notes:] if ": added " not in note]
-    notice = f"{added:,} rows are added to {dataset.name}."
-    if later:
-        notice += f" {later[0][:_LONGEST_NOTE]} All is in the notes on the file."
-    return ctx.redirect(labels_url(labels), notice, "note" if later else "good")
+def _append(ctx: RequestContext, path: Path, name: str, reading: dict[str, Any]) -> Response:
+    labels = ctx.workspace.label_set(*labels_of_form(ctx.text("into")))
+    appended = add_to(ctx.stores.database, labels, path, reading, display_name=name, who=ctx.who)
+    added = "1 row is" if appended.rows == 1 else f"{appended.rows:,} rows are"
+    notice = f"{added} added to {labels.dataset.name}."
+    if appended.notes:
+        # All of them are on the data set's page.
+        notice += f" {appended.notes[0][:_LONGEST_NOTE]}. See the notes on the file."
+    return ctx.redirect(labels_url(labels), notice, "note" if appended.notes else "good")
 
 
 def _mapping(ctx: RequestContext) -> dict[str, str]:

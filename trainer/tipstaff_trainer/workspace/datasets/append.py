@@ -41,6 +41,20 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a file's rows in a data set.
+
+    Attributes:
+        rows: Rows that the data set lacked, and has now.
+        notes: What else a user should know: rows that were there already, what became of their
+            labels, and how the file was read.
+    """
+
+    rows: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     """A row that the data set has, without its texts."""
 
@@ -64,8 +78,8 @@ class _Known:
         return f"row {self.position + 1} had {label}"
 
 
-def append(database: Database, labels: LabelSet, data: Data, *, file: str, who: str) -> int:
-    """Adds rows after a data set's own, and labels of rows that it has; returns how many rows.
+def append(database: Database, labels: LabelSet, data: Data, *, file: str, who: str) -> Appended:
+    """Adds rows after a data set's own, and labels of rows that it has.
 
     They appear a part at a time. A full disk may leave some of them: adding the file again adds
     the others. Rows of a group that is held out for testing are held out too.
@@ -77,7 +91,7 @@ def append(database: Database, labels: LabelSet, data: Data, *, file: str, who: 
     known = dict(_known(database, labels))
     same, new, by_text = _matched(data, known)
     _check_texts(data, same)
-    notes = [f"{file}: added {len(new)} rows"]
+    notes = []
     if same:
         notes.append(f"{file}: {len(same)} rows were there already")
     if by_text:
@@ -88,10 +102,11 @@ def append(database: Database, labels: LabelSet, data: Data, *, file: str, who: 
     notes += _contradictions(new, known, file)
     _insert_new(database, labels, data, new, file=file, who=who)
     notes += _record_labels(database, labels, same, file=file, who=who)
+    appended = Appended(len(new), (*notes, *data.warnings))
     with database.writing() as session:
         stored = session.get_one(Dataset, labels.dataset_id)
-        stored.notes = [*stored.notes, *notes, *data.warnings]
-    return len(new)
+        stored.notes = [*stored.notes, f"{file}: added {len(new)} rows", *appended.notes]
+    return appended
 
 
 def _known(database: Database, labels: LabelSet) -> Iterator[tuple[str, _Known]]:

@@ -1,4 +1,4 @@
-"""Reading what people upload: a file or a data frame."""
+"""Reads what people upload, a file or a data frame, and adds it to a data set."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from tipstaff_trainer.data import Data, read_rows, rows_of_table
 from tipstaff_trainer.data.frames import is_frame, table_of
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.operations.sources import FileData, FrameData
+from tipstaff_trainer.workspace.datasets.append import Appended, append
+from tipstaff_trainer.workspace.db.engine import Database
+from tipstaff_trainer.workspace.db.models import LabelSet
 
 _FRAME = "the frame"
 
@@ -42,6 +45,35 @@ def read(
     settings = FileData.parse({**reading, "data": path})
     data = read_rows(path, labelled=False, display_name=shown_as, **_arguments(settings))
     return data, shown_as
+
+
+def add_to(
+    database: Database,
+    labels: LabelSet,
+    source: str | Path | Any,
+    reading: Mapping[str, Any],
+    *,
+    display_name: str | None = None,
+    who: str = "",
+) -> Appended:
+    """Adds the rows of a file or a data frame to a data set, after its own.
+
+    Args:
+        database: The workspace's database.
+        labels: The data set, and the criterion of the file's labels.
+        source: A file's path, or a data frame.
+        reading: Fields of `FileData`, without `data`.
+        display_name: The file's name in messages.
+        who: The person who adds them.
+
+    Raises:
+        DataError: The file, a column or a row can't be used, or an id is that of a row with other
+            texts; then nothing is added.
+        UsageError: A field of `reading` is invalid, or the mapping has an unknown role.
+        WorkspaceError: The disk is full.
+    """
+    data, shown_as = read(source, reading, display_name=display_name)
+    return append(database, labels, data, file=shown_as, who=who)
 
 
 def stem(name: str) -> str:

@@ -45,6 +45,19 @@ def choose_label_set(dataset: Dataset, criterion: str | None) -> LabelSet:
     raise WorkspaceError(f"{dataset.name} is not judged by {criterion!r}, only by {names}")
 
 
+def further_label_set(dataset: Dataset, criterion: str) -> LabelSet:
+    """The labels of a further data set to train or test on: by the same criterion.
+
+    Where the data set has only one set and either criterion is not set, that set.
+
+    Raises:
+        WorkspaceError: There are no such labels.
+    """
+    sets = dataset.label_sets
+    only_one = len(sets) == 1 and not (sets[0].criterion and criterion)
+    return sets[0] if only_one else choose_label_set(dataset, criterion)
+
+
 class LabelSets:
     """The label sets of a workspace.
 

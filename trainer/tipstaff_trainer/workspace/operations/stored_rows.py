@@ -17,6 +17,7 @@ from tipstaff_trainer.operations.train import TrainingRows, TrainRequest
 from tipstaff_trainer.progress import Reporter
 from tipstaff_trainer.workspace.db.models import Dataset, LabelSet
 from tipstaff_trainer.workspace.db.rows import StoredRow, to_data_row
+from tipstaff_trainer.workspace.labels.label_sets import further_label_set
 from tipstaff_trainer.workspace.labels.origins import label_origins
 from tipstaff_trainer.workspace.labels.scores import ScoredBy
 from tipstaff_trainer.workspace.operations.traffic_rows import (
@@ -194,7 +195,8 @@ def _parts(stores: Stores, source: StoredData) -> list[LabelSet]:
         WorkspaceError: One has no such labels.
     """
     first = stores.label_set(source.dataset, source.criterion)
-    return [first, *(_label_set(stores, each, first.criterion) for each in source.more)]
+    more = (stores.datasets.get(each) for each in source.more)
+    return [first, *(further_label_set(each, first.criterion) for each in more)]
 
 
 def _with_origins(stores: Stores, labels: LabelSet) -> Iterator[StoredRow]:
@@ -204,23 +206,13 @@ def _with_origins(stores: Stores, labels: LabelSet) -> Iterator[StoredRow]:
         yield replace(row, extra={**row.extra, **origins.get(row.id, {})})
 
 
-def _label_set(stores: Stores, dataset: int, criterion: str) -> LabelSet:
-    """A further data set's labels: those of the criterion, or those that have none."""
-    sets = stores.datasets.get(dataset).label_sets
-    unnamed = len(sets) == 1 and not (sets[0].criterion and criterion)
-    return stores.label_set(dataset, sets[0].criterion if unnamed else criterion)
-
-
 def _tested_apart(
     stores: Stores, source: StoredData, train: list[Row], test: list[Row], reporter: Reporter
 ) -> tuple[list[Row], list[Row]]:
     """Rows to train on and to test on, no group on both sides, over all the data sets."""
     if source.test_dataset is not None:
-        labels = _label_set(
-            stores,
-            source.test_dataset,
-            stores.label_set(source.dataset, source.criterion).criterion,
-        )
+        criterion = stores.label_set(source.dataset, source.criterion).criterion
+        labels = further_label_set(stores.datasets.get(source.test_dataset), criterion)
         # What one data set held out is no reason to leave it out where another tests.
         train, test = [*train, *test], [to_data_row(row) for row in stores.datasets.rows(labels)]
         test = [row for row in test if row.labelled]

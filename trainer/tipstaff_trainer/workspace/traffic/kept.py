@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, or_, select
 
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import TrafficAttribute, TrafficRow
+from tipstaff_trainer.workspace.db.models import (
+    DatasetRow,
+    LabelSet,
+    TrafficAttribute,
+    TrafficRow,
+)
 from tipstaff_trainer.workspace.traffic.window import Window
 
 # Attributes and latency are of so many rows at most, the latest: more would say the same.
@@ -76,6 +81,25 @@ def in_window(evaluator: str, window: Window) -> ColumnElement[bool]:
             )
         )
     return and_(*conditions)
+
+
+def has_text() -> ColumnElement[bool]:
+    """The SQL condition that people can judge a row: where redaction fails, it is kept without."""
+    return or_(DatasetRow.output.is_not(None), DatasetRow.input.is_not(None))
+
+
+def criterion_of(dataset: int) -> ScalarSelect[str]:
+    """The criterion that the evaluator of a data set of traffic judges by: the set's first.
+
+    People may add others to the data set, and labels by these say nothing of the evaluator.
+    """
+    return (
+        select(LabelSet.criterion)
+        .where(LabelSet.dataset_id == dataset)
+        .order_by(LabelSet.created_at, LabelSet.criterion)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def read_kept(

@@ -6,12 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
+from tipstaff_trainer.monitoring.reviews import Sample
 from tipstaff_trainer.monitoring.spikes import Spike, find_all
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import TrafficFeedback, TrafficPolicy
-from tipstaff_trainer.workspace.db.models.traffic import MINUTE
+from tipstaff_trainer.workspace.db.models import (
+    TrafficAttribute,
+    TrafficFeedback,
+    TrafficPolicy,
+    TrafficRow,
+)
+from tipstaff_trainer.workspace.db.models.traffic import DAY, MINUTE
 from tipstaff_trainer.workspace.traffic import totals
 from tipstaff_trainer.workspace.traffic.kept import AttributeShare, Latency, read_kept
 from tipstaff_trainer.workspace.traffic.rates import (
@@ -19,6 +25,7 @@ from tipstaff_trainer.workspace.traffic.rates import (
     rates_by_version,
     rates_over_time,
     to_rates,
+    withheld_rates,
 )
 from tipstaff_trainer.workspace.traffic.sample import read_sample
 from tipstaff_trainer.workspace.traffic.window import (
@@ -30,7 +37,7 @@ from tipstaff_trainer.workspace.traffic.window import (
 )
 
 Key = TypeVar("Key")
-_ESTIMATED = "how many answers have this attribute is only estimated: look at all answers"
+_ESTIMATED = "how many answers have this attribute is only estimated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,8 @@ class Chart:
     """A spike of one chart.
 
     Attributes:
-        name: `PASS`, `REVIEW` or `BLOCK` for a verdict's share, `expected_bad` for the mean of one
-            less the scores.
+        name: `PASS`, `REVIEW` or `BLOCK` for a verdict's share, `expected_bad` for the mean of
+            1 − score.
         spike: The spike.
     """
 
@@ -66,12 +73,14 @@ class Live:
         drawn: Answers drawn to be kept.
         dropped: Of these, those that were lost.
         policies: Versions of the sampling policy in use: above 1, rates or salt have changed.
-        rates: What reviews say, over the days with reviews.
-        days: Days with drawn reviews, and days of the window with answers.
-        by_version: The same by version, of the versions with answers, oldest first.
-        over_time: The same by period, with the period's start in seconds since 1970.
+        rates: What reviews say, over the days with reviews; withheld for an attribute.
+        days: Days with drawn reviews, and days of the window with answers; 0 for an attribute.
+        by_version: The rates of each version with answers, oldest first; empty for an attribute.
+        over_time: The rates of each period, with its start in seconds since 1970; empty for an
+            attribute.
         picked: Reviewed rows that were not drawn: they train, and are in no rate.
-        feedback: Feedback on kept rows: how much is good, and how much is bad.
+        feedback: Pieces of feedback, good and bad; in a part of the traffic, those on its kept
+            rows.
         spikes: Changes in the window, the latest first; none for an attribute.
     """
 
@@ -121,12 +130,17 @@ def read_live(database: Database, evaluator: str, dataset: int, window: Window) 
         reasons = totals.read_reasons(database, evaluator, window)
         if window.span == MINUTE:
             points = _points(totals.read_minutes(database, evaluator, window), MINUTE)
-    sample, picked = read_sample(database, evaluator, dataset, window)
-    days = totals.read_days(database, evaluator, window)
+    days: Sequence[Cell] = ()
+    sample, picked = Sample(), 0
+    rates = withheld_rates(_ESTIMATED)
+    if window.attribute is None:
+        days = totals.read_days(database, evaluator, window)
+        sample, picked = read_sample(database, evaluator, dataset, window)
+        rates = to_rates(days, sample)
+    days_with_answers = {each.start // DAY for each in days}
     bands = _total(cells, lambda each: each.band)
     verdicts = _total(cells, lambda each: each.verdict)
     latency, attributes = read_kept(database, evaluator, window)
-    withheld = _ESTIMATED if window.attribute is not None else ""
     return Live(
         evaluator=evaluator,
         dataset_id=dataset,
@@ -142,10 +156,10 @@ def read_live(database: Database, evaluator: str, dataset: int, window: Window) 
         drawn=sum(each.drawn for each in cells),
         dropped=sum(each.dropped for each in cells),
         policies=_policies(database, evaluator, window),
-        rates=to_rates(days, sample, withheld=withheld),
-        days=(len(sample.periods), len({each.start for each in days})),
-        by_version={} if withheld else rates_by_version(days, sample),
-        over_time=() if withheld else rates_over_time(days, sample, window),
+        rates=rates,
+        days=(len(sample.periods & days_with_answers), len(days_with_answers)),
+        by_version=rates_by_version(days, sample),
+        over_time=rates_over_time(days, sample, window),
         picked=picked,
         feedback=_feedback(database, evaluator, window),
         spikes=spikes,
@@ -212,5 +226,22 @@ def _feedback(database: Database, evaluator: str, window: Window) -> tuple[int, 
         )
         .group_by(TrafficFeedback.good)
     )
+    if window.version is not None or window.caller is not None:
+        row = [TrafficRow.evaluator == evaluator, TrafficRow.key == TrafficFeedback.key]
+        if window.version is not None:
+            row.append(TrafficRow.version == window.version)
+        if window.caller is not None:
+            row.append(TrafficRow.caller == window.caller)
+        query = query.where(exists().where(*row))
+    if window.attribute is not None:
+        name, value = window.attribute
+        query = query.where(
+            exists().where(
+                TrafficAttribute.evaluator == evaluator,
+                TrafficAttribute.key == TrafficFeedback.key,
+                TrafficAttribute.name == name,
+                TrafficAttribute.value == value,
+            )
+        )
     counts = {bool(good): count for good, count in database.rows(query)}
     return counts.get(True, 0), counts.get(False, 0)

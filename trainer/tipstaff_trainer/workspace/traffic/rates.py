@@ -12,6 +12,8 @@ from tipstaff_trainer.workspace.traffic.window import Cell, Window
 
 # Up to so many periods of a window have rates of their own.
 _MOST_PERIODS = 13
+# REVIEW leaves the decision to a person, so nobody can disagree with it.
+_DECIDED = ("PASS", "BLOCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,56 +25,58 @@ class Rates:
         bad: The share of bad answers.
         false_pass: The share of bad ones among those that passed.
         agreement: The share of PASS and BLOCK verdicts that people agree with.
-        needs_person: The share of REVIEW verdicts, which need a person.
+        needs_person: The share of REVIEW verdicts, which need a person; None without answers.
     """
 
     n: int
     bad: Estimate
     false_pass: Estimate
     agreement: Estimate
-    needs_person: float
+    needs_person: float | None
 
 
-def to_rates(days: Sequence[Cell], sample: Sample, *, withheld: str = "") -> Rates:
+def to_rates(days: Sequence[Cell], sample: Sample) -> Rates:
     """The rates of the days that have drawn reviews.
 
     Args:
         days: All answers by day, version and verdict.
         sample: The reviews of the same answers.
-        withheld: Why there can be no rates; empty if there can.
     """
     cells = [each for each in days if each.start // DAY in sample.periods]
     passed = [each for each in cells if each.verdict == "PASS"]
-    decided = [each for each in cells if each.verdict != "REVIEW"]
+    decided = [each for each in cells if each.verdict in _DECIDED]
+    passed_sample, decided_sample = (
+        sample.where(verdicts=("PASS",)),
+        sample.where(verdicts=_DECIDED),
+    )
     n = sum(each.n for each in cells)
-
-    def estimate(totals: Totals, reviews: Sequence[DrawnReview]) -> Estimate:
-        if withheld:
-            return Estimate(None, None, None, len(reviews), None, withheld)
-        return estimate_rate(totals, reviews, unanswered=sample.unanswered)
-
+    disagreement = estimate_rate(
+        _totals(decided, disagreement=True),
+        [_disagreement(each) for each in decided_sample.drawn],
+        unanswered=len(decided_sample.unanswered),
+    )
     return Rates(
         n=n,
-        bad=estimate(_totals(cells), sample.drawn),
-        false_pass=estimate(
-            _totals(passed), [each for each in sample.drawn if each.verdict == "PASS"]
+        bad=estimate_rate(_totals(cells), sample.drawn, unanswered=len(sample.unanswered)),
+        false_pass=estimate_rate(
+            _totals(passed), passed_sample.drawn, unanswered=len(passed_sample.unanswered)
         ),
-        agreement=_complement(
-            estimate(
-                _totals(decided, disagreement=True),
-                [_disagreement(each) for each in sample.drawn if each.verdict != "REVIEW"],
-            )
-        ),
-        needs_person=sum(each.n for each in cells if each.verdict == "REVIEW") / n if n else 0.0,
+        agreement=_complement(disagreement),
+        needs_person=sum(each.n for each in cells if each.verdict == "REVIEW") / n if n else None,
     )
+
+
+def withheld_rates(why: str) -> Rates:
+    """No rates, and why there can be none."""
+    nothing = Estimate(None, None, None, 0, None, why)
+    return Rates(n=0, bad=nothing, false_pass=nothing, agreement=nothing, needs_person=None)
 
 
 def rates_by_version(days: Sequence[Cell], sample: Sample) -> dict[int, Rates]:
     """The rates of each version, oldest first."""
     return {
         version: to_rates(
-            [each for each in days if each.version == version],
-            replace(sample, drawn=tuple(each for each in sample.drawn if each.version == version)),
+            [each for each in days if each.version == version], sample.where(version=version)
         )
         for version in sorted({each.version for each in days})
     }
@@ -88,8 +92,7 @@ def rates_over_time(
     for begin in range(first, last + 1, length):
         these = frozenset(range(begin, begin + length)) & sample.periods
         if these:
-            part = sample.of_periods(these)
-            periods.append((begin * DAY, to_rates(days, part)))
+            periods.append((begin * DAY, to_rates(days, sample.where(periods=these))))
     return periods
 
 

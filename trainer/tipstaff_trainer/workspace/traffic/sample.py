@@ -6,16 +6,16 @@ looked at, and the rank of the next, tell how far they have come: no page reads 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, select, true
 from sqlalchemy.orm import aliased
 
 from tipstaff_trainer.monitoring.reviews import KeptRow, Sample, drawn_reviews
 from tipstaff_trainer.workspace.db.engine import Database
-from tipstaff_trainer.workspace.db.models import ReviewItem, RowLabel, TrafficRow
+from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem, RowLabel, TrafficRow
 from tipstaff_trainer.workspace.db.models.traffic import DAY
+from tipstaff_trainer.workspace.traffic.kept import criterion_of, has_text
 from tipstaff_trainer.workspace.traffic.window import Window
 
 # A person has looked at it: with a label, or without one.
@@ -25,18 +25,20 @@ LOOKED_AT = ("done", "skipped", "removed")
 def read_sample(
     database: Database, evaluator: str, dataset: int, window: Window
 ) -> tuple[Sample, int]:
-    """The reviewed rows of the days that a window touches.
+    """The reviewed rows of the days that a window touches, of its version and caller.
 
     Returns:
         Those that were drawn, and the number of others, which train and never estimate.
     """
     first, last = int(window.since // DAY), int(window.until // DAY)
     in_days = and_(TrafficRow.evaluator == evaluator, TrafficRow.day.between(first, last))
+    criterion = criterion_of(dataset)
     ends = (
         select(TrafficRow.day, func.max(TrafficRow.rank).label("rank"))
         .join(ReviewItem, ReviewItem.row_id == TrafficRow.row_id)
         .where(
             ReviewItem.dataset_id == dataset,
+            ReviewItem.criterion == criterion,
             ReviewItem.selection == "drawn",
             ReviewItem.state.in_(LOOKED_AT),
             in_days,
@@ -44,18 +46,24 @@ def read_sample(
         .group_by(TrafficRow.day)
         .subquery()
     )
-    of_dataset = and_(RowLabel.dataset_id == dataset, RowLabel.label_source == "human")
+    by_person = and_(
+        RowLabel.dataset_id == dataset,
+        RowLabel.criterion == criterion,
+        RowLabel.label_source == "human",
+    )
     row, item = TrafficRow, aliased(ReviewItem)
     columns = (row.day, row.probability, row.rank, row.score, row.verdict, row.version, row.caller)
     reached = (
-        select(row.key, *columns, RowLabel.label, item.id)
+        select(row.key, *columns, RowLabel.label, item.id, has_text())
+        .join(DatasetRow, DatasetRow.id == row.row_id)
         .join(ends, and_(row.day == ends.c.day, row.rank <= ends.c.rank))
-        .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, of_dataset))
+        .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, by_person))
         .outerjoin(
             item,
             and_(
                 item.row_id == row.row_id,
                 item.dataset_id == dataset,
+                item.criterion == criterion,
                 item.state.in_(LOOKED_AT),
             ),
         )
@@ -70,7 +78,9 @@ def read_sample(
     labelled = (
         select(func.count(row.key.distinct()))
         .join(RowLabel, RowLabel.row_id == row.row_id)
-        .where(of_dataset, in_days)
+        .where(by_person, in_days)
+        .where(true() if window.version is None else row.version == window.version)
+        .where(true() if window.caller is None else row.caller == window.caller)
     )
     with database.reading() as session:
         found: list[tuple[Any, ...]] = [tuple(each) for each in session.execute(reached)]
@@ -82,13 +92,10 @@ def read_sample(
         for day, rank in waiting
         if rank is not None
     ]
-    sample = drawn_reviews([*rows.values(), *nexts])
-    in_part = tuple(
-        each
-        for each in sample.drawn
-        if window.version in (None, each.version) and window.caller in (None, each.caller)
-    )
-    return replace(sample, drawn=in_part), max(0, by_people - len(sample.drawn))
+    # The next rank is that of any version and caller, so the sample is narrowed last.
+    everything = drawn_reviews([*rows.values(), *nexts])
+    sample = everything.where(version=window.version, caller=window.caller)
+    return sample, max(0, by_people - len(sample.drawn))
 
 
 def _to_kept(
@@ -101,6 +108,7 @@ def _to_kept(
     caller: str,
     label: float | None,
     looked_at: int | None,
+    readable: bool,
 ) -> KeptRow:
     return KeptRow(
         period=day,
@@ -111,5 +119,6 @@ def _to_kept(
         verdict=verdict,
         version=version,
         caller=caller,
-        waiting=label is None and looked_at is None,
+        # No person can judge a row without a text, so it counts as left without a label.
+        waiting=bool(readable) and label is None and looked_at is None,
     )

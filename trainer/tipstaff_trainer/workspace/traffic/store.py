@@ -107,7 +107,8 @@ class Traffic:
     def training_bands(self, live: Live) -> Sequence[float]:
         """The shares of scores by tenth that an evaluator gave rows of other data sets.
 
-        Of the newest version with such scores; empty if no data set was scored with it.
+        Of the version that the window is narrowed to, else of the newest with such scores; empty if
+        it has none.
         """
         least = func.min if self._database.is_sqlite else func.least
         band = least(cast(func.floor(RowScore.score * BANDS), Integer), BANDS - 1)
@@ -116,13 +117,15 @@ class Traffic:
             RowScore.dataset_id != live.dataset_id,
             RowScore.score.is_not(None),
         )
-        version = self._database.scalar(select(func.max(RowScore.version)).where(scored))
+        version = live.window.version
         if version is None:
-            return ()
+            version = self._database.scalar(select(func.max(RowScore.version)).where(scored))
         counts = dict.fromkeys(range(BANDS), 0)
         query = select(band, func.count()).where(scored, RowScore.version == version)
         for place, count in self._database.rows(query.group_by(band)):
             counts[place] = count
+        if not any(counts.values()):
+            return ()
         return [counts[place] / sum(counts.values()) for place in range(BANDS)]
 
     def find_rows(self, keys: Sequence[str]) -> Mapping[str, DatasetRow]:

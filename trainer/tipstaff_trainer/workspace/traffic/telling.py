@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import DatasetRow, RowLabel, TrafficRow
-from tipstaff_trainer.workspace.traffic.kept import in_window
+from tipstaff_trainer.workspace.traffic.kept import criterion_of, in_window
 from tipstaff_trainer.workspace.traffic.window import Window
 
 _MOST = 50
@@ -42,21 +42,29 @@ class TellingRow:
 
 
 def telling_rows(
-    database: Database, evaluator: str, window: Window, *, chart: str = "", direction: str = ""
+    database: Database,
+    evaluator: str,
+    dataset: int,
+    window: Window,
+    *,
+    chart: str = "",
+    direction: str = "",
 ) -> Sequence[TellingRow]:
     """Rows of a window, those that say most of a change first.
 
     Args:
         database: The workspace's database.
         evaluator: The evaluator's name.
+        dataset: The data set of its traffic.
         window: The change's time.
         chart: One of `window.CHARTS`; empty for all rows, the latest first.
         direction: `up` or `down`.
     """
+    by_criterion = RowLabel.criterion == criterion_of(dataset)
     query = (
         select(DatasetRow, TrafficRow, RowLabel.label, RowLabel.label_source)
         .join(TrafficRow, TrafficRow.row_id == DatasetRow.id)
-        .outerjoin(RowLabel, RowLabel.row_id == DatasetRow.id)
+        .outerjoin(RowLabel, and_(RowLabel.row_id == DatasetRow.id, by_criterion))
         .where(in_window(evaluator, window))
     )
     rising = direction == "up"

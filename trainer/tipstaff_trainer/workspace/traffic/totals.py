@@ -28,8 +28,8 @@ from tipstaff_trainer.workspace.traffic.window import VERDICTS, Cell, Window
 # Hours before a window that its spikes are compared with.
 _REFERENCE = 14 * DAY
 
-# An hour's start and verdict, and sums of its answers, of one less their scores, and of the squares
-# of these.
+# An hour's start and a verdict; the number of such answers, the sum of 1 − score over them, and the
+# sum of its square.
 Hour = tuple[int, str, int, float, float]
 
 

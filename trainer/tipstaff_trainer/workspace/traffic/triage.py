@@ -13,14 +13,13 @@ from tipstaff_trainer.label_quality.review_queue import interleave
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import (
     DatasetRow,
-    LabelSet,
     ReviewItem,
     RowLabel,
     TrafficFeedback,
     TrafficRow,
 )
 from tipstaff_trainer.workspace.db.models.traffic import DAY
-from tipstaff_trainer.workspace.traffic.kept import in_window
+from tipstaff_trainer.workspace.traffic.kept import criterion_of, has_text, in_window
 from tipstaff_trainer.workspace.traffic.window import Window
 
 
@@ -60,12 +59,7 @@ def queue_rows(database: Database, evaluator: str, dataset: int, triage: Triage)
     """
     with database.writing() as session:
         database.lock_dataset(session, dataset)
-        criterion = session.scalar(
-            select(LabelSet.criterion)
-            .where(LabelSet.dataset_id == dataset)
-            .order_by(LabelSet.created_at)
-            .limit(1)
-        )
+        criterion = session.scalar(select(criterion_of(dataset)))
         drawn = list(_drawn(session, evaluator, dataset, triage))
         picked = list(_picked(session, evaluator, dataset, triage))
         known = {each.row_id for each in drawn}
@@ -138,15 +132,17 @@ def _picked(session: Session, evaluator: str, dataset: int, triage: Triage) -> I
 
 
 def _new_rows(dataset: int) -> Select[TrafficRow]:
-    """Rows with a text that were never queued, not even to be removed, and no person labelled."""
+    """Rows with a text that no person has labelled, and that were never in the queue."""
+    criterion = criterion_of(dataset)
     queued = exists().where(
-        ReviewItem.row_id == TrafficRow.row_id, ReviewItem.dataset_id == dataset
+        ReviewItem.row_id == TrafficRow.row_id,
+        ReviewItem.dataset_id == dataset,
+        ReviewItem.criterion == criterion,
     )
     labelled = exists().where(
-        RowLabel.row_id == TrafficRow.row_id, RowLabel.label_source == "human"
+        RowLabel.row_id == TrafficRow.row_id,
+        RowLabel.criterion == criterion,
+        RowLabel.label_source == "human",
     )
-    has_text = exists().where(
-        DatasetRow.id == TrafficRow.row_id,
-        or_(DatasetRow.output.is_not(None), DatasetRow.input.is_not(None)),
-    )
-    return select(TrafficRow).where(~queued, ~labelled, has_text)
+    readable = exists().where(DatasetRow.id == TrafficRow.row_id, has_text())
+    return select(TrafficRow).where(~queued, ~labelled, readable)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tipstaff_trainer.workspace.db.models.traffic import DAY, HOUR, MINUTE
 
 VERDICTS = ("PASS", "REVIEW", "BLOCK")
-# The shares of verdicts, and the mean of one less the score.
+# The shares of verdicts, and the mean of 1 − score.
 CHARTS = (*VERDICTS, "expected_bad")
 BANDS = 10
 # Up to this long a window is shown by the minute.
@@ -50,7 +50,7 @@ class Window:
 
     @property
     def narrowed(self) -> bool:
-        """Whether it leaves out some of the time's answers."""
+        """Whether it is only of a version, a caller or an attribute."""
         return (self.version, self.caller, self.attribute) != (None, None, None)
 
     @property
@@ -73,7 +73,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Counts of answers of one kind; what they are not told apart by is 0 or empty.
+    """Counts of answers of one kind; 0 or empty where a query doesn't tell the kinds apart.
 
     Attributes:
         start: When they begin, in seconds since 1970.
@@ -84,7 +84,7 @@ class Cell:
         n: Answers.
         drawn: Of these, those drawn to be kept.
         dropped: Of the drawn, those that were lost.
-        bad: The sum of one less the scores.
+        bad: The sum of 1 − score.
     """
 
     start: int
@@ -106,7 +106,7 @@ class Point:
         start: When it begins, in seconds since 1970.
         n: Answers.
         verdicts: Answers by verdict.
-        expected_bad: Sum of one less their scores.
+        expected_bad: The sum of 1 − score.
     """
 
     start: int

@@ -107,8 +107,8 @@ class TrafficCount(DatabaseModel):
         n: Answers.
         drawn: Of these, those drawn to be kept.
         dropped: Of the drawn, those that were lost.
-        expected_bad: Sum of one less their scores.
-        expected_bad_squared: Sum of the squares of these.
+        expected_bad: The sum of 1 − score.
+        expected_bad_squared: The sum of its square.
         seconds: Sum of the times from arrival to answer.
     """
 

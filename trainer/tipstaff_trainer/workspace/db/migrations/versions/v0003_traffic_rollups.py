@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -69,17 +72,11 @@ def _fill() -> None:
         "FROM traffic_rows GROUP BY evaluator, policy",
     ):
         connection.execute(sa.text(statement))
-    rows = sa.table(
-        "traffic_rows",
-        *(sa.column(name) for name in ("evaluator", "key", "version", "at")),
-        sa.column("attributes", sa.JSON()),
-    )
     table = sa.table(
         "traffic_attributes",
         *(sa.column(name) for name in ("evaluator", "name", "value", "key", "version", "at")),
     )
-    found = connection.execute(sa.select(rows)).mappings()
-    for some in found.partitions(_AT_ONCE):
+    for some in _rows_with_attributes(connection):
         values = [
             {
                 **{name: row[name] for name in ("evaluator", "key", "version", "at")},
@@ -91,3 +88,19 @@ def _fill() -> None:
         ]
         if values:
             connection.execute(sa.insert(table), values)
+
+
+def _rows_with_attributes(connection: sa.Connection) -> Iterator[Sequence[sa.RowMapping]]:
+    """The kept rows by their primary key, some at a time: a driver may fetch a whole result."""
+    rows = sa.table(
+        "traffic_rows",
+        *(sa.column(name) for name in ("key", "evaluator", "version", "at")),
+        sa.column("attributes", sa.JSON()),
+    )
+    primary_key = sa.tuple_(rows.c.key, rows.c.evaluator, rows.c.version)
+    query = sa.select(rows).order_by(*primary_key).limit(_AT_ONCE)
+    some = connection.execute(query).mappings().all()
+    while some:
+        yield some
+        last: tuple[Any, ...] = (some[-1]["key"], some[-1]["evaluator"], some[-1]["version"])
+        some = connection.execute(query.where(primary_key > last)).mappings().all()
