@@ -54,8 +54,7 @@ def main() -> None:
         measuring = [] if args.measure is None else read_prepared(args.measure)
         results = measure(general, measuring, known={row.set for row in rows})
         results += leave_out(rows, left_out, measuring, args.out, args.name, passed_on)
-        if results:
-            _report(results, general, args.rows, args.out)
+        _report(results, general, args.rows, args.out)
     except TipstaffError as error:
         sys.exit(f"error: {error}")
 
@@ -96,8 +95,8 @@ def leave_out(
 
 
 def _report(results: Sequence[Measured], general: Path, rows: Path, out: Path) -> None:
-    """Prints the table, writes it, and puts it into the general evaluator's card."""
-    lines = table(results)
+    """Prints the table, writes it, and puts it and the licences into the evaluator's card."""
+    lines = table(results) if results else []
     (out / "unseen.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     records = [each.record() for each in results]
     (out / "unseen.json").write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")

@@ -21,7 +21,7 @@ from tipstaff_trainer.evaluation.intervals import auroc, auroc_difference
 from tipstaff_trainer.evaluation.predict import predict_all
 from tipstaff_trainer.evaluation.word_overlap import OVERLAP, word_overlaps
 
-_HEADING = "## On what it never saw"
+_HEADING = "## Public sets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +145,24 @@ def add_to_card(folder: Path, lines: Sequence[str], sets: Sequence[Mapping[str, 
 
     Args:
         folder: The bundle.
-        lines: The table.
+        lines: The table; empty for none.
         sets: What `prepare.py` wrote of the sets.
     """
     bundle = Bundle.open(folder)
     card = bundle.read(CARD_FILE).decode().partition(f"\n{_HEADING}\n")[0]
-    parts = [card.rstrip("\n"), "", _HEADING, "", *lines]
-    if trained := [each for each in sets if each["taken"]]:
-        parts += ["", "## Sets that it was trained on", ""]
+    trained = [each for each in sets if each["taken"]]
+    if not trained and not lines:
+        return
+    parts = [card.rstrip("\n"), "", _HEADING]
+    if trained:
+        parts += ["", "It was trained on these:", ""]
         parts += [
             f"- {each['title']}: {each['taken']:,} rows. Licence: {each['licence']}. "
             f"{each['address']}"
             for each in trained
         ]
+    if lines:
+        parts += ["", "On what it, or the same without a set, never saw:", "", *lines]
     put_file(bundle, CARD_FILE, ("\n".join(parts) + "\n").encode())
 
 

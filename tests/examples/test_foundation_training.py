@@ -108,6 +108,17 @@ def test_each_set_is_left_out_in_turn_and_the_card_says_what_came_of_it(
     assert Bundle.open(out / "general").read(CARD_FILE).decode() == card
 
 
+def test_licences_are_in_the_card_without_any_measurement(trained, tmp_path, monkeypatch):
+    file = write(tmp_path / "rows.jsonl", set_rows("cats", tiny_rows(20)))
+    cats = {"set": "cats", "title": "Cats", "taken": 20, "licence": "CC0", "address": "https://c"}
+    owls = cats | {"set": "owls", "title": "Owls", "taken": 0}
+    (tmp_path / "rows.sets.json").write_text(json.dumps([cats, owls]))
+    run(monkeypatch, file, "--out", tmp_path / "out")
+    card = Bundle.open(tmp_path / "out" / "general").read(CARD_FILE).decode()
+    assert "- Cats: 20 rows. Licence: CC0. https://c" in card
+    assert "Owls" not in card
+
+
 def test_a_set_that_is_not_there_can_t_be_left_out(trained, tmp_path, monkeypatch, capsys):
     file = write(tmp_path / "rows.jsonl", set_rows("cats", tiny_rows(20)))
     for names in (["dogs"], ["all"]):
