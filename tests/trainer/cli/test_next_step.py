@@ -35,10 +35,11 @@ def trained(tmp_path, monkeypatch, capsys):
     rows.write_text("".join(json_line(row_record(row)) for row in tiny_rows(40)))
     folder = make_bundle(tmp_path / "bundle")
 
-    def run(*, outcomes=(), words=(), learnt=None, **parts):
+    def run(*, outcomes=(), words=(), learnt=None, rows_trained_on=5000, **parts):
         metrics = {name: {"n": part.n, "ece": 0.031} for name, part in parts.items()}
         manifest = read_manifest(folder)
-        changes = {"quality": parts, "metrics": metrics, "learnt": learnt}
+        training = manifest.training.model_copy(update={"rows": rows_trained_on})
+        changes = {"quality": parts, "metrics": metrics, "learnt": learnt, "training": training}
         write_manifest(folder, manifest.model_copy(update=changes))
         result = Trained(Bundle.open(folder), outcomes)
         monkeypatch.setattr("tipstaff_trainer.cli.train.train", lambda *_: result)
@@ -118,6 +119,14 @@ def test_one_that_has_not_learnt_is_not_to_serve(trained, tmp_path):
         f"label-errors {tmp_path / 'rows.jsonl'} --out FILE\n"
     ) in said
     assert "tipstaff serve" not in said
+
+
+def test_one_that_has_not_learnt_from_few_rows_may_start_from_a_general_one(trained, tmp_path):
+    few = {"validation": GOOD, "test": GOOD, "learnt": NOT_LEARNT, "rows_trained_on": 80}
+    advice = "try another --base, start from a general evaluator with --from, or look for wrong"
+    assert advice in trained(**few)
+    assert "general evaluator" not in trained(**few, words=["--from", str(tmp_path)])
+    assert "general evaluator" not in trained(**few, words=["--base", "another"])
 
 
 def test_one_behind_word_overlap_says_what_to_use(trained):

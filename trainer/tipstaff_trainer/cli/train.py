@@ -18,6 +18,7 @@ from tipstaff_server.repository.caveats import Caveat, caveats, measured_rows
 from tipstaff_trainer.cli.data_options import DATA_FLAGS, add_data_options, file_data
 from tipstaff_trainer.cli.outcomes import print_outcomes
 from tipstaff_trainer.distil.settings import TrainSettings
+from tipstaff_trainer.operations.few_rows import suits_start
 from tipstaff_trainer.operations.sources import FileData, StoredData
 from tipstaff_trainer.operations.train import Trained, TrainRequest, read_training_rows, train
 from tipstaff_trainer.progress import TerminalReporter
@@ -78,7 +79,8 @@ def _next_step(trained: Trained, request: TrainRequest, doubts: Sequence[Caveat]
     if quality is not None and quality.auroc is None:
         return f"measure it on good and bad rows: tipstaff evaluate {bundle} DATA"
     if "learnt" in kinds or "chance" in kinds:
-        return f"{_what_to_change(manifest)} look for wrong labels: {_label_errors(request.data)}"
+        changes, labels = _what_to_change(manifest, request), _label_errors(request.data)
+        return f"{changes} look for wrong labels: {labels}"
     if part != "test":
         return f"measure it on rows that it has not seen: tipstaff evaluate {bundle} DATA"
     if "rows" in kinds:
@@ -91,9 +93,11 @@ def _next_step(trained: Trained, request: TrainRequest, doubts: Sequence[Caveat]
     return f"tipstaff serve {bundle}"
 
 
-def _what_to_change(manifest: Manifest) -> str:
+def _what_to_change(manifest: Manifest, request: TrainRequest) -> str:
     """What else to do with an evaluator that has not learnt, before looking for wrong labels."""
     learnt, choices = manifest.learnt, ["label more rows", "try another --base"]
+    if request.start_from is None and suits_start(request, manifest.training.rows, manifest.fields):
+        choices.append("start from a general evaluator with --from")
     failed = [] if learnt is None else [each for each in learnt.comparisons if not each.passed]
     if any(each.baseline == "version before" for each in failed):
         choices.append("keep the version before")

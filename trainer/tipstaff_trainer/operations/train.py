@@ -25,6 +25,7 @@ from tipstaff_trainer.distil.run_folder import check_out
 from tipstaff_trainer.distil.settings import TrainSettings
 from tipstaff_trainer.distil.tracking import Tracker, check_tracker
 from tipstaff_trainer.errors import DataError, TrainingError
+from tipstaff_trainer.operations.few_rows import recommend_start
 from tipstaff_trainer.operations.sources import (
     FileData,
     InputFile,
@@ -252,6 +253,8 @@ def read_training_rows(request: TrainRequest, reporter: Reporter) -> TrainingRow
     assert isinstance(request.data, FileData)
     data = _read(request.data, reporter)
     train, test = _split(data, request, reporter)
+    if request.start_from is None:
+        recommend_start(request, len(train), data.columns, reporter)
     unlabelled: list[Row] = []
     if request.unlabelled is not None:
         mapping = request.data.mapping
