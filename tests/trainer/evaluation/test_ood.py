@@ -25,8 +25,12 @@ def share(meter, rows):
     return (ood_scores(meter, rows) > 1).mean()
 
 
-def test_of_new_rows_of_the_same_kind_one_in_a_hundred_is_flagged(fitted):
-    assert 0.002 < share(fitted, drawn(5000, seed=2)) < 0.025
+def test_of_new_rows_of_the_same_kind_at_most_one_in_a_hundred_is_flagged():
+    """Whatever the validation rows are: in 95 of 100 draws of them."""
+    training, new = drawn(2000, seed=0), drawn(20_000, seed=2)
+    shares = [share(fit_ood(training, drawn(400, seed=50 + seed)), new) for seed in range(60)]
+    assert np.mean(np.array(shares) <= 0.01) >= 0.88
+    assert np.mean(shares) > 0.001
 
 
 def test_other_embeddings_and_other_lengths_are_flagged(fitted):

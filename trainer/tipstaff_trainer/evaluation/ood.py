@@ -1,28 +1,29 @@
 """Fits the detector of interactions that look unlike the training data; see `evaluator.ood`.
 
 Covariances are shrunk towards a sphere, the more the fewer rows there are (Ledoit & Wolf 2004, "A
-well-conditioned estimator for large-dimensional covariance matrices"). The threshold is a quantile
-of rows that the weights weren't fitted to, with the conformal correction for small numbers (Bates
-et al. 2023, "Testing for outliers with conformal p-values"), so that a fixed share of new rows like
-the training data is expected above it.
+well-conditioned estimator for large-dimensional covariance matrices"). The threshold is one of the
+scores of rows that the weights weren't fitted to. It is high enough that, with a stated confidence,
+at most a fixed share of new rows like the training data lies above it (Wilks 1941, "Determination
+of sample sizes for setting tolerance limits").
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import beta
 from sklearn.covariance import LedoitWolf
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.ood import Distance, OodMeter, log_lengths
 from tipstaff_trainer.evaluation.base import Floats
 
-# This share of rows like the training data is flagged, given at least 99 validation rows.
+# At most this share of rows like the training data is flagged, given at least 299 validation rows.
 SHARE = 0.01
+_CONFIDENCE = 0.95
 _FEWEST_ROWS = 20
 # Both kinds of distance are scaled to 1 at this quantile of the training rows.
 _SCALE_QUANTILE = 0.99
@@ -59,11 +60,19 @@ def fit_ood(training: Representations, validation: Representations) -> OodMeter 
     embeddings = _fit(training.embeddings.astype(float), noise=0.0)
     lengths = _fit(training.lengths.astype(float), noise=_LENGTH_NOISE)
     scores = ood_scores(OodMeter(embeddings, lengths), validation)
-    # Among n + 1 rows of a kind, the new one is as likely as any other to be the farthest. Under 99
-    # rows the farthest is the threshold, so that more than SHARE lies above it: 1 / (n + 1).
-    rank = min(len(scores), math.ceil((1 - SHARE) * (len(scores) + 1)))
-    threshold = float(np.sort(scores)[rank - 1])
+    threshold = float(np.sort(scores)[_rank(len(scores)) - 1])
     return OodMeter(_scaled(embeddings, 1 / threshold), _scaled(lengths, 1 / threshold))
+
+
+def _rank(count: int) -> int:
+    """The rank of the lowest of `count` scores that may be the threshold, from 1.
+
+    The share of new scores below the score of rank k has the distribution Beta(k, count + 1 - k).
+    With too few scores for `_CONFIDENCE`, it is the rank of the highest.
+    """
+    ranks = np.arange(1, count + 1)
+    confidences = beta.sf(1 - SHARE, ranks, count + 1 - ranks)
+    return min(count, int(np.searchsorted(confidences, _CONFIDENCE)) + 1)
 
 
 def ood_scores(meter: OodMeter, rows: Representations) -> Floats:
