@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,7 +19,7 @@ from tipstaff_server.evaluator.layout import Checkpoint, LayoutBuilder, Text, To
 from tipstaff_server.evaluator.look_alikes import fold_look_alikes
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Encoding
 from tipstaff_server.evaluator.unread import UnreadMeter
-from tipstaff_server.evaluator.windows import Span
+from tipstaff_server.evaluator.windows import Span, deciding_run_index
 
 # Not \S: some tokenizers remove other characters that Python counts as blanks, without cutting
 # there.
@@ -42,6 +42,10 @@ class Encoded:
         ignored: Fields that the interaction has and the evaluator doesn't read.
         excerpts: For each run, where the excerpt of each field's text that it reads starts and
             ends, shape (runs,).
+        handicaps: What each run's logit counts less when the best is chosen, shape (runs,); empty
+            for 0. See `windows`.
+        lengths: Tokens of each field, for the out-of-distribution score; shape (fields,). A ground
+            truth that is searched for the nearest part counts as that part.
     """
 
     runs: tuple[Tokens, ...]
@@ -50,10 +54,20 @@ class Encoded:
     missing: tuple[Field, ...] = ()
     ignored: tuple[Field, ...] = ()
     excerpts: tuple[Mapping[Field, Span], ...] = ()
+    handicaps: tuple[float, ...] = ()
+    lengths: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """The number of tokens in all runs."""
         return sum(map(len, self.runs))
+
+    def deciding_run(self, logits: Sequence[float]) -> int:
+        """The index of the run whose logit decides.
+
+        Args:
+            logits: One for each run, shape (runs,).
+        """
+        return deciding_run_index(logits, self.parts, self.handicaps)
 
     @property
     def partial(self) -> bool:
@@ -144,7 +158,15 @@ class Encoder:
                 {name: fields[name].span(window) for name, window in run.items() if name in fields}
                 for run in layout.windows
             ),
+            handicaps=tuple(layout.handicaps),
+            lengths=tuple(self._familiar_length(name, len(fields[name])) for name in order),
         )
+
+    def _familiar_length(self, name: Field, tokens: int) -> int:
+        limits = self.encoding.windows
+        if name != "ground_truth" or limits is None or not limits.handicap:
+            return tokens
+        return min(tokens, limits.close_up or limits.ground_truth)
 
     def least_length(self, interaction: Interaction) -> int:
         """The fewest tokens that a run can have, in a fiftieth of the time that encoding takes.

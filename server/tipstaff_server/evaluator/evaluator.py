@@ -26,7 +26,6 @@ from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.policy import decide, is_unreadable
 from tipstaff_server.evaluator.session import Device, Outputs, Session
 from tipstaff_server.evaluator.support import Support, find_support
-from tipstaff_server.evaluator.windows import deciding_run_index
 
 # The precisions that a device runs, the best first. CUDA has no fast kernels for dynamic int8.
 _PRECISIONS: dict[Device, tuple[str, ...]] = {
@@ -185,7 +184,7 @@ class Evaluator:
         for logit in logits:
             if not math.isfinite(logit):
                 raise InferenceFailed(f"the graph of {self.manifest.name} gave {logit} as a logit")
-        run = deciding_run_index(logits, encoded.parts)
+        run = encoded.deciding_run(logits)
         return self.predict_run(encoded, logits[run], embeddings[run])
 
     def predict_run(
@@ -199,7 +198,7 @@ class Evaluator:
             embedding: Shape (hidden,).
         """
         score = calibrate(logit, self.graph.calibration)
-        ood_score = None if self._ood is None else self._ood.score(embedding, encoded.coverage)
+        ood_score = None if self._ood is None else self._ood.score(embedding, encoded.lengths)
         reasons = self._reasons(encoded, ood_score)
         verdict = decide(score, reasons, self.graph.policy)
         return Prediction(score, verdict, reasons, logit, embedding, ood_score)

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tipstaff.types import Field, Highlight, Interaction
-from tipstaff_server.evaluator.windows import Span, deciding_run_index
+from tipstaff_server.evaluator.windows import Span
 
 if TYPE_CHECKING:
     from tipstaff_server.evaluator.encoding import Encoded
@@ -94,7 +94,7 @@ def excerpt_of(
         encoded: The encoded interaction.
         logits: One for each of its runs, shape (runs,).
     """
-    spans = encoded.excerpts[deciding_run_index(logits, encoded.parts)]
+    spans = encoded.excerpts[encoded.deciding_run(logits)]
     return Interaction(**_excerpts(interaction, spans)), spans["output"][0]
 
 

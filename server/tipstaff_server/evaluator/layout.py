@@ -9,7 +9,7 @@ window of the output and one of the ground truth (see `windows`). Otherwise it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -101,12 +101,15 @@ class Layout(NamedTuple):
         parts: The index of each run's window of the output, shape (runs,).
         scored: Tokens of each field that are read.
         windows: Each run's window of each field, shape (runs,).
+        handicaps: What each run's logit counts less when the best is chosen, shape (runs,); empty
+            for 0.
     """
 
     runs: Sequence[Tokens]
     parts: Sequence[int]
     scored: Mapping[Field, int]
     windows: Sequence[Mapping[Field, Window]]
+    handicaps: Sequence[float] = ()
 
 
 def go_on() -> None:
@@ -155,47 +158,57 @@ class LayoutBuilder:
     def _windowed(
         self, texts: Texts, shares: Mapping[Field, int], limits: Windows, checkpoint: Checkpoint
     ) -> Layout:
-        """Lays out several runs, each with a window of output and ground truth."""
+        """Lays out several runs, each with a window of output and ground truth.
+
+        Each window of the output also meets a close-up of the ground truth: the short window that
+        is nearest to it in wording.
+        """
         whole_input = _excerpt(
             Window(0, shares.get("input", 0)), self._words(texts.get("input", Text()))
         )
         checkpoint()
-        outputs = self._windows(texts, "output", shares, limits.max_runs)
+        outputs = self._windows(texts, "output", shares.get("output", 0))[: limits.max_runs]
         checkpoint()
-        truths = self._windows(texts, "ground_truth", shares)
+        truths = self._windows(texts, "ground_truth", shares.get("ground_truth", 0))
         checkpoint()
-        wordings = [truth.content for truth in truths]
-        most = limits.max_runs // len(outputs)
-        weights = windows.rarities(wordings) if len(wordings) > most else {}
+        close_ups: Sequence[_Excerpt] = ()
+        if limits.close_up is not None and len(truths) > 1:
+            close_ups = self._windows(texts, "ground_truth", limits.close_up)
+            checkpoint()
+        most = max(1, limits.max_runs // len(outputs) - bool(close_ups))
+        archive, details = _Wordings(truths), _Wordings(close_ups)
 
-        runs, parts, compared = [], [], 0
+        runs, parts, handicaps, compared = [], [], [], 0
         run_windows: list[Mapping[Field, Window]] = []
         for part, output in enumerate(outputs):
             query = whole_input.content | output.content
-            chosen = windows.nearest(query, wordings, most, weights)
-            for truth in (truths[index] for index in chosen):
+            chosen, gaps = archive.nearest(query, most)
+            read = [truths[index] for index in chosen]
+            compared += windows.covered([truth.window for truth in read])
+            if close_ups:
+                read += [close_ups[index] for index in details.nearest(query, 1)[0]]
+                gaps.append(0.0)
+            handicaps += [limits.handicap * gap for gap in gaps]
+            for truth in read:
                 run: _Excerpts = {"output": output, "ground_truth": truth, "input": whole_input}
                 runs.append(self._run(texts, run))
                 parts.append(part)
                 run_windows.append({name: excerpt.window for name, excerpt in run.items()})
-            compared += windows.covered([truths[index].window for index in chosen])
             checkpoint()
         scored: dict[Field, int] = {
             "output": windows.covered([output.window for output in outputs]),
             "ground_truth": compared // len(outputs),
             "input": whole_input.window.end,
         }
-        return Layout(runs, parts, scored, run_windows)
+        return Layout(runs, parts, scored, run_windows, handicaps if limits.handicap else ())
 
-    def _windows(
-        self, texts: Texts, name: Field, shares: Mapping[Field, int], most: int | None = None
-    ) -> list[_Excerpt]:
-        """A field's windows, at most the first `most`."""
+    def _windows(self, texts: Texts, name: Field, size: int) -> list[_Excerpt]:
+        """A field's windows of at most `size` tokens."""
         text = texts.get(name, Text())
         words = self._words(text)
         return [
             _excerpt(window, marks.words_within(words, text.offsets[window.start : window.end]))
-            for window in windows.cut(text.text, text.offsets, shares.get(name, 0))[:most]
+            for window in windows.cut(text.text, text.offsets, size)
         ]
 
     def _words(self, text: Text) -> Words:
@@ -244,6 +257,28 @@ class LayoutBuilder:
         in_input = content.get("input", frozenset()) if kind != "overlap" else frozenset()
         # Only words of the two are marked: of a long input, each run takes what it needs.
         return marks.marks_by_word(marks.shared(ours, theirs, kind), in_input & (ours | theirs))
+
+
+class _Wordings:
+    """The words of some excerpts, to find those that are nearest to others."""
+
+    def __init__(self, excerpts: Sequence[_Excerpt]) -> None:
+        self._words = [excerpt.content for excerpt in excerpts]
+        self._weights = windows.rarities(self._words)
+
+    def nearest(self, query: Set[str], count: int) -> tuple[list[int], list[float]]:
+        """Finds the excerpts that are nearest in wording to a query.
+
+        Args:
+            query: The distinct words of the query.
+            count: Most excerpts to choose.
+
+        Returns:
+            Their places, in order, and how much less near each is than the nearest, in [0, 1].
+        """
+        nearness = windows.nearness(query, self._words, self._weights)
+        chosen = windows.nearest(nearness, count)
+        return chosen, [max(nearness) - nearness[index] for index in chosen]
 
 
 def _excerpt(window: Window, words: Words) -> _Excerpt:

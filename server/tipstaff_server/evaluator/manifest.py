@@ -47,11 +47,17 @@ class Windows(_Part):
         ground_truth: Most tokens of the ground truth in a run.
         max_runs: Most runs of one interaction. If it would take more, each window of the output is
             compared only with the windows of the ground truth that are nearest to it in wording.
+        handicap: What a window of the ground truth that has none of the words of output and input
+            gives up in logits against one that has them all, when the best window is chosen.
+        close_up: Most tokens of the close-up of a ground truth of several windows: a run more, of
+            the sentences that are nearest in wording; None for none.
     """
 
     output: int = Field(ge=4, le=8192)
     ground_truth: int = Field(ge=4, le=8192)
     max_runs: int = Field(ge=2, le=1024)
+    handicap: float = Field(default=0.0, ge=0, le=1000)
+    close_up: int | None = Field(default=None, ge=4, le=8192)
 
 
 class Encoding(_Part):

@@ -10,13 +10,11 @@ scales them so that their sum is 1 at the threshold.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from tipstaff.types import Coverage, Field
 
 Floats = npt.NDArray[np.float32]
 # An interaction with a higher score is out of distribution.
@@ -92,18 +90,16 @@ class OodMeter:
         )
         return file.getvalue()
 
-    def score(
-        self, embedding: npt.NDArray[np.float32], coverage: Mapping[Field, Coverage]
-    ) -> float:
+    def score(self, embedding: npt.NDArray[np.float32], lengths: Sequence[int]) -> float:
         """The out-of-distribution score, at least 0; see `THRESHOLD`.
 
         Args:
             embedding: The graph's output, shape (hidden,).
-            coverage: The coverage of the fields that the evaluator reads, in the encoding's order.
+            lengths: Tokens of each field that the evaluator reads, shape (fields,).
         """
-        return self.embeddings.of(embedding) + self.lengths.of(log_lengths(coverage))
+        return self.embeddings.of(embedding) + self.lengths.of(log_lengths(lengths))
 
 
-def log_lengths(coverage: Mapping[Field, Coverage]) -> npt.NDArray[np.float32]:
-    """log(1 + n) for the n tokens of each field, scored or not; shape (fields,)."""
-    return np.log1p(np.array([part.total for part in coverage.values()], dtype=np.float32))
+def log_lengths(lengths: Sequence[int]) -> npt.NDArray[np.float32]:
+    """log(1 + n) for the n tokens of each field; shape (fields,)."""
+    return np.log1p(np.array(lengths, dtype=np.float32))

@@ -87,27 +87,31 @@ def rarities(texts: Sequence[Set[str]]) -> dict[str, float]:
     return {word: by_frequency[frequency] for word, frequency in frequencies.items()}
 
 
-def nearest(
-    query: Set[str],
-    candidates: Sequence[Set[str]],
-    count: int,
-    weights: Mapping[str, float] | None = None,
-) -> list[int]:
-    """The indices of the texts that are nearest in wording to a query, in order.
+def nearness(
+    query: Set[str], candidates: Sequence[Set[str]], weights: Mapping[str, float]
+) -> list[float]:
+    """How near in wording each text is to a query, in [0, 1]; shape (texts,).
 
     Args:
         query: The distinct words of the query.
         candidates: The distinct words of each text.
-        count: Most texts to choose.
-        weights: The candidates' `rarities`, for several queries; computed if None.
+        weights: The candidates' `rarities`.
+
+    Returns:
+        The share of the query's words that a text has, the rarer the heavier. Words that no text
+        has don't count.
     """
-    if len(candidates) <= count:
-        return list(range(len(candidates)))
-    weights = rarities(candidates) if weights is None else weights
-    # fsum: the sum must not depend on the order of the words.
-    scores = [math.fsum(map(weights.__getitem__, words & query)) for words in candidates]
+    # fsum: the sums must not depend on the order of the words.
+    total = math.fsum(weights[word] for word in query if word in weights)
+    if not total:
+        return [0.0] * len(candidates)
+    return [math.fsum(map(weights.__getitem__, words & query)) / total for words in candidates]
+
+
+def nearest(nearness: Sequence[float], count: int) -> list[int]:
+    """The places of the `count` nearest texts, in order; see `nearness`."""
     # Stable: of equal ones, the first.
-    ranked = sorted(range(len(candidates)), key=scores.__getitem__, reverse=True)
+    ranked = sorted(range(len(nearness)), key=nearness.__getitem__, reverse=True)
     return sorted(ranked[:count])
 
 
@@ -119,16 +123,21 @@ def covered(chosen: Sequence[Window]) -> int:
     )
 
 
-def deciding_run_index(logits: Sequence[float], parts: Sequence[int]) -> int:
+def deciding_run_index(
+    logits: Sequence[float], parts: Sequence[int], handicaps: Sequence[float] = ()
+) -> int:
     """The run whose logit decides: the best run of the output's worst window.
 
     Args:
         logits: One for each run, shape (runs,).
         parts: The index of each run's window of the output, shape (runs,).
+        handicaps: What each run's logit counts less when the best is chosen, shape (runs,); empty
+            for 0.
     """
+    values = [a - b for a, b in zip(logits, handicaps, strict=True)] if handicaps else logits
     best: dict[int, int] = {}
     for run, part in enumerate(parts):
-        if part not in best or logits[run] > logits[best[part]]:
+        if part not in best or values[run] > values[best[part]]:
             best[part] = run
     return min(best.values(), key=lambda run: logits[run])
 

@@ -199,6 +199,45 @@ def test_a_cap_keeps_what_is_nearest_and_says_so(encoder, bundle):
     assert not capped.coverage["output"].partial
 
 
+def test_windows_that_share_fewer_words_have_a_handicap(encoder, bundle):
+    truth = "the capital is london. " * 20 + "paris is closed on monday. " + "it is late. " * 20
+    interaction = Interaction("a", "closed on monday", truth)
+    assert windowed(encoder, bundle).encode(interaction).handicaps == ()
+    encoded = windowed(encoder, bundle, handicap=8.0).encode(interaction)
+    near = [id_of("monday") in texts_of(run)[1] for run in encoded.runs]
+    assert any(near)
+    assert not all(near)
+    handicaps = dict(zip(near, encoded.handicaps, strict=True))
+    assert handicaps == {True: 0, False: 8}
+    # A window that has none of the words decides only by a logit higher by more than that.
+    logits = [1.0 if here else 8.5 for here in near]
+    assert near[encoded.deciding_run(logits)]
+    assert not near[encoded.deciding_run([1.0 if here else 9.5 for here in near])]
+
+
+def test_a_long_truth_is_read_close_up_too(encoder, bundle):
+    truth = "the capital is london. " * 20 + "paris is closed on monday. " + "it is late. " * 20
+    output = "closed on monday. " + "it is late. " * 4
+    interaction = Interaction("a", output, truth)
+    far = windowed(encoder, bundle).encode(interaction)
+    near = windowed(encoder, bundle, handicap=8.0, close_up=8).encode(interaction)
+    parts = max(near.parts) + 1
+    assert parts > 1
+    assert len(near.runs) == len(far.runs) + parts
+    assert near.coverage == far.coverage
+    close_ups = [near.parts.index(part + 1) - 1 for part in range(parts - 1)] + [-1]
+    for run in close_ups:
+        assert near.handicaps[run] == 0
+        assert len(texts_of(near.runs[run])[1]) <= 8
+    start, end = near.excerpts[close_ups[0]]["ground_truth"]
+    assert "closed on monday" in truth[start:end]
+    # A truth of one window has none, and the cap on runs counts close-ups.
+    short = Interaction("a", output, "paris is closed on monday.")
+    capped = windowed(encoder, bundle, close_up=8, max_runs=6)
+    assert len(capped.encode(short).runs) == parts
+    assert len(capped.encode(interaction).runs) == 6 // parts * parts
+
+
 def test_more_output_than_runs_is_partial(encoder, bundle):
     output = "the city is paris. " * 40
     encoded = windowed(encoder, bundle, max_runs=3).encode(Interaction("a", output, "paris. " * 30))

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.spatial.distance import mahalanobis
 from tiny_bundle import make_bundle, ood_meter
 
-from tipstaff.types import Coverage, Interaction, Reason, Verdict
+from tipstaff.types import Interaction, Reason, Verdict
 from tipstaff_server.errors import BundleError
 from tipstaff_server.evaluator import Evaluator
-from tipstaff_server.evaluator.bundle import read_manifest, write_manifest
-from tipstaff_server.evaluator.manifest import Policy
+from tipstaff_server.evaluator.bundle import Bundle, read_manifest, write_manifest
+from tipstaff_server.evaluator.encoding import Encoder
+from tipstaff_server.evaluator.manifest import Policy, Windows
 from tipstaff_server.evaluator.ood import Distance, log_lengths
 
 SHORT = Interaction("capital of france", "paris", "paris")
@@ -30,8 +32,26 @@ def test_a_distance_is_mahalanobis():
     assert distance.of(rows[0].astype(np.float32)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_lengths_count_what_was_not_read_too():
-    assert log_lengths({"output": Coverage(3, 7)}) == pytest.approx(np.log(8))
+def test_lengths_are_logarithms_of_one_more():
+    assert log_lengths([7, 0]) == pytest.approx([np.log(8), 0])
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens"),
+    [({}, 400), ({"handicap": 8.0}, 16), ({"handicap": 8.0, "close_up": 8}, 8)],
+)
+def test_a_truth_that_is_searched_counts_as_long_as_the_part_that_is_found(
+    tmp_path, limits, tokens
+):
+    path = make_bundle(tmp_path / "bundle")
+    manifest = read_manifest(path)
+    windows = Windows(output=12, ground_truth=16, max_runs=64, **limits)
+    encoding = manifest.encoding.model_copy(update={"windows": windows})
+    encoder = Encoder(Bundle.open(path).tokenizer_json(), encoding)
+    encoded = encoder.encode(replace(LONG, ground_truth="paris is late " * 133 + "."))
+    lengths = dict(zip(encoding.order, encoded.lengths, strict=True))
+    assert encoded.coverage["ground_truth"].total == 400
+    assert lengths == {"output": 24, "input": 3, "ground_truth": tokens}
 
 
 @pytest.mark.parametrize(

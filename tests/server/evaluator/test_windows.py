@@ -14,6 +14,8 @@ from tipstaff_server.evaluator.windows import (
     cut,
     deciding_run_index,
     nearest,
+    nearness,
+    rarities,
 )
 
 SENTENCES = st.lists(
@@ -94,9 +96,14 @@ def test_no_text_takes_long(piece):
 def test_the_nearest_share_rare_words():
     said = {"kettle", "refund", "days"}
     texts = [{"days", "shop"}, {"days", "tea"}, {"kettle", "tea"}, {"days", "refund"}, {"days"}]
-    assert nearest(said, texts, 2) == [2, 3]
-    assert nearest(said, texts, 9) == [0, 1, 2, 3, 4]
-    assert nearest({"nothing"}, texts, 2) == [0, 1]
+    weights = rarities(texts)
+    values = nearness(said, texts, weights)
+    assert nearest(values, 2) == [2, 3]
+    assert nearest(values, 9) == [0, 1, 2, 3, 4]
+    assert 0 < values[4] < values[2] < values[3] < 1
+    assert nearness({"kettle", "no text has it"}, texts, weights) == [0, 0, 1, 0, 0]
+    assert nearness({"nothing"}, texts, weights) == [0] * 5
+    assert nearest([0] * 5, 2) == [0, 1]
 
 
 @given(st.data())
@@ -108,6 +115,14 @@ def test_the_deciding_run_is_the_best_of_the_worst_part(data):
         for part in set(parts)
     ]
     assert logits[deciding_run_index(logits, parts)] == min(best)
+
+
+def test_a_handicap_counts_in_the_choice_and_not_in_the_value():
+    logits, parts = [1.0, 3.0, 2.0, 2.5], [0, 0, 1, 1]
+    assert deciding_run_index(logits, parts) == 3
+    # The near run of the first part now decides: its logit, 1, is less than the second part's.
+    assert deciding_run_index(logits, parts, [0.0, 2.5, 0.0, 0.0]) == 0
+    assert deciding_run_index(logits, parts, [0.0, 1.5, 0.0, 1.0]) == 2
 
 
 @pytest.mark.parametrize(

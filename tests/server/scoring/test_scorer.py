@@ -30,7 +30,6 @@ from tipstaff_server.errors import (
 )
 from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.manifest import Windows
-from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_server.metrics import Metrics
 from tipstaff_server.repository.registry import Registry
 from tipstaff_server.rpc.servicer import ScoringServicer
@@ -563,7 +562,7 @@ def test_what_is_long_is_explained_in_the_window_that_decides(windowed):
     task = replace(LONG, interaction=replace(LONG.interaction, output=output), explain=True)
     encoded = evaluator.encode(task.interaction)
     logits = [float(evaluator.run([tokens]).logits[0]) for tokens in encoded.runs]
-    read = encoded.excerpts[deciding_run_index(logits, encoded.parts)]["output"]
+    read = encoded.excerpts[encoded.deciding_run(logits)]["output"]
     assert read != (0, len(output))
 
     async def main() -> None:

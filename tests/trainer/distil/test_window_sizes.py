@@ -51,6 +51,14 @@ def test_windows_are_longer_where_training_lengthens_rows():
     assert (found.output, found.ground_truth) == (31, 83)
 
 
+@pytest.mark.parametrize(("truth", "close_up"), [(3, 16), (30, 30), (128, None), (200, None)])
+def test_a_close_up_is_as_long_as_the_texts_learnt_from(truth, close_up):
+    found = chosen(rows_of(10, 20, truth), lengthened=0.1)
+    assert (found.handicap, found.close_up) == (8, close_up)
+    short = chosen(rows_of(10, 20, truth))
+    assert (short.handicap, short.close_up) == (0, None)
+
+
 @pytest.mark.parametrize("max_length", [16, 20, 64, 300, 8192])
 @pytest.mark.parametrize("order", [ALL, ("output", "input"), ("ground_truth",), ("output",)])
 def test_windows_fit_into_a_run(max_length, order):

@@ -83,8 +83,8 @@ class Collator:
 
     Where an example has several runs, ids, mask and marks are (batch, most runs, longest), and
     `parts` (batch, most runs) holds the window of the output that each run covers, or -1 where a
-    row has no such run. The first dimension is always the rows, so that the Trainer can share a
-    batch among GPUs.
+    row has no such run; `handicaps` has the same shape. The first dimension is always the rows, so
+    that the Trainer can share a batch among GPUs.
     """
 
     def __init__(self, pad_id: int) -> None:
@@ -96,18 +96,20 @@ class Collator:
         arrays = collate([tokens for row in rows for tokens in row.runs], self._pad_id)
         batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
         if any(len(row.runs) > 1 for row in rows):
-            batch = _by_row(batch, [row.parts for row in rows])
+            batch = _by_row(batch, rows)
         batch["labels"] = torch.tensor([example["label"] for example in examples])
         batch["weights"] = torch.tensor([example["weight"] for example in examples])
         return batch
 
 
-def _by_row(batch: dict[str, Tensor], parts: Sequence[tuple[int, ...]]) -> dict[str, Tensor]:
+def _by_row(batch: dict[str, Tensor], rows: Sequence[Encoded]) -> dict[str, Tensor]:
     """Regroups the runs by row: shape (runs, …) becomes (rows, most runs, …)."""
-    windows = torch.full((len(parts), max(map(len, parts))), -1)
-    for row, row_parts in enumerate(parts):
-        windows[row, : len(row_parts)] = torch.tensor(row_parts)
-    by_row = {"parts": windows}
+    windows = torch.full((len(rows), max(len(row.runs) for row in rows)), -1)
+    handicaps = torch.zeros(windows.shape)
+    for place, row in enumerate(rows):
+        windows[place, : len(row.parts)] = torch.tensor(row.parts)
+        handicaps[place, : len(row.handicaps)] = torch.tensor(row.handicaps)
+    by_row = {"parts": windows, "handicaps": handicaps}
     for name, tensor in batch.items():
         by_row[name] = tensor.new_zeros((*windows.shape, tensor.shape[1]))
         by_row[name][windows >= 0] = tensor

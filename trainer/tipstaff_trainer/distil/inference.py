@@ -9,7 +9,6 @@ import torch
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import collate
-from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.distil.data_parallel import DataParallel
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.evaluation.predict import Logits
@@ -41,4 +40,4 @@ def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: i
             logits[chosen] = batch_logits
     ends = np.cumsum([len(one.runs) for one in encoded])
     rows = zip(np.split(logits, ends[:-1]), encoded, strict=True)
-    return np.array([each[deciding_run_index(each.tolist(), one.parts)] for each, one in rows])
+    return np.array([each[one.deciding_run(each.tolist())] for each, one in rows])

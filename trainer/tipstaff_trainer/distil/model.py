@@ -69,6 +69,7 @@ class EvaluatorModel(nn.Module):
         labels: Tensor | None = None,
         weights: Tensor | None = None,
         parts: Tensor | None = None,
+        handicaps: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Scores a batch.
 
@@ -83,13 +84,19 @@ class EvaluatorModel(nn.Module):
             parts: The window of the output that each run covers, or -1 where there is no run,
                 shape (batch, runs). Only the deciding run of a row, as in
                 `tipstaff_server.evaluator.windows`, enters the loss.
+            handicaps: What each run's logit counts less in the choice of that run, shape
+                (batch, runs); None for 0.
 
         Returns:
             `logit` (batch,) and `embedding` (batch, hidden); with labels also `loss`, the weighted
             mean of the cross-entropy with soft labels.
         """
         if parts is not None:
-            deciding = self._deciding_runs(input_ids, attention_mask, marks, evidence, parts)
+            if handicaps is None:
+                handicaps = torch.zeros_like(parts, dtype=torch.float32)
+            deciding = self._deciding_runs(
+                input_ids, attention_mask, marks, evidence, parts, handicaps
+            )
             input_ids, attention_mask, marks, evidence = deciding
         pooled = self._pool(self._encode(input_ids, attention_mask, marks), attention_mask)
         own_logit, logit = self._logits(self.dropout(pooled), evidence)
@@ -139,6 +146,7 @@ class EvaluatorModel(nn.Module):
         marks: Tensor,
         evidence: Tensor | None,
         parts: Tensor,
+        handicaps: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """The inputs of each row's deciding run, each of shape (batch, length or n).
 
@@ -159,10 +167,13 @@ class EvaluatorModel(nn.Module):
         own = None if evidence is None else evidence[present]
         logits = self._logits(torch.cat(pooled), own)[1].float()
         self.train(training)
-        by_row = zip(torch.split(logits, present.sum(dim=1).tolist()), parts, strict=True)
+        by_row = [
+            torch.split(each, present.sum(dim=1).tolist())
+            for each in (logits, parts[present], handicaps[present])
+        ]
         runs = [
-            deciding_run_index(row_logits.tolist(), row_parts[row_parts >= 0].tolist())
-            for row_logits, row_parts in by_row
+            deciding_run_index(*(each.tolist() for each in row))
+            for row in zip(*by_row, strict=True)
         ]
         at = torch.arange(len(parts), device=parts.device), torch.tensor(runs, device=parts.device)
         own = None if evidence is None else evidence[at]

@@ -46,7 +46,7 @@ class Representations:
     @classmethod
     def of(cls, embeddings: npt.NDArray[np.float32], encoded: Sequence[Encoded]) -> Representations:
         """Adds the lengths to interactions' embeddings, shape (n, hidden)."""
-        return cls(embeddings, np.stack([log_lengths(item.coverage) for item in encoded]))
+        return cls(embeddings, np.stack([log_lengths(item.lengths) for item in encoded]))
 
 
 def fit_ood(training: Representations, validation: Representations) -> OodMeter | None:

@@ -14,7 +14,6 @@ from tipstaff_server.cpus import usable_cpus
 from tipstaff_server.evaluator import Evaluator, Prediction
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import Session
-from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.progress import progress
 
 Logits = npt.NDArray[np.float64]
@@ -34,7 +33,7 @@ def graph_outputs(
 
     def decide(item: Encoded) -> tuple[float, npt.NDArray[np.float32]]:
         outputs = [session.run([tokens]) for tokens in item.runs]
-        run = deciding_run_index([float(output.logits[0]) for output in outputs], item.parts)
+        run = item.deciding_run([float(output.logits[0]) for output in outputs])
         return float(outputs[run].logits[0]), outputs[run].embeddings[0]
 
     logits, embeddings = zip(*_map(decide, encoded, what=what), strict=True)

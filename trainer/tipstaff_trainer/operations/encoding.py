@@ -63,6 +63,17 @@ def choose_encoding(
     return encoding.model_copy(update={"windows": windows})
 
 
+def practice_encoding(encoding: Encoding) -> Encoding:
+    """The encoding of the rows that are learnt from: no close-ups, and windows count alike.
+
+    A close-up would decide nearly all long rows, and the evaluator would learn nothing of windows.
+    """
+    if encoding.windows is None:
+        return encoding
+    windows = encoding.windows.model_copy(update={"handicap": 0.0, "close_up": None})
+    return encoding.model_copy(update={"windows": windows})
+
+
 def searched(rows: EncodedRows) -> EncodedRows:
     """The rows with the runs that training searches for the deciding one.
 
@@ -75,9 +86,13 @@ def searched(rows: EncodedRows) -> EncodedRows:
 def _nearest_runs(encoded: Encoded) -> Encoded:
     if len(encoded.runs) <= _SEARCHED_WINDOWS:
         return encoded
-    shares = [float(run.evidence[SHARE_OF_OUTPUT]) for run in encoded.runs]
+    handicaps = encoded.handicaps or [0.0] * len(encoded.runs)
+    distances = [
+        (handicap, -float(run.evidence[SHARE_OF_OUTPUT]))
+        for handicap, run in zip(handicaps, encoded.runs, strict=True)
+    ]
     by_part: dict[int, list[int]] = {}
-    for place in sorted(range(len(shares)), key=shares.__getitem__, reverse=True):
+    for place in sorted(range(len(distances)), key=distances.__getitem__):
         by_part.setdefault(encoded.parts[place], []).append(place)
     places = sorted(place for some in by_part.values() for place in some[:_SEARCHED_WINDOWS])
     return replace(
@@ -85,6 +100,7 @@ def _nearest_runs(encoded: Encoded) -> Encoded:
         runs=tuple(encoded.runs[place] for place in places),
         parts=tuple(encoded.parts[place] for place in places),
         excerpts=tuple(encoded.excerpts[place] for place in places),
+        handicaps=tuple(encoded.handicaps[place] for place in places if encoded.handicaps),
     )
 
 

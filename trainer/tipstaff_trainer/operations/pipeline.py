@@ -75,6 +75,7 @@ from tipstaff_trainer.export.graphs import GraphBuilder
 from tipstaff_trainer.export.onnx_graph import export_fp32
 from tipstaff_trainer.operations.encoding import (
     choose_encoding,
+    practice_encoding,
     searched,
     warn_of_unread,
     with_rewritten,
@@ -141,11 +142,15 @@ def run_pipeline(
     else:
         meter = None if encoding.evidence is None else count_words(base.tokenizer, train)
     encoder = Encoder(base.tokenizer.to_str(), encoding, meter)
-    parts = {"train": train, "validation": validation, "test": rows.test}
-    encoded = {name: EncodedRows.of(part, encoder) for name, part in parts.items() if part}
+    practice = Encoder(base.tokenizer.to_str(), practice_encoding(encoding), meter)
+    encoded = {"train": EncodedRows.of(train, practice)} | {
+        name: EncodedRows.of(part, encoder)
+        for name, part in {"validation": validation, "test": rows.test}.items()
+        if part
+    }
     unlabelled = without_groups_of(rows.unlabelled, [*validation, *rows.test])
     warn_of_unread(encoded, reporter)
-    encoded["train"] = with_rewritten(encoded["train"], encoder, settings, learnt=True)
+    encoded["train"] = with_rewritten(encoded["train"], practice, settings, learnt=True)
     if base.info.name != DEFAULT_BASE:
         _check_exportable(base, settings, reporter)
     if request.teacher is not None:
@@ -158,7 +163,7 @@ def run_pipeline(
             settings=settings,
         )
 
-    more = EncodedRows.of(unlabelled, encoder)
+    more = EncodedRows.of(unlabelled, practice)
     # The best step is best with rewritten rows too; calibration and figures are of plain ones.
     selecting = with_rewritten(encoded["validation"], encoder, settings, learnt=False)
     fitted = {"train": searched(encoded["train"]), "validation": searched(selecting)}
