@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, ScalarSelect, and_, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, or_, select
 
 from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.models import (
@@ -70,14 +70,12 @@ def in_window(evaluator: str, window: Window) -> ColumnElement[bool]:
     if window.attribute is not None:
         name, value = window.attribute
         conditions.append(
-            TrafficRow.key.in_(
-                select(TrafficAttribute.key).where(
-                    TrafficAttribute.evaluator == evaluator,
-                    TrafficAttribute.name == name,
-                    TrafficAttribute.value == value,
-                    TrafficAttribute.at >= window.since,
-                    TrafficAttribute.at < window.until,
-                )
+            exists().where(
+                TrafficAttribute.evaluator == evaluator,
+                TrafficAttribute.name == name,
+                TrafficAttribute.value == value,
+                TrafficAttribute.at == TrafficRow.at,
+                TrafficAttribute.key == TrafficRow.key,
             )
         )
     return and_(*conditions)

@@ -31,19 +31,23 @@ def read_sample(
         Those that were drawn, and the number of others, which train and never estimate.
     """
     first, last = int(window.since // DAY), int(window.until // DAY)
-    in_days = and_(TrafficRow.evaluator == evaluator, TrafficRow.day.between(first, last))
+    # Through functions no index leads: else SQLite reads all rows of the days, and not the few that
+    # people looked at.
+    in_days = and_(
+        func.coalesce(TrafficRow.evaluator, "") == evaluator,
+        func.coalesce(TrafficRow.day, 0).between(first, last),
+    )
     criterion = criterion_of(dataset)
+    looked_at = select(ReviewItem.row_id).where(
+        ReviewItem.dataset_id == dataset,
+        ReviewItem.criterion == criterion,
+        ReviewItem.selection == "drawn",
+        ReviewItem.state.in_(LOOKED_AT),
+    )
     ends = (
-        select(TrafficRow.day, func.max(TrafficRow.rank).label("rank"))
-        .join(ReviewItem, ReviewItem.row_id == TrafficRow.row_id)
-        .where(
-            ReviewItem.dataset_id == dataset,
-            ReviewItem.criterion == criterion,
-            ReviewItem.selection == "drawn",
-            ReviewItem.state.in_(LOOKED_AT),
-            in_days,
-        )
-        .group_by(TrafficRow.day)
+        select(TrafficRow.evaluator, TrafficRow.day, func.max(TrafficRow.rank).label("rank"))
+        .where(TrafficRow.row_id.in_(looked_at), in_days)
+        .group_by(TrafficRow.evaluator, TrafficRow.day)
         .subquery()
     )
     by_person = and_(
@@ -56,7 +60,14 @@ def read_sample(
     reached = (
         select(row.key, *columns, RowLabel.label, item.id, has_text())
         .join(DatasetRow, DatasetRow.id == row.row_id)
-        .join(ends, and_(row.day == ends.c.day, row.rank <= ends.c.rank))
+        .join(
+            ends,
+            and_(
+                row.evaluator == ends.c.evaluator,
+                row.day == ends.c.day,
+                row.rank <= ends.c.rank,
+            ),
+        )
         .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, by_person))
         .outerjoin(
             item,
@@ -67,18 +78,20 @@ def read_sample(
                 item.state.in_(LOOKED_AT),
             ),
         )
-        .where(row.evaluator == evaluator)
     )
     later = aliased(TrafficRow)
     next_rank = (
         select(func.min(later.rank))
-        .where(later.evaluator == evaluator, later.day == ends.c.day, later.rank > ends.c.rank)
+        .where(
+            later.evaluator == ends.c.evaluator,
+            later.day == ends.c.day,
+            later.rank > ends.c.rank,
+        )
         .scalar_subquery()
     )
     labelled = (
         select(func.count(row.key.distinct()))
-        .join(RowLabel, RowLabel.row_id == row.row_id)
-        .where(by_person, in_days)
+        .where(row.row_id.in_(select(RowLabel.row_id).where(by_person)), in_days)
         .where(true() if window.version is None else row.version == window.version)
         .where(true() if window.caller is None else row.caller == window.caller)
     )
