@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -265,9 +266,20 @@ def test_errors_of_the_api_and_other_paths_pass_as_they_are(url):
     failed = ask(url, raw='{"error": {}}', status=429)
     assert (failed.status_code, failed.json()) == (429, {"error": {}})
     other = url.replace("chat/completions", "embeddings")
-    assert ask(other, say=BAD).status_code == 200
     # Larger than the buffer, in both directions.
-    large = ask(other, say=BAD, times=100_000, pad="a" * 2**21)
+    for pad in ("", "a" * 2**20, "a" * 2**21):
+        large = ask(other, say=BAD, times=100_000, pad=pad)
+        assert (large.status_code, len(large.content) > 2**20) == (200, True)
+
+
+def test_other_paths_pass_through_the_gateway_too(envoy):
+    def change(text):
+        return re.sub(r'regex: ".*"', 'regex: ".*"', text)
+
+    other = envoy(change=change).replace("chat/completions", "embeddings")
+    assert ask(other, say=BAD).status_code == 200
+    # Its body is not buffered: it is larger than the buffer.
+    large = ask(other, say=BAD, times=100_000)
     assert (large.status_code, len(large.content) > 2**20) == (200, True)
 
 
