@@ -9,7 +9,7 @@ window of the output and one of the ground truth (see `windows`). Otherwise it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from tipstaff_server.evaluator import evidence, marks, windows
 from tipstaff_server.evaluator.evidence import EvidenceMeter
 from tipstaff_server.evaluator.manifest import Encoding, Windows
 from tipstaff_server.evaluator.marks import Words
-from tipstaff_server.evaluator.windows import Span, Window
+from tipstaff_server.evaluator.windows import Span, Window, Wordings
 
 # Called between the steps of encoding; may raise, to stop it.
 Checkpoint = Callable[[], None]
@@ -160,8 +160,8 @@ class LayoutBuilder:
     ) -> Layout:
         """Lays out several runs, each with a window of output and ground truth.
 
-        Each window of the output also meets a close-up of the ground truth: the short window that
-        is nearest to it in wording.
+        Each window of the output also meets a close-up of the ground truth: the part of the nearest
+        window that is nearest in wording.
         """
         whole_input = _excerpt(
             Window(0, shares.get("input", 0)), self._words(texts.get("input", Text()))
@@ -171,24 +171,28 @@ class LayoutBuilder:
         checkpoint()
         truths = self._windows(texts, "ground_truth", shares.get("ground_truth", 0))
         checkpoint()
-        close_ups: Sequence[_Excerpt] = ()
-        if limits.close_up is not None and len(truths) > 1:
-            close_ups = self._windows(texts, "ground_truth", limits.close_up)
-            checkpoint()
-        most = max(1, limits.max_runs // len(outputs) - bool(close_ups))
-        archive, details = _Wordings(truths), _Wordings(close_ups)
+        wordings = Wordings([truth.content for truth in truths], whole_input.content)
+        most = limits.max_runs // len(outputs)
+        close_up = limits.close_up if len(truths) > 1 and most > 1 else None
+        most -= close_up is not None
 
         runs, parts, handicaps, compared = [], [], [], 0
         run_windows: list[Mapping[Field, Window]] = []
         for part, output in enumerate(outputs):
-            query = whole_input.content | output.content
-            chosen, gaps = archive.nearest(query, most)
+            nearness = wordings.nearness(output.content)
+            chosen = windows.nearest(nearness, most)
             read = [truths[index] for index in chosen]
             compared += windows.covered([truth.window for truth in read])
-            if close_ups:
-                read += [close_ups[index] for index in details.nearest(query, 1)[0]]
-                gaps.append(0.0)
-            handicaps += [limits.handicap * gap for gap in gaps]
+            nearest = max(range(len(truths)), key=nearness.__getitem__)
+            handicaps += [
+                limits.handicap * (nearness[nearest] - nearness[index]) for index in chosen
+            ]
+            if close_up is not None:
+                pieces = _pieces(texts["ground_truth"], truths[nearest], close_up)
+                contents = [piece.content for piece in pieces]
+                of_pieces = wordings.nearness_of(contents, output.content)
+                read += [pieces[index] for index in windows.nearest(of_pieces, 1)]
+                handicaps.append(0.0)
             for truth in read:
                 run: _Excerpts = {"output": output, "ground_truth": truth, "input": whole_input}
                 runs.append(self._run(texts, run))
@@ -259,26 +263,21 @@ class LayoutBuilder:
         return marks.marks_by_word(marks.shared(ours, theirs, kind), in_input & (ours | theirs))
 
 
-class _Wordings:
-    """The words of some excerpts, to find those that are nearest to others."""
-
-    def __init__(self, excerpts: Sequence[_Excerpt]) -> None:
-        self._words = [excerpt.content for excerpt in excerpts]
-        self._weights = windows.rarities(self._words)
-
-    def nearest(self, query: Set[str], count: int) -> tuple[list[int], list[float]]:
-        """Finds the excerpts that are nearest in wording to a query.
-
-        Args:
-            query: The distinct words of the query.
-            count: Most excerpts to choose.
-
-        Returns:
-            Their places, in order, and how much less near each is than the nearest, in [0, 1].
-        """
-        nearness = windows.nearness(query, self._words, self._weights)
-        chosen = windows.nearest(nearness, count)
-        return chosen, [max(nearness) - nearness[index] for index in chosen]
+def _pieces(text: Text, excerpt: _Excerpt, size: int) -> list[_Excerpt]:
+    """An excerpt in windows of at most `size` tokens."""
+    first, last = excerpt.window
+    start, end = text.span(excerpt.window)
+    # Alone: cutting takes a time that grows with the whole text.
+    offsets = [(a - start, b - start) for a, b in text.offsets[first:last]]
+    return [
+        _excerpt(
+            Window(first + piece.start, first + piece.end),
+            marks.words_within(
+                excerpt.words, text.offsets[first + piece.start : first + piece.end]
+            ),
+        )
+        for piece in windows.cut(text.text[start:end], offsets, size)
+    ]
 
 
 def _excerpt(window: Window, words: Words) -> _Excerpt:

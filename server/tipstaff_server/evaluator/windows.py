@@ -17,7 +17,7 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from itertools import accumulate, chain
 from operator import itemgetter, sub
 from typing import NamedTuple
@@ -87,29 +87,55 @@ def rarities(texts: Sequence[Set[str]]) -> dict[str, float]:
     return {word: by_frequency[frequency] for word, frequency in frequencies.items()}
 
 
-def nearness(
-    query: Set[str], candidates: Sequence[Set[str]], weights: Mapping[str, float]
-) -> list[float]:
-    """How near in wording each text is to a query, in [0, 1]; shape (texts,).
+class Wordings:
+    """Finds texts that are near in wording to a query, of which a part is always the same.
+
+    A text's nearness is the share of the query's words that it has, the rarer the heavier, in
+    [0, 1]. Words that no text has don't count.
 
     Args:
-        query: The distinct words of the query.
-        candidates: The distinct words of each text.
-        weights: The candidates' `rarities`.
-
-    Returns:
-        The share of the query's words that a text has, the rarer the heavier. Words that no text
-        has don't count.
+        texts: The distinct words of each text.
+        query: The part of the query that is always the same, as distinct words.
     """
-    # fsum: the sums must not depend on the order of the words.
-    total = math.fsum(weights[word] for word in query if word in weights)
-    if not total:
-        return [0.0] * len(candidates)
-    return [math.fsum(map(weights.__getitem__, words & query)) / total for words in candidates]
+
+    def __init__(self, texts: Sequence[Set[str]], query: Set[str]) -> None:
+        self._texts = texts
+        self._weights = rarities(texts)
+        # Once: the input may be as long as all windows together.
+        self._query = query & self._weights.keys()
+        self._total = self._sum(self._query)
+        self._shared = [self._sum(words & self._query) for words in texts]
+
+    def nearness(self, more: Set[str]) -> list[float]:
+        """How near each text is; shape (texts,).
+
+        Args:
+            more: The rest of the query.
+        """
+        new, total = self._rest(more)
+        return [
+            (shared + self._sum(words & new)) / total
+            for words, shared in zip(self._texts, self._shared, strict=True)
+        ]
+
+    def nearness_of(self, parts: Sequence[Set[str]], more: Set[str]) -> list[float]:
+        """The same for parts of the texts, with the weights of the texts; shape (parts,)."""
+        new, total = self._rest(more)
+        return [
+            (self._sum(words & self._query) + self._sum(words & new)) / total for words in parts
+        ]
+
+    def _rest(self, more: Set[str]) -> tuple[Set[str], float]:
+        new = (more & self._weights.keys()) - self._query
+        return new, self._total + self._sum(new) or 1.0
+
+    def _sum(self, words: Set[str]) -> float:
+        # fsum: the sum must not depend on the order of the words.
+        return math.fsum(map(self._weights.__getitem__, words))
 
 
 def nearest(nearness: Sequence[float], count: int) -> list[int]:
-    """The places of the `count` nearest texts, in order; see `nearness`."""
+    """The places of the `count` nearest texts, in order; see `Wordings`."""
     # Stable: of equal ones, the first.
     ranked = sorted(range(len(nearness)), key=nearness.__getitem__, reverse=True)
     return sorted(ranked[:count])

@@ -236,6 +236,9 @@ def test_a_long_truth_is_read_close_up_too(encoder, bundle):
     capped = windowed(encoder, bundle, close_up=8, max_runs=6)
     assert len(capped.encode(short).runs) == parts
     assert len(capped.encode(interaction).runs) == 6 // parts * parts
+    # No run is left for close-ups, if each part has one run.
+    fewest = windowed(encoder, bundle, close_up=8, max_runs=parts).encode(interaction)
+    assert len(fewest.runs) == parts
 
 
 def test_more_output_than_runs_is_partial(encoder, bundle):

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from tipstaff_server.evaluator.windows import (
     Window,
+    Wordings,
     covered,
     cut,
     deciding_run_index,
     nearest,
-    nearness,
-    rarities,
 )
 
 SENTENCES = st.lists(
@@ -96,13 +95,16 @@ def test_no_text_takes_long(piece):
 def test_the_nearest_share_rare_words():
     said = {"kettle", "refund", "days"}
     texts = [{"days", "shop"}, {"days", "tea"}, {"kettle", "tea"}, {"days", "refund"}, {"days"}]
-    weights = rarities(texts)
-    values = nearness(said, texts, weights)
+    values = Wordings(texts, said).nearness(set())
     assert nearest(values, 2) == [2, 3]
     assert nearest(values, 9) == [0, 1, 2, 3, 4]
     assert 0 < values[4] < values[2] < values[3] < 1
-    assert nearness({"kettle", "no text has it"}, texts, weights) == [0, 0, 1, 0, 0]
-    assert nearness({"nothing"}, texts, weights) == [0] * 5
+    for first, rest in (({"kettle"}, {"refund", "days"}), (set(), said), (said, {"days", "no"})):
+        wordings = Wordings(texts, first)
+        assert wordings.nearness(rest) == pytest.approx(values)
+        assert wordings.nearness_of(texts[3:], rest) == pytest.approx(values[3:])
+    assert Wordings(texts, {"kettle"}).nearness({"no text has it"}) == [0, 0, 1, 0, 0]
+    assert Wordings(texts, set()).nearness({"nothing"}) == [0] * 5
     assert nearest([0] * 5, 2) == [0, 1]
 
 
