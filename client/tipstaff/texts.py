@@ -137,7 +137,7 @@ def _calls(message: Mapping[Any, Any]) -> str:
 
 
 def _call(value: Mapping[Any, Any]) -> dict[str, Any] | None:
-    """A tool call's name and arguments; None if the value is none."""
+    """A tool call's name and arguments; None if the value is no tool call."""
     inner = value.get("function")
     call = inner if isinstance(inner, Mapping) else value
     name = call.get("name")

@@ -45,7 +45,7 @@ class Form(_Described):
         outputs: The judged texts of a record: one row each.
         input: The path of the input; empty for none.
         ground_truth: The path of the ground truth; a list becomes lines.
-        id: The path of an id that no other record has; empty where there is none.
+        id: The path of the record's own id; empty if records have none.
         group: The path of what belongs together; rows without one are grouped by the input, else by
             the ground truth.
         each: A list in the record: one row for each of its elements, whose fields come first.

@@ -14,6 +14,7 @@ from typing import Any
 from descriptions import Form, Source
 
 from tipstaff import text_of
+from tipstaff_trainer.data.groups import unite
 from tipstaff_trainer.data.paths import Path as CellPath
 from tipstaff_trainer.data.paths import parse_path
 from tipstaff_trainer.errors import DataError
@@ -112,22 +113,18 @@ def group_by_lines(rows: Sequence[SetRow], words: int) -> list[SetRow]:
 
     Groups that rows have already are united too.
     """
-    leader = list(range(len(rows)))
+    leaders = unite(len(rows), _keys(rows, words))
+    return [
+        replace(row, group=rows[leader].group) for row, leader in zip(rows, leaders, strict=True)
+    ]
 
-    def find(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
 
-    first: dict[str, int] = {}
+def _keys(rows: Sequence[SetRow], words: int) -> Iterator[tuple[int, str]]:
     for index, row in enumerate(rows):
-        lines = {folded(each) for each in row.ground_truth.splitlines()}
-        keys = [f"line {each}" for each in lines if len(each.split()) >= words]
-        for key in (f"group {row.group}", *keys):
-            one, other = find(index), find(first.setdefault(key, index))
-            leader[max(one, other)] = min(one, other)
-    return [replace(row, group=rows[find(index)].group) for index, row in enumerate(rows)]
+        yield index, f"group {row.group}"
+        for line in {folded(each) for each in row.ground_truth.splitlines()}:
+            if len(line.split()) >= words:
+                yield index, f"line {line}"
 
 
 def without_doubles(rows: Iterable[SetRow]) -> list[SetRow]:

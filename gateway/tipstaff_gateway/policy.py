@@ -36,7 +36,7 @@ class Decision:
 def decide(
     score: Score, interaction: Interaction, *, review: Review, unread: Sequence[str] = ()
 ) -> Decision:
-    """Decides what becomes of an answer.
+    """Decides whether an answer passes.
 
     A missing field always blocks: it is a mistake in the mapping or the app, and nobody would
     notice it otherwise.
@@ -44,7 +44,7 @@ def decide(
     Args:
         score: The answer's score.
         interaction: What was scored.
-        review: What becomes of REVIEW.
+        review: Whether REVIEW passes.
         unread: Kinds of parts of the request or the answer that were not read.
     """
     missing = _missing(score, interaction)

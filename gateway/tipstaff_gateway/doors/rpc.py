@@ -54,7 +54,7 @@ def headers_of(context: grpc.aio.ServicerContext) -> dict[str, str]:
 
 
 def context_of(services: Services, context: grpc.aio.ServicerContext) -> RequestContext:
-    """The context of a call, with the caller's deadline, or the gateway's if there is none.
+    """The context of a call, with the caller's deadline or else the gateway's.
 
     Raises:
         ProblemError: A header is invalid.

@@ -89,7 +89,7 @@ class Services:
         evaluator: str = "",
         version: int = 0,
     ) -> list[Decision]:
-        """Scores interactions, and decides what becomes of each.
+        """Scores interactions, and decides whether each passes.
 
         Raises:
             ScoringError: One of them has no score.

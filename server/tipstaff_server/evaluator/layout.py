@@ -210,10 +210,7 @@ class LayoutBuilder:
         """A field's windows of at most `size` tokens."""
         text = texts.get(name, Text())
         words = self._words(text)
-        return [
-            _excerpt(window, marks.words_within(words, text.offsets[window.start : window.end]))
-            for window in windows.cut(text.text, text.offsets, size)
-        ]
+        return _excerpts(text, words, windows.cut(text.text, text.offsets, size))
 
     def _words(self, text: Text) -> Words:
         return marks.words_of(text.text, self._encoding.marks)
@@ -269,14 +266,16 @@ def _pieces(text: Text, excerpt: _Excerpt, size: int) -> list[_Excerpt]:
     start, end = text.span(excerpt.window)
     # Alone: cutting takes a time that grows with the whole text.
     offsets = [(a - start, b - start) for a, b in text.offsets[first:last]]
+    pieces = windows.cut(text.text[start:end], offsets, size)
+    shifted = [Window(first + piece.start, first + piece.end) for piece in pieces]
+    return _excerpts(text, excerpt.words, shifted)
+
+
+def _excerpts(text: Text, words: Words, cut: Sequence[Window]) -> list[_Excerpt]:
+    """The excerpts of some windows of a text, whose words are among `words`."""
     return [
-        _excerpt(
-            Window(first + piece.start, first + piece.end),
-            marks.words_within(
-                excerpt.words, text.offsets[first + piece.start : first + piece.end]
-            ),
-        )
-        for piece in windows.cut(text.text[start:end], offsets, size)
+        _excerpt(window, marks.words_within(words, text.offsets[window.start : window.end]))
+        for window in cut
     ]
 
 

@@ -50,7 +50,7 @@ class Windows(_Part):
         handicap: What a window of the ground truth that has none of the words of output and input
             gives up in logits against one that has them all, when the best window is chosen.
         close_up: Most tokens of the close-up of a ground truth of several windows: a run more, of
-            the sentences that are nearest in wording; None for none.
+            the sentences that are nearest in wording; None where there is no such run.
     """
 
     output: int = Field(ge=4, le=8192)

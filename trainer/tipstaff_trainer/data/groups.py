@@ -54,6 +54,32 @@ def group_of_one(row: Row) -> str:
     return text_hash(("id", row.id))
 
 
+def unite(count: int, keys: Iterable[tuple[int, Hashable]]) -> list[int]:
+    """Unites numbers that have a key in common, directly or through others.
+
+    Args:
+        count: The numbers are 0 to `count` - 1.
+        keys: Numbers, each with a key of it.
+
+    Returns:
+        The lowest number that each is united with, so that they follow the order of the rows;
+        shape (count,).
+    """
+    leader = list(range(count))
+
+    def find(number: int) -> int:
+        while leader[number] != number:
+            leader[number] = leader[leader[number]]
+            number = leader[number]
+        return number
+
+    first: dict[Hashable, int] = {}
+    for number, key in keys:
+        one, other = find(number), find(first.setdefault(key, number))
+        leader[max(one, other)] = min(one, other)
+    return [find(number) for number in range(count)]
+
+
 def united_groups(rows: Sequence[Row]) -> list[int]:
     """Each row's group as a number; groups that share an interaction are united.
 
@@ -69,21 +95,15 @@ def united_groups(rows: Sequence[Row]) -> list[int]:
     ]
     texts = [folded_texts(row.interaction) for row in rows]
     common = _common(texts, len(rows))
-    leader = list(range(len(rows)))
-
-    def find(group: int) -> int:
-        while leader[group] != group:
-            leader[group] = leader[leader[group]]
-            group = leader[group]
-        return group
-
-    first: dict[tuple[str, ...], int] = {}
-    for group, text in zip(original, texts, strict=True):
-        if text not in common and any(text):
-            one, other = find(group), find(first.setdefault(text, group))
-            # The lower number leads, so that numbers follow the order of the rows.
-            leader[max(one, other)] = min(one, other)
-    united = [find(group) for group in original]
+    leaders = unite(
+        len(rows),
+        (
+            (group, text)
+            for group, text in zip(original, texts, strict=True)
+            if text not in common and any(text)
+        ),
+    )
+    united = [leaders[group] for group in original]
     largest = _largest(united)
     return original if 2 * largest > len(rows) and largest > _largest(original) else united
 

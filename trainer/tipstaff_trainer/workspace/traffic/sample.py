@@ -31,8 +31,8 @@ def read_sample(
         Those that were drawn, and the number of others, which train and never estimate.
     """
     first, last = int(window.since // DAY), int(window.until // DAY)
-    # Through functions no index leads: else SQLite reads all rows of the days, and not the few that
-    # people looked at.
+    # `coalesce` keeps SQLite from the index of days, by which it would read all rows of the days to
+    # find the few that people looked at.
     in_days = and_(
         func.coalesce(TrafficRow.evaluator, "") == evaluator,
         func.coalesce(TrafficRow.day, 0).between(first, last),
