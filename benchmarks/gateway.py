@@ -25,26 +25,22 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import grpc.aio
 import psutil
 from comparison.loadgen import percentile_ms
+from gateway_doors import DEADLINE_SECONDS, DOORS, VERDICT_OF, Doors, mapping_of
 from local_server import serving
 
-from tipstaff import AsyncClient, Interaction, Score, Verdict
-from tipstaff_gateway.stubs import ext_proc_pb2 as envoy_pb
-from tipstaff_gateway.stubs import ext_proc_pb2_grpc, open_inference_pb2_grpc
-from tipstaff_gateway.stubs import open_inference_pb2 as inference_pb
+from tipstaff import AsyncClient, Interaction, Score
 from tipstaff_trainer.data import read_rows
 
 _CALLERS = (1, 32)
-_DEADLINE = 10.0
 # Of the data, from which `--tokens` chooses.
 _CANDIDATES = 1000
 _START_SECONDS = 60.0
@@ -76,15 +72,14 @@ def gateway_before(target: str, evaluator: str) -> Iterator[Gateway]:
     """Runs a gateway before a server; only BLOCK and missing fields block, not REVIEW."""
     with tempfile.TemporaryDirectory() as place:
         mapping = Path(place) / "mapping.toml"
-        allowed = "\n".join(f'[{each}]\nreview = "allow"' for each in ("litellm", "envoy"))
-        mapping.write_text(f'{allowed}\n[kserve]\nevaluator = "{evaluator}"\n')
+        mapping.write_text(mapping_of(evaluator))
         log = Path(place) / "log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tipstaff", "gateway", "--target", target),
                     *("--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"),
-                    *("--timeout", str(_DEADLINE), "--mapping", str(mapping)),
+                    *("--timeout", str(DEADLINE_SECONDS), "--mapping", str(mapping)),
                 ],
                 stderr=stderr,
             )
@@ -100,111 +95,6 @@ def gateway_before(target: str, evaluator: str) -> Iterator[Gateway]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
-
-
-class Doors:
-    """Asks through each door."""
-
-    def __init__(
-        self, client: AsyncClient, http: aiohttp.ClientSession, channel: grpc.aio.Channel
-    ) -> None:
-        self._client = client
-        self._http = http
-        self._inference = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
-        self._processor = ext_proc_pb2_grpc.ExternalProcessorStub(channel)
-
-    async def grpc(self, each: Interaction) -> float | str:
-        """Tipstaff's own gRPC, without a gateway."""
-        score = await self._client.score(
-            input=each.input, output=each.output, ground_truth=each.ground_truth
-        )
-        assert score.score is not None
-        return score.score
-
-    async def native(self, each: Interaction) -> float | str:
-        """The JSON of the proto."""
-        body = {"input": each.input, "output": each.output, "ground_truth": each.ground_truth}
-        return (await self._post("/v1/score", body))["score"]  # type: ignore[no-any-return]
-
-    async def litellm(self, each: Interaction) -> float | str:
-        """LiteLLM: prompt, then answer."""
-        call_id = f"{id(each)}"
-        path = "/beta/litellm_basic_guardrail_api"
-        messages = _messages(each)
-        await self._post(
-            path,
-            {
-                "input_type": "request",
-                "texts": [],
-                "structured_messages": messages,
-                "litellm_call_id": call_id,
-            },
-        )
-        reply = await self._post(
-            path,
-            {"input_type": "response", "texts": [each.output], "litellm_call_id": call_id},
-        )
-        return str(reply["action"] == "BLOCKED")
-
-    async def kserve(self, each: Interaction) -> float | str:
-        """The Open Inference Protocol over HTTP."""
-        reply = await self._post("/v2/models/evaluator/infer", {"inputs": _tensors(each)})
-        return reply["outputs"][0]["data"][0]  # type: ignore[no-any-return]
-
-    async def kserve_grpc(self, each: Interaction) -> float | str:
-        """The Open Inference Protocol over gRPC."""
-        request = inference_pb.ModelInferRequest()
-        for tensor in _tensors(each):
-            added = request.inputs.add(name=tensor["name"], datatype="BYTES", shape=[1])
-            added.contents.bytes_contents.append(tensor["data"][0].encode())
-        reply = await self._inference.ModelInfer(request, timeout=_DEADLINE)
-        return reply.outputs[0].contents.fp64_contents[0]  # type: ignore[no-any-return]
-
-    async def envoy(self, each: Interaction) -> float | str:
-        """Envoy's stream for one request and its answer."""
-
-        async def parts() -> AsyncIterator[Any]:
-            yield envoy_pb.ProcessingRequest(
-                request_headers=_headers(**{":path": "/v1/chat/completions", ":method": "POST"})
-            )
-            prompt = json.dumps({"messages": _messages(each)}).encode()
-            yield envoy_pb.ProcessingRequest(request_body=envoy_pb.HttpBody(body=prompt))
-            yield envoy_pb.ProcessingRequest(response_headers=_headers(**{":status": "200"}))
-            answer = json.dumps({"choices": [{"message": {"content": each.output}}]}).encode()
-            yield envoy_pb.ProcessingRequest(response_body=envoy_pb.HttpBody(body=answer))
-
-        async for reply in self._processor.Process(parts(), timeout=_DEADLINE):
-            last = reply
-        return str(last.HasField("immediate_response"))
-
-    async def _post(self, path: str, body: dict[str, Any]) -> Any:
-        async with self._http.post(path, json=body) as response:
-            response.raise_for_status()
-            return await response.json()
-
-
-DOORS = ("native", "litellm", "kserve", "kserve_grpc", "envoy")
-
-
-def _messages(each: Interaction) -> list[dict[str, str]]:
-    return [
-        {"role": "user", "content": each.input or ""},
-        {"role": "tool", "content": each.ground_truth or ""},
-    ]
-
-
-def _tensors(each: Interaction) -> list[dict[str, Any]]:
-    texts = {"input": each.input, "output": each.output, "ground_truth": each.ground_truth}
-    return [
-        {"name": name, "shape": [1], "datatype": "BYTES", "data": [text]}
-        for name, text in texts.items()
-        if text is not None
-    ]
-
-
-def _headers(**values: str) -> Any:
-    pairs = [envoy_pb.HeaderValue(key=name, raw_value=v.encode()) for name, v in values.items()]
-    return envoy_pb.HttpHeaders(headers=envoy_pb.HeaderMap(headers=pairs))
 
 
 async def load(
@@ -244,11 +134,11 @@ async def drive(args: argparse.Namespace, target: str, server: psutil.Process, t
     rates: dict[tuple[str, int], list[float]] = defaultdict(list)
     differing: dict[str, int] = defaultdict(int)
     async with (
-        AsyncClient(target, timeout=_DEADLINE) as client,
+        AsyncClient(target, timeout=DEADLINE_SECONDS) as client,
         aiohttp.ClientSession(to.url, connector=aiohttp.TCPConnector(limit=64)) as http,
         grpc.aio.insecure_channel(to.grpc_address) as channel,
     ):
-        doors = Doors(client, http, channel)
+        doors = Doors(client, http, channel, args.evaluator)
         scored = [
             (
                 each,
@@ -270,10 +160,10 @@ async def drive(args: argparse.Namespace, target: str, server: psutil.Process, t
                 }
             )
         )
-        scores = [each.score or 0.0 for each in first]
-        blocked = [str(each.verdict is Verdict.BLOCK) for each in first]
+        scores: list[float | str] = [each.score or 0.0 for each in first]
         expected = {
-            name: blocked if name in ("litellm", "envoy") else scores for name in (*DOORS, "grpc")
+            name: [VERDICT_OF[name](each) for each in first] if name in VERDICT_OF else scores
+            for name in (*DOORS, "grpc")
         }
         for number in range(args.rounds):
             for callers in _CALLERS:
@@ -343,8 +233,8 @@ def main() -> None:
     parser.add_argument("--interactions", type=int, default=200)
     parser.add_argument("--tokens", type=int, default=0)
     args = parser.parse_args()
-    name = json.loads((args.bundle / "manifest.json").read_text())["name"]
-    with serving(args.bundle) as server, gateway_before(server.target, name) as gateway:
+    args.evaluator = json.loads((args.bundle / "manifest.json").read_text())["name"]
+    with serving(args.bundle) as server, gateway_before(server.target, args.evaluator) as gateway:
         process = psutil.Process(server.process.pid)
         asyncio.run(drive(args, server.target, process, gateway))
 

@@ -27,7 +27,15 @@ EXCHANGE = Exchange(
     messages=MESSAGES,
     answer="six",
     texts={"text": "seven", "tensor:output": "eight"},
-    headers={"x-facts": "nine", "x-held": "[present]"},
+    headers={
+        "x-facts": "nine",
+        "x-held": "[present]",
+        # As servers read what was sent as UTF-8, and as Latin-1.
+        "x-utf-8": "£30, 三十".encode().decode("latin-1"),
+        "x-latin-1": "£30",
+        # As LiteLLM's JSON has it.
+        "x-json": "三十",
+    },
     body={
         "a/b": {"c": ["ten", {"page_content": "eleven"}, {"text": "twelve"}, 13]},
         "empty": "  ",
@@ -52,6 +60,9 @@ EXCHANGE = Exchange(
         ("header:X-Facts", "nine"),
         ("header:x-held", None),
         ("header:absent", None),
+        ("header:x-utf-8", "£30, 三十"),
+        ("header:x-latin-1", "£30"),
+        ("header:x-json", "三十"),
         ("body:/a~1b/c", "ten\n\neleven\n\ntwelve"),
         ("body:/a~1b/c/1", "eleven"),
         ("body:/a~1b/c/9", None),

@@ -127,9 +127,17 @@ def _tag(name: str) -> Callable[[Exchange], Found]:
 def _header(name: str) -> Callable[[Exchange], Found]:
     def find(exchange: Exchange) -> Found:
         value = exchange.headers.get(name.lower())
-        return Found(None if value == _WITHHELD else value)
+        return Found(None if value is None or value == _WITHHELD else _as_sent(value))
 
     return find
+
+
+def _as_sent(value: str) -> str:
+    """A header's text as its sender wrote it: clients send UTF-8, which servers read as Latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _pointer(pointer: str) -> Callable[[Exchange], Found]:
