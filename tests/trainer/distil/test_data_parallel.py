@@ -10,7 +10,7 @@ from tiny_training import configurations
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.layout import Tokens
-from tipstaff_trainer.distil.data_parallel import DataParallel
+from tipstaff_trainer.distil.data_parallel import DataParallel, by_length
 from tipstaff_trainer.distil.dataset import Collator
 from tipstaff_trainer.distil.model import EvaluatorModel
 
@@ -73,6 +73,15 @@ def test_shared_among_threads_a_batch_has_the_gradients_it_has_in_one(architectu
     for (name, one), other in zip(whole.named_parameters(), shared.parameters(), strict=True):
         expected = torch.zeros_like(one) if one.grad is None else one.grad
         assert torch.allclose(other.grad, expected, atol=1e-5), name
+
+
+def test_rows_share_a_part_by_length_and_long_ones_are_few():
+    lengths = torch.tensor([5, 512, 20, 512, 512, 300, 1, 8000, 300])
+    parts = [lengths[part].tolist() for part in by_length(lengths, 4)]
+    assert parts == [[8000], [512, 512], [512, 300], [300, 20, 5, 1]]
+    places = torch.cat(by_length(lengths, 4))
+    assert sorted(places.tolist()) == list(range(len(lengths)))
+    assert by_length(torch.tensor([0]), 8)[0].tolist() == [0]
 
 
 def test_what_is_frozen_gets_no_gradient_and_a_second_batch_adds_to_the_first():

@@ -25,7 +25,9 @@ Result = TypeVar("Result")
 _MOST_THREADS = 4
 # More rows in a part need more padding; fewer make products that are too small for one core.
 _ROWS_A_PART = 8
-
+# Rows times the square of their length. With 12 heads, the attention of more takes over 32 MiB,
+# which the C library maps anew for each product: 8 rows of 512 tokens would take twice the time.
+_MOST_PAIRS = 600_000
 
 # The tensors of a batch whose last dimension is the tokens.
 _BY_TOKEN = ("input_ids", "attention_mask", "marks")
@@ -115,7 +117,25 @@ def _rows_of_parts(batch: Tensors) -> Sequence[Tensor]:
     """The rows of each part; rows of similar length share a part, which saves padding."""
     mask = batch["attention_mask"]
     lengths = mask.sum(dim=-1).reshape(len(mask), -1).amax(dim=1)
-    return torch.split(lengths.argsort(), _ROWS_A_PART)
+    return by_length(lengths, _ROWS_A_PART)
+
+
+def by_length(lengths: Tensor, most: int) -> list[Tensor]:
+    """The places of rows to compute at once: of similar length, the longest first.
+
+    Args:
+        lengths: The rows' tokens, shape (rows,).
+        most: The most rows at once; fewer where they are long, except on a GPU.
+    """
+    order = lengths.argsort(descending=True)
+    parts, start = [], 0
+    while start < len(order):
+        count = most
+        if not lengths.is_cuda:
+            count = max(1, min(most, _MOST_PAIRS // max(1, int(lengths[order[start]])) ** 2))
+        parts.append(order[start : start + count])
+        start += count
+    return parts
 
 
 def _rows_at(batch: Tensors, rows: Tensor) -> Tensors:
@@ -130,7 +150,7 @@ def _rows_at(batch: Tensors, rows: Tensor) -> Tensors:
 
 def _deal(parts: Sequence[Tensors], count: int) -> list[list[Tensors]]:
     """Deals parts out to threads: the longest first, each to the thread with the least work."""
-    tokens = [part["attention_mask"].numel() for part in parts]
+    tokens = [int(part["attention_mask"].sum()) for part in parts]
     shares: list[list[Tensors]] = [[] for _ in range(min(count, len(parts)))]
     loads = [0] * len(shares)
     for index in sorted(range(len(parts)), key=lambda index: -tokens[index]):

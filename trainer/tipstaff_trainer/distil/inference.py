@@ -9,7 +9,7 @@ import torch
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.session import collate
-from tipstaff_trainer.distil.data_parallel import DataParallel
+from tipstaff_trainer.distil.data_parallel import DataParallel, by_length
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.evaluation.predict import Logits
 from tipstaff_trainer.progress import progress
@@ -24,8 +24,7 @@ def torch_logits(model: EvaluatorModel, encoded: Sequence[Encoded], *, pad_id: i
     """
     runs = [tokens for one in encoded for tokens in one.runs]
     logits = np.empty(len(runs))
-    by_length = sorted(range(len(runs)), key=lambda index: len(runs[index]))
-    batches = [by_length[start : start + _BATCH] for start in range(0, len(runs), _BATCH)]
+    batches = [some.tolist() for some in by_length(torch.tensor(list(map(len, runs))), _BATCH)]
 
     def work(chosen: Sequence[int]) -> Logits:
         arrays = collate([runs[index] for index in chosen], pad_id)

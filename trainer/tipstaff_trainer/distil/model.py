@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from tipstaff_server.evaluator.manifest import Marks
 from tipstaff_server.evaluator.marks import KINDS
 from tipstaff_server.evaluator.windows import deciding_run_index
+from tipstaff_trainer.distil.data_parallel import by_length
 from tipstaff_trainer.distil.lexical import LexicalHead
 
 # Limits the memory for rows of several runs.
@@ -157,19 +158,20 @@ class EvaluatorModel(nn.Module):
         training = self.training
         self.eval()
         present = parts >= 0
-        inputs = [
-            torch.split(each[present], _RUNS_AT_ONCE) for each in (input_ids, attention_mask, marks)
-        ]
-        pooled = [
-            self._pool(self._encode(ids, mask, kinds), mask)
-            for ids, mask, kinds in zip(*inputs, strict=True)
-        ]
-        own = None if evidence is None else evidence[present]
-        logits = self._logits(torch.cat(pooled), own)[1].float()
+        # A row's only run decides, whatever its logit is.
+        compared = present & (present.sum(dim=1, keepdim=True) > 1)
+        logits = torch.zeros(parts.shape, device=parts.device)
+        if compared.any():
+            logits[compared] = self._run_logits(
+                input_ids[compared],
+                attention_mask[compared],
+                marks[compared],
+                None if evidence is None else evidence[compared],
+            )
         self.train(training)
         by_row = [
-            torch.split(each, present.sum(dim=1).tolist())
-            for each in (logits, parts[present], handicaps[present])
+            torch.split(each[present], present.sum(dim=1).tolist())
+            for each in (logits, parts, handicaps)
         ]
         runs = [
             deciding_run_index(*(each.tolist() for each in row))
@@ -178,6 +180,20 @@ class EvaluatorModel(nn.Module):
         at = torch.arange(len(parts), device=parts.device), torch.tensor(runs, device=parts.device)
         own = None if evidence is None else evidence[at]
         return input_ids[at], attention_mask[at], marks[at], own
+
+    def _run_logits(
+        self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor, evidence: Tensor | None
+    ) -> Tensor:
+        """The logits of runs, shape (runs,), some runs of similar length at a time."""
+        logits = torch.zeros(len(attention_mask), device=attention_mask.device)
+        lengths = attention_mask.sum(dim=1)
+        for some in by_length(lengths, _RUNS_AT_ONCE):
+            longest = int(lengths[some].max())
+            ids, mask, kinds = (each[some, :longest] for each in (input_ids, attention_mask, marks))
+            pooled = self._pool(self._encode(ids, mask, kinds), mask)
+            own = None if evidence is None else evidence[some]
+            logits[some] = self._logits(pooled, own)[1].float()
+        return logits
 
     @staticmethod
     def _pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
