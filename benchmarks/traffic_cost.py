@@ -1,13 +1,17 @@
 """What keeping traffic costs: instructions an answer, and p99 beside a server that keeps none.
 
     python benchmarks/traffic_cost.py BUNDLE DATA [--rate 0.1] [--rounds 8] [--seconds 3]
-    python benchmarks/traffic_cost.py BUNDLE DATA --instructions [--answers 300]
+    python benchmarks/traffic_cost.py BUNDLE DATA --instructions [--answers 300] [--scored 20]
 
 The first form serves the bundle twice, with and without `--traffic`, and drives both in turn, so
 that what else the machine does meets both alike; it prints the medians over the rounds of the
-ratios of throughput, p50 and p99. The second counts instructions of the whole server under
-valgrind, all threads together and those of the event loop's alone, and takes some minutes. The
-writer's own are counted until its next flush.
+ratios of throughput, p50 and p99.
+
+The second counts instructions under valgrind, and takes some minutes: those of a whole server, all
+threads together and the event loop's alone, with and without `--traffic`, and those of a score of
+the bundle by itself. The servers have a tiny bundle, since one of BUNDLE isn't ready for minutes
+under valgrind; what keeping adds doesn't depend on the bundle. The writer's own are counted until
+its next flush.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import random
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -35,6 +40,18 @@ _WARM_SECONDS = 1.0
 _WARM_ANSWERS = 50
 # The writer has written all by then: rows after 2 s, counts after 10.
 _WRITTEN_SECONDS = 15.0
+_CALLGRIND = ("valgrind", "-q", "--tool=callgrind")
+# Scores the first rows of a file with a bundle; its arguments are the bundle, the file, how many.
+_SCORE = """
+import sys
+from pathlib import Path
+from tipstaff_server.evaluator import Evaluator
+from tipstaff_trainer.data import read_rows
+evaluator = Evaluator.load(Path(sys.argv[1]))
+rows = read_rows(Path(sys.argv[2]), labelled=False).rows
+for row in rows[: int(sys.argv[3])]:
+    evaluator.score(row.interaction)
+"""
 
 
 def main() -> None:
@@ -48,6 +65,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each phase")
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--answers", type=int, default=300, help="to count instructions of")
+    parser.add_argument("--scored", type=int, default=20, help="by the bundle, in process")
     args = parser.parse_args()
     interactions = [row.interaction for row in read_rows(args.data, labelled=False).rows]
     random.Random(0).shuffle(interactions)
@@ -91,22 +109,45 @@ async def _print_ratios(args: argparse.Namespace, interactions: Sequence[Interac
 
 
 def _print_instructions(args: argparse.Namespace, interactions: Sequence[Interaction]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        without = _count(args, interactions, Path(folder) / "without")
-        flags = ("--traffic", Path(folder) / "kept", "--traffic-rate", args.rate)
-        keeping = _count(args, interactions, Path(folder) / "keeping", *flags)
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from tiny_bundle import make_bundle
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        tiny = make_bundle(folder / "tiny")
+        flags = ("--traffic", folder / "kept", "--traffic-rate", args.rate)
+        without = _count(args, tiny, interactions, folder / "without")
+        keeping = _count(args, tiny, interactions, folder / "keeping", *flags)
+        score = _count_score(args, folder / "score")
     for name, before, now in zip(("all threads", "event loop"), without, keeping, strict=True):
-        print(f"{name:12} {before:12,.0f} → {now:12,.0f} an answer: {now / before - 1:+.2%}")
+        print(f"{name:12} {before:12,.0f} → {now:12,.0f} an answer: {now - before:+,.0f}")
+    added, answer = keeping[0] - without[0], without[0] + score
+    print(f"a score of the bundle: {score:,.0f}; of an answer with it: {added / answer:+.2%}")
+
+
+def _count_score(args: argparse.Namespace, out: Path) -> float:
+    """Instructions of a score in process, beside those of loading the bundle."""
+    totals = []
+    for count in (0, args.scored):
+        profile = out.with_suffix(f".{count}")
+        command = (*_CALLGRIND, f"--callgrind-out-file={profile}")
+        script = (sys.executable, "-c", _SCORE, str(args.bundle), str(args.data), str(count))
+        subprocess.run([*command, *script], check=True)
+        totals.append(_total(profile))
+    return (totals[1] - totals[0]) / args.scored
 
 
 def _count(
-    args: argparse.Namespace, interactions: Sequence[Interaction], out: Path, *flags: object
+    args: argparse.Namespace,
+    bundle: Path,
+    interactions: Sequence[Interaction],
+    out: Path,
+    *flags: object,
 ) -> tuple[float, float]:
     """Instructions an answer of all threads, and of the main one, on which the event loop runs."""
-    command = ("valgrind", "-q", "--tool=callgrind", "--separate-threads=yes")
-    wrapper = (*command, f"--callgrind-out-file={out}")
+    wrapper = (*_CALLGRIND, "--separate-threads=yes", f"--callgrind-out-file={out}")
     with (
-        serving(args.bundle, *flags, wrapper=wrapper) as server,
+        serving(bundle, *flags, wrapper=wrapper) as server,
         Client(server.target, timeout=60) as client,
     ):
 
