@@ -31,9 +31,12 @@ from heapq import heapify, heapreplace
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from tipstaff_server.errors import DeadlineUnreachable, Overloaded
 from tipstaff_server.scheduling.queue import DeadlineQueue, Entry
+
+Floats = npt.NDArray[np.float64]
 
 # The shortest pause that a refusal advises, in seconds.
 _SOONEST_RETRY = 0.01
@@ -68,7 +71,32 @@ def admit(
         Overloaded: The queue is full, or too long for its deadline or for those already admitted.
     """
     deadline = entries[0].deadline
-    idle_seconds = _seconds_on_idle_server(entries, len(busy_until))
+    _check_reachable(entries, len(busy_until), arrived)
+    remaining = [max(0.0, end - now) for end in busy_until]
+    if len(queue) >= capacity:
+        backlog = (sum(remaining) + queue.cost_seconds) / len(remaining)
+        raise _overloaded(
+            f"{len(queue)} requests are waiting, and {capacity} may", "queue_full", backlog
+        )
+
+    position = queue.position(deadline)
+    behind, work_ahead = None, queue.cost_seconds
+    if position < len(queue):
+        behind = queue.behind(position)
+        work_ahead -= float(behind[1].sum())
+    starts = _predicted_starts(entries, remaining, work_ahead, goes_next=position == 0)
+    ends = (start + entry.run_seconds for start, entry in zip(starts, entries, strict=True))
+    lateness = now + max(ends) / (1 - reserved) - deadline
+    if lateness > 0:
+        raise _overloaded(f"would be {lateness * 1e3:.1f} ms late", "deadline", lateness)
+    if behind is not None:
+        _check_those_behind(entries, queue, position, behind, work_ahead, remaining, now)
+
+
+def _check_reachable(entries: Sequence[Entry], workers: int, arrived: float) -> None:
+    """Raises DeadlineUnreachable if a request would be late even on an idle server."""
+    deadline = entries[0].deadline
+    idle_seconds = _seconds_on_idle_server(entries, workers)
     if arrived + idle_seconds > deadline or arrived >= deadline:
         tokens = sum(entry.length for entry in entries)
         runs = f" in {len(entries)} runs" if len(entries) > 1 else ""
@@ -77,51 +105,50 @@ def admit(
             f"left {max(0.0, deadline - arrived) * 1e3:.1f} ms: allow more time"
         )
 
-    remaining = [max(0.0, end - now) for end in busy_until]
+
+def _check_those_behind(
+    entries: Sequence[Entry],
+    queue: DeadlineQueue,
+    position: int,
+    behind: tuple[Floats, Floats],
+    work_ahead: float,
+    remaining: Sequence[float],
+    now: float,
+) -> None:
+    """Raises Overloaded if a request would make others late that would be in time without it.
+
+    Args:
+        entries: The request's.
+        queue: What is waiting.
+        position: Where the request goes in the queue.
+        behind: Latest starts and costs of the entries from there on, each of shape (n,).
+        work_ahead: Seconds of work in the queue before that position.
+        remaining: Seconds for which each worker is still busy.
+        now: The time.
+    """
+    latest_starts, costs = behind
     workers, first, total = len(remaining), min(remaining), sum(remaining)
-    if len(queue) >= capacity:
-        backlog = (total + queue.cost_seconds) / workers
+    # Slack: how much more work may be queued ahead of each entry before it is late.
+    allowed = np.maximum(latest_starts - (now + first), (latest_starts - now) * workers - total)
+    slack = allowed - (work_ahead + np.cumsum(costs) - costs)
+    own = [entry.cost_seconds for entry in entries]
+    added = sum(own)
+    # An entry that is late already can't be made late.
+    before, after = slack >= 0, slack >= added
+    if not after.all():
+        front = queue.behind(0)[1][:_FRONT].tolist()
+        planned = len(front[position:])
+        old = _planned_starts(front, remaining)[position:]
+        new = _planned_starts([*front[:position], *own, *front[position:]], remaining)
+        before[:planned] |= np.array(old) <= latest_starts[:planned] - now
+        after[:planned] |= np.array(new[position + len(own) :]) <= latest_starts[:planned] - now
+    broken = before & ~after
+    if broken.any():
         raise _overloaded(
-            f"{len(queue)} requests are waiting, and {capacity} may", "queue_full", backlog
+            "would make requests that were admitted before it late",
+            "deadline",
+            float(np.max(added - slack[broken])) / workers,
         )
-
-    position = queue.position(deadline)
-    work_ahead = queue.cost_seconds
-    if position < len(queue):
-        latest_starts, costs = queue.behind(position)
-        work_ahead -= float(costs.sum())
-    if position:
-        ahead = [work_ahead + cost for cost in _costs_before(entries)]
-        starts = [min(first + work, (total + work) / workers) for work in ahead]
-    else:
-        starts = _planned_starts([entry.cost_seconds for entry in entries], remaining)
-    ends = (start + entry.run_seconds for start, entry in zip(starts, entries, strict=True))
-    lateness = now + max(ends) / (1 - reserved) - deadline
-    if lateness > 0:
-        raise _overloaded(f"would be {lateness * 1e3:.1f} ms late", "deadline", lateness)
-
-    if position < len(queue):
-        # Slack: how much more work may be queued ahead of each entry before it is late.
-        allowed = np.maximum(latest_starts - (now + first), (latest_starts - now) * workers - total)
-        slack = allowed - (work_ahead + np.cumsum(costs) - costs)
-        own = [entry.cost_seconds for entry in entries]
-        added = sum(own)
-        # An entry that is late already can't be made late.
-        before, after = slack >= 0, slack >= added
-        if not after.all():
-            front = queue.behind(0)[1][:_FRONT].tolist()
-            planned = len(front[position:])
-            old = _planned_starts(front, remaining)[position:]
-            new = _planned_starts([*front[:position], *own, *front[position:]], remaining)
-            before[:planned] |= np.array(old) <= latest_starts[:planned] - now
-            after[:planned] |= np.array(new[position + len(own) :]) <= latest_starts[:planned] - now
-        broken = before & ~after
-        if broken.any():
-            raise _overloaded(
-                "would make requests that were admitted before it late",
-                "deadline",
-                float(np.max(added - slack[broken])) / workers,
-            )
 
 
 def _seconds_on_idle_server(entries: Sequence[Entry], workers: int) -> float:
@@ -132,6 +159,24 @@ def _seconds_on_idle_server(entries: Sequence[Entry], workers: int) -> float:
     # By their costs, not their solo seconds: the request's own runs may share one.
     ends = (start + entry.cost_seconds for start, entry in zip(starts, entries, strict=True))
     return max(*ends, *(entry.solo_seconds for entry in entries))
+
+
+def _predicted_starts(
+    entries: Sequence[Entry], remaining: Sequence[float], work_ahead: float, *, goes_next: bool
+) -> list[float]:
+    """When each run of a request starts at the latest, in seconds from now.
+
+    Args:
+        entries: The request's.
+        remaining: Seconds for which each worker is still busy.
+        work_ahead: Seconds of work in the queue before the request.
+        goes_next: Whether no entry is ahead of it: the exact plan holds then.
+    """
+    if goes_next:
+        return _planned_starts([entry.cost_seconds for entry in entries], remaining)
+    workers, first, total = len(remaining), min(remaining), sum(remaining)
+    ahead = [work_ahead + cost for cost in _costs_before(entries)]
+    return [min(first + work, (total + work) / workers) for work in ahead]
 
 
 def _costs_before(entries: Sequence[Entry]) -> Iterator[float]:

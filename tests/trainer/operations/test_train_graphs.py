@@ -82,7 +82,7 @@ def test_what_fails_after_the_training_loses_no_weights(bert, tmp_path, monkeypa
     weights = (out / WEIGHTS).read_bytes()
     assert not (out / "manifest.json").exists()
     # It doesn't train again.
-    monkeypatch.setattr("tipstaff_trainer.operations.pipeline.train_model", broken)
+    monkeypatch.setattr("tipstaff_trainer.operations.distillation.train_model", broken)
     bundle = train()
     assert "the model is trained already" in capsys.readouterr().err
     assert (out / WEIGHTS).read_bytes() == weights

@@ -103,54 +103,65 @@ def certify(
             f"doesn't: {evaluator.degraded}"
         )
     policy = evaluator.graph.policy
-    changes = {
+    allowed = {
         "pass_on_partial": policy.pass_on_partial or pass_on_partial,
         "pass_on_ood": policy.pass_on_ood or pass_on_ood,
         "pass_on_unreadable": policy.pass_on_unreadable or pass_on_unreadable,
         "pass_on_not_learnt": policy.pass_on_not_learnt or pass_on_not_learnt,
         "block_on_ood": policy.block_on_ood or block_on_ood,
     }
-    if promise.max_false_pass < 1 and not changes["pass_on_not_learnt"]:
+    if promise.max_false_pass < 1 and not allowed["pass_on_not_learnt"]:
         for clause in not_learnt(bundle.manifest):
             raise CertificationError(
                 f"nothing would pass: {bundle.manifest.name} {clause}",
                 remedy="train a better one, or add {pass_on_not_learnt}",
             )
-    chosen, notes = eligible_rows(rows, bundle)
-    if probed:
-        plain, chosen = chosen, mixed(chosen)
-        count = sum(new is not old for new, old in zip(chosen, plain, strict=True))
-        notes.append(f"{count} of {len(chosen)} rows rewritten, each with the label it has now")
-    n_good = sum(row.good for row in chosen)
-    n_bad = len(chosen) - n_good
-    try:
-        # Before the rows are scored, which takes a while.
-        check_enough(n_bad, n_good, promise)
-    except CertificationError as error:
-        raise CertificationError("; ".join([error.message, *notes]), remedy=error.remedy) from None
+    chosen, notes = _choose_rows(rows, bundle, promise, probed=probed)
     predictions = predict_all(evaluator, [row.interaction for row in chosen])
     good = [each for each, row in zip(predictions, chosen, strict=True) if row.good]
     bad = [each for each, row in zip(predictions, chosen, strict=True) if not row.good]
-    passing = pass_scores(bad, policy.model_copy(update=changes))
+    passing = pass_scores(bad, policy.model_copy(update=allowed))
     if promise.max_false_pass < 1:
         _check_reach(bad, passing, promise)
     cuts = certified_cuts(passing, np.array([each.score for each in good]), promise)
     certificate = BundleCertificate(
         **asdict(promise),
         n=len(chosen),
-        n_bad=n_bad,
-        n_good=n_good,
+        n_bad=len(bad),
+        n_good=len(good),
         fingerprint=fingerprint(chosen),
         date=datetime.now(UTC).date().isoformat(),
         unseen_checked=knows_training_rows(bundle),
         rows="probed" if probed else "plain",
     )
     thresholds = {"pass_at": cuts.pass_at, "block_below": cuts.block_below}
-    policy = policy.model_copy(update={**changes, **thresholds, "certificate": certificate})
+    policy = policy.model_copy(update={**allowed, **thresholds, "certificate": certificate})
     good_verdicts, bad_verdicts = (
         Counter(decide(each.score, each.reasons, policy) for each in side) for side in (good, bad)
     )
     return Certified(policy, cuts, good_verdicts, bad_verdicts, tuple(notes))
+
+
+def _choose_rows(
+    rows: Sequence[Row], bundle: Bundle, promise: Promise, *, probed: bool
+) -> tuple[Sequence[Row], list[str]]:
+    """The rows that certify, and notes of which were left out or rewritten.
+
+    Raises:
+        CertificationError: The rows can't certify, or are too few; says so before they are scored,
+            which takes a while.
+    """
+    chosen, notes = eligible_rows(rows, bundle)
+    if probed:
+        plain, chosen = chosen, mixed(chosen)
+        count = sum(new is not old for new, old in zip(chosen, plain, strict=True))
+        notes.append(f"{count} of {len(chosen)} rows rewritten, each with the label it has now")
+    n_good = sum(row.good for row in chosen)
+    try:
+        check_enough(len(chosen) - n_good, n_good, promise)
+    except CertificationError as error:
+        raise CertificationError("; ".join([error.message, *notes]), remedy=error.remedy) from None
+    return chosen, notes
 
 
 def pass_scores(predictions: Sequence[Prediction], policy: Policy) -> Floats:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.manifest import Graph, Ood, Parity, Precision
+from tipstaff_server.evaluator.manifest import Calibration, Graph, Ood, Parity, Precision
 from tipstaff_server.evaluator.ood import THRESHOLD
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.data import Row
@@ -25,6 +25,8 @@ from tipstaff_trainer.evaluation.predict import Embeddings, Logits, graph_output
 from tipstaff_trainer.export import parity
 from tipstaff_trainer.export.golden import Candidates, choose_golden
 from tipstaff_trainer.export.precision import convert_to_fp16, quantise_to_int8
+
+Outputs = tuple[Logits, Embeddings]
 
 _PROBES = 64
 
@@ -55,7 +57,7 @@ class MeasuredGraph:
 
     graph: Graph
     metrics: dict[str, Metrics]
-    outputs: Mapping[str, tuple[Logits, Embeddings]]
+    outputs: Mapping[str, Outputs]
 
 
 def build_graph(
@@ -89,6 +91,54 @@ def build_graph(
         session = Session(file.read_bytes(), pad_id=pad_id)
     except Exception as error:  # those of the converters and of onnxruntime have no common base
         raise ExportError(f"the {precision} graph can't be made: {first_line(error)}") from error
+    outputs, calibration, difference = _faithful_outputs(session, precision, row_sets)
+
+    def score(encoded: Sequence[Encoded]) -> npt.NDArray[np.float64]:
+        logits, _ = graph_outputs(session, encoded, what="golden interactions")
+        return _calibrated(logits, calibration)
+
+    validation = row_sets["validation"]
+    probes = [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
+    usual, others = (
+        Representations.of(outputs[name][1], row_sets[name].encoded)
+        for name in ("train", "validation")
+    )
+    graph = Graph(
+        file=file.name,
+        precision=precision,
+        wide_layers=tuple(wide),
+        # Dynamic int8 scales activations by the whole run, so batch-mates always matter.
+        batch_invariant=precision != "int8" and session.is_batch_invariant(probes),
+        calibration=calibration,
+        parity=difference,
+        ood=_write_ood(folder / f"ood.{precision}.npz", usual, others),
+        golden=choose_golden(golden, score),
+    )
+    metrics = {
+        name: classification_metrics(part.labels, _calibrated(outputs[name][0], calibration))
+        for name, part in row_sets.items()
+        if name != "train"
+    }
+    return MeasuredGraph(graph, metrics, {name: outputs[name] for name in metrics})
+
+
+def _convert(precision: Precision, source: Path, target: Path, wide: Sequence[str]) -> None:
+    if precision == "int8":
+        quantise_to_int8(source, target, wide=wide)
+    elif precision == "fp16":
+        convert_to_fp16(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _faithful_outputs(
+    session: Session, precision: Precision, row_sets: Mapping[str, RowSet]
+) -> tuple[dict[str, Outputs], Calibration, Parity]:
+    """The graph's outputs by name of the row set, its calibration, and its parity with torch.
+
+    Raises:
+        ParityError: The graph's decisions differ from the trained model's.
+    """
     validation = row_sets["validation"]
     # First, since they may refuse the graph, and are fewer.
     outputs = {"validation": _outputs(session, precision, "validation", validation)}
@@ -111,50 +161,14 @@ def build_graph(
             outputs[name] = _outputs(session, precision, name, part)
     difference = compare(row_sets.keys())
     parity.gate(difference, precision)
-
-    def calibrated(logits: Logits) -> npt.NDArray[np.float64]:
-        return np.array([calibrate(logit, calibration) for logit in logits])
-
-    def score(encoded: Sequence[Encoded]) -> npt.NDArray[np.float64]:
-        return calibrated(graph_outputs(session, encoded, what="golden interactions")[0])
-
-    scores = {name: calibrated(logits) for name, (logits, _) in outputs.items()}
-    probes = [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
-    usual, others = (
-        Representations.of(outputs[name][1], row_sets[name].encoded)
-        for name in ("train", "validation")
-    )
-    graph = Graph(
-        file=file.name,
-        precision=precision,
-        wide_layers=tuple(wide),
-        # Dynamic int8 scales activations by the whole run, so batch-mates always matter.
-        batch_invariant=precision != "int8" and session.is_batch_invariant(probes),
-        calibration=calibration,
-        parity=difference,
-        ood=_write_ood(folder / f"ood.{precision}.npz", usual, others),
-        golden=choose_golden(golden, score),
-    )
-    metrics = {
-        name: classification_metrics(part.labels, scores[name])
-        for name, part in row_sets.items()
-        if name != "train"
-    }
-    return MeasuredGraph(graph, metrics, {name: outputs[name] for name in metrics})
+    return outputs, calibration, difference
 
 
-def _convert(precision: Precision, source: Path, target: Path, wide: Sequence[str]) -> None:
-    if precision == "int8":
-        quantise_to_int8(source, target, wide=wide)
-    elif precision == "fp16":
-        convert_to_fp16(source, target)
-    else:
-        shutil.copyfile(source, target)
+def _calibrated(logits: Logits, calibration: Calibration) -> npt.NDArray[np.float64]:
+    return np.array([calibrate(logit, calibration) for logit in logits])
 
 
-def _outputs(
-    session: Session, precision: Precision, name: str, part: RowSet
-) -> tuple[Logits, Embeddings]:
+def _outputs(session: Session, precision: Precision, name: str, part: RowSet) -> Outputs:
     """The graph's outputs for rows.
 
     Raises:
