@@ -10,7 +10,7 @@ from tipstaff_server.evaluator.evidence import NAMES
 from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import EncodedRows
-from tipstaff_trainer.distil.lexical import LexicalFit, LexicalHead, fit_lexical
+from tipstaff_trainer.distil.lexical import LexicalFit, LexicalHead, fit_lexical, fit_scale
 
 NOISE = np.random.default_rng(0)
 
@@ -84,3 +84,38 @@ def test_the_gate_starts_half_open_and_is_saved():
     again.load_state_dict(head.state_dict())
     assert torch.equal(again(pooled, evidence), head(pooled, evidence))
     assert [name for name, _ in head.named_parameters()] == ["gate.weight", "gate.bias"]
+
+
+def parts_of(labels, own, lexical):
+    rows = rows_of(labels, [0.5] * len(labels))
+    return rows.rows, rows.encoded, list(np.stack([own, lexical], axis=-1)[:, None, :])
+
+
+def test_the_scale_lets_evidence_count_as_far_as_validation_rows_say():
+    labels = np.array([1, 0] * 60)
+    sign, noise = 2 * labels - 1, np.random.default_rng(1).normal(size=(2, 120))
+    # An encoder that is sure of what it doesn't know.
+    assert 1.5 < fit_scale(*parts_of(labels, 3 * noise[0], sign + noise[1])) <= 4
+    assert fit_scale(*parts_of(labels, sign + noise[1], 3 * noise[0])) < 0.3
+
+
+def test_few_rows_and_a_single_class_leave_the_evidence_as_it_is():
+    assert fit_scale(*parts_of([1, 0] * 9, [0.0] * 18, [1.0, -1.0] * 9)) == 1
+    assert fit_scale(*parts_of([1] * 40, [0.0] * 40, [1.0] * 40)) == 1
+
+
+def test_with_windows_the_scale_may_change_which_decides():
+    encoded = [Encoded((run(0.9), run(0.2)), (0, 0), {})] * 40
+    rows = [row(index, index % 2) for index in range(40)]
+    # The second window decides good rows until the evidence counts more.
+    good, bad = np.array([[0.0, 2.0], [0.5, 0.0]]), np.array([[0.0, -2.0], [-0.5, -2.0]])
+    parts = [good if each.label else bad for each in rows]
+    assert fit_scale(rows, encoded, parts) > 1.2
+
+
+def test_a_scaled_head_adds_so_much_more():
+    head = LexicalHead(4, LexicalFit(np.ones(len(NAMES)), 0.5))
+    evidence = torch.ones((3, len(NAMES)))
+    before = head(torch.ones((3, 4)), evidence)
+    head.scale(2.5)
+    assert torch.allclose(head(torch.ones((3, 4)), evidence), 2.5 * before)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
@@ -22,8 +23,8 @@ from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.evidence import NONE
 from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.data import Row
-
-Floats = npt.NDArray[np.float64]
+from tipstaff_trainer.evaluation.base import Floats
+from tipstaff_trainer.evaluation.calibration import calibrated_loss
 
 # The inverse strength of the ridge penalty: chosen in folds of rows of several data sets, among
 # which a tenth or ten times of it made no difference.
@@ -31,6 +32,11 @@ _INVERSE_PENALTY = 0.3
 # The most of the evidence's logit that the gate lets through; it starts half open. With one fixed
 # share for all rows, validation rows chose 1 on evouna-nq and 1.5 on begin-dev.
 _MOST = 2.0
+
+# The scale's prior: its standard deviation around 1. A few dozen rows hardly move it.
+_SCALE_PRIOR = 1.0
+_MOST_SCALE = 4.0
+_FEWEST_ROWS = 20
 
 
 class LexicalFit(NamedTuple):
@@ -66,6 +72,11 @@ class LexicalHead(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
+    def scale(self, factor: float) -> None:
+        """Multiplies the evidence's part of the logit."""
+        self.weights.mul_(factor)
+        self.bias.mul_(factor)
+
     def forward(self, pooled: Tensor, evidence: Tensor) -> Tensor:
         """The evidence's part of the logit, shape (batch,).
 
@@ -99,6 +110,37 @@ def fit_lexical(rows: Sequence[Row], encoded: Sequence[Encoded]) -> LexicalFit:
     )
     weights = fit.coef_[0] / scale
     return LexicalFit(weights, float(fit.intercept_[0] - mean @ weights))
+
+
+def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[Floats]) -> float:
+    """How much the evidence should count, as a multiple of what it counts after training.
+
+    On rows that it was trained on, the encoder is surer than it should be, and training leaves too
+    little to the evidence; or it believed words that mislead. Rows that it wasn't trained on say
+    how much is right, as in stacking (Wolpert 1992, "Stacked generalization").
+
+    Args:
+        rows: Validation rows, those rewritten among them.
+        encoded: The same rows encoded.
+        parts: What encoder and evidence say of each row's runs, shape (runs, 2) each.
+
+    Returns:
+        The multiple with the least calibrated loss, from 0 to 4; 1 for few rows or a single class.
+    """
+    labels = np.array([row.label for row in rows])
+    weights = np.array([row.weight for row in rows])
+    if len(rows) < _FEWEST_ROWS or not 0 < labels.mean() < 1:
+        return 1.0
+
+    def loss(scale: float) -> float:
+        logits = []
+        for (own, lexical), one in zip((each.T for each in parts), encoded, strict=True):
+            sums = own + scale * lexical
+            logits.append(sums[one.deciding_run(sums.tolist())])
+        prior = (scale - 1) ** 2 / (2 * _SCALE_PRIOR**2 * len(rows))
+        return calibrated_loss(np.array(logits), labels, weights) + prior
+
+    return float(minimize_scalar(loss, bounds=(0, _MOST_SCALE), options={"xatol": 0.01}).x)
 
 
 def _deciding(encoded: Encoded) -> npt.NDArray[np.float32]:

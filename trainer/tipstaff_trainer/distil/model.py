@@ -110,6 +110,24 @@ class EvaluatorModel(nn.Module):
             result = {"loss": (losses * shares).sum() / shares.sum(), **result}
         return result
 
+    def logit_parts(
+        self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor, evidence: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What the encoder says of each run, and what its lexical evidence adds.
+
+        Args:
+            input_ids: As in `forward`, shape (runs, length); and so the others.
+            attention_mask: As in `forward`.
+            marks: As in `forward`.
+            evidence: As in `forward`.
+
+        Returns:
+            Two parts of the logit, each of shape (runs,).
+        """
+        pooled = self._pool(self._encode(input_ids, attention_mask, marks), attention_mask)
+        own, logit = self._logits(pooled, evidence)
+        return own, logit - own
+
     def head_parameters(self) -> Iterator[Tensor]:
         """The parameters that are not pre-trained: those of the head and of the marks."""
         yield from self.head.parameters()
