@@ -8,6 +8,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
+from typing import Never
 
 import grpc
 import grpc.aio
@@ -16,6 +18,7 @@ import uvicorn
 from tipstaff.access_files import Credentials, Watched, watch_credentials
 from tipstaff.access_files.tls import FollowingContext, server_credentials
 from tipstaff.errors import TipstaffError, UsageError
+from tipstaff.polling import keep_polling
 from tipstaff_gateway.app import build
 from tipstaff_gateway.doors.ext_proc import ExternalProcessor
 from tipstaff_gateway.doors.openinference_rpc import InferenceServicer
@@ -108,21 +111,18 @@ def _on_signals(stop: Callable[[], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-def _follow(credentials: Watched[Credentials], services: Services) -> asyncio.Task[None]:
+def _follow(credentials: Watched[Credentials], services: Services) -> asyncio.Task[Never]:
     """Follows the TLS files of the gateway's ports, and shows their state in the metrics."""
     services.metrics.follow_files("tls", lambda: credentials.stale)
     services.metrics.follow_certificate(lambda: credentials.current.expires)
 
-    async def poll() -> None:
-        while True:
-            await asyncio.sleep(services.settings.poll_seconds)
-            try:
-                await asyncio.to_thread(credentials.poll)
-            except Exception:
-                # The next poll may succeed; without polls nobody would notice a renewal.
-                log.exception("the TLS files can't be checked")
-
-    return asyncio.get_running_loop().create_task(poll())
+    polling = keep_polling(
+        "tls",
+        partial(asyncio.to_thread, credentials.poll),
+        services.settings.poll_seconds,
+        on_failure=services.metrics.poll_failures("tls"),
+    )
+    return asyncio.get_running_loop().create_task(polling)
 
 
 async def _start_rpc(

@@ -70,11 +70,14 @@ class GatewayStarter:
         self._folder = folder
         self._gateways: list[Gateway] = []
 
-    def __call__(self, *words: object, verify: Any = True, wait_for: str = "HTTP") -> Gateway:
+    def __call__(
+        self, *words: object, verify: Any = True, wait_for: str = "HTTP", script: str = ""
+    ) -> Gateway:
+        """Starts a gateway; `script` is Python that runs before it, in the same process."""
         log_file = self._folder / f"gateway-{len(self._gateways)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                command("gateway", "--listen", "127.0.0.1:0", *words), stderr=log
+                command("gateway", "--listen", "127.0.0.1:0", *words, script=script), stderr=log
             )
         pattern = rf"{wait_for}S? on (\S+),"
         wait_until(
