@@ -22,7 +22,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "tipstaff_gateway_request_duration_seconds",
-            "From a request's arrival to its answer.",
+            "From a request's arrival to its answer; for Envoy, the gateway's part of an exchange.",
             ["door", "status"],
             buckets=_BUCKETS,
             registry=self.registry,
