@@ -143,7 +143,16 @@ class ScriptedService(scoring_pb2_grpc.ScoringServiceServicer):
     remaining: list[float] = field(default_factory=list)
     feedback: list[Any] = field(default_factory=list)
 
+    def ListEvaluators(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._refuse(context)
+        return pb.ListEvaluatorsResponse()
+
+    def ScoreBatch(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._refuse(context)
+        return pb.ScoreBatchResponse()
+
     def SubmitFeedback(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._refuse(context)
         self.feedback.append(request)
         return pb.SubmitFeedbackResponse(matches=1)
 
@@ -156,11 +165,14 @@ class ScriptedService(scoring_pb2_grpc.ScoringServiceServicer):
             self.waiting += 1
             ended.wait(60)
             self.waiting -= 1
+        self._refuse(context)
+        return pb.ScoreResponse(evaluator="scripted", score=0.9, verdict=pb.VERDICT_PASS)
+
+    def _refuse(self, context: grpc.ServicerContext) -> None:
         if self.refusal:
             if self.pushback:
                 context.set_trailing_metadata((("grpc-retry-pushback-ms", self.pushback),))
             context.abort(*self.refusal)
-        return pb.ScoreResponse(evaluator="scripted", score=0.9, verdict=pb.VERDICT_PASS)
 
 
 @pytest.fixture(scope="module")
