@@ -184,7 +184,8 @@ class App:
                 log.info("health on %s", await health_port.start(settings.health_listen))
             if metrics_server:
                 log.info("metrics on %s", metrics_server.url)
-            await self._until(leave, asyncio.create_task(self._keep_serving(health, started)))
+            keeper = asyncio.create_task(self._keep_serving(health, started))
+            await self._until(leave, keeper, asyncio.create_task(server.wait_for_end()))
             if health.withdraw():
                 await self._lame_duck(drain)
             log.info("draining: no new requests, %.0f s for the rest", settings.drain_seconds)
@@ -222,14 +223,20 @@ class App:
             with suppress(TimeoutError):
                 await asyncio.wait_for(drain.wait(), seconds)
 
-    async def _until(self, stop: asyncio.Event, keeper: asyncio.Task[None]) -> None:
-        """Waits for `stop`, or raises what `keeper` raises before."""
+    async def _until(
+        self, stop: asyncio.Event, keeper: asyncio.Task[None], rpc_end: asyncio.Task[None]
+    ) -> None:
+        """Waits for `stop`, or raises what `keeper` raises before, or that gRPC has ended."""
         waiting = asyncio.create_task(stop.wait())
-        await asyncio.wait({waiting, keeper}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, keeper, rpc_end}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if keeper.done():
             keeper.result()
         keeper.cancel()
+        if rpc_end.done():
+            # Probes of the health port would find nothing wrong.
+            why = rpc_end.exception() or "without an error"
+            raise TipstaffError(f"the gRPC server ended: {why}")
 
     async def _keep_serving(self, health: HealthServicer, started: float) -> None:
         """Loads the evaluators to serve, then follows promotions and updates the health service."""

@@ -88,6 +88,31 @@ def test_an_error_that_nobody_foresaw_ends_no_poll_and_is_counted_and_logged_onc
     assert gateway.stop() == 0
 
 
+# Stands in for whatever ends gRPC's server, a moment after it has started.
+ENDING = """
+import asyncio
+from tipstaff_gateway import process
+start = process._start_rpc
+
+async def and_end(*words):
+    server = await start(*words)
+    loop = asyncio.get_running_loop()
+    loop.call_later(2, lambda: loop.create_task(server.stop(None)))
+    return server
+
+process._start_rpc = and_end
+"""
+
+
+def test_a_gateway_whose_grpc_ends_ends_too(start_gateway):
+    """Once, it lived on, and Envoy had nobody to ask."""
+    words = ("--target", "127.0.0.1:9", "--grpc-listen", "127.0.0.1:0")
+    gateway = start_gateway(*words, script=ENDING)
+    assert gateway.process.wait(timeout=60) == 1
+    assert gateway.log.splitlines()[-1] == "tipstaff: error: the gRPC server ended"
+    assert "Traceback" not in gateway.log
+
+
 @pytest.mark.parametrize("flag", ["--listen", "--grpc-listen"])
 def test_an_address_in_use_is_named(flag):
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -243,6 +243,30 @@ def test_an_error_that_nobody_foresaw_ends_no_server_and_is_counted(start, tmp_p
     assert server.stop() == 0
 
 
+# Stands in for whatever ends gRPC's server, a moment after it has started.
+ENDING = """
+import asyncio
+from tipstaff_server.rpc.server import RpcServer
+start = RpcServer.start
+
+async def and_end(self, addresses):
+    bound = await start(self, addresses)
+    loop = asyncio.get_running_loop()
+    loop.call_later(2, lambda: loop.create_task(self._server.stop(None)))
+    return bound
+
+RpcServer.start = and_end
+"""
+
+
+def test_a_server_whose_grpc_ends_ends_too(start, bundle):
+    """Once, it lived on without a port, and the health port said SERVING."""
+    server = start(bundle, "--health-listen", "127.0.0.1:0", script=ENDING, wait_for="health on")
+    assert server.process.wait(timeout=60) == 1
+    assert server.log.splitlines()[-1].startswith("tipstaff: error: the gRPC server ended")
+    assert "Traceback" not in server.log
+
+
 def test_an_empty_repository_waits_for_the_first_promotion(start, tmp_path, bundle):
     repo = tmp_path / "repo"
     repo.mkdir()
