@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class LlmApi(BaseHTTPRequestHandler):
         except ValueError:
             asked = {"say": GOOD}
         status, kind, data = reply(asked)
+        time.sleep(asked.get("seconds", 0))
         self.send_response(status)
         self.send_header("content-type", kind)
         if asked.get("encoding"):
@@ -317,6 +319,49 @@ def test_clients_of_openai_and_anthropic_raise_their_own_errors(url):
     blocked = ask(f"{base}/messages", messages=[USER], system=system, raw=raw)
     assert (blocked.status_code, blocked.json()["type"]) == (403, "error")
     assert blocked.json()["error"]["type"] == "permission_error"
+
+
+def counted():
+    """How often the gateway has counted an exchange with Envoy, by status."""
+    text = httpx.get(f"{os.environ['TIPSTAFF_GATEWAY']}/metrics", timeout=30).text
+    pattern = r'request_duration_seconds_count{door="envoy",status="(\w+)"} (\d+)'
+    return Counter({status: int(count) for status, count in re.findall(pattern, text)})
+
+
+def counted_since(before, number):
+    """What was counted since then, once it is so many; an exchange is over a moment later."""
+    give_up = time.monotonic() + 10
+    while (counted() - before).total() < number and time.monotonic() < give_up:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    return dict(counted() - before)
+
+
+def test_each_exchange_is_counted_once_whatever_becomes_of_it(url):
+    time.sleep(0.5)
+    before = counted()
+    statuses = [
+        ask(url, say=GOOD).status_code,
+        ask(url, say=GOOD, stream=True).status_code,
+        ask(url, say=BAD).status_code,
+        ask(url, chunked=True, say=BAD).status_code,
+        ask(url, raw="{}").status_code,
+        ask(url, raw='{"error": {}}', status=429).status_code,
+        ask(url, raw="", status=204).status_code,
+        httpx.get(url, timeout=30).status_code,
+        httpx.head(url, timeout=30).status_code,
+    ]
+    assert statuses == [200, 200, 403, 403, 502, 429, 204, 200, 200]
+    assert counted_since(before, len(statuses)) == {"OK": len(statuses)}
+
+
+def test_errors_and_callers_who_leave_have_statuses_of_their_own(url):
+    time.sleep(0.5)
+    before = counted()
+    assert ask(url, headers={"tipstaff-timeout-ms": "soon"}).status_code == 503
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(url, json={"say": GOOD, "seconds": 2}, timeout=0.5)
+    assert counted_since(before, 2) == {"INVALID_ARGUMENT": 1, "CANCELLED": 1}
 
 
 @pytest.mark.parametrize("fails_open", [False, True])

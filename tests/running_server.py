@@ -92,8 +92,12 @@ def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def command(*words: object) -> list[str]:
-    return [str(Path(sys.executable).with_name("tipstaff")), *map(str, words)]
+def command(*words: object, script: str = "") -> list[str]:
+    program = [str(Path(sys.executable).with_name("tipstaff"))]
+    if script:
+        run = "import sys; from tipstaff.cli import main; sys.exit(main())"
+        program = [sys.executable, "-c", f"{script}\n{run}"]
+    return [*program, *map(str, words)]
 
 
 class Starter:
@@ -104,14 +108,20 @@ class Starter:
         self._servers: list[Server] = []
 
     def __call__(
-        self, *words: object, wait_for: str = "ready after", address: str = "127.0.0.1:0"
+        self,
+        *words: object,
+        wait_for: str = "ready after",
+        address: str = "127.0.0.1:0",
+        script: str = "",
     ) -> Server:
+        """Starts a server; `script` is Python that runs before it, in the same process."""
         log_file = self._folder / f"server-{len(self._servers)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
                 command(
                     *("serve", "--listen", address, "--metrics-listen", "127.0.0.1:0"),
                     *("--lame-duck-seconds", 0, *words),
+                    script=script,
                 ),
                 stderr=log,
             )

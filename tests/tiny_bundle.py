@@ -6,7 +6,10 @@ in any order: if two scores of one interaction differ, the server is at fault.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +195,20 @@ def word_tokenizer(*, drops: bool = False) -> Tokenizer:
     # Like a real tokenizer, it finds special tokens in any text unless the encoder forbids it.
     tokenizer.add_special_tokens(list(SPECIAL))
     return tokenizer
+
+
+def break_tokenizer(bundle: Path) -> Path:
+    """Gives a bundle a tokenizer that loads, and panics once it encodes a text."""
+    file, manifest = bundle / "tokenizer.json", bundle / "manifest.json"
+    tokenizer = json.loads(file.read_text())
+    # A trie of one unit, which leads far out of it.
+    charsmap = base64.b64encode(struct.pack("<II", 4, 0x003FFC00) + b"abc\0").decode()
+    tokenizer["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": charsmap}
+    file.write_text(json.dumps(tokenizer))
+    described = json.loads(manifest.read_text())
+    described["checksums"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(described))
+    return bundle
 
 
 def _model(seed: int, bias: float, run_cost: int, kinds: int, evidence: bool) -> onnx.ModelProto:

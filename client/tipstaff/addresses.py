@@ -80,9 +80,10 @@ class Addresses:
     def _look_up(self, lookup: Future[None]) -> None:
         try:
             addresses = look_up(self._host, self._port)
-        except OSError as error:
+        except Exception as error:
+            # Whatever it is: while this look-up has no end, there is no other.
             self._looked_up_at = self._clock()
-            lookup.set_exception(error)
+            lookup.set_exception(error if isinstance(error, OSError) else OSError(str(error)))
         else:
             self._looked_up_at = self._clock()
             # In another order they are the same addresses.

@@ -98,6 +98,10 @@ class Call(ABC, Generic[Result]):
         raise error
 
     def _error(self, status: Status, request_id: str) -> ScoringError:
+        # For a score this status tells of the deadline, for feedback of a server that keeps none.
+        if status.code == "FAILED_PRECONDITION" and self.method == "SubmitFeedback":
+            message = f"{self._options.target}: {status.details}"
+            return NotFoundError(message, code=status.code, request_id=request_id)
         return to_error(
             status,
             target=self._options.target,
@@ -237,10 +241,3 @@ class FeedbackCall(Call[int]):
 
     def _read(self, response: pb.SubmitFeedbackResponse) -> int:
         return int(response.matches)
-
-    def _error(self, status: Status, request_id: str) -> ScoringError:
-        # For a score this status tells of the deadline.
-        if status.code == "FAILED_PRECONDITION":
-            message = f"{self._options.target}: {status.details}"
-            return NotFoundError(message, code=status.code, request_id=request_id)
-        return super()._error(status, request_id)

@@ -22,7 +22,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "tipstaff_gateway_request_duration_seconds",
-            "From a request's arrival to its answer.",
+            "From a request's arrival to its answer; for Envoy, the gateway's part of an exchange.",
             ["door", "status"],
             buckets=_BUCKETS,
             registry=self.registry,
@@ -65,6 +65,12 @@ class Metrics:
             ["files"],
             registry=self.registry,
         )
+        self._poll_failures = Counter(
+            "tipstaff_gateway_poll_failures",
+            "Polls that ended in an unforeseen error: what is polled stays as it was.",
+            ["poll"],
+            registry=self.registry,
+        )
         self._expiry = Gauge(
             "tipstaff_gateway_certificate_expiry_timestamp_seconds",
             "When the gateway's own certificate expires; 0 without TLS.",
@@ -74,6 +80,10 @@ class Metrics:
     def follow_files(self, name: str, stale: Callable[[], bool]) -> None:
         """Shows whether files are stale."""
         self._stale.labels(name).set_function(lambda: float(stale()))
+
+    def poll_failures(self, poll: str) -> Callable[[], None]:
+        """What counts an unforeseen error of a poll, of `tls`."""
+        return self._poll_failures.labels(poll).inc
 
     def follow_certificate(self, expires: Callable[[], float]) -> None:
         """Shows when the gateway's own certificate expires, in seconds since 1970."""

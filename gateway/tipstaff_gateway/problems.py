@@ -14,24 +14,28 @@ from typing import Any
 
 from starlette.responses import Response
 
-from tipstaff.errors import OverloadedError, ScoringError
+from tipstaff.errors import DeadlineError, OverloadedError, ScoringError
 
 log = logging.getLogger("tipstaff_gateway")
 
-_TITLES = {
-    400: "Invalid request",
-    401: "Not authenticated",
-    403: "Not permitted",
-    404: "Not found",
-    405: "Method not allowed",
-    408: "Request too slow",
-    413: "Request too large",
-    415: "Encoding not supported",
-    500: "Internal error",
-    501: "Not offered by the server",
-    502: "The server failed",
-    503: "Overloaded or unavailable",
-    504: "Deadline missed",
+# By status: the title of its problems, and when there is one.
+PROBLEMS = {
+    400: ("Invalid request", "The request can't be scored as it stands; detail says why."),
+    401: ("Not authenticated", "The server wants a token."),
+    403: ("Not permitted", "The token doesn't allow it."),
+    404: ("Not found", "There is no such evaluator, or no such version of it."),
+    405: ("Method not allowed", "The address has other methods."),
+    408: ("Request too slow", "The body was not complete before the deadline."),
+    413: ("Request too large", "The body is too large."),
+    415: ("Encoding not supported", "The body is compressed."),
+    500: ("Internal error", "The gateway failed."),
+    501: ("Not offered by the server", "The server is too old, or keeps no feedback."),
+    502: ("The server failed", "The server failed."),
+    503: (
+        "Overloaded or unavailable",
+        "The server is overloaded or not there; Retry-After says when to try again, if known.",
+    ),
+    504: ("Deadline missed", "The deadline was missed, or can't be met."),
 }
 _STATUSES = {
     "INVALID_ARGUMENT": 400,
@@ -68,7 +72,8 @@ class ProblemError(Exception):
     @property
     def title(self) -> str:
         """The kind of problem, in words."""
-        return _TITLES.get(self.status, "Not answered")
+        title, _ = PROBLEMS.get(self.status, ("Not answered", ""))
+        return title
 
     def to_json(self) -> dict[str, Any]:
         """The members of `application/problem+json`."""
@@ -100,10 +105,13 @@ def problem_of(error: Exception, door: str) -> ProblemError:
     if not isinstance(error, ScoringError):
         log.error("%s: internal error: %s", door, type(error).__name__)
         return ProblemError(500, "an internal error of the gateway", code="INTERNAL")
-    # For a message that is too large, gRPC has the code of overload.
-    too_large = error.code == "RESOURCE_EXHAUSTED" and not isinstance(error, OverloadedError)
+    status = _STATUSES.get(error.code, 502)
+    if error.code == "RESOURCE_EXHAUSTED" and not isinstance(error, OverloadedError):
+        status = 413  # For a message that is too large, gRPC has the code of overload.
+    elif error.code == "FAILED_PRECONDITION" and not isinstance(error, DeadlineError):
+        status = 501  # Feedback, for a server that keeps none.
     return ProblemError(
-        413 if too_large else _STATUSES.get(error.code, 502),
+        status,
         str(error),
         code=error.code,
         request_id=error.request_id,

@@ -8,6 +8,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
+from typing import Any, Never
 
 import grpc
 import grpc.aio
@@ -16,6 +18,7 @@ import uvicorn
 from tipstaff.access_files import Credentials, Watched, watch_credentials
 from tipstaff.access_files.tls import FollowingContext, server_credentials
 from tipstaff.errors import TipstaffError, UsageError
+from tipstaff.polling import keep_polling
 from tipstaff_gateway.app import build
 from tipstaff_gateway.doors.ext_proc import ExternalProcessor
 from tipstaff_gateway.doors.openinference_rpc import InferenceServicer
@@ -40,7 +43,7 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Raises:
-        TipstaffError: The gateway can't start, or its own server ended.
+        TipstaffError: The gateway can't start, or what it can't do without ended.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     mappings = load_mapping(settings.mapping)
@@ -69,9 +72,12 @@ async def _run(
     assert starting is not None
     _on_signals(starting.cancel)
     async with AsyncExitStack() as stack:
-        target, server_ended = settings.target, None
+        target = settings.target
+        # What the gateway can't do without, and why it ends then.
+        needed: dict[asyncio.Task[Any], str] = {}
         if settings.bundles is not None:
-            target, server_ended = await stack.enter_async_context(local_server(settings.bundles))
+            target, process = await stack.enter_async_context(local_server(settings.bundles))
+            needed[process] = "the gateway's own server ended"
         credentials = watch_credentials(
             settings.tls_certificate, settings.tls_key, settings.tls_client_ca
         )
@@ -90,16 +96,16 @@ async def _run(
         if settings.grpc_listen != OFF:
             rpc = await _start_rpc(services, credentials)
             stack.push_async_callback(rpc.stop, _GRACE_SECONDS)
+            needed[asyncio.create_task(rpc.wait_for_termination())] = "the gRPC server ended"
         web = _WebServer(_web_config(services, credentials))
         _on_signals(web.stop)
         _log_address(settings, listener, target)
         serving = asyncio.create_task(web.serve(sockets=[listener]))
-        waited = [serving] if server_ended is None else [serving, server_ended]
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([serving, *needed], return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             web.stop()
             await serving
-            raise TipstaffError("the gateway's own server ended")
+            raise TipstaffError(next(why for task, why in needed.items() if task.done()))
         await serving
 
 
@@ -108,21 +114,18 @@ def _on_signals(stop: Callable[[], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-def _follow(credentials: Watched[Credentials], services: Services) -> asyncio.Task[None]:
+def _follow(credentials: Watched[Credentials], services: Services) -> asyncio.Task[Never]:
     """Follows the TLS files of the gateway's ports, and shows their state in the metrics."""
     services.metrics.follow_files("tls", lambda: credentials.stale)
     services.metrics.follow_certificate(lambda: credentials.current.expires)
 
-    async def poll() -> None:
-        while True:
-            await asyncio.sleep(services.settings.poll_seconds)
-            try:
-                await asyncio.to_thread(credentials.poll)
-            except Exception:
-                # The next poll may succeed; without polls nobody would notice a renewal.
-                log.exception("the TLS files can't be checked")
-
-    return asyncio.get_running_loop().create_task(poll())
+    polling = keep_polling(
+        "tls",
+        partial(asyncio.to_thread, credentials.poll),
+        services.settings.poll_seconds,
+        on_failure=services.metrics.poll_failures("tls"),
+    )
+    return asyncio.get_running_loop().create_task(polling)
 
 
 async def _start_rpc(

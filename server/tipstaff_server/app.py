@@ -7,12 +7,14 @@ import gc
 import logging
 import math
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from tipstaff.errors import TipstaffError
+from tipstaff.polling import keep_polling
 from tipstaff_server.access.gate import Gate
 from tipstaff_server.access.keeper import AccessFiles
 from tipstaff_server.cpus import default_workers, usable_cpus
@@ -182,7 +184,8 @@ class App:
                 log.info("health on %s", await health_port.start(settings.health_listen))
             if metrics_server:
                 log.info("metrics on %s", metrics_server.url)
-            await self._until(leave, asyncio.create_task(self._keep_serving(health, started)))
+            keeper = asyncio.create_task(self._keep_serving(health, started))
+            await self._until(leave, keeper, asyncio.create_task(server.wait_for_end()))
             if health.withdraw():
                 await self._lame_duck(drain)
             log.info("draining: no new requests, %.0f s for the rest", settings.drain_seconds)
@@ -220,14 +223,20 @@ class App:
             with suppress(TimeoutError):
                 await asyncio.wait_for(drain.wait(), seconds)
 
-    async def _until(self, stop: asyncio.Event, keeper: asyncio.Task[None]) -> None:
-        """Waits for `stop`, or raises what `keeper` raises before."""
+    async def _until(
+        self, stop: asyncio.Event, keeper: asyncio.Task[None], rpc_end: asyncio.Task[None]
+    ) -> None:
+        """Waits for `stop`, or raises what `keeper` raises before, or that gRPC has ended."""
         waiting = asyncio.create_task(stop.wait())
-        await asyncio.wait({waiting, keeper}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, keeper, rpc_end}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if keeper.done():
             keeper.result()
         keeper.cancel()
+        if rpc_end.done():
+            # Probes of the health port would find nothing wrong.
+            why = rpc_end.exception() or "without an error"
+            raise TipstaffError(f"the gRPC server ended: {why}")
 
     async def _keep_serving(self, health: HealthServicer, started: float) -> None:
         """Loads the evaluators to serve, then follows promotions and updates the health service."""
@@ -241,22 +250,27 @@ class App:
         self._show(health)
         self._announce(time.monotonic() - started)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_showing(health))
+
+            def keep(name: str, poll: Callable[[], Awaitable[None]], seconds: float) -> None:
+                on_failure = self._metrics.poll_failures(name)
+                tasks.create_task(keep_polling(name, poll, seconds, on_failure=on_failure))
+
+            keep("health", partial(self._update_health, health), _HEALTH_SECONDS)
             if self._access.watched():
-                tasks.create_task(self._keep_access())
+                keep("access_files", self._follow_access, settings.poll_seconds)
             if settings.repository:
-                tasks.create_task(self._keep_following(health, settings.repository))
+                follow = partial(self._follow_repository, health, settings.repository)
+                keep("repository", follow, settings.poll_seconds)
 
-    async def _keep_following(self, health: HealthServicer, repository: Path) -> None:
-        while True:
-            await asyncio.sleep(self._settings.poll_seconds)
-            await asyncio.to_thread(self._registry.follow, repository)
-            self._show(health)
+    async def _follow_repository(self, health: HealthServicer, repository: Path) -> None:
+        await asyncio.to_thread(self._registry.follow, repository)
+        self._show(health)
 
-    async def _keep_access(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.poll_seconds)
-            await asyncio.to_thread(self._access.poll)
+    async def _follow_access(self) -> None:
+        await asyncio.to_thread(self._access.poll)
+
+    async def _update_health(self, health: HealthServicer) -> None:
+        self._show(health)
 
     def _known_evaluators(self) -> set[str]:
         """Those in service, and all of the repository, which may be promoted later."""
@@ -265,11 +279,6 @@ class App:
             with suppress(TipstaffError):
                 known |= set(repository_names(repository))
         return known
-
-    async def _keep_showing(self, health: HealthServicer) -> None:
-        while True:
-            await asyncio.sleep(_HEALTH_SECONDS)
-            self._show(health)
 
     def _show(self, health: HealthServicer) -> None:
         ready = self._registry.readiness()
@@ -322,6 +331,8 @@ class App:
             evaluator.warm_up()
             self._dispatcher.learn(evaluator, evaluator.filler)
             self._encoders.learn(evaluator)
-        except Exception as error:  # onnxruntime's errors have no common base
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # onnxruntime's have no common base, and tokenizers panics
             raise BundleError(path / evaluator.graph.file, f"can't be run: {error}") from error
         return evaluator

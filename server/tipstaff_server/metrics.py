@@ -129,6 +129,11 @@ class Metrics:
         self._reload_failures = self._counter(
             "tipstaff_reload_failures", "Promotions that could not be followed.", one
         )
+        self._poll_failures = self._counter(
+            "tipstaff_poll_failures",
+            "Polls that ended in an unforeseen error: what is polled stays as it was.",
+            ("poll",),
+        )
         self._info = Gauge(
             "tipstaff_evaluator_info",
             "One for each evaluator in service.",
@@ -227,6 +232,10 @@ class Metrics:
     def failed(self, name: str) -> None:
         """Counts a promotion that could not be followed."""
         self._reload_failures.labels(name).inc()
+
+    def poll_failures(self, poll: str) -> Callable[[], None]:
+        """What counts an unforeseen error of a poll: `repository`, `access_files` or `health`."""
+        return self._poll_failures.labels(poll).inc
 
     def _histogram(
         self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]

@@ -10,6 +10,7 @@ import pytest
 from tipstaff import TLS
 from tipstaff.access_files import (
     TlsFiles,
+    Watched,
     certificates,
     load_client_files,
     load_credentials,
@@ -111,3 +112,31 @@ def test_without_a_certificate_there_is_nothing_to_watch(folder):
     watched = watch_credentials(*pair, None)
     assert watched is not None
     assert watched.current.client_ca is None
+
+
+def test_an_error_that_nobody_foresaw_leaves_the_value_and_is_logged_once(tmp_path, caplog):
+    file = tmp_path / "file"
+    file.write_text("1")
+    error: Exception | None = None
+
+    def load() -> str:
+        if error is not None:
+            raise error
+        return file.read_text()
+
+    watched = Watched("numbers", (file,), load)
+    file.write_text("2")
+    for error in [MemoryError("at 1"), MemoryError("at 1"), RuntimeError("2")]:  # noqa: B007
+        watched.poll()
+        watched.poll()
+    assert (watched.current, watched.stale) == ("1", True)
+    messages = [each.message for each in caplog.records]
+    assert messages == [
+        "MemoryError: at 1; the numbers from before stay in force",
+        "RuntimeError: 2; the numbers from before stay in force",
+    ]
+    assert all(each.exc_info for each in caplog.records)
+    # The same files, and now they can be loaded: as a certificate that wasn't valid yet.
+    error = None
+    watched.poll()
+    assert (watched.current, watched.stale) == ("2", False)

@@ -189,6 +189,24 @@ def test_a_look_up_that_cannot_start_leaves_the_addresses_and_is_tried_again(nam
     assert found.current == ("ipv4:10.0.0.7:50051",)
 
 
+def test_a_look_up_that_ends_in_an_error_nobody_foresaw_is_followed_by_others(names, monkeypatch):
+    """Once, it never ended: no other followed, and the addresses stayed for good."""
+    now = 0.0
+    names.addresses = ["10.0.0.7"]
+    found = Addresses(f"{NAME}:50051", clock=lambda: now)
+
+    def fails(*_, **__):
+        raise MemoryError("no memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", fails)
+        with pytest.raises(OSError, match="no memory"):
+            look_up_now(found)
+    now = 1.0
+    look_up_now(found)
+    assert found.current == ("ipv4:10.0.0.7:50051",)
+
+
 def test_a_name_that_cannot_be_one_has_no_address():
     with pytest.raises(OSError, match="valid name"):
         look_up("a" * 64 + ".example", 1)

@@ -70,11 +70,14 @@ class GatewayStarter:
         self._folder = folder
         self._gateways: list[Gateway] = []
 
-    def __call__(self, *words: object, verify: Any = True, wait_for: str = "HTTP") -> Gateway:
+    def __call__(
+        self, *words: object, verify: Any = True, wait_for: str = "HTTP", script: str = ""
+    ) -> Gateway:
+        """Starts a gateway; `script` is Python that runs before it, in the same process."""
         log_file = self._folder / f"gateway-{len(self._gateways)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                command("gateway", "--listen", "127.0.0.1:0", *words), stderr=log
+                command("gateway", "--listen", "127.0.0.1:0", *words, script=script), stderr=log
             )
         pattern = rf"{wait_for}S? on (\S+),"
         wait_until(
@@ -140,7 +143,16 @@ class ScriptedService(scoring_pb2_grpc.ScoringServiceServicer):
     remaining: list[float] = field(default_factory=list)
     feedback: list[Any] = field(default_factory=list)
 
+    def ListEvaluators(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._refuse(context)
+        return pb.ListEvaluatorsResponse()
+
+    def ScoreBatch(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._refuse(context)
+        return pb.ScoreBatchResponse()
+
     def SubmitFeedback(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._refuse(context)
         self.feedback.append(request)
         return pb.SubmitFeedbackResponse(matches=1)
 
@@ -153,11 +165,14 @@ class ScriptedService(scoring_pb2_grpc.ScoringServiceServicer):
             self.waiting += 1
             ended.wait(60)
             self.waiting -= 1
+        self._refuse(context)
+        return pb.ScoreResponse(evaluator="scripted", score=0.9, verdict=pb.VERDICT_PASS)
+
+    def _refuse(self, context: grpc.ServicerContext) -> None:
         if self.refusal:
             if self.pushback:
                 context.set_trailing_metadata((("grpc-retry-pushback-ms", self.pushback),))
             context.abort(*self.refusal)
-        return pb.ScoreResponse(evaluator="scripted", score=0.9, verdict=pb.VERDICT_PASS)
 
 
 @pytest.fixture(scope="module")

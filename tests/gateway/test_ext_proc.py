@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import threading
+import time
 import zlib
+from collections import Counter
 
 import grpc
 import pytest
 from envoy_parts import headers, parts
 from opening_hours import BAD, FACTS, GOOD, QUESTION
+from running_server import wait_until
 
 from tipstaff_gateway.stubs import ext_proc_pb2 as pb
 from tipstaff_gateway.stubs import ext_proc_pb2_grpc
@@ -126,6 +131,59 @@ def test_an_answer_without_a_body_is_counted_by_its_reason(stub, gateway, path, 
     ]
     assert len(list(stub.Process(iter(calls), timeout=10))) == 2
     assert unscored(gateway, reason) == before + 1
+
+
+def counted(gateway, part="count"):
+    """What the gateway has counted of exchanges with Envoy, by status."""
+    pattern = rf'request_duration_seconds_{part}{{door="envoy",status="(\w+)"}} (\S+)'
+    found = re.findall(pattern, gateway.get("/metrics").text)
+    return Counter({status: float(value) for status, value in found})
+
+
+def test_each_exchange_is_counted_once_by_how_it_ended(stub, gateway):
+    """Once, each of its messages was."""
+    before = counted(gateway)
+    process(stub, GOOD)
+    process(stub, BAD)
+    process(stub, BAD, path="/v1/embeddings")
+    refusal(stub.Process(parts(b"a" * 30_000, b"{}"), timeout=10))
+    # Envoy ends the stream like this where a caller leaves before the answer.
+    list(stub.Process(iter(list(parts(b"{}", b"{}"))[:2]), timeout=10))
+    leaving = stub.Process(waiting := WaitingParts(), timeout=10)
+    next(leaving)
+    leaving.cancel()
+    waiting.over.set()
+    expected = {"OK": 3, "RESOURCE_EXHAUSTED": 1, "CANCELLED": 2}
+    wait_until(lambda: counted(gateway) - before == expected)
+
+
+def test_the_time_of_an_exchange_is_that_of_the_gateway_alone(stub, gateway):
+    before = counted(gateway, "sum")
+
+    def slowly():
+        for part in parts(b"{}", b"{}", path="/v1/embeddings"):
+            yield part
+            time.sleep(0.3)
+
+    assert len(list(stub.Process(slowly(), timeout=10))) == 4
+    assert 0 < (counted(gateway, "sum") - before)["OK"] < 0.3
+
+
+class WaitingParts:
+    """The first message of an exchange, and then no other until it is over."""
+
+    def __init__(self):
+        self.over = threading.Event()
+        self._left = list(parts(b"{}", b"{}"))[:1]
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._left:
+            return self._left.pop()
+        self.over.wait(20)
+        raise StopIteration
 
 
 def test_an_error_of_the_llm_api_passes_and_is_counted(stub, gateway):

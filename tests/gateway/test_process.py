@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
 from opening_hours import GOOD, WORDS, make_bundles
 from running_server import command, wait_until
+
+from tipstaff_server.access.authority import CertificatesRequest, make_certificates
 
 
 def test_a_gateway_with_a_server_of_its_own(tmp_path, start_gateway):
@@ -40,6 +43,74 @@ def test_a_signal_while_its_server_starts_ends_both(tmp_path):
     _, log = gateway.communicate(timeout=30)
     assert (gateway.returncode, b"Traceback" in log) == (0, False)
     assert not Path(f"/proc/{child}").exists()
+
+
+# Breaks how files are followed while there is a file named `fault` beside them.
+FAULTY = """
+from tipstaff.access_files import Watched
+poll = Watched.poll
+
+def faulty(self):
+    if self._paths[0].with_name("fault").exists():
+        raise PermissionError(13, "Permission denied", "somewhere deep down")
+    poll(self)
+
+Watched.poll = faulty
+"""
+
+
+def test_an_error_that_nobody_foresaw_ends_no_poll_and_is_counted_and_logged_once(
+    tmp_path, start_gateway
+):
+    request = CertificatesRequest(out=tmp_path, server=("127.0.0.1",))
+    make_certificates(request)
+    certificate, key = tmp_path / "127.0.0.1.pem", tmp_path / "127.0.0.1.key"
+    gateway = start_gateway(
+        *("--target", "127.0.0.1:9", "--tls-certificate", certificate, "--tls-key", key),
+        *("--poll-seconds", 0.05),
+        verify=ssl.create_default_context(cafile=tmp_path / "ca.pem"),
+        script=FAULTY,
+    )
+
+    def failures() -> float:
+        name = 'tipstaff_gateway_poll_failures_total{poll="tls"} '
+        (line,) = (each for each in gateway.get("/metrics").text.splitlines() if name in each)
+        return float(line.removeprefix(name))
+
+    assert failures() == 0
+    (tmp_path / "fault").touch()
+    wait_until(lambda: failures() >= 3)
+    assert gateway.log.count("polling tls failed") == gateway.log.count("Traceback") == 1
+    (tmp_path / "fault").unlink()
+    gateway.wait_for_log("polling tls succeeds again")
+    make_certificates(request)
+    gateway.wait_for_log("new TLS files are in force")
+    assert gateway.stop() == 0
+
+
+# Stands in for whatever ends gRPC's server, a moment after it has started.
+ENDING = """
+import asyncio
+from tipstaff_gateway import process
+start = process._start_rpc
+
+async def and_end(*words):
+    server = await start(*words)
+    loop = asyncio.get_running_loop()
+    loop.call_later(2, lambda: loop.create_task(server.stop(None)))
+    return server
+
+process._start_rpc = and_end
+"""
+
+
+def test_a_gateway_whose_grpc_ends_ends_too(start_gateway):
+    """Once, it lived on, and Envoy had nobody to ask."""
+    words = ("--target", "127.0.0.1:9", "--grpc-listen", "127.0.0.1:0")
+    gateway = start_gateway(*words, script=ENDING)
+    assert gateway.process.wait(timeout=60) == 1
+    assert gateway.log.splitlines()[-1] == "tipstaff: error: the gRPC server ended"
+    assert "Traceback" not in gateway.log
 
 
 @pytest.mark.parametrize("flag", ["--listen", "--grpc-listen"])

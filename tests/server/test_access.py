@@ -28,6 +28,7 @@ from tiny_bundle import make_bundle
 from tipstaff import TLS, AccessError, Client, Interaction, OverloadedError, UnavailableError
 from tipstaff.cli import flag
 from tipstaff.errors import UsageError
+from tipstaff_server import repository
 from tipstaff_server.access.authority import CertificatesRequest, make_certificates
 from tipstaff_server.access.keeper import AccessFiles
 from tipstaff_server.access.tokens import hash_token, new_token
@@ -244,6 +245,41 @@ def test_callers_name_themselves_and_have_limits(start, bundle, tmp_path):
     assert server.metric(count, caller="quick", code="OK") == 5
     assert server.metric(count, caller="other", code="OK") == 1
     assert server.metric("tipstaff_refusals_total", reason="caller_rate") == 3
+
+
+def test_callers_that_became_good_by_themselves_are_followed(start, bundle, tmp_path):
+    """A caller that is limited to an evaluator which is published later."""
+    repo, path = tmp_path / "repo", tmp_path / "callers.toml"
+    repository.publish(bundle, repo, promote=True)
+    write_callers(path, f'[callers.shop]\ntokens = ["{hash_token(SHOP)}"]\n')
+    server = start("--repository", repo, "--callers", path, "--poll-seconds", 0.05)
+    later = f'[callers.desk]\ntokens = ["{hash_token(DESK)}"]\nevaluators = ["other"]\n'
+    write_callers(path, path.read_text() + later)
+    server.wait_for_log("and there is no such evaluator")
+    repository.publish(make_bundle(tmp_path / "other", name="other"), repo, promote=True)
+    server.wait_for_log("new callers are in force")
+    assert server.log.count("there is no such evaluator") == 1
+    assert server.metric("tipstaff_access_files_stale", files="callers") == 0
+
+
+def test_callers_nested_too_deeply_end_no_server(start, bundle, tmp_path):
+    """Once, the error that Python raises for these was nobody's, and ended the server."""
+    path = write_callers(tmp_path / "callers.toml", "[callers.shop]\nweight = 2\n")
+    server = start(bundle, "--callers", path, "--poll-seconds", 0.05)
+    write_callers(path, f"a = {'[' * 10_000}")
+    server.wait_for_log("callers.toml: nested too deeply; the callers from before stay in force")
+    assert server.metric("tipstaff_access_files_stale", files="callers") == 1
+    with Client(server.address, timeout=5) as client:
+        assert client.score(**TEXTS).score is not None
+    done = subprocess.run(
+        command("serve", bundle, "--listen", "127.0.0.1:0", "--callers", path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "nested too deeply" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,7 +16,7 @@ import grpc
 import psutil
 import pytest
 from running_server import SERVING, Server, command, wait_until
-from tiny_bundle import WORDS, make_bundle
+from tiny_bundle import WORDS, break_tokenizer, make_bundle
 
 from tipstaff.types import Interaction
 from tipstaff.v1 import scoring_pb2 as pb
@@ -195,6 +196,77 @@ def test_a_damaged_promotion_leaves_the_old_version_serving(start, tmp_path, bun
     assert server.metric("tipstaff_reload_failures_total", evaluator="tiny") == 1
 
 
+def test_a_promotion_whose_tokenizer_panics_leaves_the_old_version_serving(start, tmp_path):
+    """Once, the server ended: a panic in Rust is no Exception."""
+    repo = tmp_path / "repo"
+    repository.publish(make_bundle(tmp_path / "one"), repo, promote=True)
+    server = start("--repository", repo, "--poll-seconds", 0.1)
+    # Put there directly, since `publish` itself refuses it.
+    break_tokenizer(shutil.copytree(repo / "tiny" / "1", repo / "tiny" / "2"))
+    repository.set_serving(repo, "tiny", 2)
+    server.wait_for_log("version 1 goes on serving")
+    assert "tokenizer.json: tokenizers can't load it: index out of bounds" in server.log
+    assert server.stub().Score(REQUEST, timeout=5).version == 1
+    assert server.metric("tipstaff_reload_failures_total", evaluator="tiny") == 1
+
+
+# Breaks how a repository is followed while there is a file of this name in it.
+FAULTY = """
+from tipstaff_server.repository.registry import Registry
+follow = Registry.follow
+
+def faulty(self, folder):
+    if (folder / "fault").exists():
+        raise PermissionError(13, "Permission denied", "somewhere deep down")
+    follow(self, folder)
+
+Registry.follow = faulty
+"""
+
+
+def test_an_error_that_nobody_foresaw_ends_no_server_and_is_counted(start, tmp_path):
+    """Once, one poll that raised ended the server."""
+    repo, failures = tmp_path / "repo", "tipstaff_poll_failures_total"
+    for seed in (1, 2):
+        repository.publish(make_bundle(tmp_path / str(seed), seed=seed), repo, promote=seed == 1)
+    server = start("--repository", repo, "--poll-seconds", 0.05, script=FAULTY)
+    assert server.metric(failures) == 0
+    (repo / "fault").touch()
+    wait_until(lambda: server.metric(failures, poll="repository") >= 3)
+    assert server.log.count("polling repository failed") == server.log.count("Traceback") == 1
+    assert server.stub().Score(REQUEST, timeout=5).version == 1
+    assert server.health("tiny") == SERVING
+    (repo / "fault").unlink()
+    server.wait_for_log("polling repository succeeds again")
+    repository.promote(repo, "tiny", 2)
+    server.wait_for_log("tiny version 2 serves")
+    assert server.stop() == 0
+
+
+# Stands in for whatever ends gRPC's server, a moment after it has started.
+ENDING = """
+import asyncio
+from tipstaff_server.rpc.server import RpcServer
+start = RpcServer.start
+
+async def and_end(self, addresses):
+    bound = await start(self, addresses)
+    loop = asyncio.get_running_loop()
+    loop.call_later(2, lambda: loop.create_task(self._server.stop(None)))
+    return bound
+
+RpcServer.start = and_end
+"""
+
+
+def test_a_server_whose_grpc_ends_ends_too(start, bundle):
+    """Once, it lived on without a port, and the health port said SERVING."""
+    server = start(bundle, "--health-listen", "127.0.0.1:0", script=ENDING, wait_for="health on")
+    assert server.process.wait(timeout=60) == 1
+    assert server.log.splitlines()[-1].startswith("tipstaff: error: the gRPC server ended")
+    assert "Traceback" not in server.log
+
+
 def test_an_empty_repository_waits_for_the_first_promotion(start, tmp_path, bundle):
     repo = tmp_path / "repo"
     repo.mkdir()
@@ -325,6 +397,15 @@ def test_a_damaged_bundle_is_a_one_line_error_naming_the_file(tmp_path):
     done = serve_in_vain(bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
     assert done.returncode == 1
     assert last_line(done).startswith(f"tipstaff: error: {bundle / 'tokenizer.json'}: checksum")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_tokenizer_that_panics_is_a_one_line_error_naming_the_file(tmp_path):
+    bundle = break_tokenizer(make_bundle(tmp_path / "panics"))
+    done = serve_in_vain(bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
+    assert done.returncode == 1
+    assert last_line(done).startswith(f"tipstaff: error: {bundle / 'tokenizer.json'}: tokenizers")
+    # Rust itself has said more before.
     assert "Traceback" not in done.stderr
 
 

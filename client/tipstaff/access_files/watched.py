@@ -39,6 +39,7 @@ class Watched(Generic[T]):
         self._listeners: list[Callable[[T], object]] = []
         self.current: T = load()
         self.stale = False
+        self._logged = ""
 
     def on_change(self, listener: Callable[[T], object]) -> None:
         """Calls a function with each later value."""
@@ -47,30 +48,39 @@ class Watched(Generic[T]):
     def poll(self) -> None:
         """Loads the files again if they changed; bad ones leave the value as it is.
 
-        Files that are replaced one by one don't fit each other for a moment, so bad ones are
-        logged only if they are the same at the next poll.
+        Files that are replaced one by one don't fit each other for a moment, so they count as bad
+        only if they are the same at the next poll. Bad ones are tried at each poll: they may become
+        good by themselves, as a certificate that isn't valid yet.
         """
         now = self._read()
         if now == self._seen:
-            self._tried, self.stale = now, False
+            self._tried, self.stale, self._logged = now, False, ""
             return
         again, self._tried = now == self._tried, now
-        if again and self.stale:
-            return
         try:
             value = self._load()
-        except TipstaffError as error:
+        except Exception as error:  # whatever it is, the value from before is better than none
             if again:
                 self.stale = True
-                log.error("%s; the %s from before stay in force", error.message, self._what)
+                self._log(error)
             return
-        self._seen, self.stale = now, False
+        self._seen, self.stale, self._logged = now, False, ""
         if value == self.current:
             return
         self.current = value
         for listener in self._listeners:
             listener(value)
         log.info("new %s are in force", self._what)
+
+    def _log(self, error: Exception) -> None:
+        """Logs why the files are bad, once for each reason."""
+        if isinstance(error, TipstaffError):
+            why, unforeseen = error.message, None
+        else:
+            why, unforeseen = f"{type(error).__name__}: {error}", error
+        if why != self._logged:
+            log.error("%s; the %s from before stay in force", why, self._what, exc_info=unforeseen)
+        self._logged = why
 
     def _read(self) -> tuple[object, ...]:
         """What tells one state of the files from another: content and mode."""

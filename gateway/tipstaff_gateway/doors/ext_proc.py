@@ -31,7 +31,7 @@ from tipstaff_gateway.doors.ext_proc_replies import (
     refuse_unreadable,
     skip_the_rest,
 )
-from tipstaff_gateway.doors.rpc import RpcCall, headers_of
+from tipstaff_gateway.doors.rpc import RpcExchange, headers_of
 from tipstaff_gateway.doors.services import Services
 from tipstaff_gateway.mapping import Exchange, Mapped
 from tipstaff_gateway.problems import ProblemError
@@ -88,12 +88,14 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
     ) -> AsyncIterator[Any]:
         """Processes one request of HTTP and its answer."""
         passing = _Passing(caller=headers_of(context))
-        async for request in requests:
-            async with RpcCall(self._services, PROTOCOL, context):
-                reply = await self._reply(request, passing)
-            yield reply
-            if reply.HasField("immediate_response"):
-                return
+        with RpcExchange(self._services, PROTOCOL, context) as exchange:
+            async for request in requests:
+                async with exchange.message():
+                    reply = await self._reply(request, passing)
+                exchange.answered = exchange.answered or _is_last(request, reply)
+                yield reply
+                if reply.HasField("immediate_response"):
+                    return
 
     async def _reply(self, request: Any, passing: _Passing) -> Any:
         part = request.WhichOneof("request")
@@ -189,6 +191,15 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
             Exchange(messages=messages, answer=answer.text, headers=passing.headers, body=body)
         )
         return Mapped(mapped.interaction, (*mapped.unread, *answer.unread))
+
+
+def _is_last(request: Any, reply: Any) -> bool:
+    """Whether Envoy needs no other reply: the answer was seen, or need not be."""
+    return bool(
+        request.HasField("response_body")
+        or (request.HasField("response_headers") and request.response_headers.end_of_stream)
+        or reply.HasField("mode_override")
+    )
 
 
 def _check_mode(config: Any) -> None:

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tipstaff_gateway.context import CALLER_HEADER, TIMEOUT_HEADER
 from tipstaff_gateway.doors.native import Operation, operations
+from tipstaff_gateway.problems import PROBLEMS
 
 _SUMMARIES = {
     "Score": "Scores one interaction.",
@@ -18,16 +19,10 @@ _SUMMARIES = {
     "ListEvaluators": "Lists what the server offers.",
     "SubmitFeedback": "Tells the server whether a scored output was good.",
 }
-_PROBLEMS = {
-    "400": "The request can't be scored as it stands.",
-    "401": "The server wants a token.",
-    "403": "The token doesn't allow it.",
-    "404": "There is no such evaluator, or no such version of it.",
-    "413": "The body is too large.",
-    "502": "The server failed.",
-    "503": "The server is overloaded or not there; Retry-After says when to try again.",
-    "504": "The deadline was missed, or can't be met.",
-}
+# A request for another method is none for this operation.
+_OF_NO_OPERATION = (405,)
+# These name no evaluator: the requests of a batch have errors of their own, in the answer.
+_WITHOUT_EVALUATOR = ("ScoreBatch", "ListEvaluators")
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "code,pre{font:13px/1.45 ui-monospace,monospace}pre{background:#f4f4f2;padding:.8rem;"
@@ -95,12 +90,21 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             _header(CALLER_HEADER, "Who asks; forwarded to the server.", "string"),
         ],
         "responses": {"200": ok}
-        | {status: {"description": why, "content": problem} for status, why in _PROBLEMS.items()},
+        | {
+            str(status): {"description": PROBLEMS[status][1], "content": problem}
+            for status in _statuses(operation)
+        },
     }
     if operation.verb == "POST":
         content = _json(_reference(method.input_type, schemas))
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _statuses(operation: Operation) -> list[int]:
+    """The statuses of the problems that an operation may have."""
+    absent = {*_OF_NO_OPERATION, *([404] if operation.method.name in _WITHOUT_EVALUATOR else [])}
+    return [status for status in PROBLEMS if status not in absent]
 
 
 def _header(name: str, description: str, kind: str) -> dict[str, Any]:

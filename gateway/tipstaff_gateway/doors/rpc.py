@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 import grpc
@@ -13,7 +15,7 @@ from tipstaff.channel import LONGEST_TIMEOUT
 from tipstaff.statuses import PUSHBACK_TRAILER
 from tipstaff_gateway.context import RequestContext
 from tipstaff_gateway.doors.services import Services
-from tipstaff_gateway.problems import problem_of
+from tipstaff_gateway.problems import ProblemError, problem_of
 
 
 class RpcCall:
@@ -40,10 +42,60 @@ class RpcCall:
         seconds = time.monotonic() - self._started
         self._services.metrics.answered(self._door, code, seconds)
         if problem is not None:
-            if problem.retry_after is not None:
-                milliseconds = str(math.ceil(problem.retry_after * 1000))
-                self._context.set_trailing_metadata(((PUSHBACK_TRAILER, milliseconds),))
-            await self._context.abort(grpc.StatusCode[code], problem.detail)
+            await _abort(self._context, problem)
+
+
+class RpcExchange:
+    """A stream on which one exchange passes, message by message: counted once, when it is over.
+
+    Its time is that of the handling of its messages, without the waits between them.
+
+    Attributes:
+        answered: Whether the exchange came to its answer; if not, somebody left before.
+    """
+
+    def __init__(self, services: Services, door: str, context: grpc.aio.ServicerContext) -> None:
+        self.answered = False
+        self._services = services
+        self._door = door
+        self._context = context
+        self._seconds = 0.0
+        self._problem: ProblemError | None = None
+
+    def __enter__(self) -> RpcExchange:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        code = "OK" if self.answered else "CANCELLED"
+        if self._problem is not None:
+            code = self._problem.code
+        self._services.metrics.answered(self._door, code, self._seconds)
+
+    @asynccontextmanager
+    async def message(self) -> AsyncIterator[None]:
+        """Handles one message; ends the stream with a status if that raises an error."""
+        started = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            self._problem = problem_of(error, self._door)
+        finally:
+            self._seconds += time.monotonic() - started
+        if self._problem is not None:
+            await _abort(self._context, self._problem)
+
+
+async def _abort(context: grpc.aio.ServicerContext, problem: ProblemError) -> None:
+    """Ends a call with the status of a problem."""
+    if problem.retry_after is not None:
+        milliseconds = str(math.ceil(problem.retry_after * 1000))
+        context.set_trailing_metadata(((PUSHBACK_TRAILER, milliseconds),))
+    await context.abort(grpc.StatusCode[problem.code], problem.detail)
 
 
 def headers_of(context: grpc.aio.ServicerContext) -> dict[str, str]:

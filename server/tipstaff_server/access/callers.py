@@ -164,6 +164,8 @@ def load_callers(path: Path) -> Callers:
         raise AccessFileError(f"{path}: {place or 'callers'}: {why}", field="callers") from None
     except ValueError as error:
         raise AccessFileError(f"{path}: not TOML: {error}", field="callers") from None
+    except RecursionError:
+        raise AccessFileError(f"{path}: nested too deeply", field="callers") from None
     owners: dict[str, str] = {}
     for name, caller in parsed.callers.items():
         for known in caller.tokens:

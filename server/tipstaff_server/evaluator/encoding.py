@@ -218,6 +218,8 @@ def load_encoder(bundle: Bundle) -> Encoder:
     tokenizer_json = bundle.tokenizer_json()
     try:
         return Encoder(tokenizer_json, encoding, evidence)
-    except Exception as error:  # tokenizers raises plain exceptions
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # tokenizers raises plain exceptions, and panics
         file = bundle.path / TOKENIZER_FILE
         raise BundleError(file, f"tokenizers can't load it: {error}") from error

@@ -75,6 +75,14 @@ class RpcServer:
         await self._server.start()
         return bound
 
+    async def wait_for_end(self) -> None:
+        """Waits until the server takes no calls any more. Don't cancel it: gRPC waits for the same.
+
+        Raises:
+            Exception: What gRPC failed with.
+        """
+        await self._server.wait_for_termination()
+
     async def stop(self, grace: float) -> None:
         """Takes no more calls, and answers those under way.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tipstaff_server.telemetry.tracing import Tracing
 
 log = logging.getLogger("tipstaff_server.access_log")
+faults = logging.getLogger(__name__)
 
 
 class Telemetry:
@@ -40,6 +41,7 @@ class Telemetry:
         self._tracing = tracing
         self._trace_share = trace_share
         self._draw = draw
+        self._failing = False
 
     @classmethod
     def of(cls, settings: Settings) -> Telemetry:
@@ -71,7 +73,17 @@ class Telemetry:
         return "" if trace is None else trace.text
 
     def tell(self, interaction: Interaction) -> None:
-        """Tells of an interaction that has just ended."""
+        """Tells of an interaction that has just ended; never raises: its answer must go out."""
+        try:
+            self._tell(interaction)
+        except Exception:
+            if not self._failing:
+                faults.exception("interactions can't be told of; answers go on")
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _tell(self, interaction: Interaction) -> None:
         if self._tracing is not None and (trace := current_trace.get()) is not None:
             self._tracing.record(interaction, trace)
         if self._log_share and self._draw() < self._log_share:

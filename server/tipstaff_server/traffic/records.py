@@ -151,7 +151,7 @@ class Recorder:
             return text, True
         try:
             redacted = self.redact(text)
-        except Exception:
+        except BaseException:  # also a panic of a library in Rust
             log.debug("traffic: the redaction raised")
             return "", False
         return (redacted, True) if isinstance(redacted, str) else ("", False)

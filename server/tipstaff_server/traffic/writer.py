@@ -14,6 +14,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -128,16 +129,19 @@ class SegmentWriter:
         while not self._closing:
             # No signal for each record: waking up for every one would cost more than writing it.
             self._wake.wait(_FLUSH_SECONDS)
-            self._step()
-        self._step(last=True)
+            self._guarded_step()
+        self._guarded_step(last=True)
+
+    def _guarded_step(self, *, last: bool = False) -> None:
+        try:
+            self._step(last=last)
+        except BaseException as error:
+            self._note_failure(error)
 
     def _step(self, *, last: bool = False) -> None:
         now = time.monotonic()
         if not last and now < self._retry_at:
             return
-        subjects = []
-        while self._queue:
-            subjects.append(self._queue.popleft())
         segment = self._segment
         ends = segment is not None and (
             segment.size > _SEGMENT_BYTES or now - segment.started > self._limits.segment_seconds
@@ -146,6 +150,9 @@ class SegmentWriter:
         # Counts are as many as rows where traffic is thin, so they are written less often.
         if last or ends or now >= self._counts_at or not self.keeping:
             counts, self._counts_at = self._collect_counts(), now + _COUNTS_SECONDS
+        subjects = []
+        while self._queue:
+            subjects.append(self._queue.popleft())
         if not self._try(lambda: self._write(subjects, counts)):
             self._lose(subjects, counts)
         if self._segment is not None and (last or ends):
@@ -171,7 +178,7 @@ class SegmentWriter:
         for each in subjects:
             try:
                 record = self._record(each)
-            except Exception:
+            except BaseException:
                 log.exception("traffic: a row can't be written")
                 if isinstance(each, Drawn):
                     failed.append(each)
@@ -203,7 +210,11 @@ class SegmentWriter:
 
     def _retain(self) -> None:
         """Deletes the oldest segments beyond the limits."""
-        sized = [(each.path, each.path.stat()) for each in list_segments(self._folder)]
+        sized = []
+        for each in list_segments(self._folder):
+            # Another server of this folder may have deleted it.
+            with suppress(FileNotFoundError):
+                sized.append((each.path, each.path.stat()))
         total = sum(stat.st_size for _, stat in sized)
         oldest = time.time() - self._limits.max_days * 86400
         for path, stat in sized:
@@ -222,27 +233,29 @@ class SegmentWriter:
         """Does work on the disk; notes whether it can be written to."""
         try:
             work()
-        except OSError as error:
-            if self._segment is not None:
-                self._segment.abandon()
-                self._segment = None
-            if self.keeping:
-                log.error(
-                    "traffic: nothing is kept, answers go on: %s: %s",
-                    self._folder,
-                    error.strerror or error,
-                )
-            self.keeping = False
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
-            return False
-        except Exception:
-            # A fault in this code must not end the thread, which would stop keeping silently.
-            log.exception("traffic: records are lost")
+        except BaseException as error:
+            self._note_failure(error)
             return False
         if not self.keeping:
             log.info("traffic: %s can be written again", self._folder)
         self.keeping = True
         return True
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Keeps nothing for a while; whatever the error is, it must not end the thread silently."""
+        if self._segment is not None:
+            self._segment.abandon()
+            self._segment = None
+        if self.keeping:
+            why = error.strerror or error if isinstance(error, OSError) else type(error).__name__
+            log.error(
+                "traffic: nothing is kept, answers go on: %s: %s",
+                self._folder,
+                why,
+                exc_info=None if isinstance(error, OSError) else error,
+            )
+        self.keeping = False
+        self._retry_at = time.monotonic() + _RETRY_SECONDS
 
 
 class _OpenSegment:

@@ -50,6 +50,29 @@ def attributes(item) -> dict[str, object]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in item}
 
 
+# Stands in for an error in OpenTelemetry's code.
+FAULTY = """
+from tipstaff_server.telemetry import tracing
+
+def record(*_):
+    raise KeyError("span")
+
+tracing.Tracing.record = record
+"""
+
+
+def test_an_error_of_tracing_takes_no_answer_away(start, bundle, collector):
+    """Once, the caller got UNKNOWN in place of the score."""
+    words = (bundle, "--trace-endpoint", collector, "--trace-share", 1)
+    server = start(*words, script=FAULTY)
+    for _ in range(3):
+        request = pb.ScoreRequest(output=SECRET, input="paris", ground_truth="paris")
+        assert server.stub().Score(request, timeout=20).evaluator == "tiny"
+    assert server.log.count("interactions can't be told of") == 1
+    assert server.metric("tipstaff_request_duration_seconds_count") == 3
+    assert server.metric("tipstaff_request_duration_seconds_count", code="OK") == 3
+
+
 def test_a_caller_s_trace_goes_on_through_the_server(start, bundle, collector):
     server = start(
         *(bundle, "--trace-endpoint", collector, "--trace-share", 0, "--trace-evaluations"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from running_server import wait_until
 
 from tipstaff import Interaction, Reason, Score, Verdict
 from tipstaff_server.errors import FeedbackNotStored, InvalidRequest, SettingsError
@@ -97,6 +99,52 @@ def test_a_redaction_that_raises_keeps_no_text_and_is_counted(tmp_path):
         load_redact("no.such:thing")
 
 
+class PanicError(BaseException):
+    """Stands in for a panic of a redaction that is written in Rust."""
+
+
+def test_a_redaction_that_panics_ends_no_writer(tmp_path):
+    """Once, it ended the writer's thread, and nothing was kept from then on."""
+
+    def redact(text):
+        if "4111" in text:
+            raise PanicError
+        return text
+
+    sampler = TrafficSampler(tmp_path, SamplingPolicy(1, (), b"s"), Limits(), redact=redact)
+    answer(sampler)
+    answer(sampler, output="paris")
+    sampler.close()
+    assert [each["output"] for each in records(tmp_path, "row")] == [None, "paris"]
+    assert (sampler.redaction_failed, sampler.keeping) == (1, True)
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), PanicError()])
+def test_an_error_of_the_writer_s_own_code_stops_keeping_for_a_while(
+    tmp_path, monkeypatch, caplog, error
+):
+    for name, seconds in (("_FLUSH", 0.01), ("_COUNTS", 0.0), ("_RETRY", 0.02)):
+        monkeypatch.setattr(writer, f"{name}_SECONDS", seconds)
+    faults = [error, error, error]
+    failed = threading.Event()
+
+    def collect():
+        if faults:
+            failed.set()
+            raise faults.pop()
+        return [{"kind": "counts", "n": 1}]
+
+    kept = writer.SegmentWriter(
+        tmp_path, Limits(), {}, record=dict, collect_counts=collect, on_lost=lambda _: None
+    )
+    assert failed.wait(20)
+    wait_until(lambda: kept.keeping and not faults)
+    kept.close()
+    assert records(tmp_path, "counts")
+    # Logged once, though it came three times.
+    assert caplog.text.count("nothing is kept") == caplog.text.count("Traceback") == 1
+
+
 def test_a_full_queue_drops_and_says_so_by_stratum(tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "_FLUSH_SECONDS", 60)
     sampler = TrafficSampler(tmp_path, SamplingPolicy(1, (), b"s"), Limits(queue=3))
@@ -130,6 +178,20 @@ def test_old_segments_are_deleted_beyond_the_limit(tmp_path):
         sampler.close()
     assert list_segments(tmp_path) == []
     assert sampler.deleted
+
+
+def test_a_segment_that_another_server_deletes_meanwhile_stops_nothing(tmp_path, monkeypatch):
+    def list_and_delete(folder):
+        listed = list_segments(folder)
+        for each in listed:
+            each.path.unlink()
+        return listed
+
+    monkeypatch.setattr(writer, "list_segments", list_and_delete)
+    sampler = TrafficSampler(tmp_path, SamplingPolicy(1, (), b"s"), Limits())
+    answer(sampler)
+    sampler.close()
+    assert sampler.keeping
 
 
 def test_what_a_killed_server_left_is_recovered(tmp_path):

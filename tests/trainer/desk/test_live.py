@@ -119,6 +119,31 @@ def test_a_form_keeps_what_the_page_is_narrowed_to(visit, two_parts, path, part)
     assert {versions[item.row_id] for item, _ in waiting} == {1}
 
 
+def test_a_page_of_an_attribute_is_of_its_own_name_whatever_signs_it_has(
+    visit, workspace, tmp_path
+):
+    """Once, `a=b` with the value `c` was `a` with the value `b=c`."""
+    now, counts = time.time() - HOUR, {("a=b", "c"): 1, ("a", "b=c"): 2, ("a%3Db", "c"): 3}
+    answers = [
+        Said(now + index, 0.9, attributes={name: value})
+        for (name, value), count in counts.items()
+        for index in range(count)
+    ]
+    write_segment(tmp_path / "kept", answers)
+    workspace.collect_traffic(tmp_path / "kept")
+    browser = visit()
+    page = browser.get("/live/judge?span=day").text
+    choices = re.findall(r'<option value="([^"]+)">(a[^:<]*: [^<]+)</option>', page)
+    assert sorted(words for _, words in choices) == ["a%3Db: c", "a: b=c", "a=b: c"]
+    for address, words in choices:
+        shown = browser.get("/live/judge", params={"span": "day", "attribute": address}).text
+        count = counts[tuple(words.split(": "))]
+        assert f"estimated from {count} of them" in shown
+        assert hidden(shown)["attribute"] == address
+        rows = browser.get("/live/judge/rows", params={"span": "day", "attribute": address}).text
+        assert rows.count('<td class="words">') == count
+
+
 def test_a_page_of_an_attribute_claims_no_number_of_all_answers(visit, two_parts):
     page = visit().get("/live/judge?span=day&attribute=model%3Dm0").text
     assert "estimated from 20 of them" in page

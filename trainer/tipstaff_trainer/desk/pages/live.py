@@ -65,6 +65,7 @@ def show(ctx: RequestContext) -> Response:
         "live.html",
         live=live,
         choices=choices,
+        attribute_text=_attribute_text,
         windows=WINDOWS,
         span=span,
         labels=labels,
@@ -131,11 +132,11 @@ def queue(ctx: RequestContext) -> Response:
 def _window(ctx: RequestContext) -> tuple[str, Window]:
     """The window that a request names: a span until now, or from one moment to another."""
     version, caller = ctx.integer("version", None), ctx.text("caller")
-    attribute, _, value = ctx.text("attribute").partition("=")
+    attribute = _attribute(ctx.text("attribute"))
     since, until = ctx.integer("since", None), ctx.integer("until", None)
     named = None if caller in ("", "*") else caller
     if since is not None and until is not None and since < until:
-        return "", Window(since, until, version, named, (attribute, value) if attribute else None)
+        return "", Window(since, until, version, named, attribute)
     span = ctx.text("span", "week")
     if span not in WINDOWS:
         span = "week"
@@ -144,8 +145,19 @@ def _window(ctx: RequestContext) -> tuple[str, Window]:
         now=time.time(),
         version=version,
         caller=named,
-        attribute=(attribute, value) if attribute else None,
+        attribute=attribute,
     )
+
+
+def _attribute_text(name: str, value: str) -> str:
+    """An attribute as an address or a form names it: NAME=VALUE; a name may have `=` too."""
+    return f"{name.replace('%', '%25').replace('=', '%3D')}={value}"
+
+
+def _attribute(text: str) -> tuple[str, str] | None:
+    """The name and value in a text of `_attribute_text`; None without a name."""
+    name, _, value = text.partition("=")
+    return (name.replace("%3D", "=").replace("%25", "%"), value) if name else None
 
 
 def _narrowing(window: Window) -> dict[str, str]:
@@ -156,7 +168,7 @@ def _narrowing(window: Window) -> dict[str, str]:
     if window.caller is not None:
         query["caller"] = window.caller
     if window.attribute is not None:
-        query["attribute"] = "=".join(window.attribute)
+        query["attribute"] = _attribute_text(*window.attribute)
     return query
 
 
