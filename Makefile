@@ -92,8 +92,8 @@ audit: $(TOOLS_INSTALLED)  ## Look for known vulnerabilities of what is locked; 
 lint-images: install  ## Lint all Dockerfiles.
 	@$(BIN)/hadolint deploy/*Dockerfile deploy/*/Dockerfile
 
-image: install  ## Build the server's image with buildah and run it: needs root, buildah, mmdebstrap, runc.
-	@$(BIN)/python deploy/check_image.py
+image: install  ## Build and run the images, or IMAGE="server gateway": root, buildah, mmdebstrap, runc.
+	@$(BIN)/python deploy/check_image.py $(IMAGE)
 
 fuzz: install  ## Fuzz each target for TIME seconds, guided by coverage (600).
 	@$(PIP) atheris

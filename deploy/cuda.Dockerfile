@@ -1,8 +1,8 @@
-# The server on an NVIDIA GPU. Tests lint this file, but the image was never built or run: the tests
-# have neither its base image nor a GPU.
+# The server on an NVIDIA GPU. Tests lint this file, but the image was never built: `make image` has
+# neither its base image nor a GPU.
 #
-#   docker build -f deploy/cuda.Dockerfile -t tipstaff-server:0.1.0-cuda .
-#   docker run --gpus all -p 50051:50051 -v "$PWD/repository:/repository:ro" tipstaff-server:0.1.0-cuda
+#   docker build -f deploy/cuda.Dockerfile -t tipstaff-server-gpu:0.1.0 .
+#   docker run --gpus all -p 50051:50051 -v "$PWD/repository:/repository:ro" tipstaff-server-gpu:0.1.0
 #
 # BASE has the CUDA and the cuDNN that onnxruntime-gpu was built for, and Ubuntu's Python.
 

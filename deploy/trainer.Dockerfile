@@ -1,13 +1,17 @@
 # The trainer and the desk, with torch for CPUs and the versions of constraints.txt.
 #
-#   docker build -f deploy/trainer.Dockerfile -t tipstaff-trainer .
-#   docker run -v "$PWD:/work" tipstaff-trainer train rows.csv --name faithfulness --out bundle
-#   docker run -p 8080:8080 -v "$PWD/workspace:/work" tipstaff-trainer \
-#       desk /work --host 0.0.0.0 --port 8080
+#   docker build -f deploy/trainer.Dockerfile -t tipstaff-trainer:0.1.0 .
+#   docker run --user "$(id -u):$(id -g)" -v "$PWD:/work" tipstaff-trainer:0.1.0 \
+#       train rows.csv --name faithfulness --out bundle
+#   docker run --user "$(id -u):$(id -g)" -v "$PWD:/work" -p 8080:8080 tipstaff-trainer:0.1.0 \
+#       desk workspace --host 0.0.0.0 --port 8080
+#
+# --user owns the mounted folder: the image's own user may not write there. With a read-only root it
+# needs --tmpfs /tmp.
 #
 # BASE is any image with Python 3.11 or later as `python3`, and libstdc++; BUILD_BASE also needs its
-# venv module. TORCH_INDEX is where torch comes from: PyPI's build brings CUDA, and gigabytes.
-# A private index: docker build --secret id=pip,src=pip.conf ...
+# venv module. TORCH_INDEX is where torch comes from: PyPI's build brings CUDA, and gigabytes. Empty,
+# it is pip's own index. A private index: docker build --secret id=pip,src=pip.conf ...
 
 ARG BASE=python:3.11-slim-bookworm
 ARG BUILD_BASE=${BASE}
@@ -24,7 +28,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     && python3 -m venv --without-pip /opt/tipstaff \
     && /build/bin/pip install --require-hashes -r deploy/locks/build.txt \
     && /build/bin/pip --python /opt/tipstaff/bin/python install --constraint constraints.txt \
-        --extra-index-url "$TORCH_INDEX" "$TORCH"
+        ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "$TORCH"
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY client client
 COPY server server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import subprocess
@@ -250,6 +251,15 @@ def test_images_copy_what_there_is(file):
                 assert source not in ignored
 
 
+def test_every_image_is_built_by_make_image_or_says_that_it_was_never_built(monkeypatch):
+    monkeypatch.syspath_prepend(DEPLOY)
+    checks = importlib.import_module("check_image").CHECKS
+    built = {image.dockerfile for image, _ in checks.values()}
+    unbuilt = set(DOCKERFILES) - built
+    assert built <= set(DOCKERFILES)
+    assert all("was never built" in (DEPLOY / file).read_text() for file in unbuilt), unbuilt
+
+
 @pytest.mark.parametrize("file", DOCKERFILES)
 def test_images_run_as_nobody_in_particular(file):
     final = (DEPLOY / file).read_text().rpartition("\nFROM ")[2]
@@ -269,7 +279,7 @@ def test_locks_are_of_the_versions_that_tests_run():
         for line in (DEPLOY.parent / "constraints.txt").read_text().splitlines()
         if "==" in line
     )
-    for name in ("client", "server", "server-gpu"):
+    for name in ("client", "server", "server-gpu", "gateway", "kserve"):
         lock = (DEPLOY / "locks" / f"{name}.txt").read_text()
         for package, version in re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", lock, re.MULTILINE):
             assert pinned.get(package, version) == version, (name, package)

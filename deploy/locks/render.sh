@@ -17,3 +17,5 @@ compile build deploy/locks/build.in
 compile client pyproject.toml
 compile server pyproject.toml --extra server --extra tracing
 compile server-gpu pyproject.toml --extra server-gpu --extra tracing
+compile gateway pyproject.toml --extra gateway
+compile kserve pyproject.toml --extra gateway --extra server
