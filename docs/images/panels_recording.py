@@ -41,9 +41,11 @@ NAME = "faithfulness"
 STEP = 5
 # Shares of the traffic on a quiet day.
 CALLERS = {"shop": 0.5, "helpdesk": 0.3, "search": 0.2}
+# Of what the worker can do.
 QUIET = 0.2
-# One caller's calls at a time in the flood, and its pause after a refusal.
-FLOOD_CALLS, FLOOD_PAUSE = 60, 0.1
+# One caller's calls at a time in the flood, by what the worker can do in a deadline, and the pause
+# after a refusal.
+FLOOD, FLOOD_PAUSE = 2.5, 0.1
 _SCRAPE_SECONDS, _RATE_SECONDS = 2, 20
 _DEADLINE, _START_SECONDS = 0.3, 120
 # Multiplications that make a run as slow as that of a small encoder.
@@ -148,7 +150,10 @@ async def _drive(server: Server, repository: Path, name: str, second: Path) -> f
             (broken[1], lambda: set_serving(repository, name, 2)),
         ]
         calls: set[asyncio.Task[bool]] = set()
-        flooding = asyncio.create_task(_flood(stub, draw, ahead + flood[0], flood[1] - flood[0]))
+        at_a_time = round(FLOOD * capacity * _DEADLINE)
+        flooding = asyncio.create_task(
+            _flood(stub, draw, at_a_time, ahead + flood[0], ahead + flood[1])
+        )
         began, start, due = time.time() + ahead, time.monotonic() + ahead, -float(ahead)
         while due < SECONDS:
             await asyncio.sleep(max(0.0, start + due - time.monotonic()))
@@ -179,17 +184,17 @@ async def _capacity(stub: scoring_pb2_grpc.ScoringServiceStub, draw: random.Rand
     return answers / seconds
 
 
-async def _flood(stub: Any, draw: random.Random, wait: float, seconds: float) -> None:
+async def _flood(stub: Any, draw: random.Random, at_a_time: int, start: float, stop: float) -> None:
     """One caller asks without end, and comes again soon after each refusal."""
-    await asyncio.sleep(wait)
-    end = time.monotonic() + seconds
+    await asyncio.sleep(start)
+    end = time.monotonic() + stop - start
 
     async def ask() -> None:
         while time.monotonic() < end:
             if not await _call(stub, _interaction(draw), "search"):
                 await asyncio.sleep(FLOOD_PAUSE)
 
-    await asyncio.gather(*(ask() for _ in range(FLOOD_CALLS)))
+    await asyncio.gather(*(ask() for _ in range(at_a_time)))
 
 
 async def _call(stub: Any, item: Interaction, caller: str) -> bool:
