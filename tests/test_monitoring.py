@@ -23,19 +23,24 @@ from tools import require
 from tipstaff.v1 import scoring_pb2 as pb
 
 FOLDER = Path(__file__).parent.parent / "deploy" / "monitoring"
-PAGE = FOLDER.parent.parent / "docs" / "how-to" / "alerts.md"
+DOCS = FOLDER.parent.parent / "docs"
+PAGE = DOCS / "how-to" / "alerts.md"
 # What nothing is known of in the first day.
 EMPTY = {"a day before"}
 
 
-def dashboard():
-    spec = importlib.util.spec_from_file_location("dashboard", FOLDER / "dashboard.py")
+def module_of(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules["dashboard"] = module
+    sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+def dashboard():
+    return module_of(FOLDER / "dashboard.py")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +117,26 @@ def query(address: str, text: str) -> list[dict]:
 
 def test_the_dashboard_is_what_its_code_renders():
     assert json.loads((FOLDER / "dashboard.json").read_text()) == dashboard().render()
+
+
+def test_the_pictures_in_the_docs_are_of_this_dashboard_and_of_the_record():
+    panels = module_of(DOCS / "images" / "panels.py")
+    record = panels.read_record()
+    recorded = {
+        question: [(panel["title"], panel["unit"], panel["queries"]) for panel in row]
+        for question, row in record["rows"].items()
+    }
+    # When the dashboard changes: python docs/images/panels.py --record
+    assert recorded == {
+        question: [(panel.title, panel.unit, panel.queries) for panel in row]
+        for question, row in dashboard().ROWS.items()
+    }
+    page = (DOCS / "how-to" / "dashboard.md").read_text()
+    assert [*panels.PICTURES] == re.findall(r"^## (.+\?)$", page, re.MULTILINE)
+    for question, name in panels.PICTURES.items():
+        picture = DOCS / "images" / f"panels-{name}.svg"
+        assert picture.read_text(encoding="utf-8") == panels.draw(record, question)
+        assert f"](../images/{picture.name})" in page
 
 
 def test_every_query_of_the_dashboard_finds_what_a_server_offers(prometheus):
