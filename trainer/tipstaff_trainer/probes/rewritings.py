@@ -113,7 +113,7 @@ REWRITINGS: tuple[Rewriting, ...] = (
         "breaks",
         "the question in place of an answer",
         changes.question_alone,
-        share=1.5,
+        share=0.5,
     ),
     Rewriting(
         "truth-beside-wrong",
