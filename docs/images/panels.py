@@ -152,7 +152,7 @@ def _amount(value: float, unit: str) -> str:
         return f"{1000 * value:.3g} ms"
     if unit == "bytes":
         return f"{value / 1e6:.3g} MB"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _letter(number: int) -> str:
