@@ -91,7 +91,8 @@ def to_error(status: Status, *, target: str, timeout: float, request_id: str) ->
             message = f"{target} can't answer within {timeout:g} s: {details}"
             return DeadlineError(message, code=code, request_id=request_id)
         case "UNAVAILABLE":
-            message = f"no server ready at {target}, start one with `tipstaff serve` ({details})"
+            advice = "start one with `tipstaff serve`, with TLS if this client has it"
+            message = f"no server ready at {target}, {advice} ({details})"
             return UnavailableError(message, code=code, request_id=request_id)
         case _:
             message = f"{target} failed with {code}: {details}"

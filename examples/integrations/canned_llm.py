@@ -1,6 +1,6 @@
 """Stands in for an LLM API, to try a guardrail without a key: answers every chat the same.
 
-    python examples/integrations/canned_llm.py "At nine." [--port 10001]
+    python examples/integrations/canned_llm.py "Yes, within 30 days." [--port 10001]
 
 Speaks OpenAI's chat completions, streamed where the request asks for it.
 """
@@ -34,7 +34,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answers one request."""
-        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        try:
+            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        except ValueError:
+            self.send_error(400, "the body is not JSON")
+            return
         kind, body = answer(self.say, stream=bool(request.get("stream")))
         self.send_response(200)
         self.send_header("content-type", kind)
@@ -50,7 +54,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=10001)
     args = parser.parse_args()
     Handler.say = args.say
-    ThreadingHTTPServer(("127.0.0.1", args.port), Handler).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", args.port), Handler)
+    print(f"answers on http://127.0.0.1:{args.port}", flush=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ from tipstaff import Client
 from tipstaff.integrations import BlockedError, Guard
 from tipstaff.integrations.langchain import TipstaffMiddleware
 
+QUESTION = "Can I return the kettle?"
+FACTS = "Kitchen appliances can be returned within 14 days of delivery."
+WRONG = "Yes, within 30 days."
+
 
 class ScriptedModel(GenericFakeChatModel):
     """Stands in for a model that can call tools."""
@@ -29,20 +33,20 @@ class ScriptedModel(GenericFakeChatModel):
 
 
 @tool
-def opening_hours() -> str:
-    """The shop's opening hours."""
-    return "open monday closed sunday"
+def return_policy() -> str:
+    """The shop's rules for returns."""
+    return FACTS
 
 
 def main(target: str, evaluator: str = "") -> None:
     """Asks the agent one question."""
-    call = AIMessage("", tool_calls=[{"name": "opening_hours", "args": {}, "id": "1"}])
-    model = ScriptedModel(messages=iter([call, AIMessage("open sunday")]))
+    call = AIMessage("", tool_calls=[{"name": "return_policy", "args": {}, "id": "1"}])
+    model = ScriptedModel(messages=iter([call, AIMessage(WRONG)]))
     with Client(target, evaluator=evaluator, timeout=5) as client:
         guard = Guard(client, on_block="raise", on_review="note", on_note=print)
-        agent = create_agent(model, [opening_hours], middleware=[TipstaffMiddleware(guard)])
+        agent = create_agent(model, [return_policy], middleware=[TipstaffMiddleware(guard)])
         try:
-            result = agent.invoke({"messages": [{"role": "user", "content": "open sunday"}]})
+            result = agent.invoke({"messages": [{"role": "user", "content": QUESTION}]})
             print(result["messages"][-1].text)
         except BlockedError as error:
             print(error)

@@ -16,6 +16,10 @@ from tipstaff import Client
 from tipstaff.integrations import Guard
 from tipstaff.integrations.nemo import register
 
+QUESTION = "Can I return the kettle?"
+FACTS = "Kitchen appliances can be returned within 14 days of delivery."
+WRONG = "Yes, within 30 days."
+
 _CONFIG = """
 models: []
 rails:
@@ -38,13 +42,13 @@ define subflow tipstaff check output
 def main(target: str, evaluator: str = "") -> None:
     """Asks one question."""
     config = RailsConfig.from_content(colang_content=_FLOW, yaml_content=_CONFIG)
-    rails = LLMRails(config, llm=FakeLLMModel(responses=["open sunday"]))
+    rails = LLMRails(config, llm=FakeLLMModel(responses=[WRONG]))
     with Client(target, evaluator=evaluator, timeout=5) as client:
         register(rails, Guard(client))
-        facts = {"relevant_chunks": "open monday closed sunday"}
+        facts = {"relevant_chunks": FACTS}
         messages = [
             {"role": "context", "content": facts},
-            {"role": "user", "content": "open sunday"},
+            {"role": "user", "content": QUESTION},
         ]
         print(rails.generate(messages=messages)["content"])
 

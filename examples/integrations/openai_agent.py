@@ -17,11 +17,16 @@ from tipstaff import AsyncClient
 from tipstaff.integrations import Guard
 from tipstaff.integrations.openai_agents import run_checked
 
+QUESTION = "Can I return the kettle?"
+FACTS = "Kitchen appliances can be returned within 14 days of delivery."
+WRONG = "Yes, within 30 days."
+RIGHT = "Yes, within 14 days."
+
 
 @function_tool
-def opening_hours() -> str:
-    """The shop's opening hours."""
-    return "open monday closed sunday"
+def return_policy() -> str:
+    """The shop's rules for returns."""
+    return FACTS
 
 
 async def main(target: str, evaluator: str = "") -> None:
@@ -29,15 +34,15 @@ async def main(target: str, evaluator: str = "") -> None:
     set_tracing_disabled(True)
     model = ScriptedModel(
         [
-            [function_call("opening_hours", {}, call_id="1")],
-            [assistant_message("open sunday")],
-            [assistant_message("closed sunday")],
+            [function_call("return_policy", {}, call_id="1")],
+            [assistant_message(WRONG)],
+            [assistant_message(RIGHT)],
         ]
     )
-    agent = Agent("shop", model=model, tools=[opening_hours])
+    agent = Agent("shop", model=model, tools=[return_policy])
     async with AsyncClient(target, evaluator=evaluator, timeout=5) as client:
         guard = Guard(client, on_block="retry", on_review="raise")
-        done = await run_checked(agent, "open sunday", guard=guard)
+        done = await run_checked(agent, QUESTION, guard=guard)
     print(f"{done.text} ({done.checked.describe()})")
 
 

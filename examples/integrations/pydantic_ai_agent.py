@@ -18,10 +18,14 @@ from tipstaff import AsyncClient
 from tipstaff.integrations import Guard
 from tipstaff.integrations.pydantic_ai import output_validator
 
+QUESTION = "Can I return the kettle?"
+FACTS = "Kitchen appliances can be returned within 14 days of delivery."
+WRONG = "Yes, within 30 days."
+
 
 async def main(target: str, evaluator: str = "") -> None:
     """Asks the agent one question."""
-    script = iter([ToolCallPart("opening_hours", {}), TextPart("open sunday")])
+    script = iter([ToolCallPart("return_policy", {}), TextPart(WRONG)])
 
     def step(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         return ModelResponse([next(script)])
@@ -29,13 +33,13 @@ async def main(target: str, evaluator: str = "") -> None:
     agent = Agent(FunctionModel(step))
 
     @agent.tool_plain
-    def opening_hours() -> str:
-        """The shop's opening hours."""
-        return "open monday closed sunday"
+    def return_policy() -> str:
+        """The shop's rules for returns."""
+        return FACTS
 
     async with AsyncClient(target, evaluator=evaluator, timeout=5) as client:
         agent.output_validator(output_validator(Guard(client, on_block="replace")))
-        print((await agent.run("open sunday")).output)
+        print((await agent.run(QUESTION)).output)
 
 
 if __name__ == "__main__":

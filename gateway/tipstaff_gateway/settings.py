@@ -118,7 +118,7 @@ def split_address(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not (colon and host and port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError("not HOST:PORT")
+        raise ValueError("not HOST:PORT, as in 127.0.0.1:8080")
     if ":" in host and not bracketed:
         raise ValueError("an IPv6 host needs brackets, as in [::1]:8080")
     return host.strip("[]"), int(port)

@@ -76,7 +76,7 @@ def split_address(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not host or not port.isascii() or not port.isdigit():
-        raise ValueError(f"{address!r} is not HOST:PORT")
+        raise ValueError(f"{address!r} is not HOST:PORT, as in 127.0.0.1:50051")
     if int(port) > 65535:
         raise ValueError(f"{address!r} is not HOST:PORT: ports end at 65535")
     if ":" in host and not bracketed:

@@ -160,3 +160,16 @@ def test_a_blocking_client_serves_async_code_but_not_the_other_way_round(target)
 def test_an_action_that_there_is_none_of_is_refused(target):
     with pytest.raises(UsageError, match=r"on_block 'drop': must be 'raise', 'replace'"):
         Guard(AsyncClient(target), on_block="drop")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_block": "note"}, r"on_block 'note': tells nobody; give a function, as on_note=print"),
+        ({"on_review": "note"}, r"on_review 'note': tells nobody"),
+        ({"retries": -1}, r"retries -1: must be 0 or more"),
+    ],
+)
+def test_a_guard_that_would_let_through_unseen_or_never_ask_is_refused(target, options, message):
+    with pytest.raises(UsageError, match=message):
+        Guard(AsyncClient(target), **options)

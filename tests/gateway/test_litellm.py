@@ -83,6 +83,11 @@ def test_an_answer_whose_prompt_is_not_here_never_passes(gateway, call_id):
     assert blocked["action"] == "BLOCKED"
     assert "missing: input and ground_truth" in blocked["blocked_reason"]
     assert "pre_call and post_call" in blocked["blocked_reason"]
+    nameless = after(gateway, None, GOOD)
+    assert nameless["action"] == "BLOCKED"
+    assert nameless["blocked_reason"].endswith(
+        "it has no litellm_call_id, so no prompt belongs to it"
+    )
     missing = 'tipstaff_gateway_joins_total{result="missing"}'
     assert missing in gateway.get("/metrics").text
 

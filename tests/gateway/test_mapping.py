@@ -102,8 +102,8 @@ def test_a_section_replaces_the_keys_that_it_names(tmp_path):
     ("text", "why"),
     [
         ("[envoy", "not TOML"),
-        ("[http]\n", "[http]: there is no such section; there are litellm"),
-        ("envoy = 1\n", "[envoy]: there is no such section"),
+        ("[http]\n", "[http]: there is no such section; there are [litellm]"),
+        ("envoy = 1\n", "envoy: stands outside of a section; they are [litellm]"),
         ("[envoy]\nanswer = []\n", "[envoy] answer: there is no such key"),
         ("[envoy]\ninput = 7\n", "[envoy] input: must be a list of sources"),
         ("[envoy]\ninput = ['answr']\n", "[envoy] input: there is no source 'answr'"),

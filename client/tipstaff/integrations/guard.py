@@ -107,7 +107,7 @@ class Guard:
         on_note: Is called with what `note` lets through.
 
     Raises:
-        UsageError: An action is unknown.
+        UsageError: An action is unknown, `retries` is negative, or `note` has nobody to tell.
     """
 
     def __init__(
@@ -127,6 +127,12 @@ class Guard:
             Verdict.BLOCK: _checked("on_block", on_block),
             Verdict.REVIEW: _checked("on_review", on_review),
         }
+        if retries < 0:
+            raise UsageError("must be 0 or more", field="retries", value=str(retries))
+        for name, action in (("on_block", on_block), ("on_review", on_review)):
+            if action == "note" and on_note is None:
+                remedy = "give a function, as on_note=print"
+                raise UsageError("tells nobody", field=name, value="'note'", remedy=remedy)
         self._replacement = replacement
         self._retries = retries
         self._on_note = on_note

@@ -115,14 +115,17 @@ async def _check_answer(
     decisions = await services.judge(PROTOCOL, mapped, ctx, evaluator=evaluator)
     for decision in decisions:
         if decision.blocked:
-            hint = _HINT if prompt is None and decision.missing else ""
+            hint = ""
+            if prompt is None and decision.missing:
+                hint = _NO_PROMPT if call_id else _NO_CALL_ID
             return _blocked(decision.explanation + hint)
     # In the middle of a stream the answer is not complete yet: hold back all of it. LiteLLM ignores
     # this once the stream is over.
     return JSONResponse({"action": "NONE", "stream_holdback_chars": [len(text) for text in texts]})
 
 
-_HINT = "; its prompt is not here: configure the guardrail for pre_call and post_call"
+_NO_PROMPT = "; its prompt is not here: configure the guardrail for pre_call and post_call"
+_NO_CALL_ID = "; it has no litellm_call_id, so no prompt belongs to it"
 
 
 def _joined(answer: Mapped, prompt: Mapped | None, images: list[Any]) -> Mapped:

@@ -107,8 +107,10 @@ def load_mapping(path: Path | None) -> dict[str, ProtocolMapping]:
         raise UsageError(f"not TOML: {error}", field="mapping", value=str(path)) from None
     for protocol, section in sections.items():
         where = f"{path}: [{protocol}]"
-        if protocol not in mappings or not isinstance(section, Mapping):
-            known = ", ".join(PROTOCOLS)
+        known = ", ".join(f"[{name}]" for name in PROTOCOLS)
+        if not isinstance(section, Mapping):
+            raise UsageError(f"{path}: {protocol}: stands outside of a section; they are {known}")
+        if protocol not in mappings:
             raise UsageError(f"{where}: there is no such section; there are {known}")
         mappings[protocol] = _replaced(mappings[protocol], section, where)
     return mappings
