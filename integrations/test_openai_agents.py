@@ -111,7 +111,7 @@ def test_an_output_guardrail_without_facts_trips_as_missing(guard):
 @pytest.mark.parametrize(("action", "read"), [("replace", BAD), ("note", BAD), ("raise", BAD)])
 def test_a_tool_s_output_is_checked(guard, action, read):
     check = tool_output_guardrail(
-        guard(on_block=action, replacement="The tool failed."),
+        guard(on_block=action, replacement="The tool failed.", on_note=print),
         read=lambda data: Interaction(QUESTION, data.output, FACTS),
     )
 

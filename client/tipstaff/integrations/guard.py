@@ -104,7 +104,7 @@ class Guard:
         on_review: What becomes of one whose verdict is REVIEW.
         replacement: What `replace` answers.
         retries: How often `retry` has the model answer again.
-        on_note: Is called with what `note` lets through.
+        on_note: Is called with what `note` lets through; needed for `note`.
 
     Raises:
         UsageError: An action is unknown, `retries` is negative, or `note` has nobody to tell.
