@@ -26,7 +26,7 @@ _MOST_THREADS = 4
 # More rows in a part need more padding; fewer make products that are too small for one core.
 _ROWS_A_PART = 8
 # Rows times the square of their length. With 12 heads, the attention of more takes over 32 MiB,
-# which the C library maps anew for each product: 8 rows of 512 tokens would take twice the time.
+# which the C library maps anew for each product: 8 rows of 512 tokens would take 1.8 times as long.
 _MOST_PAIRS = 600_000
 
 # The tensors of a batch whose last dimension is the tokens.
