@@ -12,7 +12,7 @@ import pytest
 from tipstaff import Coverage, Interaction, Reason, Score, ServerFaultError, UsageError, Verdict
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_gateway.context import RequestContext
-from tipstaff_gateway.doors.rpc import RpcCall
+from tipstaff_gateway.doors.rpc import rpc_call
 from tipstaff_gateway.joins import JoinMemory
 from tipstaff_gateway.local_server import serve_words
 from tipstaff_gateway.mapping import Mapped
@@ -142,7 +142,7 @@ def test_an_unforeseen_error_over_grpc_tells_no_text(caplog):
 
     async def fail():
         services = SimpleNamespace(metrics=Metrics())
-        async with RpcCall(services, "envoy", SimpleNamespace(abort=abort)):
+        async with rpc_call(services, "envoy", SimpleNamespace(abort=abort)):
             raise KeyError("a text of the request")
 
     with pytest.raises(KeyError):

@@ -88,9 +88,9 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
     ) -> AsyncIterator[Any]:
         """Processes one request of HTTP and its answer."""
         passing = _Passing(caller=headers_of(context))
-        with RpcExchange(self._services, PROTOCOL, context) as exchange:
+        async with RpcExchange(self._services, PROTOCOL, context) as exchange:
             async for request in requests:
-                async with exchange.message():
+                with exchange.message():
                     reply = await self._reply(request, passing)
                 exchange.answered = exchange.answered or _is_last(request, reply)
                 yield reply

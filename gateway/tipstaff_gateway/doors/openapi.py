@@ -19,7 +19,7 @@ _SUMMARIES = {
     "ListEvaluators": "Lists what the server offers.",
     "SubmitFeedback": "Tells the server whether a scored output was good.",
 }
-# A request for another method is none for this operation.
+# OpenAPI describes each method of an address by itself.
 _OF_NO_OPERATION = (405,)
 # These name no evaluator: the requests of a batch have errors of their own, in the answer.
 _WITHOUT_EVALUATOR = ("ScoreBatch", "ListEvaluators")

@@ -22,7 +22,7 @@ from tipstaff_gateway.doors.inference import (
     input_names,
 )
 from tipstaff_gateway.doors.raw_tensors import decode_texts, read_texts, write_values
-from tipstaff_gateway.doors.rpc import RpcCall, context_of, headers_of
+from tipstaff_gateway.doors.rpc import context_of, headers_of, rpc_call
 from tipstaff_gateway.doors.services import Services
 from tipstaff_gateway.problems import invalid
 from tipstaff_gateway.stubs import open_inference_pb2 as pb
@@ -51,14 +51,14 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelReady(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         """Whether an evaluator is served."""
-        async with RpcCall(self._services, PROTOCOL, context):
+        async with rpc_call(self._services, PROTOCOL, context):
             ctx = context_of(self._services, context)
             await find_model(self._services, ctx, request.name, request.version)
         return pb.ModelReadyResponse(ready=True)
 
     async def ModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         """The tensors of an evaluator."""
-        async with RpcCall(self._services, PROTOCOL, context):
+        async with rpc_call(self._services, PROTOCOL, context):
             ctx = context_of(self._services, context)
             info = await find_model(self._services, ctx, request.name, request.version)
         tensor = pb.ModelMetadataResponse.TensorMetadata
@@ -74,7 +74,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         """Scores interactions."""
-        async with RpcCall(self._services, PROTOCOL, context):
+        async with rpc_call(self._services, PROTOCOL, context):
             ctx = context_of(self._services, context)
             if request.ByteSize() > (limit := self._services.settings.max_body_bytes):
                 raise too_large(limit)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from types import TracebackType
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import grpc
 import grpc.aio
@@ -18,37 +17,11 @@ from tipstaff_gateway.doors.services import Services
 from tipstaff_gateway.problems import ProblemError, problem_of
 
 
-class RpcCall:
-    """Counts a call, and ends it with a status if its handling raises an error."""
-
-    def __init__(self, services: Services, door: str, context: grpc.aio.ServicerContext) -> None:
-        self._services = services
-        self._door = door
-        self._context = context
-        self._started = time.monotonic()
-
-    async def __aenter__(self) -> RpcCall:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        problem = problem_of(error, self._door) if isinstance(error, Exception) else None
-        # Any other exception cancels this call, and with it that of the server: the caller is gone.
-        code = problem.code if problem is not None else "OK" if error is None else "CANCELLED"
-        seconds = time.monotonic() - self._started
-        self._services.metrics.answered(self._door, code, seconds)
-        if problem is not None:
-            await _abort(self._context, problem)
-
-
 class RpcExchange:
     """A stream on which one exchange passes, message by message: counted once, when it is over.
 
-    Its time is that of the handling of its messages, without the waits between them.
+    It ends with a status if the handling of a message raises an error. Its time is that of the
+    handling of its messages, without the waits between them.
 
     Attributes:
         answered: Whether the exchange came to its answer; if not, somebody left before.
@@ -62,32 +35,42 @@ class RpcExchange:
         self._seconds = 0.0
         self._problem: ProblemError | None = None
 
-    def __enter__(self) -> RpcExchange:
+    async def __aenter__(self) -> RpcExchange:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         code = "OK" if self.answered else "CANCELLED"
         if self._problem is not None:
             code = self._problem.code
         self._services.metrics.answered(self._door, code, self._seconds)
+        if self._problem is not None:
+            await _abort(self._context, self._problem)
 
-    @asynccontextmanager
-    async def message(self) -> AsyncIterator[None]:
-        """Handles one message; ends the stream with a status if that raises an error."""
+    @contextmanager
+    def message(self) -> Iterator[None]:
+        """Handles one message; an error of it ends the exchange."""
         started = time.monotonic()
         try:
             yield
         except Exception as error:
             self._problem = problem_of(error, self._door)
+            raise
         finally:
             self._seconds += time.monotonic() - started
-        if self._problem is not None:
-            await _abort(self._context, self._problem)
+
+
+@asynccontextmanager
+async def rpc_call(
+    services: Services, door: str, context: grpc.aio.ServicerContext
+) -> AsyncIterator[None]:
+    """Counts a call of one message, and ends it with a status if its handling raises an error.
+
+    A cancelled call cancels that of the server too: the caller is gone.
+    """
+    async with RpcExchange(services, door, context) as exchange:
+        with exchange.message():
+            yield
+        exchange.answered = True
 
 
 async def _abort(context: grpc.aio.ServicerContext, problem: ProblemError) -> None:
