@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from tipstaff.addresses import readable
 from tipstaff.convert import to_evaluator_info, to_score
-from tipstaff.errors import InvalidRequestError, NoAnswerError, NotFoundError, ScoringError
+from tipstaff.errors import InvalidRequestError, NoAnswerError, ScoringError
 from tipstaff.events import ClientEvent, EventKind
 from tipstaff.observer import Observer
 from tipstaff.statuses import Status, to_error
@@ -98,15 +98,12 @@ class Call(ABC, Generic[Result]):
         raise error
 
     def _error(self, status: Status, request_id: str) -> ScoringError:
-        # For a score this status tells of the deadline, for feedback of a server that keeps none.
-        if status.code == "FAILED_PRECONDITION" and self.method == "SubmitFeedback":
-            message = f"{self._options.target}: {status.details}"
-            return NotFoundError(message, code=status.code, request_id=request_id)
         return to_error(
             status,
             target=self._options.target,
             timeout=self.timeout,
             request_id=request_id,
+            method=self.method,
         )
 
     def _fallback_score(self, error: NoAnswerError, request_id: str) -> Score:

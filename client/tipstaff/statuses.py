@@ -60,8 +60,10 @@ class Status:
         return cls(_NAMES.get(error.code, "UNKNOWN"), _one_line(error.message), retry_after)
 
 
-def to_error(status: Status, *, target: str, timeout: float, request_id: str) -> ScoringError:
-    """The error for a status; its message says what to do if that isn't obvious."""
+def to_error(
+    status: Status, *, target: str, timeout: float, request_id: str, method: str = "Score"
+) -> ScoringError:
+    """The error for a status of an RPC; its message says what to do if that isn't obvious."""
     code, details = status.code, status.details
     match code:
         case "INVALID_ARGUMENT":
@@ -87,6 +89,9 @@ def to_error(status: Status, *, target: str, timeout: float, request_id: str) ->
         case "DEADLINE_EXCEEDED":
             message = f"no answer from {target} within {timeout:g} s ({details})"
             return DeadlineError(message, code=code, request_id=request_id)
+        case "FAILED_PRECONDITION" if method == "SubmitFeedback":
+            # The server keeps no feedback.
+            return NotFoundError(f"{target}: {details}", code=code, request_id=request_id)
         case "FAILED_PRECONDITION":
             message = f"{target} can't answer within {timeout:g} s: {details}"
             return DeadlineError(message, code=code, request_id=request_id)

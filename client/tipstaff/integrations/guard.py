@@ -124,15 +124,11 @@ class Guard:
         self._client = client
         self._evaluator = evaluator
         self._actions: dict[Verdict, Action] = {
-            Verdict.BLOCK: _checked("on_block", on_block),
-            Verdict.REVIEW: _checked("on_review", on_review),
+            Verdict.BLOCK: _checked("on_block", on_block, on_note),
+            Verdict.REVIEW: _checked("on_review", on_review, on_note),
         }
         if retries < 0:
             raise UsageError("must be 0 or more", field="retries", value=str(retries))
-        for name, action in (("on_block", on_block), ("on_review", on_review)):
-            if action == "note" and on_note is None:
-                remedy = "give a function, as on_note=print"
-                raise UsageError("tells nobody", field=name, value="'note'", remedy=remedy)
         self._replacement = replacement
         self._retries = retries
         self._on_note = on_note
@@ -215,10 +211,13 @@ def retry_message(checked: Checked) -> str:
     )
 
 
-def _checked(name: str, action: Action) -> Action:
+def _checked(name: str, action: Action, on_note: object) -> Action:
     if not callable(action) and action not in get_args(Named):
         known = ", ".join(map(repr, get_args(Named)))
         raise UsageError(f"must be {known} or a function", field=name, value=repr(action))
+    if action == "note" and on_note is None:
+        remedy = "give a function, as on_note=print"
+        raise UsageError("tells nobody", field=name, value=repr(action), remedy=remedy)
     return action
 
 
