@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -65,8 +66,35 @@ def build_graphs(
     Raises:
         ExportError: A graph can't be made, or decides differently from the model.
     """
+    with _keeping_weights(run):
+        # A sample is enough to compare graphs and to fit the out-of-distribution detector.
+        seen = parts["train"].one_pass()
+        compared = {**parts, "train": seen.sample(_COMPARED_ROWS, seed=request.seed)}
+        pad_id = encoder.encoding.pad_id
+        row_sets = {
+            name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))
+            for name, part in compared.items()
+        }
+        with tempfile.TemporaryDirectory(dir=run) as folder:
+            file = Path(folder) / "model.onnx"
+            export_fp32(model, file, reporter=reporter)
+            builder = GraphBuilder(
+                fp32_file=file,
+                work=Path(folder),
+                folder=out,
+                pad_id=pad_id,
+                row_sets=row_sets,
+                golden=_golden(encoder, parts["validation"], request),
+                reporter=reporter,
+            )
+            return builder.build([each for each in _PRECISIONS if each in request.precisions])
+
+
+@contextmanager
+def _keeping_weights(run: Path) -> Iterator[None]:
+    """Says with any error that the training is not lost."""
     try:
-        return _build(model, parts, encoder, request, out, run, reporter)
+        yield
     except Exception as error:  # those of the exporter and of onnxruntime have no common base
         why = error.message if isinstance(error, TipstaffError) else one_line(error)
         raise ExportError(
@@ -74,38 +102,6 @@ def build_graphs(
             remedy=f"its weights are kept in {run / WEIGHTS_FILE}: the same request starts from "
             "there, also with other {precisions}",
         ) from error
-
-
-def _build(
-    model: EvaluatorModel,
-    parts: Mapping[str, EncodedRows],
-    encoder: Encoder,
-    request: TrainRequest,
-    out: Path,
-    run: Path,
-    reporter: Reporter,
-) -> list[MeasuredGraph]:
-    # A sample is enough to compare graphs and to fit the out-of-distribution detector.
-    seen = parts["train"].one_pass()
-    compared = {**parts, "train": seen.sample(_COMPARED_ROWS, seed=request.seed)}
-    pad_id = encoder.encoding.pad_id
-    row_sets = {
-        name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))
-        for name, part in compared.items()
-    }
-    with tempfile.TemporaryDirectory(dir=run) as folder:
-        file = Path(folder) / "model.onnx"
-        export_fp32(model, file, reporter=reporter)
-        builder = GraphBuilder(
-            fp32_file=file,
-            work=Path(folder),
-            folder=out,
-            pad_id=pad_id,
-            row_sets=row_sets,
-            golden=_golden(encoder, parts["validation"], request),
-            reporter=reporter,
-        )
-        return builder.build([each for each in _PRECISIONS if each in request.precisions])
 
 
 def _golden(encoder: Encoder, validation: EncodedRows, request: TrainRequest) -> list[Candidates]:
