@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from scripts_by_path import load_script
 from tools import require, unavailable
 
 from tipstaff_server.settings import ENVIRONMENT_PREFIX, Settings
@@ -118,13 +118,7 @@ def test_helm_has_nothing_to_say_against_the_chart():
 
 
 def test_the_rules_and_the_dashboard_in_the_kit_are_those_of_monitoring():
-    spec = importlib.util.spec_from_file_location(
-        "render_monitoring", DEPLOY / "kubernetes" / "render_monitoring.py"
-    )
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(DEPLOY / "kubernetes" / "render_monitoring.py")
     for name, content in module.render().items():
         for target in module.TARGETS:
             assert (target / name).read_text(encoding="utf-8") == content

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-import importlib.util
 import inspect
 import re
 import shlex
@@ -18,6 +17,7 @@ from urllib.parse import unquote
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from scripts_by_path import load_script
 
 from tipstaff import AsyncClient, Client
 from tipstaff.cli import COMMANDS
@@ -252,11 +252,7 @@ def test_the_listed_settings_are_those_of_the_server():
 
 def test_the_chart_and_the_figures_beside_it_are_those_of_the_records():
     script = ROOT / "docs" / "images" / "throughput.py"
-    spec = importlib.util.spec_from_file_location("throughput_chart", script)
-    assert spec
-    assert spec.loader
-    chart = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(chart)
+    chart = load_script(script)
     records = chart.read_records()
     assert script.with_suffix(".svg").read_text(encoding="utf-8") == chart.draw(records)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import socket
 import subprocess
-import sys
 import time
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import grpc
 import pytest
 import yaml
+from running_prometheus import ask_prometheus, running_prometheus
 from running_server import Starter, wait_until
+from scripts_by_path import load_script
 from tiny_bundle import make_bundle
 from tools import require
 
@@ -29,18 +26,8 @@ PAGE = DOCS / "how-to" / "alerts.md"
 EMPTY = {"a day before"}
 
 
-def module_of(path: Path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def dashboard():
-    return module_of(FOLDER / "dashboard.py")
+    return load_script(FOLDER / "dashboard.py")
 
 
 @pytest.fixture(scope="module")
@@ -54,50 +41,33 @@ def prometheus(tmp_path_factory):
     words = ("--caller-key", "x-app", "--callers", callers)
     server = starter(make_bundle(folder / "tiny"), *words, wait_for="")
     server.wait_for_log("ready after", 90)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    (folder / "prometheus.yaml").write_text(
-        json.dumps(
+    config = {
+        "global": {"scrape_interval": "500ms", "evaluation_interval": "1s"},
+        "rule_files": [str(FOLDER / "alerts.yaml")],
+        "scrape_configs": [
             {
-                "global": {"scrape_interval": "500ms", "evaluation_interval": "1s"},
-                "rule_files": [str(FOLDER / "alerts.yaml")],
-                "scrape_configs": [
-                    {
-                        "job_name": "tipstaff",
-                        "static_configs": [{"targets": [server.metrics_url.split("/")[2]]}],
-                    }
-                ],
+                "job_name": "tipstaff",
+                "static_configs": [{"targets": [server.metrics_url.split("/")[2]]}],
             }
-        )
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(program, f"--config.file={folder / 'prometheus.yaml'}"),
-                *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"),
-            ],
-            stdout=log,
-            stderr=log,
-        )
+        ],
+    }
     stub = server.stub()
     try:
-        give_up = time.monotonic() + 60
-        while time.monotonic() < give_up:
-            stub.Score(
-                pb.ScoreRequest(output="paris", input="paris", ground_truth="paris"),
-                timeout=5,
-                metadata=(("x-app", "shop"),),
-            )
-            with pytest.raises(grpc.RpcError):
-                stub.Score(pb.ScoreRequest(evaluator="nobody", output="a"), timeout=5)
-            time.sleep(0.1)
-            if _ready(address):
-                break
-        yield address
+        with running_prometheus(program, folder, config) as address:
+            give_up = time.monotonic() + 60
+            while time.monotonic() < give_up:
+                stub.Score(
+                    pb.ScoreRequest(output="paris", input="paris", ground_truth="paris"),
+                    timeout=5,
+                    metadata=(("x-app", "shop"),),
+                )
+                with pytest.raises(grpc.RpcError):
+                    stub.Score(pb.ScoreRequest(evaluator="nobody", output="a"), timeout=5)
+                time.sleep(0.1)
+                if _ready(address):
+                    break
+            yield address
     finally:
-        process.terminate()
-        process.wait(timeout=20)
         starter.stop()
 
 
@@ -110,9 +80,7 @@ def _ready(address: str) -> bool:
 
 
 def query(address: str, text: str) -> list[dict]:
-    words = urllib.parse.urlencode({"query": text})
-    with urllib.request.urlopen(f"http://{address}/api/v1/query?{words}", timeout=5) as response:
-        return json.load(response)["data"]["result"]
+    return ask_prometheus(address, "query", query=text)
 
 
 def test_the_dashboard_is_what_its_code_renders():
@@ -120,7 +88,7 @@ def test_the_dashboard_is_what_its_code_renders():
 
 
 def test_the_pictures_in_the_docs_are_of_this_dashboard_and_of_the_record():
-    panels = module_of(DOCS / "images" / "panels.py")
+    panels = load_script(DOCS / "images" / "panels.py")
     record = panels.read_record()
     recorded = {
         question: [(panel["title"], panel["unit"], panel["queries"]) for panel in row]

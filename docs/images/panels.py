@@ -11,12 +11,10 @@ tiny one with random weights.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -173,20 +171,6 @@ def _text(x: float, y: float, words: str, kind: str = "", *, anchor: str = "star
     return f'<text class="{kinds}" {where}>{escape(words)}</text>'
 
 
-def _dashboard() -> ModuleType:
-    return _load(ROOT / "deploy" / "monitoring" / "dashboard.py")
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def main() -> None:
     """Writes the pictures, and with `--record` first what they show."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -194,8 +178,11 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="bundle to serve while recording")
     args = parser.parse_args()
     if args.record:
-        recording = _load(Path(__file__).with_name("panels_recording.py"))
-        record = recording.record(_dashboard().ROWS, args.bundle)
+        sys.path.append(str(ROOT / "deploy" / "monitoring"))
+        import panels_recording
+        from dashboard import ROWS
+
+        record = panels_recording.record(ROWS, args.bundle)
         RECORD.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
     record = read_record()
     for question, name in PICTURES.items():

@@ -6,17 +6,13 @@ The server is slow on purpose: what a worker can do is then a fraction of what t
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +22,7 @@ import grpc
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "tests")]
+from running_prometheus import ask_prometheus, running_prometheus  # noqa: E402
 from running_server import Server, Starter, wait_until  # noqa: E402
 from tiny_bundle import WORDS, make_bundle  # noqa: E402
 
@@ -221,45 +218,22 @@ def _prometheus(folder: Path, server: Server) -> Iterator[str]:
     program = shutil.which("prometheus")
     if program is None:
         sys.exit("prometheus is not installed (apt-get install prometheus)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
     target = server.metrics_url.split("/")[2]
     static = {"targets": [target], "labels": {"instance": "tipstaff-0"}}
     config = {
         "global": {"scrape_interval": f"{_SCRAPE_SECONDS}s"},
         "scrape_configs": [{"job_name": "tipstaff", "static_configs": [static]}],
     }
-    (folder / "prometheus.yaml").write_text(json.dumps(config))
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(program, f"--config.file={folder / 'prometheus.yaml'}"),
-                *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"),
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
+    with running_prometheus(program, folder, config) as address:
         wait_until(lambda: _answers(address), 60)
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 def _answers(address: str) -> bool:
     try:
-        return bool(_query(address, "query", query="tipstaff_lanes"))
+        return bool(ask_prometheus(address, "query", query="tipstaff_lanes"))
     except OSError:
         return False
-
-
-def _query(address: str, kind: str, **parameters: object) -> list[dict[str, Any]]:
-    words = urllib.parse.urlencode(parameters)
-    with urllib.request.urlopen(f"http://{address}/api/v1/{kind}?{words}", timeout=30) as response:
-        result: list[dict[str, Any]] = json.load(response)["data"]["result"]
-    return result
 
 
 def _ask(address: str, panel: Any, start: float) -> dict[str, Any]:
@@ -269,7 +243,7 @@ def _ask(address: str, panel: Any, start: float) -> dict[str, Any]:
         query = text.replace("$__rate_interval", f"{_RATE_SECONDS}s")
         query = query.replace("$job", ".*").replace("$evaluator", ".*")
         times = {"start": start, "end": start + SECONDS, "step": STEP}
-        for each in _query(address, "query_range", query=query, **times):
+        for each in ask_prometheus(address, "query_range", query=query, **times):
             values = {
                 round((float(at) - start) / STEP): _rounded(float(value))
                 for at, value in each["values"]

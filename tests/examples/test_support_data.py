@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from scripts_by_path import load_script
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SUPPORT = EXAMPLES / "support"
 SPLITS = ("train", "test")
 
-_spec = importlib.util.spec_from_file_location("baselines", EXAMPLES / "baselines.py")
-assert _spec
-assert _spec.loader
-baselines = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(baselines)
+baselines = load_script(EXAMPLES / "baselines.py")
 
 
 @pytest.fixture(scope="module")
