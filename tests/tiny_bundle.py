@@ -22,9 +22,11 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import write_manifest
 from tipstaff_server.evaluator.cases import CASES, CASES_FILE, Case
 from tipstaff_server.evaluator.evidence import NAMES, EvidenceMeter
+from tipstaff_server.evaluator.framing import Framing
 from tipstaff_server.evaluator.learnt import Learnt
 from tipstaff_server.evaluator.manifest import (
     EVIDENCE_FILE,
+    FRAMING_FILE,
     SEEN_FILE,
     BaseEncoder,
     Calibration,
@@ -75,6 +77,7 @@ def make_bundle(
     drops: bool = False,
     evidence: bool = False,
     vocabulary: int | None = None,
+    framing: Framing | bytes | None = None,
     calibrated: bool = True,
     learnt: Learnt | None = None,
 ) -> Path:
@@ -101,6 +104,7 @@ def make_bundle(
         evidence: Whether the sum of the lexical evidence is added to the logit.
         vocabulary: The number of tokens that the evidence knows, 0 for a broken file; None for the
             tokenizer's own.
+        framing: Tells what is skipped around an output; bytes for a broken file.
         calibrated: Whether the manifest says that the score is calibrated; it is the same score.
         learnt: How it compares with simpler rules; None for a bundle that doesn't say.
     """
@@ -123,6 +127,10 @@ def make_bundle(
         files.append(EVIDENCE_FILE)
         size = len(SPECIAL) + len(set(WORDS)) if vocabulary is None else vocabulary
         (path / EVIDENCE_FILE).write_bytes(evidence_meter(size).to_bytes() if size else b"broken")
+    if framing is not None:
+        files.append(FRAMING_FILE)
+        data = framing if isinstance(framing, bytes) else framing.to_bytes()
+        (path / FRAMING_FILE).write_bytes(data)
     graph = Graph.model_validate(
         {
             "file": graph_file,
@@ -148,6 +156,7 @@ def make_bundle(
             pad_id=0,
             windows=windows,
             evidence=EVIDENCE_FILE if evidence else None,
+            framing=None if framing is None else FRAMING_FILE,
         ),
         graphs=(graph,),
         training=Training(rows=1, validation_rows=0, fingerprint="0" * 64),
@@ -156,7 +165,7 @@ def make_bundle(
         checksums={file: hashlib.sha256((path / file).read_bytes()).hexdigest() for file in files},
     )
     write_manifest(path, manifest)
-    if np.isfinite(bias):
+    if np.isfinite(bias) and not isinstance(framing, bytes):
         evaluator = Evaluator.load(path)
         golden = tuple(
             GoldenInteraction(

@@ -86,7 +86,7 @@ class Bundle:
         return data
 
     def load(self, name: str, parse: Callable[[bytes], Loaded]) -> Loaded:
-        """Parses one listed file of NumPy arrays.
+        """Parses one listed file.
 
         Raises:
             BundleError: The file changed, or `parse` can't read it.
@@ -94,8 +94,8 @@ class Bundle:
         data = self.read(name)
         try:
             return parse(data)
-        except Exception as error:  # from zip, from NumPy, or from the file's content
-            raise BundleError(self.path / name, f"NumPy can't load it: {error}") from error
+        except Exception as error:  # from zip, NumPy or json, or from the file's content
+            raise BundleError(self.path / name, f"it can't be loaded: {error}") from error
 
     def tokenizer_json(self) -> str:
         """The tokenizer, as `tokenizers.Tokenizer.from_str` takes it.

@@ -15,6 +15,7 @@ from tipstaff_server.errors import BundleError, InvalidRequest
 from tipstaff_server.evaluator import marks
 from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.evidence import EvidenceMeter
+from tipstaff_server.evaluator.framing import Framing
 from tipstaff_server.evaluator.layout import Checkpoint, LayoutBuilder, Text, Tokens, go_on
 from tipstaff_server.evaluator.look_alikes import fold_look_alikes
 from tipstaff_server.evaluator.manifest import TOKENIZER_FILE, Encoding
@@ -79,7 +80,11 @@ class Encoder:
     """Encodes interactions for one evaluator. Safe to call from several threads."""
 
     def __init__(
-        self, tokenizer_json: str, encoding: Encoding, evidence: EvidenceMeter | None = None
+        self,
+        tokenizer_json: str,
+        encoding: Encoding,
+        evidence: EvidenceMeter | None = None,
+        framing: Framing | None = None,
     ) -> None:
         self._tokenizer = Tokenizer.from_str(tokenizer_json)
         # Texts are data: "[SEP]" in one of them must not become the token that separates fields.
@@ -99,6 +104,7 @@ class Encoder:
                 f"it has {vocabulary} tokens, and {encoding.evidence} has "
                 f"{len(evidence.weights)} weights"
             )
+        self._framing = framing
         self._layouts = LayoutBuilder(encoding, evidence)
         self._unread = UnreadMeter(self._tokenizer, self._frame)
         # One that can't encode unknown words fails here, not in the first call that has some.
@@ -131,6 +137,9 @@ class Encoder:
             )
         if self.encoding.fold_look_alikes:
             texts = {name: text and fold_look_alikes(text) for name, text in texts.items()}
+        if self._framing is not None and texts.get("output"):
+            question = texts.get("input") or interaction.input or ""
+            texts["output"] = self._framing.blank(texts["output"] or "", question)
         # The batch form lets other threads run meanwhile; `encode` holds the interpreter's lock.
         encodings = self._tokenizer.encode_batch(
             [text or "" for text in texts.values()], add_special_tokens=False
@@ -178,6 +187,8 @@ class Encoder:
         most = self.encoding.max_length
         words = 0
         for name in order:
+            if name == "output" and self._framing is not None:
+                continue  # all but a word of it may be framing
             share = getattr(limits, name, None)
             # No further than a run can take: the event loop waits for this.
             matches = islice(
@@ -212,12 +223,14 @@ def load_encoder(bundle: Bundle) -> Encoder:
         BundleError: A file changed, or can't be read.
     """
     encoding = bundle.manifest.encoding
-    evidence = None
+    evidence = framing = None
     if encoding.evidence is not None:
         evidence = bundle.load(encoding.evidence, EvidenceMeter.load)
+    if encoding.framing is not None:
+        framing = bundle.load(encoding.framing, Framing.load)
     tokenizer_json = bundle.tokenizer_json()
     try:
-        return Encoder(tokenizer_json, encoding, evidence)
+        return Encoder(tokenizer_json, encoding, evidence, framing)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # tokenizers raises plain exceptions, and panics

@@ -21,6 +21,8 @@ TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "card.md"
 # What lexical evidence needs.
 EVIDENCE_FILE = "evidence.npz"
+# What tells framing.
+FRAMING_FILE = "framing.json"
 # Hashes of the training rows; no server reads them.
 SEEN_FILE = "seen.npy"
 
@@ -78,6 +80,8 @@ class Encoding(_Part):
             the graph takes none.
         fold_look_alikes: Whether letters that look like Latin ones are read as these; see
             `look_alikes`.
+        framing: Name of the file that tells greetings, Markdown and the like around an output,
+            which is read without them (see `framing`); None if all of it is read.
     """
 
     order: tuple[FieldName, ...] = Field(min_length=1)
@@ -89,6 +93,7 @@ class Encoding(_Part):
     windows: Windows | None = None
     evidence: FileName | None = None
     fold_look_alikes: bool = False
+    framing: FileName | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Encoding:
@@ -393,8 +398,7 @@ class Manifest(_Part):
     @model_validator(mode="after")
     def _files_are_listed(self) -> Manifest:
         needed = [TOKENIZER_FILE, *(file for graph in self.graphs for file in graph.files)]
-        if self.encoding.evidence is not None:
-            needed.append(self.encoding.evidence)
+        needed += filter(None, (self.encoding.evidence, self.encoding.framing))
         for name in needed:
             if name not in self.checksums:
                 raise ValueError(f"no checksum for {name}")

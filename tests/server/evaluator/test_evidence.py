@@ -155,7 +155,7 @@ class TestEvaluator:
 
     def test_a_damaged_archive_is_named(self, tmp_path):
         bundle = make_bundle(tmp_path, evidence=True, vocabulary=0, bias=math.nan)
-        with pytest.raises(BundleError, match=r"evidence\.npz: NumPy can't load it"):
+        with pytest.raises(BundleError, match=r"evidence\.npz: it can't be loaded"):
             Evaluator.load(bundle)
 
 

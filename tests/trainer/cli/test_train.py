@@ -72,6 +72,7 @@ def test_train_puts_the_manifest_into_out(bundle):
     assert manifest["name"] == "colours"
     assert set(manifest["checksums"]) == {
         "model.int8.onnx", "tokenizer.json", "card.md", "seen.npy", "evidence.npz",
+        "framing.json",
     }  # fmt: skip
 
 

@@ -83,7 +83,9 @@ class Origin:
         own = self.manifest.encoding
         named = (settings.output_window, settings.ground_truth_window)
         chosen = fresh.windows if own.windows is None or any(named) else own.windows
-        taken = own.model_copy(update={"order": fresh.order, "evidence": fresh.evidence})
+        taken = own.model_copy(
+            update={"order": fresh.order, "evidence": fresh.evidence, "framing": None}
+        )
         # More fields leave less room for windows.
         room = own.max_length - 1 - len(fresh.order)
         widest = sum(getattr(chosen, name, 0) for name in fresh.order)

@@ -88,6 +88,12 @@ class TrainSettings(Request):
         "output and a ground truth",
         title="Lexical evidence",
     )
+    skip_framing: bool | None = setting(
+        None,
+        "read outputs without greetings, polite endings, labels and Markdown around them (default: "
+        "unless rows have no ground truth, or outputs with them are good more or less often)",
+        title="Skip greetings and Markdown",
+    )
     validation_size: float | None = setting(
         None,
         "share of the rows that stop and calibrate the training (default: 0.2, or 0.1 from 4,000 "

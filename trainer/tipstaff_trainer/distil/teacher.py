@@ -51,7 +51,7 @@ def adopt_teacher(
     pairs = {
         "rows": (manifest.training.fingerprint, fingerprint),
         "base encoder": (manifest.base, base),
-        "marks, lengths or windows": (manifest.encoding, encoding),
+        "marks, lengths, windows or framing": (manifest.encoding, encoding),
         "seed": (trained.get("seed"), settings.seed),
         "validation_size": (trained.get("validation_size"), settings.validation_size),
     }

@@ -64,10 +64,13 @@ def choose_encoding(
 
 
 def practice_encoding(encoding: Encoding) -> Encoding:
-    """The encoding of the rows that are learnt from: no close-ups, and windows count alike.
+    """The encoding of the rows that are learnt from.
 
-    A close-up would decide nearly all long rows, and the evaluator would learn nothing of windows.
+    No close-ups, and windows count alike: a close-up would decide nearly all long rows, and the
+    evaluator would learn nothing of windows. No framing is skipped, so that it is learnt to say
+    nothing even where it isn't told.
     """
+    encoding = encoding.model_copy(update={"framing": None})
     if encoding.windows is None:
         return encoding
     windows = encoding.windows.model_copy(update={"handicap": 0.0, "close_up": None})

@@ -12,6 +12,7 @@ from tipstaff_server.evaluator import Evaluator
 from tipstaff_server.evaluator.bundle import Bundle, sha256_of
 from tipstaff_server.evaluator.manifest import (
     EVIDENCE_FILE,
+    FRAMING_FILE,
     SEEN_FILE,
     TOKENIZER_FILE,
     Encoding,
@@ -46,7 +47,7 @@ def write_files(
     Args:
         out: The bundle's folder, with the graphs' files.
         plan: The base encoder, and the evaluator that the run started from.
-        encoders: What measures the lexical evidence.
+        encoders: What measures the lexical evidence, and tells framing.
         learnt: All rows that the evaluator may have learnt from.
         graphs: The graphs.
 
@@ -57,9 +58,10 @@ def write_files(
     learnt_before = None if plan.origin is None else hashes_of(plan.origin)
     (out / SEEN_FILE).write_bytes(hash_training_rows(learnt, learnt_before))
     files = [TOKENIZER_FILE, SEEN_FILE, *(file for each in graphs for file in each.graph.files)]
-    if encoders.meter is not None:
-        (out / EVIDENCE_FILE).write_bytes(encoders.meter.to_bytes())
-        files.append(EVIDENCE_FILE)
+    for file, part in ((EVIDENCE_FILE, encoders.meter), (FRAMING_FILE, encoders.framing)):
+        if part is not None:
+            (out / file).write_bytes(part.to_bytes())
+            files.append(file)
     return {file: sha256_of(out / file) for file in files}
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from tipstaff.types import Field
 from tipstaff_server.evaluator.encoding import Encoder
 from tipstaff_server.evaluator.evidence import EvidenceMeter
-from tipstaff_server.evaluator.manifest import Encoding
+from tipstaff_server.evaluator.framing import Framing
+from tipstaff_server.evaluator.manifest import FRAMING_FILE, Encoding
 from tipstaff_trainer.data import Row, check_split, split_rows, without_groups_of
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.settings import ResolvedSettings
@@ -28,6 +29,7 @@ from tipstaff_trainer.operations.encoding import (
 from tipstaff_trainer.operations.origin import warn_of_seen
 from tipstaff_trainer.operations.plan import Plan
 from tipstaff_trainer.operations.train import TrainingRows
+from tipstaff_trainer.probes.framing import fit_framing, framing_matters
 from tipstaff_trainer.progress import Reporter
 
 
@@ -56,11 +58,13 @@ class RowEncoders:
         serving: As on a server: for rows that measure.
         practice: For rows that are learnt from; see `practice_encoding`.
         meter: Measures the lexical evidence for both; None if they take none.
+        framing: Tells what is skipped around outputs in serving; None if nothing is.
     """
 
     serving: Encoder
     practice: Encoder
     meter: EvidenceMeter | None
+    framing: Framing | None
 
     @property
     def encoding(self) -> Encoding:
@@ -125,12 +129,28 @@ def make_encoders(
         meter = origin.meter
     else:
         meter = None if encoding.evidence is None else count_words(base.tokenizer, split.train)
+    framing = _choose_framing(split.train, fields, plan.settings)
+    if framing is not None:
+        encoding = encoding.model_copy(update={"framing": FRAMING_FILE})
     tokenizer = base.tokenizer.to_str()
     return RowEncoders(
-        serving=Encoder(tokenizer, encoding, meter),
+        serving=Encoder(tokenizer, encoding, meter, framing),
         practice=Encoder(tokenizer, practice_encoding(encoding), meter),
         meter=meter,
+        framing=framing,
     )
+
+
+def _choose_framing(
+    rows: Sequence[Row], fields: Sequence[Field], settings: ResolvedSettings
+) -> Framing | None:
+    """What tells the framing to skip; None if it is to be read."""
+    if settings.skip_framing is False or "output" not in fields:
+        return None
+    framing = fit_framing(rows, seed=settings.seed)
+    if settings.skip_framing is None and framing_matters(framing, rows):
+        return None
+    return framing
 
 
 def encode_parts(
