@@ -49,13 +49,14 @@ _MOST_WORDS_SET_OFF = 8
 # A shorter question may be repeated by chance, and of a longer one nobody repeats every word.
 _ECHOED_WORDS = range(3, 101)
 _MOST_WORDS_BEFORE_ECHO = 5
+_MOST_WORDS_OF_LEAD_IN = 6
 # Parts of fewer words are framing only where they are known: "in the team" has no other words.
 FEWEST_WORDS = 4
 # The share of a longer part's pairs of words that must be known.
 _KNOWN_PAIRS = 0.5
 # The log odds from which a longer part is framing.
 _THRESHOLD = 1.0
-_SETS = ("parts", "labels", "addressing", "telling", "harmless")
+_SETS = ("parts", "labels", "lead_ins", "addressing", "telling", "harmless")
 # Stand for the start and end of a part in its pairs of words.
 _START, _END = "<", ">"
 
@@ -67,6 +68,7 @@ class Framing:
     Attributes:
         parts: Short parts that are framing.
         labels: Short parts that are, before a colon or line end.
+        lead_ins: Words that are framing where an output starts with them: "I think".
         bias: The log odds of a longer part without words.
         weights: What each word, and each pair as in `pairs_of`, adds to the log odds that a longer
             part is framing. It has no other words.
@@ -78,6 +80,7 @@ class Framing:
 
     parts: frozenset[str]
     labels: frozenset[str]
+    lead_ins: frozenset[str]
     bias: float
     weights: Mapping[str, float]
     addressing: frozenset[str]
@@ -157,13 +160,25 @@ class Framing:
                 continue
             part = _FIRST_PART.match(text, place)
             if part is None or part.end() >= len(text) or not self._ends_here(part[0]):
-                break
+                return self._end_of_lead_in(text, place)
             place = part.end()
         return place
 
     def _ends_here(self, part: str) -> bool:
         few = "," not in part or len(words_of(part)) <= _MOST_WORDS_SET_OFF
         return few and self.is_framing(part)
+
+    def _end_of_lead_in(self, text: str, place: int) -> int:
+        """Where the lead-in ends that stands at `place`; `place` if none does."""
+        found = list(islice(_WORD.finditer(text, place), _MOST_WORDS_OF_LEAD_IN))
+        words = [_folded(match[0]) for match in found]
+        for count in range(len(words), 0, -1):
+            if " ".join(words[:count]) in self.lead_ins:
+                end = found[count - 1].end()
+                # No stop or bracket in between, and more words to come.
+                plain = re.fullmatch(r"[\w'\u2019 ]+", text[place:end].strip())
+                return end if plain and text[end : end + 1] == " " else place
+        return place
 
     def _end_of_echo(self, text: str, place: int, question: Sequence[str]) -> int | None:
         """Where the question ends that is repeated from `place` on, or a few words later."""

@@ -18,6 +18,7 @@ OFFER = "let me know if you need more"
 FRAMING = Framing(
     parts=frozenset(("sure", "hello there", "best regards ann", "i think")),
     labels=frozenset(("answer", "you asked")),
+    lead_ins=frozenset(("i think", "it seems that")),
     bias=-1.0,
     weights=dict.fromkeys((*words_of(OFFER), *pairs_of(words_of(OFFER))), 0.5),
     addressing=frozenset(("me", "you")),
@@ -43,6 +44,8 @@ def read(output, question="", framing=FRAMING):
         f"{CLAIM} (I think)",
         f"{CLAIM}, I think.",
         f"Sure! {CLAIM}. Let me know if you need more.",
+        f"I think {CLAIM}",
+        f"Sure, it seems that {CLAIM}",
         f"Answer: {CLAIM}",
         f"**Answer:** {CLAIM}",
         f"## Answer\n\n**{CLAIM}**",
@@ -70,6 +73,9 @@ def test_what_stands_around_a_claim_is_not_read(output):
         "Answer the phone",
         "Sure",
         "Sure.",
+        "I think",
+        "(I think) it is",
+        "I thinks it is",
         "Hello there!",
         "",
         # No Markdown.

@@ -48,6 +48,8 @@ def framing():
         "It closes at 5 pm.\n\nKind regards, your team",
         "**Answer:** It closes at 5 pm.",
         "As far as I know, It closes at 5 pm.",
+        "I believe It closes at 5 pm.",
+        "In my opinion It closes at 5 pm.",
         "When is it open? It closes at 5 pm.",
     ],
 )

@@ -55,7 +55,8 @@ def fit_framing(rows: Sequence[Row], *, seed: int) -> Framing:
     """
     generator = random.Random(f"{seed} framing")
     compose = Composer(wordings("training"), generator)
-    blank = Framing(frozenset(), frozenset(), 0.0, {}, _ADDRESSING, _TELLING, _HARMLESS)
+    none: frozenset[str] = frozenset()
+    blank = Framing(none, none, none, 0.0, {}, _ADDRESSING, _TELLING, _HARMLESS)
     own = [text for row in rows for name in FIELDS if (text := row.interaction.get(name))]
     own = generator.sample(own, min(len(own), _TEXTS))
     framing = [texts.fill(compose.pick(name)) for name in _FRAMES for _ in range(_COMPOSED)]
@@ -78,6 +79,7 @@ def fit_framing(rows: Sequence[Row], *, seed: int) -> Framing:
     return replace(
         blank,
         parts=_short(blank, [start for text in framing for start in (text, *parts_of(text)[:1])]),
+        lead_ins=_lead_ins(blank, compose),
         labels=_short(blank, [each for slot in _LABELS for each in compose.wordings.slots[slot]]),
         bias=float(fit.intercept_[0]),
         weights=weights,
@@ -102,6 +104,13 @@ def framing_matters(framing: Framing, rows: Sequence[Row]) -> bool:
         framed = framing.blank(output, row.interaction.input or "") != output
         table[framed][row.good] += 1
     return bool(fisher_exact(table).pvalue < _BY_CHANCE)
+
+
+def _lead_ins(framing: Framing, compose: Composer) -> frozenset[str]:
+    """Hedges that no comma or colon sets off from what they hedge."""
+    hedges = {compose.pick("hedges_before") for _ in range(_COMPOSED)}
+    found = (words_of(each) for each in hedges if each.strip()[-1:].isalpha())
+    return frozenset(" ".join(words) for words in found if framing.says_nothing(words))
 
 
 def _short(framing: Framing, wholes: Iterable[str]) -> frozenset[str]:
