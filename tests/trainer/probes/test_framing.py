@@ -6,7 +6,7 @@ import pytest
 
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.probes.framing import fit_framing, framing_matters
+from tipstaff_trainer.probes.framing import choose_framing, fit_framing, framing_matters
 from tipstaff_trainer.probes.wordings import wordings
 
 TRUTH = "The shop is open from nine to five, and on Sundays it is closed for the whole day."
@@ -103,6 +103,23 @@ def test_framing_matters_where_it_goes_with_the_label(framing):
     assert not framing_matters(framing, mixed)
     polite = rows(framed=lambda row: "Sure! {}" if row.good else "{}")
     assert framing_matters(framing, polite)
+
+
+def test_hedges_are_read_where_they_go_with_the_label():
+    def framed(row):
+        greeting = "Sure! " if int(row.id) % 4 < 2 else ""
+        return greeting + ("{}" if row.good else "I think {}")
+
+    chosen = choose_framing(rows(framed=framed), seed=0)
+    assert chosen.blank("Sure! It is open.").strip() == "It is open."
+    assert chosen.blank("I think it is open.") == "I think it is open."
+    all_of_it = choose_framing(rows(), seed=0)
+    assert all_of_it.blank("I think it is open.").strip() == "it is open."
+
+
+def test_nothing_is_skipped_where_greetings_go_with_the_label():
+    polite = rows(framed=lambda row: "Sure! {}" if row.good else "{}")
+    assert choose_framing(polite, seed=0) is None
 
 
 def test_framing_matters_without_ground_truths(framing):

@@ -29,7 +29,7 @@ from tipstaff_trainer.operations.encoding import (
 from tipstaff_trainer.operations.origin import warn_of_seen
 from tipstaff_trainer.operations.plan import Plan
 from tipstaff_trainer.operations.train import TrainingRows
-from tipstaff_trainer.probes.framing import fit_framing, framing_matters
+from tipstaff_trainer.probes.framing import choose_framing, fit_framing
 from tipstaff_trainer.progress import Reporter
 
 
@@ -147,10 +147,8 @@ def _choose_framing(
     """What tells the framing to skip; None if it is to be read."""
     if settings.skip_framing is False or "output" not in fields:
         return None
-    framing = fit_framing(rows, seed=settings.seed)
-    if settings.skip_framing is None and framing_matters(framing, rows):
-        return None
-    return framing
+    make = fit_framing if settings.skip_framing else choose_framing
+    return make(rows, seed=settings.seed)
 
 
 def encode_parts(

@@ -19,7 +19,8 @@ from tipstaff_trainer.probes.forms import Composer
 from tipstaff_trainer.probes.pool import kind_of
 from tipstaff_trainer.probes.wordings import wordings
 
-_FRAMES = ("greetings", "endings", "hedges_before", "hedges_after", "openers", "closers")
+_FRAMES = ("greetings", "endings", "openers", "closers")
+_HEDGES = ("hedges_before", "hedges_after")
 _LABELS = ("label q", "label a", "title", "you asked", "here")
 _ADDRESSING = frozenset(
     """i i'm i've i'd i'll we we're we've we'd our my me you you're you'd your let's here here's
@@ -46,20 +47,38 @@ _HARMLESS = frozenset(
 _BY_CHANCE = 0.01
 
 
-def fit_framing(rows: Sequence[Row], *, seed: int) -> Framing:
+def choose_framing(rows: Sequence[Row], *, seed: int) -> Framing | None:
+    """What can be skipped without harm to the criterion.
+
+    All framing; or all but hedges, where "I think" makes an output worse; or None.
+
+    Args:
+        rows: Labelled training rows.
+        seed: The same rows and seed give the same framing.
+    """
+    for hedges in (True, False):
+        framing = fit_framing(rows, seed=seed, hedges=hedges)
+        if not framing_matters(framing, rows):
+            return framing
+    return None
+
+
+def fit_framing(rows: Sequence[Row], *, seed: int, hedges: bool = True) -> Framing:
     """Fits what tells framing from the texts of some rows and from wordings that deny or refuse.
 
     Args:
         rows: Training rows: what their texts say is not framing.
         seed: The same rows and seed give the same weights.
+        hedges: Whether hedges and assurances are framing.
     """
+    frames_of = _FRAMES + _HEDGES * hedges
     generator = random.Random(f"{seed} framing")
     compose = Composer(wordings("training"), generator)
     none: frozenset[str] = frozenset()
     blank = Framing(none, none, none, 0.0, {}, _ADDRESSING, _TELLING, _HARMLESS)
     own = [text for row in rows for name in FIELDS if (text := row.interaction.get(name))]
     own = generator.sample(own, min(len(own), _TEXTS))
-    framing = [texts.fill(compose.pick(name)) for name in _FRAMES for _ in range(_COMPOSED)]
+    framing = [texts.fill(compose.pick(name)) for name in frames_of for _ in range(_COMPOSED)]
     frames = _tellable(blank, framing)
     # Once each: greetings that rows of an app share are framing all the same.
     others = _tellable(blank, sorted({part for text in own for part in parts_of(text)}))
@@ -79,7 +98,7 @@ def fit_framing(rows: Sequence[Row], *, seed: int) -> Framing:
     return replace(
         blank,
         parts=_short(blank, [start for text in framing for start in (text, *parts_of(text)[:1])]),
-        lead_ins=_lead_ins(blank, compose),
+        lead_ins=_lead_ins(blank, compose) if hedges else none,
         labels=_short(blank, [each for slot in _LABELS for each in compose.wordings.slots[slot]]),
         bias=float(fit.intercept_[0]),
         weights=weights,
