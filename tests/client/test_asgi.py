@@ -131,7 +131,7 @@ def test_review_is_the_app_s_choice(run):
 def test_missing_facts_do_not_pass(run):
     blocked = run(app_of(GOOD), members={"facts": None})
     assert blocked.status_code == 403
-    assert "MISSING_FIELD" in blocked.json()["detail"]
+    assert "MISSING_FIELD (ground_truth)" in blocked.json()["detail"]
 
 
 def test_other_paths_and_errors_pass_as_they_are(run):

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from tipstaff.aio import AsyncClient
 from tipstaff.client import Client
 from tipstaff.errors import TipstaffError, UsageError
+from tipstaff.reasons import reasons_with_fields
 from tipstaff.types import Interaction, Score, Verdict
 
 _MOST_WORDS = 12
@@ -36,13 +37,16 @@ class Checked:
         return tuple(dict.fromkeys(found))
 
     def describe(self) -> str:
-        """The verdict and its reasons in one line, without any text of the interaction."""
+        """The verdict and its reasons in one line, without any text of the interaction.
+
+        A reason about fields names them, as in `MISSING_FIELD (ground_truth)`.
+        """
         score = self.score
         parts = [f"{score.evaluator or 'no evaluator'}: {score.verdict}"]
         if score.score is not None:
             parts.append(f"score {score.score:.3f}")
         if score.reasons:
-            parts.append(", ".join(score.reasons))
+            parts.append(", ".join(reasons_with_fields(score, self.interaction)))
         if score.failure is not None:
             parts.append(str(score.failure))
         return "; ".join(parts)
