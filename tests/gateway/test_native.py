@@ -102,6 +102,46 @@ def test_other_errors_have_their_statuses(gateway):
     problem(gateway.post("/v1/score", GOOD_REQUEST | {"output": "a " * 20_000}), 413)
 
 
+def test_a_wrong_path_or_method_is_told_the_right_ones(gateway):
+    """Once, the whole detail was "Not Found" or "Method Not Allowed"."""
+    nothing = problem(gateway.get("/nothing"), 404)["detail"]
+    assert nothing.startswith("there is no such path; there are GET /healthz, GET /readyz, ")
+    for path in ("POST /v1/score, ", "POST /classify, ", "GET /v2/models/{model}, "):
+        assert path in nothing
+    near = problem(gateway.post("/v1/scores", GOOD_REQUEST), 404)["detail"]
+    assert near.startswith("there is no such path; did you mean POST /v1/score? There are GET /")
+    for method, path, allowed in (
+        ("GET", "/v1/score", "POST"),
+        ("DELETE", "/readyz", "GET"),
+        ("PUT", "/v2/models/a/infer", "POST"),
+    ):
+        refused = gateway.http.request(method, path)
+        detail = problem(refused, 405)["detail"]
+        assert detail == f"the path has no such method; it has {allowed}"
+        assert allowed in refused.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "wrong", "known"),
+    [
+        ("/v1/score", {"answer": "a"}, "answer", "evaluator, version, input, output, "),
+        ("/v1/score-batch", {"items": []}, "items", "requests"),
+        (
+            "/v1/score-batch",
+            {"requests": [{"answer": "a"}]},
+            "answer",
+            "evaluator, version, input, output, ",
+        ),
+        ("/v1/feedback", {"id": "a"}, "id", "request_id, evaluator, good, source, note"),
+    ],
+)
+def test_a_wrong_field_is_told_the_right_ones(gateway, path, body, wrong, known):
+    detail = problem(gateway.post(path, body), 400)["detail"]
+    assert f'has no field named "{wrong}"' in detail
+    assert f" It has {known}" in detail
+    assert detail.endswith(".")
+
+
 def test_a_body_without_a_length_is_bounded_too(gateway):
     chunks = (b'{"output": "' + b"a" * 5_000 for _ in range(10))
     response = gateway.http.post("/v1/score", content=chunks)
