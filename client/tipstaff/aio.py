@@ -179,11 +179,24 @@ class AsyncClient(CallingClient):
         Args:
             timeout: In seconds.
         """
+        return not await self.why_not_serving(timeout=timeout)
+
+    async def why_not_serving(self, *, timeout: float = PROBE_SECONDS) -> str:
+        """Why no server of the target may get calls, in one line that names the target.
+
+        Args:
+            timeout: In seconds.
+
+        Returns:
+            Empty where `is_serving` is true.
+        """
         try:
             reply = await self.forward(HEALTH, b"", timeout=timeout)
         except ScoringError as error:
-            return is_serving(grpc.StatusCode[error.code])
-        return is_serving(grpc.StatusCode.OK, reply)
+            return "" if is_serving(grpc.StatusCode[error.code]) else str(error)
+        if is_serving(grpc.StatusCode.OK, reply):
+            return ""
+        return f"{self.target} says NOT_SERVING: it is loading or stopping, or nothing is promoted"
 
     async def aclose(self) -> None:
         """Closes the connections; calls under way in other tasks raise RuntimeError."""

@@ -156,11 +156,12 @@ class ScriptedClient:
 
     target = "a:1"
     checks = 0
+    reasons = ()
 
-    async def is_serving(self):
+    async def why_not_serving(self):
         self.checks += 1
         await asyncio.sleep(0.01)
-        return True
+        return self.reasons.pop(0) if self.reasons else ""
 
     async def forward(self, *words, **options):
         return pb.ScoreBatchResponse(items=[pb.ScoreBatchItem()] * 2)
@@ -176,6 +177,14 @@ def test_who_asks_while_the_health_is_checked_gets_its_result():
 
     assert asyncio.run(ask()) == [True] * 4
     assert client.checks == 3
+
+
+def test_one_of_several_servers_is_enough_to_be_ready():
+    client = ScriptedClient()
+    client.reasons = ["a is down", "b is down", ""]
+    assert asyncio.run(Upstream(client).why_not_ready()) == ""
+    client.reasons = ["a is down", "b is down", "c is down"]
+    assert asyncio.run(Upstream(client).why_not_ready()) == "a is down"
 
 
 def test_an_item_that_is_too_new_to_read_is_an_error_of_the_server():
