@@ -118,16 +118,32 @@ def test_settings_are_checked_once(values, why):
     assert why in str(caught.value)
 
 
+def put_manifest(folder):
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").touch()
+
+
 def test_what_a_folder_of_models_holds(tmp_path):
-    with pytest.raises(UsageError, match="empty"):
+    with pytest.raises(UsageError, match="the folder is empty; a bundle is a folder with"):
         serve_words(tmp_path)
     with pytest.raises(UsageError, match="can't be read"):
         serve_words(tmp_path / "nothing")
-    (tmp_path / "repository.json").touch()
+    # Once, a server was started that waited for promotions in a folder of data.
+    (tmp_path / "train.jsonl").touch()
+    with pytest.raises(UsageError) as caught:
+        serve_words(tmp_path)
+    assert str(caught.value) == (
+        f"bundles {tmp_path}: the folder holds no bundle and no repository; a bundle is a folder "
+        "with manifest.json, as `tipstaff train` writes it; give one, a folder of bundles, or a "
+        "repository that `tipstaff publish` made"
+    )
+    put_manifest(tmp_path / "team" / "support")
+    with pytest.raises(UsageError, match=rf"made: {tmp_path}/team holds some"):
+        serve_words(tmp_path)
+    put_manifest(tmp_path / "hours" / "1")
     assert serve_words(tmp_path) == ["--repository", str(tmp_path)]
     for name in ("b", "a"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").touch()
+        put_manifest(tmp_path / name)
     assert serve_words(tmp_path) == [str(tmp_path / "a"), str(tmp_path / "b")]
     (tmp_path / "manifest.json").touch()
     assert serve_words(tmp_path) == [str(tmp_path)]
