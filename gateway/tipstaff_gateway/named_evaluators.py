@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from tipstaff import AsyncClient
 from tipstaff.errors import NoAnswerError, TipstaffError, describe
 from tipstaff_gateway.mapping import ProtocolMapping
+from tipstaff_gateway.problems import setting_of
 from tipstaff_gateway.settings import Settings
 from tipstaff_gateway.upstream import connect
 
@@ -43,7 +44,8 @@ async def check_named(
         async with connect(settings, target) as client:
             listed = await _listed(client)
     except TipstaffError as error:
-        log.info("whether the server has %s was not checked: %s", " and ".join(named), error)
+        why = error.describe(setting_of)
+        log.info("whether the server has %s was not checked: %s", " and ".join(named), why)
         return
     for place, name in named.items():
         if name not in listed:

@@ -16,7 +16,7 @@ from tipstaff.statuses import to_error
 from tipstaff.types import EvaluatorInfo, Interaction, Score
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_gateway.context import RequestContext
-from tipstaff_gateway.problems import ProblemError, invalid
+from tipstaff_gateway.problems import ProblemError, invalid, setting_of
 from tipstaff_gateway.settings import Settings
 
 _READY_SECONDS = 1.0
@@ -127,7 +127,9 @@ class Upstream:
                 # Each check asks the next address: one server of several may be restarting.
                 checks = [self._client.why_not_serving() for _ in range(_READY_CHECKS)]
                 reasons = await asyncio.gather(*checks)
-                self._not_ready = reasons[0] if all(reasons) else ""
+                failures = [each for each in reasons if each is not None]
+                ready = len(failures) < len(reasons)
+                self._not_ready = "" if ready else failures[0].describe(setting_of)
                 self._asked_at = time.monotonic()
         return self._not_ready
 

@@ -9,7 +9,17 @@ from types import SimpleNamespace
 import grpc
 import pytest
 
-from tipstaff import Coverage, Interaction, Reason, Score, ServerFaultError, UsageError, Verdict
+from tipstaff import (
+    Coverage,
+    Interaction,
+    Reason,
+    Score,
+    ServerFaultError,
+    UnavailableError,
+    UsageError,
+    Verdict,
+)
+from tipstaff.statuses import Status, to_error
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_gateway.context import RequestContext
 from tipstaff_gateway.doors.rpc import rpc_call
@@ -18,6 +28,7 @@ from tipstaff_gateway.local_server import serve_words
 from tipstaff_gateway.mapping import Mapped
 from tipstaff_gateway.metrics import Metrics
 from tipstaff_gateway.policy import decide
+from tipstaff_gateway.problems import problem_of
 from tipstaff_gateway.settings import Settings
 from tipstaff_gateway.upstream import Upstream
 
@@ -172,12 +183,12 @@ class ScriptedClient:
 
     target = "a:1"
     checks = 0
-    reasons = ()
+    failures = ()
 
     async def why_not_serving(self):
         self.checks += 1
         await asyncio.sleep(0.01)
-        return self.reasons.pop(0) if self.reasons else ""
+        return self.failures.pop(0) if self.failures else None
 
     async def forward(self, *words, **options):
         return pb.ScoreBatchResponse(items=[pb.ScoreBatchItem()] * 2)
@@ -197,10 +208,19 @@ def test_who_asks_while_the_health_is_checked_gets_its_result():
 
 def test_one_of_several_servers_is_enough_to_be_ready():
     client = ScriptedClient()
-    client.reasons = ["a is down", "b is down", ""]
+    client.failures = [UnavailableError("a is down"), UnavailableError("b is down")]
     assert asyncio.run(Upstream(client).why_not_ready()) == ""
-    client.reasons = ["a is down", "b is down", "c is down"]
+    client.failures = [UnavailableError(f"{each} is down") for each in "abc"]
     assert asyncio.run(Upstream(client).why_not_ready()) == "a is down"
+
+
+def test_an_error_of_the_gateway_s_client_names_the_gateway_s_setting():
+    status = Status("UNAVAILABLE", "failed to connect to all addresses: Socket closed")
+    error = to_error(status, target="a:1", timeout=1.0, request_id="")
+    assert "set target_tls if the server speaks TLS" in problem_of(error, "native").detail
+    client = ScriptedClient()
+    client.failures = [error] * 3
+    assert asyncio.run(Upstream(client).why_not_ready()) == problem_of(error, "native").detail
 
 
 def test_an_item_that_is_too_new_to_read_is_an_error_of_the_server():
