@@ -96,16 +96,30 @@ def test_the_action_sends_question_and_chunks(guard):
 
 
 @pytest.mark.parametrize(("answer", "expected"), [(GOOD, GOOD), (BAD, REFUSAL)])
-def test_the_action_blocks(guard, answer, expected):
+def test_the_action_blocks(guard, answer, expected, caplog):
     rails = rails_of(answer, ACTION, FLOW)
     register(rails, guard())
     assert ask(rails, relevant_chunks=FACTS) == expected
+    warnings = [each.message for each in caplog.records if each.name == "tipstaff"]
+    assert len(warnings) == (expected == REFUSAL)
+    if warnings:
+        assert "is blocked: hours: BLOCK; score 0." in warnings[0]
+        assert BAD not in warnings[0]
 
 
-def test_the_action_blocks_where_chunks_are_missing(guard):
+def test_a_rail_blocks_what_the_model_would_be_asked_again(guard, caplog):
+    rails = rails_of(BAD, ACTION, FLOW)
+    register(rails, guard(on_block="retry", retries=9))
+    assert ask(rails, relevant_chunks=FACTS) == REFUSAL
+    (warning,) = (each.message for each in caplog.records if each.name == "tipstaff")
+    assert "is blocked: hours: BLOCK" in warning
+
+
+def test_the_action_blocks_where_chunks_are_missing(guard, caplog):
     rails = rails_of(GOOD, ACTION, FLOW)
     register(rails, guard())
     assert ask(rails) == REFUSAL
+    assert "MISSING_FIELD (ground_truth)" in caplog.text
 
 
 def test_the_action_replaces(guard):

@@ -236,7 +236,7 @@ FLOORS = {
         ("mapping",),
         ("joins", "metrics", "upstream"),
         ("doors",),
-        ("app", "explain", "local_server"),
+        ("app", "explain", "local_server", "named_evaluators"),
         ("process",),
         ("cli",),
     ),

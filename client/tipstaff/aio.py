@@ -16,7 +16,7 @@ from tipstaff.calls import Call, ForwardedCall, MetadataPairs
 from tipstaff.channel import ChannelOptions
 from tipstaff.connection import HEALTH, PROBE_SECONDS, Connection, is_serving
 from tipstaff.course import CallingClient
-from tipstaff.errors import ScoringError
+from tipstaff.errors import ScoringError, UnavailableError
 from tipstaff.events import OnEvent
 from tipstaff.pool import Endpoint
 from tipstaff.security import Metadata, Token
@@ -179,11 +179,25 @@ class AsyncClient(CallingClient):
         Args:
             timeout: In seconds.
         """
+        return not await self.why_not_serving(timeout=timeout)
+
+    async def why_not_serving(self, *, timeout: float = PROBE_SECONDS) -> ScoringError | None:
+        """Why no server of the target may get calls; names the target.
+
+        Args:
+            timeout: In seconds.
+
+        Returns:
+            None where `is_serving` is true.
+        """
         try:
             reply = await self.forward(HEALTH, b"", timeout=timeout)
         except ScoringError as error:
-            return is_serving(grpc.StatusCode[error.code])
-        return is_serving(grpc.StatusCode.OK, reply)
+            return None if is_serving(grpc.StatusCode[error.code]) else error
+        if is_serving(grpc.StatusCode.OK, reply):
+            return None
+        why = "says NOT_SERVING: it is loading or stopping, or nothing is promoted"
+        return UnavailableError(f"{self.target} {why}", code="UNAVAILABLE")
 
     async def aclose(self) -> None:
         """Closes the connections; calls under way in other tasks raise RuntimeError."""

@@ -192,6 +192,7 @@ class BaseClient(ABC):
                 self._on_failure if on_failure is None else _checked_on_failure(on_failure)
             ),
             observer=self._observer,
+            secure=self._credentials.current is not None,
         )
 
     def _request(

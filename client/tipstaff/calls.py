@@ -31,12 +31,14 @@ class CallOptions:
         timeout: Seconds until the call's deadline, retries included.
         on_failure: What the caller gets if the server can't answer.
         observer: Is told how the call ends.
+        secure: Whether the client speaks TLS.
     """
 
     target: str
     timeout: float
     on_failure: OnFailure
     observer: Observer
+    secure: bool = False
 
 
 class Call(ABC, Generic[Result]):
@@ -104,6 +106,7 @@ class Call(ABC, Generic[Result]):
             timeout=self.timeout,
             request_id=request_id,
             method=self.method,
+            secure=self._options.secure,
         )
 
     def _fallback_score(self, error: NoAnswerError, request_id: str) -> Score:

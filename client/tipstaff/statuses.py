@@ -23,6 +23,11 @@ PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
 # gRPC itself refuses such a request, before the server's code sees it. The status is that of
 # overload, but the size is the caller's fault: as overload, `on_failure="open"` would let it pass.
 _TOO_LARGE = "message larger than max"
+# What gRPC says of a connection without a handshake. The other side rarely gives a reason.
+_NO_TLS_THERE = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
+_NOT_TRUSTED = ("Tls handshake failed", "Verification Check failed", "CERTIFICATE_VERIFY_FAILED")
+_NOT_CONNECTED = "failed to connect"
+_CLOSED = ("Socket closed", "Failed parsing HTTP/2", "Connection reset", "Broken pipe")
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -61,9 +66,24 @@ class Status:
 
 
 def to_error(
-    status: Status, *, target: str, timeout: float, request_id: str, method: str = "Score"
+    status: Status,
+    *,
+    target: str,
+    timeout: float,
+    request_id: str,
+    method: str = "Score",
+    secure: bool = False,
 ) -> ScoringError:
-    """The error for a status of an RPC; its message says what to do if that isn't obvious."""
+    """The error for a status of an RPC; says what to do if that isn't obvious.
+
+    Args:
+        status: The status.
+        target: The client's target.
+        timeout: Seconds that the call had.
+        request_id: The request's id; empty for a batch.
+        method: Name of the RPC.
+        secure: Whether the client speaks TLS.
+    """
     code, details = status.code, status.details
     match code:
         case "INVALID_ARGUMENT":
@@ -96,12 +116,44 @@ def to_error(
             message = f"{target} can't answer within {timeout:g} s: {details}"
             return DeadlineError(message, code=code, request_id=request_id)
         case "UNAVAILABLE":
-            advice = "start one with `tipstaff serve`, with TLS if this client has it"
-            message = f"no server ready at {target}, {advice} ({details})"
-            return UnavailableError(message, code=code, request_id=request_id)
+            why, remedy = _why_unavailable(details, secure=secure)
+            message = f"no server ready at {target}{why} ({details})"
+            error = UnavailableError(message, code=code, request_id=request_id)
+            error.remedy = remedy
+            return error
         case _:
             message = f"{target} failed with {code}: {details}"
             return ServerFaultError(message, code=code, request_id=request_id)
+
+
+def _why_unavailable(details: str, *, secure: bool) -> tuple[str, str]:
+    """What the details of UNAVAILABLE tell of a server, and a remedy, which may be empty."""
+    if secure and any(sign in details for sign in _NO_TLS_THERE):
+        return (
+            ": this client speaks TLS, and what listens there doesn't",
+            "leave {tls} out, or start the server with a certificate and its key",
+        )
+    if secure and any(sign in details for sign in _NOT_TRUSTED):
+        return (
+            ": this client doesn't accept its certificate",
+            "check what {tls} trusts: the authority of the certificate, and the name in it",
+        )
+    # Not of a connection that was there: then a server has stopped or failed.
+    if _NOT_CONNECTED in details and any(sign in details for sign in _CLOSED):
+        return (
+            (
+                ": this client speaks TLS, and the connection was closed; the server may want a "
+                "certificate of the client's, or speak no TLS",
+                "give a certificate and its key with {tls}, or leave {tls} out",
+            )
+            if secure
+            else (
+                ": this client speaks no TLS, and the connection was closed; the server may speak "
+                "TLS, or what listens there may be no Tipstaff server",
+                "set {tls} if the server speaks TLS",
+            )
+        )
+    return ", start one with `tipstaff serve`", ""
 
 
 def _one_line(details: str | None) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from descriptions import SETS, SetDescription, Source, find_sources, load_descriptions
+from places import make_folder_of
 from sampling import Sampling, counts, draw
 from set_rows import SetRow, read_source, without_doubles, without_kin
 
@@ -73,6 +74,9 @@ def main() -> None:
     args = parser.parse_args()
     try:
         descriptions = load_descriptions(args.sets)
+        make_folder_of(args.out, "--out")
+        if args.measure is not None:
+            make_folder_of(args.measure, "--measure")
         prepared = prepare(
             descriptions,
             args.places,

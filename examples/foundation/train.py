@@ -22,6 +22,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from places import make_folder
 from set_rows import SetRow, without_kin
 from unseen import Measured, add_to_card, measure, read_prepared, table
 
@@ -47,11 +48,12 @@ def main() -> None:
     args = parser.parse_args(own)
     try:
         rows = read_prepared(args.rows)
+        # Read before the training, so that a wrong file is known before it.
+        measuring = [] if args.measure is None else read_prepared(args.measure)
         left_out = _names(args.leave_out, rows, parser)
-        args.out.mkdir(parents=True, exist_ok=True)
+        make_folder(args.out, "--out")
         general = args.out / "general"
         train(args.rows, general, args.name, passed_on)
-        measuring = [] if args.measure is None else read_prepared(args.measure)
         results = measure(general, measuring, known={row.set for row in rows})
         results += leave_out(rows, left_out, measuring, args.out, args.name, passed_on)
         _report(results, general, args.rows, args.out)

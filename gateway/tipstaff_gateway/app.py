@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,9 +25,9 @@ def build(services: Services) -> ASGIApp:
     """The web app of a gateway."""
     doors = (native, litellm, nemo, openinference)
     routes = [route for door in doors for route in door.routes(services)]
+    everything = [*health.routes(services), *routes]
     app = Starlette(
-        routes=[*health.routes(services), *routes],
-        exception_handlers={HTTPException: _http_problem},
+        routes=everything, exception_handlers={HTTPException: _http_problem(everything)}
     )
     return _Bounded(_Direct(app, routes), services.settings.max_calls)
 
@@ -94,10 +95,37 @@ class _Bounded:
             self._running -= 1
 
 
-async def _http_problem(request: Request, error: Exception) -> Response:
-    """Starlette's own errors: no such path, no such method."""
-    assert isinstance(error, HTTPException)
-    code = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}.get(error.status_code, "UNKNOWN")
-    response = problem_response(ProblemError(error.status_code, str(error.detail), code=code))
-    response.headers.update(error.headers or {})
-    return response
+def _http_problem(
+    routes: Sequence[Route],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers Starlette's own errors: says which paths there are, or which methods of a path."""
+    by_path = {each.path: f"{' or '.join(_methods(each))} {each.path}" for each in routes}
+
+    def no_path(path: str) -> str:
+        near = difflib.get_close_matches(path[:200], by_path, n=1)
+        hint = f"did you mean {by_path[near[0]]}? There are " if near else "there are "
+        return f"there is no such path; {hint}{', '.join(by_path.values())}"
+
+    def no_method(path: str) -> str:
+        methods = {
+            name for each in routes if each.path_regex.match(path) for name in _methods(each)
+        }
+        return f"the path has no such method; it has {' and '.join(sorted(methods))}"
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code, detail = "UNKNOWN", str(error.detail)
+        if error.status_code == 404:
+            code, detail = "NOT_FOUND", no_path(request.url.path)
+        elif error.status_code == 405:
+            code, detail = "UNIMPLEMENTED", no_method(request.url.path)
+        response = problem_response(ProblemError(error.status_code, detail, code=code))
+        response.headers.update(error.headers or {})
+        return response
+
+    return answer
+
+
+def _methods(route: Route) -> list[str]:
+    # Starlette adds HEAD to each GET.
+    return sorted((route.methods or set()) - {"HEAD"})

@@ -158,6 +158,7 @@ def _explain(args: argparse.Namespace) -> int:
         why = f"can't be read: {error.strerror}"
         raise UsageError(why, field="request", value=args.request) from None
     mapping = load_mapping(args.mapping)[args.explain_mapping]
-    for line in explain(args.explain_mapping, mapping, body, headers):
+    origin = "standard input" if args.request == "-" else args.request
+    for line in explain(args.explain_mapping, mapping, body, headers, origin):
         print(line)
     return 0

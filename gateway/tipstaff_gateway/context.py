@@ -134,11 +134,11 @@ def too_large(limit: int) -> ProblemError:
 
 def _why(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos}"
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not valid UTF-8 at byte {error.start + 1}"
     # Other errors may quote the body.
-    return (
-        str(error) if isinstance(error, _NotPlainError) else "not valid UTF-8, or a number too long"
-    )
+    return str(error) if isinstance(error, _NotPlainError) else "a number is too long"
 
 
 class _NotPlainError(ValueError):

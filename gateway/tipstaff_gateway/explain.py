@@ -16,7 +16,11 @@ _SHOWN = 300
 
 
 def explain(
-    protocol: str, mapping: ProtocolMapping, body: bytes, headers: Mapping[str, str]
+    protocol: str,
+    mapping: ProtocolMapping,
+    body: bytes,
+    headers: Mapping[str, str],
+    origin: str,
 ) -> Iterator[str]:
     """Lines that say which source finds what, and what is missing.
 
@@ -25,16 +29,17 @@ def explain(
         mapping: Its mapping.
         body: A request's body; for `envoy` with the answer's as its member `response`.
         headers: The request's headers.
+        origin: Where the body was read from, such as the name of a file.
 
     Raises:
-        UsageError: The request can't be read.
+        UsageError: The request can't be read; names its origin.
     """
     try:
         exchange, others = exchange_of(protocol, body, {k.lower(): v for k, v in headers.items()})
     except ProblemError as problem:
-        raise UsageError(problem.detail, field="request") from None
+        raise UsageError(problem.detail, field="request", value=origin) from None
     except UnreadableAnswerError as error:
-        raise UsageError(str(error), field="request") from None
+        raise UsageError(str(error), field="request", value=origin) from None
     elsewhere = _elsewhere(protocol, body)
     for field in FIELDS:
         found = mapping.find(exchange, field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 import tempfile
@@ -14,6 +15,9 @@ from pathlib import Path
 from tipstaff.errors import UsageError
 
 _MANIFEST = "manifest.json"
+# The folder of a version in a repository: REPO/<name>/<version>.
+_VERSION = re.compile(r"[1-9][0-9]*")
+_BUNDLE = f"a bundle is a folder with {_MANIFEST}, as `tipstaff train` writes it"
 _START_SECONDS = 300.0
 _STOP_SECONDS = 30.0
 
@@ -60,7 +64,7 @@ def serve_words(folder: Path) -> list[str]:
     """The arguments of `tipstaff serve` for a folder.
 
     Raises:
-        UsageError: It is not a folder, or an empty one.
+        UsageError: It is not a folder, or holds neither a bundle nor a repository.
     """
     if (folder / _MANIFEST).is_file():
         return [str(folder)]
@@ -71,6 +75,14 @@ def serve_words(folder: Path) -> list[str]:
         raise UsageError(why, field="bundles", value=str(folder)) from None
     if bundles := [str(each) for each in entries if (each / _MANIFEST).is_file()]:
         return bundles
-    if not entries:
-        raise UsageError("the folder is empty", field="bundles", value=str(folder))
-    return ["--repository", str(folder)]
+    if any(_VERSION.fullmatch(each.parent.name) for each in folder.glob(f"*/*/{_MANIFEST}")):
+        return ["--repository", str(folder)]
+    why = "the folder holds no bundle and no repository" if entries else "the folder is empty"
+    deeper = next(folder.glob(f"*/*/{_MANIFEST}"), None)
+    raise UsageError(
+        f"{why}; {_BUNDLE}",
+        field="bundles",
+        value=str(folder),
+        remedy="give one, a folder of bundles, or a repository that `tipstaff publish` made"
+        + (f": {deeper.parent.parent} holds some" if deeper else ""),
+    )

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tipstaff.types import FIELDS, Interaction, Reason, Score, Verdict
+from tipstaff.reasons import fields_of
+from tipstaff.types import Interaction, Reason, Score, Verdict
 
 Review = Literal["block", "allow"]
 
@@ -47,7 +48,7 @@ def decide(
         review: Whether REVIEW passes.
         unread: Kinds of parts of the request or the answer that were not read.
     """
-    missing = _missing(score, interaction)
+    missing = fields_of(Reason.MISSING_FIELD, score, interaction)
     verdict = score.verdict
     if verdict is Verdict.PASS and (missing or unread):
         verdict = Verdict.REVIEW
@@ -59,14 +60,6 @@ def decide(
     return Decision(
         verdict, blocked, _explain(score, verdict, missing, unread), missing, tuple(unread), score
     )
-
-
-def _missing(score: Score, interaction: Interaction) -> tuple[str, ...]:
-    if Reason.MISSING_FIELD not in score.reasons:
-        return ()
-    absent = [field for field in FIELDS if interaction.get(field) is None]
-    # Coverage has an entry for each field that the evaluator reads.
-    return tuple(field for field in absent if field in score.coverage) or tuple(absent)
 
 
 def _explain(score: Score, verdict: Verdict, missing: Sequence[str], unread: Sequence[str]) -> str:

@@ -112,11 +112,16 @@ def problem_of(error: Exception, door: str) -> ProblemError:
         status = 501  # Feedback, for a server that keeps none.
     return ProblemError(
         status,
-        str(error),
+        error.describe(setting_of),
         code=error.code,
         request_id=error.request_id,
         retry_after=getattr(error, "retry_after", None),
     )
+
+
+def setting_of(field: str) -> str:
+    """The gateway's setting for one of its client's, as `target_tls` for `tls`."""
+    return f"target_{field}"
 
 
 def problem_response(problem: ProblemError) -> Response:

@@ -27,6 +27,7 @@ from tipstaff_gateway.joins import JoinMemory
 from tipstaff_gateway.local_server import local_server
 from tipstaff_gateway.mapping import ProtocolMapping, load_mapping
 from tipstaff_gateway.metrics import Metrics
+from tipstaff_gateway.named_evaluators import check_named
 from tipstaff_gateway.settings import OFF, Settings, split_address
 from tipstaff_gateway.stubs import ext_proc_pb2_grpc, open_inference_pb2_grpc
 from tipstaff_gateway.upstream import Upstream, connect
@@ -100,6 +101,8 @@ async def _run(
         web = _WebServer(_web_config(services, credentials))
         _on_signals(web.stop)
         _log_address(settings, listener, target)
+        checking = asyncio.create_task(check_named(settings, mappings, target))
+        stack.callback(checking.cancel)
         serving = asyncio.create_task(web.serve(sockets=[listener]))
         await asyncio.wait([serving, *needed], return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():

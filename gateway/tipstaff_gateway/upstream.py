@@ -16,7 +16,7 @@ from tipstaff.statuses import to_error
 from tipstaff.types import EvaluatorInfo, Interaction, Score
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_gateway.context import RequestContext
-from tipstaff_gateway.problems import ProblemError, invalid
+from tipstaff_gateway.problems import ProblemError, invalid, setting_of
 from tipstaff_gateway.settings import Settings
 
 _READY_SECONDS = 1.0
@@ -61,7 +61,7 @@ class Upstream:
     def __init__(self, client: AsyncClient, evaluator: str = "") -> None:
         self._client = client
         self._evaluator = evaluator
-        self._ready = False
+        self._not_ready = ""
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
 
@@ -117,14 +117,21 @@ class Upstream:
 
     async def is_ready(self) -> bool:
         """Whether a server may get calls, by its health; asked once a second at most."""
+        return not await self.why_not_ready()
+
+    async def why_not_ready(self) -> str:
+        """Why no server may get calls, in one line that names its address; empty if one may."""
         # Who comes while the server is asked waits for that answer.
         async with self._asking:
             if time.monotonic() - self._asked_at >= _READY_SECONDS:
                 # Each check asks the next address: one server of several may be restarting.
-                checks = [self._client.is_serving() for _ in range(_READY_CHECKS)]
-                self._ready = any(await asyncio.gather(*checks))
+                checks = [self._client.why_not_serving() for _ in range(_READY_CHECKS)]
+                reasons = await asyncio.gather(*checks)
+                failures = [each for each in reasons if each is not None]
+                ready = len(failures) < len(reasons)
+                self._not_ready = "" if ready else failures[0].describe(setting_of)
                 self._asked_at = time.monotonic()
-        return self._ready
+        return self._not_ready
 
     def _scored(self, item: pb.ScoreBatchItem, ctx: RequestContext) -> Score:
         result = read_item(item)

@@ -97,24 +97,30 @@ def run(target):
 
 
 @pytest.mark.parametrize("path", ["/chat", "/stream"])
-def test_a_good_answer_passes_and_a_bad_one_does_not(run, path):
+def test_a_good_answer_passes_and_a_bad_one_does_not(run, path, caplog):
     assert GOOD in run(app_of(GOOD), path).text
+    assert not caplog.messages
     blocked = run(app_of(BAD), path)
     assert blocked.status_code == 403
     assert blocked.headers["content-type"] == "application/problem+json"
     assert BAD not in blocked.text
+    assert caplog.messages[0].startswith(f"an answer was held back and is blocked: {NAME}: BLOCK")
 
 
-def test_a_bad_answer_is_replaced_with_the_right_length(run):
+def test_a_bad_answer_is_replaced_with_the_right_length(run, caplog):
     answered = run(app_of(BAD), on_block="replace", replacement="I don't know that.")
     assert answered.json() == {"answer": "I don't know that."}
     assert int(answered.headers["content-length"]) == len(answered.content)
+    assert "is replaced: hours: BLOCK; score 0." in caplog.messages[0]
+    assert BAD not in caplog.messages[0]
 
 
-def test_for_a_retry_the_app_is_called_again(run):
+def test_for_a_retry_the_app_is_called_again(run, caplog):
     calls = []
     assert run(app_of(BAD, GOOD, calls=calls), on_block="retry").json() == {"answer": GOOD}
     assert calls[0] == calls[1]
+    (warning,) = caplog.messages
+    assert "is to be answered again: hours: BLOCK" in warning
     assert run(app_of(BAD, BAD), on_block="retry").status_code == 403
 
 
@@ -131,7 +137,7 @@ def test_review_is_the_app_s_choice(run):
 def test_missing_facts_do_not_pass(run):
     blocked = run(app_of(GOOD), members={"facts": None})
     assert blocked.status_code == 403
-    assert "MISSING_FIELD" in blocked.json()["detail"]
+    assert "MISSING_FIELD (ground_truth)" in blocked.json()["detail"]
 
 
 def test_other_paths_and_errors_pass_as_they_are(run):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
+import grpc
 import pytest
 
 from tipstaff import (
+    TLS,
     AccessError,
     DeadlineError,
     Interaction,
@@ -21,6 +23,9 @@ from tipstaff import (
     UnavailableError,
     Verdict,
 )
+from tipstaff.cli import flag
+from tipstaff.statuses import Status, to_error
+from tipstaff_server.access.authority import CertificatesRequest, make_certificates
 
 THE_CALLERS = {
     "INVALID_ARGUMENT": InvalidRequestError,
@@ -252,3 +257,66 @@ def test_a_closed_client_says_so(client):
     ):
         with pytest.raises(RuntimeError, match="closed: make a new one"):
             call()
+
+
+def test_a_connection_that_breaks_later_is_no_matter_of_tls():
+    status = Status("UNAVAILABLE", "Socket closed")
+    error = to_error(status, target="a:1", timeout=1, request_id="")
+    assert str(error) == "no server ready at a:1, start one with `tipstaff serve` (Socket closed)"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder with an authority, another one, and a certificate of the first."""
+    folder = tmp_path_factory.mktemp("tls")
+    make_certificates(CertificatesRequest(out=folder / "other", server=("127.0.0.1",)))
+    make_certificates(CertificatesRequest(out=folder, server=("127.0.0.1",)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "why", "remedy"),
+    [
+        ("tls", None, "speaks no TLS, and the connection was closed; the server may", "set tls if"),
+        ("mutual", None, "the server may speak TLS", "set tls if the server speaks TLS"),
+        (
+            "plain",
+            "ca.pem",
+            "speaks TLS, and what listens there doesn't",
+            "leave tls out, or start",
+        ),
+        ("tls", "other/ca.pem", "doesn't accept its certificate", "check what tls trusts"),
+        ("tls", "name", "doesn't accept its certificate", "authority of the certificate, and the"),
+        (
+            "mutual",
+            "ca.pem",
+            "may want a certificate of the client's",
+            "give a certificate and its",
+        ),
+    ],
+)
+def test_where_one_side_speaks_tls_alone_it_is_said(
+    connect, start_server, certificates, server, client, why, remedy
+):
+    """Once, each was "no server ready, start one, with TLS if this client has it"."""
+    key, chain, authority = (
+        (certificates / name).read_bytes() for name in ("127.0.0.1.key", "127.0.0.1.pem", "ca.pem")
+    )
+    credentials = {
+        "plain": None,
+        "tls": grpc.ssl_server_credentials([(key, chain)]),
+        "mutual": grpc.ssl_server_credentials([(key, chain)], authority, True),
+    }[server]
+    target = start_server(credentials=credentials).target
+    tls = None
+    if client is not None:
+        name = "elsewhere" if client == "name" else ""
+        tls = TLS(certificates / (client if not name else "ca.pem"), server_name=name)
+    with pytest.raises(UnavailableError) as caught:
+        connect(target, tls=tls).score(output="A")
+    message = str(caught.value)
+    assert message.startswith(f"no server ready at {target}: this client ")
+    assert why in message
+    assert remedy in message
+    assert "--" not in message
+    assert "--tls" in caught.value.describe(flag)

@@ -13,7 +13,7 @@ from tipstaff.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "foundation"))
 from descriptions import load_descriptions
-from prepare import prepare, table
+from prepare import main, prepare, table
 from sampling import counts, draw
 
 ALL = load_descriptions()
@@ -157,3 +157,31 @@ def test_a_draw_keeps_the_order_and_has_no_doubles():
     drawn = draw(range(1_000), 100, seed=0)
     assert drawn == sorted(set(drawn))
     assert len(drawn) == 100
+
+
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["prepare.py", *map(str, words)])
+    main()
+
+
+def test_folders_of_what_is_written_are_made(tmp_path, monkeypatch):
+    """Once, a folder that wasn't there was a traceback after all the work."""
+    data, new = tmp_path / "data", tmp_path / "new" / "place"
+    put(data, "fool-me-twice/dataset/dev.jsonl", lines(claim(1)))
+    run(monkeypatch, data, "--out", new / "rows.jsonl", "--measure", new / "more" / "other.jsonl")
+    assert [each.name for each in sorted(new.iterdir())] == ["more", "rows.jsonl", "rows.sets.json"]
+    assert (new / "more" / "other.jsonl").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for flag, place, why in (
+        ("--out", tmp_path / "file" / "rows.jsonl", f"the folder {tmp_path}/file can't be made"),
+        ("--measure", tmp_path / "file" / "a" / "m.jsonl", "can't be made: Not a directory"),
+        ("--out", tmp_path, f"--out {tmp_path}: is a folder; name a file"),
+    ):
+        # The data don't exist, which would be an error of reading them.
+        with pytest.raises(SystemExit) as caught:
+            run(monkeypatch, tmp_path / "nowhere", "--out", tmp_path / "good.jsonl", flag, place)
+        assert str(caught.value).startswith(f"error: {flag}")
+        assert why in str(caught.value)

@@ -165,3 +165,15 @@ def test_one_class_has_no_auroc(base, tmp_path):
     (measured,) = measure(tmp_path / "bundle", good)
     assert measured.auroc is None
     assert "| cats | 20 (20) | – | – | – | colours |" in table([measured])
+
+
+def test_what_cannot_be_read_or_written_is_named_before_the_training(
+    trained, tmp_path, monkeypatch
+):
+    """Once, a wrong file for measuring was known only after the training."""
+    file = write(tmp_path / "rows.jsonl", set_rows("cats", tiny_rows(20)))
+    with pytest.raises(SystemExit, match=r"error: .*nowhere.jsonl"):
+        run(monkeypatch, file, "--out", tmp_path / "out", "--measure", tmp_path / "nowhere.jsonl")
+    with pytest.raises(SystemExit, match=r"error: --out: the folder .* can't be made: is a file"):
+        run(monkeypatch, file, "--out", file)
+    assert trained == []

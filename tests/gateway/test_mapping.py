@@ -181,10 +181,37 @@ def test_a_mapping_is_explained_on_a_request(protocol):
 def test_a_request_that_can_t_be_explained_is_said(tmp_path):
     done = explain("nemo", request="{")
     assert done.returncode == 2
-    assert done.stderr.startswith("tipstaff: error: --request: the body is not JSON")
+    assert done.stderr.startswith(
+        "tipstaff: error: --request standard input: the body is not JSON: Expecting property name"
+    )
     done = explain("nemo", "--request", tmp_path / "no.json", request="")
     assert "can't be read" in done.stderr
     done = explain("kserve", request='{"inputs": 5}')
     assert (done.returncode, done.stderr) == (0, "")
     done = explain("nemo", "--header", "a", request="{}")
     assert "--header 'a': give NAME:VALUE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body", "why"),
+    [
+        ("nemo", b'{"input":\n  now}', "the body is not JSON: Expecting value at line 2, column 3"),
+        ("nemo", b'{"input": "\xff"}', "the body is not JSON: not valid UTF-8 at byte 12"),
+        (
+            "nemo",
+            b'{"input": 1' + b"1" * 5_000 + b"}",
+            "the body is not JSON: a number is too long",
+        ),
+        ("nemo", b"[]", "the body must be a JSON object"),
+        ("litellm", b'{"texts": 1}', "texts: must be a list"),
+        ("envoy", b'{"response": {"choices": 1}}', ""),
+    ],
+)
+def test_what_is_wrong_in_a_request_s_file_names_the_file(tmp_path, protocol, body, why):
+    """Once, no message named the file, and none the line."""
+    file = tmp_path / "request.json"
+    file.write_bytes(body)
+    done = explain(protocol, "--request", file, request="")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"tipstaff: error: --request {file}: {why}")
+    assert done.stderr.count("\n") == 1

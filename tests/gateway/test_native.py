@@ -9,8 +9,10 @@ import ssl
 import subprocess
 import threading
 import time
+from concurrent import futures
 from urllib.parse import urlsplit
 
+import grpc
 import pytest
 from google.protobuf import json_format
 from opening_hours import BAD, FACTS, GOOD, NAME, QUESTION
@@ -102,6 +104,46 @@ def test_other_errors_have_their_statuses(gateway):
     problem(gateway.post("/v1/score", GOOD_REQUEST | {"output": "a " * 20_000}), 413)
 
 
+def test_a_wrong_path_or_method_is_told_the_right_ones(gateway):
+    """Once, the whole detail was "Not Found" or "Method Not Allowed"."""
+    nothing = problem(gateway.get("/nothing"), 404)["detail"]
+    assert nothing.startswith("there is no such path; there are GET /healthz, GET /readyz, ")
+    for path in ("POST /v1/score, ", "POST /classify, ", "GET /v2/models/{model}, "):
+        assert path in nothing
+    near = problem(gateway.post("/v1/scores", GOOD_REQUEST), 404)["detail"]
+    assert near.startswith("there is no such path; did you mean POST /v1/score? There are GET /")
+    for method, path, allowed in (
+        ("GET", "/v1/score", "POST"),
+        ("DELETE", "/readyz", "GET"),
+        ("PUT", "/v2/models/a/infer", "POST"),
+    ):
+        refused = gateway.http.request(method, path)
+        detail = problem(refused, 405)["detail"]
+        assert detail == f"the path has no such method; it has {allowed}"
+        assert allowed in refused.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "wrong", "known"),
+    [
+        ("/v1/score", {"answer": "a"}, "answer", "evaluator, version, input, output, "),
+        ("/v1/score-batch", {"items": []}, "items", "requests"),
+        (
+            "/v1/score-batch",
+            {"requests": [{"answer": "a"}]},
+            "answer",
+            "evaluator, version, input, output, ",
+        ),
+        ("/v1/feedback", {"id": "a"}, "id", "request_id, evaluator, good, source, note"),
+    ],
+)
+def test_a_wrong_field_is_told_the_right_ones(gateway, path, body, wrong, known):
+    detail = problem(gateway.post(path, body), 400)["detail"]
+    assert f'has no field named "{wrong}"' in detail
+    assert f" It has {known}" in detail
+    assert detail.endswith(".")
+
+
 def test_a_body_without_a_length_is_bounded_too(gateway):
     chunks = (b'{"output": "' + b"a" * 5_000 for _ in range(10))
     response = gateway.http.post("/v1/score", content=chunks)
@@ -188,8 +230,48 @@ def test_without_a_server_it_is_alive_and_not_ready(start_gateway):
     gateway = start_gateway("--target", "127.0.0.1:9", "--timeout", 1)
     assert problem(gateway.post("/v1/score", GOOD_REQUEST), 503)["code"] == "UNAVAILABLE"
     assert gateway.get("/healthz").status_code == 200
-    assert gateway.get("/readyz").status_code == 503
+    for path in ("/readyz", "/v2/health/ready"):
+        refused = gateway.get(path)
+        assert refused.status_code == 503
+        assert "no server ready at 127.0.0.1:9, " in refused.text
+        assert "Connection refused" in refused.text
+    assert gateway.get("/readyz").text.count("\n") == 1
     assert gateway.stop() == 0
+
+
+NOT_SERVING = b"\x08\x02"
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        (NOT_SERVING, "says NOT_SERVING: it is loading or stopping, or nothing is promoted"),
+        (None, "no answer from {} within 1 s"),
+    ],
+)
+def test_readiness_says_why_and_of_which_server(start_gateway, answers, why):
+    """Once, it said only that the server is not ready."""
+
+    def check(request, context):
+        if answers is None:
+            time.sleep(3)
+        return answers or b""
+
+    running = grpc.server(futures.ThreadPoolExecutor(4))
+    handlers = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    running.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers)]
+    )
+    address = f"127.0.0.1:{running.add_insecure_port('127.0.0.1:0')}"
+    running.start()
+    try:
+        refused = start_gateway("--target", address).get("/readyz")
+    finally:
+        running.stop(0).wait()
+    assert refused.status_code == 503
+    assert refused.text.startswith("not ready: ")
+    assert address in refused.text
+    assert why.format(address) in refused.text
 
 
 def test_health_and_metrics(gateway):

@@ -9,7 +9,17 @@ from types import SimpleNamespace
 import grpc
 import pytest
 
-from tipstaff import Coverage, Interaction, Reason, Score, ServerFaultError, UsageError, Verdict
+from tipstaff import (
+    Coverage,
+    Interaction,
+    Reason,
+    Score,
+    ServerFaultError,
+    UnavailableError,
+    UsageError,
+    Verdict,
+)
+from tipstaff.statuses import Status, to_error
 from tipstaff.v1 import scoring_pb2 as pb
 from tipstaff_gateway.context import RequestContext
 from tipstaff_gateway.doors.rpc import rpc_call
@@ -18,6 +28,7 @@ from tipstaff_gateway.local_server import serve_words
 from tipstaff_gateway.mapping import Mapped
 from tipstaff_gateway.metrics import Metrics
 from tipstaff_gateway.policy import decide
+from tipstaff_gateway.problems import problem_of
 from tipstaff_gateway.settings import Settings
 from tipstaff_gateway.upstream import Upstream
 
@@ -118,16 +129,32 @@ def test_settings_are_checked_once(values, why):
     assert why in str(caught.value)
 
 
+def put_manifest(folder):
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").touch()
+
+
 def test_what_a_folder_of_models_holds(tmp_path):
-    with pytest.raises(UsageError, match="empty"):
+    with pytest.raises(UsageError, match="the folder is empty; a bundle is a folder with"):
         serve_words(tmp_path)
     with pytest.raises(UsageError, match="can't be read"):
         serve_words(tmp_path / "nothing")
-    (tmp_path / "repository.json").touch()
+    # Once, a server was started that waited for promotions in a folder of data.
+    (tmp_path / "train.jsonl").touch()
+    with pytest.raises(UsageError) as caught:
+        serve_words(tmp_path)
+    assert str(caught.value) == (
+        f"bundles {tmp_path}: the folder holds no bundle and no repository; a bundle is a folder "
+        "with manifest.json, as `tipstaff train` writes it; give one, a folder of bundles, or a "
+        "repository that `tipstaff publish` made"
+    )
+    put_manifest(tmp_path / "team" / "support")
+    with pytest.raises(UsageError, match=rf"made: {tmp_path}/team holds some"):
+        serve_words(tmp_path)
+    put_manifest(tmp_path / "hours" / "1")
     assert serve_words(tmp_path) == ["--repository", str(tmp_path)]
     for name in ("b", "a"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").touch()
+        put_manifest(tmp_path / name)
     assert serve_words(tmp_path) == [str(tmp_path / "a"), str(tmp_path / "b")]
     (tmp_path / "manifest.json").touch()
     assert serve_words(tmp_path) == [str(tmp_path)]
@@ -156,11 +183,12 @@ class ScriptedClient:
 
     target = "a:1"
     checks = 0
+    failures = ()
 
-    async def is_serving(self):
+    async def why_not_serving(self):
         self.checks += 1
         await asyncio.sleep(0.01)
-        return True
+        return self.failures.pop(0) if self.failures else None
 
     async def forward(self, *words, **options):
         return pb.ScoreBatchResponse(items=[pb.ScoreBatchItem()] * 2)
@@ -176,6 +204,23 @@ def test_who_asks_while_the_health_is_checked_gets_its_result():
 
     assert asyncio.run(ask()) == [True] * 4
     assert client.checks == 3
+
+
+def test_one_of_several_servers_is_enough_to_be_ready():
+    client = ScriptedClient()
+    client.failures = [UnavailableError("a is down"), UnavailableError("b is down")]
+    assert asyncio.run(Upstream(client).why_not_ready()) == ""
+    client.failures = [UnavailableError(f"{each} is down") for each in "abc"]
+    assert asyncio.run(Upstream(client).why_not_ready()) == "a is down"
+
+
+def test_an_error_of_the_gateway_s_client_names_the_gateway_s_setting():
+    status = Status("UNAVAILABLE", "failed to connect to all addresses: Socket closed")
+    error = to_error(status, target="a:1", timeout=1.0, request_id="")
+    assert "set target_tls if the server speaks TLS" in problem_of(error, "native").detail
+    client = ScriptedClient()
+    client.failures = [error] * 3
+    assert asyncio.run(Upstream(client).why_not_ready()) == problem_of(error, "native").detail
 
 
 def test_an_item_that_is_too_new_to_read_is_an_error_of_the_server():

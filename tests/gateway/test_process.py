@@ -9,9 +9,10 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import grpc
 import pytest
 from opening_hours import GOOD, WORDS, make_bundles
-from running_server import command, wait_until
+from running_server import Starter, command, wait_until
 
 from tipstaff_server.access.authority import CertificatesRequest, make_certificates
 
@@ -43,6 +44,50 @@ def test_a_signal_while_its_server_starts_ends_both(tmp_path):
     _, log = gateway.communicate(timeout=30)
     assert (gateway.returncode, b"Traceback" in log) == (0, False)
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_evaluators_that_the_server_does_not_have_are_named_at_the_start(
+    server, start_gateway, tmp_path
+):
+    """Once, a wrong name was noticed only by the first request."""
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(f'[nemo]\nevaluator = "word"\n[kserve]\nevaluator = "{WORDS}"\n')
+    gateway = start_gateway(
+        *("--target", server.address, "--evaluator", "ours", "--mapping", mapping)
+    )
+    tail = f"the server at {server.address} lists no such evaluator; it lists hours, unsure, words"
+    gateway.wait_for_log(f"WARNING evaluator ours: {tail}")
+    gateway.wait_for_log(f"WARNING evaluator of [nemo] word: {tail}")
+    assert gateway.log.count("WARNING") == 2
+    assert gateway.post("/v1/score", {"output": GOOD, "evaluator": WORDS}).status_code == 200
+
+
+def test_evaluators_are_checked_once_the_server_is_there(start_gateway, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    gateway = start_gateway("--target", address, "--evaluator", "ours")
+    assert gateway.get("/readyz").status_code == 503
+    starter = Starter(tmp_path)
+    try:
+        server = starter(*make_bundles(tmp_path), address=address, wait_for="")
+        server.wait_for_log("ready after", 180)
+        gateway.wait_for_log(f"evaluator ours: the server at {address} lists no such evaluator")
+    finally:
+        starter.stop()
+    assert gateway.stop() == 0
+    assert "Traceback" not in gateway.log
+
+
+def test_a_server_that_does_not_list_its_evaluators_stops_no_gateway(scripted, start_gateway):
+    service, address = scripted
+    service.refusal = (grpc.StatusCode.UNAUTHENTICATED, "no token")
+    try:
+        gateway = start_gateway("--target", address, "--evaluator", "ours")
+        gateway.wait_for_log("INFO whether the server has evaluator was not checked")
+    finally:
+        service.refusal = None
+    assert gateway.post("/v1/score", {"output": GOOD}).status_code == 200
+    assert "WARNING" not in gateway.log
 
 
 # Breaks how files are followed while there is a file named `fault` beside them.

@@ -15,6 +15,7 @@ from pathlib import Path
 from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.cli.evidence import evidence_in_words, printable
 from tipstaff.errors import UsageError
+from tipstaff.reasons import fields_of
 from tipstaff.tls import TLS
 from tipstaff.types import FIELDS, Coverage, Highlight, Interaction, Reason, Score, Verdict
 
@@ -142,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(_as_json(score))
     else:
-        print(_as_text(score, interaction if args.explain else None))
+        print(_as_text(score, interaction, explained=args.explain))
     return EXIT_FAILED if score.verdict in args.fail_on else 0
 
 
@@ -194,7 +195,7 @@ def _as_json(score: Score) -> str:
     return json.dumps(asdict(score), ensure_ascii=False)
 
 
-def _as_text(score: Score, explained: Interaction | None) -> str:
+def _as_text(score: Score, interaction: Interaction, *, explained: bool) -> str:
     version = f" version {score.version}" if score.version else ""
     lines = [
         f"{score.verdict}  {score.score:.3f}",
@@ -215,14 +216,15 @@ def _as_text(score: Score, explained: Interaction | None) -> str:
             f"  certified  {' and '.join(bounds)}, with {_percent(certificate.confidence)} "
             f"confidence ({certificate.n} labels, {certificate.date})"
         )
-    if explained is not None and Reason.NOT_EXPLAINED not in score.reasons:
+    if explained and Reason.NOT_EXPLAINED not in score.reasons:
         words = "these words" if score.highlights else "no words in particular"
-        marked = _marked(explained.output or "", score.highlights)
+        marked = _marked(interaction.output or "", score.highlights)
         lines += [f"  lowered by {words}", *(f"    {line}" for line in marked.splitlines())]
-    if explained is not None:
-        lines += evidence_in_words(explained, score.evidence)
+    if explained:
+        lines += evidence_in_words(interaction, score.evidence)
     for reason in score.reasons:
-        lines.append(f"  note       {reason}: {REASONS_IN_WORDS[reason]}")
+        fields = ", ".join(fields_of(reason, score, interaction))
+        lines.append(f"  note       {reason}: {REASONS_IN_WORDS[reason]}{fields and f': {fields}'}")
     if score.coverage:
         coverage = (f"{name} {part.scored}/{part.total}" for name, part in score.coverage.items())
         lines.append(f"  tokens     {', '.join(coverage)}")
@@ -236,7 +238,7 @@ def _as_text(score: Score, explained: Interaction | None) -> str:
     if timing := score.timing:
         parts = [("encode", timing.encode), ("queue", timing.queue)]
         parts.append(("inference", timing.inference))
-        if explained is not None:
+        if explained:
             parts.append(("explain", timing.total - sum(seconds for _, seconds in parts)))
         milliseconds = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in parts)
         lines.append(f"  server     {timing.total * 1000:.1f} ms: {milliseconds}")

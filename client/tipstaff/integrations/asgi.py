@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, TypeAlias
 
 from tipstaff.errors import NoAnswerError, ScoringError
-from tipstaff.integrations.guard import BlockedError, Guard
+from tipstaff.integrations.guard import BlockedError, Guard, log_held_back
 from tipstaff.types import Interaction
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -87,6 +87,7 @@ class TipstaffMiddleware:
             try:
                 outcome = await self._guard.acheck(interaction, attempt)
             except BlockedError as error:
+                log_held_back(error.checked, "blocked")
                 await _send_problem(send, 403, str(error))
                 return
             except ScoringError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -11,7 +12,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from tipstaff.aio import AsyncClient
 from tipstaff.client import Client
 from tipstaff.errors import TipstaffError, UsageError
+from tipstaff.reasons import reasons_with_fields
 from tipstaff.types import Interaction, Score, Verdict
+
+_log = logging.getLogger("tipstaff")
 
 _MOST_WORDS = 12
 
@@ -36,13 +40,16 @@ class Checked:
         return tuple(dict.fromkeys(found))
 
     def describe(self) -> str:
-        """The verdict and its reasons in one line, without any text of the interaction."""
+        """The verdict and its reasons in one line, without any text of the interaction.
+
+        A reason about fields names them, as in `MISSING_FIELD (ground_truth)`.
+        """
         score = self.score
         parts = [f"{score.evaluator or 'no evaluator'}: {score.verdict}"]
         if score.score is not None:
             parts.append(f"score {score.score:.3f}")
         if score.reasons:
-            parts.append(", ".join(score.reasons))
+            parts.append(", ".join(reasons_with_fields(score, self.interaction)))
         if score.failure is not None:
             parts.append(str(score.failure))
         return "; ".join(parts)
@@ -96,6 +103,9 @@ class Guard:
 
     Where the server can't answer, the client's `on_failure` decides: it raises, or gives a score
     with PASS or BLOCK. A field that is missing makes the verdict REVIEW.
+
+    Answers that are replaced or asked for again are logged as warnings of the logger `tipstaff`,
+    with evaluator, verdict and reasons, and without any text.
 
     Args:
         client: The client; a `Client` also serves async code, in a thread.
@@ -194,10 +204,22 @@ class Guard:
         if action in ("allow", "note"):
             return Outcome("allow", checked)
         if action == "replace":
+            log_held_back(checked, "replaced")
             return Outcome("replace", checked, self._replacement)
         if action == "retry" and attempt < self._retries:
+            log_held_back(checked, "to be answered again")
             return Outcome("retry", checked, retry_message(checked))
         raise BlockedError(checked)
+
+
+def log_held_back(checked: Checked, outcome: str) -> None:
+    """Logs why an answer does not pass, where no error tells the application.
+
+    Args:
+        checked: The answer and its score.
+        outcome: What becomes of the answer, as in `blocked`.
+    """
+    _log.warning("an answer was held back and is %s: %s", outcome, checked.describe())
 
 
 def retry_message(checked: Checked) -> str:

@@ -14,6 +14,7 @@ with `rails: {output: {flows: [tipstaff check output]}}` in the configuration.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,10 +22,12 @@ from nemoguardrails import LLMRails
 from nemoguardrails.actions import action
 from nemoguardrails.actions.rail_outcome import RailOutcome, TransformTarget
 
-from tipstaff.integrations.guard import BlockedError, Guard
+from tipstaff.integrations.guard import BlockedError, Guard, log_held_back
 from tipstaff.types import Interaction
 
 NAME = "tipstaff_check"
+# A rail can't ask the model again: none of the guard's retries is left.
+_LAST_ATTEMPT = sys.maxsize
 Read = Callable[[Mapping[str, Any]], Interaction]
 
 
@@ -62,13 +65,13 @@ def check_action(guard: Guard, *, read: Read = read_context) -> Any:
     @action(name=NAME)
     async def tipstaff_check(context: dict[str, Any] | None = None) -> RailOutcome:
         try:
-            outcome = await guard.acheck(read(context or {}))
+            outcome = await guard.acheck(read(context or {}), _LAST_ATTEMPT)
         except BlockedError as error:
+            # NeMo keeps the reason to itself, and the user sees only the rail's refusal.
+            log_held_back(error.checked, "blocked")
             return RailOutcome.block(reason=str(error))
-        if outcome.kind == "allow":
-            return RailOutcome.allow()
         if outcome.kind == "replace":
             return RailOutcome.transform([(TransformTarget.BOT_MESSAGE, outcome.text)])
-        return RailOutcome.block(reason=outcome.checked.describe())
+        return RailOutcome.allow()
 
     return tipstaff_check

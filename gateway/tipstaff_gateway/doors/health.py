@@ -20,9 +20,9 @@ def routes(services: Services) -> list[Route]:
         return PlainTextResponse("ok\n")
 
     async def ready(request: Request) -> Response:
-        if await services.upstream.is_ready():
-            return PlainTextResponse("ok\n")
-        return PlainTextResponse("the Tipstaff server is not ready\n", status_code=503)
+        if why := await services.upstream.why_not_ready():
+            return PlainTextResponse(f"not ready: {why}\n", status_code=503)
+        return PlainTextResponse("ok\n")
 
     async def metrics(request: Request) -> Response:
         text = generate_latest(services.metrics.registry)

@@ -5,6 +5,7 @@ Messages are passed on as they are, so that new fields of the proto need no chan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from tipstaff_gateway.doors.services import Services
 from tipstaff_gateway.problems import invalid
 from tipstaff_gateway.proto_json import merge_dict, to_json
 
+# In the errors of `json_format` about a field's name.
+_NO_FIELD = re.compile(r'Message type "([\w.]+)" has no field named')
 _SERVICE = pb.DESCRIPTOR.services_by_name["ScoringService"]
 _PATHS = {
     "Score": "/v1/score",
@@ -77,8 +80,22 @@ def _parse(body: bytes, message: Message) -> None:
     try:
         merge_dict(parse_json(body), message)
     except json_format.ParseError as error:
-        # The lines after the first list all fields of the message.
-        raise invalid(str(error).partition("\n")[0][:200]) from None
+        # The lines after the first list all fields of the message, in the library's own form.
+        line = str(error).partition("\n")[0]
+        shown = line if len(line) <= 200 else f"{line[:200]}…"
+        raise invalid(shown + _known_fields(line, message)) from None
+
+
+def _known_fields(error: str, message: Message) -> str:
+    """The fields of the message of which an error says that it has no such field; else nothing."""
+    if not (match := _NO_FIELD.search(error)):
+        return ""
+    # The message itself, or one inside of it.
+    try:
+        descriptor = message.DESCRIPTOR.file.pool.FindMessageTypeByName(match[1])
+    except KeyError:
+        return ""
+    return f" It has {', '.join(each.name for each in descriptor.fields)}."
 
 
 def _name_evaluator(message: Message, evaluator: str) -> None:

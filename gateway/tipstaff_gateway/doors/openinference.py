@@ -49,8 +49,8 @@ def routes(services: Services) -> list[Route]:
         return JSONResponse({"live": True})
 
     async def ready(request: Request, ctx: RequestContext) -> Response:
-        if not await services.upstream.is_ready():
-            raise ProblemError(503, "the Tipstaff server is not ready", code="UNAVAILABLE")
+        if why := await services.upstream.why_not_ready():
+            raise ProblemError(503, why, code="UNAVAILABLE")
         return JSONResponse({"ready": True})
 
     async def model(request: Request, ctx: RequestContext) -> Response:

@@ -30,6 +30,8 @@ from tipstaff_server.evaluator.manifest import (
 
 Loaded = TypeVar("Loaded")
 
+_NAMED_BUNDLES = 5
+
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
@@ -123,9 +125,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         raw = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise BundleError(
-            file, "missing: this folder is no bundle, or one whose writing was interrupted"
-        ) from None
+        raise _no_bundle(path) from None
     except NotADirectoryError:
         raise BundleError(path, "a bundle is a folder, and this is a file") from None
     except OSError as error:
@@ -145,6 +145,25 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
         raise BundleError(file, f"{where}: {first['msg']}") from error
+
+
+def _no_bundle(path: Path) -> BundleError:
+    """The error of a folder without a manifest, with what is in it instead."""
+    why = "missing: this folder is no bundle"
+    if not path.exists():
+        why = "missing: there is no such folder; `tipstaff train` writes bundles"
+    elif bundles := {each.parent.name for each in path.glob(f"*/{MANIFEST_FILE}")}:
+        why += f", but holds some: name each of {_some(bundles)}"
+    elif names := {each.parent.parent.name for each in path.glob(f"*/*/{MANIFEST_FILE}")}:
+        why += f", but looks like a repository of {_some(names)}"
+    else:
+        why += ", or one whose writing was interrupted; `tipstaff train` writes bundles"
+    return BundleError(path / MANIFEST_FILE, why)
+
+
+def _some(names: set[str]) -> str:
+    shown = sorted(names)[:_NAMED_BUNDLES]
+    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
 
 
 def write_atomically(target: Path, fill: Callable[[Path], None]) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,29 @@ def test_a_manifest_that_is_foreign_or_wrong(own, change, words):
         Bundle.open(own)
     assert raised.value.path == own / "manifest.json"
     assert "\n" not in str(raised.value)
+
+
+def test_a_folder_that_is_no_bundle_says_what_it_is_instead(own, tmp_path):
+    """Once, each was only "no bundle", even a folder that doesn't exist."""
+
+    def why(folder):
+        with pytest.raises(BundleError) as raised:
+            Bundle.open(folder)
+        return str(raised.value)
+
+    nowhere, folder = tmp_path / "nowhere", tmp_path / "folder"
+    assert why(nowhere).startswith(f"{nowhere}/manifest.json: missing: there is no such folder; ")
+    folder.mkdir()
+    assert why(folder) == (
+        f"{folder}/manifest.json: missing: this folder is no bundle, or one whose writing was "
+        "interrupted; `tipstaff train` writes bundles"
+    )
+    shutil.copytree(own, folder / "support" / "1")
+    assert why(folder).endswith("is no bundle, but looks like a repository of support")
+    for number in range(7):
+        (folder / f"b{number}").mkdir()
+        shutil.copy(own / "manifest.json", folder / f"b{number}")
+    assert why(folder).endswith("but holds some: name each of b0, b1, b2, b3, b4, …")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])

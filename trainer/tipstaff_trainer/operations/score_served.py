@@ -62,11 +62,12 @@ def score_served(
             try:
                 scored += _scored(client, some, evaluator)
             except ScoringError as error:
+                kept = "what was scored is kept: run it again once the server answers"
                 raise DataError(
                     error.message,
                     field="target",
                     value=target,
-                    remedy="what was scored is kept: run it again once the server answers",
+                    remedy="; ".join(filter(None, (error.remedy, kept))),
                 ) from error
         return scored
 
