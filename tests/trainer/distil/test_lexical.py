@@ -33,14 +33,16 @@ def rows_of(labels, shares) -> EncodedRows:
 
 
 def logit(fit: LexicalFit, run: Tokens) -> float:
-    return float(run.evidence @ fit.weights) + fit.bias
+    evidence = torch.from_numpy(run.evidence)[None]
+    # Its gate is half open.
+    return LexicalHead(4, fit)(torch.zeros((1, 4)), evidence).item()
 
 
 def test_the_regression_finds_what_tells_good_from_bad():
     good = rows_of([1] * 40 + [0] * 40, [0.9] * 40 + [0.2] * 40)
     fit = fit_lexical(good.rows, good.encoded)
-    assert logit(fit, run(0.9)) > 1
-    assert logit(fit, run(0.2)) < -1
+    assert logit(fit, run(0.9)) > 0.7
+    assert logit(fit, run(0.2)) < -0.7
     assert fit.weights[0] > 3 * abs(fit.weights[1])
     # A number that is the same in all rows tells nothing.
     assert fit.weights[2] == 0
@@ -86,6 +88,40 @@ def test_the_gate_starts_half_open_and_is_saved():
     assert [name for name, _ in head.named_parameters()] == ["gate.weight", "gate.bias"]
 
 
+def test_one_number_may_decide_where_another_is_high():
+    """A negation matters where all words are shared, and not where few are."""
+    shares, negations = np.random.default_rng(2).random((2, 400)).round()
+    labels = (shares > 0.5) & (negations < 0.5)
+    rows = [row(index, float(label)) for index, label in enumerate(labels)]
+    encoded = [
+        Encoded((run(share, noise=negation),), (0,), {})
+        for share, negation in zip(shares, negations, strict=True)
+    ]
+    fit = fit_lexical(rows, encoded)
+    drop = {s: logit(fit, run(s)) - logit(fit, run(s, noise=1.0)) for s in (0.0, 1.0)}
+    assert drop[1.0] > 2 * drop[0.0]
+
+
+def test_evidence_outside_the_range_of_the_rows_counts_as_its_end():
+    rows = rows_of([1] * 40 + [0] * 40, [0.9] * 40 + [0.2] * 40)
+    fit = fit_lexical(rows.rows, rows.encoded)
+    assert logit(fit, run(50.0)) == logit(fit, run(0.9))
+    assert logit(fit, run(0.9)) > logit(fit, run(0.5)) > logit(fit, run(0.2))
+
+
+def test_weights_from_before_products_are_read():
+    old = LexicalHead(4, LexicalFit.linear(np.linspace(0, 1, len(NAMES)), 0.5))
+    state = {
+        name: part
+        for name, part in old.state_dict().items()
+        if name in ("weights", "bias", "gate.weight", "gate.bias")
+    }
+    new = LexicalHead(4)
+    new.load_state_dict(state)
+    evidence = torch.rand((3, len(NAMES)))
+    assert torch.equal(new(torch.ones((3, 4)), evidence), old(torch.ones((3, 4)), evidence))
+
+
 def parts_of(labels, own, lexical):
     rows = rows_of(labels, [0.5] * len(labels))
     return rows.rows, rows.encoded, list(np.stack([own, lexical], axis=-1)[:, None, :])
@@ -114,7 +150,7 @@ def test_with_windows_the_scale_may_change_which_decides():
 
 
 def test_a_scaled_head_adds_so_much_more():
-    head = LexicalHead(4, LexicalFit(np.ones(len(NAMES)), 0.5))
+    head = LexicalHead(4, LexicalFit.linear(np.ones(len(NAMES)), 0.5))
     evidence = torch.ones((3, len(NAMES)))
     before = head(torch.ones((3, 4)), evidence)
     head.scale(2.5)

@@ -10,25 +10,31 @@ the sum alone learns only what counting words doesn't say, and stops early.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import combinations_with_replacement
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.evidence import NONE
+from tipstaff_server.evaluator.evidence import NAMES
 from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.evaluation.base import Floats
 from tipstaff_trainer.evaluation.calibration import calibrated_loss
 
-# The inverse strength of the ridge penalty: chosen in folds of rows of several data sets, among
-# which a tenth or ten times of it made no difference.
-_INVERSE_PENALTY = 0.3
+# The inverse strength of the ridge penalty.
+_INVERSE_PENALTY = 0.03
+# Pairs of the numbers, each with itself too: where all words of an output are found again,
+# one negation decides; where few are, it says nothing.
+_FIRST, _SECOND = map(list, zip(*combinations_with_replacement(range(len(NAMES)), 2), strict=True))
+# Wider than any evidence.
+_ANY = 1e4
 # The most of the evidence's logit that the gate lets through; it starts half open. With one fixed
 # share for all rows, validation rows chose 1 on evouna-nq and 1.5 on begin-dev.
 _MOST = 2.0
@@ -40,22 +46,39 @@ _FEWEST_ROWS = 20
 
 
 class LexicalFit(NamedTuple):
-    """A logistic regression on evidence; see `fit_lexical`.
+    """A logistic regression on evidence and products of two of its numbers; see `fit_lexical`.
+
+    Evidence is taken within the range of the rows that it was fitted on, less its mean there.
 
     Attributes:
-        weights: Shape (n,).
+        lowest: The least of each number, shape (n,).
+        highest: The greatest of each, shape (n,).
+        mean: Shape (n,).
+        weights: Of the numbers, shape (n,).
+        pairs: Of the products, shape (n (n + 1) / 2,).
         bias: The intercept.
     """
 
+    lowest: Floats
+    highest: Floats
+    mean: Floats
     weights: Floats
+    pairs: Floats
     bias: float
+
+    @classmethod
+    def linear(cls, weights: Floats, bias: float) -> LexicalFit:
+        """A regression on the numbers alone, over any range."""
+        zeros = np.zeros(len(NAMES))
+        return cls(zeros - _ANY, zeros + _ANY, zeros, weights, np.zeros(len(_FIRST)), bias)
 
 
 class LexicalHead(nn.Module):
     """The evidence's part of the logit.
 
     Attributes:
-        weights: Those of the regression, shape (n,); not trained further.
+        weights: Those of the regression, shape (n,); it is not trained further.
+        pairs: Those of its products, shape (n (n + 1) / 2,).
         bias: Its intercept, shape ().
         gate: From the encoder's output to how much of the regression's logit counts.
     """
@@ -63,19 +86,24 @@ class LexicalHead(nn.Module):
     def __init__(self, hidden_size: int, fit: LexicalFit | None = None) -> None:
         """Starts from a regression, or from zeros where a trained head will be loaded."""
         super().__init__()
-        fit = fit or LexicalFit(NONE.astype(float), 0.0)
+        fit = fit or LexicalFit.linear(np.zeros(len(NAMES)), 0.0)
+        self.lowest: Tensor
+        self.highest: Tensor
+        self.mean: Tensor
         self.weights: Tensor
+        self.pairs: Tensor
         self.bias: Tensor
-        self.register_buffer("weights", torch.tensor(fit.weights, dtype=torch.float32))
-        self.register_buffer("bias", torch.tensor(fit.bias))
+        for name, values in fit._asdict().items():
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
+        self.register_load_state_dict_pre_hook(_fill_linear)
         self.gate = nn.Linear(hidden_size, 1)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
     def scale(self, factor: float) -> None:
         """Multiplies the evidence's part of the logit."""
-        self.weights.mul_(factor)
-        self.bias.mul_(factor)
+        for part in (self.weights, self.pairs, self.bias):
+            part.mul_(factor)
 
     def forward(self, pooled: Tensor, evidence: Tensor) -> Tensor:
         """The evidence's part of the logit, shape (batch,).
@@ -85,7 +113,10 @@ class LexicalHead(nn.Module):
             evidence: Shape (batch, n).
         """
         # Not a matrix product: its kernels may sum in another order if there are more rows.
-        logit: Tensor = (evidence * self.weights).sum(dim=-1) + self.bias
+        usual = torch.minimum(torch.maximum(evidence, self.lowest), self.highest) - self.mean
+        products = usual[:, _FIRST] * usual[:, _SECOND]
+        linear: Tensor = (usual * self.weights).sum(dim=-1)
+        logit = linear + (products * self.pairs).sum(dim=-1) + self.bias
         return _MOST * torch.sigmoid(self.gate(pooled).squeeze(-1)) * logit
 
 
@@ -99,17 +130,27 @@ def fit_lexical(rows: Sequence[Row], encoded: Sequence[Encoded]) -> LexicalFit:
     evidence = np.stack([_deciding(one) for one in encoded]).astype(float)
     labels = np.array([row.label for row in rows])
     if not 0 < labels.mean() < 1:
-        return LexicalFit(np.zeros(evidence.shape[1]), 0.0)
+        return LexicalFit.linear(np.zeros(len(NAMES)), 0.0)
     shares = np.array([row.weight for row in rows])
-    mean, scale = evidence.mean(axis=0), np.maximum(evidence.std(axis=0), 1e-3)
+    mean = evidence.mean(axis=0)
+    usual = evidence - mean
+    numbers = np.hstack([usual, usual[:, _FIRST] * usual[:, _SECOND]])
+    scaler = StandardScaler().fit(numbers)
     # A soft label is a good row and a bad one, weighted.
     fit = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000).fit(
-        np.tile((evidence - mean) / scale, (2, 1)),
+        np.tile(scaler.transform(numbers), (2, 1)),
         np.repeat([1, 0], len(rows)),
         np.concatenate([labels, 1 - labels]) * np.tile(shares / shares.mean(), 2),
     )
-    weights = fit.coef_[0] / scale
-    return LexicalFit(weights, float(fit.intercept_[0] - mean @ weights))
+    weights = fit.coef_[0] / scaler.scale_
+    return LexicalFit(
+        lowest=evidence.min(axis=0),
+        highest=evidence.max(axis=0),
+        mean=mean,
+        weights=weights[: len(NAMES)],
+        pairs=weights[len(NAMES) :],
+        bias=float(fit.intercept_[0] - scaler.mean_ @ weights),
+    )
 
 
 def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[Floats]) -> float:
@@ -141,6 +182,17 @@ def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[F
         return calibrated_loss(np.array(logits), labels, weights) + prior
 
     return float(minimize_scalar(loss, bounds=(0, _MOST_SCALE), options={"xatol": 0.01}).x)
+
+
+def _fill_linear(head: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Gives the weights of an evaluator from before products the parts that they lack."""
+    if f"{prefix}weights" in state and f"{prefix}pairs" not in state:
+        weights, bias = state[f"{prefix}weights"], state[f"{prefix}bias"]
+        linear = LexicalFit.linear(weights.numpy(), float(bias))._asdict()
+        state |= {
+            f"{prefix}{name}": torch.tensor(part, dtype=torch.float32)
+            for name, part in linear.items()
+        }
 
 
 def _deciding(encoded: Encoded) -> npt.NDArray[np.float32]:

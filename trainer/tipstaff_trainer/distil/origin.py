@@ -98,14 +98,14 @@ class Origin:
         on the rows.
         """
         lexical = model.lexical_head
-        fitted = None if lexical is None else (lexical.weights.clone(), lexical.bias.clone())
+        fitted = {} if lexical is None else {n: b.clone() for n, b in lexical.named_buffers()}
         try:
             load_weights(model, run_folder(self.bundle.path))
         except Exception as error:  # safetensors and torch have no common base
             raise _refused(self.bundle.path, "its weights don't fit this encoder") from error
-        if lexical is not None and fitted is not None:
-            lexical.weights.copy_(fitted[0])
-            lexical.bias.copy_(fitted[1])
+        if lexical is not None:
+            for name, part in lexical.named_buffers():
+                part.copy_(fitted[name])
         return model
 
     def check(self, base: BaseEncoder, fields: Sequence[Field]) -> None:
