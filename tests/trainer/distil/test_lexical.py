@@ -41,8 +41,8 @@ def logit(fit: LexicalFit, run: Tokens) -> float:
 def test_the_regression_finds_what_tells_good_from_bad():
     good = rows_of([1] * 40 + [0] * 40, [0.9] * 40 + [0.2] * 40)
     fit = fit_lexical(good.rows, good.encoded)
-    assert logit(fit, run(0.9)) > 0.7
-    assert logit(fit, run(0.2)) < -0.7
+    assert logit(fit, run(0.9)) > 0.6
+    assert logit(fit, run(0.2)) < -0.6
     assert fit.weights[0] > 3 * abs(fit.weights[1])
     # A number that is the same in all rows tells nothing.
     assert fit.weights[2] == 0
