@@ -90,7 +90,8 @@ def test_the_gate_starts_half_open_and_is_saved():
 
 def test_one_number_may_decide_where_another_is_high():
     """A negation matters where all words are shared, and not where few are."""
-    shares, negations = np.random.default_rng(2).random((2, 400)).round()
+    random = np.random.default_rng(2)
+    shares, negations = random.random(400).round(), (random.random(400) < 0.3).astype(float)
     labels = (shares > 0.5) & (negations < 0.5)
     rows = [row(index, float(label)) for index, label in enumerate(labels)]
     encoded = [
@@ -100,6 +101,21 @@ def test_one_number_may_decide_where_another_is_high():
     fit = fit_lexical(rows, encoded)
     drop = {s: logit(fit, run(s)) - logit(fit, run(s, noise=1.0)) for s in (0.0, 1.0)}
     assert drop[1.0] > 2 * drop[0.0]
+
+
+def test_where_words_say_little_no_products_are_fitted():
+    labels = [1, 0] * 200
+    shares = 0.5 + 0.1 * np.array(labels) + 0.1 * np.random.default_rng(3).normal(size=400)
+    rows = rows_of(labels, shares)
+    fit = fit_lexical(rows.rows, rows.encoded)
+    assert not fit.pairs.any()
+    assert fit.weights[0] > 0
+    assert fit_lexical(*_telling()).pairs.any()
+
+
+def _telling():
+    rows = rows_of([1] * 40 + [0] * 40, [0.9] * 40 + [0.2] * 40)
+    return rows.rows, rows.encoded
 
 
 def test_evidence_outside_the_range_of_the_rows_counts_as_its_end():
