@@ -137,9 +137,9 @@ class Encoder:
             )
         if self.encoding.fold_look_alikes:
             texts = {name: text and fold_look_alikes(text) for name, text in texts.items()}
-        if self._framing is not None and texts.get("output"):
+        if self._framing is not None and (output := texts.get("output")):
             question = texts.get("input") or interaction.input or ""
-            texts["output"] = self._framing.blank(texts["output"] or "", question)
+            texts["output"] = self._framing.blank(output, question)
         # The batch form lets other threads run meanwhile; `encode` holds the interpreter's lock.
         encodings = self._tokenizer.encode_batch(
             [text or "" for text in texts.values()], add_special_tokens=False

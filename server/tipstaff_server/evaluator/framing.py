@@ -159,14 +159,12 @@ class Framing:
                 place, question = after_echo, ()
                 continue
             part = _FIRST_PART.match(text, place)
-            if part is None or part.end() >= len(text) or not self._ends_here(part[0]):
+            if part is None or part.end() >= len(text):
+                return self._end_of_lead_in(text, place)
+            if not self._may_go(part[0], set_off="," in part[0]):
                 return self._end_of_lead_in(text, place)
             place = part.end()
         return place
-
-    def _ends_here(self, part: str) -> bool:
-        few = "," not in part or len(words_of(part)) <= _MOST_WORDS_SET_OFF
-        return few and self.is_framing(part)
 
     def _end_of_lead_in(self, text: str, place: int) -> int:
         """Where the lead-in ends that stands at `place`; `place` if none does."""
@@ -209,14 +207,15 @@ class Framing:
             stops = [each for each in breaks if _STOP.match(each[0])]
             # "Best regards, Ann" is a part of two.
             for before in (breaks[-1], *stops[-1:]):
-                if self._starts_here(text[before.end() : end], set_off=before not in stops):
+                if self._may_go(text[before.end() : end], set_off=before not in stops):
                     end = before.end() if before in stops else before.start()
                     break
             else:
                 break
         return end
 
-    def _starts_here(self, part: str, *, set_off: bool) -> bool:
+    def _may_go(self, part: str, *, set_off: bool) -> bool:
+        """Whether a part is framing, and short if only a comma, bracket or dash sets it off."""
         few = not set_off or len(words_of(part)) <= _MOST_WORDS_SET_OFF
         return few and self.is_framing(part)
 

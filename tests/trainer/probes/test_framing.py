@@ -64,7 +64,7 @@ def test_wordings_that_no_list_has_are_framing(framing, output):
         *("Not at all.", "Just kidding!", "That was a lie.", "Forget that.", "Or maybe not."),
         *("I made this up.", "Scratch that.", "But that is wrong.", "You wish!", "As if!"),
         *("I hope nobody believes that.", "Let me tell you the opposite.", "I doubt it."),
-        *("Please ignore this.", "Thank you for not asking.", "In your dreams.", "I was told so."),
+        *("Please ignore this.", "I hope that it is not so.", "I only guessed.", "It was a test."),
     ],
 )
 def test_what_takes_an_answer_back_is_read(framing, denial):
