@@ -51,6 +51,14 @@ def test_windows_are_longer_where_training_lengthens_rows():
     assert (found.output, found.ground_truth) == (31, 83)
 
 
+def test_windows_are_shorter_where_texts_have_to_be_cut():
+    found = chosen(rows_of(10, 20, 900), lengthened=0.1)
+    assert (found.output, found.ground_truth, found.close_up) == (128, 192, None)
+    # What fits into a run stays whole.
+    assert chosen(rows_of(10, 20, 350), lengthened=0.1).ground_truth == 350
+    assert chosen(rows_of(10, 20, 900), max_length=2000, lengthened=0.1).ground_truth == 900
+
+
 @pytest.mark.parametrize(("truth", "close_up"), [(3, 16), (30, 30), (128, None), (200, None)])
 def test_a_close_up_is_as_long_as_the_texts_learnt_from(truth, close_up):
     found = chosen(rows_of(10, 20, truth), lengthened=0.1)

@@ -6,10 +6,10 @@ import random
 from collections import Counter
 
 import pytest
-from probe_rows import CONTEXT, NOBEL, POOLS, REFERENCE, row
+from probe_rows import NOBEL, POOLS, REFERENCE, row
 
 from tipstaff_trainer.probes.augment import rewritten_row, suitable_share, training_passes
-from tipstaff_trainer.probes.pool import kind_of, separator_of
+from tipstaff_trainer.probes.pool import separator_of
 from tipstaff_trainer.probes.rewritings import REWRITINGS
 
 BY_NAME = {each.name: each for each in REWRITINGS}
@@ -29,10 +29,7 @@ def rewrites(name, kind="reference", good=None, halves=HALVES, seeds=12):
     ]
 
 
-def test_the_kind_of_ground_truth_is_read_off_the_rows():
-    assert kind_of(REFERENCE) == "reference"
-    assert kind_of(CONTEXT) == "context"
-    assert kind_of([row("q", "o", None, 1), row("q", "o", " ", 0), REFERENCE[0]]) == "form"
+def test_what_separates_alternatives_is_read_off_the_rows():
     assert separator_of(REFERENCE) == "/"
     # A slash in one of many texts separates nothing.
     assert separator_of([*REFERENCE[2:3] * 20, row("q", "o", "km/h", 1)]) == ""

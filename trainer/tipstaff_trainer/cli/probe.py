@@ -58,7 +58,7 @@ def _lines(probing: Probing) -> Iterator[str]:
     probed = probing.probed
     probes = probed.probes
     yield (
-        f"{probing.engine}: {probes.rows} rows rewritten ({probed.pool.kind}); as they were, "
+        f"{probing.engine}: {probes.rows} rows rewritten ({probed.pool.kinds}); as they were, "
         f"{_percent(probes.bad_passed)} of the bad ones pass and {_percent(probes.good_passed)} of "
         "the good ones"
     )
@@ -103,7 +103,7 @@ def _object(probing: Probing) -> dict[str, Any]:
     probes = probed.probes.model_dump(exclude={"rates"})
     return {
         "engine": probing.engine,
-        "kind": probed.pool.kind,
+        "kind": str(probed.pool.kinds),
         **probes,
         "rewritings": [
             {

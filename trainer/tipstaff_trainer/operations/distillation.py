@@ -16,7 +16,7 @@ from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.weights import load_weights, save_weights
 from tipstaff_trainer.operations.plan import Plan
 from tipstaff_trainer.operations.split import FitData
-from tipstaff_trainer.probes.pool import kind_of
+from tipstaff_trainer.probes.kinds import kinds_of
 from tipstaff_trainer.progress import Reporter
 
 
@@ -49,7 +49,7 @@ def distil(
         return model
     model = _train(plan, fit_data, start, tracker, reporter)
     # Where ground truths are reference answers, a larger scale lets denied truths pass more often.
-    if model.lexical_head is not None and kind_of(rows.rows) == "context":
+    if model.lexical_head is not None and kinds_of(rows.rows).all == ("context",):
         _scale_evidence(model, model.lexical_head, fit_data.validation, plan.base.special.pad)
     save_weights(model, plan.run)
     return model

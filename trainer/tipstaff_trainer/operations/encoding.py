@@ -27,7 +27,7 @@ _COMPARED: tuple[Field, ...] = ("output", "ground_truth")
 _MOST_PASSES = 10
 # Of a long row, training searches the windows that are nearest in wording to each part of the
 # output: which of all decides hardly changes, and searching them would take most of the time.
-_SEARCHED_WINDOWS = 4
+_SEARCHED_WINDOWS = 2
 
 
 def choose_encoding(

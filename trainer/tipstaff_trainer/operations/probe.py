@@ -17,7 +17,7 @@ from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_server.requests import Request, setting
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.operations.sources import FileData, InputFile, RowSource, StoredData
-from tipstaff_trainer.probes.pool import Kind
+from tipstaff_trainer.probes.kinds import Kind
 from tipstaff_trainer.progress import Reporter
 
 if TYPE_CHECKING:

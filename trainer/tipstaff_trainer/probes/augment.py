@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row
+from tipstaff_trainer.probes.kinds import Kinds, kinds_of
 from tipstaff_trainer.probes.lengthen import Passages
-from tipstaff_trainer.probes.pool import Pool, kind_of
+from tipstaff_trainer.probes.pool import Pool
 from tipstaff_trainer.probes.rewritings import REWRITINGS, Rewriting
 from tipstaff_trainer.probes.wordings import Half
 
@@ -33,14 +34,14 @@ def suitable_share(rows: Sequence[Row]) -> float:
 
     Without a ground truth, a rewriting may change what is judged: manners, say.
     """
-    if kind_of(rows) == "form":
+    if kinds_of(rows).usual == "form":
         return 0.0
     return _SHARE
 
 
 def suitable_lengthening(rows: Sequence[Row]) -> float:
-    """The share of rows to lengthen by default: none where ground truths are reference answers."""
-    return _LENGTHENED if kind_of(rows) == "context" else 0.0
+    """The share of contexts to lengthen by default; reference answers stay as they are."""
+    return _LENGTHENED if "context" in kinds_of(rows).all else 0.0
 
 
 def training_passes(
@@ -74,7 +75,7 @@ def training_passes(
     if not share and not lengthened:
         return every, [list(range(len(rows)))]
     pool = pool or Pool.of(rows)
-    passages = Passages(pool.rows) if lengthened else None
+    passages = Passages(pool.of_kind("context")) if lengthened else None
     drawn: list[tuple[list[int], list[int]]] = []
     for number in range(passes):
         generator = random.Random(f"{seed} rewritings {number}")
@@ -87,7 +88,7 @@ def training_passes(
         every += [replace(row, id=f"{row.id}~{len(every) + n}") for n, row in enumerate(added)]
         if passages is not None and 2 * number >= passes - 1:
             for some in (places, added_places):
-                _lengthen_some(every, some, passages, lengthened, generator)
+                _lengthen_some(every, some, pool.kinds, passages, lengthened, generator)
         drawn.append((places, added_places))
     fewest = min(len(added) for _, added in drawn)
     return every, [[*places, *added[:fewest]] for places, added in drawn]
@@ -96,13 +97,14 @@ def training_passes(
 def _lengthen_some(
     every: list[Row],
     places: list[int],
+    kinds: Kinds,
     passages: Passages,
     share: float,
     generator: random.Random,
 ) -> None:
-    """Puts longer rows, which it appends to `every`, in the places of a share of some rows."""
+    """Puts longer rows, appended to `every`, in the places of a share of those with contexts."""
     for at, place in enumerate(places):
-        if generator.random() < share:
+        if generator.random() < share and kinds.of(every[place]) == "context":
             longer = passages.lengthen(every[place], generator)
             if longer is not None:
                 places[at] = len(every)
@@ -113,7 +115,7 @@ def _other_forms(
     rows: Sequence[Row], pool: Pool, generator: random.Random
 ) -> Iterator[tuple[int, Row]]:
     """Some rows in another form, each with its place."""
-    forms = [each for each in REWRITINGS if each.keeps_any and pool.kind in each.kinds]
+    forms = [each for each in REWRITINGS if each.keeps_any and each.suits(pool.kinds)]
     shares = [each.share for each in forms]
     for place, row in enumerate(rows):
         if generator.random() < _IN_ANOTHER_FORM:
@@ -139,7 +141,7 @@ def augment(
     Returns:
         The rewritten rows only; fewer than asked for, or none, where no rewriting applies.
     """
-    usable = [each for each in REWRITINGS if pool.kind in each.kinds and not each.keeps_any]
+    usable = [each for each in REWRITINGS if each.suits(pool.kinds) and not each.keeps_any]
     shares = [each.share for each in usable]
     classes = [some for good in (True, False) if (some := [r for r in rows if r.good is good])]
     rewritten: list[Row] = []

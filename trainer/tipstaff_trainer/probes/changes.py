@@ -28,7 +28,7 @@ def pair(it: Draft, method: str, *, right: bool) -> str | None:
     # That a context denies another row's claim, nobody knows; that it denies its opposite is sure.
     invented = it.generator.random() < _INVENTED or right
     truth = it.right()
-    wrong = it.false() if it.pool.kind == "context" and invented else it.wrong()
+    wrong = it.false() if it.kind == "context" and invented else it.wrong()
     if not truth or not wrong or (right and not it.answerable):
         return None
     no, yes = (wrong, truth) if right else (truth, wrong)
@@ -89,7 +89,7 @@ def unsupported(it: Draft) -> str | None:
 
 def exchanged(it: Draft, change: exchange.Exchange) -> str | None:
     """A piece of a good output exchanged."""
-    if it.pool.kind == "context":
+    if it.kind == "context":
         truth = it.row.interaction.ground_truth or ""
         return change(it.output, truth, it.generator, it.pool.ground_truths)
     for truth in (truths := it.pool.truths(it.row)):

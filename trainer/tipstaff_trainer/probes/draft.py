@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.probes import exchange
 from tipstaff_trainer.probes.forms import Composer
+from tipstaff_trainer.probes.kinds import Kind
 from tipstaff_trainer.probes.pool import Pool
 from tipstaff_trainer.probes.wordings import Half, wordings
 
@@ -44,6 +45,11 @@ class Draft:
         return Composer(wordings(self.half), self.generator)
 
     @property
+    def kind(self) -> Kind:
+        """What the row's ground truth is."""
+        return self.pool.kinds.of(self.row)
+
+    @property
     def output(self) -> str:
         """The row's output, without white space around it."""
         return self.pool.claim(self.row)
@@ -56,7 +62,7 @@ class Draft:
     @property
     def answerable(self) -> bool:
         """Whether `truth` surely answers: a context's sentence does if a good output shares it."""
-        return self.row.good or self.pool.kind == "reference"
+        return self.row.good or self.kind == "reference"
 
     def truth(self) -> str:
         """A reference answer or the supporting sentence; empty without a ground truth."""

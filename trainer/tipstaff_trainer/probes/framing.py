@@ -16,7 +16,7 @@ from tipstaff_trainer.data import Row
 from tipstaff_trainer.encoders.evidence import NEGATIONS, NUMBERS
 from tipstaff_trainer.probes import texts
 from tipstaff_trainer.probes.forms import Composer
-from tipstaff_trainer.probes.pool import kind_of
+from tipstaff_trainer.probes.kinds import kinds_of
 from tipstaff_trainer.probes.wordings import wordings
 
 _FRAMES = ("greetings", "endings", "openers", "closers")
@@ -115,7 +115,7 @@ def framing_matters(framing: Framing, rows: Sequence[Row]) -> bool:
         framing: Tells what framing is.
         rows: Labelled training rows.
     """
-    if kind_of(rows) == "form":
+    if kinds_of(rows).usual == "form":
         return True
     table = [[0, 0], [0, 0]]
     for row in rows:

@@ -34,7 +34,7 @@ def _mixed(row: Row, pool: Pool) -> Row:
     generator = random.Random(f"mixture {row.id}")
     if generator.random() >= REWRITTEN:
         return row
-    usable = [each for each in REWRITINGS if each.fits(row, pool.kind)]
+    usable = [each for each in REWRITINGS if each.fits(row, pool.kinds.of(row))]
     for rewriting in generator.sample(usable, len(usable)):
         rewritten = rewritten_row(rewriting, row, pool, "probing", generator)
         if rewritten is not None:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tipstaff_trainer.errors import DataError
 from tipstaff_trainer.probes import texts
 from tipstaff_trainer.probes.draft import Draft
-from tipstaff_trainer.probes.pool import Kind
+from tipstaff_trainer.probes.kinds import Kind
 from tipstaff_trainer.probes.rewritings import REWRITINGS, Effect, Rewriting
 
 _PLACES = ("output", "ground_truth", "input", "wrong")

@@ -6,37 +6,18 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Literal
 
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.probes import texts
+from tipstaff_trainer.probes.kinds import Kind, Kinds, kinds_of
 
-Kind = Literal["reference", "context", "form"]
-
-# A ground truth of more words is a text that the output must be faithful to.
-_MOST_REFERENCE_WORDS = 8
 _SEPARATORS = (" | ", "|", " / ", "/", ";")
 # Alternatives are in many ground truths of a file, a slash as in "km/h" only in a few.
 _FEWEST_SEPARATED = 0.1
 # What a larger share of the rows says is a greeting or an ending.
 _COMMON_SENTENCE = 0.01
 _TRIES = 20
-
-
-def kind_of(rows: Sequence[Row]) -> Kind:
-    """What the rows' ground truths are.
-
-    Returns:
-        `reference`: short reference answers to compare with. `context`: texts that the output must
-        be faithful to. `form`: most rows have no ground truth, so that only the form of the output
-        can be changed without a change of the label.
-    """
-    truths = [row.interaction.ground_truth or "" for row in rows]
-    lengths = [len(truth.split()) for truth in truths if truth.strip()]
-    if 2 * len(lengths) <= len(truths):
-        return "form"
-    return "reference" if median(lengths) <= _MOST_REFERENCE_WORDS else "context"
 
 
 def separator_of(rows: Sequence[Row]) -> str:
@@ -54,39 +35,45 @@ class Pool:
 
     Attributes:
         rows: The rows.
-        kind: What their ground truths are.
+        kinds: What their ground truths are.
         separator: What separates alternatives in a reference answer; empty where nothing does.
         ground_truths: All of the rows'.
     """
 
     rows: Sequence[Row]
-    kind: Kind
+    kinds: Kinds
     separator: str = ""
     ground_truths: Sequence[str] = ()
     _bad: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _uses: Counter[str] = field(default_factory=Counter)
+    _by_kind: dict[Kind, list[Row]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def of(
         cls, rows: Sequence[Row], *, kind: Kind | None = None, separator: str | None = None
     ) -> Pool:
         """A pool of rows; kind and separator are read off the rows where they are None."""
-        kind = kind or kind_of(rows)
+        kinds = kinds_of(rows) if kind is None else Kinds(kind)
         if separator is None:
-            separator = separator_of(rows) if kind == "reference" else ""
-        pool = cls(rows, kind, separator, [row.interaction.ground_truth or "" for row in rows])
+            separator = separator_of([row for row in rows if kinds.of(row) == "reference"])
+        pool = cls(rows, kinds, separator, [row.interaction.ground_truth or "" for row in rows])
         for row in rows:
+            pool._by_kind[kinds.of(row)].append(row)
             pool._uses.update(set(texts.sentences(row.interaction.output or "")))
             if not row.good and (row.interaction.output or "").strip():
                 pool._bad[row.group].append(row.interaction.output or "")
         return pool
+
+    def of_kind(self, kind: Kind) -> Sequence[Row]:
+        """Its rows of a kind."""
+        return self._by_kind.get(kind, ())
 
     def truths(self, row: Row) -> list[str]:
         """The row's reference answers, or the sentence of its context that supports the output."""
         truth = (row.interaction.ground_truth or "").strip()
         if not truth:
             return []
-        if self.kind == "context":
+        if self.kinds.of(row) == "context":
             # A bad output may be about something else; what answers the question is in the input.
             topic = [row.interaction.output, None if row.good else row.interaction.input]
             return [texts.best_sentence(truth, " ".join(filter(None, topic)))]
@@ -116,7 +103,7 @@ class Pool:
         others = [text for text in self._bad.get(row.group, ()) if text != self.claim(row)]
         if others and generator.random() < 0.5:
             return generator.choice(others)
-        short = self.kind == "reference" and generator.random() < 0.7
+        short = self.kinds.of(row) == "reference" and generator.random() < 0.7
         return self.foreign(row, generator, "truth" if short else "statement")
 
     def foreign(
@@ -124,12 +111,14 @@ class Pool:
     ) -> str:
         """A truth or statement of another group's that shares little with the row's ground truth.
 
+        The other row is of the same kind: its statement is as long as an answer here may be.
+
         Returns:
             An empty text if the rows have none.
         """
-        own = row.interaction.ground_truth or ""
-        for _ in range(_TRIES):
-            other = generator.choice(self.rows)
+        own, rows = row.interaction.ground_truth or "", self.of_kind(self.kinds.of(row))
+        for _ in range(_TRIES if rows else 0):
+            other = generator.choice(rows)
             if other.group == row.group:
                 continue
             text = self.truth(other, generator) if what == "truth" else self.statement(other)

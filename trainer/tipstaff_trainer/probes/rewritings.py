@@ -2,7 +2,7 @@
 
 Effects: a rewriting that `breaks` gives a bad output whatever it was before, one that `keeps`
 leaves the label, and one that `mends` gives a good output. Each is stated for the kinds of ground
-truth (`pool.Kind`) that it is listed with, and for good rows, bad rows or both.
+truth (`kinds.Kind`) that it is listed with, and for good rows, bad rows or both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Literal
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.probes import changes, surface, texts
 from tipstaff_trainer.probes.draft import EXCHANGES, Draft
-from tipstaff_trainer.probes.pool import Kind, Pool
+from tipstaff_trainer.probes.kinds import Kind, Kinds
+from tipstaff_trainer.probes.pool import Pool
 from tipstaff_trainer.probes.wordings import Half
 
 Effect = Literal["breaks", "keeps", "mends"]
@@ -57,6 +58,10 @@ class Rewriting:
         """Whether it leaves the label of good and bad rows alike: another form of the same."""
         return self.effect == "keeps" and self.rows == "all"
 
+    def suits(self, kinds: Kinds) -> bool:
+        """Whether it is meant for any rows of such kinds."""
+        return any(kind in self.kinds for kind in kinds.all)
+
     def fits(self, row: Row, kind: Kind) -> bool:
         """Whether it is meant for such a row at all."""
         wanted = self.rows == "all" or (self.rows == "good") is row.good
@@ -64,7 +69,7 @@ class Rewriting:
 
     def rewrite(self, row: Row, pool: Pool, half: Half, generator: random.Random) -> str | None:
         """The row's new output; None where the rewriting doesn't apply, or changes nothing."""
-        if not self.fits(row, pool.kind):
+        if not self.fits(row, pool.kinds.of(row)):
             return None
         text = self.apply(Draft(row, pool, half, generator))
         return None if not text or text == row.interaction.output else text

@@ -38,9 +38,9 @@ def probe_validation(
         or without ground truths: what a rewriting does to the label is not sure then.
     """
     pool = Pool.of(rows)
-    if not rows or pool.kind == "form":
+    if not rows or pool.kinds.usual == "form":
         return None
-    usable = sum(pool.kind in each.kinds for each in REWRITINGS)
+    usable = sum(each.suits(pool.kinds) for each in REWRITINGS)
     sample = rows[:_MOST_ROWS]
     tokens = mean(
         sum(part.total for part in evaluator.encode(row.interaction).coverage.values())
