@@ -43,8 +43,12 @@ NAMES: Final = (
     "log(1 + w) for the weight w of the output's new words that the ground truth lacks",
     "weight of the heaviest of these",
 )
-# The place of the first of them.
+# Places among them: of the first; of those that speak for an output, and against it, whatever the
+# data; and of shares of the ground truth.
 SHARE_OF_OUTPUT: Final = 0
+FOR: Final = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11)
+AGAINST: Final = (8, 10, 12, 14, 15)
+COVERAGE: Final = (1, 3, 7)
 # Kinds of words; a token's kind is the sum of those that apply.
 NUMBER: Final = 1
 NEGATION: Final = 2

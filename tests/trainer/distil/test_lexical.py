@@ -10,7 +10,8 @@ from tipstaff_server.evaluator.evidence import NAMES
 from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import EncodedRows
-from tipstaff_trainer.distil.lexical import LexicalFit, LexicalHead, fit_lexical, fit_scale
+from tipstaff_trainer.distil.lexical import LexicalHead, fit_scale
+from tipstaff_trainer.distil.lexical_fit import LexicalFit, fit_lexical
 
 NOISE = np.random.default_rng(0)
 
