@@ -45,9 +45,8 @@ class LexicalHead(nn.Module):
         weights: Those of the regression, shape (n,) or (2, n); it is not trained further.
         pairs: Those of its products, shape (n (n + 1) / 2,) or (2, n (n + 1) / 2).
         bias: Its intercept, shape () or (2,).
-        gate: From the encoder's output to how much of the regression's logit counts.
-        choice: From the encoder's output to how far the second regression counts rather than the
-            first; None with one.
+        gate: From the encoder's output to how much of the regression's logit counts and, with two,
+            how far the second counts rather than the first.
     """
 
     def __init__(self, hidden_size: int, *fits: LexicalFit) -> None:
@@ -64,8 +63,10 @@ class LexicalHead(nn.Module):
             values = torch.tensor(np.array([getattr(fit, name) for fit in fits]))
             self.register_buffer(name, (values if fits[1:] else values[0]).float())
         self.register_load_state_dict_pre_hook(_fit_shape)  # type: ignore[no-untyped-call]
-        self.gate = _switch(hidden_size)
-        self.choice = _switch(hidden_size) if fits[1:] else None
+        # One layer: the exporter shares equal weights between two, and the quantiser fails then.
+        self.gate = nn.Linear(hidden_size, len(fits))
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
 
     def scale(self, factor: float) -> None:
         """Multiplies the evidence's part of the logit."""
@@ -79,25 +80,18 @@ class LexicalHead(nn.Module):
             pooled: The encoder's output, shape (batch, hidden).
             evidence: Shape (batch, n).
         """
-        if self.choice is not None:
+        two = self.bias.ndim > 0
+        if two:
             evidence = evidence.unsqueeze(1)
         # Not a matrix product: its kernels may sum in another order if there are more rows.
         usual = torch.minimum(torch.maximum(evidence, self.lowest), self.highest) - self.mean
         products = usual[..., FIRST] * usual[..., SECOND]
         linear: Tensor = (usual * self.weights).sum(dim=-1)
         logit = linear + (products * self.pairs).sum(dim=-1) + self.bias
-        if self.choice is not None:
-            second = torch.sigmoid(self.choice(pooled).squeeze(-1))
-            logit = logit[:, 0] + second * (logit[:, 1] - logit[:, 0])
-        return _MOST * torch.sigmoid(self.gate(pooled).squeeze(-1)) * logit
-
-
-def _switch(hidden_size: int) -> nn.Linear:
-    """A layer with one output, zero at first: half open."""
-    layer = nn.Linear(hidden_size, 1)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+        open_, *second = torch.sigmoid(self.gate(pooled)).unbind(-1)
+        if two:
+            logit = logit[:, 0] + second[0] * (logit[:, 1] - logit[:, 0])
+        return _MOST * open_ * logit
 
 
 def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[Floats]) -> float:
@@ -146,9 +140,12 @@ def _fit_shape(head: LexicalHead, state: dict[str, Any], prefix: str, *_: Any) -
             f"{prefix}{name}": torch.tensor(part, dtype=torch.float32)
             for name, part in linear.items()
         }
-    own = {f"{prefix}{name}": part for name, part in head.state_dict().items()}
     if state[f"{prefix}weights"].shape == head.weights.shape:
         return
-    for name in [name for name in state if name.startswith(f"{prefix}choice.")]:
-        del state[name]
-    state |= {name: part for name, part in own.items() if not name.startswith(f"{prefix}gate.")}
+    own = head.state_dict()
+    rows = min(len(own["gate.bias"]), len(state[f"{prefix}gate.bias"]))
+    for name, part in own.items():
+        if name.startswith("gate."):
+            part = part.clone()
+            part[:rows] = state[f"{prefix}{name}"][:rows]
+        state[f"{prefix}{name}"] = part

@@ -29,6 +29,8 @@ _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 # Enough to measure a share of changed decisions to a quarter of a per cent, and ten rows for each
 # dimension of the usual embeddings' covariance; more would cost a long run a tenth of its time.
 _COMPARED_ROWS = 4000
+# Fewer where rows are long: each graph runs them all, and whole pages took as long as the training.
+_COMPARED_TOKENS = 400_000
 
 
 def check_exportable(base: Base, settings: ResolvedSettings, reporter: Reporter) -> None:
@@ -69,7 +71,8 @@ def build_graphs(
     with _keeping_weights(run):
         # A sample is enough to compare graphs and to fit the out-of-distribution detector.
         seen = parts["train"].one_pass()
-        compared = {**parts, "train": seen.sample(_COMPARED_ROWS, seed=request.seed)}
+        sample = seen.sample(_COMPARED_ROWS, tokens=_COMPARED_TOKENS, seed=request.seed)
+        compared = {**parts, "train": sample}
         pad_id = encoder.encoding.pad_id
         row_sets = {
             name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))
