@@ -1,4 +1,5 @@
-# The trainer and the desk, with torch for CPUs and the versions of constraints.txt.
+# The trainer and the desk, with torch for CPUs. All else is pinned by hash; torch, which comes from
+# another index, by version.
 #
 #   docker build -f deploy/trainer.Dockerfile -t tipstaff-trainer:0.1.0 .
 #   docker run --user "$(id -u):$(id -g)" -v "$PWD:/work" tipstaff-trainer:0.1.0 \
@@ -21,13 +22,14 @@ ARG TORCH=torch==2.13.0+cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
-COPY deploy/locks/build.txt deploy/locks/
-COPY constraints.txt ./
+COPY deploy/locks/build.txt deploy/locks/trainer.txt deploy/locks/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m venv /build \
     && python3 -m venv --without-pip /opt/tipstaff \
     && /build/bin/pip install --require-hashes -r deploy/locks/build.txt \
-    && /build/bin/pip --python /opt/tipstaff/bin/python install --constraint constraints.txt \
+    && /build/bin/pip --python /opt/tipstaff/bin/python install --no-deps --require-hashes \
+        -r deploy/locks/trainer.txt \
+    && /build/bin/pip --python /opt/tipstaff/bin/python install --no-deps \
         ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "$TORCH"
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY client client
@@ -36,8 +38,8 @@ COPY trainer trainer
 COPY gateway gateway
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && /build/bin/pip --python /opt/tipstaff/bin/python install --constraint constraints.txt \
-        "tipstaff[server,trainer,desk] @ file://$(ls /wheels/*.whl)"
+    && /build/bin/pip --python /opt/tipstaff/bin/python install --no-deps /wheels/*.whl \
+    && /build/bin/pip --python /opt/tipstaff/bin/python check
 
 FROM ${BASE}
 COPY --from=build /opt/tipstaff /opt/tipstaff

@@ -273,7 +273,7 @@ def test_locks_are_of_the_versions_that_tests_run():
         for line in (DEPLOY.parent / "constraints.txt").read_text().splitlines()
         if "==" in line
     )
-    for name in ("client", "server", "server-gpu", "gateway", "kserve"):
+    for name in ("client", "server", "server-gpu", "gateway", "kserve", "trainer"):
         lock = (DEPLOY / "locks" / f"{name}.txt").read_text()
         for package, version in re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", lock, re.MULTILINE):
             assert pinned.get(package, version) == version, (name, package)

@@ -19,3 +19,6 @@ compile server pyproject.toml --extra server --extra tracing
 compile server-gpu pyproject.toml --extra server-gpu --extra tracing
 compile gateway pyproject.toml --extra gateway
 compile kserve pyproject.toml --extra gateway --extra server
+# torch comes from another index, by version; its CUDA packages would be gigabytes.
+compile trainer pyproject.toml --extra server --extra trainer --extra desk \
+    --config-file deploy/locks/uv.toml --no-emit-package torch

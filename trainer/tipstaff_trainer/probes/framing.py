@@ -50,12 +50,15 @@ _BY_CHANCE = 0.01
 def choose_framing(rows: Sequence[Row], *, seed: int) -> Framing | None:
     """What can be skipped without harm to the criterion.
 
-    All framing; or all but hedges, where "I think" makes an output worse; or None.
+    All framing; or all but hedges, where "I think" makes an output worse; or None, as where rows
+    have no ground truth to compare with, so that all may be about manners.
 
     Args:
         rows: Labelled training rows.
         seed: The same rows and seed give the same framing.
     """
+    if kinds_of(rows).usual == "form":
+        return None
     for hedges in (True, False):
         framing = fit_framing(rows, seed=seed, hedges=hedges)
         if not framing_matters(framing, rows):
@@ -108,15 +111,13 @@ def fit_framing(rows: Sequence[Row], *, seed: int, hedges: bool = True) -> Frami
 def framing_matters(framing: Framing, rows: Sequence[Row]) -> bool:
     """Whether a criterion may be about framing: manners, say, or a format.
 
-    It is taken to be where rows have no ground truth to compare with, and where outputs with
-    framing are good more or less often than others, by Fisher's exact test.
+    It is taken to be where outputs with framing are good more or less often than others, by
+    Fisher's exact test.
 
     Args:
         framing: Tells what framing is.
         rows: Labelled training rows.
     """
-    if kinds_of(rows).usual == "form":
-        return True
     table = [[0, 0], [0, 0]]
     for row in rows:
         output = row.interaction.output or ""
