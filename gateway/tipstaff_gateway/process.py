@@ -18,6 +18,7 @@ import uvicorn
 from tipstaff.access_files import Credentials, Watched, watch_credentials
 from tipstaff.access_files.tls import FollowingContext, server_credentials
 from tipstaff.errors import TipstaffError, UsageError
+from tipstaff.host_ports import split_host_port, with_port
 from tipstaff.polling import keep_polling
 from tipstaff_gateway.app import build
 from tipstaff_gateway.doors.ext_proc import ExternalProcessor
@@ -28,7 +29,7 @@ from tipstaff_gateway.local_server import local_server
 from tipstaff_gateway.mapping import ProtocolMapping, load_mapping
 from tipstaff_gateway.metrics import Metrics
 from tipstaff_gateway.named_evaluators import check_named
-from tipstaff_gateway.settings import OFF, Settings, split_address
+from tipstaff_gateway.settings import OFF, Settings
 from tipstaff_gateway.stubs import ext_proc_pb2_grpc, open_inference_pb2_grpc
 from tipstaff_gateway.upstream import Upstream, connect
 
@@ -158,7 +159,7 @@ async def _start_rpc(
             "can't be listened on", field="grpc_listen", value=address, remedy="choose another"
         ) from error
     await server.start()
-    log.info("gRPC on %s", _with_port(address, port))
+    log.info("gRPC on %s", with_port(address, port))
     return server
 
 
@@ -181,17 +182,12 @@ def _web_config(services: Services, credentials: Watched[Credentials] | None) ->
 
 def _log_address(settings: Settings, listener: socket.socket, target: str) -> None:
     scheme = "https" if settings.tls_certificate else "http"
-    address = _with_port(settings.listen, listener.getsockname()[1])
+    address = with_port(settings.listen, listener.getsockname()[1])
     log.info("%s on %s://%s, in front of %s", scheme.upper(), scheme, address, target)
 
 
-def _with_port(address: str, port: int) -> str:
-    host, _ = split_address(address)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _listen(settings: Settings) -> socket.socket:
-    host, port = split_address(settings.listen)
+    host, port = split_host_port(settings.listen)
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tipstaff.channel import LONGEST_TIMEOUT, checked_target
 from tipstaff.errors import UsageError
+from tipstaff.host_ports import split_host_port
 
 OFF = "off"
 LARGEST_BODY = 64 * 2**20
@@ -109,24 +110,9 @@ class Settings:
         return self.target_tls or bool(self.target_ca or self.target_certificate)
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT, where an IPv6 host stands in brackets.
-
-    Raises:
-        ValueError: It is not of that form.
-    """
-    host, colon, port = address.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not (colon and host and port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError("not HOST:PORT, as in 127.0.0.1:8080")
-    if ":" in host and not bracketed:
-        raise ValueError("an IPv6 host needs brackets, as in [::1]:8080")
-    return host.strip("[]"), int(port)
-
-
 def _check_address(field: str, address: str) -> None:
     try:
-        split_address(address)
+        split_host_port(address)
     except ValueError as error:
         raise UsageError(str(error), field=field, value=repr(address)) from None
 

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from tipstaff.host_ports import split_host_port
+
 UNIX = "unix:"
 # `sun_path` of Linux, without its closing zero.
 _MOST_PATH_BYTES = 107
@@ -32,7 +34,7 @@ def check_address(address: str) -> None:
         ValueError: It is neither HOST:PORT nor unix:PATH; says why.
     """
     if not address.startswith(UNIX):
-        split_address(address)
+        check_host_port(address)
         return
     path = os.fsencode(socket_path(address))
     if path in (b"", b"."):
@@ -44,6 +46,18 @@ def check_address(address: str) -> None:
             f"its path has {len(path)} bytes, and that of a socket at most {_MOST_PATH_BYTES}: "
             "give a shorter one"
         )
+
+
+def check_host_port(address: str) -> None:
+    """Checks the form of an address with a port.
+
+    Raises:
+        ValueError: It is not HOST:PORT; says why.
+    """
+    try:
+        split_host_port(address)
+    except ValueError as error:
+        raise ValueError(f"{address!r}: {error}") from None
 
 
 def check_distinct(addresses: Sequence[str]) -> None:
@@ -59,35 +73,12 @@ def check_distinct(addresses: Sequence[str]) -> None:
             # gRPC would listen on the second, and the first would get no calls.
             place = os.path.realpath(socket_path(address))
         else:
-            place = split_address(address)
+            place = split_host_port(address)
             if place[1] == 0:
                 continue
         if place in known:
             raise ValueError(f"{address!r} is given twice: give each address once")
         known.add(place)
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT, where an IPv6 host stands in brackets.
-
-    Raises:
-        ValueError: It is not of that form.
-    """
-    host, colon, port = address.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not host or not port.isascii() or not port.isdigit():
-        raise ValueError(f"{address!r} is not HOST:PORT, as in 127.0.0.1:50051")
-    if int(port) > 65535:
-        raise ValueError(f"{address!r} is not HOST:PORT: ports end at 65535")
-    if ":" in host and not bracketed:
-        raise ValueError(f"{address!r} needs brackets around its IPv6 host, as in [::1]:50051")
-    return host.strip("[]"), int(port)
-
-
-def with_port(address: str, port: int) -> str:
-    """HOST:PORT with another port."""
-    host, _ = split_address(address)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def socket_path(address: str) -> Path:
@@ -99,7 +90,7 @@ def bind_problem(address: str) -> str:
     """Why an address can't be listened on, found by another attempt."""
     if address.startswith(UNIX):
         return _unix_problem(socket_path(address))
-    host, port = split_address(address)
+    host, port = split_host_port(address)
     try:
         resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):

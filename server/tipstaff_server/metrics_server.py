@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 
 from tipstaff.access_files import Credentials, Watched
 from tipstaff.access_files.tls import FollowingContext
-from tipstaff_server.addresses import bind_problem, split_address, with_port
+from tipstaff.host_ports import split_host_port, with_port
+from tipstaff_server.addresses import bind_problem
 from tipstaff_server.errors import ListenError
 
 # Connections at a time. One more, and the oldest is dropped: a scrape is over in milliseconds.
@@ -113,7 +114,7 @@ class MetricsServer:
 
 
 def _listen(address: str) -> socket.socket:
-    host, port = split_address(address)
+    host, port = split_host_port(address)
     # Not left to asyncio, whose socket for [::] would answer no IPv4.
     family, *_, socket_address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

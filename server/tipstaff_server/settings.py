@@ -22,7 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from tipstaff_server.addresses import check_address, check_distinct, split_address
+from tipstaff_server.addresses import check_address, check_distinct, check_host_port
 from tipstaff_server.errors import SettingsError
 from tipstaff_server.evaluator.manifest import Precision
 from tipstaff_server.requests import setting, usage_error
@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     @classmethod
     def _further_address(cls, value: str) -> str:
         if value != OFF:
-            split_address(value)
+            check_host_port(value)
         return value
 
     @model_validator(mode="after")

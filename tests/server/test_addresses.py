@@ -6,8 +6,9 @@ import subprocess
 import pytest
 from running_server import command
 
+from tipstaff.host_ports import split_host_port
 from tipstaff_server import addresses
-from tipstaff_server.addresses import bind_problem, check_address, split_address
+from tipstaff_server.addresses import bind_problem, check_address
 
 
 def refused(bundle, *words: object) -> str:
@@ -25,11 +26,11 @@ def refused(bundle, *words: object) -> str:
 
 
 def test_hosts_and_ports():
-    assert split_address("localhost:1") == ("localhost", 1)
-    assert split_address("[::1]:65535") == ("::1", 65535)
+    assert split_host_port("localhost:1") == ("localhost", 1)
+    assert split_host_port("[::1]:65535") == ("::1", 65535)
     for wrong in ("localhost", ":1", "host:", "host:65536", "host:-1", "::1:1", "host:१"):
         with pytest.raises(ValueError, match=r"HOST:PORT|brackets"):
-            split_address(wrong)
+            split_host_port(wrong)
 
 
 @pytest.mark.parametrize("path", ["", "//", ".", "a\0b"])

@@ -48,7 +48,7 @@ def test_lists_in_the_environment_have_commas(monkeypatch):
     ("flags", "environment", "toml", "words"),
     [
         ({"max_queue": "many"}, {}, "", ["max_queue many: ", "valid integer"]),
-        ({"listen": ["localhost"]}, {}, "", ["listen: ", "'localhost' is not HOST:PORT"]),
+        ({"listen": ["localhost"]}, {}, "", ["listen: ", "'localhost': not HOST:PORT"]),
         ({"listen": ["::1:1"]}, {}, "", ["listen: ", "brackets"]),
         ({"listen": ["unix:"]}, {}, "", ["listen: ", "path"]),
         ({"listen": ["unix:/s", "unix:///./s"]}, {}, "", ["'unix:///./s' is given twice"]),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
-from tipstaff_server.addresses import bind_problem, with_port
+from tipstaff.host_ports import with_port
+from tipstaff_server.addresses import bind_problem
 from tipstaff_server.errors import ListenError
 from tipstaff_server.rpc.health import HealthServicer
 

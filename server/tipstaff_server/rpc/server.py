@@ -10,13 +10,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tipstaff.access_files import Credentials, Watched
 from tipstaff.access_files.tls import server_credentials
+from tipstaff.host_ports import with_port
 from tipstaff.v1 import scoring_pb2, scoring_pb2_grpc
 from tipstaff_server.addresses import (
     UNIX,
     bind_problem,
     socket_owner_problem,
     socket_path,
-    with_port,
 )
 from tipstaff_server.errors import ListenError
 from tipstaff_server.rpc.doors import Doors
