@@ -6,13 +6,26 @@ looked at, and the rank of the next, tell how far they have come: no page reads 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, func, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    and_,
+    column,
+    func,
+    select,
+    true,
+    values,
+)
 from sqlalchemy.orm import aliased
 
 from tipstaff_trainer.monitoring.reviews import KeptRow, Sample, drawn_reviews
 from tipstaff_trainer.workspace.db.engine import Database
+from tipstaff_trainer.workspace.db.hints import without_index
 from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem, RowLabel, TrafficRow
 from tipstaff_trainer.workspace.db.models.traffic import DAY
 from tipstaff_trainer.workspace.traffic.kept import criterion_of, has_text
@@ -32,15 +45,18 @@ def read_sample(
     """
     in_days = _in_days(evaluator, window)
     by_person = _by_person(dataset)
-    ends = _ends(dataset, in_days)
+    rows: dict[tuple[str, int], KeptRow] = {}
     with database.reading() as session:
-        records = [tuple(each) for each in session.execute(_reached(dataset, ends, by_person))]
-        rows = {(values[0], values[6]): _to_kept(*values[1:]) for values in records}
-        waiting = session.execute(_next_ranks(ends)).all()
+        ends: list[Any] = list(session.execute(_ends(dataset, in_days)))
+        if ends:
+            last = {day: rank for day, rank, _ in ends}
+            for key, *others in session.execute(_reached(evaluator, dataset, last, by_person)):
+                kept = _to_kept(*others)
+                rows[key, kept.version] = kept
         by_people = session.scalar(_labelled(window, in_days, by_person)) or 0
     nexts = [
         KeptRow(day, 1.0, rank, None, 0.0, "", waiting=True)
-        for day, rank in waiting
+        for day, _, rank in ends
         if rank is not None
     ]
     # The next rank is that of any version and caller, so the sample is narrowed last.
@@ -52,11 +68,11 @@ def read_sample(
 def _in_days(evaluator: str, window: Window) -> ColumnElement[bool]:
     """The evaluator's rows of the days that the window touches."""
     first, last = int(window.since // DAY), int(window.until // DAY)
-    # `coalesce` keeps SQLite from the index of days, by which it would read all rows of the days to
-    # find the few that people looked at.
+    # By the index of days SQLite would read all rows of the days to find the few that people
+    # looked at.
     return and_(
-        func.coalesce(TrafficRow.evaluator, "") == evaluator,
-        func.coalesce(TrafficRow.day, 0).between(first, last),
+        without_index(TrafficRow.evaluator) == evaluator,
+        without_index(TrafficRow.day).between(first, last),
     )
 
 
@@ -69,38 +85,48 @@ def _by_person(dataset: int) -> ColumnElement[bool]:
     )
 
 
-def _ends(dataset: int, in_days: ColumnElement[bool]) -> Subquery:
-    """For each day, the rank of the last drawn row that people looked at."""
+def _ends(dataset: int, in_days: ColumnElement[bool]) -> Select[int, float, float | None]:
+    """Each day, the rank of its last drawn row that people looked at, and the rank after it."""
     looked_at = select(ReviewItem.row_id).where(
         ReviewItem.dataset_id == dataset,
         ReviewItem.criterion == criterion_of(dataset),
         ReviewItem.selection == "drawn",
         ReviewItem.state.in_(LOOKED_AT),
     )
-    return (
+    ends = (
         select(TrafficRow.evaluator, TrafficRow.day, func.max(TrafficRow.rank).label("rank"))
         .where(TrafficRow.row_id.in_(looked_at), in_days)
         .group_by(TrafficRow.evaluator, TrafficRow.day)
         .subquery()
     )
+    later = aliased(TrafficRow)
+    next_rank = (
+        select(func.min(later.rank))
+        .where(
+            later.evaluator == ends.c.evaluator,
+            later.day == ends.c.day,
+            later.rank > ends.c.rank,
+        )
+        .scalar_subquery()
+    )
+    return select(ends.c.day, ends.c.rank, next_rank)
 
 
 def _reached(
-    dataset: int, ends: Subquery, by_person: ColumnElement[bool]
+    evaluator: str, dataset: int, ends: Mapping[int, float], by_person: ColumnElement[bool]
 ) -> Select[*tuple[Any, ...]]:
     """The rows of each day up to its end: key, the arguments of `_to_kept`."""
     row, item = TrafficRow, aliased(ReviewItem)
-    columns = (row.day, row.probability, row.rank, row.score, row.verdict, row.version, row.caller)
+    columns = (column("day", BigInteger), column("rank", Float))
+    # As a CTE, since SQLite names columns of values nowhere else.
+    end = values(*columns, name="ends").data(list(ends.items())).cte("ends")
+    kept = (row.day, row.probability, row.rank, row.score, row.verdict, row.version, row.caller)
     return (
-        select(row.key, *columns, RowLabel.label, item.id, has_text())
+        select(row.key, *kept, RowLabel.label, item.id, has_text())
         .join(DatasetRow, DatasetRow.id == row.row_id)
         .join(
-            ends,
-            and_(
-                row.evaluator == ends.c.evaluator,
-                row.day == ends.c.day,
-                row.rank <= ends.c.rank,
-            ),
+            end,
+            and_(row.evaluator == evaluator, row.day == end.c.day, row.rank <= end.c.rank),
         )
         .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, by_person))
         .outerjoin(
@@ -113,21 +139,6 @@ def _reached(
             ),
         )
     )
-
-
-def _next_ranks(ends: Subquery) -> Select[int, float | None]:
-    """Each day, and the rank after its end; NULL if no row follows."""
-    later = aliased(TrafficRow)
-    next_rank = (
-        select(func.min(later.rank))
-        .where(
-            later.evaluator == ends.c.evaluator,
-            later.day == ends.c.day,
-            later.rank > ends.c.rank,
-        )
-        .scalar_subquery()
-    )
-    return select(ends.c.day, next_rank)
 
 
 def _labelled(
