@@ -7,15 +7,16 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 Value = TypeVar("Value")
 
 
-class _WithoutIndex(ColumnElement[Value]):
+class _WithoutIndex(FunctionElement[Value]):
     inherit_cache = True
 
     def __init__(self, column: ColumnElement[Value]) -> None:
-        self.column = column
+        super().__init__(column)
         self.type = column.type
 
 
@@ -29,10 +30,10 @@ def without_index(column: Any) -> ColumnElement[Any]:
 
 @compiles(_WithoutIndex)
 def _compile(element: _WithoutIndex[Any], compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.column, **options)
+    return compiler.process(element.clauses, **options)
 
 
 @compiles(_WithoutIndex, "sqlite")
 def _compile_for_sqlite(element: _WithoutIndex[Any], compiler: SQLCompiler, **options: Any) -> str:
     # https://sqlite.org/optoverview.html: a unary plus makes the term unusable for an index.
-    return f"+{compiler.process(element.column, **options)}"
+    return f"+{compiler.process(element.clauses, **options)}"
