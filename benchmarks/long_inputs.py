@@ -159,11 +159,11 @@ def main() -> None:
 
     all_rows = read_rows(args.data).rows
     bundle = Bundle.open(args.bundle)
-    archive = Archive(all_rows, Tokenizer.from_str(bundle.tokenizer_json()), args.seed)
     rows = random.Random(args.seed).sample(all_rows, min(args.rows, len(all_rows)))
     labels = [row.label for row in rows]
     workloads = {"alone": [row.interaction for row in rows]}
     if not args.alone:
+        archive = Archive(all_rows, Tokenizer.from_str(bundle.tokenizer_json()), args.seed)
         deep = [archive.around(row, args.tokens, _DEPTHS) for row in rows]
         workloads |= {
             f"at {depth:.0%}": [each[index] for each in deep] for index, depth in enumerate(_DEPTHS)

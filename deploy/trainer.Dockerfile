@@ -11,8 +11,9 @@
 # needs --tmpfs /tmp.
 #
 # BASE is any image with Python 3.11 or later as `python3`, and libstdc++; BUILD_BASE also needs its
-# venv module. TORCH_INDEX is where torch comes from: PyPI's build brings CUDA, and gigabytes. Empty,
-# it is pip's own index. A private index: docker build --secret id=pip,src=pip.conf ...
+# venv module. TORCH is a build for CPUs: PyPI's needs CUDA packages, which aren't in the lock.
+# TORCH_INDEX is where it comes from; empty, it is pip's own index. A private index:
+# docker build --secret id=pip,src=pip.conf ...
 
 ARG BASE=python:3.11-slim-bookworm
 ARG BUILD_BASE=${BASE}
@@ -27,8 +28,9 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m venv /build \
     && python3 -m venv --without-pip /opt/tipstaff \
     && /build/bin/pip install --require-hashes -r deploy/locks/build.txt \
-    && /build/bin/pip --python /opt/tipstaff/bin/python install --no-deps --require-hashes \
+    && /build/bin/pip wheel --no-deps --no-build-isolation --require-hashes --wheel-dir /locked \
         -r deploy/locks/trainer.txt \
+    && /build/bin/pip --python /opt/tipstaff/bin/python install --no-deps --no-index /locked/*.whl \
     && /build/bin/pip --python /opt/tipstaff/bin/python install --no-deps \
         ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "$TORCH"
 COPY pyproject.toml README.md LICENSE NOTICE ./

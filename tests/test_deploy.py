@@ -279,6 +279,24 @@ def test_locks_are_of_the_versions_that_tests_run():
             assert pinned.get(package, version) == version, (name, package)
 
 
+def test_the_trainer_has_one_version_of_torch_and_nothing_for_gpus():
+    root = DEPLOY.parent
+    patterns = {
+        "constraints.txt": r"^torch==([0-9.]+)",
+        "Makefile": r"^TORCH := ([0-9.]+)",
+        "deploy/trainer.Dockerfile": r"^ARG TORCH=torch==([0-9.]+)\+cpu",
+        "deploy/locks/uv.toml": r'name = "torch"\nversion = "([0-9.]+)"',
+    }
+    versions = {
+        tuple(re.findall(pattern, (root / file).read_text(), re.MULTILINE))
+        for file, pattern in patterns.items()
+    }
+    assert len(versions) == 1
+    assert len(versions.pop()) == 1
+    lock = (DEPLOY / "locks" / "trainer.txt").read_text()
+    assert not re.search(r"^(nvidia|cuda|triton|torch)\b", lock, re.MULTILINE)
+
+
 @pytest.mark.parametrize("file", DOCKERFILES)
 def test_the_image_keeps_libraries_from_sending_data(file):
     text = (DEPLOY / file).read_text()

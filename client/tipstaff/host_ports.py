@@ -12,11 +12,11 @@ def split_host_port(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not host or not port.isascii() or not port.isdigit():
-        raise ValueError("not HOST:PORT, as in 127.0.0.1:50051")
+        raise ValueError("not HOST:PORT, such as localhost:8080")
     if int(port) > 65535:
         raise ValueError("not HOST:PORT: ports end at 65535")
     if ":" in host and not bracketed:
-        raise ValueError("an IPv6 host needs brackets, as in [::1]:50051")
+        raise ValueError("an IPv6 host needs brackets, as in [::1]:8080")
     return host.strip("[]"), int(port)
 
 

@@ -43,11 +43,11 @@ NAMES: Final = (
     "log(1 + w) for the weight w of the output's new words that the ground truth lacks",
     "weight of the heaviest of these",
 )
-# Places among them: of the first; of those that speak for an output, and against it, whatever the
-# data; and of shares of the ground truth.
+# Places among them: of the first, of what is found again, and of what isn't.
 SHARE_OF_OUTPUT: Final = 0
-FOR: Final = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11)
-AGAINST: Final = (8, 10, 12, 14, 15)
+FOUND: Final = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11)
+MISSING: Final = (8, 10, 14, 15)
+# Those of the found ones that are shares of the ground truth.
 COVERAGE: Final = (1, 3, 7)
 # Kinds of words; a token's kind is the sum of those that apply.
 NUMBER: Final = 1

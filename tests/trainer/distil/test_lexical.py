@@ -6,7 +6,7 @@ import torch
 
 from tipstaff import Interaction
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.evidence import AGAINST, COVERAGE, FOR, NAMES, SHARE_OF_OUTPUT
+from tipstaff_server.evaluator.evidence import COVERAGE, FOUND, MISSING, NAMES, SHARE_OF_OUTPUT
 from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import EncodedRows
@@ -144,13 +144,13 @@ def test_what_speaks_for_an_output_never_counts_against_it():
     rows = rows_of([1, 0] * 60, [0.2, 0.9] * 60)
     assert fit_lexical(rows.rows, rows.encoded).weights[SHARE_OF_OUTPUT] < 0
     fit = fit_monotone(rows.rows, rows.encoded, covers=True)
-    assert not fit.weights[list(FOR)].any()
+    assert not fit.weights[list(FOUND)].any()
     usual = rows_of([1, 0] * 60, [0.9, 0.2] * 60)
     fit = fit_monotone(usual.rows, usual.encoded, covers=True)
     assert logit(fit, run(0.9)) > 0.6
     assert logit(fit, run(0.2)) < -0.6
-    assert (fit.weights[list(FOR)] >= 0).all()
-    assert (fit.weights[list(AGAINST)] <= 0).all()
+    assert (fit.weights[list(FOUND)] >= 0).all()
+    assert (fit.weights[list(MISSING)] <= 0).all()
 
 
 def test_an_output_need_not_say_all_that_a_text_says():
@@ -179,12 +179,14 @@ def test_the_encoder_chooses_between_two_regressions():
 
 
 @pytest.mark.parametrize(("told", "own"), [(2, 1), (1, 2)])
-def test_weights_of_another_number_of_regressions_leave_a_head_its_own(told, own):
+def test_a_gate_is_taken_from_a_head_with_another_number_of_regressions(told, own):
     fits = [LexicalFit.linear(np.full(len(NAMES), place), 0.5) for place in (1.0, 2.0)]
     before, head = LexicalHead(4, *fits[:told]), LexicalHead(4, *fits[:own])
     before.gate.bias.data[0] = 0.7
     kept = head.weights.clone()
-    head.load_state_dict(before.state_dict())
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        head.load_state_dict(before.state_dict())
+    head.take_gate(before)
     assert torch.equal(head.weights, kept)
     assert head.gate.bias[0].item() == pytest.approx(0.7)
     assert not head.gate.bias[1:].any()

@@ -51,9 +51,12 @@ def test_windows_are_longer_where_training_lengthens_rows():
     assert (found.output, found.ground_truth) == (31, 83)
 
 
-def test_windows_are_shorter_where_texts_have_to_be_cut():
+def test_windows_are_shorter_where_most_long_texts_have_to_be_cut():
     found = chosen(rows_of(10, 20, 900), lengthened=0.1)
     assert (found.output, found.ground_truth, found.close_up) == (128, 192, None)
+    short, whole, long = (rows_of(10, 20, length) for length in (30, 300, 900))
+    assert chosen([*short * 5, *long, *whole], lengthened=0.1).ground_truth == 371
+    assert chosen([*short * 5, *long * 2, *whole], lengthened=0.1).ground_truth == 192
     # What fits into a run stays whole.
     assert chosen(rows_of(10, 20, 350), lengthened=0.1).ground_truth == 350
     assert chosen(rows_of(10, 20, 900), max_length=2000, lengthened=0.1).ground_truth == 900

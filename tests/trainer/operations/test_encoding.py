@@ -26,9 +26,9 @@ def encoded(shares: list[float], parts: list[int]) -> Encoded:
 def test_training_searches_the_runs_that_share_most_words_with_each_part():
     shares = [0.1, 0.9, 0.2, 0.8, 0.7, 0.6, 0.1, 0.1, 0.3, 0.1, 0.1, 0.1]
     long = encoded(shares, [0] * 6 + [1] * 6)
-    short = encoded([0.5, 0.1, 0.3], [0, 0, 1])
+    short = encoded([0.5, 0.1], [0, 0])
     one, other = searched(EncodedRows([], [long, short])).encoded
     assert other is short
-    assert Counter(one.parts) == {0: 4, 1: 4}
-    assert [int(run.ids[0]) for run in one.runs] == [1, 3, 4, 5, 6, 7, 8, 9]
-    assert [excerpt["output"].end for excerpt in one.excerpts] == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert Counter(one.parts) == {0: 2, 1: 2}
+    assert [int(run.ids[0]) for run in one.runs] == [1, 3, 6, 8]
+    assert [excerpt["output"].end for excerpt in one.excerpts] == [1, 3, 6, 8]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from tiny_training import tiny_base, tiny_rows, train_bundle
 
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.evidence import NAMES
+from tipstaff_server.evaluator.evidence import COVERAGE, NAMES
 from tipstaff_server.evaluator.manifest import CARD_FILE, SEEN_FILE
 from tipstaff_trainer.data import match_training_rows
 from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE
@@ -133,9 +133,18 @@ def test_joined_rows_have_a_regression_for_each_kind_of_ground_truth(settings, t
     general, own = tmp_path / "general", tmp_path / "own"
     # Also compares the exported graph with the model.
     train_bundle(joined, general, settings, name="general")
-    assert weights(general)["lexical_head.weights"].shape == (2, len(NAMES))
+    of_texts, of_answers = weights(general)["lexical_head.weights"][:, list(COVERAGE)]
+    assert not of_texts.any()
+    assert of_answers.any()
     train_bundle(tiny_rows(60), own, settings, name="own", start_from=general)
     assert weights(own)["lexical_head.weights"].shape == (len(NAMES),)
+    assert not any(
+        torch.equal(weights(own)["lexical_head.weights"], each)
+        for each in weights(general)["lexical_head.weights"]
+    )
     back = tmp_path / "back"
     train_bundle(joined, back, settings, name="back", start_from=own)
     assert weights(back)["lexical_head.bias"].shape == (2,)
+    small = tmp_path / "small"
+    train_bundle(joined, small, settings, name="small", size=1)
+    assert weights(small)["lexical_head.bias"].shape == (2,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from probe_rows import CONTEXT, REFERENCE, row
@@ -43,9 +44,12 @@ def test_joined_files_have_both_kinds_and_each_row_has_its_own():
     [
         (PASSAGE, "context"),
         ("14 days / 14", "reference"),
-        ("Kyiv | Kiev | Kyyiv | the city of Kyiv | the city of Kiev", "usual"),
+        ("Kyiv | Kiev | Kyyiv | the city of Kyiv | the city of Kiev", "reference"),
         ("Returns take 14 days.", "usual"),
         (" ".join(["word"] * 40), "context"),
+        ("Dr. Martin Luther King Jr. | Martin Luther King | Rev. King | Dr. King", "usual"),
+        (None, "usual"),
+        (" ", "usual"),
     ],
 )
 @pytest.mark.parametrize("usual", ["reference", "context"])
@@ -82,7 +86,11 @@ def test_only_the_texts_of_joined_files_are_lengthened():
     assert longer
     sources = {each.id.split("~")[0] for each in longer}
     assert sources <= {each.id for each in rows if kinds.of(each) == "context"}
-    truths = {row.interaction.ground_truth for row in REFERENCE}
-    assert not any(
-        truth in each.interaction.ground_truth.split("\n") for truth in truths for each in longer
-    )
+    answers = [row.interaction.ground_truth for row in REFERENCE]
+    texts = "\n".join(f" {each.interaction.ground_truth} " for each in longer)
+    assert not any(re.search(rf"(?<=\s){re.escape(answer)}(?=\s)", texts) for answer in answers)
+
+
+def test_answers_are_lengthened_where_it_is_asked_for_and_there_is_nothing_else():
+    every, _ = training_passes(REFERENCE * 20, share=0, lengthened=0.5, seed=0, passes=2)
+    assert any("~lengthened" in each.id for each in every)

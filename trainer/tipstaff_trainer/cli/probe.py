@@ -103,7 +103,8 @@ def _object(probing: Probing) -> dict[str, Any]:
     probes = probed.probes.model_dump(exclude={"rates"})
     return {
         "engine": probing.engine,
-        "kind": str(probed.pool.kinds),
+        "kind": probed.pool.kinds.usual,
+        "kinds": probed.pool.kinds.all,
         **probes,
         "rewritings": [
             {

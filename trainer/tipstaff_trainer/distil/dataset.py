@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -73,10 +72,8 @@ class EncodedRows(Dataset[Example]):
             places.setdefault(key(row), []).append(place)
         return {name: self._at(some) for name, some in places.items()}
 
-    def sample(self, count: int, *, tokens: int, seed: int) -> EncodedRows:
-        """Rows drawn at random, in their order: at most `count`, with about `tokens` in all."""
-        mean = sum(map(len, self.encoded)) / max(1, len(self))
-        count = min(count, math.ceil(tokens / max(1.0, mean)))
+    def sample(self, count: int, *, seed: int) -> EncodedRows:
+        """At most `count` rows drawn at random, in their order."""
         if len(self) <= count:
             return self
         return self._at(sorted(random.Random(seed).sample(range(len(self)), count)))

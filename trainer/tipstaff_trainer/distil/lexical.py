@@ -18,7 +18,6 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.evidence import NAMES
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.lexical_fit import FIRST, SECOND, LexicalFit
 from tipstaff_trainer.evaluation.base import Floats
@@ -52,7 +51,8 @@ class LexicalHead(nn.Module):
     def __init__(self, hidden_size: int, *fits: LexicalFit) -> None:
         """Starts from one or two regressions; from zeros where a trained head will be loaded."""
         super().__init__()
-        fits = fits or (LexicalFit.linear(np.zeros(len(NAMES)), 0.0),)
+        fits = fits or (LexicalFit.zero(),)
+        assert len(fits) <= 2, "there are two kinds of ground truth"
         self.lowest: Tensor
         self.highest: Tensor
         self.mean: Tensor
@@ -62,11 +62,23 @@ class LexicalHead(nn.Module):
         for name in LexicalFit._fields:
             values = torch.tensor(np.array([getattr(fit, name) for fit in fits]))
             self.register_buffer(name, (values if fits[1:] else values[0]).float())
-        self.register_load_state_dict_pre_hook(_fit_shape)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_fill_linear)  # type: ignore[no-untyped-call]
         # One layer: the exporter shares equal weights between two, and the quantiser fails then.
         self.gate = nn.Linear(hidden_size, len(fits))
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
+
+    @classmethod
+    def blank(cls, hidden_size: int, regressions: int) -> LexicalHead:
+        """A head for trained weights with so many regressions."""
+        return cls(hidden_size, *[LexicalFit.zero()] * regressions)
+
+    @torch.no_grad()
+    def take_gate(self, other: LexicalHead) -> None:
+        """Takes the gate of another head; with fewer regressions there, only what it has."""
+        shared = min(len(self.gate.bias), len(other.gate.bias))
+        self.gate.weight[:shared] = other.gate.weight[:shared]
+        self.gate.bias[:shared] = other.gate.bias[:shared]
 
     def scale(self, factor: float) -> None:
         """Multiplies the evidence's part of the logit."""
@@ -80,18 +92,18 @@ class LexicalHead(nn.Module):
             pooled: The encoder's output, shape (batch, hidden).
             evidence: Shape (batch, n).
         """
-        two = self.bias.ndim > 0
-        if two:
+        mixed = self.bias.ndim > 0
+        if mixed:
             evidence = evidence.unsqueeze(1)
         # Not a matrix product: its kernels may sum in another order if there are more rows.
         usual = torch.minimum(torch.maximum(evidence, self.lowest), self.highest) - self.mean
         products = usual[..., FIRST] * usual[..., SECOND]
         linear: Tensor = (usual * self.weights).sum(dim=-1)
         logit = linear + (products * self.pairs).sum(dim=-1) + self.bias
-        open_, *second = torch.sigmoid(self.gate(pooled)).unbind(-1)
-        if two:
-            logit = logit[:, 0] + second[0] * (logit[:, 1] - logit[:, 0])
-        return _MOST * open_ * logit
+        share, *of_second = torch.sigmoid(self.gate(pooled)).unbind(-1)
+        if mixed:
+            logit = logit[:, 0] + of_second[0] * (logit[:, 1] - logit[:, 0])
+        return _MOST * share * logit
 
 
 def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[Floats]) -> float:
@@ -125,27 +137,12 @@ def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[F
     return float(minimize_scalar(loss, bounds=(0, _MOST_SCALE), options={"xatol": 0.01}).x)
 
 
-def _fit_shape(head: LexicalHead, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Gives weights of another shape that of this head.
-
-    Weights from before products lack them. Those of an evaluator that another one starts from may
-    have another number of regressions: this head keeps its own.
-    """
-    if f"{prefix}weights" not in state:
-        return
-    if f"{prefix}pairs" not in state:
+def _fill_linear(head: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Gives the weights of an evaluator from before products the parts that they lack."""
+    if f"{prefix}weights" in state and f"{prefix}pairs" not in state:
         weights, bias = state[f"{prefix}weights"], state[f"{prefix}bias"]
         linear = LexicalFit.linear(weights.numpy(), float(bias))._asdict()
         state |= {
             f"{prefix}{name}": torch.tensor(part, dtype=torch.float32)
             for name, part in linear.items()
         }
-    if state[f"{prefix}weights"].shape == head.weights.shape:
-        return
-    own = head.state_dict()
-    rows = min(len(own["gate.bias"]), len(state[f"{prefix}gate.bias"]))
-    for name, part in own.items():
-        if name.startswith("gate."):
-            part = part.clone()
-            part[:rows] = state[f"{prefix}{name}"][:rows]
-        state[f"{prefix}{name}"] = part

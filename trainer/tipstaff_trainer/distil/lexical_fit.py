@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.evidence import AGAINST, COVERAGE, FOR, NAMES
+from tipstaff_server.evaluator.evidence import COVERAGE, FOUND, MISSING, NAMES
 from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.evaluation.base import Floats
@@ -56,6 +56,11 @@ class LexicalFit(NamedTuple):
     bias: float
 
     @classmethod
+    def zero(cls) -> LexicalFit:
+        """One that says nothing."""
+        return cls.linear(np.zeros(len(NAMES)), 0.0)
+
+    @classmethod
     def linear(cls, weights: Floats, bias: float) -> LexicalFit:
         """A regression on the numbers alone, over any range."""
         zeros = np.zeros(len(NAMES))
@@ -72,7 +77,7 @@ def fit_lexical(rows: Sequence[Row], encoded: Sequence[Encoded]) -> LexicalFit:
     evidence = np.stack([_deciding(one) for one in encoded]).astype(float)
     labels = np.array([row.label for row in rows])
     if not 0 < labels.mean() < 1:
-        return LexicalFit.linear(np.zeros(len(NAMES)), 0.0)
+        return LexicalFit.zero()
     shares = np.array([row.weight for row in rows])
     weights, bias = _regression(evidence, labels, shares, _INVERSE_PENALTY)
     good = labels > 0.5
@@ -93,28 +98,32 @@ def fit_lexical(rows: Sequence[Row], encoded: Sequence[Encoded]) -> LexicalFit:
 
 
 def fit_monotone(rows: Sequence[Row], encoded: Sequence[Encoded], *, covers: bool) -> LexicalFit:
-    """Fits a regression in which shared words never speak against an output.
+    """Fits a regression in which what is found again never counts against an output.
 
-    It carries over to other data, where a free one fails: a set written to fool word overlap
-    teaches that shared words are a bad sign, and says so of every other set.
+    Nor does what isn't found again count for it. So it carries over to other data, where a free one
+    fails: a set written to fool word overlap teaches that shared words are a bad sign, and says so
+    of every other set.
 
     Args:
         rows: The rows, none of them rewritten to mislead by its words.
         encoded: The same rows encoded, with evidence.
         covers: Whether a good output says what the ground truth says, as with reference answers,
             rather than some of it.
+
+    Returns:
+        A regression without products; zeros where all rows are of one class.
     """
     evidence = np.stack([_deciding(one) for one in encoded]).astype(float)
     labels = np.array([row.label for row in rows])
     shares = np.array([row.weight for row in rows])
     if not 0 < labels.mean() < 1:
-        return LexicalFit.linear(np.zeros(len(NAMES)), 0.0)
+        return LexicalFit.zero()
     scaler = StandardScaler().fit(evidence)
     numbers, shares = scaler.transform(evidence), shares / shares.mean()
     bounds: list[tuple[float | None, float | None]] = [(None, None)] * (len(NAMES) + 1)
-    for place in FOR:
+    for place in FOUND:
         bounds[place] = (0.0, None)
-    for place in AGAINST:
+    for place in MISSING:
         bounds[place] = (None, 0.0)
     for place in COVERAGE if not covers else ():
         bounds[place] = (0.0, 0.0)

@@ -113,8 +113,8 @@ class TrainSettings(Request):
     lengthened: float | None = setting(
         None,
         "share of the rows of later passes whose ground truth is read among passages of other "
-        "rows, as in an app that retrieves many (default: 0.1 where ground truths are texts, 0 "
-        "where they are short answers)",
+        "rows, as in an app that retrieves many (default: 0.1 of those whose ground truths are "
+        "texts, 0 of short answers)",
         title="Share of lengthened rows",
         ge=0,
         le=1,

@@ -21,8 +21,8 @@ _SHORTEST_GROUND_TRUTH = 64
 # Where training shows short ground truths among others: fewer runs of a long text, and the same
 # number of tokens for each.
 _LENGTHENED_GROUND_TRUTH = 128
-# Where texts are cut anyway. On WiCE's pages windows of 64 to 380 tokens tell as much, and
-# a run of 380 takes more than twice as long to learn from.
+# Where most longer texts have to be cut anyway. On WiCE's pages windows of 64 to 380 tokens tell as
+# much, and a run of 380 takes more than twice as long to learn from.
 _CUT_GROUND_TRUTH = 192
 _LEAST = 4
 # Share of the ground truths that may be longer than a window: one long text must not make windows
@@ -62,8 +62,11 @@ def choose_windows(
     some = [rows[index] for index in range(0, len(rows), -(-len(rows) // _SAMPLE))]
     encoded = [encoder.encode(row.interaction) for row in some]
 
+    def lengths_of(name: Field) -> list[int]:
+        return [one.coverage[name].total for one in encoded if name in one.coverage]
+
     def longest(name: Field, without: float = 0.0) -> int:
-        lengths = [one.coverage[name].total for one in encoded if name in one.coverage]
+        lengths = lengths_of(name)
         return int(np.quantile(lengths, 1 - without, method="higher")) if lengths else 0
 
     room = encoder.encoding.max_length - 1 - len(order)
@@ -74,8 +77,10 @@ def choose_windows(
     shortest = _LENGTHENED_GROUND_TRUTH if settings.lengthened else _SHORTEST_GROUND_TRUTH
     usual = longest("ground_truth", without=_LONGER)
     most = room - input_room - min(preferred, quarter)
-    cut = bool(settings.lengthened) and usual > most
-    truth = min(_CUT_GROUND_TRUTH if cut else max(usual, shortest), most)
+    truth = min(max(usual, shortest), most)
+    longer = [length for length in lengths_of("ground_truth") if length > _CUT_GROUND_TRUTH]
+    if settings.lengthened and sum(length > most for length in longer) > len(longer) / 2:
+        truth = min(_CUT_GROUND_TRUTH, truth)
     truth = settings.ground_truth_window or truth
     output = settings.output_window or max(_LEAST, min(preferred, room - input_room - truth))
     if sum({"output": output, "ground_truth": truth}.get(name, 0) for name in order) > room:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import get_args
 
 from tipstaff.errors import TipstaffError
@@ -29,8 +31,8 @@ _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 # Enough to measure a share of changed decisions to a quarter of a per cent, and ten rows for each
 # dimension of the usual embeddings' covariance; more would cost a long run a tenth of its time.
 _COMPARED_ROWS = 4000
-# Fewer where rows are long: each graph runs them all, and whole pages took as long as the training.
-_COMPARED_TOKENS = 400_000
+# Fewer where rows are long, as each graph runs them all: whole pages took longer than the training.
+_COMPARED_TOKENS, _FEWEST_COMPARED_ROWS = 600_000, 200
 
 
 def check_exportable(base: Base, settings: ResolvedSettings, reporter: Reporter) -> None:
@@ -71,8 +73,9 @@ def build_graphs(
     with _keeping_weights(run):
         # A sample is enough to compare graphs and to fit the out-of-distribution detector.
         seen = parts["train"].one_pass()
-        sample = seen.sample(_COMPARED_ROWS, tokens=_COMPARED_TOKENS, seed=request.seed)
-        compared = {**parts, "train": sample}
+        short = math.ceil(_COMPARED_TOKENS / mean(map(len, seen.encoded)))
+        count = min(_COMPARED_ROWS, max(_FEWEST_COMPARED_ROWS, short))
+        compared = {**parts, "train": seen.sample(count, seed=request.seed)}
         pad_id = encoder.encoding.pad_id
         row_sets = {
             name: RowSet(part.rows, part.encoded, torch_logits(model, part.encoded, pad_id=pad_id))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.probes.kinds import Kinds, kinds_of
+from tipstaff_trainer.probes.kinds import kinds_of
 from tipstaff_trainer.probes.lengthen import Passages
 from tipstaff_trainer.probes.pool import Pool
 from tipstaff_trainer.probes.rewritings import REWRITINGS, Rewriting
@@ -75,7 +75,7 @@ def training_passes(
     if not share and not lengthened:
         return every, [list(range(len(rows)))]
     pool = pool or Pool.of(rows)
-    passages = Passages(pool.of_kind("context")) if lengthened else None
+    passages = Passages(_with_passages(pool)) if lengthened else None
     drawn: list[tuple[list[int], list[int]]] = []
     for number in range(passes):
         generator = random.Random(f"{seed} rewritings {number}")
@@ -88,23 +88,29 @@ def training_passes(
         every += [replace(row, id=f"{row.id}~{len(every) + n}") for n, row in enumerate(added)]
         if passages is not None and 2 * number >= passes - 1:
             for some in (places, added_places):
-                _lengthen_some(every, some, pool.kinds, passages, lengthened, generator)
+                _lengthen_some(every, some, pool, passages, lengthened, generator)
         drawn.append((places, added_places))
     fewest = min(len(added) for _, added in drawn)
     return every, [[*places, *added[:fewest]] for places, added in drawn]
 
 
+def _with_passages(pool: Pool) -> Sequence[Row]:
+    """The rows whose ground truths may stand among others: of joined data, those with texts."""
+    return pool.of_kind("context") if pool.kinds.mixed else pool.rows
+
+
 def _lengthen_some(
     every: list[Row],
     places: list[int],
-    kinds: Kinds,
+    pool: Pool,
     passages: Passages,
     share: float,
     generator: random.Random,
 ) -> None:
-    """Puts longer rows, appended to `every`, in the places of a share of those with contexts."""
+    """Puts longer rows, appended to `every`, in the places of some; answers stay among texts."""
     for at, place in enumerate(places):
-        if generator.random() < share and kinds.of(every[place]) == "context":
+        answer = pool.kinds.mixed and pool.kinds.of(every[place]) == "reference"
+        if generator.random() < share and not answer:
             longer = passages.lengthen(every[place], generator)
             if longer is not None:
                 places[at] = len(every)
@@ -115,11 +121,14 @@ def _other_forms(
     rows: Sequence[Row], pool: Pool, generator: random.Random
 ) -> Iterator[tuple[int, Row]]:
     """Some rows in another form, each with its place."""
-    forms = [each for each in REWRITINGS if each.keeps_any and each.suits(pool.kinds)]
-    shares = [each.share for each in forms]
+    forms = {
+        kind: [each for each in REWRITINGS if each.keeps_any and kind in each.kinds]
+        for kind in pool.kinds.all
+    }
     for place, row in enumerate(rows):
         if generator.random() < _IN_ANOTHER_FORM:
-            form = generator.choices(forms, shares)[0]
+            some = forms[pool.kinds.of(row)]
+            form = generator.choices(some, [each.share for each in some])[0]
             if (new := rewritten_row(form, row, pool, "training", generator)) is not None:
                 yield place, new
 

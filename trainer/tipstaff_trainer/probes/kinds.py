@@ -17,6 +17,7 @@ _MOST_REFERENCE_WORDS = 8
 # No list of alternative answers has as many.
 _MOST_LISTED_WORDS = 24
 _SENTENCE_END = re.compile(r'[a-z\d)"”]\s?[.!?]["”)]?(?:\s|$)')
+_SEPARATOR = re.compile(r"[|/;]")
 # Of a file of one kind, fewer rows look like the other.
 _FEWEST_OF_A_KIND = 0.1
 
@@ -66,7 +67,10 @@ def _other(kind: Kind) -> Kind:
 
 def _clear_kind(truth: str) -> Kind | None:
     """The kind of a ground truth that can't be mistaken for the other; None in doubt."""
-    words = len(truth.split())
+    # Of alternative answers the longest counts: a list of names with titles is no text.
+    words = max(len(part.split()) for part in _SEPARATOR.split(truth))
+    if not words:
+        return None
     sentence = bool(_SENTENCE_END.search(truth))
     if words > (_MOST_REFERENCE_WORDS if sentence else _MOST_LISTED_WORDS):
         return "context"

@@ -115,7 +115,7 @@ def _ends(dataset: int, in_days: ColumnElement[bool]) -> Select[int, float, floa
 def _reached(
     evaluator: str, dataset: int, ends: Mapping[int, float], by_person: ColumnElement[bool]
 ) -> Select[*tuple[Any, ...]]:
-    """The rows of each day up to its end: key, the arguments of `_to_kept`."""
+    """The rows of each day up to its end, for one day at least: key, `_to_kept`'s arguments."""
     row, item = TrafficRow, aliased(ReviewItem)
     columns = (column("day", BigInteger), column("rank", Float))
     # As a CTE, since SQLite names columns of values nowhere else.
