@@ -43,12 +43,8 @@ NAMES: Final = (
     "log(1 + w) for the weight w of the output's new words that the ground truth lacks",
     "weight of the heaviest of these",
 )
-# Places among them: of the first, of what is found again, and of what isn't.
+# The place of the first of them.
 SHARE_OF_OUTPUT: Final = 0
-FOUND: Final = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11)
-MISSING: Final = (8, 10, 14, 15)
-# Those of the found ones that are shares of the ground truth.
-COVERAGE: Final = (1, 3, 7)
 # Kinds of words; a token's kind is the sum of those that apply.
 NUMBER: Final = 1
 NEGATION: Final = 2

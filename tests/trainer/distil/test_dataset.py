@@ -27,26 +27,10 @@ def test_some_are_drawn_beside_their_encodings_the_same_each_time():
     rows = [
         Row(interaction=Interaction(output="x"), label=1.0, id=str(number)) for number in range(50)
     ]
-    every = EncodedRows(rows, [[number] for number in range(50)])
-
-    def drawn(count, *, seed=3):
-        data = every.sample(count, seed=seed)
-        numbers = [each[0] for each in data.encoded]
-        assert [int(row.id) for row in data.rows] == numbers == sorted(set(numbers))
-        return numbers
-
-    assert len(drawn(20)) == 20
-    assert drawn(20) == drawn(20) != drawn(20, seed=4)
-    assert drawn(50) == list(range(50))
-
-
-def test_rows_are_parted_beside_their_encodings():
-    rows = [Row(Interaction(output="x"), label=number % 2, id=str(number)) for number in range(5)]
-    every = EncodedRows(rows, [[number] for number in range(5)])
-    assert every.first(2).encoded == [[0], [1]]
-    parts = every.by(lambda row: row.good)
-    assert {good: part.encoded for good, part in parts.items()} == {
-        False: [[0], [2], [4]],
-        True: [[1], [3]],
-    }
-    assert [row.id for row in parts[True].rows] == ["1", "3"]
+    encoded = list(range(50))
+    data = EncodedRows(rows, encoded).sample(20, seed=3)
+    assert len(data) == 20
+    assert [int(row.id) for row in data.rows] == data.encoded == sorted(set(data.encoded))
+    assert EncodedRows(rows, encoded).sample(20, seed=3).encoded == data.encoded
+    assert EncodedRows(rows, encoded).sample(20, seed=4).encoded != data.encoded
+    assert EncodedRows(rows, encoded).sample(50, seed=3).encoded == encoded

@@ -6,12 +6,11 @@ import torch
 
 from tipstaff import Interaction
 from tipstaff_server.evaluator.encoding import Encoded
-from tipstaff_server.evaluator.evidence import COVERAGE, FOUND, MISSING, NAMES, SHARE_OF_OUTPUT
+from tipstaff_server.evaluator.evidence import NAMES
 from tipstaff_server.evaluator.layout import Tokens
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import EncodedRows
-from tipstaff_trainer.distil.lexical import LexicalHead, fit_scale
-from tipstaff_trainer.distil.lexical_fit import LexicalFit, fit_lexical, fit_monotone
+from tipstaff_trainer.distil.lexical import LexicalFit, LexicalHead, fit_lexical, fit_scale
 
 NOISE = np.random.default_rng(0)
 
@@ -137,59 +136,6 @@ def test_weights_from_before_products_are_read():
     new.load_state_dict(state)
     evidence = torch.rand((3, len(NAMES)))
     assert torch.equal(new(torch.ones((3, 4)), evidence), old(torch.ones((3, 4)), evidence))
-
-
-def test_what_speaks_for_an_output_never_counts_against_it():
-    """Rows written so that good outputs share few words teach nothing that carries over."""
-    rows = rows_of([1, 0] * 60, [0.2, 0.9] * 60)
-    assert fit_lexical(rows.rows, rows.encoded).weights[SHARE_OF_OUTPUT] < 0
-    fit = fit_monotone(rows.rows, rows.encoded, covers=True)
-    assert not fit.weights[list(FOUND)].any()
-    usual = rows_of([1, 0] * 60, [0.9, 0.2] * 60)
-    fit = fit_monotone(usual.rows, usual.encoded, covers=True)
-    assert logit(fit, run(0.9)) > 0.6
-    assert logit(fit, run(0.2)) < -0.6
-    assert (fit.weights[list(FOUND)] >= 0).all()
-    assert (fit.weights[list(MISSING)] <= 0).all()
-
-
-def test_an_output_need_not_say_all_that_a_text_says():
-    encoded = [
-        Encoded((run(0.5, noise=share),), (0,), {}) for share in [0.9, 0.1] * 60
-    ]  # the share of the ground truth's words
-    rows = [row(index, 1 - index % 2) for index in range(120)]
-    assert fit_monotone(rows, encoded, covers=True).weights[COVERAGE[0]] > 0
-    assert not fit_monotone(rows, encoded, covers=False).weights.any()
-
-
-def test_the_encoder_chooses_between_two_regressions():
-    zeros = np.zeros(len(NAMES))
-    fits = [LexicalFit.linear(zeros, bias) for bias in (1.0, 3.0)]
-    head = LexicalHead(4, *fits)
-    evidence, pooled = torch.zeros((1, len(NAMES))), torch.ones((1, 4))
-    assert head(pooled, evidence).item() == pytest.approx(2)
-    for bias, expected in ((-30.0, 1), (30.0, 3)):
-        head.gate.bias.data = torch.tensor([0.0, bias])
-        assert head(pooled, evidence).item() == pytest.approx(expected)
-    again = LexicalHead(4, *[LexicalFit.linear(zeros, 0.0)] * 2)
-    again.load_state_dict(head.state_dict())
-    assert torch.equal(again(pooled, evidence), head(pooled, evidence))
-    head.scale(2)
-    assert head(pooled, evidence).item() == pytest.approx(6)
-
-
-@pytest.mark.parametrize(("told", "own"), [(2, 1), (1, 2)])
-def test_a_gate_is_taken_from_a_head_with_another_number_of_regressions(told, own):
-    fits = [LexicalFit.linear(np.full(len(NAMES), place), 0.5) for place in (1.0, 2.0)]
-    before, head = LexicalHead(4, *fits[:told]), LexicalHead(4, *fits[:own])
-    before.gate.bias.data[0] = 0.7
-    kept = head.weights.clone()
-    with pytest.raises(RuntimeError, match="size mismatch"):
-        head.load_state_dict(before.state_dict())
-    head.take_gate(before)
-    assert torch.equal(head.weights, kept)
-    assert head.gate.bias[0].item() == pytest.approx(0.7)
-    assert not head.gate.bias[1:].any()
 
 
 def parts_of(labels, own, lexical):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ from safetensors.torch import load_file
 from tiny_training import tiny_base, tiny_rows, train_bundle
 
 from tipstaff_server.evaluator.bundle import Bundle
-from tipstaff_server.evaluator.evidence import COVERAGE, NAMES
 from tipstaff_server.evaluator.manifest import CARD_FILE, SEEN_FILE
 from tipstaff_trainer.data import match_training_rows
 from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE
@@ -113,38 +111,3 @@ def test_what_cannot_be_started_from_is_refused(fault, settings, first, tmp_path
     with pytest.raises(TrainingError, match=message) as raised:
         train_bundle(tiny_rows(48), tmp_path / "b", settings, start_from=folder)
     assert raised.value.field == "start_from"
-
-
-def test_joined_rows_have_a_regression_for_each_kind_of_ground_truth(settings, tmp_path):
-    rows = tiny_rows(120)
-    more = "the dog sleeps and the bird eats two fish."
-    joined = [
-        *rows[:60],
-        *(
-            replace(
-                row,
-                interaction=replace(
-                    row.interaction, ground_truth=f"{row.interaction.ground_truth}. {more}"
-                ),
-            )
-            for row in rows[60:]
-        ),
-    ]
-    general, own = tmp_path / "general", tmp_path / "own"
-    # Also compares the exported graph with the model.
-    train_bundle(joined, general, settings, name="general")
-    of_texts, of_answers = weights(general)["lexical_head.weights"][:, list(COVERAGE)]
-    assert not of_texts.any()
-    assert of_answers.any()
-    train_bundle(tiny_rows(60), own, settings, name="own", start_from=general)
-    assert weights(own)["lexical_head.weights"].shape == (len(NAMES),)
-    assert not any(
-        torch.equal(weights(own)["lexical_head.weights"], each)
-        for each in weights(general)["lexical_head.weights"]
-    )
-    back = tmp_path / "back"
-    train_bundle(joined, back, settings, name="back", start_from=own)
-    assert weights(back)["lexical_head.bias"].shape == (2,)
-    small = tmp_path / "small"
-    train_bundle(joined, small, settings, name="small", size=1)
-    assert weights(small)["lexical_head.bias"].shape == (2,)

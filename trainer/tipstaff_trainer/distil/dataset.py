@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +15,6 @@ from tipstaff_server.evaluator.session import collate
 from tipstaff_trainer.data import Row
 
 Example = dict[str, Any]
-Key = TypeVar("Key")
 
 
 class EncodedRows(Dataset[Example]):
@@ -60,17 +59,6 @@ class EncodedRows(Dataset[Example]):
     def by_length(self) -> EncodedRows:
         """The rows in order of length, so that consecutive batches have little padding."""
         return self._at(sorted(range(len(self)), key=lambda index: len(self.encoded[index])))
-
-    def first(self, count: int) -> EncodedRows:
-        """The first `count` rows."""
-        return self._at(range(count))
-
-    def by(self, key: Callable[[Row], Key]) -> dict[Key, EncodedRows]:
-        """The rows by what a function says of each."""
-        places: dict[Key, list[int]] = {}
-        for place, row in enumerate(self.rows):
-            places.setdefault(key(row), []).append(place)
-        return {name: self._at(some) for name, some in places.items()}
 
     def sample(self, count: int, *, seed: int) -> EncodedRows:
         """At most `count` rows drawn at random, in their order."""

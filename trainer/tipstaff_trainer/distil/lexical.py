@@ -10,19 +10,36 @@ the sum alone learns only what counting words doesn't say, and stops early.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import combinations_with_replacement
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.evidence import NAMES
+from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.data import Row
-from tipstaff_trainer.distil.lexical_fit import FIRST, SECOND, LexicalFit
 from tipstaff_trainer.evaluation.base import Floats
 from tipstaff_trainer.evaluation.calibration import calibrated_loss
 
+# The inverse strength of the ridge penalty, without products and with them. Without, it was chosen
+# in folds of rows of several data sets; a tenth or ten times of it made no difference.
+_INVERSE_PENALTY, _INVERSE_PENALTY_OF_PRODUCTS = 0.3, 0.03
+# The least AUROC of the evidence alone for which products are worth having. Where words say less,
+# what products find doesn't carry over, and the encoder learns less beside them.
+_TELLING = 0.85
+# Pairs of the numbers, each with itself too: where all words of an output are found again,
+# one negation decides; where few are, it says nothing.
+_FIRST, _SECOND = map(list, zip(*combinations_with_replacement(range(len(NAMES)), 2), strict=True))
+# Wider than any evidence.
+_ANY = 1e4
 # The most of the evidence's logit that the gate lets through; it starts half open. With one fixed
 # share for all rows, validation rows chose 1 on evouna-nq and 1.5 on begin-dev.
 _MOST = 2.0
@@ -33,52 +50,61 @@ _MOST_SCALE = 4.0
 _FEWEST_ROWS = 20
 
 
+class LexicalFit(NamedTuple):
+    """A logistic regression on evidence and products of two of its numbers; see `fit_lexical`.
+
+    With products, evidence is taken within the range of the rows that it was fitted on, less its
+    mean there.
+
+    Attributes:
+        lowest: The least of each number, shape (n,).
+        highest: The greatest of each, shape (n,).
+        mean: Shape (n,).
+        weights: Of the numbers, shape (n,).
+        pairs: Of the products, shape (n (n + 1) / 2,).
+        bias: The intercept.
+    """
+
+    lowest: Floats
+    highest: Floats
+    mean: Floats
+    weights: Floats
+    pairs: Floats
+    bias: float
+
+    @classmethod
+    def linear(cls, weights: Floats, bias: float) -> LexicalFit:
+        """A regression on the numbers alone, over any range."""
+        zeros = np.zeros(len(NAMES))
+        return cls(zeros - _ANY, zeros + _ANY, zeros, weights, np.zeros(len(_FIRST)), bias)
+
+
 class LexicalHead(nn.Module):
     """The evidence's part of the logit.
 
-    Where rows have two kinds of ground truth, words say other things of each: an output needn't say
-    all that a text says, but all of a reference answer. So there are two regressions then, and the
-    encoder's output chooses between them.
-
     Attributes:
-        weights: Those of the regression, shape (n,) or (2, n); it is not trained further.
-        pairs: Those of its products, shape (n (n + 1) / 2,) or (2, n (n + 1) / 2).
-        bias: Its intercept, shape () or (2,).
-        gate: From the encoder's output to how much of the regression's logit counts and, with two,
-            how far the second counts rather than the first.
+        weights: Those of the regression, shape (n,); it is not trained further.
+        pairs: Those of its products, shape (n (n + 1) / 2,).
+        bias: Its intercept, shape ().
+        gate: From the encoder's output to how much of the regression's logit counts.
     """
 
-    def __init__(self, hidden_size: int, *fits: LexicalFit) -> None:
-        """Starts from one or two regressions; from zeros where a trained head will be loaded."""
+    def __init__(self, hidden_size: int, fit: LexicalFit | None = None) -> None:
+        """Starts from a regression, or from zeros where a trained head will be loaded."""
         super().__init__()
-        fits = fits or (LexicalFit.zero(),)
-        assert len(fits) <= 2, "there are two kinds of ground truth"
+        fit = fit or LexicalFit.linear(np.zeros(len(NAMES)), 0.0)
         self.lowest: Tensor
         self.highest: Tensor
         self.mean: Tensor
         self.weights: Tensor
         self.pairs: Tensor
         self.bias: Tensor
-        for name in LexicalFit._fields:
-            values = torch.tensor(np.array([getattr(fit, name) for fit in fits]))
-            self.register_buffer(name, (values if fits[1:] else values[0]).float())
+        for name, values in fit._asdict().items():
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
         self.register_load_state_dict_pre_hook(_fill_linear)  # type: ignore[no-untyped-call]
-        # One layer: the exporter shares equal weights between two, and the quantiser fails then.
-        self.gate = nn.Linear(hidden_size, len(fits))
+        self.gate = nn.Linear(hidden_size, 1)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
-
-    @classmethod
-    def blank(cls, hidden_size: int, regressions: int) -> LexicalHead:
-        """A head for trained weights with so many regressions."""
-        return cls(hidden_size, *[LexicalFit.zero()] * regressions)
-
-    @torch.no_grad()
-    def take_gate(self, other: LexicalHead) -> None:
-        """Takes the gate of another head; with fewer regressions there, only what it has."""
-        shared = min(len(self.gate.bias), len(other.gate.bias))
-        self.gate.weight[:shared] = other.gate.weight[:shared]
-        self.gate.bias[:shared] = other.gate.bias[:shared]
 
     def scale(self, factor: float) -> None:
         """Multiplies the evidence's part of the logit."""
@@ -92,18 +118,57 @@ class LexicalHead(nn.Module):
             pooled: The encoder's output, shape (batch, hidden).
             evidence: Shape (batch, n).
         """
-        mixed = self.bias.ndim > 0
-        if mixed:
-            evidence = evidence.unsqueeze(1)
         # Not a matrix product: its kernels may sum in another order if there are more rows.
         usual = torch.minimum(torch.maximum(evidence, self.lowest), self.highest) - self.mean
-        products = usual[..., FIRST] * usual[..., SECOND]
+        products = usual[:, _FIRST] * usual[:, _SECOND]
         linear: Tensor = (usual * self.weights).sum(dim=-1)
         logit = linear + (products * self.pairs).sum(dim=-1) + self.bias
-        share, *of_second = torch.sigmoid(self.gate(pooled)).unbind(-1)
-        if mixed:
-            logit = logit[:, 0] + of_second[0] * (logit[:, 1] - logit[:, 0])
-        return _MOST * share * logit
+        return _MOST * torch.sigmoid(self.gate(pooled).squeeze(-1)) * logit
+
+
+def fit_lexical(rows: Sequence[Row], encoded: Sequence[Encoded]) -> LexicalFit:
+    """Fits the regression on training rows; zeros where all rows are of one class.
+
+    Args:
+        rows: The rows.
+        encoded: The same rows encoded, with evidence.
+    """
+    evidence = np.stack([_deciding(one) for one in encoded]).astype(float)
+    labels = np.array([row.label for row in rows])
+    if not 0 < labels.mean() < 1:
+        return LexicalFit.linear(np.zeros(len(NAMES)), 0.0)
+    shares = np.array([row.weight for row in rows])
+    weights, bias = _regression(evidence, labels, shares, _INVERSE_PENALTY)
+    good = labels > 0.5
+    if good.all() or not good.any() or roc_auc_score(good, evidence @ weights) < _TELLING:
+        return LexicalFit.linear(weights, bias)
+    mean = evidence.mean(axis=0)
+    usual = evidence - mean
+    numbers = np.hstack([usual, usual[:, _FIRST] * usual[:, _SECOND]])
+    weights, bias = _regression(numbers, labels, shares, _INVERSE_PENALTY_OF_PRODUCTS)
+    return LexicalFit(
+        lowest=evidence.min(axis=0),
+        highest=evidence.max(axis=0),
+        mean=mean,
+        weights=weights[: len(NAMES)],
+        pairs=weights[len(NAMES) :],
+        bias=bias,
+    )
+
+
+def _regression(
+    numbers: Floats, labels: Floats, shares: Floats, inverse_penalty: float
+) -> tuple[Floats, float]:
+    """Weights and bias of a logistic regression on numbers, which it standardises."""
+    scaler = StandardScaler().fit(numbers)
+    # A soft label is a good row and a bad one, weighted.
+    fit = LogisticRegression(C=inverse_penalty, max_iter=1000).fit(
+        np.tile(scaler.transform(numbers), (2, 1)),
+        np.repeat([1, 0], len(labels)),
+        np.concatenate([labels, 1 - labels]) * np.tile(shares / shares.mean(), 2),
+    )
+    weights = fit.coef_[0] / scaler.scale_
+    return weights, float(fit.intercept_[0] - scaler.mean_ @ weights)
 
 
 def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[Floats]) -> float:
@@ -146,3 +211,9 @@ def _fill_linear(head: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -
             f"{prefix}{name}": torch.tensor(part, dtype=torch.float32)
             for name, part in linear.items()
         }
+
+
+def _deciding(encoded: Encoded) -> npt.NDArray[np.float32]:
+    """The evidence of the run that would decide by the share of the output's words alone."""
+    shares = [float(tokens.evidence[0]) for tokens in encoded.runs]
+    return encoded.runs[deciding_run_index(shares, encoded.parts)].evidence

@@ -17,11 +17,10 @@ from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.evidence import EvidenceMeter
 from tipstaff_server.evaluator.manifest import Ancestor, BaseEncoder, Encoding, Manifest
 from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE
-from tipstaff_trainer.distil.lexical import LexicalHead
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.run_folder import run_folder
 from tipstaff_trainer.distil.settings import ResolvedSettings
-from tipstaff_trainer.distil.weights import load_weights, regressions_in
+from tipstaff_trainer.distil.weights import load_weights
 from tipstaff_trainer.errors import TrainingError
 
 
@@ -95,21 +94,18 @@ class Origin:
     def load(self, model: EvaluatorModel) -> EvaluatorModel:
         """Gives a model of the same shape its weights.
 
-        The regressions on the lexical evidence stay the model's own: what shared words say depends
+        The regression on the lexical evidence stays the model's own: what shared words say depends
         on the rows.
         """
-        own, run = model.lexical_head, run_folder(self.bundle.path)
+        lexical = model.lexical_head
+        fitted = {} if lexical is None else {n: b.clone() for n, b in lexical.named_buffers()}
         try:
-            if own is not None:
-                regressions = regressions_in(run)
-                model.lexical_head = LexicalHead.blank(own.gate.in_features, regressions)
-            load_weights(model, run)
+            load_weights(model, run_folder(self.bundle.path))
         except Exception as error:  # safetensors and torch have no common base
             raise _refused(self.bundle.path, "its weights don't fit this encoder") from error
-        if own is not None:
-            assert model.lexical_head is not None
-            own.take_gate(model.lexical_head)
-            model.lexical_head = own
+        if lexical is not None:
+            for name, part in lexical.named_buffers():
+                part.copy_(fitted[name])
         return model
 
     def check(self, base: BaseEncoder, fields: Sequence[Field]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import safe_open
 from safetensors.torch import load_model, save_model
 
 from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE, discard_checkpoints
@@ -31,10 +30,3 @@ def load_weights(model: EvaluatorModel, run: Path) -> bool:
         return False
     load_model(model, str(file))
     return True
-
-
-def regressions_in(run: Path) -> int:
-    """How many regressions on the lexical evidence the weights have."""
-    with safe_open(str(run / WEIGHTS_FILE), framework="pt") as weights:
-        shape: list[int] = weights.get_slice("lexical_head.bias").get_shape()
-    return shape[0] if shape else 1

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from tipstaff_trainer.distil.checkpoints import WEIGHTS_FILE
 from tipstaff_trainer.distil.dataset import EncodedRows
 from tipstaff_trainer.distil.inference import torch_logit_parts
-from tipstaff_trainer.distil.lexical import LexicalHead, fit_scale
-from tipstaff_trainer.distil.lexical_fit import LexicalFit, fit_lexical, fit_monotone
+from tipstaff_trainer.distil.lexical import LexicalFit, LexicalHead, fit_lexical, fit_scale
 from tipstaff_trainer.distil.model import EvaluatorModel
 from tipstaff_trainer.distil.student import Start, layers_of, shrink, train_small
 from tipstaff_trainer.distil.tracking import Tracker
@@ -18,7 +16,7 @@ from tipstaff_trainer.distil.training import train_model
 from tipstaff_trainer.distil.weights import load_weights, save_weights
 from tipstaff_trainer.operations.plan import Plan
 from tipstaff_trainer.operations.split import FitData
-from tipstaff_trainer.probes.kinds import Kinds, kinds_of
+from tipstaff_trainer.probes.kinds import kinds_of
 from tipstaff_trainer.progress import Reporter
 
 
@@ -41,16 +39,17 @@ def distil(
         TrainingError: The base encoder can't be loaded or made smaller, the weights to start from
             don't fit it, or the tracker can't start.
     """
-    kinds = kinds_of(fit_data.plain.rows)
-    start = partial(_untrained, plan, _fit_evidence(fit_data, kinds) if evidence else ())
+    rows = fit_data.train.one_pass()
+    fit = fit_lexical(rows.rows, rows.encoded) if evidence else None
+    start = partial(_untrained, plan, fit)
     weights = plan.run / WEIGHTS_FILE
     if weights.exists():
         model = _load_trained(plan, start)
         reporter.note(f"the model is trained already: its weights are in {weights}")
         return model
     model = _train(plan, fit_data, start, tracker, reporter)
-    # Where ground truths are reference answers, a larger scale lets denied truths pass more often.
-    if model.lexical_head is not None and kinds.all == ("context",):
+    # With reference answers among them, a larger scale lets denied truths pass more often.
+    if model.lexical_head is not None and kinds_of(rows.rows).all == ("context",):
         _scale_evidence(model, model.lexical_head, fit_data.validation, plan.base.special.pad)
     save_weights(model, plan.run)
     return model
@@ -64,23 +63,11 @@ def _scale_evidence(
     head.scale(fit_scale(validation.rows, validation.encoded, parts))
 
 
-def _fit_evidence(fit_data: FitData, kinds: Kinds) -> Sequence[LexicalFit]:
-    """What words say by themselves, for each kind of ground truth."""
-    if not kinds.mixed:
-        rows = fit_data.train.one_pass()
-        return (fit_lexical(rows.rows, rows.encoded),)
-    by_kind = fit_data.plain.by(kinds.of)
-    return [
-        fit_monotone(some.rows, some.encoded, covers=kind == "reference")
-        for kind, some in sorted(by_kind.items())
-    ]
-
-
-def _untrained(plan: Plan, fits: Sequence[LexicalFit]) -> EvaluatorModel:
+def _untrained(plan: Plan, fit: LexicalFit | None) -> EvaluatorModel:
     """The model before the first step."""
     settings = plan.settings
     encoder = plan.base.load(dropout=settings.dropout)
-    lexical = LexicalHead(encoder.config.hidden_size, *fits) if fits else None
+    lexical = None if fit is None else LexicalHead(encoder.config.hidden_size, fit)
     model = EvaluatorModel(encoder, marks=settings.marks, dropout=settings.dropout, lexical=lexical)
     return model if plan.origin is None else plan.origin.load(model)
 

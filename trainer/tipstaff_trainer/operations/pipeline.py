@@ -69,7 +69,7 @@ def run_pipeline(
     check_exportable(plan.base, plan.settings, reporter)
     if request.teacher is not None:
         _adopt_teacher(request.teacher, plan, encoding, rows.train)
-    fit_data = make_fit_data(parts, split, encoders, plan.settings)
+    fit_data = make_fit_data(parts, split.unlabelled, encoders, plan.settings)
     evidence = encoding.evidence is not None
     model = distil(plan, fit_data, evidence=evidence, tracker=request.tracker, reporter=reporter)
 

@@ -77,13 +77,11 @@ class FitData:
     """Encoded rows for the training loop.
 
     Attributes:
-        plain: Rows that the weights are fitted to.
-        train: The same, and what is rewritten of them.
+        train: Rows that the weights are fitted to, and what is rewritten of them.
         validation: Rows that choose the best step, and what is rewritten of them.
         unlabelled: More rows for a small evaluator to learn from.
     """
 
-    plain: EncodedRows
     train: EncodedRows
     validation: EncodedRows
     unlabelled: EncodedRows
@@ -173,7 +171,7 @@ def encode_parts(
 
 def make_fit_data(
     parts: Mapping[str, EncodedRows],
-    split: Split,
+    unlabelled: Sequence[Row],
     encoders: RowEncoders,
     settings: ResolvedSettings,
 ) -> FitData:
@@ -181,16 +179,14 @@ def make_fit_data(
 
     Args:
         parts: Encoded labelled rows; see `encode_parts`.
-        split: The same rows, and more for a small evaluator.
+        unlabelled: More rows for a small evaluator.
         encoders: How rows are read.
         settings: The run's settings.
     """
     # The best step is best with rewritten rows too; calibration and figures are of plain ones.
     selecting = with_rewritten(parts["validation"], encoders.serving, settings, learnt=False)
-    train = searched(parts["train"])
     return FitData(
-        plain=train.first(len(split.train)),
-        train=train,
+        train=searched(parts["train"]),
         validation=searched(selecting),
-        unlabelled=EncodedRows.of(split.unlabelled, encoders.practice),
+        unlabelled=EncodedRows.of(unlabelled, encoders.practice),
     )
