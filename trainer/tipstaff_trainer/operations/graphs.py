@@ -31,7 +31,8 @@ _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 # Enough to measure a share of changed decisions to a quarter of a per cent, and ten rows for each
 # dimension of the usual embeddings' covariance; more would cost a long run a tenth of its time.
 _COMPARED_ROWS = 4000
-# Fewer where rows are long, as each graph runs them all: whole pages took longer than the training.
+# Fewer where rows are long: model and graphs run them all, for whole pages as long as half of the
+# training or more.
 _COMPARED_TOKENS, _FEWEST_COMPARED_ROWS = 600_000, 200
 
 
