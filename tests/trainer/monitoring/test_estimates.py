@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from tipstaff_trainer.monitoring.estimates import Totals, estimate_rate
-from tipstaff_trainer.monitoring.reviews import DrawnReview, KeptRow, PickedReview, drawn_reviews
+from tipstaff_trainer.monitoring.reviews import (
+    DrawnReview,
+    KeptRow,
+    PickedReview,
+    Sample,
+    drawn_reviews,
+)
 
 RUNS = 400
 # 95 % less two Monte Carlo errors of 400 runs.
@@ -89,8 +95,9 @@ def test_a_part_of_a_sample_has_its_own_rows_of_each_kind():
     assert counts(version=2) == (1, 1, 1)
     assert counts(caller="b") == (1, 1, 1)
     assert counts(verdicts=("BLOCK",)) == (1, 1, 0)
-    assert counts(periods=frozenset({0})) == (1, 2, 0)
-    assert sample.where(periods=frozenset({1, 2})).periods == {1}
+    parts = sample.split({0: 7, 2: 8})
+    assert parts == {7: Sample(sample.drawn[:1], (), sample.unanswered, frozenset({0}))}
+    assert sample.split({0: 7, 1: 7}) == {7: sample}
 
 
 def review(bad=0.0):

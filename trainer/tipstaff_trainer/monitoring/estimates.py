@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from tipstaff_trainer.monitoring.reviews import DrawnReview
 
@@ -172,7 +172,7 @@ def _effective_reviews(
     count = len(weights)
     effective = value * (1 - value) / variance
     # As Korn and Graubard: the variance is itself an estimate, with `count − 1` degrees of freedom.
-    quantiles = stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975)
+    quantiles = stdtrit(count - 1, 0.975) / ndtri(0.975)
     return min(effective / float(quantiles) ** 2, 20.0 * count)
 
 
@@ -185,6 +185,6 @@ def clopper_pearson(bad: float, count: float, confidence: float) -> tuple[float,
         confidence: The interval's, in (0, 1).
     """
     tail = (1 - confidence) / 2
-    low = 0.0 if bad <= 0 else float(stats.beta.ppf(tail, bad, count - bad + 1))
-    high = 1.0 if bad >= count else float(stats.beta.ppf(1 - tail, bad + 1, count - bad))
+    low = 0.0 if bad <= 0 else float(betaincinv(bad, count - bad + 1, tail))
+    high = 1.0 if bad >= count else float(betaincinv(bad + 1, count - bad, 1 - tail))
     return low, high

@@ -6,8 +6,10 @@ behind a spike, are for training.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,9 @@ class KeptRow:
     waiting: bool = False
 
 
+Review = TypeVar("Review", DrawnReview, PickedReview, UnansweredReview)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Reviewed rows, by what they can be used for.
@@ -125,15 +130,13 @@ class Sample:
         version: int | None = None,
         caller: str | None = None,
         verdicts: Collection[str] | None = None,
-        periods: frozenset[int] | None = None,
     ) -> Sample:
-        """The part of all its rows that has a version, a caller, some verdicts or periods.
+        """The part of all its rows that has a version, a caller or some verdicts.
 
         Args:
             version: Only this version's; None for all, as with the others.
             caller: Only this caller's.
             verdicts: Only rows with one of these verdicts.
-            periods: Only rows of these periods.
         """
 
         def matches(each: DrawnReview | PickedReview | UnansweredReview) -> bool:
@@ -141,15 +144,41 @@ class Sample:
                 version in (None, each.version)
                 and caller in (None, each.caller)
                 and (verdicts is None or each.verdict in verdicts)
-                and (periods is None or each.period in periods)
             )
 
         return Sample(
             tuple(filter(matches, self.drawn)),
             tuple(filter(matches, self.picked)),
             tuple(filter(matches, self.unanswered)),
-            self.periods if periods is None else self.periods & periods,
+            self.periods,
         )
+
+    def split(self, part_of: Mapping[int, int]) -> dict[int, Sample]:
+        """Its parts that have drawn rows which people looked at, by the part's number.
+
+        Args:
+            part_of: The part of each period; rows of other periods are in none.
+        """
+        drawn = _by_part(self.drawn, part_of)
+        picked = _by_part(self.picked, part_of)
+        unanswered = _by_part(self.unanswered, part_of)
+        periods: defaultdict[int, set[int]] = defaultdict(set)
+        for period in self.periods & part_of.keys():
+            periods[part_of[period]].add(period)
+        return {
+            part: Sample(
+                tuple(drawn[part]), tuple(picked[part]), tuple(unanswered[part]), frozenset(some)
+            )
+            for part, some in periods.items()
+        }
+
+
+def _by_part(rows: Iterable[Review], part_of: Mapping[int, int]) -> defaultdict[int, list[Review]]:
+    parts: defaultdict[int, list[Review]] = defaultdict(list)
+    for each in rows:
+        if each.period in part_of:
+            parts[part_of[each.period]].append(each)
+    return parts
 
 
 def drawn_reviews(rows: Sequence[KeptRow]) -> Sample:

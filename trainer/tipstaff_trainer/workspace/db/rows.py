@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Insert, Select, and_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from tipstaff.types import Interaction
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.workspace.db.models import DatabaseModel, DatasetRow, LabelSet, RowLabel
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def insertion(session: Session, table: type[DatabaseModel]) -> Any:
     return dialect.insert(DatabaseModel.metadata.tables[table.__tablename__])
 
 
-def batched(values: Collection[str], size: int) -> Iterator[list[str]]:
+def batched(values: Collection[Value], size: int) -> Iterator[list[Value]]:
     """The values in parts: databases limit the values of an IN list."""
     rest = iter(values)
     while part := list(islice(rest, size)):

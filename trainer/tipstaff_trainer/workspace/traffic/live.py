@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -167,27 +167,28 @@ def read_live(database: Database, evaluator: str, dataset: int, window: Window) 
 
 
 def _points(cells: Sequence[Cell], step: int) -> list[Point]:
-    by_step: dict[int, list[Cell]] = {}
-    for each in cells:
-        by_step.setdefault(each.start // step * step, []).append(each)
-    return [
-        Point(
-            start=start,
-            n=sum(each.n for each in some),
-            verdicts=_total(some, lambda each: each.verdict),
-            expected_bad=sum(each.bad for each in some),
-        )
-        for start, some in sorted(by_step.items())
-    ]
+    return _to_points(((each.start, each.verdict, each.n, each.bad) for each in cells), step)
 
 
 def _points_of_hours(hours: Sequence[totals.Hour], window: Window) -> list[Point]:
-    cells = [
-        Cell(start, 0, "", verdict, 0, n, 0, 0, bad)
-        for start, verdict, n, bad, _ in hours
-        if start >= window.start
+    first = window.start
+    parts = ((start, verdict, n, bad) for start, verdict, n, bad, _ in hours if start >= first)
+    return _to_points(parts, window.step)
+
+
+def _to_points(parts: Iterable[tuple[int, str, int, float]], step: int) -> list[Point]:
+    """The charts' points, from answers by start and verdict: their number and Σ(1 − score)."""
+    verdicts: dict[int, dict[str, int]] = {}
+    bad: dict[int, float] = {}
+    for start, verdict, n, expected_bad in parts:
+        at = start - start % step
+        counts = verdicts.setdefault(at, {})
+        counts[verdict] = counts.get(verdict, 0) + n
+        bad[at] = bad.get(at, 0.0) + expected_bad
+    return [
+        Point(start, sum(counts.values()), counts, bad[start])
+        for start, counts in sorted(verdicts.items())
     ]
-    return _points(cells, window.step)
 
 
 def _total(cells: Sequence[Cell], key: Callable[[Cell], Key]) -> dict[Key, int]:

@@ -88,12 +88,9 @@ def rates_over_time(
     """The rates of each period of a window that has reviews, with its first day's start."""
     first, last = int(window.since) // DAY, int(window.until) // DAY
     length = max(1, -(-(last - first + 1) // _MOST_PERIODS))
-    periods = []
-    for begin in range(first, last + 1, length):
-        these = frozenset(range(begin, begin + length)) & sample.periods
-        if these:
-            periods.append((begin * DAY, to_rates(days, sample.where(periods=these))))
-    return periods
+    begins = {day: day - (day - first) % length for day in range(first, last + 1)}
+    parts = sorted(sample.split(begins).items())
+    return [(begin * DAY, to_rates(days, part)) for begin, part in parts]
 
 
 def _totals(cells: Sequence[Cell], *, disagreement: bool = False) -> Totals:

@@ -6,21 +6,10 @@ looked at, and the rank of the next, tell how far they have come: no page reads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Float,
-    Select,
-    and_,
-    column,
-    func,
-    select,
-    true,
-    values,
-)
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from tipstaff_trainer.monitoring.reviews import KeptRow, Sample, drawn_reviews
@@ -28,11 +17,14 @@ from tipstaff_trainer.workspace.db.engine import Database
 from tipstaff_trainer.workspace.db.hints import without_index
 from tipstaff_trainer.workspace.db.models import DatasetRow, ReviewItem, RowLabel, TrafficRow
 from tipstaff_trainer.workspace.db.models.traffic import DAY
+from tipstaff_trainer.workspace.db.rows import batched
 from tipstaff_trainer.workspace.traffic.kept import criterion_of, has_text
 from tipstaff_trainer.workspace.traffic.window import Window
 
 # A person has looked at it: with a label, or without one.
 LOOKED_AT = ("done", "skipped", "removed")
+# A quarter; SQLite takes at most a thousand conditions.
+_DAYS_AT_ONCE = 100
 
 
 def read_sample(
@@ -49,10 +41,10 @@ def read_sample(
     with database.reading() as session:
         ends: list[Any] = list(session.execute(_ends(dataset, in_days)))
         if ends:
-            last = {day: rank for day, rank, _ in ends}
-            for key, *others in session.execute(_reached(evaluator, dataset, last, by_person)):
-                kept = _to_kept(*others)
-                rows[key, kept.version] = kept
+            for some in batched(ends, _DAYS_AT_ONCE):
+                for key, *others in session.execute(_reached(evaluator, dataset, some, by_person)):
+                    kept = _to_kept(*others)
+                    rows[key, kept.version] = kept
         by_people = session.scalar(_labelled(window, in_days, by_person)) or 0
     nexts = [
         KeptRow(day, 1.0, rank, None, 0.0, "", waiting=True)
@@ -113,21 +105,18 @@ def _ends(dataset: int, in_days: ColumnElement[bool]) -> Select[int, float, floa
 
 
 def _reached(
-    evaluator: str, dataset: int, ends: Mapping[int, float], by_person: ColumnElement[bool]
+    evaluator: str, dataset: int, ends: Sequence[Any], by_person: ColumnElement[bool]
 ) -> Select[*tuple[Any, ...]]:
     """The rows of each day up to its end, for one day at least: key, `_to_kept`'s arguments."""
     row, item = TrafficRow, aliased(ReviewItem)
-    columns = (column("day", BigInteger), column("rank", Float))
-    # As a CTE, since SQLite names columns of values nowhere else.
-    end = values(*columns, name="ends").data(list(ends.items())).cte("ends")
+    # A condition for each day, since of a joined table of ends PostgreSQL doesn't know how few rows
+    # it leaves, and reads all.
+    reached = or_(*(and_(row.day == day, row.rank <= rank) for day, rank, _ in ends))
     kept = (row.day, row.probability, row.rank, row.score, row.verdict, row.version, row.caller)
     return (
         select(row.key, *kept, RowLabel.label, item.id, has_text())
         .join(DatasetRow, DatasetRow.id == row.row_id)
-        .join(
-            end,
-            and_(row.evaluator == evaluator, row.day == end.c.day, row.rank <= end.c.rank),
-        )
+        .where(row.evaluator == evaluator, reached)
         .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, by_person))
         .outerjoin(
             item,
