@@ -53,7 +53,7 @@ def main() -> None:
             "auroc_embedding": np.array(
                 [meter.embeddings.of(one.embedding) for one in predictions]
             ),
-            "auroc_lengths": np.array([meter.lengths.of(one) for one in lengths]),
+            "auroc_lengths": np.array([meter.of_lengths(one) for one in lengths]),
         }
 
     known = scores(args.known)

@@ -211,6 +211,8 @@ def _measured(graph: Graph) -> Iterator[Line]:
             f"detected by embedding and lengths; {graph.ood.flagged:.1%} of {graph.ood.n} "
             "validation rows are above its threshold",
         )
+        if graph.fallback is not None:
+            yield "there", "shared words count more than the encoder"
     yield "a run takes", "any number of requests" if graph.batch_invariant else "one request"
     yield "golden", f"{len(graph.golden)} interactions, may differ by {graph.golden_bound:.3g}"
 

@@ -13,7 +13,16 @@ from tipstaff_server.evaluator.manifest import Calibration
 
 def calibrate(logit: float, calibration: Calibration) -> float:
     """The calibrated probability in [0, 1] that the output meets the criterion."""
-    z = calibration.slope * logit + calibration.intercept
+    return probability(log_odds(logit, calibration))
+
+
+def log_odds(logit: float, calibration: Calibration) -> float:
+    """The calibrated log-odds."""
+    return calibration.slope * logit + calibration.intercept
+
+
+def probability(z: float) -> float:
+    """The probability in [0, 1] with log-odds `z`."""
     # Two forms of the same number: each is used where its exponential can't overflow.
     if z >= 0:
         return 1.0 / (1.0 + math.exp(-z))

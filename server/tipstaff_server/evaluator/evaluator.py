@@ -20,6 +20,7 @@ from tipstaff_server.evaluator.bundle import Bundle
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded, Encoder, load_encoder
 from tipstaff_server.evaluator.explanation import Search, excerpt_of, search
+from tipstaff_server.evaluator.fallback import score_of
 from tipstaff_server.evaluator.layout import Checkpoint, Tokens, go_on
 from tipstaff_server.evaluator.manifest import Graph, Manifest
 from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
@@ -197,8 +198,8 @@ class Evaluator:
             logit: A finite number.
             embedding: Shape (hidden,).
         """
-        score = calibrate(logit, self.graph.calibration)
         ood_score = None if self._ood is None else self._ood.score(embedding, encoded.lengths)
+        score = score_of(self.graph, logit, encoded, ood_score)
         reasons = self._reasons(encoded, ood_score)
         verdict = decide(score, reasons, self.graph.policy)
         return Prediction(score, verdict, reasons, logit, embedding, ood_score)
@@ -293,7 +294,9 @@ class Evaluator:
         differences = []
         for item in self.graph.golden:
             prediction = self.score(Interaction(item.input, item.output, item.ground_truth))
-            differences.append(abs(prediction.score - item.score))
+            # What falls back is left out: it hides how the graph's logits differ.
+            score = calibrate(prediction.logit, self.graph.calibration)
+            differences.append(abs(score - item.score))
         # The longest run there is: what can fail should fail here, not in service.
         self.run([self.filler(self.manifest.encoding.max_length)])
         if differences and max(differences) > self.graph.golden_bound:

@@ -27,7 +27,7 @@ from tipstaff_server.evaluator.windows import Span, Window, Wordings
 Checkpoint = Callable[[], None]
 
 # The fields whose words are compared.
-_COMPARED: tuple[Field, ...] = ("output", "ground_truth")
+COMPARED: tuple[Field, ...] = ("output", "ground_truth")
 # Without windows: the order in which the fields of an over-long interaction are cut, and which part
 # of the room each keeps. The ground truth is cut down to a quarter, then the input to an eighth,
 # and the output only after both.
@@ -133,7 +133,7 @@ class LayoutBuilder:
         lengths = {name: len(text) for name, text in texts.items()}
         shares = self._shares(lengths)
         if self._encoding.windows is not None and any(
-            shares[name] < lengths[name] for name in _COMPARED if name in lengths
+            shares[name] < lengths[name] for name in COMPARED if name in lengths
         ):
             return self._windowed(texts, shares, self._encoding.windows, checkpoint)
         run = {}
@@ -224,7 +224,7 @@ class LayoutBuilder:
             (start, end), words, _ = run[name]
             ids += texts[name].ids[start:end]
             ids.append(self._encoding.sep_id)
-            own = words if name in _COMPARED else []
+            own = words if name in COMPARED else []
             flags += [
                 marks.mark(texts[name].offsets[start:end], own, by_word),
                 np.zeros(1, dtype=np.int64),
@@ -254,7 +254,7 @@ class LayoutBuilder:
         if kind == "off":
             return {}
         content = {name: excerpt.content for name, excerpt in run.items()}
-        ours, theirs = (content.get(name, frozenset()) for name in _COMPARED)
+        ours, theirs = (content.get(name, frozenset()) for name in COMPARED)
         in_input = content.get("input", frozenset()) if kind != "overlap" else frozenset()
         # Only words of the two are marked: of a long input, each run takes what it needs.
         return marks.marks_by_word(marks.shared(ours, theirs, kind), in_input & (ours | theirs))

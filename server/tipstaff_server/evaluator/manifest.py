@@ -218,6 +218,18 @@ class Ood(_Part):
     flagged: Probability
 
 
+class Fallback(_Part):
+    """What words say of interactions that are unlike the training data; see `fallback`.
+
+    Attributes:
+        slope: Of the log-odds in the share of the output's words that the ground truth has.
+        intercept: The log-odds where it has none of them.
+    """
+
+    slope: float = Field(ge=0)
+    intercept: float
+
+
 class GoldenInteraction(_Part):
     """An interaction with the score that it got on the machine that made the bundle."""
 
@@ -243,6 +255,7 @@ class Graph(_Part):
         policy: From a score to a verdict.
         parity: How it differs from torch.
         ood: The detector of interactions unlike the training data; None without one.
+        fallback: What counts for those beside the encoder; None for the encoder alone.
         golden: Interactions that are scored again when a server starts.
         golden_bound: Largest difference of a golden score that counts as measured.
     """
@@ -256,6 +269,7 @@ class Graph(_Part):
     policy: Policy = Policy()
     parity: Parity | None = None
     ood: Ood | None = None
+    fallback: Fallback | None = None
     golden: tuple[GoldenInteraction, ...] = ()
     golden_bound: float = Field(default=0.02, ge=0)
 

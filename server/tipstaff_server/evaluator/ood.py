@@ -3,7 +3,8 @@
 It is the sum of two Mahalanobis distances from the training rows (Lee et al. 2018, "A simple
 unified framework for detecting out-of-distribution samples"): that of the embedding, and that of
 the fields' lengths. An embedding is an average over tokens, so it tells subjects and wording apart
-but hardly notices a text's length. `tipstaff_trainer.evaluation.ood` fits both distances, and
+but hardly notices a text's length. Rows of several kinds, as of joined data sets, have several
+usual lengths, and the nearest counts. `tipstaff_trainer.evaluation.ood` fits the distances, and
 scales them so that their sum is 1 at the threshold.
 """
 
@@ -59,11 +60,13 @@ class OodMeter:
     Attributes:
         embeddings: The distance of the graph's embedding.
         lengths: The distance of the logarithms of the fields' token counts, in the encoding's
-            order.
+            order, from all rows as one kind. Servers from before kinds know no other.
+        kinds: The same from the rows of each kind; empty where all are of one.
     """
 
     embeddings: Distance
     lengths: Distance
+    kinds: tuple[Distance, ...] = ()
 
     @classmethod
     def load(cls, data: bytes) -> OodMeter:
@@ -73,21 +76,28 @@ class OodMeter:
             ValueError, KeyError, OSError: The data has another form.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            kinds = zip(
+                arrays.get("kind_means", ()), arrays.get("kind_whitenings", ()), strict=True
+            )
             return cls(
                 Distance(arrays["embedding_mean"], arrays["embedding_whitening"]),
                 Distance(arrays["length_mean"], arrays["length_whitening"]),
+                tuple(Distance(mean, whitening) for mean, whitening in kinds),
             )
 
     def to_bytes(self) -> bytes:
         """The arrays as a NumPy archive, without pickle."""
+        arrays = {
+            "embedding_mean": self.embeddings.mean,
+            "embedding_whitening": self.embeddings.whitening,
+            "length_mean": self.lengths.mean,
+            "length_whitening": self.lengths.whitening,
+        }
+        if self.kinds:
+            arrays["kind_means"] = np.stack([kind.mean for kind in self.kinds])
+            arrays["kind_whitenings"] = np.stack([kind.whitening for kind in self.kinds])
         file = io.BytesIO()
-        np.savez(
-            file,
-            embedding_mean=self.embeddings.mean,
-            embedding_whitening=self.embeddings.whitening,
-            length_mean=self.lengths.mean,
-            length_whitening=self.lengths.whitening,
-        )
+        np.savez(file, **arrays)  # type: ignore[arg-type]
         return file.getvalue()
 
     def score(self, embedding: npt.NDArray[np.float32], lengths: Sequence[int]) -> float:
@@ -97,7 +107,11 @@ class OodMeter:
             embedding: The graph's output, shape (hidden,).
             lengths: Tokens of each field that the evaluator reads, shape (fields,).
         """
-        return self.embeddings.of(embedding) + self.lengths.of(log_lengths(lengths))
+        return self.embeddings.of(embedding) + self.of_lengths(log_lengths(lengths))
+
+    def of_lengths(self, logarithms: npt.NDArray[np.floating]) -> float:
+        """The lengths' part of the score; `logarithms` has the shape (fields,)."""
+        return min(kind.of(logarithms) for kind in self.kinds or (self.lengths,))
 
 
 def log_lengths(lengths: Sequence[int]) -> npt.NDArray[np.float32]:

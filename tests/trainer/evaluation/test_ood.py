@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tipstaff_server.evaluator.ood import OodMeter
 from tipstaff_trainer.evaluation.ood import Representations, fit_ood, ood_scores
 
 MIX = np.random.default_rng(9).normal(size=(32, 32))
@@ -38,10 +39,36 @@ def test_other_embeddings_and_other_lengths_are_flagged(fitted):
     assert share(fitted, drawn(500, seed=4, length=5.0)) > 0.9
 
 
-def test_one_row_is_scored_as_many_are(fitted):
+def joined(n, *, seed):
+    """Rows of two kinds, short and long."""
+    parts = [drawn(n, seed=seed + length, length=length) for length in (2, 6)]
+    return Representations(
+        np.vstack([part.embeddings for part in parts]), np.vstack([part.lengths for part in parts])
+    )
+
+
+@pytest.fixture(scope="module")
+def of_two_kinds():
+    return fit_ood(joined(1000, seed=0), joined(250, seed=20))
+
+
+def test_a_length_between_those_of_two_kinds_is_flagged(of_two_kinds, fitted):
+    assert len(of_two_kinds.kinds) == 2
+    assert fitted.kinds == ()
+    assert share(of_two_kinds, drawn(500, seed=3, length=4.0)) > 0.9
+    assert share(of_two_kinds, joined(500, seed=40)) < 0.03
+    # As one kind it lies in the middle of them: what servers from before kinds see.
+    one = OodMeter(of_two_kinds.embeddings, of_two_kinds.lengths)
+    assert share(one, drawn(500, seed=3, length=4.0)) < 0.03
+
+
+@pytest.mark.parametrize("name", ["fitted", "of_two_kinds"])
+def test_one_row_is_scored_as_many_are_and_as_stored(name, request):
+    meter = request.getfixturevalue(name)
+    stored = OodMeter.load(meter.to_bytes())
     rows = drawn(3, seed=5)
-    one = fitted.embeddings.of(rows.embeddings[1]) + fitted.lengths.of(rows.lengths[1])
-    assert ood_scores(fitted, rows)[1] == pytest.approx(one, rel=1e-4)
+    one = stored.embeddings.of(rows.embeddings[1]) + stored.of_lengths(rows.lengths[1])
+    assert ood_scores(meter, rows)[1] == pytest.approx(one, rel=1e-4)
 
 
 @pytest.mark.parametrize("known", [20, 50])

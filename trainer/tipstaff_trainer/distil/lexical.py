@@ -17,9 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from tipstaff_server.evaluator.encoding import Encoded
@@ -28,6 +26,7 @@ from tipstaff_server.evaluator.windows import deciding_run_index
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.evaluation.base import Floats
 from tipstaff_trainer.evaluation.calibration import calibrated_loss
+from tipstaff_trainer.evaluation.regression import fit_logistic
 
 # The inverse strength of the ridge penalty, without products and with them. Without, it was chosen
 # in folds of rows of several data sets; a tenth or ten times of it made no difference.
@@ -138,14 +137,14 @@ def fit_lexical(rows: Sequence[Row], encoded: Sequence[Encoded]) -> LexicalFit:
     if not 0 < labels.mean() < 1:
         return LexicalFit.linear(np.zeros(len(NAMES)), 0.0)
     shares = np.array([row.weight for row in rows])
-    weights, bias = _regression(evidence, labels, shares, _INVERSE_PENALTY)
+    weights, bias = fit_logistic(evidence, labels, shares, _INVERSE_PENALTY)
     good = labels > 0.5
     if good.all() or not good.any() or roc_auc_score(good, evidence @ weights) < _TELLING:
         return LexicalFit.linear(weights, bias)
     mean = evidence.mean(axis=0)
     usual = evidence - mean
     numbers = np.hstack([usual, usual[:, _FIRST] * usual[:, _SECOND]])
-    weights, bias = _regression(numbers, labels, shares, _INVERSE_PENALTY_OF_PRODUCTS)
+    weights, bias = fit_logistic(numbers, labels, shares, _INVERSE_PENALTY_OF_PRODUCTS)
     return LexicalFit(
         lowest=evidence.min(axis=0),
         highest=evidence.max(axis=0),
@@ -154,21 +153,6 @@ def fit_lexical(rows: Sequence[Row], encoded: Sequence[Encoded]) -> LexicalFit:
         pairs=weights[len(NAMES) :],
         bias=bias,
     )
-
-
-def _regression(
-    numbers: Floats, labels: Floats, shares: Floats, inverse_penalty: float
-) -> tuple[Floats, float]:
-    """Weights and bias of a logistic regression on numbers, which it standardises."""
-    scaler = StandardScaler().fit(numbers)
-    # A soft label is a good row and a bad one, weighted.
-    fit = LogisticRegression(C=inverse_penalty, max_iter=1000).fit(
-        np.tile(scaler.transform(numbers), (2, 1)),
-        np.repeat([1, 0], len(labels)),
-        np.concatenate([labels, 1 - labels]) * np.tile(shares / shares.mean(), 2),
-    )
-    weights = fit.coef_[0] / scaler.scale_
-    return weights, float(fit.intercept_[0] - scaler.mean_ @ weights)
 
 
 def fit_scale(rows: Sequence[Row], encoded: Sequence[Encoded], parts: Sequence[Floats]) -> float:

@@ -5,6 +5,9 @@ well-conditioned estimator for large-dimensional covariance matrices"). The thre
 scores of rows that the weights weren't fitted to. It is high enough that, with a stated confidence,
 at most a fixed share of new rows like the training data lies above it (Wilks 1941, "Determination
 of sample sizes for setting tolerance limits").
+
+Lengths are those of a mixture of normal distributions, of which the Bayesian information criterion
+chooses the number (Schwarz 1978, "Estimating the dimension of a model").
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta
 from sklearn.covariance import LedoitWolf
+from sklearn.mixture import GaussianMixture
 
 from tipstaff_server.evaluator.encoding import Encoded
 from tipstaff_server.evaluator.ood import Distance, OodMeter, log_lengths
@@ -25,8 +29,12 @@ from tipstaff_trainer.evaluation.base import Floats
 SHARE = 0.01
 _CONFIDENCE = 0.95
 _FEWEST_ROWS = 20
-# Both kinds of distance are scaled to 1 at this quantile of the training rows.
+# Both distances are scaled to 1 at this quantile of the training rows, and the embedding's counts
+# for this much of it: of rows of several data sets it tells little.
 _SCALE_QUANTILE = 0.99
+_EMBEDDING_SHARE = 0.5
+# At most so many kinds of lengths, each mixture fitted from so many starts.
+_MOST_KINDS, _STARTS = 4, 3
 # Where all rows have the same length, a few per cent more or less must not count as unlike.
 _LENGTH_NOISE = 0.05
 
@@ -57,11 +65,19 @@ def fit_ood(training: Representations, validation: Representations) -> OodMeter 
     """
     if min(len(training.lengths), len(validation.lengths)) < _FEWEST_ROWS:
         return None
-    embeddings = _fit(training.embeddings.astype(float), noise=0.0)
-    lengths = _fit(training.lengths.astype(float), noise=_LENGTH_NOISE)
-    scores = ood_scores(OodMeter(embeddings, lengths), validation)
-    threshold = float(np.sort(scores)[_rank(len(scores)) - 1])
-    return OodMeter(_scaled(embeddings, 1 / threshold), _scaled(lengths, 1 / threshold))
+    lengths = training.lengths.astype(float)
+    meter = OodMeter(
+        _scaled(_fit(training.embeddings.astype(float), noise=0.0), _EMBEDDING_SHARE),
+        _fit(lengths, noise=_LENGTH_NOISE),
+        _fit_kinds(lengths),
+    )
+    scores = ood_scores(meter, validation)
+    factor = 1 / float(np.sort(scores)[_rank(len(scores)) - 1])
+    return OodMeter(
+        _scaled(meter.embeddings, factor),
+        _scaled(meter.lengths, factor),
+        tuple(_scaled(kind, factor) for kind in meter.kinds),
+    )
 
 
 def _rank(count: int) -> int:
@@ -77,20 +93,46 @@ def _rank(count: int) -> int:
 
 def ood_scores(meter: OodMeter, rows: Representations) -> Floats:
     """`OodMeter.score` for many rows; shape (n,)."""
-    return _distances(meter.embeddings, rows.embeddings) + _distances(meter.lengths, rows.lengths)
+    kinds = [_distances(kind, rows.lengths) for kind in meter.kinds or (meter.lengths,)]
+    nearest: Floats = np.min(kinds, axis=0)
+    return _distances(meter.embeddings, rows.embeddings) + nearest
 
 
 def _fit(rows: Floats, *, noise: float) -> Distance:
     fit = LedoitWolf().fit(rows)
-    covariance = fit.covariance_ + noise**2 * np.eye(rows.shape[1])
+    distance = _whitened(fit.location_, fit.covariance_ + noise**2 * np.eye(rows.shape[1]))
+    return _scaled(distance, _usual(_distances(distance, rows)))
+
+
+def _fit_kinds(lengths: Floats) -> tuple[Distance, ...]:
+    """The distances of the lengths from each of their kinds; none if they are of one kind.
+
+    Args:
+        lengths: Logarithms of training rows, shape (n, fields).
+    """
+    most = min(_MOST_KINDS, len(lengths) // _FEWEST_ROWS, len(np.unique(lengths, axis=0)))
+    mixtures = [
+        GaussianMixture(count, reg_covar=_LENGTH_NOISE**2, n_init=_STARTS, random_state=0)
+        for count in range(1, most + 1)
+    ]
+    best = min(mixtures, key=lambda mixture: mixture.fit(lengths).bic(lengths))
+    if best.n_components == 1:
+        return ()
+    kinds = [_whitened(*each) for each in zip(best.means_, best.covariances_, strict=True)]
+    nearest = np.min([_distances(kind, lengths) for kind in kinds], axis=0)
+    return tuple(_scaled(kind, _usual(nearest)) for kind in kinds)
+
+
+def _whitened(mean: Floats, covariance: Floats) -> Distance:
     # A dead dimension has no variance: avoid dividing by zero.
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, values.max() * 1e-6 + 1e-12)
-    whitening = (vectors / np.sqrt(values)).T.astype(np.float32)
-    distance = Distance(fit.location_.astype(np.float32), whitening)
-    return _scaled(
-        distance, 1 / max(1e-12, float(np.quantile(_distances(distance, rows), _SCALE_QUANTILE)))
-    )
+    return Distance(mean.astype(np.float32), (vectors / np.sqrt(values)).T.astype(np.float32))
+
+
+def _usual(distances: Floats) -> float:
+    """The factor that makes the distances of most training rows at most 1."""
+    return 1 / max(1e-12, float(np.quantile(distances, _SCALE_QUANTILE)))
 
 
 def _distances(distance: Distance, rows: npt.NDArray[np.floating]) -> Floats:

@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from tipstaff_server.evaluator.calibration import calibrate
 from tipstaff_server.evaluator.encoding import Encoded
+from tipstaff_server.evaluator.fallback import score_of
 from tipstaff_server.evaluator.manifest import Calibration, Graph, Ood, Parity, Precision
-from tipstaff_server.evaluator.ood import THRESHOLD
+from tipstaff_server.evaluator.ood import THRESHOLD, OodMeter
 from tipstaff_server.evaluator.session import Session
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.errors import ExportError, ParityError, first_line
 from tipstaff_trainer.evaluation.base import Metrics
 from tipstaff_trainer.evaluation.calibration import fit_platt
+from tipstaff_trainer.evaluation.fallback import fit_fallback
 from tipstaff_trainer.evaluation.metrics import classification_metrics
 from tipstaff_trainer.evaluation.ood import Representations, fit_ood, ood_scores
 from tipstaff_trainer.evaluation.predict import Embeddings, Logits, graph_outputs
@@ -97,12 +99,13 @@ def build_graph(
         logits, _ = graph_outputs(session, encoded, what="golden interactions")
         return _calibrated(logits, calibration)
 
-    validation = row_sets["validation"]
+    validation, train = row_sets["validation"], row_sets["train"]
     probes = [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
     usual, others = (
-        Representations.of(outputs[name][1], row_sets[name].encoded)
-        for name in ("train", "validation")
+        _represented(part, outputs[name])
+        for name, part in (("train", train), ("validation", validation))
     )
+    meter = fit_ood(usual, others)
     graph = Graph(
         file=file.name,
         precision=precision,
@@ -111,11 +114,12 @@ def build_graph(
         batch_invariant=precision != "int8" and session.is_batch_invariant(probes),
         calibration=calibration,
         parity=difference,
-        ood=_write_ood(folder / f"ood.{precision}.npz", usual, others),
+        ood=None if meter is None else _write_ood(folder / f"ood.{precision}.npz", meter, others),
+        fallback=None if meter is None else fit_fallback(train.rows, train.encoded),
         golden=choose_golden(golden, score),
     )
     metrics = {
-        name: classification_metrics(part.labels, _calibrated(outputs[name][0], calibration))
+        name: classification_metrics(part.labels, _scores(graph, meter, part, outputs[name]))
         for name, part in row_sets.items()
         if name != "train"
     }
@@ -182,10 +186,22 @@ def _outputs(session: Session, precision: Precision, name: str, part: RowSet) ->
     return outputs
 
 
-def _write_ood(file: Path, training: Representations, validation: Representations) -> Ood | None:
-    meter = fit_ood(training, validation)
-    if meter is None:
-        return None
+def _represented(part: RowSet, outputs: Outputs) -> Representations:
+    return Representations.of(outputs[1], part.encoded)
+
+
+def _write_ood(file: Path, meter: OodMeter, validation: Representations) -> Ood:
     file.write_bytes(meter.to_bytes())
-    flagged = (ood_scores(meter, validation) > THRESHOLD).mean()
-    return Ood(file=file.name, n=len(validation.lengths), flagged=float(flagged))
+    flagged = float((ood_scores(meter, validation) > THRESHOLD).mean())
+    return Ood(file=file.name, n=len(validation.lengths), flagged=flagged)
+
+
+def _scores(
+    graph: Graph, meter: OodMeter | None, part: RowSet, outputs: Outputs
+) -> npt.NDArray[np.float64]:
+    """The scores that a server gives rows, shape (n,)."""
+    if meter is None:
+        return _calibrated(outputs[0], graph.calibration)
+    unlike = ood_scores(meter, _represented(part, outputs))
+    rows = zip(outputs[0].tolist(), part.encoded, unlike.tolist(), strict=True)
+    return np.array([score_of(graph, logit, one, ood) for logit, one, ood in rows])
