@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -277,6 +278,32 @@ def test_locks_are_of_the_versions_that_tests_run():
         lock = (DEPLOY / "locks" / f"{name}.txt").read_text()
         for package, version in re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", lock, re.MULTILINE):
             assert pinned.get(package, version) == version, (name, package)
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "said"),
+    [
+        ({"version": "1.0", "vulns": []}, 0, "1 packages looked up, 0 vulnerabilities"),
+        (
+            {"version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]},
+            1,
+            "grpcio 1.0: PYSEC-1, mended in 1.1",
+        ),
+        ({"skip_reason": "not found"}, 3, "could not be looked up, first grpcio: not found"),
+        (None, 3, "could not be looked up, first build.txt: no network"),
+    ],
+)
+def test_an_audit_that_learns_nothing_is_no_clean_bill(tmp_path, package, code, said):
+    """pip-audit says that there are no known vulnerabilities where the index has no advisories."""
+    answer = {"dependencies": [{"name": "grpcio", **package}]} if package else None
+    program = tmp_path / "pip-audit"
+    words = f"echo '{json.dumps(answer)}'" if answer else "echo no network >&2"
+    program.write_text(f"#!/bin/sh\n{words}\n")
+    program.chmod(0o755)
+    audit = DEPLOY / "locks" / "audit.py"
+    done = subprocess.run([sys.executable, audit, program], capture_output=True, text=True)
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
 
 
 def test_the_trainer_has_one_version_of_torch_and_nothing_for_gpus():
