@@ -47,13 +47,13 @@ def main() -> None:
     def scores(file: Path) -> dict[str, Scores]:
         interactions = [row.interaction for row in read_rows(file, labelled=False).rows]
         predictions = predict_all(evaluator, interactions)
-        lengths = [log_lengths(evaluator.encode(one).coverage) for one in interactions]
+        lengths = [log_lengths(evaluator.encode(one).lengths) for one in interactions]
         return {
             "auroc": np.array([prediction.ood_score for prediction in predictions], dtype=float),
             "auroc_embedding": np.array(
                 [meter.embeddings.of(one.embedding) for one in predictions]
             ),
-            "auroc_lengths": np.array([meter.of_lengths(one) for one in lengths]),
+            "auroc_lengths": np.array([meter.length_distance(one) for one in lengths]),
         }
 
     known = scores(args.known)
@@ -68,11 +68,11 @@ def main() -> None:
         print(json.dumps({"file": str(file), **_flagged(other), **aurocs}), flush=True)
 
     interaction = read_rows(args.known, labelled=False).rows[0].interaction
-    prediction, coverage = evaluator.score(interaction), evaluator.encode(interaction).coverage
+    prediction, lengths = evaluator.score(interaction), evaluator.encode(interaction).lengths
     seconds = []
     for _ in range(_REPEATS):
         started = time.perf_counter()
-        meter.score(prediction.embedding, coverage)
+        meter.score(prediction.embedding, lengths)
         seconds.append(time.perf_counter() - started)
     print(json.dumps({"microseconds": round(float(np.median(seconds)) * 1e6, 1)}))
 

@@ -280,30 +280,36 @@ def test_locks_are_of_the_versions_that_tests_run():
             assert pinned.get(package, version) == version, (name, package)
 
 
+CLEAN = {"name": "grpcio", "version": "1.0", "vulns": []}
+VULNERABLE = {**CLEAN, "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
+SKIPPED = {"name": "numpy", "skip_reason": "not found"}
+
+
 @pytest.mark.parametrize(
-    ("package", "code", "said"),
+    ("packages", "code", "said"),
     [
-        ({"version": "1.0", "vulns": []}, 0, "1 packages looked up, 0 vulnerabilities"),
-        (
-            {"version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]},
-            1,
-            "grpcio 1.0: PYSEC-1, mended in 1.1",
-        ),
-        ({"skip_reason": "not found"}, 3, "could not be looked up, first grpcio: not found"),
-        (None, 3, "could not be looked up, first build.txt: no network"),
+        ([CLEAN], 0, "1 packages looked up, 0 vulnerabilities"),
+        ([VULNERABLE, SKIPPED], 1, "grpcio 1.0: PYSEC-1, fixed in 1.1"),
+        ([CLEAN, SKIPPED], 3, "1 not looked up, first numpy: not found"),
+        (None, 4, "build.txt: no answer, exit code 1"),
     ],
 )
-def test_an_audit_that_learns_nothing_is_no_clean_bill(tmp_path, package, code, said):
-    """pip-audit says that there are no known vulnerabilities where the index has no advisories."""
-    answer = {"dependencies": [{"name": "grpcio", **package}]} if package else None
+def test_an_audit_that_learns_nothing_is_no_clean_bill(tmp_path, packages, code, said):
+    """pip-audit says that there are no known vulnerabilities where all packages are skipped."""
+    answer = json.dumps({"dependencies": packages})
     program = tmp_path / "pip-audit"
-    words = f"echo '{json.dumps(answer)}'" if answer else "echo no network >&2"
-    program.write_text(f"#!/bin/sh\n{words}\n")
+    program.write_text("#!/bin/sh\n" + (f"echo '{answer}'\n" if packages else "exit 1\n"))
     program.chmod(0o755)
     audit = DEPLOY / "locks" / "audit.py"
     done = subprocess.run([sys.executable, audit, program], capture_output=True, text=True)
-    assert done.returncode == code
-    assert said in done.stdout + done.stderr
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True)
+
+
+def test_an_audit_without_its_program_has_failed():
+    audit = DEPLOY / "locks" / "audit.py"
+    done = subprocess.run([sys.executable, audit, "/no/such"], capture_output=True, text=True)
+    assert done.returncode == 4
+    assert "No such file" in done.stderr
 
 
 def test_the_trainer_has_one_version_of_torch_and_nothing_for_gpus():

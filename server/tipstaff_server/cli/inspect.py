@@ -212,7 +212,7 @@ def _measured(graph: Graph) -> Iterator[Line]:
             "validation rows are above its threshold",
         )
         if graph.fallback is not None:
-            yield "there", "shared words count more than the encoder"
+            yield "fallback", "shared words count more than the encoder where it is unlike"
     yield "a run takes", "any number of requests" if graph.batch_invariant else "one request"
     yield "golden", f"{len(graph.golden)} interactions, may differ by {graph.golden_bound:.3g}"
 

@@ -45,7 +45,8 @@ class Prediction:
     """An evaluator's result for one interaction.
 
     Attributes:
-        score: Calibrated probability in [0, 1] that the output meets the criterion.
+        score: Calibrated probability in [0, 1] that the output meets the criterion; out of
+            distribution mostly by shared words, see `fallback`.
         verdict: The verdict of the bundle's policy.
         reasons: What a reader should know about this score.
         logit: The graph's output in the run that decides.
@@ -294,7 +295,7 @@ class Evaluator:
         differences = []
         for item in self.graph.golden:
             prediction = self.score(Interaction(item.input, item.output, item.ground_truth))
-            # What falls back is left out: it hides how the graph's logits differ.
+            # Without the fallback, which would hide how the logits differ.
             score = calibrate(prediction.logit, self.graph.calibration)
             differences.append(abs(score - item.score))
         # The longest run there is: what can fail should fail here, not in service.

@@ -107,7 +107,7 @@ class Encoding(_Part):
 
 
 class Calibration(_Part):
-    """Platt scaling: score = sigmoid(slope * logit + intercept); see `calibration`.
+    """Platt scaling: score = sigmoid(slope * logit + intercept); see `calibration`, `fallback`.
 
     Attributes:
         slope: Positive, so that a better logit is never a worse score.
@@ -255,7 +255,7 @@ class Graph(_Part):
         policy: From a score to a verdict.
         parity: How it differs from torch.
         ood: The detector of interactions unlike the training data; None without one.
-        fallback: What counts for those beside the encoder; None for the encoder alone.
+        fallback: What words say of those; None where the encoder alone scores them.
         golden: Interactions that are scored again when a server starts.
         golden_bound: Largest difference of a golden score that counts as measured.
     """

@@ -68,6 +68,15 @@ class OodMeter:
     lengths: Distance
     kinds: tuple[Distance, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Checks that all distances of lengths are of as many fields.
+
+        Raises:
+            ValueError: They are not.
+        """
+        if any(kind.mean.shape != self.lengths.mean.shape for kind in self.kinds):
+            raise ValueError("kinds of lengths of different numbers of fields")
+
     @classmethod
     def load(cls, data: bytes) -> OodMeter:
         """Reads the form that `to_bytes` writes.
@@ -107,9 +116,9 @@ class OodMeter:
             embedding: The graph's output, shape (hidden,).
             lengths: Tokens of each field that the evaluator reads, shape (fields,).
         """
-        return self.embeddings.of(embedding) + self.of_lengths(log_lengths(lengths))
+        return self.embeddings.of(embedding) + self.length_distance(log_lengths(lengths))
 
-    def of_lengths(self, logarithms: npt.NDArray[np.floating]) -> float:
+    def length_distance(self, logarithms: npt.NDArray[np.floating]) -> float:
         """The lengths' part of the score; `logarithms` has the shape (fields,)."""
         return min(kind.of(logarithms) for kind in self.kinds or (self.lengths,))
 

@@ -17,10 +17,10 @@ from tipstaff_trainer.evaluation.fallback import fit_fallback
 IDS = np.zeros(3, dtype=np.int64)
 
 
-def encoded(share):
+def encoded(share, missing=()):
     evidence = np.ones(len(NAMES), dtype=np.float32)
     evidence[SHARE_OF_OUTPUT] = share
-    return Encoded((Tokens(IDS, IDS, evidence),), (0,), {})
+    return Encoded((Tokens(IDS, IDS, evidence),), (0,), {}, missing)
 
 
 def fit(slope, *, n=4000, weight=1.0):
@@ -48,7 +48,16 @@ def test_found_words_never_count_against_an_output():
     assert fallback.intercept == pytest.approx(math.log(ratio))
 
 
+def test_rows_without_a_ground_truth_say_nothing_of_words():
+    rows = [Row(Interaction("", "x", "y"), place % 2, str(place)) for place in range(40)]
+    shares = [encoded(0.3 + 0.4 * row.label) for row in rows]
+    lacking = [encoded(0.0, ("ground_truth",))] * 40
+    good = [Row(Interaction("", "x"), 1.0, f"good {place}") for place in range(40)]
+    assert fit_fallback([*rows, *good], [*shares, *lacking]) == fit_fallback(rows, shares)
+    assert fit_fallback(good, lacking) is None
+
+
 def test_without_evidence_or_with_one_class_there_is_none():
-    rows = [Row(Interaction("", "x", "y"), label, "r") for label in (0.0, 1.0)]
-    assert fit_fallback(rows, [Encoded((Tokens(IDS, IDS, NONE),), (0,), {})] * 2) is None
-    assert fit_fallback(rows[:1], [encoded(0.5)]) is None
+    rows = [Row(Interaction("", "x", "y"), float(place % 2), str(place)) for place in range(40)]
+    assert fit_fallback(rows, [Encoded((Tokens(IDS, IDS, NONE),), (0,), {})] * 40) is None
+    assert fit_fallback(rows[::2] * 2, [encoded(0.5)] * 40) is None

@@ -67,7 +67,7 @@ def test_one_row_is_scored_as_many_are_and_as_stored(name, request):
     meter = request.getfixturevalue(name)
     stored = OodMeter.load(meter.to_bytes())
     rows = drawn(3, seed=5)
-    one = stored.embeddings.of(rows.embeddings[1]) + stored.of_lengths(rows.lengths[1])
+    one = stored.embeddings.of(rows.embeddings[1]) + stored.length_distance(rows.lengths[1])
     assert ood_scores(meter, rows)[1] == pytest.approx(one, rel=1e-4)
 
 
@@ -94,3 +94,26 @@ def test_what_is_the_same_in_all_rows_divides_by_nothing():
     assert np.isfinite(ood_scores(meter, rows)).all()
     longer = Representations(rows.embeddings, rows.lengths + 2)
     assert share(meter, longer) == 1
+
+
+@pytest.mark.parametrize("counts", [(1, 2, 3, 5), (1, 2, 3, 4)])
+def test_numbers_of_a_few_tokens_are_no_kinds_of_their_own(counts):
+    """Outputs such as yes or no, of whole numbers of tokens."""
+
+    def answers(n, *, seed, tokens=counts):
+        rows = drawn(n, seed=seed)
+        rows.lengths[:, 0] = np.log1p(np.random.default_rng(seed).choice(tokens, n))
+        return rows
+
+    meter = fit_ood(answers(400, seed=0), answers(100, seed=1))
+    between = max(counts) + 1 if 4 in counts else 4
+    assert share(meter, answers(500, seed=2, tokens=(between,))) < 0.1
+
+
+def test_stragglers_are_no_kind():
+    def with_long(n, *, seed):
+        rows = drawn(n, seed=seed)
+        rows.lengths[: n // 50] += 4.0
+        return rows
+
+    assert fit_ood(with_long(1000, seed=0), with_long(400, seed=1)).kinds == ()

@@ -6,8 +6,8 @@ scores of rows that the weights weren't fitted to. It is high enough that, with 
 at most a fixed share of new rows like the training data lies above it (Wilks 1941, "Determination
 of sample sizes for setting tolerance limits").
 
-Lengths are those of a mixture of normal distributions, of which the Bayesian information criterion
-chooses the number (Schwarz 1978, "Estimating the dimension of a model").
+A mixture of normal distributions models the lengths; the Bayesian information criterion chooses how
+many (Schwarz 1978, "Estimating the dimension of a model").
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from tipstaff_trainer.evaluation.base import Floats
 SHARE = 0.01
 _CONFIDENCE = 0.95
 _FEWEST_ROWS = 20
-# Both distances are scaled to 1 at this quantile of the training rows, and the embedding's counts
-# for this much of it: of rows of several data sets it tells little.
+# Both distances are scaled to 1 at this quantile of the training rows, and then the embedding's by
+# this share: of other data sets it tells less than lengths.
 _SCALE_QUANTILE = 0.99
-_EMBEDDING_SHARE = 0.5
-# At most so many kinds of lengths, each mixture fitted from so many starts.
-_MOST_KINDS, _STARTS = 4, 3
+_EMBEDDING_SHARE = 0.25
+# At most so many kinds of lengths, each with this share of the rows; starts of a mixture's fit.
+_MOST_KINDS, _LEAST_KIND, _STARTS = 6, 0.05, 3
 # Where all rows have the same length, a few per cent more or less must not count as unlike.
 _LENGTH_NOISE = 0.05
 
@@ -101,7 +101,7 @@ def ood_scores(meter: OodMeter, rows: Representations) -> Floats:
 def _fit(rows: Floats, *, noise: float) -> Distance:
     fit = LedoitWolf().fit(rows)
     distance = _whitened(fit.location_, fit.covariance_ + noise**2 * np.eye(rows.shape[1]))
-    return _scaled(distance, _usual(_distances(distance, rows)))
+    return _scaled(distance, _unit_scale(_distances(distance, rows)))
 
 
 def _fit_kinds(lengths: Floats) -> tuple[Distance, ...]:
@@ -110,17 +110,23 @@ def _fit_kinds(lengths: Floats) -> tuple[Distance, ...]:
     Args:
         lengths: Logarithms of training rows, shape (n, fields).
     """
-    most = min(_MOST_KINDS, len(lengths) // _FEWEST_ROWS, len(np.unique(lengths, axis=0)))
+    # Spread over the steps between whole numbers of tokens: to a density, each number of a few
+    # tokens would be a kind of its own.
+    steps = np.random.default_rng(0).uniform(-0.5, 0.5, lengths.shape)
+    spread = np.log1p(np.maximum(0.0, np.expm1(lengths) + steps))
     mixtures = [
         GaussianMixture(count, reg_covar=_LENGTH_NOISE**2, n_init=_STARTS, random_state=0)
-        for count in range(1, most + 1)
+        for count in range(1, min(_MOST_KINDS, len(lengths) // _FEWEST_ROWS) + 1)
     ]
-    best = min(mixtures, key=lambda mixture: mixture.fit(lengths).bic(lengths))
+    fitted = [mixture.fit(spread) for mixture in mixtures]
+    # Fewer rows are stragglers, not a kind.
+    whole = [each for each in fitted if each.weights_.min() >= _LEAST_KIND]
+    best = min(whole, key=lambda mixture: mixture.bic(spread))
     if best.n_components == 1:
         return ()
     kinds = [_whitened(*each) for each in zip(best.means_, best.covariances_, strict=True)]
     nearest = np.min([_distances(kind, lengths) for kind in kinds], axis=0)
-    return tuple(_scaled(kind, _usual(nearest)) for kind in kinds)
+    return tuple(_scaled(kind, _unit_scale(nearest)) for kind in kinds)
 
 
 def _whitened(mean: Floats, covariance: Floats) -> Distance:
@@ -130,7 +136,7 @@ def _whitened(mean: Floats, covariance: Floats) -> Distance:
     return Distance(mean.astype(np.float32), (vectors / np.sqrt(values)).T.astype(np.float32))
 
 
-def _usual(distances: Floats) -> float:
+def _unit_scale(distances: Floats) -> float:
     """The factor that makes the distances of most training rows at most 1."""
     return 1 / max(1e-12, float(np.quantile(distances, _SCALE_QUANTILE)))
 

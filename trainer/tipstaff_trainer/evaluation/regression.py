@@ -10,25 +10,25 @@ from tipstaff_trainer.evaluation.base import Floats
 
 
 def fit_logistic(
-    numbers: Floats, labels: Floats, shares: Floats, inverse_penalty: float
+    features: Floats, labels: Floats, weights: Floats, inverse_penalty: float
 ) -> tuple[Floats, float]:
-    """Fits weights and a bias to numbers, which it standardises.
+    """Fits coefficients and a bias to features, which it standardises.
 
     Args:
-        numbers: Shape (rows, n).
+        features: Shape (rows, n).
         labels: Probabilities in [0, 1], not all 0 and not all 1; shape (rows,).
-        shares: How much each row counts, shape (rows,).
-        inverse_penalty: The inverse strength of the ridge penalty on standardised weights.
+        weights: How much each row counts, shape (rows,).
+        inverse_penalty: The inverse strength of the ridge penalty on standardised coefficients.
 
     Returns:
-        The weights, shape (n,), and the bias.
+        The coefficients, shape (n,), and the bias.
     """
-    scaler = StandardScaler().fit(numbers)
+    scaler = StandardScaler().fit(features)
     # A soft label is a good row and a bad one, weighted.
     fit = LogisticRegression(C=inverse_penalty, max_iter=1000).fit(
-        np.tile(scaler.transform(numbers), (2, 1)),
+        np.tile(scaler.transform(features), (2, 1)),
         np.repeat([1, 0], len(labels)),
-        np.concatenate([labels, 1 - labels]) * np.tile(shares / shares.mean(), 2),
+        np.concatenate([labels, 1 - labels]) * np.tile(weights / weights.mean(), 2),
     )
-    weights = fit.coef_[0] / scaler.scale_
-    return weights, float(fit.intercept_[0] - scaler.mean_ @ weights)
+    coefficients = fit.coef_[0] / scaler.scale_
+    return coefficients, float(fit.intercept_[0] - scaler.mean_ @ coefficients)

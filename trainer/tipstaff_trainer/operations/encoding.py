@@ -9,6 +9,7 @@ from dataclasses import replace
 from tipstaff.types import Field
 from tipstaff_server.evaluator.encoding import Encoded, Encoder
 from tipstaff_server.evaluator.evidence import SHARE_OF_OUTPUT
+from tipstaff_server.evaluator.layout import COMPARED
 from tipstaff_server.evaluator.manifest import EVIDENCE_FILE, Encoding
 from tipstaff_trainer.data import Row
 from tipstaff_trainer.distil.dataset import EncodedRows
@@ -21,8 +22,6 @@ from tipstaff_trainer.progress import Reporter
 
 # The fields' order in a run: what is judged comes first, next to what it is judged by.
 _ORDER: tuple[Field, ...] = ("output", "ground_truth", "input")
-# Lexical evidence is about these two.
-_COMPARED: tuple[Field, ...] = ("output", "ground_truth")
 # Passes over the data that show rewritten rows of their own: they are encoded before the first.
 _MOST_PASSES = 10
 # Of a long row, training searches the windows that are nearest in wording to each part of the
@@ -56,7 +55,7 @@ def choose_encoding(
         cls_id=base.special.cls,
         sep_id=base.special.sep,
         pad_id=base.special.pad,
-        evidence=EVIDENCE_FILE if settings.evidence and set(_COMPARED) <= set(fields) else None,
+        evidence=EVIDENCE_FILE if settings.evidence and set(COMPARED) <= set(fields) else None,
         fold_look_alikes=True,
     )
     windows = choose_windows(rows, Encoder(base.tokenizer.to_str(), encoding), settings)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from traffic_rows import DAY, Said, write_segment
 
 from tipstaff_trainer.workspace.db.models import RowScore, TrafficRow
+from tipstaff_trainer.workspace.traffic import sample
 from tipstaff_trainer.workspace.traffic.window import Window
 
 NOON = int(time.time()) // DAY * DAY - 2 * DAY + DAY // 2
@@ -48,6 +49,27 @@ def test_rows_that_people_left_are_counted_in_their_own_part(two_versions, part)
     assert (live.rates.bad.reviews, live.rates.bad.withheld) == (40, "")
     assert live.days == (1, 1)
     assert set(live.by_version) == {2}
+
+
+def test_days_are_read_some_at_a_time(two_versions, monkeypatch):
+    at_once = two_versions.live("judge", Window(*WEEK, version=1))
+    monkeypatch.setattr(sample, "_DAYS_AT_ONCE", 1)
+    assert two_versions.live("judge", Window(*WEEK, version=1)).rates == at_once.rates
+
+
+@pytest.mark.parametrize("days", [2, 100])
+def test_no_page_reads_all_kept_rows(two_versions, days):
+    """SQLite looks each day up by rank; the evaluator alone would give all of its rows."""
+    dataset = two_versions.live("judge", Window(*WEEK)).dataset_id
+    ends = [(20_000 + day, 0.5, None) for day in range(days)]
+    query = sample._reached("judge", dataset, ends, sample._by_person(dataset))
+    with two_versions.stores.database.reading() as session:
+        connection = session.connection()
+        sql = query.compile(connection, compile_kwargs={"literal_binds": True})
+        plan = [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
+    looked_up = [step for step in plan if "traffic_rows USING" in step]
+    assert len(looked_up) == days
+    assert all("evaluator=? AND day=? AND rank<?" in step for step in looked_up)
 
 
 def test_each_version_has_its_own_unanswered_rows(two_versions):

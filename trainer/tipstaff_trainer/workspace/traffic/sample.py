@@ -40,11 +40,10 @@ def read_sample(
     rows: dict[tuple[str, int], KeptRow] = {}
     with database.reading() as session:
         ends: list[Any] = list(session.execute(_ends(dataset, in_days)))
-        if ends:
-            for some in batched(ends, _DAYS_AT_ONCE):
-                for key, *others in session.execute(_reached(evaluator, dataset, some, by_person)):
-                    kept = _to_kept(*others)
-                    rows[key, kept.version] = kept
+        for some in batched(ends, _DAYS_AT_ONCE):
+            for key, *others in session.execute(_reached(evaluator, dataset, some, by_person)):
+                kept = _to_kept(*others)
+                rows[key, kept.version] = kept
         by_people = session.scalar(_labelled(window, in_days, by_person)) or 0
     nexts = [
         KeptRow(day, 1.0, rank, None, 0.0, "", waiting=True)
@@ -109,14 +108,19 @@ def _reached(
 ) -> Select[*tuple[Any, ...]]:
     """The rows of each day up to its end, for one day at least: key, `_to_kept`'s arguments."""
     row, item = TrafficRow, aliased(ReviewItem)
-    # A condition for each day, since of a joined table of ends PostgreSQL doesn't know how few rows
-    # it leaves, and reads all.
-    reached = or_(*(and_(row.day == day, row.rank <= rank) for day, rank, _ in ends))
+    # A condition for each day: PostgreSQL doesn't know how few rows a joined table of ends leaves,
+    # and reads all. SQLite takes the index of ranks only with the evaluator in each condition.
+    reached = or_(
+        *(
+            and_(row.evaluator == evaluator, row.day == day, row.rank <= rank)
+            for day, rank, _ in ends
+        )
+    )
     kept = (row.day, row.probability, row.rank, row.score, row.verdict, row.version, row.caller)
     return (
         select(row.key, *kept, RowLabel.label, item.id, has_text())
         .join(DatasetRow, DatasetRow.id == row.row_id)
-        .where(row.evaluator == evaluator, reached)
+        .where(reached)
         .outerjoin(RowLabel, and_(RowLabel.row_id == row.row_id, by_person))
         .outerjoin(
             item,
