@@ -42,7 +42,8 @@ def main() -> int:
         for name, found in sorted(audited.items())
         for each in found
     ]
-    print("\n".join(vulnerable))
+    for line in vulnerable:
+        print(line)
     print(
         f"audit: {len(audited)} packages looked up, {len(vulnerable)} vulnerabilities", flush=True
     )
