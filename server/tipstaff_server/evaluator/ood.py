@@ -120,7 +120,12 @@ class OodMeter:
 
     def length_distance(self, logarithms: npt.NDArray[np.floating]) -> float:
         """The lengths' part of the score; `logarithms` has the shape (fields,)."""
-        return min(kind.of(logarithms) for kind in self.kinds or (self.lengths,))
+        return min(kind.of(logarithms) for kind in self.length_kinds)
+
+    @property
+    def length_kinds(self) -> tuple[Distance, ...]:
+        """The distances of lengths, of which the nearest counts."""
+        return self.kinds or (self.lengths,)
 
 
 def log_lengths(lengths: Sequence[int]) -> npt.NDArray[np.float32]:

@@ -79,7 +79,7 @@ def test_without_a_ground_truth_there_are_no_words_to_go_by(evaluator):
 
 
 def test_of_several_windows_the_words_of_the_best_count():
-    """Handicaps are logits, and a share is none."""
+    """A handicap is taken off a logit, never off a share of words."""
     evidence = [np.full(len(NAMES), share, dtype=np.float32) for share in (0.2, 0.9)]
     ids = np.zeros(3, dtype=np.int64)
     runs = tuple(Tokens(ids, ids, each) for each in evidence)

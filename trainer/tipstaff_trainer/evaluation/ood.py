@@ -93,8 +93,7 @@ def _rank(count: int) -> int:
 
 def ood_scores(meter: OodMeter, rows: Representations) -> Floats:
     """`OodMeter.score` for many rows; shape (n,)."""
-    kinds = [_distances(kind, rows.lengths) for kind in meter.kinds or (meter.lengths,)]
-    nearest: Floats = np.min(kinds, axis=0)
+    nearest = _nearest(meter.length_kinds, rows.lengths)
     return _distances(meter.embeddings, rows.embeddings) + nearest
 
 
@@ -125,8 +124,13 @@ def _fit_kinds(lengths: Floats) -> tuple[Distance, ...]:
     if best.n_components == 1:
         return ()
     kinds = [_whitened(*each) for each in zip(best.means_, best.covariances_, strict=True)]
-    nearest = np.min([_distances(kind, lengths) for kind in kinds], axis=0)
-    return tuple(_scaled(kind, _unit_scale(nearest)) for kind in kinds)
+    factor = _unit_scale(_nearest(kinds, lengths))
+    return tuple(_scaled(kind, factor) for kind in kinds)
+
+
+def _nearest(kinds: Sequence[Distance], lengths: npt.NDArray[np.floating]) -> Floats:
+    distances: Floats = np.min([_distances(kind, lengths) for kind in kinds], axis=0)
+    return distances
 
 
 def _whitened(mean: Floats, covariance: Floats) -> Distance:

@@ -101,11 +101,8 @@ def build_graph(
 
     validation, train = row_sets["validation"], row_sets["train"]
     probes = [tokens for one in validation.encoded[:_PROBES] for tokens in one.runs][:_PROBES]
-    usual, others = (
-        _represented(part, outputs[name])
-        for name, part in (("train", train), ("validation", validation))
-    )
-    meter = fit_ood(usual, others)
+    others = _represented(validation, outputs["validation"])
+    meter = fit_ood(_represented(train, outputs["train"]), others)
     graph = Graph(
         file=file.name,
         precision=precision,
